@@ -1,0 +1,93 @@
+"""The errors that synglancer raises on purpose, each with its exit code and its hint.
+
+Every error is one sentence that says what happened (`str(error)`) and one that says what to
+do (`error.hint`). It must not know where an error comes from: `cave` translates the services'
+answers into these classes, and `cli` prints them.
+
+    SynglancerError                 exit 1  (never raised itself)
+    ├── UsageError                  exit 2  what was asked cannot be asked
+    ├── CellError                   exit 3  the cell is unknown, outdated or ambiguous
+    └── ServiceError                exit 4  the service refused or failed
+        ├── LoginError                      no token, or one that is not accepted
+        ├── PermissionMissingError          the token may not see this
+        ├── TermsOfServiceError             terms of service not accepted yet
+        ├── NotServedError                  no such datastack, version or table there
+        ├── UnreachableError                no answer: refused, reset, timed out
+        ├── RateLimitError                  the service asks for patience
+        ├── TruncatedError                  the answer is not whole
+        └── BadAnswerError                  the answer is not what CAVE answers
+"""
+
+from __future__ import annotations
+
+
+class SynglancerError(Exception):
+    """Base of all errors raised on purpose.
+
+    Parameters
+    ----------
+    message
+        One sentence that says what happened.
+    hint
+        One sentence that says what to do.
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        """Keep the hint when the error crosses a process boundary."""
+        return type(self), (str(self), self.hint)
+
+
+class UsageError(SynglancerError):
+    """What was asked cannot be asked."""
+
+    exit_code = 2
+
+
+class CellError(SynglancerError):
+    """The cell is unknown, outdated beyond repair or ambiguous."""
+
+    exit_code = 3
+
+
+class ServiceError(SynglancerError):
+    """The service refused or failed."""
+
+    exit_code = 4
+
+
+class LoginError(ServiceError):
+    """No token was given, or the service does not accept it."""
+
+
+class PermissionMissingError(ServiceError):
+    """The token is good, but may not see this."""
+
+
+class TermsOfServiceError(ServiceError):
+    """The terms of service have not been accepted with this account."""
+
+
+class NotServedError(ServiceError):
+    """The service has no such datastack, version or table."""
+
+
+class UnreachableError(ServiceError):
+    """No answer came: refused, reset or timed out."""
+
+
+class RateLimitError(ServiceError):
+    """The service asks for fewer requests."""
+
+
+class TruncatedError(ServiceError):
+    """The answer is not whole, and could not be completed."""
+
+
+class BadAnswerError(ServiceError):
+    """The answer is not what a CAVE service answers."""
