@@ -56,9 +56,37 @@ class CellError(SynglancerError):
 
 
 class ServiceError(SynglancerError):
-    """The service refused or failed."""
+    """The service refused or failed.
+
+    Parameters
+    ----------
+    message, hint
+        As for every error.
+    transient
+        Whether the same request may succeed a moment later.
+    sent
+        Whether the request may have reached the server, and so may have had an effect.
+    retry_after
+        Seconds after which the server wants to be asked again, when it says so.
+    """
 
     exit_code = 4
+
+    def __init__(
+        self,
+        message: str,
+        hint: str,
+        *,
+        transient: bool | None = None,
+        sent: bool = True,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message, hint)
+        self.transient = self.usually_transient if transient is None else transient
+        self.sent = sent
+        self.retry_after = retry_after
+
+    usually_transient = False
 
 
 class LoginError(ServiceError):
@@ -80,9 +108,13 @@ class NotServedError(ServiceError):
 class UnreachableError(ServiceError):
     """No answer came: refused, reset or timed out."""
 
+    usually_transient = True
+
 
 class RateLimitError(ServiceError):
     """The service asks for fewer requests."""
+
+    usually_transient = True
 
 
 class TruncatedError(ServiceError):
