@@ -1,0 +1,365 @@
+"""CAVE, asked through caveclient: the only module that imports it.
+
+Each method is one request, or says how many. It must not know what the answers are for: it
+returns records and raw tables as the server sends them, in nm, and `predictions` makes sense of
+them.
+
+The service clients are made one by one with their API version given, since `CAVEclient(...)`
+costs six requests before the first question, writes a map of servers into the user's home, and
+would have to be told not to wait forever (see `transport`).
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+from caveclient.auth import AuthClient
+from caveclient.chunkedgraph import ChunkedGraphClient
+from caveclient.infoservice import InfoServiceClient
+from caveclient.jsonservice import JSONService
+from caveclient.materializationengine import MaterializationClient
+
+from synglancer.datastack import Datastack, Materialization, PredictionTable
+from synglancer.errors import BadAnswerError, NotServedError, SynglancerError
+from synglancer.transport import DEFAULT_TIMEOUT, guard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from caveclient.base import Version
+
+Direction = Literal["inputs", "outputs"]
+
+CELL_COLUMN: dict[Direction, str] = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+"""The column that holds the cell's own root ID, for each direction."""
+
+_SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
+_NM = [1, 1, 1]
+
+
+class Cave:
+    """The services of one datastack on one CAVE server.
+
+    Parameters
+    ----------
+    server
+        Address of the global server: information and states.
+    datastack
+        The datastack's name.
+    token
+        The token to send, or None.
+    timeout
+        Seconds that one request may take, retries included.
+    """
+
+    def __init__(
+        self, server: str, datastack: str, token: str | None, timeout: float = DEFAULT_TIMEOUT
+    ) -> None:
+        self._server = server
+        self._name = datastack
+        self._timeout = timeout
+        self._auth = AuthClient(token=token or "", server_address=server)
+        self._token = token
+
+    def _client(self, kind: type, *args: Any, repeatable: bool = True, **kwargs: Any) -> Any:
+        """Make a service client whose session is guarded from its first request on."""
+        token, timeout = self._token, self._timeout
+
+        class Guarded(kind):  # type: ignore[misc]  # caveclient is untyped
+            def _get_version(self) -> None:
+                # Called once, when the session has just been made. caveclient would ask the
+                # server's version here, which is needed only where `server_version` is read.
+                self.session.cookies.clear()
+                self.session.headers.pop("Authorization", None)
+                guard(self.session, token, timeout, repeatable=repeatable)
+
+            @cached_property
+            def server_version(self) -> Version:
+                return super()._get_version()
+
+        return Guarded(*args, auth_client=self._auth, **kwargs)
+
+    @cached_property
+    def _info(self) -> InfoServiceClient:
+        return self._client(InfoServiceClient, self._server, api_version=2)
+
+    def _materialize(self, server: str) -> MaterializationClient:
+        return self._client(MaterializationClient, server, datastack_name=self._name, api_version=3)
+
+    def fetch_datastack(self) -> Datastack:
+        """Fetch the datastack's record from the info service (1 request).
+
+        Raises
+        ------
+        NotServedError
+            When the server does not know the datastack.
+        BadAnswerError
+            When the server is not a CAVE server.
+        ServiceError
+            When it cannot be asked.
+        """
+        with _caveclient_errors(self._server):
+            try:
+                info = self._info.get_datastack_info(datastack_name=self._name)
+            except NotServedError as error:
+                raise self._unknown_datastack() from error
+            return Datastack(
+                name=self._name,
+                server=str(info.get("local_server") or self._server).rstrip("/"),
+                image_source=info["aligned_volume"]["image_source"],
+                segmentation_source=info["segmentation_source"],
+                skeleton_source=info.get("skeleton_source"),
+                viewer_resolution=(
+                    float(info["viewer_resolution_x"]),
+                    float(info["viewer_resolution_y"]),
+                    float(info["viewer_resolution_z"]),
+                ),
+                viewer_site=info.get("viewer_site"),
+                synapse_table=info.get("synapse_table"),
+                soma_table=info.get("soma_table"),
+            )
+
+    def _unknown_datastack(self) -> SynglancerError:
+        try:
+            names = sorted(self._info.get_datastacks())
+        except (SynglancerError, ValueError):
+            return _not_cave(self._server)
+        return NotServedError(
+            f"The datastack {self._name!r} is not known at {self._server}.",
+            f"Choose one with --datastack: {_enumerate(names)}.",
+        )
+
+    def fetch_materialization(
+        self, datastack: Datastack, version: int | None = None
+    ) -> Materialization:
+        """Fetch a version's record (1 request), or the newest one's (2 requests).
+
+        Raises
+        ------
+        NotServedError
+            When there is no such version, or it is served no more.
+        ServiceError
+            When it cannot be asked.
+        """
+        client = self._materialize(datastack.server)
+        with _caveclient_errors(datastack.server):
+            if version is None:
+                version = max(int(number) for number in client.get_versions())
+            try:
+                record = client.get_version_metadata(version=version)
+            except NotServedError as error:
+                raise NotServedError(
+                    f"{self._name} has no version {version}.",
+                    f"Choose one with --version: {_enumerate(sorted(client.get_versions()))}, "
+                    "or latest.",
+                ) from error
+            if record.get("status") == "EXPIRED" or record.get("valid") is False:
+                expired_on = f"{record['time_stamp']:%Y-%m-%d}"
+                raise NotServedError(
+                    f"Version {version} of {self._name} ({expired_on}) is not served any more.",
+                    f"Choose one with --version: {_enumerate(sorted(client.get_versions()))}, "
+                    "or latest.",
+                )
+            return Materialization(
+                version=version,
+                timestamp=_utc(record["time_stamp"]),
+                expires_on=_utc(record["expires_on"]) if record.get("expires_on") else None,
+            )
+
+    def fetch_prediction_table(
+        self, datastack: Datastack, version: int, name: str
+    ) -> PredictionTable:
+        """Fetch what the server says of a prediction table (1 request).
+
+        Raises
+        ------
+        NotServedError
+            When the version has no such table, or it does not refer to a table of synapses.
+        ServiceError
+            When it cannot be asked.
+        """
+        client = self._materialize(datastack.server)
+        with _caveclient_errors(datastack.server):
+            try:
+                record = client.get_table_metadata(name, version=version, log_warning=False)
+            except NotServedError as error:
+                raise NotServedError(
+                    f"Version {version} of {self._name} has no table {name!r}.",
+                    "Check the name given with --table, or choose another --version.",
+                ) from error
+            if not record.get("reference_table"):
+                raise NotServedError(
+                    f"The table {name!r} does not refer to a table of synapses.",
+                    "Choose with --table one that labels synapses, of the schema "
+                    "reference_tag_float.",
+                )
+            return PredictionTable(
+                name=name,
+                synapse_table=str(record["reference_table"]),
+                notice=record.get("notice_text"),
+            )
+
+    def fetch_predictions(
+        self,
+        datastack: Datastack,
+        version: int,
+        table: PredictionTable,
+        cell: int,
+        direction: Direction,
+    ) -> pd.DataFrame:
+        """Fetch the predictions of a cell's synapses in one direction (1 request).
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``id`` (of the synapse), ``size``, ``pre_pt_root_id``, ``post_pt_root_id``,
+            ``ctr_pt_position_x``, ``_y``, ``_z`` (nm), ``tag``, ``value``; in any order.
+
+        Raises
+        ------
+        TruncatedError
+            When the server left rows out.
+        ServiceError
+            When it cannot be asked.
+        """
+        synapses = table.synapse_table
+        client = self._materialize(datastack.server)
+        with _caveclient_errors(datastack.server):
+            frame: pd.DataFrame = client.join_query(
+                tables=[[table.name, "target_id"], [synapses, "id"]],
+                filter_equal_dict={synapses: {CELL_COLUMN[direction]: cell}},
+                select_columns={synapses: _SYNAPSE_COLUMNS, table.name: ["tag", "value"]},
+                suffixes={table.name: "_ref", synapses: ""},
+                split_positions=True,
+                desired_resolution=_NM,
+                materialization_version=version,
+                metadata=False,
+                log_warning=False,
+            )
+        return frame
+
+    def fetch_synapses(
+        self, datastack: Datastack, version: int, table: str, cell: int, direction: Direction
+    ) -> pd.DataFrame:
+        """Fetch a cell's synapses in one direction, predicted or not (1 request).
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `fetch_predictions`, without ``tag`` and ``value``.
+
+        Raises
+        ------
+        TruncatedError
+            When the server left rows out.
+        ServiceError
+            When it cannot be asked.
+        """
+        return self._query_table(
+            datastack, version, table, {CELL_COLUMN[direction]: cell}, _SYNAPSE_COLUMNS
+        )
+
+    def fetch_somata(
+        self, datastack: Datastack, version: int, table: str, cell: int
+    ) -> list[tuple[float, float, float]]:
+        """Fetch the positions of a cell's somata (1 request).
+
+        Returns
+        -------
+        list of (x, y, z)
+            In nm; one for a whole neuron, none for a fragment, several where cells are merged.
+
+        Raises
+        ------
+        ServiceError
+            When they cannot be asked.
+        """
+        frame = self._query_table(
+            datastack, version, table, {"pt_root_id": cell}, ["id", "pt_position"]
+        )
+        with _caveclient_errors(datastack.server):
+            columns = [frame[f"pt_position_{axis}"].astype(float) for axis in "xyz"]
+            return list(zip(*columns, strict=True))
+
+    def _query_table(
+        self,
+        datastack: Datastack,
+        version: int,
+        table: str,
+        equal: dict[str, int],
+        columns: list[str],
+    ) -> pd.DataFrame:
+        client = self._materialize(datastack.server)
+        with _caveclient_errors(datastack.server):
+            frame: pd.DataFrame = client.query_table(
+                table,
+                filter_equal_dict=equal,
+                select_columns=columns,
+                split_positions=True,
+                desired_resolution=_NM,
+                materialization_version=version,
+                merge_reference=False,
+                metadata=False,
+                log_warning=False,
+            )
+        return frame
+
+    def fetch_validity(self, datastack: Datastack, cell: int, at: datetime) -> bool:
+        """Fetch whether a root ID was valid at a moment (1 request)."""
+        table = datastack.segmentation_source.rstrip("/").rsplit("/", 1)[-1]
+        with _caveclient_errors(datastack.server):
+            graph = self._client(ChunkedGraphClient, datastack.server, table, api_version=1)
+            return bool(graph.is_latest_roots([cell], timestamp=at)[0])
+
+    def upload_state(self, state: bytes) -> str:
+        """Upload a state (1 request) and return its address.
+
+        The bytes are posted as they are through caveclient's session: its own
+        `upload_state_json` would encode them again, so that what is stored would not be what was
+        hashed.
+
+        Raises
+        ------
+        ServiceError
+            When the server refuses it, or its answer holds no address.
+        """
+        client = self._client(JSONService, self._server, api_version=1, repeatable=False)
+        response = client.session.post(client.state_service_endpoint, data=state)
+        found = re.search(r"/(\d+)\"?\s*$", response.text)
+        if not found:
+            raise BadAnswerError(
+                f"The state server at {self._server} stored the state, but did not say where.",
+                "Try again; if it stays so, tell the server's administrators.",
+            )
+        return f"{client.state_service_endpoint.removesuffix('/post')}/{found[1]}"
+
+
+@contextmanager
+def _caveclient_errors(server: str) -> Iterator[None]:
+    """Turn whatever caveclient, pandas or Arrow make of a strange answer into one of our errors."""
+    try:
+        yield
+    except SynglancerError:
+        raise
+    except Exception as error:
+        raise _not_cave(server) from error
+
+
+def _not_cave(server: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"The answer of {server} is not what a CAVE server answers.",
+        "Check the address given with --server; try again if it is right.",
+    )
+
+
+def _enumerate(names: list[Any]) -> str:
+    return ", ".join(str(name) for name in names) or "it names none"
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
