@@ -1,0 +1,106 @@
+"""Where the viewer looks: positions in nm -> position and scales in voxels.
+
+Plain geometry of Neuroglancer's cameras. It knows nothing of layers or of what the positions
+are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# Neuroglancer's 3D view has a vertical field of view of 45 degrees, so the camera is this many
+# view heights away from the position that it looks at.
+_DISTANCE = 0.5 / np.tan(np.pi / 8)
+_MARGIN = 1.12  # dendrites reach past their last synapse
+_SMALLEST_NM = 20_000.0  # a view no closer than a soma and what is around it
+_SECTION_NM_PER_PIXEL = 16.0  # a soma and its neighbours fit a section of 800 pixels
+
+
+@dataclass(frozen=True)
+class CameraView:
+    """Position and zoom of the viewer.
+
+    Attributes
+    ----------
+    position
+        Where both views are centred, in voxels; None when nothing says where.
+    cross_section_scale
+        Side of a screen pixel in the sections, in the smallest side of a voxel.
+    projection_scale
+        Height of the 3D view at the position, in the smallest side of a voxel.
+    """
+
+    position: tuple[float, float, float] | None
+    cross_section_scale: float
+    projection_scale: float
+
+
+def frame_cell(
+    positions: np.ndarray[Any, Any],
+    soma: Sequence[float] | None,
+    resolution: Sequence[float],
+    *,
+    centred: bool = False,
+    aspect: float = 0.9,
+) -> CameraView:
+    """Look at the soma, from far enough to see every position.
+
+    The orientation is Neuroglancer's own: x to the right, y down, z away from the reader.
+
+    Parameters
+    ----------
+    positions : array, shape (n, 3), nm
+        Everything that must be in the 3D view.
+    soma : (x, y, z), nm, or None
+        Where the soma is; without it the view is centred at the median of the positions.
+    resolution : (x, y, z), nm
+        Size of the viewer's voxel.
+    centred
+        Centre on the middle of the extent instead, for views without sections.
+    aspect
+        Width over height of the 3D view.
+
+    Examples
+    --------
+    >>> frame_cell(np.array([[0, 0, 0], [0, 90_000, 0]]), (0, 0, 0), (4, 4, 40)).position
+    (0.0, 0.0, 0.0)
+    """
+    points = np.asarray(positions, dtype=np.float64).reshape(-1, 3)
+    if soma is not None:
+        points = np.vstack([points, np.asarray(soma, dtype=np.float64)])
+    voxel = np.asarray(resolution, dtype=np.float64)
+    smallest = float(voxel.min())
+    section = _SECTION_NM_PER_PIXEL / smallest
+    if not len(points):
+        return CameraView(None, section, 10 * _SMALLEST_NM / smallest)
+    if centred:
+        centre = (points.min(axis=0) + points.max(axis=0)) / 2
+    elif soma is not None:
+        centre = np.asarray(soma, dtype=np.float64)
+    else:
+        centre = np.median(points, axis=0)
+    height = max(_SMALLEST_NM, _needed_height(points - centre, aspect))
+    x, y, z = (round(float(value), 2) for value in centre / voxel)
+    return CameraView((x, y, z), section, _round(height / smallest))
+
+
+def _needed_height(offsets: np.ndarray[Any, Any], aspect: float) -> float:
+    """Height in nm of a view in which all offsets (n, 3) from its centre are visible.
+
+    An offset towards the reader (negative z) looks larger by perspective: at height h it is
+    seen when ``|y| <= (h / 2) (1 + z / (distance h))``, and x likewise.
+    """
+    across, along, depth = np.abs(offsets[:, 0]) / aspect, np.abs(offsets[:, 1]), offsets[:, 2]
+    half = np.maximum(across, along) * _MARGIN
+    return float(np.max(2 * half - depth / _DISTANCE))
+
+
+def _round(value: float) -> float:
+    """Three digits: the rest is noise of no use to the eye."""
+    return float(f"{value:.3g}")

@@ -1,0 +1,103 @@
+"""The GLSL text of the annotation layers, and nothing else.
+
+Neuroglancer runs an annotation shader once per marker. ``defaultColor()`` is the layer's
+colour, ``prop_<id>()`` a property of the annotation, and ``#uicontrol`` lines become sliders
+and boxes in the layer's panel. See ``src/annotation/rendering.md`` in Neuroglancer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MIN_CONFIDENCE = "min_confidence"
+
+# Viridis by Smith and van der Walt, as the polynomial of degree 4 that fits it best; it reads
+# the same in shades of grey and with any colour vision.
+_RAMP = """\
+vec3 confidenceColor(float t) {
+  return vec3(0.274, 0.004, 0.334)
+    + t * (vec3(0.105, 1.404, 1.388)
+    + t * (vec3(-0.331, 0.215, 0.092)
+    + t * (vec3(-4.634, -5.799, -19.333)
+    + t * (vec3(6.228, 14.180, 56.691)
+    + t * (vec3(4.776, -13.745, -65.353)
+    + t * vec3(-5.435, 4.646, 26.312))))));
+}
+"""
+
+
+@dataclass(frozen=True)
+class Marker:
+    """How one layer's markers look.
+
+    Attributes
+    ----------
+    ring
+        Colour of the ring, ``#rrggbb``, or None for a plain disc.
+    labelled
+        Whether annotations carry a confidence.
+    typical_size
+        Size of the synapse that gets the slider's diameter, in voxels of its detection.
+    by_confidence
+        Whether colour shows confidence rather than the layer's tag.
+    diameter
+        Where the marker size slider starts, in pixels.
+    """
+
+    ring: str | None
+    labelled: bool
+    typical_size: float
+    by_confidence: bool = False
+    diameter: float = 4.0
+
+
+def build_marker_shader(marker: Marker) -> str:
+    """Write the shader of one layer.
+
+    Examples
+    --------
+    >>> "discard" in build_marker_shader(Marker(None, labelled=True, typical_size=5000.0))
+    True
+    """
+    ramp = marker.by_confidence and marker.labelled
+    lines = []
+    if marker.labelled:
+        lines += [f"#uicontrol float {MIN_CONFIDENCE} slider(min=0, max=1, step=0.01, default=0)"]
+    diameter = f"slider(min=1, max=20, step=0.5, default={marker.diameter:g})"
+    lines += [
+        f"#uicontrol float marker_size {diameter}",
+        "#uicontrol float opacity slider(min=0, max=1, step=0.05, default=1)",
+        "#uicontrol bool scale_by_size checkbox(default=true)",
+    ]
+    if ramp:
+        lines += [_RAMP.rstrip()]
+    lines += ["void main() {"]
+    if marker.labelled:
+        lines += [f"  if (prop_confidence() < {MIN_CONFIDENCE}) discard;"]
+    colour = "confidenceColor(prop_confidence())" if ramp else "defaultColor()"
+    lines += [
+        "  float diameter = marker_size;",
+        "  if (scale_by_size) {",
+        f"    diameter *= clamp(sqrt(float(prop_size()) / {marker.typical_size:.1f}), 0.6, 2.0);",
+        "  }",
+        "  setPointMarkerSize(diameter);",
+        f"  vec3 color = {colour};",
+        "  setPointMarkerColor(vec4(color, opacity));",
+        *_ring_lines(marker.ring),
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _ring_lines(ring: str | None) -> list[str]:
+    if ring is None:
+        # A border of the disc's own colour: without one the viewer draws a jagged edge.
+        return [
+            "  setPointMarkerBorderWidth(0.25);",
+            "  setPointMarkerBorderColor(vec4(color, opacity));",
+        ]
+    red, green, blue = (int(ring[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return [
+        "  setPointMarkerBorderWidth(max(1.0, 0.25 * diameter));",
+        f"  setPointMarkerBorderColor(vec4({red:.3f}, {green:.3f}, {blue:.3f}, opacity));",
+    ]

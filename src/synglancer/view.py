@@ -1,0 +1,366 @@
+"""What there is to show -> the canonical Neuroglancer state that shows it.
+
+The layers and the state are built with nglui's and neuroglancer's own types, without
+annotations; the annotations' bytes are then placed in them as they are. This is the only
+module that imports nglui and neuroglancer, and it does so inside functions, since they are
+slow to import. It must not know where the data comes from or where the state goes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from synglancer.annotations import UNLABELLED, AnnotationGroup
+from synglancer.camera import CameraView, frame_cell
+from synglancer.errors import UsageError
+from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.shaders import MIN_CONFIDENCE, Marker, build_marker_shader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from synglancer.datastack import Datastack, Materialization
+
+Layout = Literal["xy-3d", "3d", "4panel", "xy"]
+LAYOUTS: tuple[Layout, ...] = ("xy-3d", "3d", "4panel", "xy")
+SEGMENTATION = "segmentation"
+RECORD = "synglancer"
+_SAFE_INTEGER = 2**53 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that the view needs to know.
+
+    Attributes
+    ----------
+    cell
+        Root ID of the cell.
+    datastack, materialization, table
+        Where and when the predictions are from.
+    groups
+        The annotations, one group per layer, in the order of the layers.
+    positions : array, shape (n, 3), nm
+        Positions of all synapses shown.
+    soma : (x, y, z), nm, or None
+        Where the cell's soma is, when known.
+    record
+        Provenance, put into the state; JSON values, with 64-bit IDs as strings.
+    """
+
+    cell: int
+    datastack: Datastack
+    materialization: Materialization
+    table: str
+    groups: Sequence[AnnotationGroup]
+    positions: np.ndarray[Any, Any]
+    soma: tuple[float, float, float] | None
+    record: Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How it is shown.
+
+    Attributes
+    ----------
+    layout
+        The viewer's panels.
+    background
+        ``dark`` or ``white``.
+    figure
+        A clean picture: 3D only, white, no axes, no panels.
+    palette
+        Name of the colours per tag.
+    color_by
+        ``tag``, or ``confidence`` for a ramp within each layer.
+    min_confidence
+        Where the confidence sliders start, 0 to 1; less confident synapses are in the state
+        but hidden.
+    show_panel
+        Whether the first synapse layer's side panel is open.
+    filter_by_selection
+        Whether only synapses of the selected segments are drawn.
+    partners
+        Other cells to select, root ID -> colour.
+    """
+
+    layout: Layout = "xy-3d"
+    background: Literal["dark", "white"] = "dark"
+    figure: bool = False
+    palette: str = "paper"
+    color_by: Literal["tag", "confidence"] = "tag"
+    min_confidence: float = 0.0
+    show_panel: bool = False
+    filter_by_selection: bool = False
+    partners: Mapping[int, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, value, known in (
+            ("layout", self.layout, LAYOUTS),
+            ("background", self.background, BACKGROUNDS),
+            ("palette", self.palette, PALETTES),
+            ("color-by", self.color_by, ("tag", "confidence")),
+        ):
+            if value not in known:
+                choices = ", ".join(known)
+                raise UsageError(f"There is no {name} {value!r}.", f"Choose one of: {choices}.")
+        if not 0 <= self.min_confidence <= 1:
+            raise UsageError(
+                f"A confidence of {self.min_confidence} does not exist.",
+                "Give a number from 0 to 1.",
+            )
+
+
+@dataclass(frozen=True)
+class State:
+    """A Neuroglancer state.
+
+    Attributes
+    ----------
+    json
+        Its canonical JSON: keys sorted, no white space.
+    sha256
+        Of those bytes, in hexadecimal.
+    """
+
+    json: bytes
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Read the JSON."""
+        state: dict[str, Any] = orjson.loads(self.json)
+        return state
+
+
+def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
+    """Build the state that shows a scene.
+
+    Parameters
+    ----------
+    scene
+        What to show.
+    options
+        How; by default as in `ViewOptions`.
+
+    Raises
+    ------
+    ValueError
+        If a whole number of the state is beyond 2^53 - 1: viewers would round it.
+    """
+    options = options or ViewOptions()
+    frame = make_plain(_build_frame(scene, options))
+    layers = {layer["name"]: layer for layer in frame["layers"]}
+    for group in scene.groups:
+        layers[format_layer_name(group)]["annotations"] = orjson.Fragment(group.json)
+    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
+    return State(json, hashlib.sha256(json).hexdigest())
+
+
+def format_layer_name(group: AnnotationGroup) -> str:
+    """Name of a group's layer, e.g. ``inputs: spine``."""
+    return f"{group.direction}: {group.tag}"
+
+
+def format_timestamp(timestamp: datetime) -> int:
+    """Milliseconds since the epoch, whole and without a detour through floats.
+
+    Examples
+    --------
+    >>> format_timestamp(datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc))
+    1772871001190
+    """
+    return (timestamp - _EPOCH) // timedelta(milliseconds=1)
+
+
+def make_plain(value: object, path: str = "") -> Any:
+    """Copy JSON-like values with numpy's scalars made Python's own.
+
+    Raises
+    ------
+    ValueError
+        If a whole number outside of strings is one that a viewer would round.
+    """
+    if isinstance(value, Mapping):
+        return {key: make_plain(item, f"{path}/{key}") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [make_plain(item, f"{path}/{i}") for i, item in enumerate(value)]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, int) and abs(value) > _SAFE_INTEGER:
+        raise ValueError(f"{value} at {path} is beyond 2^53 - 1 and would be rounded")
+    return value
+
+
+def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
+    """Build the state without annotations, as plain JSON values."""
+    from nglui.statebuilder import ViewerState  # noqa: PLC0415 -- slow to import
+
+    background = BACKGROUNDS["white" if options.figure else options.background]
+    camera = _choose_camera(scene, options)
+    colours = choose_colours([group.tag for group in scene.groups], PALETTES[options.palette])
+    typical = _choose_typical_size(scene.groups)
+    viewer = ViewerState(
+        # Without a named site and capabilities nglui would ask the site what it can do.
+        capabilities="legacy",
+        infer_coordinates=False,
+        dimensions=list(scene.datastack.viewer_resolution),
+        position=list(camera.position) if camera.position else None,
+        scale_imagery=camera.cross_section_scale,
+        scale_3d=camera.projection_scale,
+        layout="3d" if options.figure else options.layout,
+        title=format_title(scene),
+        show_axis_lines=not options.figure,
+        show_default_annotations=False,
+        projection_background_color=background.projection,
+        cross_section_background_color=background.cross_section,
+        selected_layer=format_layer_name(scene.groups[0]) if scene.groups else SEGMENTATION,
+        selected_layer_visible=options.show_panel and not options.figure,
+        layers=[
+            _build_imagery(scene.datastack),
+            _build_segmentation(scene, options, background.cell),
+            *(
+                _build_synapses(group, colours[group.tag], typical, background.ring, options)
+                for group in scene.groups
+            ),
+        ],
+        extra={RECORD: dict(scene.record)},
+    )
+    frame: dict[str, Any] = viewer.to_dict()
+    return frame
+
+
+def format_title(scene: Scene) -> str:
+    """Title of the page: cell, version and counts."""
+    counts: dict[str, int] = {}
+    for group in scene.groups:
+        counts[group.direction] = counts.get(group.direction, 0) + group.count
+    shown = ", ".join(f"{count:,} {direction}" for direction, count in counts.items())
+    place = f"{scene.datastack.name} v{scene.materialization.version}"
+    return f"{scene.cell} · {place} · {shown or 'no synapses'}"
+
+
+def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
+    # Views without sections need not be centred at the soma; they show more when they are not.
+    only_3d = options.figure or options.layout == "3d"
+    return frame_cell(
+        scene.positions,
+        scene.soma,
+        scene.datastack.viewer_resolution,
+        centred=only_3d,
+        aspect=1.5 if only_3d else 0.9,
+    )
+
+
+def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:
+    """Size that gets the middle marker: the groups' medians, weighted; two digits."""
+    count = sum(group.count for group in groups)
+    if not count:
+        return 1.0
+    mean = sum(group.median_size * group.count for group in groups) / count
+    return max(1.0, float(f"{mean:.2g}"))
+
+
+def _build_imagery(datastack: Datastack) -> Any:
+    from nglui.statebuilder import ImageLayer  # noqa: PLC0415
+
+    return ImageLayer(name="imagery", source=datastack.image_source)
+
+
+def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
+    from nglui.statebuilder import SegmentationLayer  # noqa: PLC0415
+
+    datastack = scene.datastack
+    sources = [datastack.segmentation_source]
+    if datastack.skeleton_source:
+        sources.append(datastack.skeleton_source)
+    selected = {scene.cell: colour, **options.partners}
+    return SegmentationLayer(
+        name=SEGMENTATION,
+        source=sources,
+        # Strings throughout: viewers read JSON numbers as doubles.
+        segments=[str(int(segment)) for segment in selected],
+        segment_colors={str(int(segment)): value for segment, value in selected.items()},
+        selected_alpha=0.25,
+        not_selected_alpha=0.0,
+        alpha_3d=0.45,
+        extra={
+            # nglui takes a login for granted for any graphene source, even on plain http.
+            "source": [{"url": url} for url in format_sources(sources, datastack.server)],
+            "timestamp": format_timestamp(scene.materialization.timestamp),
+        },
+    )
+
+
+def format_sources(sources: Sequence[str], server: str) -> list[str]:
+    """Source URLs as viewers need them: those behind a login say so.
+
+    Graphene over https needs a login, and so does a precomputed source on the same host as a
+    graphene one or as the server itself. Plain http has no login in any viewer.
+
+    Examples
+    --------
+    >>> format_sources(["graphene://https://cave.org/table"], "https://cave.org")
+    ['graphene://middleauth+https://cave.org/table']
+    """
+    marked = [
+        url.replace("graphene://https://", "graphene://middleauth+https://") for url in sources
+    ]
+    private = {_read_host(url) for url in marked if url.startswith("graphene://")}
+    private.add(_read_host(server))
+    return [
+        url.replace("precomputed://https://", "precomputed://middleauth+https://")
+        if _read_host(url) in private
+        else url
+        for url in marked
+    ]
+
+
+def _read_host(url: str) -> str:
+    """Host and port of a source URL, whatever schemes are in front of it."""
+    return url.rpartition("://")[2].split("/", 1)[0].lower()
+
+
+def _build_synapses(
+    group: AnnotationGroup, colour: str, typical: float, ring: str, options: ViewOptions
+) -> Any:
+    from nglui.statebuilder import AnnotationLayer  # noqa: PLC0415
+
+    labelled = group.tag != UNLABELLED
+    marker = Marker(
+        ring=None if group.direction == "inputs" else ring,
+        labelled=labelled,
+        typical_size=typical,
+        by_confidence=options.color_by == "confidence",
+    )
+    relationships = ["pre", "post"]
+    return AnnotationLayer(
+        name=format_layer_name(group),
+        resolution=[1, 1, 1],  # nm, as the annotations' points are
+        color=colour,
+        linked_segmentation=dict.fromkeys(relationships, SEGMENTATION),
+        filter_by_segmentation=relationships if options.filter_by_selection else None,
+        shader=build_marker_shader(marker),
+        shader_controls=(
+            {MIN_CONFIDENCE: options.min_confidence}
+            if labelled and options.min_confidence
+            else None
+        ),
+        set_position=False,
+        extra={
+            "annotationProperties": [
+                {"id": prop.id, "type": prop.type, "description": prop.description}
+                for prop in group.properties
+            ],
+            "annotationRelationships": relationships,
+        },
+    )
