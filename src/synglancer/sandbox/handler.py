@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tornado.web import Finish, RequestHandler
 
 if TYPE_CHECKING:
+    from asyncio import Future
+
     from synglancer.sandbox.auth import Auth
     from synglancer.sandbox.faults import Faults
 
@@ -119,6 +121,23 @@ class Handler(RequestHandler):
     def _supports(self, method: str) -> bool:
         name = "get" if method == "HEAD" else method.lower()
         return getattr(type(self), name) is not getattr(RequestHandler, name)
+
+    @property
+    def content_encoding(self) -> str | None:
+        """The content encoding of the answer, as it has been set so far."""
+        encoding: str | None = self._headers.get("Content-Encoding")
+        return encoding
+
+    def finish(self, chunk: Any = None) -> Future[None]:
+        """Send the answer, damaged where a fault says so."""
+        if chunk is not None:
+            self.write(chunk)
+        if not self._headers_written:
+            body = b"".join(self._write_buffer)
+            self._write_buffer = []
+            altered = self.context.faults.after(self, body)
+            self._write_buffer = [altered] if altered else []
+        return super().finish()
 
     def compute_etag(self) -> None:
         """Send no ETag: CAVE's services send none."""
