@@ -1,1 +1,47 @@
-"""synglancer."""
+"""From a cell to a Neuroglancer link that shows its synapses and their predicted targets.
+
+>>> from synglancer import make_link
+>>> make_link(864691135276234469, sandbox=True)  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "CellError",
+    "Link",
+    "ServiceError",
+    "Settings",
+    "SynglancerError",
+    "UsageError",
+    "__version__",
+    "make_link",
+]
+
+if TYPE_CHECKING:
+    from synglancer.errors import CellError, ServiceError, SynglancerError, UsageError
+    from synglancer.links import Link
+    from synglancer.pipeline import make_link
+    from synglancer.settings import Settings
+
+_HOMES = {
+    "CellError": "errors",
+    "Link": "links",
+    "ServiceError": "errors",
+    "Settings": "settings",
+    "SynglancerError": "errors",
+    "UsageError": "errors",
+    "make_link": "pipeline",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: ``--help`` needs none of them."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module  # noqa: PLC0415
+
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

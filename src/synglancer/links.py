@@ -1,0 +1,283 @@
+"""State address + viewer site → URL, and back; and the `Link` that a user holds.
+
+It must not know how a state is made or stored. pandas is imported only when a table is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit
+
+import orjson
+
+from synglancer.errors import UsageError
+from synglancer.settings import SITES, is_address
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+MAX_INLINE = 2_000_000
+"""Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
+
+_PLAIN = "~@$&!+=:;,.?/"  # what needs no escape in a fragment, nor in Markdown, LaTeX or a shell
+
+
+def format_link(site: str, state_url: str) -> str:
+    """Make the link that opens a stored state.
+
+    Parameters
+    ----------
+    site
+        The viewer's address.
+    state_url
+        The state's address. Over https the viewer is told to log in (``middleauth+``); it cannot
+        log in over http, and does not accept being told to.
+
+    Examples
+    --------
+    >>> format_link("https://spelunker.cave-explorer.org/",
+    ...             "https://global.daf-apis.com/nglstate/api/v1/5")
+    'https://spelunker.cave-explorer.org/#!middleauth+https://global.daf-apis.com/nglstate/api/v1/5'
+    """
+    login = "middleauth+" if urlsplit(state_url).scheme == "https" else ""
+    return f"{_with_slash(site)}#!{login}{state_url}"
+
+
+def format_inline_link(site: str, state: bytes) -> str:
+    """Make a link that carries its whole state.
+
+    Raises
+    ------
+    UsageError
+        When it would be too long for a browser to open.
+    """
+    url = f"{_with_slash(site)}#!{quote(state, safe=_PLAIN)}"
+    if len(url) > MAX_INLINE:
+        raise UsageError(
+            f"A link with the whole state would have {len(url):,} characters, and browsers open "
+            f"about {MAX_INLINE:,}.",
+            "Leave out --inline, or show fewer synapses, for instance with --tag.",
+        )
+    return url
+
+
+@dataclass(frozen=True)
+class ParsedLink:
+    """What a Neuroglancer link says.
+
+    Attributes
+    ----------
+    site
+        The viewer's address, with a trailing slash.
+    state_url
+        Address of the stored state, or None for a link that carries it.
+    state
+        The state that the link carries, as JSON, or None.
+    """
+
+    site: str
+    state_url: str | None
+    state: bytes | None
+
+
+def parse_link(url: str) -> ParsedLink:
+    """Read a Neuroglancer link.
+
+    Raises
+    ------
+    UsageError
+        When it is none.
+    """
+    site, mark, fragment = url.strip().partition("#!")
+    if not mark or not is_address(site):
+        raise UsageError(
+            "This is not a Neuroglancer link.",
+            "Give one that holds '#!' after the viewer's address.",
+        )
+    if is_address(fragment.removeprefix("middleauth+")):
+        return ParsedLink(_with_slash(site), fragment.removeprefix("middleauth+"), None)
+    state = unquote(fragment).encode()
+    if not state.startswith(b"{"):
+        raise UsageError(
+            "This Neuroglancer link holds neither a state nor a state's address.",
+            "Copy it again from the browser's address bar, whole.",
+        )
+    return ParsedLink(_with_slash(site), None, state)
+
+
+def resolve_site(site: str | None, viewer_site: str | None) -> str:
+    """Choose the viewer: the one asked for, else the datastack's own, else Spelunker."""
+    if site is not None:
+        return SITES.get(site, site)
+    return viewer_site or SITES["spelunker"]
+
+
+def _with_slash(site: str) -> str:
+    # A site with a path and no slash, or with a query, is taken as it is given.
+    return f"{site}/" if not urlsplit(site).path else site
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link that shows a cell's synapses, and where it comes from.
+
+    Attributes
+    ----------
+    cell
+        The root ID that is shown.
+    given
+        What was typed.
+    url
+        The link.
+    state_url
+        Address of the stored state; None for a link that carries it.
+    state_id
+        The state's number on its server, as a decimal string, or None.
+    state_sha256
+        SHA-256 of the canonical state, in hexadecimal.
+    datastack, version, timestamp, table
+        Where the predictions come from; the timestamp is that of the version (UTC).
+    counts_by_tag
+        Shown synapses: direction → tag → count.
+    shown, total
+        Synapses in the link, and those that passed before the filters.
+    filters
+        The filters, by option name; empty when there are none.
+    warnings
+        What a reader should know, a sentence each.
+    elapsed_s
+        Seconds that it took.
+    state_json
+        The canonical state, as bytes of JSON.
+    """
+
+    cell: int
+    given: str
+    url: str
+    state_url: str | None
+    state_id: str | None
+    state_sha256: str
+    datastack: str
+    version: int
+    timestamp: datetime
+    table: str
+    counts_by_tag: Mapping[str, Mapping[str, int]]
+    shown: int
+    total: int
+    filters: Mapping[str, Any]
+    warnings: Sequence[str]
+    elapsed_s: float
+    state_json: bytes = field(repr=False)
+
+    @cached_property
+    def state(self) -> dict[str, Any]:
+        """The Neuroglancer state, as a dict; 64-bit IDs are strings."""
+        state: dict[str, Any] = orjson.loads(self.state_json)
+        return state
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Shown synapses per direction and tag.
+
+        Columns ``direction`` (str), ``tag`` (str), ``count`` (int64).
+        """
+        import pandas as pd  # noqa: PLC0415
+
+        rows = [
+            (direction, tag, count)
+            for direction, tags in self.counts_by_tag.items()
+            for tag, count in tags.items()
+        ]
+        frame = pd.DataFrame(rows, columns=["direction", "tag", "count"])
+        return frame.astype({"direction": object, "tag": object, "count": "int64"})
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The synapses that the link shows, read from its state.
+
+        Columns and dtypes as `synglancer.predictions.DTYPES`; positions in nm.
+        """
+        from synglancer.readback import parse_predictions  # noqa: PLC0415
+
+        return parse_predictions(self.state)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what ``--output json`` prints: 64-bit IDs are strings, keys are a contract."""
+        moment = self.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
+        return {
+            "cell": str(self.cell),
+            "given": self.given,
+            "url": self.url,
+            "state_url": self.state_url,
+            "state_id": self.state_id,
+            "state_sha256": self.state_sha256,
+            "datastack": self.datastack,
+            "version": self.version,
+            "timestamp": moment.replace("+00:00", "Z"),
+            "table": self.table,
+            "counts": {
+                name: dict(sorted(tags.items())) for name, tags in self.counts_by_tag.items()
+            },
+            "shown": self.shown,
+            "total": self.total,
+            "filters": dict(self.filters),
+            "warnings": list(self.warnings),
+            "elapsed_s": round(self.elapsed_s, 3),
+        }
+
+    @classmethod
+    def from_record(cls, record: Mapping[str, Any], state_json: bytes, **changes: Any) -> Link:
+        """Make a link from what `to_record` returned, and its state."""
+        values = {
+            **record,
+            "cell": int(record["cell"]),
+            "timestamp": datetime.fromisoformat(record["timestamp"].replace("Z", "+00:00")),
+            "counts_by_tag": record["counts"],
+            "state_json": state_json,
+            **changes,
+        }
+        del values["counts"]
+        return cls(**values)
+
+    def __str__(self) -> str:
+        """Return the link itself, so that ``print(link)`` gives what is pasted."""
+        return self.url
+
+    def _repr_html_(self) -> str:
+        """Show the link in Jupyter as a card: the link, the counts and the provenance."""
+        from synglancer.report import render_card  # noqa: PLC0415  # imports Jinja2
+
+        return render_card(self, "html")
+
+    def _repr_markdown_(self) -> str:
+        """Show the link as a card in Markdown."""
+        from synglancer.report import render_card  # noqa: PLC0415
+
+        return render_card(self, "markdown")
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A cell that there is no link for, and why.
+
+    Attributes
+    ----------
+    given
+        What was typed.
+    reason
+        One sentence that says what happened.
+    hint
+        One sentence that says what to do.
+    exit_code
+        The exit code that the error has where it is the only one.
+    """
+
+    given: str
+    reason: str
+    hint: str
+    exit_code: int

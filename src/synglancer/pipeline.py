@@ -1,0 +1,297 @@
+"""From a cell to a link: the ordered steps. Read `LinkMaker.make` to know the program.
+
+It must not know how a step is done, only their order and what was done before. pandas and nglui
+are imported when they are first needed: a repeated question needs neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from synglancer import __version__
+from synglancer.cells import parse_cell
+from synglancer.errors import (
+    CellError,
+    LoginError,
+    RateLimitError,
+    ServiceError,
+    UnreachableError,
+)
+from synglancer.links import Link, format_inline_link, format_link, resolve_site
+from synglancer.settings import Settings, build_settings
+from synglancer.sources import Sources
+from synglancer.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from synglancer.predictions import Checked
+    from synglancer.view import State
+
+
+def make_link(cell: int | str, settings: Settings | None = None, **options: Any) -> Link:
+    """Make a link that shows a cell's synapses.
+
+    Parameters
+    ----------
+    cell
+        Root ID of the cell.
+    settings
+        What is asked, as a record.
+    **options
+        Or by keyword: any parameter of `synglancer.Settings`, such as ``sandbox=True``,
+        ``tag="spine"``, ``min_confidence=0.9`` or ``version="latest"``.
+
+    Returns
+    -------
+    Link
+        With ``url``, ``state``, ``state_url``, ``counts`` and ``predictions`` (positions in nm).
+
+    Raises
+    ------
+    UsageError
+        When the question cannot be asked.
+    CellError
+        When the cell is not known at that version.
+    ServiceError
+        When a service refuses or fails.
+
+    Examples
+    --------
+    >>> link = make_link(864691135276234469, sandbox=True)  # doctest: +SKIP
+    >>> link.counts  # doctest: +SKIP
+    """
+    return LinkMaker(settings or build_settings(options)).make(cell)
+
+
+class LinkMaker:
+    """Makes links for several cells with the same settings, asking what they share once.
+
+    Parameters
+    ----------
+    settings
+        What is asked, beside the cell.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = Store(enabled=not settings.no_cache)
+        self._sources = Sources(settings, self._store)
+
+    def make(self, given: int | str) -> Link:
+        """Make the link for one cell: every step, in order.
+
+        Raises
+        ------
+        SynglancerError
+            One of its subclasses; nothing is left half-done.
+        """
+        started = time.monotonic()
+        cell = parse_cell(given)
+        link = self._find_known_link(cell, str(given), started)
+        if link is None:
+            tables, somata = self._sources.load_cell(cell)
+            frame, warnings = self._check_tables(tables)
+            self._refuse_unknown_cell(cell, frame)
+            shown = self._filter(frame)
+            record = self._build_record(cell, frame, shown)
+            state = self._build_state(cell, shown, somata, record)
+            state_url = None if self._settings.inline else self._upload(state)
+            link = self._build_link(cell, str(given), state, state_url, record, warnings, started)
+            self._store.save_link(self._question(cell), link.to_record())
+        self._store.add_receipt(_build_receipt(link))
+        return link
+
+    def _question(self, cell: int) -> dict[str, Any]:
+        """Return all that decides what a link shows: equal questions have equal answers."""
+        settings = self._settings
+        return {
+            "cell": str(cell),
+            "server": self._sources.server,
+            "datastack": settings.datastack,
+            "version": self._sources.version,
+            "table": settings.table,
+            "directions": settings.directions,
+            "filters": _build_filters(settings),
+            "with_unlabelled": settings.with_unlabelled,
+            "layout": settings.layout,
+            "site": settings.site,
+            "inline": settings.inline,
+            "generator": __version__,
+        }
+
+    def _find_known_link(self, cell: int, given: str, started: float) -> Link | None:
+        """Find the answer to the same question, if the state server still has it (1 request)."""
+        if self._settings.no_cache or self._settings.inline:
+            return None
+        record = self._store.load_link(self._question(cell))
+        if record is None:
+            return None
+        try:
+            state = self._sources.fetch_state(record["state_url"])
+        except (LoginError, UnreachableError, RateLimitError):
+            raise
+        except ServiceError:
+            return None  # lost there: the link is made anew
+        if _canonical_sha256(state) != record["state_sha256"]:
+            return None
+        seconds = time.monotonic() - started
+        return Link.from_record(record, state, given=given, elapsed_s=seconds)
+
+    def _check_tables(self, tables: Sequence[Checked]) -> tuple[pd.DataFrame, list[str]]:
+        from synglancer.predictions import join_predictions  # noqa: PLC0415
+
+        warnings = [warning for table in tables for warning in table.warnings]
+        return join_predictions([table.frame for table in tables]), warnings
+
+    def _refuse_unknown_cell(self, cell: int, frame: pd.DataFrame) -> None:
+        """Tell a cell without synapses from one that does not exist: both have no rows."""
+        if len(frame):
+            return
+        version = self._sources.materialization
+        if not self._sources.fetch_validity(cell):
+            raise CellError(
+                f"{cell} is not the root ID of a cell in {self._sources.datastack.name} at version "
+                f"{version.version} ({version.timestamp:%Y-%m-%d}).",
+                "It may be mistyped, or be of another version: look the cell up, or give the "
+                "version that it is from with --version.",
+            )
+
+    def _filter(self, frame: pd.DataFrame) -> pd.DataFrame:
+        from synglancer.predictions import filter_predictions  # noqa: PLC0415
+
+        settings = self._settings
+        return filter_predictions(
+            frame,
+            tags=settings.tag,
+            min_confidence=settings.min_confidence,
+            min_size=settings.min_size,
+        )
+
+    def _build_record(self, cell: int, frame: pd.DataFrame, shown: pd.DataFrame) -> dict[str, Any]:
+        """Build the provenance record, which travels in the state."""
+        from synglancer.predictions import count_predictions  # noqa: PLC0415
+
+        version = self._sources.materialization
+        return {
+            "cell": str(cell),
+            "datastack": self._sources.datastack.name,
+            "server": self._sources.server,
+            "version": version.version,
+            "timestamp": version.timestamp.astimezone(timezone.utc).isoformat(
+                timespec="microseconds"
+            ),
+            "table": self._sources.table.name,
+            "counts": count_predictions(shown, self._settings.directions),
+            "shown": len(shown),
+            "total": len(frame),
+            "filters": _build_filters(self._settings),
+            "generator": f"synglancer {__version__}",
+        }
+
+    def _build_state(
+        self, cell: int, shown: pd.DataFrame, somata: Any, record: dict[str, Any]
+    ) -> State:
+        from synglancer.annotations import build_annotations  # noqa: PLC0415
+        from synglancer.predictions import POSITION_COLUMNS  # noqa: PLC0415
+        from synglancer.view import Scene, ViewOptions, build_state  # noqa: PLC0415
+
+        scene = Scene(
+            cell=cell,
+            datastack=self._sources.datastack,
+            materialization=self._sources.materialization,
+            table=self._sources.table.name,
+            groups=build_annotations(shown),
+            positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
+            # Merged cells have several somata: none of them is *the* position.
+            soma=somata[0] if len(somata) == 1 else None,
+            record=record,
+        )
+        return build_state(scene, ViewOptions(layout=self._settings.layout))
+
+    def _upload(self, state: State) -> str:
+        """Upload a state and read it back: a link is given only for what the server confirms."""
+        state_url = self._sources.upload_state(state.json)
+        stored = self._sources.fetch_state(state_url)
+        if _canonical_sha256(stored) != state.sha256:
+            raise ServiceError(
+                "The state server gave back another state than it was sent.",
+                "Try again; if it stays so, use --inline and tell the server's administrators.",
+            )
+        return state_url
+
+    def _build_link(
+        self,
+        cell: int,
+        given: str,
+        state: State,
+        state_url: str | None,
+        record: Mapping[str, Any],
+        warnings: Sequence[str],
+        started: float,
+    ) -> Link:
+        site = resolve_site(self._settings.site, self._sources.datastack.viewer_site)
+        if state_url is None:
+            url = format_inline_link(site, state.json)
+        else:
+            url = format_link(site, state_url)
+        warnings = list(warnings)
+        if not record["shown"]:
+            warnings.append(_explain_emptiness(record["total"]))
+        return Link(
+            cell=cell,
+            given=given,
+            url=url,
+            state_url=state_url,
+            state_id=state_url.rsplit("/", 1)[-1] if state_url else None,
+            state_sha256=state.sha256,
+            datastack=self._sources.datastack.name,
+            version=self._sources.materialization.version,
+            timestamp=self._sources.materialization.timestamp,
+            table=self._sources.table.name,
+            counts_by_tag=record["counts"],
+            shown=record["shown"],
+            total=record["total"],
+            filters=record["filters"],
+            warnings=warnings,
+            elapsed_s=time.monotonic() - started,
+            state_json=state.json,
+        )
+
+
+def _build_filters(settings: Settings) -> dict[str, Any]:
+    """Return the filters that are in force, by option name."""
+    filters: dict[str, Any] = {}
+    if settings.tag:
+        filters["tag"] = sorted(set(settings.tag))
+    if settings.min_confidence > 0:
+        filters["min_confidence"] = settings.min_confidence
+    if settings.min_size > 0:
+        filters["min_size"] = settings.min_size
+    return filters
+
+
+def _explain_emptiness(total: int) -> str:
+    if total:
+        return f"No synapse passes the filters; {total:,} are filtered out."
+    return "The cell has no synapse with a prediction in this table."
+
+
+def _canonical_sha256(state: bytes) -> str | None:
+    """Hash a stored state as ours was hashed, whatever white space the server gives it."""
+    try:
+        canonical = orjson.dumps(orjson.loads(state), option=orjson.OPT_SORT_KEYS)
+    except ValueError:
+        return None
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _build_receipt(link: Link) -> dict[str, Any]:
+    return {"when": datetime.now(timezone.utc).isoformat(timespec="seconds"), **link.to_record()}

@@ -1,0 +1,236 @@
+"""The table of predictions: columns, dtypes, units, filters, completeness.
+
+`cave` fetches raw tables; here they are checked and brought into one form, so that everything
+after can rely on it. It must not know servers, colours or layers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from synglancer.errors import BadAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+UNLABELLED = "unlabelled"
+"""The tag of synapses without a prediction, which is not one of the table's tags."""
+
+UNTAGGED = "untagged"
+"""The tag of predictions whose tag is missing."""
+
+POSITION_COLUMNS = ["ctr_pt_position_x", "ctr_pt_position_y", "ctr_pt_position_z"]
+
+DTYPES = {
+    "id": "uint64",
+    "direction": "str",
+    "tag": "str",
+    "confidence": "float32",
+    "size": "float32",
+    "pre_pt_root_id": "uint64",
+    "post_pt_root_id": "uint64",
+    "ctr_pt_position_x": "int64",
+    "ctr_pt_position_y": "int64",
+    "ctr_pt_position_z": "int64",
+}
+"""Columns of a table of predictions, in order. Positions are in nm, sizes in voxels."""
+
+_CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table that was checked, and what had to be said about it.
+
+    Attributes
+    ----------
+    frame
+        Rows sorted by synapse ID; columns and dtypes as in `DTYPES`.
+    warnings
+        One sentence for each kind of row that was left out.
+    """
+
+    frame: pd.DataFrame
+    warnings: tuple[str, ...]
+
+
+def build_predictions(raw: pd.DataFrame, cell: int, direction: str) -> Checked:
+    """Check a raw answer and bring it into the common form.
+
+    Parameters
+    ----------
+    raw
+        Columns ``id``, ``size``, ``pre_pt_root_id``, ``post_pt_root_id``, ``ctr_pt_position_x``,
+        ``_y``, ``_z`` (nm) and, for predictions, ``tag`` and ``value``; in any order, with others
+        beside them. Without ``tag`` and ``value``, the synapses count as unlabelled.
+    cell
+        The root ID that was asked for.
+    direction
+        ``inputs`` or ``outputs``.
+
+    Returns
+    -------
+    Checked
+        The rows, one for each synapse.
+
+    Raises
+    ------
+    BadAnswerError
+        When a column is missing or of the wrong kind, or a row belongs to another cell.
+    """
+    labelled = "tag" in raw.columns or "value" in raw.columns
+    frame = pd.DataFrame(
+        {
+            "id": _integers(raw, "id", "uint64"),
+            "direction": direction,
+            "tag": _tags(raw) if labelled else UNLABELLED,
+            "confidence": _floats(raw, "value") if labelled else np.float32("nan"),
+            "size": _floats(raw, "size"),
+            "pre_pt_root_id": _integers(raw, "pre_pt_root_id", "uint64"),
+            "post_pt_root_id": _integers(raw, "post_pt_root_id", "uint64"),
+        },
+        index=pd.RangeIndex(len(raw)),
+    )
+    if not (frame[_CELL_COLUMN[direction]] == np.uint64(cell)).all():
+        raise BadAnswerError(
+            f"The server answered with synapses of other cells than {cell}.",
+            "Try again; if it stays so, tell the server's administrators.",
+        )
+    placed = np.ones(len(raw), dtype=bool)
+    for column in POSITION_COLUMNS:
+        values = _floats(raw, column, "float64")
+        placed &= np.isfinite(values)
+        frame[column] = np.rint(np.where(np.isfinite(values), values, 0)).astype("int64")
+    return _keep_whole_rows(frame.astype({"confidence": "float32"}), placed, direction)
+
+
+def _keep_whole_rows(frame: pd.DataFrame, placed: np.ndarray, direction: str) -> Checked:
+    """Leave out, and name, rows without a position and further rows of the same synapse."""
+    warnings = []
+    if not placed.all():
+        warnings.append(f"{int((~placed).sum()):,} {direction} have no position and are left out.")
+        frame = frame[placed]
+    frame = frame.sort_values(["id", "confidence"], ascending=[True, False], kind="stable")
+    repeated = frame["id"].duplicated()
+    if repeated.any():
+        warnings.append(
+            f"{int(repeated.sum()):,} {direction} have more than one prediction; "
+            "the most confident one is shown."
+        )
+        frame = frame[~repeated]
+    return Checked(frame.reset_index(drop=True)[list(DTYPES)], tuple(warnings))
+
+
+def _column(raw: pd.DataFrame, name: str) -> pd.Series:
+    if name not in raw.columns:
+        raise BadAnswerError(
+            f"The server's answer lacks the column {name!r}.",
+            "Check that --table names a table of predictions that refers to synapses.",
+        )
+    return raw[name]
+
+
+def _wrong_kind(name: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"The column {name!r} of the server's answer holds something else than it should.",
+        "Check that --table names a table of predictions that refers to synapses.",
+    )
+
+
+def _integers(raw: pd.DataFrame, name: str, dtype: str) -> np.ndarray:
+    column = _column(raw, name)
+    # Floats would have lost digits of 64-bit IDs already: they are refused, not rounded.
+    if len(column) and not pd.api.types.is_integer_dtype(column.dtype):
+        raise _wrong_kind(name)
+    if column.isna().any() or (len(column) and column.min() < 0):
+        raise _wrong_kind(name)
+    return column.to_numpy(dtype=dtype)
+
+
+def _floats(raw: pd.DataFrame, name: str, dtype: str = "float32") -> np.ndarray:
+    column = _column(raw, name)
+    if len(column) and not pd.api.types.is_numeric_dtype(column.dtype):
+        raise _wrong_kind(name)
+    return column.to_numpy(dtype=dtype, na_value=np.nan)
+
+
+def _tags(raw: pd.DataFrame) -> list[str]:
+    tags = [UNTAGGED if tag is None or tag is pd.NA else tag for tag in _column(raw, "tag")]
+    if not all(isinstance(tag, str) for tag in tags):
+        raise _wrong_kind("tag")
+    return tags
+
+
+def build_unlabelled(synapses: Checked, labelled: pd.DataFrame) -> Checked:
+    """Keep the synapses that have no prediction.
+
+    Parameters
+    ----------
+    synapses
+        All synapses of the cell in one direction.
+    labelled
+        Those with a prediction, in the same direction.
+    """
+    rest = synapses.frame[~synapses.frame["id"].isin(labelled["id"])]
+    return Checked(rest.reset_index(drop=True), synapses.warnings)
+
+
+def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put tables of predictions together, keeping columns and dtypes even when all are empty."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return _empty()
+    joined: pd.DataFrame = pd.concat(filled, ignore_index=True)
+    return joined
+
+
+def _empty() -> pd.DataFrame:
+    kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
+def filter_predictions(
+    frame: pd.DataFrame,
+    *,
+    tags: Collection[str] = (),
+    min_confidence: float = 0.0,
+    min_size: float = 0.0,
+) -> pd.DataFrame:
+    """Keep the predictions that pass every filter.
+
+    Synapses without a prediction have no tag and no confidence to be judged by: they pass those
+    two filters.
+
+    Parameters
+    ----------
+    frame
+        A table of predictions.
+    tags
+        Tags to keep; all when empty.
+    min_confidence
+        The least confidence, 0 … 1.
+    min_size
+        The least size, in voxels.
+    """
+    unlabelled = frame["tag"] == UNLABELLED
+    keep = frame["size"] >= min_size
+    if tags:
+        keep &= frame["tag"].isin(list(tags)) | unlabelled
+    if min_confidence > 0:
+        # Compared as float32, the table's own precision: 0.9 keeps a stored 0.9.
+        keep &= (frame["confidence"] >= np.float32(min_confidence)) | unlabelled
+    kept: pd.DataFrame = frame[keep].reset_index(drop=True)
+    return kept
+
+
+def count_predictions(frame: pd.DataFrame, directions: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Count the predictions per direction and tag, tags sorted."""
+    counts: dict[str, dict[str, int]] = {direction: {} for direction in directions}
+    sizes = frame.groupby(["direction", "tag"], sort=True).size().reset_index(name="count")
+    for direction, tag, count in zip(sizes["direction"], sizes["tag"], sizes["count"], strict=True):
+        counts[direction][tag] = int(count)
+    return counts

@@ -1,0 +1,197 @@
+"""What is asked of synglancer, beside the cell: one record, checked when it is made.
+
+`cli` fills it from flags, environment and file; a notebook fills it by keyword. It must not know
+how anything is done. Beyond the default profile below, nothing here knows minnie65.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from synglancer.errors import UsageError
+
+DEFAULT_SERVER = "https://global.daf-apis.com"
+DEFAULT_DATASTACK = "minnie65_public"
+DEFAULT_VERSION = 1718
+DEFAULT_TABLE = "synapse_target_predictions_ssa_v2"
+
+SITES = {
+    "spelunker": "https://spelunker.cave-explorer.org/",
+    "google": "https://neuroglancer-demo.appspot.com/",
+}
+"""Viewers that have a short name."""
+
+Layout = Literal["xy-3d", "3d", "4panel", "xy"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What is asked, beside the cell.
+
+    Parameters
+    ----------
+    datastack
+        The datastack.
+    version
+        Materialization version, a number or latest (for minnie65_public: 1718).
+    table
+        Table of predictions (for minnie65_public: synapse_target_predictions_ssa_v2).
+    server
+        Address of the CAVE server (else https://global.daf-apis.com).
+    token_file
+        File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
+    sandbox
+        Ask the embedded CAVE on this machine, which holds a synthetic cell.
+    inputs
+        Only the synapses that the cell receives.
+    outputs
+        Only the synapses that the cell makes.
+    tag
+        Only synapses with this tag; can be repeated.
+    min_confidence
+        Only predictions that the classifier is at least this sure of, 0 to 1.
+    min_size
+        Only synapses of at least this size, in voxels of their detection.
+    with_unlabelled
+        Also show the synapses that have no prediction.
+    layout
+        Arrangement of the viewer's panels.
+    site
+        The viewer: spelunker, google or an address (else the datastack's own).
+    inline
+        Put the whole state into the link, and upload nothing.
+    timeout
+        Seconds that one question to a server may take, repetitions included.
+    no_cache
+        Neither use nor keep what is stored on this machine.
+
+    Raises
+    ------
+    UsageError
+        When a value cannot be used.
+    """
+
+    datastack: str = DEFAULT_DATASTACK
+    version: int | str | None = None
+    table: str | None = None
+    server: str | None = None
+    token_file: str | None = None
+    sandbox: bool = False
+    inputs: bool = False
+    outputs: bool = False
+    tag: tuple[str, ...] = ()
+    min_confidence: float = 0.0
+    min_size: float = 0.0
+    with_unlabelled: bool = False
+    layout: Layout = "xy-3d"
+    site: str | None = None
+    inline: bool = False
+    timeout: float = 60.0
+    no_cache: bool = False
+
+    def __post_init__(self) -> None:
+        """Fill in what the default profile knows, and refuse what cannot be used."""
+        is_default = self.datastack == DEFAULT_DATASTACK
+        version = self.version
+        if version is None:
+            version = DEFAULT_VERSION if is_default else "latest"
+        object.__setattr__(self, "version", _read_version(version))
+        if self.table is None and is_default:
+            object.__setattr__(self, "table", DEFAULT_TABLE)
+        _check_question(self)
+        _check_addresses(self)
+
+    @property
+    def directions(self) -> tuple[Literal["inputs", "outputs"], ...]:
+        """The directions asked for: both, unless just one is named."""
+        if self.inputs == self.outputs:
+            return ("inputs", "outputs")
+        return ("inputs",) if self.inputs else ("outputs",)
+
+
+def build_settings(options: dict[str, Any]) -> Settings:
+    """Make settings from keywords, naming the one that does not exist.
+
+    Raises
+    ------
+    UsageError
+        When there is no such option, or a value cannot be used.
+    """
+    known = [field.name for field in fields(Settings)]
+    for name in options:
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            raise UsageError(
+                f"There is no option {name!r}.",
+                f"Did you mean {near[0]!r}?" if near else f"Choose from {', '.join(known)}.",
+            )
+    tag = options.get("tag", ())
+    return Settings(**{**options, "tag": (tag,) if isinstance(tag, str) else tuple(tag)})
+
+
+def _read_version(given: int | str) -> int | str:
+    text = str(given).strip()
+    if text == "latest":
+        return text
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+        raise UsageError(
+            f"{text!r} is not a materialization version.",
+            "Give --version as a whole number, such as 1718, or latest.",
+        )
+    return int(text)
+
+
+def _check_question(settings: Settings) -> None:
+    if not 0 <= settings.min_confidence <= 1:
+        raise UsageError(
+            f"A confidence of {settings.min_confidence:g} is out of range.",
+            "Give --min-confidence between 0 and 1.",
+        )
+    if not 0 <= settings.min_size < float("inf"):
+        raise UsageError(
+            f"A size of {settings.min_size:g} is out of range.",
+            "Give --min-size as a number of voxels, 0 or more.",
+        )
+    if not 0 < settings.timeout <= 24 * 3600:
+        raise UsageError(
+            f"A timeout of {settings.timeout:g} s is out of range.",
+            "Give --timeout in seconds, above 0.",
+        )
+    if not settings.datastack.strip():
+        raise UsageError("No datastack was given.", "Name one with --datastack.")
+    if not settings.table:
+        raise UsageError(
+            f"The datastack {settings.datastack} has no table of predictions by default.",
+            "Name it with --table.",
+        )
+
+
+def _check_addresses(settings: Settings) -> None:
+    if settings.sandbox and settings.server:
+        raise UsageError(
+            "Both --sandbox and --server were given, which are two servers.", "Give one of them."
+        )
+    named = {"server": settings.server}
+    if settings.site not in SITES:
+        named["site"] = settings.site
+    for option, address in named.items():
+        if address is not None and not is_address(address):
+            raise UsageError(
+                f"{address!r} is not an address.",
+                f"Give --{option} as one that begins with https:// or http://"
+                + (", or one of the names " + ", ".join(SITES) if option == "site" else "")
+                + ".",
+            )
+
+
+def is_address(text: str) -> bool:
+    """Whether a text is an http(s) address without login details."""
+    try:
+        parts = urlsplit(text)
+        _ = parts.port
+    except ValueError:
+        return False
+    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
