@@ -80,7 +80,7 @@ PALETTES: Mapping[str, Palette] = MappingProxyType(
                     "unlabelled": "#646464",
                 }
             ),
-            ("#009e73", "#cc79a7", "#e69f00", "#0072b2"),
+            ("#009e73", "#cc79a7", "#e69f00"),
         ),
     }
 )

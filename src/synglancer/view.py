@@ -217,7 +217,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         position=list(camera.position) if camera.position else None,
         scale_imagery=camera.cross_section_scale,
         scale_3d=camera.projection_scale,
-        layout="3d" if options.figure else options.layout,
+        layout=options.layout,
         title=format_title(scene),
         show_axis_lines=not options.figure,
         show_default_annotations=False,
@@ -236,6 +236,9 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         extra={RECORD: dict(scene.record)},
     )
     frame: dict[str, Any] = viewer.to_dict()
+    if options.figure:
+        # Orthographic: the scale bar holds for the whole picture.
+        frame["layout"] = {"type": "3d", "orthographicProjection": True}
     return frame
 
 
