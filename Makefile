@@ -1,0 +1,45 @@
+# One entry per thing that one does here. `make demo` and `make test` work on a fresh machine with
+# Python, pip and make.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[sandbox]'
+	@touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[dev]'
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo ## make a link for the synthetic cell on the embedded sandbox
+	@$(BIN)/make-link 864691135276234469 --sandbox
+	@echo "Open the link; the sandbox goes on serving it until 30 minutes after its last use." >&2
+
+test: $(VENV)/.dev ## set up and run every test, after the static checks
+	@./tests/chromium.sh
+	@$(MAKE) --no-print-directory check
+	$(BIN)/pytest --quiet
+
+check: $(VENV)/.dev ## types, lint, format, import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check --quiet
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config pyproject.toml
+
+bench: $(VENV)/.dev ## measure against what a user would write today, side by side
+	$(BIN)/python bench/first_link.py
+	$(BIN)/python bench/state_bytes.py
+
+clean: ## remove the environment and what tools left behind
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
