@@ -1,0 +1,314 @@
+"""The sandbox in the background: start it once, find it again, stop it.
+
+One sandbox runs for each user. Several processes that want it at once get the same one. Its
+port and its token stay the same from one start to the next, so that old links open again.
+
+The process itself is ``python -m synglancer.sandbox --background`` (see `__main__`). Its options,
+the token among them, travel through a pipe, because every user of a machine can read the
+arguments of all processes. This module must not know what the sandbox serves, and imports
+nothing heavy: ``make-link --sandbox`` calls it each time.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from synglancer.errors import ServiceError, SynglancerError, UsageError
+from synglancer.sandbox.residence import PAUSE, Residence, Running
+
+__all__ = ["Running", "StartOptions", "ensure", "serve_in_foreground", "start", "status", "stop"]
+
+#: Longest time to wait for a start, which may generate the sample first, in seconds.
+START_TIMEOUT = 180.0
+
+#: Longest time to wait for a first answer, in seconds.
+CHECK_TIMEOUT = 30.0
+
+#: Time that a sandbox is given to end by itself, in seconds.
+STOP_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """What a background sandbox is started with.
+
+    Attributes
+    ----------
+    data
+        Folder of the data, or None for the synthetic sample.
+    host
+        Address to listen at.
+    port
+        Port to listen at; 0 for the last one if it is free, else any.
+    token
+        Token to accept, or None for the last one, generated at the first start.
+    row_limit
+        Most rows of an answer, or None.
+    latency_ms
+        How long each request waits first, in milliseconds.
+    fault
+        Faults, as `synglancer.sandbox.faults` describes them, or None.
+    idle_minutes
+        How long it goes on without being asked, in minutes.
+    """
+
+    data: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    token: str | None = field(default=None, repr=False)
+    row_limit: int | None = None
+    latency_ms: int = 0
+    fault: str | None = None
+    idle_minutes: float = 30.0
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the options as JSON values, the token among them."""
+        record = asdict(self)
+        record["data"] = None if self.data is None else str(self.data.absolute())
+        return record
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> StartOptions:
+        """Read what `to_record` wrote."""
+        data = record.get("data")
+        return cls(**{**record, "data": None if data is None else Path(data)})
+
+
+def status() -> Running | None:
+    """Return the sandbox that runs in the background, or None.
+
+    A record that a killed process left, whose process ID or port now belongs to something else,
+    counts as none.
+    """
+    return Residence.of_user().find_running()
+
+
+def ensure() -> Running:
+    """Return the sandbox that runs in the background, and start it if there is none.
+
+    Returns
+    -------
+    Running
+        Its address and token.
+
+    Raises
+    ------
+    ServiceError
+        When it does not start.
+    """
+    return status() or start()
+
+
+def start(options: StartOptions | None = None) -> Running:
+    """Start the sandbox in the background, unless it runs.
+
+    Parameters
+    ----------
+    options
+        What to start it with, or None for whatever runs, else the defaults.
+
+    Returns
+    -------
+    Running
+        The sandbox; it has answered a request.
+
+    Raises
+    ------
+    UsageError
+        When one runs with other options.
+    ServiceError
+        When it does not start.
+    """
+    residence = Residence.of_user()
+    residence.prepare()
+    try:
+        with residence.locked("start", START_TIMEOUT):
+            running = _await_settled(residence)
+            if running is None:
+                _launch(residence, options or StartOptions())
+                running = _await_settled(residence)
+                if running is None:
+                    raise _not_started(residence)
+                _check_answers(running)
+            elif options is not None:
+                _check_same(running, options)
+            return running
+    except TimeoutError as error:
+        raise ServiceError(
+            "Another process has been starting the sandbox for too long.",
+            "End that process, then try again.",
+        ) from error
+
+
+def stop() -> bool:
+    """Stop the sandbox in the background.
+
+    Returns
+    -------
+    bool
+        Whether one was running.
+
+    Raises
+    ------
+    ServiceError
+        When it cannot be stopped.
+    """
+    residence = Residence.of_user()
+    if not residence.is_locked("server"):
+        return False
+    try:
+        with residence.locked("start", START_TIMEOUT):
+            pid = _await_process(residence)
+            for order in (signal.SIGTERM, signal.SIGKILL):
+                if pid is None or not residence.is_locked("server"):
+                    break
+                os.kill(pid, order)
+                if residence.await_unlocked("server", STOP_TIMEOUT):
+                    return True
+    except (TimeoutError, ProcessLookupError):
+        pass
+    if residence.is_locked("server"):
+        raise ServiceError(
+            "The sandbox in the background did not stop.", f"See {residence.log} for the reason."
+        )
+    return True
+
+
+def serve_in_foreground(
+    *,
+    port: int = 0,
+    host: str = "127.0.0.1",
+    token: str | None = None,
+    row_limit: int | None = None,
+    latency_ms: int = 0,
+    fault: str | None = None,
+    data: Path | None = None,
+) -> None:
+    """Serve in this process until it is told to end; the attributes of `StartOptions`."""
+    # The server is loaded only where it runs.
+    from synglancer.sandbox.serving import serve_foreground  # noqa: PLC0415
+
+    serve_foreground(
+        StartOptions(
+            data=data,
+            host=host,
+            port=port,
+            token=token,
+            row_limit=row_limit,
+            latency_ms=latency_ms,
+            fault=fault,
+        )
+    )
+
+
+def _await_process(residence: Residence) -> int | None:
+    """Return the process ID of who holds the server's lock, once it has told it."""
+    end = time.monotonic() + STOP_TIMEOUT
+    while residence.is_locked("server") and time.monotonic() < end:
+        pid = residence.read_record().get("pid")
+        if isinstance(pid, int):
+            return pid
+        time.sleep(PAUSE)
+    return None
+
+
+def _await_settled(residence: Residence) -> Running | None:
+    """Wait while a sandbox is starting or ending; return it when it runs."""
+    end = time.monotonic() + START_TIMEOUT
+    while True:
+        running = residence.find_running()
+        if running is not None or not residence.is_locked("server"):
+            return running
+        if time.monotonic() > end:
+            raise ServiceError(
+                "The sandbox in the background does not answer.",
+                "Stop it with `synglancer sandbox stop`, then try again.",
+            )
+        time.sleep(PAUSE)
+
+
+def _launch(residence: Residence, options: StartOptions) -> None:
+    """Start the process and wait for its word that it is ready."""
+    command = [sys.executable, "-m", "synglancer.sandbox", "--background"]
+    message = {"folder": str(residence.folder), "options": options.to_record()}
+    with (
+        residence.open_log() as log,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            # Else a file of the user's in the current folder could pass for a module.
+            cwd=residence.folder,
+            env=_environment(),
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            said, _ = process.communicate(json.dumps(message).encode(), timeout=START_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise _not_started(residence) from error
+    _raise_refusal(residence, said)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment, with paths that hold in another folder and without CAVE's token."""
+    environment = {k: v for k, v in os.environ.items() if k != "CAVE_TOKEN"}
+    paths = environment.get("PYTHONPATH")
+    if paths:
+        absolute = [str(Path(path).absolute()) for path in paths.split(os.pathsep) if path]
+        environment["PYTHONPATH"] = os.pathsep.join(absolute)
+    return environment
+
+
+def _raise_refusal(residence: Residence, said: bytes) -> None:
+    """Raise what the process said that it could not do."""
+    try:
+        answer = json.loads(said)
+    except ValueError as error:
+        raise _not_started(residence) from error
+    if answer.get("ready"):
+        return
+    kind: type[SynglancerError] = UsageError if answer.get("usage") else ServiceError
+    raise kind(str(answer["error"]), str(answer["hint"]))
+
+
+def _not_started(residence: Residence) -> ServiceError:
+    return ServiceError("The sandbox did not start.", f"See {residence.log} for the reason.")
+
+
+def _check_answers(running: Running) -> None:
+    """Ask for what tells that a sandbox is ready."""
+    if running.options.get("fault"):
+        return  # the first request is the one that the fault was meant for
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{running.origin}/info/version", timeout=CHECK_TIMEOUT) as answer:
+            answer.read()
+    except OSError as error:
+        raise ServiceError(
+            f"The sandbox at {running.origin} does not answer.", f"See {running.log}."
+        ) from error
+
+
+def _check_same(running: Running, options: StartOptions) -> None:
+    """Refuse to take a sandbox for one that was asked for with other options."""
+    wanted = options.to_record()
+    for item in fields(StartOptions):
+        asked = wanted[item.name]
+        has = running.token if item.name == "token" else running.options.get(item.name)
+        if asked not in (item.default, has):
+            raise UsageError(
+                f"The sandbox is running already at {running.origin}, with another {item.name}.",
+                "Stop it with `synglancer sandbox stop`, then start it again.",
+            )
