@@ -26,7 +26,6 @@ from synglancer.sandbox.idle import IdleWatch
 from synglancer.sandbox.residence import Residence
 from synglancer.sandbox.sample import ensure_sample
 from synglancer.sandbox.server import Sandbox, SandboxOptions
-from synglancer.sandbox.viewer import OPEN_STREAMS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -186,7 +185,9 @@ def _is_free(host: str, port: int) -> bool:
 def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> None:
     watch = IdleWatch(limit, now=time.monotonic())
     while not ended.wait(min(LOOK_EVERY, limit / 4)):
-        asked, pages = len(sandbox.requests), OPEN_STREAMS.count
+        # A page that comes back by itself, after a restart or sleep, shows no use.
+        asked = sum(not item.path.startswith("/events/") for item in sandbox.requests)
+        pages = sandbox.page_streams.count
         if watch.is_idle(now=time.monotonic(), requests=asked, pages=pages):
             logger.info("Nobody has asked for %.0f s.", limit)
             return

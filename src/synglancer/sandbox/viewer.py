@@ -26,7 +26,7 @@ from synglancer.sandbox.handler import Handler
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OPEN_STREAMS", "VIEWER_PATH", "OpenStreams", "routes"]
+__all__ = ["VIEWER_PATH", "OpenStreams", "routes"]
 
 #: Where links open the viewer; any other name under ``/v/`` serves the same.
 VIEWER_PATH = "/v/synglancer/"
@@ -76,10 +76,6 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self.count = 0
-
-
-#: The event streams of this process, when `routes` is given no others to count.
-OPEN_STREAMS = OpenStreams()
 
 
 class HomeHandler(Handler):
@@ -233,7 +229,7 @@ def routes(folders: Mapping[str, Path], streams: OpenStreams | None = None) -> l
     folders
         For each datastack, the folder that is served under ``/precomputed/<datastack>/``.
     streams
-        Where open pages are counted, or None for `OPEN_STREAMS`.
+        Where open pages are counted, or None when nobody asks.
 
     Returns
     -------
@@ -245,7 +241,7 @@ def routes(folders: Mapping[str, Path], streams: OpenStreams | None = None) -> l
         (r"/favicon\.ico", IconHandler),
         (r"/v/([A-Za-z0-9_.-]+)", ViewerNameHandler),
         (r"/v/([^/]+)/(.*)", ClientHandler, {"folder": client_folder()}),
-        (r"/events/([^/]+)", EventsHandler, {"streams": streams or OPEN_STREAMS}),
+        (r"/events/([^/]+)", EventsHandler, {"streams": streams or OpenStreams()}),
         (r"/(?:state|action)/([^/]+)", SinkHandler),
         (r"/precomputed/([^/]+)/(.+)", PrecomputedHandler, {"folders": folders}),
     ]
