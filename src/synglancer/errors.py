@@ -38,9 +38,9 @@ class SynglancerError(Exception):
         super().__init__(message)
         self.hint = hint
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        """Keep the hint when the error crosses a process boundary."""
-        return type(self), (str(self), self.hint)
+    def __reduce__(self) -> tuple[type, tuple[str, str], dict[str, object]]:
+        """Keep the hint, and all else, when the error crosses a process boundary."""
+        return type(self), (str(self), self.hint), self.__dict__
 
 
 class UsageError(SynglancerError):
