@@ -121,20 +121,25 @@ class Store:
 
     def load_predictions(self, key: list[Any]) -> pd.DataFrame | None:
         """Load a raw table of predictions; None when there is none, or it does not read back."""
-        path = self._path("predictions", key, ".parquet")
-        if not self._enabled or not path.is_file():
+        if not self._enabled:
             return None
-        import pyarrow.parquet as pq  # noqa: PLC0415  # costs more than a repeated question may
+        for path in self._find_predictions(key):
+            try:
+                content = path.read_bytes()
+            except OSError:
+                continue
+            if _digest(content) != path.stem.rpartition("-")[2]:
+                with suppress(OSError):
+                    path.unlink()
+                continue
+            import pyarrow as pa  # noqa: PLC0415  # costs more than a repeated question may
+            import pyarrow.parquet as pq  # noqa: PLC0415
 
-        try:
-            table = pq.read_table(path, page_checksum_verification=True)
-            frame: pd.DataFrame = table.to_pandas()
-        except (OSError, ValueError):
-            path.unlink(missing_ok=True)
-            return None
-        with suppress(OSError):
-            os.utime(path)
-        return frame
+            with suppress(OSError):
+                os.utime(path)
+            frame: pd.DataFrame = pq.read_table(pa.BufferReader(content)).to_pandas()
+            return frame
+        return None
 
     def save_predictions(self, key: list[Any], frame: pd.DataFrame) -> None:
         """Keep a raw table of predictions, and keep the whole within its bound."""
@@ -144,10 +149,22 @@ class Store:
         import pyarrow.parquet as pq  # noqa: PLC0415
 
         table = pa.Table.from_pandas(frame, preserve_index=False)
-        path = self._path("predictions", key, ".parquet")
-        with _cache_write(), _replacing(path) as temporary:
-            pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer, compression="zstd")
+        content = buffer.getvalue().to_pybytes()
+        # The name holds the content's digest: Parquet's own checksums leave its metadata out.
+        path = self._path("predictions", key, f"-{_digest(content)}.parquet")
+        with _cache_write():
+            with _replacing(path) as temporary:
+                temporary.write_bytes(content)
+            for other in self._find_predictions(key):
+                if other != path:
+                    other.unlink(missing_ok=True)
         self._prune()
+
+    def _find_predictions(self, key: list[Any]) -> list[Path]:
+        place = self._path("predictions", key, "-")
+        return sorted(place.parent.glob(f"{place.name}*.parquet"))
 
     def add_receipt(self, receipt: Mapping[str, Any]) -> None:
         """Add a line to the history of links made on this machine."""
@@ -165,8 +182,7 @@ class Store:
                 os.close(handle)
 
     def _path(self, kind: str, key: list[Any], suffix: str) -> Path:
-        digest = hashlib.sha256(orjson.dumps([_FORM, *key], option=orjson.OPT_SORT_KEYS))
-        return self._folder / kind / f"{digest.hexdigest()[:32]}{suffix}"
+        return self._folder / kind / f"{_digest(_canonical([_FORM, *key]))}{suffix}"
 
     def _load_record(
         self, kind: str, key: list[Any], max_age: float | None = None
@@ -178,7 +194,9 @@ class Store:
             content = orjson.loads(path.read_bytes())
         except (OSError, ValueError):
             return None
-        if not isinstance(content, dict) or set(content) != {"saved", "record"}:
+        if not isinstance(content, dict) or set(content) != {"saved", "record", "sha256"}:
+            return None
+        if content.pop("sha256") != _digest(_canonical(content)):
             return None
         if max_age is not None and not 0 <= time.time() - content["saved"] < max_age:
             return None
@@ -188,9 +206,10 @@ class Store:
     def _save_record(self, kind: str, key: list[Any], record: dict[str, Any]) -> None:
         if not self._enabled:
             return
-        content = orjson.dumps({"saved": time.time(), "record": record})
+        content = {"saved": time.time(), "record": record}
+        signed = orjson.dumps({**content, "sha256": _digest(_canonical(content))})
         with _cache_write(), _replacing(self._path(kind, key, ".json")) as temporary:
-            temporary.write_bytes(content)
+            temporary.write_bytes(signed)
 
     def _prune(self) -> None:
         """Remove the predictions used longest ago, while all of them are more than the bound."""
@@ -206,6 +225,14 @@ class Store:
             with suppress(OSError):
                 path.unlink()
             size -= bytes_
+
+
+def _canonical(content: Any) -> bytes:
+    return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:32]
 
 
 @contextmanager
@@ -230,15 +257,18 @@ def _replacing(path: Path) -> Iterator[Path]:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file of the user's, whole or not at all.
+    """Write a file of the user's, whole or not at all; what is no file, such as a pipe, is kept.
 
     Raises
     ------
     OSError
         When it cannot be written; the file that was there before is untouched.
     """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # /dev/null and its kind: nothing may take their place
+        return
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    with _replacing(path) as temporary:
+    with _replacing(path.resolve()) as temporary:
         temporary.write_bytes(content)
         temporary.chmod(mode)
 
