@@ -260,34 +260,37 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     arguments
         What was typed after its name.
     """
-    verbose = "--verbose" in arguments
     try:
-        result = build()(
-            arguments, exit_on_error=False, print_error=False, result_action="return_value"
-        )
-    except SynglancerError as error:
-        code, message, hint = error.exit_code, str(error), error.hint
-    except CycloptsError as error:
-        cause = error.__cause__
-        if isinstance(cause, SynglancerError):
-            code, message, hint = cause.exit_code, str(cause), cause.hint
-        else:
-            code, message = _USAGE, " ".join(str(error).split())
-            hint = "See --help for what can be given."
-    except KeyboardInterrupt:
-        code, message, hint = _INTERRUPTED, "Interrupted.", "Nothing was left half-done."
-    except BrokenPipeError:
+        return _run(build, arguments)
+    except BrokenPipeError:  # the reader has seen enough
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except Exception as error:  # noqa: BLE001  # the last line of defence
-        code, message = _BUG, f"This is a bug of synglancer: {type(error).__name__}."
-        hint = "Please report it, with what --verbose prints."
-    else:
-        return result if isinstance(result, int) else 0
-    if verbose:
-        import traceback  # noqa: PLC0415
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence
+        if "--verbose" in arguments:
+            import traceback  # noqa: PLC0415
 
-        traceback.print_exc()
-    _complain(message, hint)
-    return code
+            traceback.print_exc()
+        code, message, hint = _explain(error)
+        _complain(message, hint)
+        return code
+
+
+def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
+    result = build()(
+        arguments, exit_on_error=False, print_error=False, result_action="return_value"
+    )
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: BaseException) -> tuple[int, str, str]:
+    """Return the exit code of an error, what happened and what to do."""
+    cause = error.__cause__ if isinstance(error, CycloptsError) else error
+    if isinstance(cause, SynglancerError):
+        return cause.exit_code, str(cause), cause.hint
+    if isinstance(error, CycloptsError):
+        return _USAGE, " ".join(str(error).split()), "See --help for what can be given."
+    if isinstance(error, KeyboardInterrupt):
+        return _INTERRUPTED, "Interrupted.", "Nothing was left half-done."
+    message = f"This is a bug of synglancer: {type(error).__name__}."
+    return _BUG, message, "Please report it, with what --verbose prints."

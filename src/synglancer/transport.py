@@ -154,6 +154,7 @@ def _translate_exception(
         return UnreachableError(
             f"{host} could not be reached." if refused else f"{host} closed the connection.",
             "Check the server's address and your connection, then try again.",
+            transient=not refused,
             sent=not refused,
         )
     return UnreachableError(
