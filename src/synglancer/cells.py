@@ -39,7 +39,10 @@ def parse_cell(given: str | int) -> int:
     >>> parse_cell(" 864691135276234469 ")
     864691135276234469
     """
-    text = str(given).strip()
+    try:
+        text = str(given).strip()
+    except ValueError:  # an integer of more digits than Python writes out
+        text = "9" * (_MAX_QUOTE + 1)
     shown = repr(text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "…")
     if not text:
         raise UsageError("No cell was given.", _HINT)
