@@ -26,6 +26,9 @@ SITES = {
 
 Layout = Literal["xy-3d", "3d", "4panel", "xy"]
 
+_MAX_DIGITS = 10
+_MAX_QUOTE = 60
+
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
@@ -94,6 +97,8 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Fill in what the default profile knows, and refuse what cannot be used."""
+        tag = self.tag
+        object.__setattr__(self, "tag", (tag,) if isinstance(tag, str) else tuple(tag))
         is_default = self.datastack == DEFAULT_DATASTACK
         version = self.version
         if version is None:
@@ -128,17 +133,17 @@ def build_settings(options: dict[str, Any]) -> Settings:
                 f"There is no option {name!r}.",
                 f"Did you mean {near[0]!r}?" if near else f"Choose from {', '.join(known)}.",
             )
-    tag = options.get("tag", ())
-    return Settings(**{**options, "tag": (tag,) if isinstance(tag, str) else tuple(tag)})
+    return Settings(**options)
 
 
 def _read_version(given: int | str) -> int | str:
     text = str(given).strip()
     if text == "latest":
         return text
-    if not (text.isascii() and text.isdigit() and 0 < int(text) < 2**31):
+    digits = len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit()
+    if not (digits and 0 < int(text) < 2**31):
         raise UsageError(
-            f"{text!r} is not a materialization version.",
+            f"{text[:_MAX_QUOTE]!r} is not a materialization version.",
             "Give --version as a whole number, such as 1718, or latest.",
         )
     return int(text)
@@ -158,7 +163,7 @@ def _check_question(settings: Settings) -> None:
     if not 0 < settings.timeout <= 24 * 3600:
         raise UsageError(
             f"A timeout of {settings.timeout:g} s is out of range.",
-            "Give --timeout in seconds, above 0.",
+            "Give --timeout in seconds, above 0 and at most a day.",
         )
     if not settings.datastack.strip():
         raise UsageError("No datastack was given.", "Name one with --datastack.")
@@ -181,14 +186,16 @@ def _check_addresses(settings: Settings) -> None:
         if address is not None and not is_address(address):
             raise UsageError(
                 f"{address!r} is not an address.",
-                f"Give --{option} as one that begins with https:// or http://"
+                f"Give --{option} as one that begins with https:// or http://, without login or '#'"
                 + (", or one of the names " + ", ".join(SITES) if option == "site" else "")
                 + ".",
             )
 
 
 def is_address(text: str) -> bool:
-    """Whether a text is an http(s) address without login details."""
+    """Whether a text is an http(s) address without login details, fragment or white space."""
+    if "#" in text or " " in text or not text.isprintable():
+        return False
     try:
         parts = urlsplit(text)
         _ = parts.port
