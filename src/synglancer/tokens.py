@@ -38,7 +38,7 @@ def find_token(server: str, token_file: str | None = None) -> str | None:
         When `token_file` cannot be read or holds no token.
     """
     if token_file is not None:
-        return _read_token_file(Path(token_file).expanduser())
+        return _read_token_file(Path(os.path.expanduser(token_file)))  # noqa: PTH111  # never fails
     if token := os.environ.get("CAVE_TOKEN", "").strip():
         return _checked(token, "CAVE_TOKEN")
     secrets = Path("~/.cloudvolume/secrets").expanduser()
@@ -64,9 +64,10 @@ def _read_token_file(path: Path) -> str:
         ) from error
     if text.startswith("{"):
         try:
-            text = str(json.loads(text).get("token", "")).strip()
+            held = json.loads(text).get("token")
         except ValueError:
-            text = ""
+            held = None
+        text = held.strip() if isinstance(held, str) else ""
     return _checked(text, f"The token file {path}")
 
 
