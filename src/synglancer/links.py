@@ -114,12 +114,16 @@ def resolve_site(site: str | None, viewer_site: str | None) -> str:
     """Choose the viewer: the one asked for, else the datastack's own, else Spelunker."""
     if site is not None:
         return SITES.get(site, site)
-    return viewer_site or SITES["spelunker"]
+    # What the server names is checked as what is typed is: it becomes a link that people click.
+    if viewer_site and is_address(viewer_site):
+        return viewer_site
+    return SITES["spelunker"]
 
 
 def _with_slash(site: str) -> str:
     # A site with a path and no slash, or with a query, is taken as it is given.
-    return f"{site}/" if not urlsplit(site).path else site
+    parts = urlsplit(site)
+    return site if parts.path or parts.query else f"{site}/"
 
 
 @dataclass(frozen=True)
