@@ -6,6 +6,7 @@ they say. It must not know where a state came from.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _NM_PER_METRE = 1e9
+_ID_BITS = 64
 _AXES = ("x", "y", "z")
 
 
@@ -85,13 +87,18 @@ def _nm_per_unit(layer: Mapping[str, Any], state: Mapping[str, Any]) -> np.ndarr
 
 
 def _number(text: object) -> int:
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdigit() else 0
+    """Read a 64-bit ID; 0 for what is none, such as the hexadecimal names that viewers make."""
+    if not isinstance(text, str) or not re.fullmatch("[0-9]{1,20}", text):
+        return 0
+    number = int(text)
+    return number if number < 2**_ID_BITS else 0
 
 
 def _property(note: Mapping[str, Any], names: list[Any], name: str) -> float:
     values = note.get("props", [])
     position = names.index(name) if name in names else len(values)
-    return float(values[position]) if position < len(values) else float("nan")
+    value = values[position] if position < len(values) else None
+    return float(value) if isinstance(value, int | float) else float("nan")
 
 
 def _segment(note: Mapping[str, Any], names: list[Any], name: str) -> int:
