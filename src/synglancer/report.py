@@ -34,6 +34,9 @@ _TEX = {
     "_": r"\_",
     "^": r"\textasciicircum{}",
     "~": r"\textasciitilde{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     "·": r"\textperiodcentered{}",
 }
 
@@ -64,6 +67,8 @@ def _environment() -> Environment:
         # HTML is escaped by Jinja2; for the others the filters below know the rules.
         autoescape=select_autoescape(["html.j2"]),
         undefined=StrictUndefined,
+        # Whatever a server calls a tag, a card can be printed on a terminal.
+        finalize=lambda value: _printable(value) if isinstance(value, str) else value,
         keep_trailing_newline=False,
     )
     environment.filters.update(
@@ -97,8 +102,14 @@ def escape_latex(text: str) -> str:
 
 def escape_latex_url(url: str) -> str:
     r"""Make an address fit into ``\href{}``, also within another macro's argument."""
-    return re.sub(r"([#%&_{}~^\\$])", lambda found: "\\" + found[0], url)
+    # hyperref undoes \# \% \& \_ only; the others mean the same when they are percent-encoded.
+    encoded = re.sub(r"[{}~^\\$\s]", lambda found: f"%{ord(found[0]):02X}", url)
+    return re.sub(r"([#%&_])", r"\\\1", encoded)
 
 
 def _one_line(text: str) -> str:
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return " ".join(_printable(text).split())
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
