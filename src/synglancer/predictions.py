@@ -86,8 +86,10 @@ def build_predictions(raw: pd.DataFrame, cell: int, direction: str) -> Checked:
     frame = pd.DataFrame(
         {
             "id": _integers(raw, "id", "uint64"),
-            "direction": direction,
-            "tag": _tags(raw) if labelled else UNLABELLED,
+            "direction": pd.Series(direction, index=range(len(raw)), dtype=object),
+            "tag": pd.Series(
+                _tags(raw) if labelled else UNLABELLED, index=range(len(raw)), dtype=object
+            ),
             "confidence": _floats(raw, "value") if labelled else np.float32("nan"),
             "size": _floats(raw, "size"),
             "pre_pt_root_id": _integers(raw, "pre_pt_root_id", "uint64"),
@@ -105,33 +107,41 @@ def build_predictions(raw: pd.DataFrame, cell: int, direction: str) -> Checked:
         values = _floats(raw, column, "float64")
         placed &= np.isfinite(values)
         frame[column] = np.rint(np.where(np.isfinite(values), values, 0)).astype("int64")
-    return _keep_whole_rows(frame.astype({"confidence": "float32"}), placed, direction)
+    has = {"position": placed, "size": np.isfinite(frame["size"].to_numpy())}
+    if labelled:
+        has["confidence"] = np.isfinite(frame["confidence"].to_numpy())
+    return _keep_whole_rows(frame.astype({"confidence": "float32"}), has, direction)
 
 
-def _keep_whole_rows(frame: pd.DataFrame, placed: np.ndarray, direction: str) -> Checked:
-    """Leave out, and name, rows without a position and further rows of the same synapse."""
+def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], direction: str) -> Checked:
+    """Leave out, and name, rows that lack something and further rows of the same synapse."""
     warnings = []
-    if not placed.all():
-        warnings.append(f"{int((~placed).sum()):,} {direction} have no position and are left out.")
-        frame = frame[placed]
+    whole = np.ones(len(frame), dtype=bool)
+    for name, there in has.items():
+        if not there.all():
+            count = int((~there).sum())
+            warnings.append(f"{count:,} {direction} have no {name} and are left out.")
+            whole &= there
+    frame = frame[whole]
     frame = frame.sort_values(["id", "confidence"], ascending=[True, False], kind="stable")
     repeated = frame["id"].duplicated()
     if repeated.any():
+        count = int(repeated.sum())
         warnings.append(
-            f"{int(repeated.sum()):,} {direction} have more than one prediction; "
-            "the most confident one is shown."
+            f"{count:,} further rows of {direction} repeat a synapse; the most confident is shown."
         )
         frame = frame[~repeated]
     return Checked(frame.reset_index(drop=True)[list(DTYPES)], tuple(warnings))
 
 
 def _column(raw: pd.DataFrame, name: str) -> pd.Series:
-    if name not in raw.columns:
+    if list(raw.columns).count(name) != 1:
         raise BadAnswerError(
-            f"The server's answer lacks the column {name!r}.",
+            f"The server's answer lacks the column {name!r}, or has it twice.",
             "Check that --table names a table of predictions that refers to synapses.",
         )
-    return raw[name]
+    column: pd.Series = raw[name]
+    return column
 
 
 def _wrong_kind(name: str) -> BadAnswerError:
@@ -159,7 +169,10 @@ def _floats(raw: pd.DataFrame, name: str, dtype: str = "float32") -> np.ndarray:
 
 
 def _tags(raw: pd.DataFrame) -> list[str]:
-    tags = [UNTAGGED if tag is None or tag is pd.NA else tag for tag in _column(raw, "tag")]
+    column = _column(raw, "tag")
+    tags = [
+        UNTAGGED if missing else tag for tag, missing in zip(column, column.isna(), strict=True)
+    ]
     if not all(isinstance(tag, str) for tag in tags):
         raise _wrong_kind("tag")
     return tags
