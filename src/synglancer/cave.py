@@ -18,6 +18,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from caveclient.auth import AuthClient
+from caveclient.base import Version
 from caveclient.chunkedgraph import ChunkedGraphClient
 from caveclient.infoservice import InfoServiceClient
 from caveclient.jsonservice import JSONService
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import pandas as pd
-    from caveclient.base import Version
 
 Direction = Literal["inputs", "outputs"]
 
@@ -40,6 +40,7 @@ CELL_COLUMN: dict[Direction, str] = {"inputs": "post_pt_root_id", "outputs": "pr
 
 _SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
 _NM = [1, 1, 1]
+_NEW_ENOUGH = Version("999")
 
 
 class Cave:
@@ -71,16 +72,14 @@ class Cave:
         token, timeout = self._token, self._timeout
 
         class Guarded(kind):  # type: ignore[misc]  # caveclient is untyped
-            def _get_version(self) -> None:
-                # Called once, when the session has just been made. caveclient would ask the
-                # server's version here, which is needed only where `server_version` is read.
+            def _get_version(self) -> Version:
+                # Called once, when the session has just been made, to ask the service's version,
+                # by which caveclient refuses old services. We check what comes back instead,
+                # which costs no request; so the version is said to be new enough.
                 self.session.cookies.clear()
                 self.session.headers.pop("Authorization", None)
                 guard(self.session, token, timeout, repeatable=repeatable)
-
-            @cached_property
-            def server_version(self) -> Version:
-                return super()._get_version()
+                return _NEW_ENOUGH
 
         return Guarded(*args, auth_client=self._auth, **kwargs)
 
