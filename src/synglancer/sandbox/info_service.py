@@ -44,7 +44,8 @@ DEFAULT_RECORD: dict[str, Any] = {
         "skeleton/"
     ),
     "analysis_database": None,
-    "viewer_site": "https://spelunker.cave-explorer.org",
+    # The sandbox's own viewer: one that is served over https may not read states over http.
+    "viewer_site": f"{ORIGIN}/v/synglancer/",
     "synapse_table": None,
     "soma_table": None,
     "local_server": ORIGIN,
