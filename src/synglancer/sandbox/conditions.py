@@ -30,7 +30,7 @@ COMPARISONS = {
 #: SQL type -> the name that PostgreSQL gives it in its messages.
 POSTGRES_NAMES = {
     "BIGINT": "bigint",
-    "FLOAT": "double precision",
+    "DOUBLE": "double precision",
     "BOOLEAN": "boolean",
     "TIMESTAMPTZ": "timestamp",
 }
@@ -104,7 +104,7 @@ def _coerced(value: Any, field: Field) -> Any:
     try:
         if field.sql_type == "BIGINT":
             return _whole(value)
-        if field.sql_type == "FLOAT":
+        if field.sql_type == "DOUBLE":
             return float(value)
         if field.sql_type == "BOOLEAN":
             return BOOLEANS[str(value).strip().lower()]

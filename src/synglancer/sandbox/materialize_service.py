@@ -196,6 +196,18 @@ class ViewsHandler(MaterializeHandler):
             self.send_json({})
 
 
+class NotServedHandler(MaterializeHandler):
+    """Any other address of the service."""
+
+    def get(self) -> None:
+        """Answer that there is nothing."""
+        self.send_error_page(404)
+
+    def post(self) -> None:
+        """Answer that there is nothing."""
+        self.send_error_page(404)
+
+
 def version_record(dataset: Dataset, version: Version) -> dict[str, Any]:
     """Return what the service says of a version."""
     return {
@@ -250,7 +262,7 @@ def _moment(moment: datetime) -> str:
 
 
 def routes(source: MaterializeSource) -> list[Any]:
-    """Return the service's routes, apart from queries.
+    """Return the service's routes, apart from queries; they come after those.
 
     Parameters
     ----------
@@ -268,4 +280,5 @@ def routes(source: MaterializeSource) -> list[Any]:
         (rf"{version}/table/([^/]+)/(metadata|count)", TableRecordHandler, shared),
         (rf"{one}/table/([^/]+)/unique_string_values", StringValuesHandler, shared),
         (rf"{one}/version/-?\d+/views(?:/schemas)?", ViewsHandler, shared),
+        (r"/materialize/.*", NotServedHandler, shared),
     ]

@@ -126,10 +126,10 @@ class QueryHandler(MaterializeHandler):
         else:
             self.set_header("Content-Type", "application/json")
         for warning in warnings:
-            self.add_header("Warning", warning)
+            self.add_header("Warning", _header_safe(warning))
         for size in query.resolution:
             self.add_header("dataframe_resolution", str(size))
-        self.set_header("column_names", str(query.names))
+        self.set_header("column_names", _header_safe(str(query.names)))
         if form.gzipped:
             self.set_header("Content-Encoding", "gzip")
             self.add_header("Vary", "Accept-Encoding")
@@ -238,6 +238,12 @@ def _all_warnings(
     if not form.direct:
         warnings.append(PANDAS_WARNING)
     return list(Counter(warnings))
+
+
+def _header_safe(text: str) -> str:
+    """Return a text that a header can carry, whatever a data folder says."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return printable.encode("latin-1", "replace").decode("latin-1").strip()
 
 
 def routes(source: MaterializeSource) -> list[Any]:

@@ -25,8 +25,8 @@ FIELD_ORDER = {
 #: JSON type (or format, when there is one) -> SQL type.
 SQL_TYPES = {
     "integer": "BIGINT",
-    "float": "FLOAT",
-    "number": "FLOAT",
+    "float": "DOUBLE",
+    "number": "DOUBLE",
     "boolean": "BOOLEAN",
     "string": "VARCHAR",
 }

@@ -26,7 +26,8 @@ NANOSECONDS = pa.timestamp("ns", tz="UTC")
 DTYPES: dict[str, tuple[Any, str, str]] = {
     "BIGINT": (pa.int64(), "int64", "Int64"),
     "INTEGER": (pa.int32(), "int32", "Int32"),
-    "FLOAT": (pa.float32(), "float32", "Float32"),
+    # Kept with 64 bits, as in CAVE's database, and sent with 32.
+    "DOUBLE": (pa.float32(), "float32", "Float32"),
     "BOOLEAN": (pa.bool_(), "bool", "boolean"),
     "VARCHAR": (pa.string(), "unicode", "string"),
     "TIMESTAMPTZ": (NANOSECONDS, "datetimetz", "datetime64[ns]"),
@@ -39,7 +40,7 @@ GUESSED: dict[str, tuple[Any, str, str]] = {
     **DTYPES,
     "BIGINT": (pa.int64(), "int64", "int64"),
     "INTEGER": (pa.int64(), "int64", "int64"),
-    "FLOAT": (pa.float64(), "float64", "float64"),
+    "DOUBLE": (pa.float64(), "float64", "float64"),
     "BOOLEAN": (pa.bool_(), "bool", "bool"),
     "VARCHAR": (pa.string(), "unicode", "object"),
 }
@@ -48,8 +49,6 @@ WHOLE = (pa.int64(), "int64", "int64")
 
 #: Digits that pandas writes after the point in JSON.
 JSON_DIGITS = 10
-#: Digits of a 32-bit float in PostgreSQL's text.
-TEXT_DIGITS = 6
 
 
 def to_arrow(rows: pa.Table, outputs: Sequence[Output], *, direct: bool) -> pa.Table:
@@ -129,26 +128,24 @@ def choose_compression(accepted: str) -> str | None:
 def _typed(array: Any, output: Output) -> tuple[Any, tuple[Any, str, str]]:
     kind = DTYPES[output.sql_type]
     if output.sql_type == "VARCHAR" and array.null_count == len(array):
-        kind = EMPTY
+        return pa.chunked_array([pa.nulls(len(array))]), EMPTY
     return array.cast(kind[0]), kind
 
 
 def _guessed(array: Any, output: Output) -> tuple[Any, tuple[Any, str, str]]:
     """Return a column as pandas guesses it from PostgreSQL's text."""
     kind = GUESSED[output.sql_type]
-    if output.sql_type == "FLOAT":
-        texts = [
-            None if value is None else float(f"{value:.{TEXT_DIGITS}g}")
-            for value in array.to_pylist()
-        ]
-        if texts and all(value is not None and value.is_integer() for value in texts):
-            kind = WHOLE
-        return pa.array(texts, pa.float64()).cast(kind[0]), kind
-    if output.scaled or (kind is WHOLE and array.null_count):
+    if output.sql_type == "DOUBLE" and len(array) and _all_whole(array):
+        kind = WHOLE
+    if output.scaled or (pa.types.is_integer(kind[0]) and array.null_count):
         kind = DOUBLE
     if output.sql_type == "VARCHAR" and array.null_count == len(array):
-        kind = EMPTY
+        return pa.chunked_array([pa.nulls(len(array))]), EMPTY
     return array.cast(kind[0]), kind
+
+
+def _all_whole(array: Any) -> bool:
+    return all(value is not None and value.is_integer() for value in array.to_pylist())
 
 
 def _rounded(value: float | None) -> float | None:

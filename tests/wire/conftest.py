@@ -1,0 +1,143 @@
+"""A data folder with the recorded rows, and sandboxes that serve it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from synglancer.sandbox.server import Sandbox, SandboxOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+DATA = Path(__file__).parent.parent / "data" / "wire"
+RECORDED_ORIGIN = "http://127.0.0.1:9100"
+DATASTACK = "minnie65_public"
+SYNAPSES = "synapses_pni_2"
+PREDICTIONS = "synapse_target_predictions_ssa_v2"
+NUCLEI = "nucleus_detection_v0"
+
+#: Bodies that hold whole rows: all predictions with their synapses (in voxels), all inputs of the
+#: seed cell (in nm), the first nuclei (in voxels).
+ALL_PREDICTIONS = "bodies/97c2ff2662a7.arrow"
+ALL_INPUTS = "bodies/f25f72291e94.arrow"
+SOME_NUCLEI = "bodies/f50f820571ca.arrow"
+#: The seed cell's inputs with the confidence as the database has it; others have it with 32 bits.
+FULL_VALUES = "bodies/4952ecc1f40f.arrow"
+
+
+def read_exchange(beginning: str) -> dict[str, Any]:
+    """Return the first recorded exchange whose ID begins so."""
+    for line in (DATA / "exchanges.jsonl").read_text("utf-8").splitlines():
+        exchange: dict[str, Any] = json.loads(line)
+        if exchange["id"].startswith(beginning):
+            return exchange
+    raise KeyError(beginning)
+
+
+def read_stream(name: str) -> pa.Table:
+    """Return the table in a recorded body."""
+    return pa.ipc.open_stream((DATA / name).read_bytes()).read_all()
+
+
+def write_folder(folder: Path) -> None:
+    """Write the recorded rows as a data folder."""
+    (folder / "tables").mkdir(parents=True)
+    joined = read_stream(ALL_PREDICTIONS)
+    own = ["id", "created", "tag", "valid", "target_id", "value"]
+    predictions = _with_full_values(joined.select(own))
+    pq.write_table(predictions, folder / "tables" / f"{PREDICTIONS}.parquet")
+    inputs = _in_voxels(read_stream(ALL_INPUTS).drop_columns("superceded_id"))
+    others = joined.drop_columns(own).rename_columns(
+        [name.removesuffix("_ref") for name in joined.drop_columns(own).column_names]
+    )
+    new = pc.invert(pc.is_in(others["id"], inputs["id"]))
+    synapses = pa.concat_tables(
+        [
+            inputs.replace_schema_metadata(),
+            others.filter(new).select(inputs.column_names).replace_schema_metadata(),
+        ]
+    )
+    pq.write_table(synapses, folder / "tables" / f"{SYNAPSES}.parquet")
+    nuclei = read_stream(SOME_NUCLEI)
+    pq.write_table(nuclei, folder / "tables" / f"{NUCLEI}.parquet")
+    (folder / "datastack.json").write_text(json.dumps(_description()), encoding="utf-8")
+
+
+def _with_full_values(predictions: pa.Table) -> pa.Table:
+    full = read_stream(FULL_VALUES)
+    known = dict(zip(full["id"].to_pylist(), full["value"].to_pylist(), strict=True))
+    rows = zip(predictions["target_id"].to_pylist(), predictions["value"].to_pylist(), strict=True)
+    values = pa.array([known.get(target, value) for target, value in rows], pa.float64())
+    place = predictions.column_names.index("value")
+    return predictions.set_column(place, "value", values)
+
+
+def _in_voxels(table: pa.Table) -> pa.Table:
+    for axis, size in zip("xyz", (4, 4, 40), strict=True):
+        for name in [name for name in table.column_names if name.endswith(f"_position_{axis}")]:
+            voxels = pc.divide(table[name], pa.scalar(size, pa.int32()))
+            table = table.set_column(table.column_names.index(name), name, voxels)
+    return table
+
+
+def _description() -> dict[str, Any]:
+    info = read_exchange("alt/0031")["response_json"]
+    short = read_exchange("info/0297")["response_json"]
+    # The recorded server's own address stands for the sandbox's.
+    info = json.loads(json.dumps(info).replace(RECORDED_ORIGIN, "{origin}"))
+    versions = read_exchange("alt/0086")["response_json"]
+    versions.append(read_exchange("err/0146")["response_json"])
+    tables = {}
+    for name, exchange in ((SYNAPSES, "alt/0044"), (PREDICTIONS, "alt/0043"), (NUCLEI, "alt/0069")):
+        record = read_exchange(exchange)["response_json"]
+        size = [record.pop(f"voxel_resolution_{axis}") for axis in "xyz"]
+        del record["table_name"], record["schema_type"]
+        tables[name] = {**record, "voxel_resolution": size}
+    assert short["name"] == DATASTACK
+    return {
+        "name": DATASTACK,
+        "info": info,
+        "versions": [
+            {**item, "tables": None if item["version"] == 1718 else []} for item in versions
+        ],
+        "tables": tables,
+    }
+
+
+@pytest.fixture(scope="session")
+def recorded_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("recorded") / "data"
+    write_folder(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serve(recorded_folder, tmp_path_factory) -> Iterator[Callable[..., Sandbox]]:
+    """Start sandboxes that hold the recorded rows; each setting is served once."""
+    running: dict[str, Sandbox] = {}
+
+    def start(**options: Any) -> Sandbox:
+        key = repr(sorted(options.items()))
+        if key not in running:
+            given = SandboxOptions(
+                data=recorded_folder,
+                states=tmp_path_factory.mktemp("states") / "states.db",
+                token="GOOD_TOKEN",
+                no_permission_token="NO_PERMISSION_TOKEN",
+                missing_tos_token="MISSING_TOS_TOKEN",
+                **options,
+            )
+            running[key] = Sandbox(given)
+            running[key].start()
+        return running[key]
+
+    yield start
+    for sandbox in running.values():
+        sandbox.stop()
