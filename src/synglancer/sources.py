@@ -17,6 +17,10 @@ from synglancer.tokens import find_token
 from synglancer.transport import fetch_state
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
     from synglancer.cave import Cave, Direction
     from synglancer.datastack import Datastack, Materialization, PredictionTable
     from synglancer.predictions import Checked
@@ -129,35 +133,49 @@ class Sources:
         _ = self.datastack
         if not isinstance(self._settings.version, int):
             _ = self.materialization
-        record = pool.submit(lambda: self.materialization)
-        _ = self.table
-        record.result()
+        jobs = [pool.submit(lambda: self.materialization), pool.submit(lambda: self.table)]
+        for job in jobs:  # in this order: a version that does not exist has no tables either
+            job.result()
 
     def _key(self, *rest: str) -> list[Any]:
         return [self.datastack.server, self.datastack.name, self.version, *rest]
 
     def _load_direction(self, cell: int, direction: Direction) -> list[Checked]:
         """Load or fetch the predictions of one direction, and the synapses without one."""
-        from synglancer.predictions import build_predictions, build_unlabelled  # noqa: PLC0415
+        from synglancer.predictions import build_unlabelled  # noqa: PLC0415
 
         table = self.table
-        key = self._key(table.name, str(cell), direction)
-        raw = self._store.load_predictions(key)
-        if raw is None:
-            raw = self._cave.fetch_predictions(self.datastack, self.version, table, cell, direction)
-            self._store.save_predictions(key, raw)
-        labelled = build_predictions(raw, cell, direction)
+        where = (self.datastack, self.version)
+        labelled = self._load_table(
+            table.name,
+            cell,
+            direction,
+            lambda: self._cave.fetch_predictions(*where, table, cell, direction),
+        )
         if not self._settings.with_unlabelled:
             return [labelled]
-        key = self._key(table.synapse_table, str(cell), direction)
-        raw = self._store.load_predictions(key)
-        if raw is None:
-            raw = self._cave.fetch_synapses(
-                self.datastack, self.version, table.synapse_table, cell, direction
-            )
-            self._store.save_predictions(key, raw)
-        synapses = build_predictions(raw, cell, direction)
+        synapses = self._load_table(
+            table.synapse_table,
+            cell,
+            direction,
+            lambda: self._cave.fetch_synapses(*where, table.synapse_table, cell, direction),
+        )
         return [labelled, build_unlabelled(synapses, labelled.frame)]
+
+    def _load_table(
+        self, name: str, cell: int, direction: Direction, fetch: Callable[[], pd.DataFrame]
+    ) -> Checked:
+        """Load a table that was kept; or fetch it, and keep it once it has been checked."""
+        from synglancer.predictions import build_predictions  # noqa: PLC0415
+
+        key = self._key(name, str(cell), direction)
+        kept = self._store.load_predictions(key)
+        if kept is not None:
+            return build_predictions(kept, cell, direction)
+        raw = fetch()
+        checked = build_predictions(raw, cell, direction)
+        self._store.save_predictions(key, raw)
+        return checked
 
     def _load_somata(self, cell: int) -> list[Point]:
         """Load or fetch the positions of the cell's somata; none where there is no such table."""
