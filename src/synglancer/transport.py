@@ -14,12 +14,16 @@ import json
 import logging
 import random
 import re
+import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import Timeout
+from urllib3.exceptions import NewConnectionError, ReadTimeoutError
 
 from synglancer.errors import (
     BadAnswerError,
@@ -101,14 +105,44 @@ class GuardedAdapter(HTTPAdapter):
     def _send_once(
         self, request: requests.PreparedRequest, seconds: float, options: dict[str, Any]
     ) -> requests.Response:
+        started = time.monotonic()
         try:
-            response = super().send(request, timeout=seconds, **options)
-            # Read whole here, so that an answer that breaks off is an error of the request.
-            _ = response.content
+            # `total` counts connecting and waiting together; `_read_whole` bounds the rest.
+            total: Any = Timeout(total=seconds)  # requests passes it on; its types do not say so
+            response = super().send(request, timeout=total, **options)
+            _read_whole(response, started + seconds)
         except requests.RequestException as error:
             raise _translate_exception(error, request, seconds) from error
         refuse_bad_answer(response)
         return response
+
+
+def _read_whole(response: requests.Response, deadline: float) -> None:
+    """Read the body, so that an answer that breaks off is an error of the request.
+
+    A timeout of the socket holds for each piece, and a body that trickles in starts it anew: so
+    the connection is shut when the time is up.
+    """
+    late = threading.Event()
+
+    def shut() -> None:
+        late.set()
+        with suppress(OSError, ValueError):
+            response.raw.shutdown()
+
+    timer = threading.Timer(max(deadline - time.monotonic(), 0), shut)
+    timer.daemon = True
+    timer.start()
+    try:
+        _ = response.content
+    except requests.RequestException as error:
+        if late.is_set() or isinstance(error.args[0], ReadTimeoutError):
+            raise requests.ReadTimeout(request=response.request) from error
+        raise
+    finally:
+        timer.cancel()
+    if late.is_set():  # a body without a length ends where it is shut
+        raise requests.ReadTimeout(request=response.request)
 
 
 def _pause_before_retry(error: ServiceError, attempt: int, *, repeatable: bool) -> float | None:
@@ -150,7 +184,8 @@ def _translate_exception(
             "Try again; if it stays so, check the server's address.",
         )
     if isinstance(error, requests.ConnectionError):
-        refused = "refused" in str(error) or "resolve" in str(error)
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        refused = isinstance(reason, NewConnectionError)
         return UnreachableError(
             f"{host} could not be reached." if refused else f"{host} closed the connection.",
             "Check the server's address and your connection, then try again.",
@@ -227,18 +262,19 @@ def _login_error(host: str, *, has_token: bool) -> LoginError:
 
 def _forbidden_error(response: requests.Response, host: str) -> ServiceError:
     try:
-        refusal = json.loads(response.content)
+        refusal = json.loads(_body(response))
     except ValueError:
         refusal = {}
     details = refusal.get("data") if isinstance(refusal, dict) else None
     details = details if isinstance(details, dict) else {}
+    details = {name: _quote(str(value)) for name, value in details.items()}
     if isinstance(refusal, dict) and refusal.get("error") == "missing_tos":
         return TermsOfServiceError(
             f"{host} wants its terms of service accepted first: "
-            f"{_quote(str(details.get('tos_name', 'terms of service')))}.",
+            f"{details.get('tos_name', 'terms of service')}.",
             f"Accept them once at {details.get('tos_form_url', 'the server')}, then try again.",
         )
-    dataset = _quote(str(details.get("auth_dataset", "this dataset")))
+    dataset = details.get("auth_dataset", "this dataset")
     return PermissionMissingError(
         f"The token may not read {dataset} on {host}.",
         "Ask the dataset's owners for permission, or use another account's token.",
@@ -250,9 +286,9 @@ def _server_message(response: requests.Response) -> str:
     if response.status_code == _HTTP_OK:
         return ""
     try:
-        answer = json.loads(response.content)
+        answer = json.loads(_body(response))
     except ValueError:
-        text = response.text
+        text = _body(response)
         if "<html" in text.lower():
             title = re.search(r"<title>(.*?)</title>", text, re.DOTALL | re.IGNORECASE)
             return title[1] if title else "an HTML page"
@@ -262,9 +298,16 @@ def _server_message(response: requests.Response) -> str:
     return str(answer)
 
 
+def _body(response: requests.Response) -> str:
+    """Return the body as text, without the token where a server repeats it."""
+    token = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
+    text = response.content.decode("utf-8", "replace")
+    return text.replace(token, "(token)") if token else text
+
+
 def _retry_after(response: requests.Response) -> float | None:
     value = response.headers.get("Retry-After", "")
-    return float(value) if value.isdigit() else None
+    return float(value) if value.isascii() and value.isdigit() else None
 
 
 def _quote(text: str) -> str:
