@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synglancer.errors import BadAnswerError
+from synglancer.predictions import UNLABELLED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-UNLABELLED = "unlabelled"
 DIRECTIONS = ("inputs", "outputs")
 KNOWN_TAGS = ("spine", "shaft", "soma")
 

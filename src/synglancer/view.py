@@ -10,115 +10,38 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from synglancer.annotations import UNLABELLED, AnnotationGroup
 from synglancer.camera import CameraView, frame_cell
-from synglancer.errors import UsageError
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
-from synglancer.shaders import MIN_CONFIDENCE, Marker, build_marker_shader
+from synglancer.scene import Scene, ViewOptions, count_by_direction, format_title
+from synglancer.shaders import MIN_CONFIDENCE, Marker, build_marker_shader, choose_diameter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
+    from synglancer.annotations import AnnotationGroup
+    from synglancer.datastack import Datastack
 
-    from synglancer.datastack import Datastack, Materialization
+__all__ = [
+    "Scene",
+    "State",
+    "ViewOptions",
+    "build_state",
+    "format_layer_name",
+    "format_sources",
+    "format_timestamp",
+    "make_plain",
+]
 
-Layout = Literal["xy-3d", "3d", "4panel", "xy"]
-LAYOUTS: tuple[Layout, ...] = ("xy-3d", "3d", "4panel", "xy")
 SEGMENTATION = "segmentation"
 RECORD = "synglancer"
 _SAFE_INTEGER = 2**53 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-
-
-@dataclass(frozen=True)
-class Scene:
-    """Everything that the view needs to know.
-
-    Attributes
-    ----------
-    cell
-        Root ID of the cell.
-    datastack, materialization, table
-        Where and when the predictions are from.
-    groups
-        The annotations, one group per layer, in the order of the layers.
-    positions : array, shape (n, 3), nm
-        Positions of all synapses shown.
-    soma : (x, y, z), nm, or None
-        Where the cell's soma is, when known.
-    record
-        Provenance, put into the state; JSON values, with 64-bit IDs as strings.
-    """
-
-    cell: int
-    datastack: Datastack
-    materialization: Materialization
-    table: str
-    groups: Sequence[AnnotationGroup]
-    positions: np.ndarray[Any, Any]
-    soma: tuple[float, float, float] | None
-    record: Mapping[str, object]
-
-
-@dataclass(frozen=True)
-class ViewOptions:
-    """How it is shown.
-
-    Attributes
-    ----------
-    layout
-        The viewer's panels.
-    background
-        ``dark`` or ``white``.
-    figure
-        A clean picture: 3D only, white, no axes, no panels.
-    palette
-        Name of the colours per tag.
-    color_by
-        ``tag``, or ``confidence`` for a ramp within each layer.
-    min_confidence
-        Where the confidence sliders start, 0 to 1; less confident synapses are in the state
-        but hidden.
-    show_panel
-        Whether the first synapse layer's side panel is open.
-    filter_by_selection
-        Whether only synapses of the selected segments are drawn.
-    partners
-        Other cells to select, root ID -> colour.
-    """
-
-    layout: Layout = "xy-3d"
-    background: Literal["dark", "white"] = "dark"
-    figure: bool = False
-    palette: str = "paper"
-    color_by: Literal["tag", "confidence"] = "tag"
-    min_confidence: float = 0.0
-    show_panel: bool = False
-    filter_by_selection: bool = False
-    partners: Mapping[int, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        for name, value, known in (
-            ("layout", self.layout, LAYOUTS),
-            ("background", self.background, BACKGROUNDS),
-            ("palette", self.palette, PALETTES),
-            ("color-by", self.color_by, ("tag", "confidence")),
-        ):
-            if value not in known:
-                choices = ", ".join(known)
-                raise UsageError(f"There is no {name} {value!r}.", f"Choose one of: {choices}.")
-        if not 0 <= self.min_confidence <= 1:
-            raise UsageError(
-                f"A confidence of {self.min_confidence} does not exist.",
-                "Give a number from 0 to 1.",
-            )
 
 
 @dataclass(frozen=True)
@@ -209,6 +132,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
     camera = _choose_camera(scene, options)
     colours = choose_colours([group.tag for group in scene.groups], PALETTES[options.palette])
     typical = _choose_typical_size(scene.groups)
+    counts = count_by_direction(scene.groups)
     viewer = ViewerState(
         # Without a named site and capabilities nglui would ask the site what it can do.
         capabilities="legacy",
@@ -229,7 +153,18 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
             _build_imagery(scene.datastack),
             _build_segmentation(scene, options, background.cell),
             *(
-                _build_synapses(group, colours[group.tag], typical, background.ring, options)
+                _build_synapses(
+                    group,
+                    colours[group.tag],
+                    Marker(
+                        ring=None if group.direction == "inputs" else background.ring,
+                        labelled=any(prop.id == "confidence" for prop in group.properties),
+                        typical_size=typical,
+                        by_confidence=options.color_by == "confidence",
+                        diameter=choose_diameter(counts[group.direction]),
+                    ),
+                    options,
+                )
                 for group in scene.groups
             ),
         ],
@@ -240,16 +175,6 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         # Orthographic: the scale bar holds for the whole picture.
         frame["layout"] = {"type": "3d", "orthographicProjection": True}
     return frame
-
-
-def format_title(scene: Scene) -> str:
-    """Title of the page: cell, version and counts."""
-    counts: dict[str, int] = {}
-    for group in scene.groups:
-        counts[group.direction] = counts.get(group.direction, 0) + group.count
-    shown = ", ".join(f"{count:,} {direction}" for direction, count in counts.items())
-    place = f"{scene.datastack.name} v{scene.materialization.version}"
-    return f"{scene.cell} · {place} · {shown or 'no synapses'}"
 
 
 def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
@@ -295,7 +220,7 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
         segment_colors={str(int(segment)): value for segment, value in selected.items()},
         selected_alpha=0.25,
         not_selected_alpha=0.0,
-        alpha_3d=0.45,
+        alpha_3d=0.6,
         extra={
             # nglui takes a login for granted for any graphene source, even on plain http.
             "source": [{"url": url} for url in format_sources(sources, datastack.server)],
@@ -334,17 +259,10 @@ def _read_host(url: str) -> str:
 
 
 def _build_synapses(
-    group: AnnotationGroup, colour: str, typical: float, ring: str, options: ViewOptions
+    group: AnnotationGroup, colour: str, marker: Marker, options: ViewOptions
 ) -> Any:
     from nglui.statebuilder import AnnotationLayer  # noqa: PLC0415
 
-    labelled = group.tag != UNLABELLED
-    marker = Marker(
-        ring=None if group.direction == "inputs" else ring,
-        labelled=labelled,
-        typical_size=typical,
-        by_confidence=options.color_by == "confidence",
-    )
     relationships = ["pre", "post"]
     return AnnotationLayer(
         name=format_layer_name(group),
@@ -355,7 +273,7 @@ def _build_synapses(
         shader=build_marker_shader(marker),
         shader_controls=(
             {MIN_CONFIDENCE: options.min_confidence}
-            if labelled and options.min_confidence
+            if marker.labelled and options.min_confidence
             else None
         ),
         set_position=False,

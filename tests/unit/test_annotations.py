@@ -10,14 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from synglancer.annotations import (
-    CONFIDENCE,
-    SIZE,
-    UNLABELLED,
-    AnnotationGroup,
-    build_annotations,
-)
+from synglancer.annotations import CONFIDENCE, SIZE, AnnotationGroup, build_annotations
 from synglancer.errors import BadAnswerError
+from synglancer.predictions import UNLABELLED
 
 untimed = settings(deadline=None, max_examples=60)
 
