@@ -133,8 +133,9 @@ class Sources:
         _ = self.datastack
         if not isinstance(self._settings.version, int):
             _ = self.materialization
-        jobs = [pool.submit(lambda: self.materialization), pool.submit(lambda: self.table)]
-        for job in jobs:  # in this order: a version that does not exist has no tables either
+        record = pool.submit(lambda: self.materialization)
+        table = pool.submit(lambda: self.table)
+        for job in (record, table):  # in this order: a version that does not exist has no tables either
             job.result()
 
     def _key(self, *rest: str) -> list[Any]:
