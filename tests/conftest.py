@@ -1,0 +1,60 @@
+"""What every test may rely on: a home of its own, a clean environment, no network but loopback."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import hypothesis
+import pytest
+from pytest_socket import socket_allow_hosts
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
+hypothesis.settings.load_profile("untimed")
+
+_KEPT = {"SYNGLANCER_REQUIRE_BROWSER"}  # says how the tests are run, not what the program does
+_UNWANTED = {"CAVE_TOKEN", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "BROWSER"}
+_PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
+
+
+def _prepare(environment: pytest.MonkeyPatch, home: Path) -> None:
+    for name in list(os.environ):
+        ours = name.startswith("SYNGLANCER_") and name not in _KEPT
+        if ours or name.upper() in _UNWANTED | _PROXIES or name.startswith("XDG_"):
+            environment.delenv(name)
+    home.mkdir(parents=True, exist_ok=True)
+    environment.setenv("HOME", str(home))
+    environment.setenv("SYNGLANCER_CACHE_DIR", str(home / "synglancer-cache"))
+    environment.setenv("SYNGLANCER_DATA_DIR", str(home / "synglancer-data"))
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Block the network beyond loopback, before the first fixture of a test is made."""
+    if item.get_closest_marker("live") is None:
+        socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _session_home(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[None]:
+    """Give fixtures that several tests share a home of their own too."""
+    if all(item.get_closest_marker("live") for item in request.session.items):
+        yield
+        return
+    with pytest.MonkeyPatch.context() as environment:
+        _prepare(environment, tmp_path_factory.mktemp("session-home"))
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_home(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Give each test a home, a cache and a data folder, and nothing of the user's settings."""
+    if request.node.get_closest_marker("live") is None:
+        _prepare(monkeypatch, tmp_path / "home")

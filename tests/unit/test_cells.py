@@ -1,0 +1,120 @@
+"""What was typed becomes a root ID, or two sentences that say why not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from synglancer.cells import parse_cell
+from synglancer.errors import UsageError
+
+CELL = 864691135276234469
+MAX = 2**64 - 1
+
+
+def is_supervoxel(number: int) -> bool:
+    return number >> 56 == 1
+
+
+roots = st.integers(1, MAX).filter(lambda number: not is_supervoxel(number))
+
+
+@given(roots)
+@example(1)
+@example(CELL)
+@example(2**53 + 1)
+@example(2**63)
+@example(MAX)
+def test_any_root_id_comes_back_exactly(number):
+    """Every 64-bit number outside the supervoxels' layer is read digit by digit."""
+    assert parse_cell(str(number)) == number
+    assert parse_cell(number) == number
+    assert parse_cell(np.uint64(number)) == number
+
+
+@given(roots, st.sampled_from([" {} ", "\t{}\n", "+{}", "000{}", "\u00a0{}"]))
+def test_what_surrounds_a_number_is_overlooked(number, form):
+    """White space, a plus sign and leading zeros do not change an ID."""
+    cell = parse_cell(form.format(number))
+    assert cell == number
+    assert type(cell) is int
+
+
+@pytest.mark.parametrize(
+    ("given_text", "reason"),
+    [
+        ("", "No cell was given"),
+        (" \t\n", "No cell was given"),
+        ("abc", "is a whole number"),
+        ("86469113527623446x", "is a whole number"),
+        ("864691135276234469,1", "is a whole number"),
+        ("0x10", "is a whole number"),
+        ("1_000", "is a whole number"),
+        ("--5", "is a whole number"),
+        ("\u0668\u0666\u0664", "is a whole number"),
+        ("\uff18\uff16\uff14", "is a whole number"),
+        ("²", "is a whole number"),
+        ("nan", "is a whole number"),
+        ("inf", "is a whole number"),
+        ("None", "is a whole number"),
+        ("0", "above zero"),
+        ("-0", "above zero"),
+        ("-864691135276234469", "above zero"),
+        ("8.64691135276234e17", "rounded number"),
+        ("8.64691135276234469E+17", "rounded number"),
+        ("864691135276234e3", "rounded number"),
+        ("123.0", "rounded number"),
+        ("123.", "rounded number"),
+        (str(2**64), "too large"),
+        ("864691135276234469864691135276234469", "too large"),
+        pytest.param("9" * 100_000, "too large", id="very-long"),
+        ("88954888800920543", "supervoxel"),
+        (str(1 << 56), "supervoxel"),
+        (str((2 << 56) - 1), "supervoxel"),
+    ],
+)
+def test_wrong_text_is_refused_with_its_reason(given_text, reason):
+    """Each kind of wrong input is named for what it is, with advice, and quoted shortly."""
+    with pytest.raises(UsageError) as caught:
+        parse_cell(given_text)
+    message, hint = str(caught.value), caught.value.hint
+    assert reason in message
+    assert message.endswith(".")
+    assert hint.endswith(".")
+    assert len(message) < 200
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("given_value", "reason"),
+    [
+        (8.64691135276234e17, "rounded number"),
+        (123.0, "rounded number"),
+        (np.float64(123), "rounded number"),
+        (float("nan"), "whole number"),
+        (None, "whole number"),
+        (True, "whole number"),
+        (b"864691135276234469", "whole number"),
+        ([CELL], "whole number"),
+        (0, "above zero"),
+        (-1, "above zero"),
+        (2**64, "too large"),
+        pytest.param(10**5000, "too large", id="10**5000"),
+        pytest.param(-(10**5000), "too large", id="-10**5000"),
+    ],
+)
+def test_wrong_values_from_a_notebook_are_refused(given_value, reason):
+    """What is not text nor an integer, above all a float that lost its digits, is refused."""
+    with pytest.raises(UsageError, match=reason):
+        parse_cell(given_value)
+
+
+@given(st.text())
+def test_any_text_is_a_cell_or_two_sentences(text):
+    """No text at all gets another exception, nor reaches a terminal as it is."""
+    try:
+        assert 1 <= parse_cell(text) <= MAX
+    except UsageError as error:
+        assert (str(error) + error.hint).isprintable()  # noqa: PT017  # both outcomes are right

@@ -1,0 +1,136 @@
+"""The error tree is what its docstring says, and every error says what to do."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import synglancer
+from synglancer import errors
+from synglancer.errors import CellError, ServiceError, SynglancerError, UnreachableError, UsageError
+
+SOURCE = Path(synglancer.__file__).parent
+CLASSES = [
+    value
+    for value in vars(errors).values()
+    if isinstance(value, type) and issubclass(value, SynglancerError)
+]
+
+
+def documented_tree() -> dict[str, str | None]:
+    """Read class → parent from the tree that the module's docstring draws."""
+    parents: dict[str, str | None] = {}
+    ancestors: list[tuple[int, str]] = []
+    for line in (errors.__doc__ or "").splitlines():
+        found = re.match(r"^(?P<indent>    [\s│├└─]*)(?P<name>[A-Z]\w+Error)\b", line)
+        if not found:
+            continue
+        depth = len(found["indent"])
+        while ancestors and ancestors[-1][0] >= depth:
+            ancestors.pop()
+        parents[found["name"]] = ancestors[-1][1] if ancestors else None
+        ancestors.append((depth, found["name"]))
+    return parents
+
+
+def test_documented_tree_is_the_real_one():
+    """The tree in the docstring has every class, each under its real parent."""
+    real = {
+        cls.__name__: None if cls is SynglancerError else cls.__bases__[0].__name__
+        for cls in CLASSES
+    }
+    assert documented_tree() == real
+
+
+def test_exit_codes_are_those_of_the_docstring():
+    """Each branch of the tree has the exit code that the docstring gives it."""
+    documented = dict(re.findall(r"(\w+Error)\s+exit (\d)", errors.__doc__ or ""))
+    assert documented == {
+        cls.__name__: str(cls.exit_code)
+        for cls in (SynglancerError, UsageError, CellError, ServiceError)
+    }
+    assert {cls.exit_code for cls in CLASSES if issubclass(cls, ServiceError)} == {4}
+
+
+@pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
+@given(message=st.text(), hint=st.text())
+def test_pickling_keeps_message_and_hint(cls, message, hint):
+    """An error that crosses a process boundary is the same class with both sentences."""
+    copy = pickle.loads(pickle.dumps(cls(message, hint)))
+    assert (type(copy), str(copy), copy.hint) == (cls, message, hint)
+
+
+def test_pickling_keeps_what_decides_about_a_retry():
+    """A service error keeps whether it is transient, was sent, and when to ask again."""
+    error = UnreachableError("No.", "Wait.", transient=False, sent=False, retry_after=2.5)
+    copy = pickle.loads(pickle.dumps(error))
+    assert (copy.transient, copy.sent, copy.retry_after) == (False, False, 2.5)
+
+
+def raised_errors() -> list[tuple[str, str, int, ast.expr]]:
+    """Find every error made anywhere in the package: class, file, line, each of its sentences."""
+    names = {cls.__name__ for cls in CLASSES}
+    found = []
+    for path in sorted(SOURCE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if (
+                isinstance(node, ast.Call)
+                and isinstance(node.func, ast.Name)
+                and node.func.id in names
+            ):
+                found += [
+                    (node.func.id, str(path.relative_to(SOURCE)), node.lineno, sentence)
+                    for sentence in node.args
+                ]
+    return found
+
+
+def last_texts(sentence: ast.expr) -> list[str]:
+    """Return the literals with which a sentence can end; none where it ends in a value."""
+    match sentence:
+        case ast.Constant(value=str(text)):
+            return [text]
+        case ast.JoinedStr(values=[*_, last]):
+            return last_texts(last)
+        case ast.BinOp(right=right):
+            return last_texts(right)
+        case ast.IfExp(body=body, orelse=orelse):
+            return last_texts(body) + last_texts(orelse)
+    return []
+
+
+def test_every_sentence_ends():
+    """Both sentences of every error raised in the package end with a full stop or question mark."""
+    raised = raised_errors()
+    endings = [
+        (name, file, line, text)
+        for name, file, line, sentence in raised
+        for text in last_texts(sentence)
+    ]
+    assert len(endings) > len(raised) * 0.8, "most sentences can be read from the source"
+    assert [ending for ending in endings if not ending[3].rstrip().endswith((".", "?"))] == []
+
+
+def test_every_error_has_two_sentences():
+    """No error is raised without saying what happened and what to do."""
+    sentences: dict[tuple[str, int], int] = {}
+    for _, file, line, sentence in raised_errors():
+        starred = isinstance(sentence, ast.Starred)
+        sentences[file, line] = sentences.get((file, line), 0) + (2 if starred else 1)
+    assert [place for place, count in sentences.items() if count != 2] == []
+
+
+def test_public_names_resolve():
+    """Each name that the package exports can be imported from it, and is its own."""
+    for name in synglancer.__all__:
+        value = getattr(synglancer, name)
+        if name != "__version__":
+            assert value.__module__.startswith("synglancer.")
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = synglancer.nonsense

@@ -1,0 +1,164 @@
+"""What is asked is checked when it is made, and each refusal says what to do."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.errors import UsageError
+from synglancer.settings import SITES, Settings, build_settings, is_address
+
+
+def test_default_profile_is_minnie65_at_its_pinned_version():
+    """Without options, the question is about minnie65_public 1718 and both directions."""
+    settings = Settings()
+    assert (settings.datastack, settings.version, settings.table) == (
+        "minnie65_public",
+        1718,
+        "synapse_target_predictions_ssa_v2",
+    )
+    assert settings.directions == ("inputs", "outputs")
+    assert settings.tag == ()
+
+
+def test_another_datastack_knows_nothing_of_minnie65():
+    """For another datastack the newest version is asked, and its table has to be named."""
+    assert Settings(datastack="other", table="labels").version == "latest"
+    with pytest.raises(UsageError, match="other has no table") as caught:
+        Settings(datastack="other")
+    assert "--table" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "directions"),
+    [
+        (False, False, ("inputs", "outputs")),
+        (True, True, ("inputs", "outputs")),
+        (True, False, ("inputs",)),
+        (False, True, ("outputs",)),
+    ],
+)
+def test_directions_are_both_unless_one_is_named(inputs, outputs, directions):
+    """--inputs and --outputs each restrict to one direction; both or none mean both."""
+    assert Settings(inputs=inputs, outputs=outputs).directions == directions
+
+
+@pytest.mark.parametrize(
+    ("options", "message", "hint"),
+    [
+        ({"min_confidence": -0.01}, "out of range", "--min-confidence"),
+        ({"min_confidence": 1.01}, "out of range", "--min-confidence"),
+        ({"min_confidence": float("nan")}, "nan is out of range", "--min-confidence"),
+        ({"min_confidence": float("inf")}, "out of range", "--min-confidence"),
+        ({"min_size": -1}, "out of range", "--min-size"),
+        ({"min_size": float("nan")}, "out of range", "--min-size"),
+        ({"min_size": float("inf")}, "out of range", "--min-size"),
+        ({"timeout": 0}, "out of range", "--timeout"),
+        ({"timeout": -5}, "out of range", "--timeout"),
+        ({"timeout": float("nan")}, "out of range", "--timeout"),
+        ({"timeout": float("inf")}, "out of range", "--timeout"),
+        ({"timeout": 1e9}, "out of range", "at most a day"),
+        ({"datastack": " ", "table": "x"}, "No datastack", "--datastack"),
+        ({"table": ""}, "no table", "--table"),
+        ({"version": 0}, "not a materialization version", "--version"),
+        ({"version": -3}, "not a materialization version", "--version"),
+        ({"version": 2**31}, "not a materialization version", "--version"),
+        ({"version": 1718.0}, "not a materialization version", "--version"),
+        ({"version": True}, "not a materialization version", "--version"),
+        ({"version": "newest"}, "not a materialization version", "--version"),
+        ({"version": "\uff11\uff17\uff11\uff18"}, "not a materialization version", "--version"),
+        ({"version": "9" * 9999}, "not a materialization version", "--version"),
+        ({"sandbox": True, "server": "https://cave.example.org"}, "two servers", "one of them"),
+    ],
+)
+def test_values_out_of_range_are_refused(options, message, hint):
+    """A value that no question can have is refused with the option that gives it."""
+    with pytest.raises(UsageError, match=message) as caught:
+        Settings(**options)
+    assert hint in caught.value.hint
+    assert caught.value.hint.endswith(".")
+    assert len(str(caught.value)) < 200
+
+
+@pytest.mark.parametrize(
+    ("given_version", "version"), [("1718", 1718), (" 943 ", 943), (117, 117), ("latest", "latest")]
+)
+def test_versions_are_numbers_or_latest(given_version, version):
+    """A version in text, as a file or the environment gives it, is the same as a number."""
+    assert Settings(version=given_version).version == version
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "",
+        "cave.example.org",
+        "ftp://cave.example.org",
+        "file:///etc/passwd",
+        "javascript:alert(1)",
+        "https://",
+        "https:///path",
+        "https://user:secret@cave.example.org",
+        "https://token@cave.example.org",
+        "https://cave.example.org:port",
+        "https://cave.example.org:99999",
+        "https://[::1",
+        "https://cave.example.org/#!x",
+        "https://cave example.org",
+        "https://cave.example.org/\x1b[2J",
+        "https://cave.exa\nmple.org",
+    ],
+)
+def test_addresses_that_cannot_be_asked_are_refused(address):
+    """Only http(s) addresses with a host and no login, fragment or control character are taken."""
+    for option in ("server", "site"):
+        with pytest.raises(UsageError, match="is not an address") as caught:
+            Settings(**{option: address})
+        assert f"--{option}" in caught.value.hint
+        assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://cave.example.org", "http://127.0.0.1:8000", "http://[::1]:80/", "https://a.b/v/?x=1"],
+)
+def test_addresses_that_can_be_asked_are_taken(address):
+    """Hosts with ports, paths, queries and IPv6 are addresses."""
+    assert Settings(server=address, site=address).server == address
+
+
+@given(st.text())
+def test_whether_a_text_is_an_address_never_fails(text):
+    """No text makes the check itself fail."""
+    assert is_address(text) in {True, False}
+
+
+def test_names_of_viewers_are_taken_as_sites():
+    """The short names stand for viewers."""
+    for name, address in SITES.items():
+        assert Settings(site=name).site == name
+        assert is_address(address)
+
+
+@pytest.mark.parametrize("made_by", [build_settings, lambda options: Settings(**options)])
+def test_a_tag_given_as_text_is_one_tag(made_by):
+    """tag='spine' filters by that tag, not by its letters; lists are taken too."""
+    assert made_by({"tag": "spine"}).tag == ("spine",)
+    assert made_by({"tag": ["spine", "soma"]}).tag == ("spine", "soma")
+
+
+def test_unknown_keywords_are_refused_with_the_nearest_one():
+    """A misspelt keyword is answered with the one that was meant, or with all of them."""
+    with pytest.raises(UsageError, match="no option 'min_confidense'") as caught:
+        build_settings({"min_confidense": 0.5})
+    assert caught.value.hint == "Did you mean 'min_confidence'?"
+    with pytest.raises(UsageError) as caught:
+        build_settings({"qqqq": 1})
+    assert "min_confidence" in caught.value.hint
+
+
+def test_settings_cannot_change_after_their_check():
+    """A record that was checked stays as it was checked."""
+    with pytest.raises(AttributeError):
+        Settings().min_confidence = 5  # type: ignore[misc]
