@@ -1,0 +1,64 @@
+"""The commands, run as a user would, against a sandbox on loopback."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.outcome import MISSING_TERMS, NO_PERMISSION, TOKEN, Outcome
+from synglancer.cli import build_make_link, build_synglancer, run
+from synglancer.sandbox.sample import ensure_sample
+from synglancer.sandbox.server import Sandbox, SandboxOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return ensure_sample(tmp_path_factory.mktemp("sample"))
+
+
+@pytest.fixture
+def options(sample: Path, tmp_path: Path) -> SandboxOptions:
+    return SandboxOptions(
+        data=sample,
+        states=tmp_path / "states.sqlite",
+        token=TOKEN,
+        no_permission_token=NO_PERMISSION,
+        missing_tos_token=MISSING_TERMS,
+    )
+
+
+@pytest.fixture
+def sandbox(options: SandboxOptions, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+    with Sandbox(options) as running:
+        monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+        monkeypatch.setenv("SYNGLANCER_SERVER", running.origin)
+        yield running
+
+
+@pytest.fixture
+def make_link(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run ``make-link`` with these words."""
+
+    def call(*words: object) -> Outcome:
+        code = run(build_make_link, [str(word) for word in words])
+        out, err = capfd.readouterr()
+        return Outcome(code, out, err)
+
+    return call
+
+
+@pytest.fixture
+def synglancer(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """Run ``synglancer`` with these words."""
+
+    def call(*words: object) -> Outcome:
+        code = run(build_synglancer, [str(word) for word in words])
+        out, err = capfd.readouterr()
+        return Outcome(code, out, err)
+
+    return call

@@ -1,0 +1,34 @@
+"""What a command left, and the words that the tests of the commands share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+CELL = "864691135276234469"
+TOKEN = "a-good-token"
+NO_PERMISSION = "a-token-without-permission"
+MISSING_TERMS = "a-token-without-terms"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left: its exit code, stdout and stderr."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+    def refuses(self, code: int, *words: str) -> None:
+        """Assert an error of two sentences, nothing on stdout, no traceback and no token."""
+        assert (self.code, self.out) == (code, ""), (self.code, self.out, self.err)
+        sentences = self.err.strip().splitlines()
+        assert len(sentences) == 2, self.err
+        assert all(sentence.endswith((".", "?")) for sentence in sentences), self.err
+        for word in words:
+            assert word in self.err, self.err
+        for token in (TOKEN, NO_PERMISSION, MISSING_TERMS):
+            assert token not in self.err

@@ -1,0 +1,120 @@
+"""Wrong input and refusals: the right exit code, two sentences, nothing on stdout."""
+
+from __future__ import annotations
+
+import http.server
+import os
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ([], 2, "No cell"),
+        (["abc"], 2, "not a root ID"),
+        (["0"], 2, "above zero"),
+        (["-864691135276234469"], 2, "above zero"),
+        (["8.64691135276234e17"], 2, "rounded number"),
+        ([str(2**64)], 2, "64 bits"),
+        (["90000000158110151"], 2, "supervoxel"),
+        (["864691135999999001"], 3, "not the root ID of a cell"),
+        ([CELL, "--datastack", "nope", "--table", "x"], 4, "not known"),
+        ([CELL, "--version", "9999"], 4, "no version 9999"),
+        ([CELL, "--version", "661"], 4, "not served any more"),
+        ([CELL, "--table", "nope"], 4, "no table 'nope'"),
+        ([CELL, "--table", "synapses_pni_2"], 4, "does not refer to a table of synapses"),
+        ([CELL, "--min-confidence", "1.5"], 2, "out of range"),
+        ([CELL, "--min-confidence", "nan"], 2, "out of range"),
+        ([CELL, "--save-state", "no/such/folder/state.json"], 2, "cannot be written"),
+        ([CELL, CELL, "--save-state", "state.json"], 2, "several cells"),
+        ([CELL, "--token-file", "no/such/file"], 2, "cannot be read"),
+        ([CELL, "--layout", "5panel"], 2, "5panel"),
+        ([CELL, "--bogus"], 2, "--bogus"),
+    ],
+)
+def test_refused_with_two_sentences(sandbox, make_link, words, code, said) -> None:
+    """Each kind of wrong input has its exit code and says what happened and what to do."""
+    make_link(*words).refuses(code, said)
+
+
+@pytest.mark.parametrize(
+    ("token", "said"),
+    [
+        ("some-wrong-token", "does not accept the token"),
+        ("", "no token was found"),
+        (NO_PERMISSION, "may not read minnie65_public"),
+        (MISSING_TERMS, "terms of service"),
+    ],
+)
+def test_login_refused(sandbox, make_link, monkeypatch, token, said) -> None:
+    """Each way to be refused is told apart, with exit code 4, and no browser is opened."""
+    monkeypatch.setattr("webbrowser.open", lambda *_: pytest.fail("a browser was opened"))
+    monkeypatch.setenv("CAVE_TOKEN", token)
+    outcome = make_link(CELL)
+    outcome.refuses(4, said)
+    assert "some-wrong-token" not in outcome.err
+
+
+def test_server_down(sandbox, make_link) -> None:
+    """A server that is down is named; exit code 4."""
+    sandbox.stop()
+    make_link(CELL).refuses(4, sandbox.origin.removeprefix("http://"), "could not be reached")
+
+
+@pytest.fixture
+def web_page() -> Iterator[str]:
+    """A server that answers everything with the same HTML page."""
+
+    class Page(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<html><title>A page</title></html>")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_not_a_cave_server(make_link, web_page) -> None:
+    """A server that is not CAVE is recognised; exit code 4."""
+    make_link(CELL, "--server", web_page).refuses(4, "not what a CAVE server answers")
+
+
+def test_state_server_refuses(make_link, options, monkeypatch) -> None:
+    """When the state server refuses, no link is printed and no answer remembered; exit code 4."""
+    from dataclasses import replace
+
+    from synglancer.sandbox.server import Sandbox
+
+    broken = replace(options, fault="POST /nglstate/*=500")
+    with Sandbox(broken) as sandbox:
+        monkeypatch.setenv("CAVE_TOKEN", options.token)
+        make_link(CELL, "--server", sandbox.origin).refuses(4, "status 500")
+        assert len([r for r in sandbox.requests if r.path.startswith("/nglstate")]) == 1
+    links = os.path.join(os.environ["SYNGLANCER_CACHE_DIR"], "links")  # noqa: PTH118
+    assert not os.path.exists(links) or not os.listdir(links)  # noqa: PTH110, PTH208
+
+
+def test_truncated_answer_is_never_a_link(make_link, options, monkeypatch) -> None:
+    """An answer that the server cut off at its row limit is an error, not a smaller link."""
+    from dataclasses import replace
+
+    from synglancer.sandbox.server import Sandbox
+
+    with Sandbox(replace(options, row_limit=100)) as sandbox:
+        monkeypatch.setenv("CAVE_TOKEN", options.token)
+        make_link(CELL, "--server", sandbox.origin).refuses(4, "after 100 rows")
