@@ -11,19 +11,17 @@ import math
 from dataclasses import dataclass
 
 MIN_CONFIDENCE = "min_confidence"
-_SECTION_FACTOR = 3.0
+_SECTION_EXTRA = 5.0
 
-# Viridis by Smith and van der Walt, as the polynomial of degree 4 that fits it best; it reads
-# the same in shades of grey and with any colour vision.
+# From blue to orange by way of a dull pink: told apart by eyes of all kinds, and on black and
+# on white. Most confidences are high, so the ramp does not start at 0.
 _RAMP = """\
-vec3 confidenceColor(float t) {
-  return vec3(0.274, 0.004, 0.334)
-    + t * (vec3(0.105, 1.404, 1.388)
-    + t * (vec3(-0.331, 0.215, 0.092)
-    + t * (vec3(-4.634, -5.799, -19.333)
-    + t * (vec3(6.228, 14.180, 56.691)
-    + t * (vec3(4.776, -13.745, -65.353)
-    + t * vec3(-5.435, 4.646, 26.312))))));
+#uicontrol float ramp_start slider(min=0, max=0.99, step=0.01, default=0.5)
+vec3 confidenceColor(float confidence) {
+  float t = clamp((confidence - ramp_start) / (1.0 - ramp_start), 0.0, 1.0);
+  vec3 middle = vec3(0.79, 0.48, 0.61);
+  return t < 0.5 ? mix(vec3(0.24, 0.42, 0.94), middle, 2.0 * t)
+                 : mix(middle, vec3(1.0, 0.69, 0.0), 2.0 * t - 1.0);
 }
 """
 
@@ -53,18 +51,25 @@ class Marker:
     diameter: float = 2.0
 
 
-def choose_diameter(count: int) -> float:
-    """Diameter in pixels at which this many markers show where they are and leave the cell visible.
+def choose_diameter(count: int, panel: float = 1.0) -> float:
+    """Diameter in pixels at which markers show where they are and leave the cell visible.
 
-    Found by eye on whole cells in half a screen: 2 pixels for 3,000 synapses, 3.5 for 300.
+    Found by eye on whole cells: 2 pixels for 3,000 synapses, 3 for 300.
+
+    Parameters
+    ----------
+    count
+        Number of markers.
+    panel
+        Height of the 3D panel, as a share of the window's.
 
     Examples
     --------
     >>> [choose_diameter(count) for count in (1, 300, 3_000, 50_000)]
-    [6.0, 3.5, 2.0, 1.5]
+    [5.0, 3.0, 2.0, 1.0]
     """
-    wanted = 2.0 * math.pow(3_000 / max(count, 1), 0.25)
-    return round(2 * min(max(wanted, 1.5), 6.0)) / 2  # the slider's steps
+    wanted = 2.0 * math.pow(3_000 / max(count, 1), 0.2) * math.sqrt(panel)
+    return round(2 * min(max(wanted, 1.0), 5.0)) / 2  # the slider's steps
 
 
 def build_marker_shader(marker: Marker) -> str:
@@ -93,9 +98,9 @@ def build_marker_shader(marker: Marker) -> str:
     colour = "confidenceColor(prop_confidence())" if ramp else "defaultColor()"
     lines += [
         # Sections are looked at from nearer, with room for larger markers.
-        f"  float diameter = marker_size * (PROJECTION_VIEW ? 1.0 : {_SECTION_FACTOR});",
+        f"  float diameter = marker_size + (PROJECTION_VIEW ? 0.0 : {_SECTION_EXTRA});",
         "  if (scale_by_size) {",
-        f"    diameter *= clamp(sqrt(float(prop_size()) / {marker.typical_size:.1f}), 0.6, 2.0);",
+        f"    diameter *= clamp(sqrt(float(prop_size()) / {marker.typical_size:.1f}), 0.6, 1.8);",
         "  }",
         "  setPointMarkerSize(diameter);",
         f"  vec3 color = {colour};",

@@ -133,6 +133,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
     colours = choose_colours([group.tag for group in scene.groups], PALETTES[options.palette])
     typical = _choose_typical_size(scene.groups)
     counts = count_by_direction(scene.groups)
+    panel = 0.5 if options.layout == "4panel" and not options.figure else 1.0
     viewer = ViewerState(
         # Without a named site and capabilities nglui would ask the site what it can do.
         capabilities="legacy",
@@ -161,7 +162,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
                         labelled=any(prop.id == "confidence" for prop in group.properties),
                         typical_size=typical,
                         by_confidence=options.color_by == "confidence",
-                        diameter=choose_diameter(counts[group.direction]),
+                        diameter=choose_diameter(counts[group.direction], panel),
                     ),
                     options,
                 )
@@ -218,7 +219,7 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
         # Strings throughout: viewers read JSON numbers as doubles.
         segments=[str(int(segment)) for segment in selected],
         segment_colors={str(int(segment)): value for segment, value in selected.items()},
-        selected_alpha=0.25,
+        selected_alpha=0.3,
         not_selected_alpha=0.0,
         alpha_3d=0.6,
         extra={
@@ -283,5 +284,8 @@ def _build_synapses(
                 for prop in group.properties
             ],
             "annotationRelationships": relationships,
+            # Whoever opens the side panel finds the sliders, not the code or the source.
+            "tab": "rendering",
+            "codeVisible": False,
         },
     )

@@ -19,6 +19,7 @@ from synglancer.annotations import build_annotations
 from synglancer.datastack import Datastack, Materialization
 from synglancer.errors import UsageError
 from synglancer.palette import PALETTES
+from synglancer.shaders import choose_diameter
 from synglancer.view import (
     Scene,
     ViewOptions,
@@ -275,10 +276,18 @@ def test_soft_filter_is_the_sliders_start() -> None:
     assert counts == [group.count for group in SCENE.groups]
 
 
+def test_fewer_synapses_are_drawn_larger() -> None:
+    """Markers are smaller where there are more of them, and in a smaller panel."""
+    sizes = [choose_diameter(count) for count in (0, 1, 20, 300, 3000, 5000, 50_000)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert choose_diameter(3000, panel=0.5) < choose_diameter(3000)
+
+
 def test_options_of_the_layers() -> None:
     """Filtering by selection and colouring by confidence reach the layers that can do it."""
     layers = layers_of(SCENE, ViewOptions(filter_by_selection=True, color_by="confidence"))
     assert layers["inputs: spine"]["filterBySegmentation"] == ["pre", "post"]
+    assert layers["inputs: spine"]["tab"] == "rendering"
     assert "confidenceColor" in layers["inputs: spine"]["shader"]
     assert "prop_confidence" not in layers["inputs: unlabelled"]["shader"]
 
