@@ -49,6 +49,9 @@ _TRIES = 4
 _BACKOFF = 0.25  # seconds before the first retry; doubled each time, with jitter
 _PATIENCE = 20.0  # the longest Retry-After, in seconds, that we sit out
 
+_ARROW_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""How a stream of Arrow ends. Readers take one without it for whole, and miss the rows after."""
+
 _HTTP_OK = 200
 _LIMITED = re.compile(r"Limited query to (\d+) rows")
 _HIDDEN_STATUS = re.compile(r"^(4\d\d) [A-Z][A-Za-z ]+: ?(.*)", re.DOTALL)
@@ -244,6 +247,11 @@ def refuse_bad_answer(response: requests.Response) -> None:
         raise TruncatedError(
             f"{host} cut its answer off after {int(limited[1]):,} rows.",
             "Ask for less at once, for instance only --inputs or only --outputs.",
+        )
+    is_arrow = response.headers.get("Content-Type", "").startswith("data.arrow")
+    if is_arrow and not response.content.endswith(_ARROW_END):
+        raise UnreachableError(
+            f"{host} broke off in the middle of its answer.", "Try again later.", sent=True
         )
 
 
