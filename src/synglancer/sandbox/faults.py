@@ -71,8 +71,14 @@ AFTER = frozenset({"reset-body", "empty", "truncated-arrow", "bad-gzip"}) | COLU
 
 RULE = re.compile(
     r"(?P<pattern>[^=]+)=(?P<fault>[a-z0-9-]+)(?::(?P<argument>[^*@]+))?"
-    r"(?:\*(?P<times>\d+))?(?:@(?P<nth>\d+))?"
+    r"(?:\*(?P<times>\d+))?(?:@(?P<nth>[1-9]\d*))?"
 )
+
+SECONDS = re.compile(r"\d+(\.\d+)?")
+RETRY_AFTER = re.compile(r"retry-after=\d+")
+
+#: Statuses of answers that have no body to damage.
+BODILESS = frozenset({204, 304})
 
 #: How often a silent request looks whether its client has gone, in seconds.
 SLICE = 0.05
@@ -152,15 +158,12 @@ def _parse_rule(text: str) -> Rule:
         raise _bad_rule(text)
     fault, argument = match["fault"], match["argument"]
     seconds: float | None = None
-    try:
-        if fault == "silence":
-            seconds = float(argument or "")
-        elif fault == "429" and argument is not None:
-            seconds = int(argument.removeprefix("retry-after="))
-        elif argument is not None or fault not in BEFORE | AFTER:
-            raise _bad_rule(text)
-    except ValueError as error:
-        raise _bad_rule(text) from error
+    if fault == "silence" and argument is not None and SECONDS.fullmatch(argument):
+        seconds = float(argument)
+    elif fault == "429" and argument is not None and RETRY_AFTER.fullmatch(argument):
+        seconds = int(argument.removeprefix("retry-after="))
+    elif argument is not None or fault not in BEFORE | AFTER:
+        raise _bad_rule(text)
     pattern = match["pattern"].strip()
     return Rule(
         pattern=pattern if " " in pattern else f"* {pattern}",
@@ -217,8 +220,8 @@ class Faults:
         bool
             True when the fault was the answer, or the connection is gone: nothing is to be done.
         """
-        if self.latency:
-            await asyncio.sleep(self.latency)
+        if self.latency and await _keep_silent(handler, self.latency):
+            return True
         line = f"{handler.request.method} {handler.request.path}"
         # Each rule counts, also behind one that acts: no rule shifts the count of another.
         acting = [rule for rule in self.rules if rule.acts_on(line)]
@@ -249,8 +252,9 @@ class Faults:
             The body to send.
         """
         rule = self._due.pop(handler, None)
-        if rule is None:
+        if rule is None or handler.get_status() in BODILESS:
             return body
+        handler.clear_header("Content-Length")
         if rule.fault == "empty":
             return b""
         if rule.fault == "reset-body":
@@ -272,7 +276,7 @@ async def _keep_silent(handler: Handler, seconds: float) -> bool:
     stream = _stream(handler)
     # Looked at again and again: tornado tells a handler's hooks of a lost client only once.
     while loop.time() < end and not stream.closed():  # noqa: ASYNC110
-        await asyncio.sleep(min(SLICE, max(end - loop.time(), 0)))
+        await asyncio.sleep(max(min(SLICE, end - loop.time()), 0))
     return bool(stream.closed())
 
 

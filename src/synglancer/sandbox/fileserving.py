@@ -147,26 +147,25 @@ class FileHandler(Handler):
             self.set_header("Cache-Control", "no-cache")
             self.send_error_page(404)
             return
-        body = await IOLoop.current().run_in_executor(None, self.read, found)
+        packed = found.compressed and self.accepts_gzip()
+        etag = found.etag if packed else found.etag.replace("-gz", "")
+        self.set_header("Cache-Control", self.cache_control(found.path))
+        self.set_header("ETag", etag)
+        self.set_header("Vary", "Accept-Encoding")
+        if self.check_etag_header():
+            self.set_status(304)
+            self.finish()
+            return
+        body = await IOLoop.current().run_in_executor(None, found.path.read_bytes)
         self.set_header("Content-Type", self.content_type(found.path))
         self.set_header("X-Content-Type-Options", "nosniff")
-        self.set_header("Cache-Control", self.cache_control(found.path))
-        self.set_header("Vary", "Accept-Encoding")
-        if found.compressed and self.accepts_gzip():
-            # Ranges would count compressed bytes, which nobody means who asks for one.
+        if packed:
+            # No ranges: they would count packed bytes, which nobody means who asks for some.
             self.set_header("Content-Encoding", "gzip")
-            self.set_header("ETag", found.etag)
             self.finish(body)
             return
-        etag = found.etag.replace("-gz", "")
-        self.set_header("ETag", etag)
         self.set_header("Accept-Ranges", "bytes")
-        self.finish(self.cut(body, etag))
-
-    def read(self, found: StoredFile) -> bytes:
-        """Return the bytes to send: unpacked for a client that cannot do so itself."""
-        body = found.path.read_bytes()
-        return gzip.decompress(body) if found.compressed and not self.accepts_gzip() else body
+        self.finish(self.cut(gzip.decompress(body) if found.compressed else body, etag))
 
     def accepts_gzip(self) -> bool:
         """Whether the client unpacks gzip."""
