@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -141,3 +142,43 @@ def serve(recorded_folder, tmp_path_factory) -> Iterator[Callable[..., Sandbox]]
     yield start
     for sandbox in running.values():
         sandbox.stop()
+
+
+@pytest.fixture
+def compare_streams() -> Callable[..., None]:
+    return compare_two
+
+
+def compare_two(recorded: bytes, actual: bytes, *, all_rows: pa.Table | None) -> None:
+    """Compare two Arrow streams; with ``all_rows``, any of these may be the ones returned."""
+    assert _compression(actual) == _compression(recorded)
+    expected = pa.ipc.open_stream(recorded).read_all()
+    found = pa.ipc.open_stream(actual).read_all()
+    assert found.schema.names == expected.schema.names
+    assert found.schema.types == expected.schema.types
+    assert _pandas_metadata(found) == _pandas_metadata(expected)
+    assert found.num_rows == expected.num_rows
+    if all_rows is None:
+        assert _rows(found) == _rows(expected)
+    else:
+        assert not _rows(found) - _rows(all_rows)
+
+
+def _rows(table: pa.Table) -> Counter[tuple[Any, ...]]:
+    columns = [column.to_pylist() for column in table.columns]
+    return Counter(zip(*columns, strict=True))
+
+
+def _pandas_metadata(table: pa.Table) -> dict[str, Any]:
+    """Return it without the versions of the libraries, which are those installed."""
+    described: dict[str, Any] = json.loads(table.schema.metadata[b"pandas"])
+    assert described.pop("creator")["library"] == "pyarrow"
+    assert described.pop("pandas_version")
+    return described
+
+
+def _compression(stream: bytes) -> str | None:
+    """Return the compression of a stream's buffers, by the magic numbers of its frames."""
+    if b"\x28\xb5\x2f\xfd" in stream:
+        return "zstd"
+    return "lz4" if b"\x04\x22\x4d\x18" in stream else None

@@ -26,7 +26,7 @@ PREDICTIONS = "synapse_target_predictions_ssa_v2"
 
 
 def connect(origin, **given):
-    from caveclient import CAVEclient  # noqa: PLC0415 - takes a second; other tests go first
+    from caveclient import CAVEclient
 
     options = {"auth_token": "GOOD_TOKEN", "version": 1718, **given}
     return CAVEclient("minnie65_public", server_address=origin, write_server_cache=False, **options)
@@ -140,7 +140,7 @@ def test_a_truncated_answer_says_so(serve):
 
 def test_two_clients_may_ask_at_the_same_time(serve):
     """Queries that run side by side all get whole answers."""
-    from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
+    from concurrent.futures import ThreadPoolExecutor
 
     origin = serve().origin
     clients = [connect(origin) for _ in range(4)]
@@ -168,7 +168,7 @@ def history(tmp_path_factory):
     (folder / "datastack.json").write_text(json.dumps({"name": "small"}))
     options = SandboxOptions(data=folder, states=folder / "states.db", token="t")
     with Sandbox(options) as sandbox:
-        from caveclient import CAVEclient  # noqa: PLC0415
+        from caveclient import CAVEclient
 
         yield CAVEclient(
             "small", server_address=sandbox.origin, auth_token="t", write_server_cache=False,

@@ -169,8 +169,6 @@ def _shape(value: Any) -> Any:
     return int if isinstance(value, (int, float)) and not isinstance(value, bool) else type(value)
 
 
-Adaptation = "Callable[[Answer, Answer, str], Answer]"
-
 #: (what it is about, how the recorded answer is adapted, which exchanges, why).
 DIFFERENCES: list[tuple[str, Callable[[Answer, Answer, str], Answer], str, str]] = [
     (
@@ -332,41 +330,6 @@ def own_path(exchange: dict[str, Any], origin: str) -> str:
 # --- comparing ------------------------------------------------------------------------------
 
 
-def compare_tables(recorded: bytes, actual: bytes, *, all_rows: pa.Table | None) -> None:
-    """Compare two Arrow streams; with ``all_rows``, any of these may be the ones returned."""
-    assert _compression(actual) == _compression(recorded)
-    expected = pa.ipc.open_stream(recorded).read_all()
-    found = pa.ipc.open_stream(actual).read_all()
-    assert found.schema.names == expected.schema.names
-    assert found.schema.types == expected.schema.types
-    assert _pandas_metadata(found) == _pandas_metadata(expected)
-    assert found.num_rows == expected.num_rows
-    if all_rows is None:
-        assert _rows(found) == _rows(expected)
-    else:
-        assert not _rows(found) - _rows(all_rows)
-
-
-def _rows(table: pa.Table) -> Counter[tuple[Any, ...]]:
-    columns = [column.to_pylist() for column in table.columns]
-    return Counter(zip(*columns, strict=True))
-
-
-def _pandas_metadata(table: pa.Table) -> dict[str, Any]:
-    """Return it without the versions of the libraries, which are those installed."""
-    described: dict[str, Any] = json.loads(table.schema.metadata[b"pandas"])
-    assert described.pop("creator")["library"] == "pyarrow"
-    assert described.pop("pandas_version")
-    return described
-
-
-def _compression(stream: bytes) -> str | None:
-    """Return the compression of a stream's buffers, by the magic numbers of its frames."""
-    if b"\x28\xb5\x2f\xfd" in stream:
-        return "zstd"
-    return "lz4" if b"\x04\x22\x4d\x18" in stream else None
-
-
 def unlimited_rows(exchange: dict[str, Any], serve: Any) -> pa.Table | None:
     """Return all rows of a limited query: which of them come is not defined."""
     body = exchange.get("request_json")
@@ -383,7 +346,7 @@ def unlimited_rows(exchange: dict[str, Any], serve: Any) -> pa.Table | None:
 
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=[item["id"] for item in EXCHANGES])
-def test_the_sandbox_answers_as_cave_was_recorded_to(exchange, serve):
+def test_the_sandbox_answers_as_cave_was_recorded_to(exchange, serve, compare_streams):
     """The sandbox gives each recorded request the recorded answer, but for meant differences."""
     suite = exchange["id"].split("/")[0]
     origin = serve(open_states=False, **SETTINGS.get(suite, {})).origin
@@ -400,7 +363,7 @@ def test_the_sandbox_answers_as_cave_was_recorded_to(exchange, serve):
             assert actual.body == expected.body
     elif response.headers["Content-Type"] == "data.arrow":
         all_rows = unlimited_rows(exchange, serve)
-        compare_tables(expected.raw or b"", actual.raw or b"", all_rows=all_rows)
+        compare_streams(expected.raw or b"", actual.raw or b"", all_rows=all_rows)
     else:
         assert actual.raw == expected.raw
 

@@ -90,33 +90,28 @@ class Auth:
         if not self.knows(given):
             self._refuse_invalid(handler, service)
             return False
-        if dataset is not None and _same(given, self.no_permission_token):
-            _answer(
-                handler,
-                403,
-                {
-                    "data": {"auth_dataset": dataset, "required_permission": "view"},
-                    "error": "missing_permission",
-                    "message": f"Missing permission: view for dataset {dataset}",
-                },
-            )
-            return False
-        if dataset is not None and _same(given, self.missing_tos_token):
-            _answer(
-                handler,
-                403,
-                {
-                    "data": {
-                        "tos_form_url": f"{_origin(handler)}{LOGIN_PATH}/tos/3/accept",
-                        "tos_id": 3,
-                        "tos_name": "MICrONS Public Synapse/Tables",
-                    },
-                    "error": "missing_tos",
-                    "message": "Need to accept Terms of Service to access resource.",
-                },
-            )
-            return False
-        return True
+        return dataset is None or self._may_view(handler, given, dataset)
+
+    def _may_view(self, handler: RequestHandler, given: str, dataset: str) -> bool:
+        """Let a known token see a datastack, or refuse it."""
+        if _same(given, self.no_permission_token):
+            body: dict[str, object] = {
+                "data": {"auth_dataset": dataset, "required_permission": "view"},
+                "error": "missing_permission",
+                "message": f"Missing permission: view for dataset {dataset}",
+            }
+        elif _same(given, self.missing_tos_token):
+            terms = {
+                "tos_form_url": f"{_origin(handler)}{LOGIN_PATH}/tos/3/accept",
+                "tos_id": 3,
+                "tos_name": "MICrONS Public Synapse/Tables",
+            }
+            message = "Need to accept Terms of Service to access resource."
+            body = {"data": terms, "error": "missing_tos", "message": message}
+        else:
+            return True
+        _answer(handler, 403, body)
+        return False
 
     def _refuse_missing(self, handler: RequestHandler, service: str) -> None:
         headers = handler.request.headers

@@ -9,6 +9,8 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import math
+import zlib
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
@@ -34,6 +36,9 @@ DEFAULT_VERSION = 1718
 DEFAULT_TIME = datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc)
 #: A version without an expiry is served for as long as CAVE serves a permanent one.
 LIFETIME = timedelta(days=36500)
+
+#: What a file that is not what its name says may raise.
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, pa.ArrowException)
 
 
 def read_datasets(folder: Path) -> dict[str, Dataset]:
@@ -170,25 +175,29 @@ def _read_table(name: str, path: Path, described: Mapping[str, Any]) -> Table:
         )
     if "id" not in stored:
         raise UsageError(f"{path} has no column id.", f"Add it, unique for each row; {FORM}.")
-    resolution = described.get(
-        "voxel_resolution", (1, 1, 1) if is_reference(schema) else (4, 4, 40)
-    )
-    try:
-        x, y, z = (float(size) for size in resolution)
-    except (TypeError, ValueError) as error:
-        raise UsageError(
-            f"The voxel_resolution of table {name} is not three numbers.", f"Mend it; {FORM}."
-        ) from error
+    usual = (1, 1, 1) if is_reference(schema) else (4, 4, 40)
     own = {"schema", "voxel_resolution", "reference_table"}
     return Table(
         name=name,
         schema=schema,
         path=path,
-        voxel_resolution=(x, y, z),
+        voxel_resolution=_resolution(name, described.get("voxel_resolution", usual)),
         stored=stored,
         reference_table=described.get("reference_table"),
         details={key: value for key, value in described.items() if key not in own},
     )
+
+
+def _resolution(name: str, given: Any) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(size) for size in given)
+    except (TypeError, ValueError):
+        x = y = z = 0.0
+    if not all(0 < size < math.inf for size in (x, y, z)):
+        raise UsageError(
+            f"The voxel_resolution of table {name} is not three sizes in nm.", f"Mend it; {FORM}."
+        )
+    return x, y, z
 
 
 def _guess_schema(path: Path, stored: tuple[str, ...]) -> str:
@@ -218,7 +227,7 @@ def _stored_columns(path: Path) -> tuple[str, ...]:
             return tuple(pq.read_schema(path).names)
         with _open_text(path) as lines:
             return tuple(next(csv.reader(lines), ()))
-    except (OSError, ValueError, pa.ArrowException) as error:
+    except UNREADABLE as error:
         raise UsageError(f"{path} cannot be read: {error}.", f"Write it again; {FORM}.") from error
 
 
@@ -240,7 +249,7 @@ def _read_roots(path: Path | None) -> Iterator[Root]:
                 expired=_time(row["expired"]) if row.get("expired") else None,
                 successors=tuple(int(text) for text in successors),
             )
-    except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as error:
+    except (KeyError, TypeError, *UNREADABLE) as error:
         raise UsageError(
             f"The root IDs in {path} cannot be read ({error!r}).", f"Mend them; {FORM}."
         ) from error

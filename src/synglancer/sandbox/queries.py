@@ -146,21 +146,7 @@ def build_query(
     """
     sources = _suffixed(body, _selected(body, [tables[name] for name in body.tables]))
     by_name = {source.table.name: source for source in sources}
-    resolution = body.resolution or _default_resolution(body, by_name)
-    names: dict[str, dict[str, str]] = {}
-    columns: list[str] = []
-    outputs: list[Output] = []
-    shared = _shared_names(sources)
-    for source in sources:
-        names[source.table.name] = {}
-        for item in source.selected:
-            suffix = source.suffix if item.name in shared else ""
-            names[source.table.name][item.name] = item.name + suffix
-            if item.name in DROPPED[body.kind]:
-                continue
-            for sql, output in _expressions(source, item, suffix, body.resolution):
-                columns.append(f"{sql} AS {quote(output.name)}")
-                outputs.append(output)
+    names, columns, outputs = _columns(body, sources)
     where, values = _where(body, by_name)
     limit = row_limit if body.limit is None else min(body.limit, row_limit)
     if limit < 0 or body.offset < 0:
@@ -178,10 +164,31 @@ def build_query(
         parameters=tuple(values),
         outputs=tuple(outputs),
         names=names,
-        resolution=resolution,
+        resolution=body.resolution or _default_resolution(body, by_name),
         limit=limit,
         warnings=_warnings(body),
     )
+
+
+def _columns(
+    body: QueryBody, sources: Sequence[_Source]
+) -> tuple[dict[str, dict[str, str]], list[str], list[Output]]:
+    """Return the names for the header, and SQL and description of each column of the rows."""
+    names: dict[str, dict[str, str]] = {}
+    columns: list[str] = []
+    outputs: list[Output] = []
+    shared = _shared_names(sources)
+    for source in sources:
+        names[source.table.name] = {}
+        for item in source.selected:
+            suffix = source.suffix if item.name in shared else ""
+            names[source.table.name][item.name] = item.name + suffix
+            if item.name in DROPPED[body.kind]:
+                continue
+            for sql, output in _expressions(source, item, suffix, body.resolution):
+                columns.append(f"{sql} AS {quote(output.name)}")
+                outputs.append(output)
+    return names, columns, outputs
 
 
 def build_count(body: QueryBody, dataset: Dataset, tables: Mapping[str, Table]) -> Query:

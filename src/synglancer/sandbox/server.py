@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 from synglancer.errors import UsageError
@@ -190,8 +189,8 @@ class Sandbox:
             ),
         ]
         self._context = Context(auth, faults)
-        self._sockets = _listen(options)
-        port: int = self._sockets[0].getsockname()[1]
+        self._socket = _listen(options)
+        port: int = self._socket.getsockname()[1]
         host = f"[{options.host}]" if ":" in options.host else options.host
         self.origin = f"http://{host}:{port}"
         names = {"127.0.0.1", "localhost", "[::1]"}
@@ -231,8 +230,7 @@ class Sandbox:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(PATIENCE)
             self._thread = None
-        for item in self._sockets:
-            item.close()
+        self._socket.close()
         self._tables.close()
 
     async def _serve(self) -> None:
@@ -246,7 +244,7 @@ class Sandbox:
             default_handler_class=NotFound,
         )
         server = HTTPServer(application, max_buffer_size=states.MAX_BODY + 2**20)
-        server.add_sockets(self._sockets)
+        server.add_socket(self._socket)
         self._ready.set()
         try:
             await self._ended.wait()
@@ -255,13 +253,15 @@ class Sandbox:
             await server.close_all_connections()
 
 
-def _listen(options: SandboxOptions) -> list[socket.socket]:
+def _listen(options: SandboxOptions) -> socket.socket:
     """Bind the port; of localhost, the IPv4 address."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        return bind_sockets(options.port, options.host, family=family)
-    except OSError as error:
+        bound = socket.create_server((options.host, options.port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
         raise UsageError(
-            f"The sandbox cannot listen at {options.host}:{options.port}: {error.strerror}.",
+            f"The sandbox cannot listen at {options.host}:{options.port}: {error}.",
             "Choose another port, or 0 for a free one.",
         ) from error
+    bound.setblocking(False)
+    return bound
