@@ -57,8 +57,8 @@ class Lineage:
         self._lines = self._draw_lines()
         self._leaves: dict[int, list[int]] = defaultdict(list)
         for supervoxel, line in self._lines.items():
-            for root in line:
-                self._leaves[root].append(supervoxel)
+            for root_id in line:
+                self._leaves[root_id].append(supervoxel)
 
     def are_latest(self, roots: list[int], moment: datetime) -> list[bool]:
         """Return whether each is a root ID at a moment."""
@@ -154,7 +154,8 @@ class Lineage:
             if not steps and not self._parents[root]:
                 lines[(root,)] = None
             for step in steps:
-                lines[(*self._upwards(root), *self._downwards(step))] = None
+                line = (*self._upwards(root), *self._downwards(step))
+                lines[line] = None
         drawn: dict[int, tuple[int, ...]] = {}
         for line in lines:
             share = MAIN_SHARE if self._is_main(line) else OTHER_SHARE

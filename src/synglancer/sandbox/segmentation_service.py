@@ -10,6 +10,7 @@ import json
 import struct
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tornado.ioloop import IOLoop
@@ -264,7 +265,7 @@ def routes(datasets: Mapping[str, Dataset], tables: Tables, auth: Auth) -> list[
         The token checks.
     """
     lineages = {
-        name: Lineage(dataset, lambda roots, dataset=dataset: tables.known_roots(dataset, roots))
+        name: Lineage(dataset, partial(tables.known_roots, dataset))
         for name, dataset in datasets.items()
     }
     shared = {"source": GraphSource(datasets, lineages, auth)}
