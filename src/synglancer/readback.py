@@ -57,7 +57,10 @@ def _annotation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 def _read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, list[Any]]:
     points = [note for note in layer["annotations"] if note.get("type", "point") == "point"]
-    direction, _, tag = str(layer.get("name", "")).rpartition(": ")
+    name = str(layer.get("name", ""))
+    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
+    if not mark:
+        direction, tag = "", name
     properties = [item.get("id") for item in layer.get("annotationProperties", [])]
     relations = layer.get("annotationRelationships", [])
     scale = _nm_per_unit(layer, state)
