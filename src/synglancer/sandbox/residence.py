@@ -170,7 +170,7 @@ class Residence:
         """Whether a process holds a lock."""
         try:
             descriptor = os.open(self._lock_path(name), os.O_RDONLY)
-        except FileNotFoundError:
+        except OSError:  # there is none, or no folder to have one
             return False
         try:
             # Shared: those who only look do not hinder each other.

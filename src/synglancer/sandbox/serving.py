@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 #: Longest time between two looks at whether anybody asks, in seconds.
 LOOK_EVERY = 5.0
 
+#: Port numbers end here.
+PORTS = 2**16
+
 #: Time to wait for a sandbox that is just ending, in seconds.
 LOCK_TIMEOUT = 5.0
 
@@ -95,13 +98,13 @@ def serve_background(
 def _serve_locked(
     residence: Residence, options: StartOptions, report: Callable[[dict[str, Any]], None]
 ) -> None:
-    last = residence.read_record()
-    token = options.token or str(last.get("token") or secrets.token_urlsafe(32))
-    kept = {"host": options.host, "port": last.get("port"), "token": token}
+    last_port, last_token = _read_last(residence)
+    token = options.token or last_token or secrets.token_urlsafe(32)
+    kept = {"host": options.host, "port": last_port, "token": token}
     residence.write_record(kept)  # without a process: nobody takes the last record for ours
     _log_to_stderr(token)
     ended = _end_on_signals()
-    with _open_sandbox(residence, options, token, int(last.get("port") or 0)) as sandbox:
+    with _open_sandbox(residence, options, token, last_port) as sandbox:
         port = int(sandbox.origin.rsplit(":", 1)[1])
         told = options.to_record()
         del told["token"]
@@ -119,6 +122,16 @@ def _serve_locked(
         _wait_until_idle(sandbox, ended, options.idle_minutes * 60)
         residence.write_record(kept)
     logger.info("Ended.")
+
+
+def _read_last(residence: Residence) -> tuple[int, str | None]:
+    """Return the port and the token of the last start, as far as they can be used again."""
+    last = residence.read_record()
+    port, token = last.get("port"), last.get("token")
+    return (
+        port if isinstance(port, int) and 0 < port < PORTS else 0,
+        token if isinstance(token, str) and token else None,
+    )
 
 
 def serve_foreground(options: StartOptions) -> None:
