@@ -31,7 +31,7 @@ KNOWN_TAGS = ("spine", "shaft", "soma")
 
 _POSITION = tuple(f"ctr_pt_position_{axis}" for axis in "xyz")
 _IDS = ("id", "pre_pt_root_id", "post_pt_root_id")
-_ROWS_AT_A_TIME = 1 << 16  # bounds the memory beside the bytes that are made
+_ROWS_AT_A_TIME = 1 << 12  # bounds the memory beside the bytes that are made
 _UINT32_MAX = 2**32 - 1
 _SAFE_INTEGER = 2**53 - 1  # the viewer reads JSON numbers as doubles
 

@@ -182,7 +182,7 @@ def test_autapse_is_once_in_each_direction() -> None:
 
 def test_rows_across_chunks_keep_their_order() -> None:
     """A group larger than what is written at a time is one array in the order of the rows."""
-    count = 140_000
+    count = 10_000
     (group,) = build_annotations(frame_of([ROWS[5]] * count))
     assert [int(item["id"]) for item in read(group)] == list(range(count))
 

@@ -150,7 +150,7 @@ def test_annotations_reach_their_layers_untouched() -> None:
 
 def test_annotations_equal_those_of_nglui() -> None:
     """Annotation by annotation, the JSON is what nglui makes of the same rows."""
-    from nglui.statebuilder.ngl_annotations import PointAnnotation  # noqa: PLC0415
+    from nglui.statebuilder.ngl_annotations import PointAnnotation
 
     frame = predictions(["spine"] * 20)
     for group in build_annotations(frame):
