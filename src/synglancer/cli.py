@@ -35,9 +35,10 @@ _USAGE = 2
 _SOME_SKIPPED = 5
 _INTERRUPTED = 130
 
+_CONFIG_FILE = "synglancer.toml"
 _CONFIG = (
     Env("SYNGLANCER_", command=False, show=False),
-    Toml("synglancer.toml", search_parents=True, use_commands_as_keys=False),
+    Toml(_CONFIG_FILE, search_parents=True, use_commands_as_keys=False),
 )
 
 
@@ -288,6 +289,9 @@ def _explain(error: BaseException) -> tuple[int, str, str]:
     cause = error.__cause__ if isinstance(error, CycloptsError) else error
     if isinstance(cause, SynglancerError):
         return cause.exit_code, str(cause), cause.hint
+    if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
+        hint = "Correct or remove it; it is looked for in this folder and in those above."
+        return _USAGE, f"{_CONFIG_FILE} cannot be read: {cause}.", hint
     if isinstance(error, CycloptsError):
         return _USAGE, " ".join(str(error).split()), "See --help for what can be given."
     if isinstance(error, KeyboardInterrupt):
