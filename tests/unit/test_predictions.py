@@ -291,6 +291,7 @@ def test_filters_keep_what_passes_all_of_them(filters, ids):
     assert kept.index.tolist() == list(range(len(ids)))
 
 
+@settings(max_examples=50)
 @given(
     st.lists(st.floats(0, 1, width=32), max_size=20),
     st.floats(0, 1, width=32),

@@ -1,0 +1,267 @@
+"""What the commands say before any server is asked, each run as a user runs it."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synglancer.cli import Printing, build_make_link, build_synglancer, run
+from synglancer.settings import Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CELL = "864691135276234469"
+HEAVY = ["pandas", "caveclient", "nglui", "neuroglancer", "numpy", "pyarrow", "requests", "jinja2"]
+
+
+@dataclass
+class Said:
+    code: int
+    out: str
+    err: str
+
+
+def make_link(*arguments: str, build=build_make_link) -> Said:
+    """Run the command in this process, as its console script does."""
+    with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
+        code = run(build, list(arguments))
+    return Said(code, out.getvalue(), err.getvalue())
+
+
+def two_sentences(said: Said) -> tuple[str, str]:
+    """Return what happened and what to do, after checking that there is nothing else."""
+    assert said.out == ""
+    assert said.err.endswith("\n")
+    message, hint = said.err.splitlines()
+    for sentence in (message, hint):
+        assert sentence.isprintable()
+        assert sentence.endswith((".", "?"))
+    return message, hint
+
+
+@pytest.fixture(autouse=True)
+def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start in an empty folder, where no settings are found."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+
+@pytest.mark.parametrize("script", ["make_link_main", "main"])
+@pytest.mark.parametrize("option", ["--help", "-h"])
+def test_help_loads_nothing_heavy(script, option):
+    """--help is answered by a fresh interpreter that loads none of the heavy libraries."""
+    code = (
+        "import sys\n"
+        "from synglancer import cli\n"
+        f"sys.argv = ['command', {option!r}]\n"
+        "try:\n"
+        f"    cli.{script}()\n"
+        "except SystemExit as end:\n"
+        "    assert not end.code, end.code\n"
+        f"found = sorted(set(sys.modules) & set({HEAVY!r}))\n"
+        "assert not found, found\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "Usage:" in done.stdout
+
+
+def test_help_names_every_option():
+    """Each setting and each way of printing is an option, with a sentence of help."""
+    said = make_link("--help")
+    assert (said.code, said.err) == (0, "")
+    for record in (Settings, Printing):
+        for item in fields(record):
+            assert f"--{item.name.replace('_', '-')} " in said.out
+    assert "\x1b" not in said.out
+
+
+WRONG = [
+    ([], "No cell was given", "root ID"),
+    ([""], "No cell was given", "root ID"),
+    (["abc"], "'abc' is not a root ID", "root ID"),
+    (["0"], "above zero", "root ID"),
+    (["-5"], "above zero", "root ID"),
+    (["8.64691135276234e17"], "rounded number", "text or an integer"),
+    (["123.0"], "rounded number", "text or an integer"),
+    (["18446744073709551616"], "too large", "digit too many"),
+    (["9" * 5000], "too large", "digit too many"),
+    (["88954888800920543"], "supervoxel", "root ID of the cell"),
+    (["\uff18\uff16"], "not a root ID", "root ID"),
+    (["\x1b[2J"], "not a root ID", "root ID"),
+    ([CELL, "abc"], "'abc' is not a root ID", "root ID"),
+    ([CELL, "--bogus"], "--bogus", "--help"),
+    ([CELL, "--\x1b[2J"], "Unknown option", "--help"),
+    ([CELL, "--layout", "round"], '"xy-3d", "3d", "4panel", "xy"', "--help"),
+    ([CELL, "--output", "pdf"], '"url", "json", "markdown", "html", "latex"', "--help"),
+    ([CELL, "--tag"], "--tag requires an argument", "--help"),
+    ([CELL, "--inputs=perhaps"], "--inputs", "--help"),
+    ([CELL, "--min-confidence", "1.5"], "confidence of 1.5 is out of range", "between 0 and 1"),
+    ([CELL, "--min-confidence", "-1"], "confidence of -1 is out of range", "between 0 and 1"),
+    ([CELL, "--min-confidence", "nan"], "confidence of nan is out of range", "between 0 and 1"),
+    ([CELL, "--min-confidence", "high"], "--min-confidence", "--help"),
+    ([CELL, "--min-size", "-1"], "size of -1 is out of range", "--min-size"),
+    ([CELL, "--timeout", "0"], "timeout of 0 s is out of range", "--timeout"),
+    ([CELL, "--version", "newest"], "not a materialization version", "--version"),
+    ([CELL, "--version", "9" * 5000], "not a materialization version", "--version"),
+    ([CELL, "--datastack", "other"], "other has no table", "--table"),
+    ([CELL, "--server", "ftp://x"], "'ftp://x' is not an address", "--server"),
+    ([CELL, "--server", "https://user:pass@x"], "is not an address", "without login"),
+    ([CELL, "--site", "nowhere"], "'nowhere' is not an address", "spelunker, google"),
+    ([CELL, "--site", "https://x/#!"], "is not an address", "'#'"),
+    ([CELL, "--sandbox", "--server", "https://x"], "two servers", "one of them"),
+    ([CELL, "--save-state", "missing/x.json"], "missing/x.json cannot be written", "folder"),
+    ([CELL, "--save-state", "."], "cannot be written", "--save-state"),
+    ([CELL, "5", "--save-state", "x.json"], "several cells", "{cell}"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "message", "hint"), WRONG)
+def test_wrong_usage_is_two_sentences_and_exit_code_2(arguments, message, hint):
+    """Each wrong input ends with 2, two sentences on stderr and nothing on stdout."""
+    said = make_link(*arguments)
+    what, advice = two_sentences(said)
+    assert said.code == 2
+    assert message in what
+    assert hint in advice
+    assert len(said.err) < 6000
+
+
+def test_both_commands_say_the_same():
+    """`synglancer link` is `make-link`."""
+    for arguments in (["abc"], [CELL, "--min-size", "-1"]):
+        assert make_link("link", *arguments, build=build_synglancer) == make_link(*arguments)
+
+
+@pytest.mark.parametrize("arguments", [["bogus"], ["sandbox", "bogus"], ["link"]])
+def test_unknown_commands_are_wrong_usage(arguments):
+    """A command that does not exist, or a cell that is missing, is two sentences and 2."""
+    said = make_link(*arguments, build=build_synglancer)
+    two_sentences(said)
+    assert said.code == 2
+
+
+def test_the_version_is_printed():
+    """`synglancer --version` is the package's; make-link's --version asks for another."""
+    from synglancer import __version__
+
+    said = make_link("--version", build=build_synglancer)
+    assert (said.code, said.out.strip(), said.err) == (0, __version__, "")
+
+
+def test_a_console_script_ends_with_the_same(tmp_path):
+    """Run as a process, the exit code and both streams are those of the function."""
+    code = "import sys; from synglancer.cli import make_link_main as main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "abc", "--verbose"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "Traceback" in done.stderr, "--verbose says where it comes from"
+    assert done.stderr.endswith("Give a root ID, such as 864691135276234469.\n")
+    assert "Traceback" not in make_link("abc").err
+
+
+def test_a_tag_takes_one_word_and_can_be_repeated():
+    """What follows a tag is a cell again; each --tag adds one."""
+    assert "'abc' is not a root ID" in make_link("--tag", "spine", "abc").err
+    assert "'abc' is not a root ID" in make_link(CELL, "--tag", "spine", "--tag", "soma", "abc").err
+    _, bound, _ = build_make_link().parse_args([CELL, "--tag", "spine", "--tag", "soma"])
+    settings = bound.arguments["settings"]  # the command itself is not run
+    assert settings.tag == ("spine", "soma")
+
+
+def test_a_missing_folder_is_refused_before_anything_is_asked(monkeypatch):
+    """A file that cannot be written costs no query: no server is looked for."""
+    monkeypatch.setenv("SYNGLANCER_SERVER", "http://127.0.0.1:9")
+    said = make_link(CELL, "--save-state", "missing/state.json")
+    assert said.code == 2
+    assert "could not be reached" not in said.err
+
+
+# -- flags over environment over file ----------------------------------------------------------
+
+
+def confidence_complained_of(*arguments: str) -> str:
+    what, _ = two_sentences(make_link(CELL, *arguments))
+    return what.removeprefix("A confidence of ").removesuffix(" is out of range.")
+
+
+def test_flags_win_over_environment_over_file_over_defaults(tmp_path, monkeypatch):
+    """Each place is overruled by the one above it, shown by the wrong value that is named."""
+    (tmp_path / "synglancer.toml").write_text("min_confidence = 3\nmin-size = -2\n")
+    assert confidence_complained_of() == "3", "also from a folder above"
+    (tmp_path / "work" / "synglancer.toml").write_text("min-confidence = 4\n")
+    assert confidence_complained_of() == "4"
+    monkeypatch.setenv("SYNGLANCER_MIN_CONFIDENCE", "5")
+    assert confidence_complained_of() == "5"
+    assert confidence_complained_of("--min-confidence", "6") == "6"
+    monkeypatch.setenv("SYNGLANCER_MIN_SIZE", "-7")
+    assert "-7" in make_link(CELL, "--min-confidence", "0.5").err
+
+
+def test_every_option_can_be_set_by_environment_and_file(tmp_path, monkeypatch):
+    """A wrong value of any option is found in the environment and in the file."""
+    wrong = {"layout": "round", "output": "pdf", "timeout": "never", "inputs": "perhaps"}
+    for name, value in wrong.items():
+        with monkeypatch.context() as environment:
+            environment.setenv(f"SYNGLANCER_{name.upper()}", value)
+            assert name.upper() in make_link(CELL).err
+        (tmp_path / "synglancer.toml").write_text(f'{name} = "{value}"\n')
+        what, _ = two_sentences(make_link(CELL))
+        assert name in what
+        assert "synglancer.toml" in what
+        (tmp_path / "synglancer.toml").unlink()
+
+
+def test_variables_that_are_no_options_are_overlooked(monkeypatch):
+    """SYNGLANCER_CACHE_DIR and its kind do not count as options."""
+    monkeypatch.setenv("SYNGLANCER_SOMETHING_ELSE", "x")
+    assert "'abc' is not a root ID" in make_link("abc").err
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"min_confidense = 1", "min_confidense"),
+        (b"min_confidence = ", "synglancer.toml cannot be read"),
+        (b"\xff\xfe", "synglancer.toml cannot be read"),
+        (b"[table]\nx = 1", "table"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_read_is_two_sentences(tmp_path, content, message):
+    """A misspelt option or broken TOML is wrong usage that names the file."""
+    (tmp_path / "synglancer.toml").write_bytes(content)
+    said = make_link(CELL)
+    what, _ = two_sentences(said)
+    assert said.code == 2
+    assert message in what
+    assert "synglancer.toml" in what
+
+
+def test_a_server_that_is_not_there_is_exit_code_4():
+    """The first question that nobody answers ends with 4, and nothing on stdout."""
+    said = make_link(CELL, "--server", "http://127.0.0.1:9", "--timeout", "5")
+    what, _ = two_sentences(said)
+    assert said.code == 4
+    assert "127.0.0.1:9 could not be reached" in what
+
+
+def test_a_token_file_that_is_not_there_is_wrong_usage(tmp_path):
+    """A token file that cannot be read is named, before any server is asked."""
+    missing = str(tmp_path / "missing")
+    said = make_link(CELL, "--server", "http://127.0.0.1:9", "--token-file", missing)
+    what, _ = two_sentences(said)
+    assert said.code == 2
+    assert missing in what
