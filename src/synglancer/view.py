@@ -124,6 +124,11 @@ def make_plain(value: object, path: str = "") -> Any:
     return value
 
 
+def load_libraries() -> None:
+    """Import nglui ahead of `build_state`, at a time when there is something to wait for."""
+    import nglui.statebuilder  # noqa: F401, PLC0415
+
+
 def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
     """Build the state without annotations, as plain JSON values."""
     from nglui.statebuilder import ViewerState  # noqa: PLC0415 -- slow to import
@@ -131,9 +136,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
     background = BACKGROUNDS["white" if options.figure else options.background]
     camera = _choose_camera(scene, options)
     colours = choose_colours([group.tag for group in scene.groups], PALETTES[options.palette])
-    typical = _choose_typical_size(scene.groups)
-    counts = count_by_direction(scene.groups)
-    panel = 0.5 if options.layout == "4panel" and not options.figure else 1.0
+    markers = _choose_markers(scene.groups, options, background.ring)
     viewer = ViewerState(
         # Without a named site and capabilities nglui would ask the site what it can do.
         capabilities="legacy",
@@ -154,19 +157,8 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
             _build_imagery(scene.datastack),
             _build_segmentation(scene, options, background.cell),
             *(
-                _build_synapses(
-                    group,
-                    colours[group.tag],
-                    Marker(
-                        ring=None if group.direction == "inputs" else background.ring,
-                        labelled=any(prop.id == "confidence" for prop in group.properties),
-                        typical_size=typical,
-                        by_confidence=options.color_by == "confidence",
-                        diameter=choose_diameter(counts[group.direction], panel),
-                    ),
-                    options,
-                )
-                for group in scene.groups
+                _build_synapses(group, colours[group.tag], marker, options)
+                for group, marker in zip(scene.groups, markers, strict=True)
             ),
         ],
         extra={RECORD: dict(scene.record)},
@@ -188,6 +180,25 @@ def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
         centred=only_3d,
         aspect=1.5 if only_3d else 0.9,
     )
+
+
+def _choose_markers(
+    groups: Sequence[AnnotationGroup], options: ViewOptions, ring: str
+) -> list[Marker]:
+    """Choose how each group's markers look: plain discs for inputs, ringed ones for the rest."""
+    typical = _choose_typical_size(groups)
+    counts = count_by_direction(groups)
+    panel = 0.5 if options.layout == "4panel" and not options.figure else 1.0
+    return [
+        Marker(
+            ring=None if group.direction == "inputs" else ring,
+            labelled=any(prop.id == "confidence" for prop in group.properties),
+            typical_size=typical,
+            by_confidence=options.color_by == "confidence",
+            diameter=choose_diameter(counts[group.direction], panel),
+        )
+        for group in groups
+    ]
 
 
 def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:
