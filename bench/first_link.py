@@ -12,7 +12,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +22,17 @@ TOKEN = "bench-token"
 CELL = "864691135276234469"
 LATENCY_MS = 100
 NOTEBOOK = Path(__file__).parent / "notebook.py"
+
+# A process begins with the peak memory of the one that started it, so a small one starts it.
+STARTER = """
+import os, subprocess, sys, time
+started = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+wall = time.perf_counter() - started
+print(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+sys.exit(status != 0)
+"""
 
 
 @dataclass(frozen=True)
@@ -44,16 +54,12 @@ def run(sandbox: Sandbox, command: list[str], home: Path) -> Run:
         "SYNGLANCER_DATA_DIR": str(home / "data"),
     }
     before = len(sandbox.requests)
-    started = time.perf_counter()
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    wall = time.perf_counter() - started
-    if status != 0:
-        raise SystemExit(f"{command[0]} failed with status {status}")
-    process.returncode = 0
-    return Run(
-        wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024, len(sandbox.requests) - before
-    )
+    starter = [sys.executable, "-S", "-c", STARTER, *command]
+    done = subprocess.run(starter, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{command[0]} failed:\n{done.stderr}")
+    wall, cpu, memory = map(float, done.stdout.split())
+    return Run(wall, cpu, memory, len(sandbox.requests) - before)
 
 
 def new_home(folder: Path) -> Path:

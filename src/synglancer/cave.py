@@ -13,25 +13,24 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from datetime import datetime, timezone
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from caveclient.auth import AuthClient
 from caveclient.base import Version
 from caveclient.chunkedgraph import ChunkedGraphClient
-from caveclient.infoservice import InfoServiceClient
 from caveclient.jsonservice import JSONService
 from caveclient.materializationengine import MaterializationClient
 
-from synglancer.datastack import Datastack, Materialization, PredictionTable
-from synglancer.errors import BadAnswerError, NotServedError, SynglancerError
+from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 from synglancer.transport import DEFAULT_TIMEOUT, guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     import pandas as pd
+
+    from synglancer.datastack import Datastack, PredictionTable
 
 Direction = Literal["inputs", "outputs"]
 
@@ -83,125 +82,8 @@ class Cave:
 
         return Guarded(*args, auth_client=self._auth, **kwargs)
 
-    @cached_property
-    def _info(self) -> InfoServiceClient:
-        return self._client(InfoServiceClient, self._server, api_version=2)
-
     def _materialize(self, server: str) -> MaterializationClient:
         return self._client(MaterializationClient, server, datastack_name=self._name, api_version=3)
-
-    def fetch_datastack(self) -> Datastack:
-        """Fetch the datastack's record from the info service (1 request).
-
-        Raises
-        ------
-        NotServedError
-            When the server does not know the datastack.
-        BadAnswerError
-            When the server is not a CAVE server.
-        ServiceError
-            When it cannot be asked.
-        """
-        with _caveclient_errors(self._server):
-            try:
-                info = self._info.get_datastack_info(datastack_name=self._name)
-            except NotServedError as error:
-                raise self._unknown_datastack() from error
-            return Datastack(
-                name=self._name,
-                server=str(info.get("local_server") or self._server).rstrip("/"),
-                image_source=info["aligned_volume"]["image_source"],
-                segmentation_source=info["segmentation_source"],
-                skeleton_source=info.get("skeleton_source"),
-                viewer_resolution=(
-                    float(info["viewer_resolution_x"]),
-                    float(info["viewer_resolution_y"]),
-                    float(info["viewer_resolution_z"]),
-                ),
-                viewer_site=info.get("viewer_site"),
-                synapse_table=info.get("synapse_table"),
-                soma_table=info.get("soma_table"),
-            )
-
-    def _unknown_datastack(self) -> SynglancerError:
-        try:
-            names = sorted(self._info.get_datastacks())
-        except (SynglancerError, ValueError):
-            return _not_cave(self._server)
-        return NotServedError(
-            f"The datastack {self._name!r} is not known at {self._server}.",
-            f"Choose one with --datastack: {_enumerate(names)}.",
-        )
-
-    def fetch_materialization(
-        self, datastack: Datastack, version: int | None = None
-    ) -> Materialization:
-        """Fetch a version's record (1 request), or the newest one's (2 requests).
-
-        Raises
-        ------
-        NotServedError
-            When there is no such version, or it is served no more.
-        ServiceError
-            When it cannot be asked.
-        """
-        client = self._materialize(datastack.server)
-        with _caveclient_errors(datastack.server):
-            if version is None:
-                version = max(int(number) for number in client.get_versions())
-            try:
-                record = client.get_version_metadata(version=version)
-            except NotServedError as error:
-                raise NotServedError(
-                    f"{self._name} has no version {version}.",
-                    f"Choose one with --version: {_enumerate(sorted(client.get_versions()))}, "
-                    "or latest.",
-                ) from error
-            if record.get("status") == "EXPIRED" or record.get("valid") is False:
-                expired_on = f"{record['time_stamp']:%Y-%m-%d}"
-                raise NotServedError(
-                    f"Version {version} of {self._name} ({expired_on}) is not served any more.",
-                    f"Choose one with --version: {_enumerate(sorted(client.get_versions()))}, "
-                    "or latest.",
-                )
-            return Materialization(
-                version=version,
-                timestamp=_utc(record["time_stamp"]),
-                expires_on=_utc(record["expires_on"]) if record.get("expires_on") else None,
-            )
-
-    def fetch_prediction_table(
-        self, datastack: Datastack, version: int, name: str
-    ) -> PredictionTable:
-        """Fetch what the server says of a prediction table (1 request).
-
-        Raises
-        ------
-        NotServedError
-            When the version has no such table, or it does not refer to a table of synapses.
-        ServiceError
-            When it cannot be asked.
-        """
-        client = self._materialize(datastack.server)
-        with _caveclient_errors(datastack.server):
-            try:
-                record = client.get_table_metadata(name, version=version, log_warning=False)
-            except NotServedError as error:
-                raise NotServedError(
-                    f"Version {version} of {self._name} has no table {name!r}.",
-                    "Check the name given with --table, or choose another --version.",
-                ) from error
-            if not record.get("reference_table"):
-                raise NotServedError(
-                    f"The table {name!r} does not refer to a table of synapses.",
-                    "Choose with --table one that labels synapses, of the schema "
-                    "reference_tag_float.",
-                )
-            return PredictionTable(
-                name=name,
-                synapse_table=str(record["reference_table"]),
-                notice=record.get("notice_text"),
-            )
 
     def fetch_predictions(
         self,
@@ -346,19 +228,4 @@ def _caveclient_errors(server: str) -> Iterator[None]:
     except SynglancerError:
         raise
     except Exception as error:
-        raise _not_cave(server) from error
-
-
-def _not_cave(server: str) -> BadAnswerError:
-    return BadAnswerError(
-        f"The answer of {server} is not what a CAVE server answers.",
-        "Check the address given with --server; try again if it is right.",
-    )
-
-
-def _enumerate(names: list[Any]) -> str:
-    return ", ".join(str(name) for name in names) or "it names none"
-
-
-def _utc(moment: datetime) -> datetime:
-    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+        raise build_not_cave_error(server) from error

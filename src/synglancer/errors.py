@@ -123,3 +123,11 @@ class TruncatedError(ServiceError):
 
 class BadAnswerError(ServiceError):
     """The answer is not what a CAVE service answers."""
+
+
+def build_not_cave_error(server: str) -> BadAnswerError:
+    """Make the error for an answer that no CAVE service would give."""
+    return BadAnswerError(
+        f"The answer of {server} is not what a CAVE server answers.",
+        "Check the address given with --server; try again if it is right.",
+    )

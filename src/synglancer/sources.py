@@ -6,15 +6,19 @@ are shown as. caveclient and pandas are imported when something has to be fetche
 
 from __future__ import annotations
 
-import importlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import NotServedError
+from synglancer.metadata import (
+    fetch_datastack,
+    fetch_materialization,
+    fetch_prediction_table,
+)
 from synglancer.settings import DEFAULT_SERVER
 from synglancer.tokens import find_token
-from synglancer.transport import fetch_state
+from synglancer.transport import Fetcher
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,6 +65,10 @@ class Sources:
         return self._address[0]
 
     @cached_property
+    def _fetcher(self) -> Fetcher:
+        return Fetcher(self._address[1], self._settings.timeout)
+
+    @cached_property
     def _cave(self) -> Cave:
         from synglancer.cave import Cave  # noqa: PLC0415  # a second of imports
 
@@ -72,7 +80,7 @@ class Sources:
         """The datastack's record."""
         datastack = self._store.load_datastack(self.server, self._settings.datastack)
         if datastack is None:
-            datastack = self._cave.fetch_datastack()
+            datastack = fetch_datastack(self._fetcher, self.server, self._settings.datastack)
             self._store.save_datastack(self.server, datastack)
         return datastack
 
@@ -89,7 +97,7 @@ class Sources:
         version = given if isinstance(given, int) else None
         record = version and self._store.load_materialization(self.datastack, version)
         if not record:
-            record = self._cave.fetch_materialization(self.datastack, version)
+            record = fetch_materialization(self._fetcher, self.datastack, version)
             self._store.save_materialization(self.datastack, record)
         return record
 
@@ -99,7 +107,7 @@ class Sources:
         name = str(self._settings.table)
         table = self._store.load_table(self.datastack, self.version, name)
         if table is None:
-            table = self._cave.fetch_prediction_table(self.datastack, self.version, name)
+            table = fetch_prediction_table(self._fetcher, self.datastack, self.version, name)
             self._store.save_table(self.datastack, self.version, table)
         return table
 
@@ -117,15 +125,18 @@ class Sources:
         ServiceError
             When something cannot be had whole.
         """
-        _ = self._cave  # its imports first: what follows waits for answers
+        from synglancer.view import load_libraries  # noqa: PLC0415  # imports numpy
+
         with ThreadPoolExecutor(max_workers=6) as pool:
-            pool.submit(importlib.import_module, "synglancer.view")
-            self._load_shared(pool)
+            shared = pool.submit(self._load_shared, pool)
+            _ = self._cave  # a second of imports, while those answers arrive
+            shared.result()
             directions = [
                 pool.submit(self._load_direction, cell, direction)
                 for direction in self._settings.directions
             ]
             somata = pool.submit(self._load_somata, cell)
+            load_libraries()  # likewise, while these arrive
             return [table for job in directions for table in job.result()], somata.result()
 
     def _load_shared(self, pool: ThreadPoolExecutor) -> None:
@@ -133,10 +144,9 @@ class Sources:
         _ = self.datastack
         if not isinstance(self._settings.version, int):
             _ = self.materialization
-        record = pool.submit(lambda: self.materialization)
         table = pool.submit(lambda: self.table)
-        for job in (record, table):  # in this order: a version that does not exist has no tables either
-            job.result()
+        _ = self.materialization  # first: a version that does not exist has no tables either
+        table.result()
 
     def _key(self, *rest: str) -> list[Any]:
         return [self.datastack.server, self.datastack.name, self.version, *rest]
@@ -203,4 +213,4 @@ class Sources:
 
     def fetch_state(self, state_url: str) -> bytes:
         """Fetch a state that was uploaded (1 request, without caveclient)."""
-        return fetch_state(state_url, self._address[1], self._settings.timeout)
+        return self._fetcher.fetch(state_url)

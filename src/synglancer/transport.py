@@ -1,7 +1,7 @@
 """HTTP to CAVE, guarded: every request has a timeout, every refusal becomes one of our errors.
 
-`cave` mounts `GuardedAdapter` on caveclient's sessions; `fetch_state` reads a state without
-caveclient, so that a repeated question stays light. It must not know tables, views or links.
+`cave` mounts `GuardedAdapter` on caveclient's sessions; `Fetcher` fetches small things without
+caveclient, whose import takes a second. It must not know tables, views or links.
 
 Why an adapter: caveclient sets no timeout, follows redirects to login pages, opens a web browser
 on missing terms of service, logs a truncated answer as a warning and repeats uploads. All of
@@ -328,31 +328,34 @@ def _host(url: str | bytes | None) -> str:
     return urlsplit(str(url or "")).netloc or "The server"
 
 
-def fetch_state(url: str, token: str | None, timeout: float = DEFAULT_TIMEOUT) -> bytes:
-    """Fetch a state's JSON from the state server.
+class Fetcher:
+    """Fetches from CAVE hosts without caveclient, over connections that are kept open.
 
     Parameters
     ----------
-    url
-        The state's address, ``https://…/nglstate/api/v1/<id>``.
     token
-        Token of an account that may read it, or None.
+        The token to send, or None.
     timeout
-        Seconds that it may take, retries included.
-
-    Returns
-    -------
-    bytes
-        The state as the server stores it.
-
-    Raises
-    ------
-    ServiceError
-        When it cannot be had.
+        Seconds that one request may take, retries included.
     """
-    with requests.Session() as session:
-        guard(session, token, timeout)
-        return session.get(url).content
+
+    def __init__(self, token: str | None, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self._session = requests.Session()
+        guard(self._session, token, timeout)
+
+    def fetch(self, url: str) -> bytes:
+        """Fetch a whole answer (1 request).
+
+        Raises
+        ------
+        ServiceError
+            When it cannot be had.
+        """
+        return self._session.get(url).content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
 
 
 def guard(

@@ -33,7 +33,7 @@ from synglancer.errors import (
     TruncatedError,
     UnreachableError,
 )
-from synglancer.transport import fetch_state, guard
+from synglancer.transport import Fetcher, guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -127,7 +127,7 @@ def failure(server: Server, answer: Any, *, token: str | None = TOKEN) -> Servic
     """Return the error that an answer becomes, after checking what holds for all of them."""
     server.answers = [answer]
     with pytest.raises(ServiceError) as caught:
-        fetch_state(server.url, token, timeout=5)
+        Fetcher(token, 5).fetch(server.url)
     error = caught.value
     for sentence in (str(error), error.hint):
         assert TOKEN not in sentence
@@ -171,13 +171,13 @@ def test_a_whole_answer_is_returned(server, method):
             "until-close": until_close,
         }[method]
     ]
-    assert fetch_state(server.url, TOKEN) == body
+    assert Fetcher(TOKEN).fetch(server.url) == body
 
 
 def test_the_token_is_sent_as_a_bearer(server):
     """The token travels in the Authorization header, and nowhere else."""
     server.answers = [OK]
-    fetch_state(server.url, TOKEN)
+    Fetcher(TOKEN).fetch(server.url)
     [request] = server.requests
     assert request["headers"]["Authorization"] == f"Bearer {TOKEN}"
     assert TOKEN not in request["path"]
@@ -191,7 +191,7 @@ def test_a_netrc_password_is_never_sent(server, token):
     netrc.write_text("machine 127.0.0.1\nlogin somebody\npassword hidden\n")
     netrc.chmod(0o600)
     server.answers = [OK]
-    fetch_state(server.url, token)
+    Fetcher(token).fetch(server.url)
     expected = None if token is None else f"Bearer {token}"
     assert server.requests[0]["headers"]["Authorization"] == expected
 
@@ -270,7 +270,7 @@ def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
     server.answers = [as_json(403, MISSING_TOS)]
     cave = Cave(server.url.removesuffix("/nglstate/api/v1/5"), "minnie65_public", TOKEN, 5)
     with pytest.raises(TermsOfServiceError):
-        cave.fetch_datastack()
+        cave.upload_state(b"{}")
     assert not Path("~/.cloudvolume").expanduser().exists(), "and nothing is written at home"
 
 
@@ -325,7 +325,7 @@ def test_rate_limits_are_waited_for(server):
         as_json(500, {"code": 500, "message": "429 Too Many Requests: 5 per 1 minute"}),
         OK,
     ]
-    assert fetch_state(server.url, TOKEN, timeout=5) == OK[2]
+    assert Fetcher(TOKEN, 5).fetch(server.url) == OK[2]
     assert len(server.requests) == 4
 
 
@@ -378,7 +378,7 @@ def test_a_failure_is_not_repeated(server, answer):
 def test_gateways_that_recover_are_asked_again(server, status):
     """502, 503 and 504 are tried again; three of them cost nothing but requests."""
     server.answers = [as_html(status, "gateway")] * 3 + [OK]
-    assert fetch_state(server.url, TOKEN, timeout=5) == OK[2]
+    assert Fetcher(TOKEN, 5).fetch(server.url) == OK[2]
     assert len(server.requests) == 4
 
 
@@ -422,7 +422,7 @@ BREAKS = [hang_up, reset, break_off, break_off_chunks]
 def test_a_question_is_repeated_when_the_connection_breaks(server, broken):
     """What breaks before or in the middle of an answer is asked again, and never half taken."""
     server.answers = [broken, broken, OK]
-    assert fetch_state(server.url, TOKEN, timeout=5) == OK[2]
+    assert Fetcher(TOKEN, 5).fetch(server.url) == OK[2]
     assert len(server.requests) == 3
 
 
@@ -513,7 +513,7 @@ def test_silence_ends_with_the_timeout(server, silence):
     """A server that takes longer than it may, at any point of its answer, is given up once."""
     server.answers = [silence]
     with pytest.raises(UnreachableError, match="did not answer within") as caught:
-        fetch_state(server.url, TOKEN, timeout=0.3)
+        Fetcher(TOKEN, 0.3).fetch(server.url)
     assert "--timeout" in caught.value.hint
     assert caught.value.sent
     assert len(server.requests) == 1
@@ -549,7 +549,7 @@ def test_arrow_that_ends_between_two_batches_is_not_whole(server):
     cuts = [end for end in range(len(whole)) if readable_rows(whole[:end])]
     assert cuts, "the reader itself takes some of the cut streams for whole"
     server.answers = [(200, arrow, whole[: cuts[0]]), (200, arrow, whole)]
-    assert fetch_state(server.url, TOKEN, timeout=5) == whole
+    assert Fetcher(TOKEN, 5).fetch(server.url) == whole
     assert len(server.requests) == 2
     error = failure(server, (200, arrow, whole[: cuts[-1]]))
     assert isinstance(error, UnreachableError)
@@ -583,7 +583,7 @@ def test_a_truncated_answer_is_an_error(server, headers):
 def test_other_warnings_do_not_matter(server):
     """A warning that says nothing of rows does not make an answer bad."""
     server.answers = [(200, {"Warning": '299 - "deprecated"'}, b"rows")]
-    assert fetch_state(server.url, TOKEN) == b"rows"
+    assert Fetcher(TOKEN).fetch(server.url) == b"rows"
 
 
 # -- words of a server -------------------------------------------------------------------------
