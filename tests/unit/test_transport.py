@@ -13,6 +13,7 @@ import struct
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,6 +122,13 @@ def _no_browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setattr(f"webbrowser.{name}", lambda url, *_, **__: opened.append(url))
     yield
     assert opened == []
+
+
+def fetch(url: str, token: str | None, timeout: float = 5) -> bytes:
+    """Fetch as the program does: by a guarded session."""
+    with requests.Session() as session:
+        guard(session, token, timeout)
+        return session.get(url).content
 
 
 def failure(server: Server, answer: Any, *, token: str | None = TOKEN) -> ServiceError:
@@ -266,11 +274,16 @@ def test_missing_terms_of_service_name_the_form(server):
 def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
     """caveclient, which opens a web browser on missing_tos, never sees that answer."""
     from synglancer.cave import Cave  # a second of imports
+    from synglancer.datastack import Datastack
 
     server.answers = [as_json(403, MISSING_TOS)]
-    cave = Cave(server.url.removesuffix("/nglstate/api/v1/5"), "minnie65_public", TOKEN, 5)
+    origin = server.url.removesuffix("/nglstate/api/v1/5")
+    datastack = Datastack(
+        "d", origin, "", f"graphene://{origin}/table/t", None, (1,) * 3, *[None] * 3
+    )
+    cave = Cave(origin, "d", TOKEN, 5)
     with pytest.raises(TermsOfServiceError):
-        cave.upload_state(b"{}")
+        cave.fetch_validity(datastack, 864691135276234469, datetime.now(timezone.utc))
     assert not Path("~/.cloudvolume").expanduser().exists(), "and nothing is written at home"
 
 
