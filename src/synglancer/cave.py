@@ -15,14 +15,19 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
-from caveclient.auth import AuthClient
-from caveclient.base import Version
-from caveclient.chunkedgraph import ChunkedGraphClient
-from caveclient.jsonservice import JSONService
-from caveclient.materializationengine import MaterializationClient
-
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
+from synglancer.lazily import import_lazily
 from synglancer.transport import DEFAULT_TIMEOUT, guard
+
+# caveclient imports networkx for lineage graphs, which are never asked for here: a tenth of all
+# imports.
+import_lazily("networkx")
+
+from caveclient.auth import AuthClient  # noqa: E402
+from caveclient.base import Version  # noqa: E402
+from caveclient.chunkedgraph import ChunkedGraphClient  # noqa: E402
+from caveclient.jsonservice import JSONService  # noqa: E402
+from caveclient.materializationengine import MaterializationClient  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +104,9 @@ class LinkMaker:
             shown = self._filter(frame)
             record = self._build_record(cell, frame, shown)
             state = self._build_state(cell, shown, somata, record)
-            state_url = None if self._settings.inline else self._upload(state)
+            with ThreadPoolExecutor(max_workers=1) as pool:
+                pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
+                state_url = None if self._settings.inline else self._upload(state)
             link = self._build_link(cell, str(given), state, state_url, record, warnings, started)
             self._store.save_link(self._question(cell), link.to_record())
         self._store.add_receipt(_build_receipt(link))

@@ -48,6 +48,7 @@ class Sources:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
+        self._unsaved: list[tuple[list[Any], pd.DataFrame]] = []
 
     @cached_property
     def _address(self) -> tuple[str, str | None]:
@@ -176,7 +177,7 @@ class Sources:
     def _load_table(
         self, name: str, cell: int, direction: Direction, fetch: Callable[[], pd.DataFrame]
     ) -> Checked:
-        """Load a table that was kept; or fetch it, and keep it once it has been checked."""
+        """Load a table that was kept; or fetch it, to be kept once it has been checked."""
         from synglancer.predictions import build_predictions  # noqa: PLC0415
 
         key = self._key(name, str(cell), direction)
@@ -185,8 +186,13 @@ class Sources:
             return build_predictions(kept, cell, direction)
         raw = fetch()
         checked = build_predictions(raw, cell, direction)
-        self._store.save_predictions(key, raw)
+        self._unsaved.append((key, raw))
         return checked
+
+    def keep_tables(self) -> None:
+        """Keep the tables that were fetched: last, since nobody waits for it."""
+        while self._unsaved:
+            self._store.save_predictions(*self._unsaved.pop())
 
     def _load_somata(self, cell: int) -> list[Point]:
         """Load or fetch the positions of the cell's somata; none where there is no such table."""
