@@ -124,13 +124,6 @@ def _no_browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert opened == []
 
 
-def fetch(url: str, token: str | None, timeout: float = 5) -> bytes:
-    """Fetch as the program does: by a guarded session."""
-    with requests.Session() as session:
-        guard(session, token, timeout)
-        return session.get(url).content
-
-
 def failure(server: Server, answer: Any, *, token: str | None = TOKEN) -> ServiceError:
     """Return the error that an answer becomes, after checking what holds for all of them."""
     server.answers = [answer]
