@@ -1,0 +1,137 @@
+"""make-link and synglancer: options, what is printed, exit codes. The only user of cyclopts.
+
+stdout is the result and nothing else; stderr is talk. It must not know how anything is done, and
+imports little: ``--help`` is answered before pandas and caveclient are loaded.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import sys
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from cyclopts import App, CycloptsError, Parameter
+from cyclopts.config import Env, Toml
+
+from synglancer import __version__
+from synglancer.cli.link import link
+from synglancer.cli.printing import complain
+from synglancer.errors import SynglancerError
+from synglancer.sandbox.commands import serve as serve_sandbox
+from synglancer.sandbox.commands import start, status, stop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+_BUG = 1
+_USAGE = 2
+_INTERRUPTED = 130
+
+_CONFIG_FILE = "synglancer.toml"
+_CONFIG = (
+    Env("SYNGLANCER_", command=False, show=False),
+    Toml(_CONFIG_FILE, search_parents=True, use_commands_as_keys=False),
+)
+
+
+def _format_default(value: Any) -> str | None:
+    """Show a default that says something; a flag that is off does not."""
+    return str(value) if value else None
+
+
+def _make_app(name: str, **options: Any) -> App:
+    return App(
+        name=name,
+        version=__version__,
+        help_format="plaintext",
+        default_parameter=Parameter(negative=(), show_default=_format_default),
+        **options,
+    )
+
+
+def build_make_link() -> App:
+    """Build the command ``make-link``."""
+    app = _make_app("make-link", config=_CONFIG, version_flags=[])
+    app.default(link)
+    return app
+
+
+def build_synglancer() -> App:
+    """Build the command ``synglancer``."""
+    app = _make_app(
+        "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
+    )
+    app.command(link, name="link", config=_CONFIG)
+    sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
+    for command, name in (
+        (serve_sandbox, "serve"),
+        (start, "start"),
+        (status, "status"),
+        (stop, "stop"),
+    ):
+        sandbox.command(command, name=name)
+    app.command(sandbox)
+    return app
+
+
+def make_link_main() -> None:
+    """Run ``make-link``."""
+    sys.exit(run(build_make_link, sys.argv[1:]))
+
+
+def main() -> None:
+    """Run ``synglancer``."""
+    sys.exit(run(build_synglancer, sys.argv[1:]))
+
+
+def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
+    """Run a command and return its exit code; every error is two sentences.
+
+    Parameters
+    ----------
+    build
+        Makes the command's application.
+    arguments
+        What was typed after its name.
+    """
+    # Imports make many objects that stay: looking for garbage among them costs a tenth of them.
+    gc.set_threshold(100_000)
+    try:
+        return _run(build, arguments)
+    except BrokenPipeError:  # the reader has seen enough
+        with suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence
+        if "--verbose" in arguments:
+            import traceback  # noqa: PLC0415
+
+            traceback.print_exc()
+        code, message, hint = _explain(error)
+        complain(message, hint)
+        return code
+
+
+def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
+    result = build()(
+        arguments, exit_on_error=False, print_error=False, result_action="return_value"
+    )
+    return result if isinstance(result, int) else 0
+
+
+def _explain(error: BaseException) -> tuple[int, str, str]:
+    """Return the exit code of an error, what happened and what to do."""
+    cause = error.__cause__ if isinstance(error, CycloptsError) else error
+    if isinstance(cause, SynglancerError):
+        return cause.exit_code, str(cause), cause.hint
+    if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
+        hint = "Correct or remove it; it is looked for in this folder and in those above."
+        return _USAGE, f"{_CONFIG_FILE} cannot be read: {cause}.", hint
+    if isinstance(error, CycloptsError):
+        return _USAGE, " ".join(str(error).split()), "See --help for what can be given."
+    if isinstance(error, KeyboardInterrupt):
+        return _INTERRUPTED, "Interrupted.", "Nothing was left half-done."
+    message = f"This is a bug of synglancer: {type(error).__name__}."
+    return _BUG, message, "Please report it, with what --verbose prints."

@@ -1,0 +1,57 @@
+"""What is printed: links and cards on stdout, summaries and errors on stderr."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from synglancer.links import Link
+
+OutputFormat = Literal["url", "json", "markdown", "html", "latex"]
+
+
+def format_result(made: Link, output: OutputFormat) -> str:
+    """Format a link for stdout."""
+    if output == "url":
+        return made.url
+    if output == "json":
+        import orjson  # noqa: PLC0415
+
+        return orjson.dumps(made.to_record()).decode()
+    from synglancer.report import render_card  # noqa: PLC0415
+
+    return render_card(made, output)
+
+
+def print_summary(made: Link) -> None:
+    """Print the counts as a table, and what a reader should know."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False)
+    tags = list(dict.fromkeys(tag for counts in made.counts_by_tag.values() for tag in counts))
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    for name in ("", *tags, "all"):
+        table.add_column(Text(printable(name)), justify="right" if name else "left")
+    for direction, counts in made.counts_by_tag.items():
+        numbers = [*(counts.get(tag, 0) for tag in tags), sum(counts.values())]
+        table.add_row(direction, *(f"{number:,}" for number in numbers))
+    head = f"{made.cell}  {made.datastack} version {made.version} ({made.timestamp:%Y-%m-%d})"
+    console.print(Text(printable(head)))
+    console.print(table)
+    if made.shown != made.total:
+        console.print(Text(f"{made.shown:,} shown, {made.total - made.shown:,} filtered out."))
+    for warning in made.warnings:
+        console.print(Text(printable(warning)), style="yellow")
+
+
+def printable(text: str) -> str:
+    """Replace what a terminal would obey instead of print."""
+    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+
+
+def complain(message: str, hint: str) -> None:
+    """Print an error: what happened, and what to do."""
+    print(f"{printable(message)}\n{printable(hint)}", file=sys.stderr)  # noqa: T201
