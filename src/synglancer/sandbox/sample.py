@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from synglancer.sandbox.sample_minnie import Sample
 
-SAMPLE_VERSION = 1
+SAMPLE_VERSION = 2
 """Raised with every change of what is generated, so that an older sample is not used again."""
 
 
@@ -66,9 +66,11 @@ def write_sample(folder: Path) -> None:
     # The generators import numpy and pandas; who only looks for a sample needs neither.
     from synglancer.sandbox.sample_minnie import build_minnie  # noqa: PLC0415
     from synglancer.sandbox.sample_second import build_second  # noqa: PLC0415
+    from synglancer.sandbox.sample_volume import write_volumes  # noqa: PLC0415
 
     for sample in (build_minnie(), build_second()):
         _write_datastack(folder / sample.name, sample)
+        write_volumes(folder / sample.name / "precomputed", sample)
 
 
 def _new_sibling(folder: Path, name: str) -> Path:
@@ -106,7 +108,7 @@ def _add_sources(info: dict[str, Any], sample: Sample) -> None:
     info["aligned_volume"] = {**info["aligned_volume"], "image_source": f"{base}/em"}
     # caveclient takes the last part of this address for the name of the segmentation's table.
     info["segmentation_source"] = f"{base}/seg/{sample.name}"
-    info["skeleton_source"] = None
+    info["skeleton_source"] = f"{base}/skeleton/"
     info |= {
         f"viewer_resolution_{axis}": size
         for axis, size in zip("xyz", sample.resolution, strict=True)

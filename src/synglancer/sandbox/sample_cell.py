@@ -162,7 +162,7 @@ def _grow_apical(tree: Tree, centre: Floats, plan: Plan) -> list[int]:
     rng = tree.rng
     lean = np.array([rng.normal(scale=0.06), -1.0, rng.normal(scale=0.06)])
     trunk_habit = Habit("apical", 2.0 * UM, 0.012)
-    trunk = tree.stem(trunk_habit, centre, lean, plan.trunk * UM, (2600.0, 1250.0, 950.0))
+    trunk = tree.stem(trunk_habit, centre, lean, plan.trunk * UM, (2700.0, 1300.0, 950.0))
     # The tuft flattens under the pia: its branches are pulled sideways rather than up.
     tuft = Habit("apical", 2.0 * UM, 0.028, (0.0, -0.15, 0.0), 36.0)
     tree.arbour(tuft, trunk, tuple(length * UM for length in plan.tuft), (720.0, 300.0))
@@ -201,7 +201,7 @@ def _grow_axon(tree: Tree, centre: Floats, plan: Plan) -> int:
     rng = tree.rng
     down = np.array([rng.normal(scale=0.12), -1.0 if plan.axon_up else 1.0, 0.15])
     trunk_habit = Habit("axon", 2.5 * UM, 0.03)
-    trunk = tree.stem(trunk_habit, centre, down, plan.axon * UM, (900.0, 380.0, 210.0))
+    trunk = tree.stem(trunk_habit, centre, down, plan.axon * UM, (1000.0, 400.0, 260.0))
     turn = rng.uniform(0.0, 2.0 * np.pi)
     for number, place in enumerate(plan.collaterals):
         angle = turn + number * 2.4
@@ -209,18 +209,18 @@ def _grow_axon(tree: Tree, centre: Floats, plan: Plan) -> int:
         rise = (0.0, rng.uniform(-0.6, 0.3), 0.0)
         habit = Habit("axon", 2.5 * UM, 0.055, rise, 35.0)
         first, *later = (length * UM for length in plan.collateral)
-        side = tree.side(habit, trunk, place, out, first, (200.0, 185.0))
-        tree.arbour(habit, side, tuple(later), (180.0, 150.0))
+        side = tree.side(habit, trunk, place, out, first, (240.0, 215.0))
+        tree.arbour(habit, side, tuple(later), (210.0, 175.0))
     return trunk
 
 
 def _shape_soma(centre: Floats, plan: Plan, stems: list[Branch], *, pyramidal: bool) -> Soma:
     lobes = unit(np.array([stem.points[2] - stem.points[0] for stem in stems]))
-    heights = np.full(len(stems), 0.16)
-    sharpness = np.full(len(stems), 16.0)
-    heights[-1], sharpness[-1] = 0.08, 30.0
+    heights = np.full(len(stems), 0.4)
+    sharpness = np.full(len(stems), 26.0)
+    heights[-1], sharpness[-1] = 0.2, 30.0
     if pyramidal:
-        heights[0], sharpness[0] = 0.62, 9.0
+        heights[0], sharpness[0] = 0.58, 10.0
     radius = plan.soma_radius * UM
     return Soma(centre, radius, radius * 0.74, lobes, heights, sharpness)
 
@@ -235,7 +235,7 @@ def _grow_spines(
     head = np.clip(230.0 * np.exp(rng.normal(scale=0.28, size=count)), 150.0, 460.0)
     neck = np.clip(620.0 * np.exp(rng.normal(scale=0.5, size=count)), 220.0, 1700.0)
     thin = np.clip(rng.normal(75.0, 15.0, size=count), 50.0, 120.0)
-    return Spines(places.points, direction, places.radii + neck + head, thin, head)
+    return Spines(places.points, direction, places.radii + neck + head, places.radii, thin, head)
 
 
 def _grow_boutons(

@@ -139,6 +139,8 @@ class Spines:
         Unit direction from base to head, shape (n, 3).
     length
         From base to the centre of the head, nm, shape (n,).
+    shaft
+        Radius of the dendrite at the base, nm, shape (n,).
     neck_radius, head_radius
         In nm, shape (n,).
     """
@@ -146,6 +148,7 @@ class Spines:
     base: Floats
     direction: Floats
     length: Floats
+    shaft: Floats
     neck_radius: Floats
     head_radius: Floats
 

@@ -81,7 +81,7 @@ class Tree:
         away = np.linalg.norm(points - origin, axis=1)
         hillock, after, end = radii
         taper = np.linspace(after, end, len(points))
-        swelling = (hillock - after) * np.exp(-np.maximum(away - 6.0 * UM, 0.0) / (7.0 * UM))
+        swelling = (hillock - after) * np.exp(-np.maximum(away - 7.0 * UM, 0.0) / (4.5 * UM))
         self.branches.append(Branch(habit.kind, points, taper + swelling, -1, -1))
         return len(self.branches) - 1
 
@@ -142,6 +142,7 @@ class Tree:
             index = self._grown(
                 habit, (parent, node), start, along, heading, length, (radii[0], end)
             )
+            self._widen_start(index, float(mother.radii[-1]))
             deeper = self.arbour(habit, index, lengths[1:], (end * 0.92, radii[1]))
             grown += [index, *deeper]
         return grown
@@ -160,6 +161,12 @@ class Tree:
         shrinking = np.linspace(radii[0], radii[1], len(points))
         self.branches.append(Branch(habit.kind, points, shrinking, *leaves))
         return len(self.branches) - 1
+
+    def _widen_start(self, index: int, radius: float) -> None:
+        """Let a daughter begin as wide as its mother ends, and thin within a few µm."""
+        branch = self.branches[index]
+        excess = max(0.97 * radius - float(branch.radii[0]), 0.0)
+        branch.radii[:] += excess * np.exp(-branch.arc() / (3.5 * UM))
 
     def _walk(
         self, habit: Habit, start: Floats, along: Floats, heading: Floats, length: float

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 SOMA = np.array([744_000.0, 536_000.0, 836_000.0])
 """Centre of the seed cell's soma in nm."""
 
+PIA = 316_000.0
+"""Where the pia is along y, in nm."""
+
 GRID = Grid((4.0, 4.0, 40.0))
 
 _SEED_NUMBER = 1718
@@ -93,6 +96,12 @@ class Sample:
         Root IDs over time, or None.
     resolution
         The viewer's voxel in nm.
+    contacts
+        Its synapses.
+    pia
+        Where the pia is along y, nm.
+    detail
+        Side of the finest block of imagery in voxels.
     """
 
     name: str
@@ -102,6 +111,9 @@ class Sample:
     tables: dict[str, pd.DataFrame]
     roots: pd.DataFrame | None
     resolution: tuple[float, float, float]
+    contacts: Contacts
+    pia: float
+    detail: int
 
 
 def build_minnie() -> Sample:
@@ -125,7 +137,18 @@ def build_minnie() -> Sample:
     }
     labels = {p.root_id: (p.label, p.cell_type) for p in who.PARTNERS}
     labels[who.SEED_ROOT_ID] = ("L2/3 pyramidal, seed", "23P")
-    return Sample(who.MINNIE, _describe(), cells, labels, tables, _lineage(), GRID.resolution)
+    return Sample(
+        name=who.MINNIE,
+        description=_describe(),
+        cells=cells,
+        labels=labels,
+        tables=tables,
+        roots=_lineage(),
+        resolution=GRID.resolution,
+        contacts=contacts,
+        pia=PIA,
+        detail=1024,
+    )
 
 
 def _grow_cells(rng: np.random.Generator) -> list[Cell]:

@@ -94,7 +94,18 @@ def build_second() -> Sample:
         who.SECOND_PREDICTION_TABLE: build_predictions(rng, synapses, contacts, tags),
     }
     labels = {seed.root_id: ("sandbox cell", "pyramidal"), partner.root_id: ("partner", "basket")}
-    return Sample(who.SECOND, _describe(), [seed, partner], labels, tables, None, GRID.resolution)
+    return Sample(
+        name=who.SECOND,
+        description=_describe(),
+        cells=[seed, partner],
+        labels=labels,
+        tables=tables,
+        roots=None,
+        resolution=GRID.resolution,
+        contacts=contacts,
+        pia=0.0,
+        detail=512,
+    )
 
 
 def _onto_initial_segment(rng: np.random.Generator, cell: Cell, axons: Any) -> Contacts:

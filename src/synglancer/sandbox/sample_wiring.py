@@ -32,7 +32,7 @@ from synglancer.sandbox.sample_growth import UM
 Tags = NDArray[np.str_]
 Flags = NDArray[np.bool_]
 
-TWIG_RADIUS = 130.0
+TWIG_RADIUS = 160.0
 BOUTON_RADIUS = 360.0
 
 
