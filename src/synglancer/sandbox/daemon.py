@@ -19,6 +19,7 @@ import sys
 import time
 import urllib.request
 from dataclasses import asdict, dataclass, field, fields
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,7 @@ def start(options: StartOptions | None = None) -> Running:
     ServiceError
         When it does not start.
     """
+    _require_extra()
     residence = Residence.of_user()
     residence.prepare()
     try:
@@ -194,6 +196,7 @@ def serve_in_foreground(
     data: Path | None = None,
 ) -> None:
     """Serve in this process until it is told to end; the attributes of `StartOptions`."""
+    _require_extra()
     # The server is loaded only where it runs.
     from synglancer.sandbox.serving import serve_foreground  # noqa: PLC0415
 
@@ -208,6 +211,14 @@ def serve_in_foreground(
             fault=fault,
         )
     )
+
+
+def _require_extra() -> None:
+    if find_spec("duckdb") is None or find_spec("tornado") is None:
+        raise UsageError(
+            "The sandbox is not installed.",
+            "Install it with: pip install 'synglancer[sandbox]'.",
+        )
 
 
 def _await_process(residence: Residence) -> int | None:
