@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from synglancer.sandbox.sample_geometry import Floats, Ints
 
 _BLOCK = 8
-_LEVEL = 5
+_LEVEL = 2
+"""Higher levels make images no smaller, as most of an image is noise."""
+
 Triple = tuple[int, int, int]
 
 

@@ -51,6 +51,7 @@ PIA = 316_000.0
 GRID = Grid((4.0, 4.0, 40.0))
 
 _SEED_NUMBER = 1718
+_EXPIRED = 661
 _ROOT_RANGE = (864_691_132_500_000_000, 864_691_137_200_000_000)
 
 _ONTO_SEED = (
@@ -269,32 +270,37 @@ def _describe() -> dict[str, Any]:
                 "version": version,
                 "time_stamp": time_stamp,
                 "expires_on": expires_on,
-                "status": "EXPIRED" if version == 661 else "AVAILABLE",  # noqa: PLR2004
+                "status": "EXPIRED" if version == _EXPIRED else "AVAILABLE",
                 "tables": tables,
             }
             for version, time_stamp, expires_on, tables in versions
         ],
-        "tables": {
-            who.SYNAPSE_TABLE: {
-                "schema": "synapse",
-                "voxel_resolution": list(GRID.resolution),
-                "description": f"Synapses of the sample's cells. {who.SYNTHETIC}",
-                "notice_text": None,
-                "reference_table": None,
-            },
-            who.PREDICTION_TABLE: {
-                "schema": "reference_tag_float",
-                "voxel_resolution": [1, 1, 1],
-                "description": f"Postsynaptic targets: soma, shaft or spine. {who.SYNTHETIC}",
-                "notice_text": who.SYNTHETIC,
-                "reference_table": who.SYNAPSE_TABLE,
-            },
-            who.NUCLEUS_TABLE: {
-                "schema": "nucleus_detection",
-                "voxel_resolution": list(GRID.resolution),
-                "description": f"Nuclei of the sample's cells. {who.SYNTHETIC}",
-                "notice_text": None,
-                "reference_table": None,
-            },
+        "tables": _describe_tables(),
+    }
+
+
+def _describe_tables() -> dict[str, Any]:
+    voxel = list(GRID.resolution)
+    return {
+        who.SYNAPSE_TABLE: {
+            "schema": "synapse",
+            "voxel_resolution": voxel,
+            "description": f"Synapses of the sample's cells. {who.SYNTHETIC}",
+            "notice_text": None,
+            "reference_table": None,
+        },
+        who.PREDICTION_TABLE: {
+            "schema": "reference_tag_float",
+            "voxel_resolution": [1, 1, 1],
+            "description": f"Postsynaptic targets: soma, shaft or spine. {who.SYNTHETIC}",
+            "notice_text": who.SYNTHETIC,
+            "reference_table": who.SYNAPSE_TABLE,
+        },
+        who.NUCLEUS_TABLE: {
+            "schema": "nucleus_detection",
+            "voxel_resolution": voxel,
+            "description": f"Nuclei of the sample's cells. {who.SYNTHETIC}",
+            "notice_text": None,
+            "reference_table": None,
         },
     }

@@ -152,7 +152,9 @@ def _fill_sparse(lattice: Lattice, sample: Sample) -> tuple[Ints, Any]:
         # A synapse's own voxel belongs to its cell, however thin the cell is there.
         post = contacts.post_pt[contacts.post == cell.root_id]
         pre = contacts.pre_pt[contacts.pre == cell.root_id]
-        ends = lattice.voxels(np.concatenate([post, pre]))
+        size = np.array(sample.resolution)
+        # The tables' positions are rounded, and that is where people look.
+        ends = lattice.voxels(np.rint(np.concatenate([post, pre]) / size) * size)
         voxels = np.concatenate([list_voxels(lattice, cell), ends])
         code = np.unique(voxels[:, 0] + shape[0] * (voxels[:, 1] + shape[1] * voxels[:, 2]))
         codes.append(code)
