@@ -1,0 +1,90 @@
+"""A browser and a sandbox for all browser tests; a page of its own for each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+# The tests import their own tools, `proof` and others, from this folder.
+sys.path.insert(0, str(Path(__file__).parent))
+
+from synglancer.sandbox.sample import write_sample
+from synglancer.sandbox.server import Sandbox, SandboxOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+FLAGS = (
+    "--use-gl=angle",
+    "--use-angle=gl-egl",
+    "--ignore-gpu-blocklist",
+    "--no-sandbox",
+    "--disable-dev-shm-usage",
+    # Hosted pages read a sandbox on this machine.
+    "--disable-features=LocalNetworkAccessChecks",
+)
+#: The viewer writes its state into its address 200 ms after a change. Where reading a state takes
+#: longer, as on a busy machine, it does so in the midst of that, trips over an annotation layer
+#: that it has not read yet, and loses the layer that it is reading (neuroglancer 2.41.2). So no
+#: time passes here while a page's code runs; between its tasks it passes as ever.
+STEADY_CLOCK = """{
+  const read = Date.now.bind(Date);
+  let now;
+  Date.now = () => {
+    if (now === undefined) {
+      now = read();
+      Promise.resolve().then(() => { now = undefined; });
+    }
+    return now;
+  };
+}"""
+
+TOKEN = "browser-test-token"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """The system's Chromium, without a screen."""
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        if os.environ.get("SYNGLANCER_REQUIRE_BROWSER"):
+            pytest.fail("There is no Chromium, and SYNGLANCER_REQUIRE_BROWSER is set.")
+        pytest.skip("There is no Chromium; install it, for instance: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    """A page that shares nothing with the others."""
+    context = browser.new_context(viewport={"width": 900, "height": 600})
+    context.add_init_script(STEADY_CLOCK)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data folder of the synthetic sample."""
+    folder = tmp_path_factory.mktemp("sample")
+    write_sample(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sandbox(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox with the synthetic sample."""
+    states = tmp_path_factory.mktemp("states") / "states.sqlite"
+    with Sandbox(SandboxOptions(data=sample, states=states, token=TOKEN)) as sandbox:
+        yield sandbox

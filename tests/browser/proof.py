@@ -1,0 +1,412 @@
+"""When a link is proved: everything that must hold, together, of a page that opened it.
+
+`prove` opens a link and asks the viewer itself. It knows the viewer and its pictures, and nothing
+of how links are made: what must be seen is handed to it as `Expected`.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from playwright.sync_api import ConsoleMessage, Page, Request, Response
+
+    Picture = np.ndarray[Any, Any]
+
+BASE_LAYERS = ("imagery", "segmentation")
+
+#: Longest time to wait for a page to load, and for a picture to become what it must be, seconds.
+LOADING = 90.0
+DRAWING = 20.0
+
+#: How alike a pixel's and a colour's chroma must be in direction, and how strong it must be.
+DIRECTION = 0.98
+STRENGTH = 0.3
+
+#: By how much a pixel changes, of 255, where something is drawn over it.
+CHANGE = 32
+
+#: The viewer's own words about the connection that the Python package would hold.
+PYTHON_SERVER = "Python server"
+
+#: Address of a block of a volume.
+BLOCK = re.compile(r"/\d+-\d+_\d+-\d+_\d+-\d+$")
+
+#: What the page says of itself, in one look.
+LOOK = """() => {
+  const viewer = window.viewer;
+  if (viewer === undefined) return null;
+  const texts = (where) => [...document.querySelectorAll(where)].map((item) => item.textContent);
+  const layers = viewer.layerManager.managedLayers.map((managed) => {
+    const layer = managed.layer;
+    if (layer === null || layer === undefined) return {name: managed.name, sources: [null]};
+    const shader = layer.annotationDisplayState?.shaderError?.value;
+    const states = layer.annotationStates?.states ?? [];
+    const group = layer.displayState?.segmentationGroupState?.value;
+    return {
+      name: managed.name,
+      sources: layer.dataSources.map(({loadState}) => loadState === undefined ? null
+        : loadState.error === undefined ? "" : String(loadState.error.message ?? loadState.error)),
+      shader: shader === undefined || shader === null ? "" : String(shader.message ?? shader),
+      count: states.length ? states[0].source.annotationMap?.size ?? null : null,
+      segments: group === undefined ? null : [...group.visibleSegments].map(String),
+    };
+  });
+  return {
+    ready: viewer.isReady(),
+    layers,
+    status: texts("#neuroglancer-status-container li"),
+    modal: texts("#neuroglancer-status-container-modal li"),
+    title: document.title,
+  };
+}"""
+
+#: Shows the named layers alone; without axes, whose colours may be those of a layer.
+SHOW = """(names) => {
+  viewer.showAxisLines.value = false;
+  for (const layer of viewer.layerManager.managedLayers) {
+    layer.setVisible(names.includes(layer.name));
+  }
+}"""
+
+#: Moves the viewer to the first annotation of a layer.
+VISIT = """(name) => {
+  const {layer} = viewer.layerManager.getLayerByName(name);
+  const [note] = layer.annotationStates.states[0].source.annotationMap.values();
+  const nm = 1e-9;
+  viewer.position.value = Float32Array.from(
+    viewer.coordinateSpace.value.scales, (scale, axis) => note.point[axis] * nm / scale);
+}"""
+
+#: The part of the page that data are drawn in.
+PANELS = """() => {
+  const boxes = [...viewer.display.panels].map((panel) => panel.element.getBoundingClientRect());
+  const x = Math.min(...boxes.map((box) => box.left));
+  const y = Math.min(...boxes.map((box) => box.top));
+  return {x, y, width: Math.max(...boxes.map((box) => box.right)) - x,
+          height: Math.max(...boxes.map((box) => box.bottom)) - y};
+}"""
+
+
+class NotProvedError(AssertionError):
+    """Says everything that does not hold, a line each."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a link must show.
+
+    Attributes
+    ----------
+    cell
+        Root ID of the cell that is selected.
+    counts
+        Annotation layers in their order, and the number of annotations of each.
+    colours
+        Colour of each annotation layer, ``#rrggbb``.
+    in_sections
+        Whether there is no 3D view, so that a synapse must be visited to be seen.
+    """
+
+    cell: int
+    counts: Mapping[str, int]
+    colours: Mapping[str, str]
+    in_sections: bool = False
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What was seen of a link that is proved.
+
+    Attributes
+    ----------
+    title
+        Title of the page.
+    alone
+        Pixels of each layer's colour that it draws with all others hidden, and that vanish with
+        it.
+    among_others
+        Pixels that change when the layer is hidden, all others being shown.
+    picture
+        The whole page as a PNG file.
+    """
+
+    title: str
+    alone: Mapping[str, int]
+    among_others: Mapping[str, int]
+    picture: bytes = field(repr=False)
+
+
+@dataclass
+class Complaints:
+    """Errors that a page writes into its console, and requests of it that fail.
+
+    Attributes
+    ----------
+    said
+        What was heard.
+    has_moved
+        Whether the viewer was moved away from what the link shows. There, volumes may have blocks
+        that are not stored, which the format allows.
+    """
+
+    said: list[str] = field(default_factory=list)
+    has_moved: bool = False
+
+    def listen(self, page: Page) -> None:
+        """Take note of everything from now on."""
+        page.on("console", self._hear_console)
+        page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
+        page.on("requestfailed", self._hear_failure)
+        page.on("response", self._hear_response)
+
+    def _hear_console(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "assert"}:
+            self.said.append(f"console: {message.text}")
+
+    def _hear_failure(self, request: Request) -> None:
+        # The viewer gives up requests for what went out of sight: that is no failure.
+        if request.failure != "net::ERR_ABORTED":
+            self.said.append(f"request: {request.failure} for {request.url}")
+
+    def _hear_response(self, response: Response) -> None:
+        unstored = self.has_moved and response.status == 404 and BLOCK.search(response.url)
+        if response.status >= 400 and not unstored:
+            self.said.append(f"request: status {response.status} for {response.url}")
+
+
+def prove(
+    page: Page,
+    url: str,
+    expected: Expected,
+    *,
+    loading: float = LOADING,
+    drawing: float = DRAWING,
+) -> Proof:
+    """Open a link on a new page, and prove that it shows what it must.
+
+    Parameters
+    ----------
+    page
+        A page that has shown nothing yet.
+    url
+        The link.
+    expected
+        What it must show.
+    loading, drawing
+        Longest time to wait for data, and for each picture, in seconds.
+
+    Raises
+    ------
+    NotProvedError
+        Naming each item that fails: layers, status, sources, shaders, numbers of annotations,
+        selected cell, colours, console.
+    """
+    complaints = Complaints()
+    complaints.listen(page)
+    page.goto(url)
+    look = await_loaded(page, expected, loading)
+    failures = list(find_failures(look, expected))
+    whole = page.screenshot()
+    alone: dict[str, int] = {}
+    among_others: dict[str, int] = {}
+    if not failures:
+        complaints.has_moved = expected.in_sections
+        alone, among_others = count_pixels(page, expected, drawing)
+        failures += find_unseen(alone, among_others, expected)
+        show(page, [*BASE_LAYERS, *expected.counts])
+    failures += [f"console: {said}" for said in dict.fromkeys(complaints.said)]
+    if failures:
+        raise NotProvedError(f"{url[:200]} is not proved:\n" + "\n".join(failures))
+    return Proof(look["title"], alone, among_others, whole)
+
+
+def await_loaded(page: Page, expected: Expected, patience: float) -> dict[str, Any]:
+    """Wait until all layers are there and ready on two looks, or something has failed for good.
+
+    Returns what was seen last, also when the time is over; ``settled`` says whether it was not.
+    """
+    names = [*BASE_LAYERS, *expected.counts]
+    looks: list[dict[str, Any]] = [{"ready": False, "layers": [], "status": [], "modal": []}]
+
+    def is_settled() -> bool:
+        look = page.evaluate(LOOK)
+        if look is None:
+            return False
+        looks.append(look)
+        if any("rror" in text for text in [*look["status"], *look["modal"]]):
+            return True
+        there = {layer["name"] for layer in look["layers"]}
+        sources = [source for layer in look["layers"] for source in layer["sources"]]
+        if not look["layers"] or None in sources:
+            return False
+        failed = any(sources) or not there.issuperset(names)
+        return failed or (look["ready"] and looks[-2]["ready"])
+
+    settled = poll(page, is_settled, patience)
+    return {"title": "", **looks[-1], "settled": settled}
+
+
+def poll(page: Page, condition: Callable[[], bool], patience: float) -> bool:
+    """Ask until the answer is yes, while the page goes on; say whether it became yes."""
+    end = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        page.wait_for_timeout(100)
+    return True
+
+
+def find_failures(look: Mapping[str, Any], expected: Expected) -> Iterator[str]:
+    """Name what fails of everything but colours and the console."""
+    layers = {layer["name"]: layer for layer in look["layers"]}
+    names = [*BASE_LAYERS, *expected.counts]
+    if list(layers) != names:
+        yield f"layers: {list(layers)} instead of {names}"
+    if not (look["ready"] and look["settled"]):
+        yield "ready: viewer.isReady() was not true on two looks"
+    for where in ("status", "modal"):
+        for text in look[where]:
+            if PYTHON_SERVER not in text:
+                yield f"{where}: {text!r}"
+    for name, layer in layers.items():
+        yield from _find_layer_failures(name, layer)
+    for name, count in expected.counts.items():
+        if name in layers and layers[name]["count"] != count:
+            yield f"annotations: {name!r} has {layers[name]['count']} instead of {count}"
+    segments = layers.get("segmentation", {}).get("segments")
+    if segments != [str(expected.cell)]:
+        yield f"selected: {segments} instead of {[str(expected.cell)]}"
+
+
+def _find_layer_failures(name: str, layer: Mapping[str, Any]) -> Iterator[str]:
+    if not layer["sources"]:
+        yield f"source: {name!r} has none"
+    for error in layer["sources"]:
+        if error is None:
+            yield f"source: {name!r} is still loading"
+        elif error:
+            yield f"source: {name!r} failed: {error}"
+    if layer.get("shader"):
+        yield f"shader: {name!r} failed: {layer['shader']}"
+
+
+def count_pixels(
+    page: Page, expected: Expected, patience: float
+) -> tuple[dict[str, int], dict[str, int]]:
+    """Count what each layer draws, alone and among others, as `Proof` describes it."""
+    alone: dict[str, int] = {}
+    among_others: dict[str, int] = {}
+    whole: list[Picture] = []
+    for name, colour in expected.colours.items():
+        if expected.in_sections:
+            page.evaluate(VISIT, name)
+            whole.clear()
+        shown = Shown(page, name, colour, expected, whole)
+        among_others[name] = await_pixels(page, shown.count_among_others, patience)
+        alone[name] = await_pixels(page, shown.count_alone, patience)
+    return alone, among_others
+
+
+def await_pixels(page: Page, count: Callable[[], int], patience: float) -> int:
+    """Count until there are some; return how many, 0 when the time is over."""
+    counts: list[int] = []
+
+    def are_there() -> bool:
+        counts.append(count())
+        return counts[-1] > 0
+
+    poll(page, are_there, patience)
+    return counts[-1]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A layer whose pixels are counted.
+
+    Attributes
+    ----------
+    page, expected
+        Where it is shown, and what with.
+    name, colour
+        The layer.
+    whole
+        The picture of all layers once it is taken, which several layers share.
+    """
+
+    page: Page
+    name: str
+    colour: str
+    expected: Expected
+    whole: list[Picture]
+
+    def count_among_others(self) -> int:
+        """Count the pixels that change when this layer is hidden, all others being shown.
+
+        They need not have its colour: its markers may lie over others of the same colour.
+        """
+        layers = [*BASE_LAYERS, *self.expected.counts]
+        if not self.whole:
+            show(self.page, layers)
+            self.whole.append(photograph(self.page))
+        show(self.page, [layer for layer in layers if layer != self.name])
+        changed = np.abs(self.whole[0] - photograph(self.page)).max(axis=2) > CHANGE
+        if not changed.any():
+            self.whole.clear()  # it may have been taken too early
+        return int(changed.sum())
+
+    def count_alone(self) -> int:
+        """Count the pixels that lose the colour when this layer is hidden, as all others are."""
+        show(self.page, [self.name])
+        alone = near(photograph(self.page), self.colour)
+        show(self.page, [])
+        return int((alone & ~near(photograph(self.page), self.colour)).sum())
+
+
+def find_unseen(
+    alone: Mapping[str, int], among_others: Mapping[str, int], expected: Expected
+) -> Iterator[str]:
+    """Name the layers whose colour does not appear, or does not vanish with them."""
+    for name, colour in expected.colours.items():
+        if not alone[name]:
+            yield f"colour: {name!r} alone draws no {colour}, or it stays when it is hidden"
+        if not among_others[name]:
+            yield f"colour: {name!r} adds nothing to the whole picture"
+
+
+def show(page: Page, names: list[str]) -> None:
+    """Show these layers and hide all others."""
+    page.evaluate(SHOW, names)
+    # The next picture is taken after the viewer has drawn: it draws in the next frame.
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+
+
+def photograph(page: Page) -> Picture:
+    """Take a picture of the panels, shape (height, width, 3)."""
+    png = page.screenshot(clip=page.evaluate(PANELS))
+    return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=np.int16)
+
+
+def near(picture: Picture, colour: str) -> Picture:
+    """Say which pixels have a colour, also where it is mixed with black, grey or white.
+
+    Such a mixture keeps the direction of the chroma, that is of the colour less its grey part.
+    """
+    wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
+    if np.ptp(wanted) < 20:
+        raise ValueError(f"{colour} is grey: a picture cannot prove it")
+    wanted = (wanted - wanted.min()).astype(float)
+    chroma = (picture - picture.min(axis=2, keepdims=True)).astype(float)
+    strength = np.linalg.norm(chroma, axis=2)
+    length = float(np.linalg.norm(wanted))
+    along = chroma @ (wanted / length)
+    return (strength > STRENGTH * length) & (along > DIRECTION * strength)

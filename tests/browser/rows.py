@@ -1,0 +1,59 @@
+"""What the tables of a data folder hold for a cell, read without the code that is tested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from proof import Expected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: Colours of the paper, Pedigo et al. 2026.
+PAPER = {"spine": "#fb49b0", "shaft": "#ddb310", "soma": "#00beff"}
+
+SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+POSITION = [f"ctr_pt_position_{axis}" for axis in "xyz"]
+
+
+def read_rows(folder: Path, synapses: str, predictions: str, cell: int) -> pd.DataFrame:
+    """Join the synapses of a cell with their predictions.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The synapse table's columns (positions in voxels), ``tag``, ``value``, and ``direction``:
+        an autapse is in it twice. Sorted by direction and synapse ID.
+    """
+    tables = folder / "tables"
+    joined = pd.read_parquet(tables / f"{synapses}.parquet").merge(
+        pd.read_parquet(tables / f"{predictions}.parquet").drop(columns="id"),
+        left_on="id",
+        right_on="target_id",
+    )
+    sides = [
+        joined[joined[side] == cell].assign(direction=direction)
+        for direction, side in SIDES.items()
+    ]
+    return pd.concat(sides).sort_values(["direction", "id"], ignore_index=True)
+
+
+def expect(
+    rows: pd.DataFrame,
+    cell: int,
+    colours: Mapping[str, str] = PAPER,
+    *,
+    in_sections: bool = False,
+) -> Expected:
+    """Say what a link must show of these rows; ``colours`` gives the order of the tags too."""
+    found = rows.groupby(["direction", "tag"]).size()
+    layers = [(side, tag) for side in SIDES for tag in colours if (side, tag) in found.index]
+    assert len(layers) == len(found), "a tag without a colour"
+    return Expected(
+        cell=cell,
+        counts={f"{side}: {tag}": int(found[side, tag]) for side, tag in layers},
+        colours={f"{side}: {tag}": colours[tag] for side, tag in layers},
+        in_sections=in_sections,
+    )

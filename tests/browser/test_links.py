@@ -1,0 +1,117 @@
+"""The links that are printed, opened in a browser and proved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from commands import run_make_link
+from proof import prove
+from rows import PAPER, POSITION, SIDES, expect, read_rows
+from selection import read_selection
+
+from synglancer import make_link
+from synglancer.palette import PALETTES, choose_colours
+from synglancer.sandbox import sample_identity as who
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+    from playwright.sync_api import Page
+
+    from synglancer.sandbox.server import Sandbox
+
+pytestmark = pytest.mark.browser
+
+CELL = who.SEED_ROOT_ID
+
+
+@pytest.fixture(scope="module")
+def rows(sample: Path) -> pd.DataFrame:
+    """All predicted synapses of the seed cell."""
+    return read_rows(sample / who.MINNIE, who.SYNAPSE_TABLE, who.PREDICTION_TABLE, CELL)
+
+
+@pytest.fixture
+def _token(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the Python API know the sandbox's token."""
+    monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
+
+
+def test_printed_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
+    """The link that make-link prints shows the cell with each tag's synapses, as in the tables."""
+    assert rows["direction"].value_counts().to_dict() == {"inputs": 3076, "outputs": 316}
+    url = run_make_link(sandbox, CELL)
+    assert url.startswith(f"{sandbox.origin}/v/synglancer/#!{sandbox.origin}/nglstate/api/v1/")
+    proof = prove(page, url, expect(rows, CELL))
+    title = f"{CELL} · minnie65_public v1718 · 3,076 inputs, 316 outputs"
+    assert proof.title == f"{title} - neuroglancer"
+
+
+def test_inline_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
+    """A link with --inline shows the same, and asks no state server for it."""
+    before = len(sandbox.requests)
+    url = run_make_link(sandbox, CELL, "--inline")
+    prove(page, url, expect(rows, CELL))
+    asked = [request.path for request in sandbox.requests[before:]]
+    assert not [path for path in asked if path.startswith("/nglstate")]
+
+
+def test_filtered_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
+    """A link with --tag and --min-confidence shows the synapses that pass, and no others."""
+    sure = rows["value"] >= np.float32(0.9)
+    kept = rows[(rows["tag"] == "spine") & sure]
+    assert 0 < len(kept) < (rows["tag"] == "spine").sum()
+    url = run_make_link(sandbox, CELL, "--tag", "spine", "--min-confidence", "0.9")
+    prove(page, url, expect(kept, CELL))
+
+
+@pytest.mark.usefixtures("_token")
+@pytest.mark.parametrize("layout", ["3d", "4panel", "xy"])
+def test_layout_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame, layout: str) -> None:
+    """Each --layout shows its panels, and the synapses in them."""
+    kept = rows[rows["tag"] == "soma"]
+    link = make_link(CELL, server=sandbox.origin, tag="soma", layout=layout)
+    prove(page, link.url, expect(kept, CELL, in_sections=layout == "xy"))
+    shown = page.evaluate("() => viewer.layout.toJSON()")
+    assert (shown if isinstance(shown, str) else shown["type"]) == layout
+
+
+def test_second_datastack_opens(page: Page, sandbox: Sandbox, sample: Path) -> None:
+    """Another datastack with other names, tags and voxels needs options and nothing else."""
+    cell = who.SECOND_SEED_ROOT_ID
+    folder = sample / who.SECOND
+    rows = read_rows(folder, who.SECOND_SYNAPSE_TABLE, who.SECOND_PREDICTION_TABLE, cell)
+    tags = sorted(rows["tag"].unique(), key=lambda tag: (tag not in PAPER, tag))
+    colours = choose_colours(tags, PALETTES["paper"])
+    url = run_make_link(
+        sandbox,
+        cell,
+        *("--datastack", who.SECOND, "--version", "7", "--table", who.SECOND_PREDICTION_TABLE),
+    )
+    prove(page, url, expect(rows, cell, colours))
+
+
+@pytest.mark.usefixtures("_token")
+def test_selected_synapse_is_the_row(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
+    """What the viewer says of a selected synapse is what its row says, at every extreme."""
+    extremes = set()
+    for column in ["id", "size", "value", *SIDES.values(), *POSITION]:
+        extremes |= {int(rows[column].argmin()), int(rows[column].argmax())}
+    link = make_link(CELL, server=sandbox.origin)
+    prove(page, link.url, replace(expect(rows, CELL), colours={}))
+    for number in sorted(extremes):
+        row = rows.iloc[number]
+        layer = f"{row['direction']}: {row['tag']}"
+        shown = read_selection(page, layer, str(row["id"]))
+        assert shown.layer == layer
+        assert shown.position == tuple(str(row[name]) for name in POSITION)
+        assert shown.segments == {
+            "pre": [str(row["pre_pt_root_id"])],
+            "post": [str(row["post_pt_root_id"])],
+        }
+        assert shown.properties["size"] == str(row["size"])
+        assert float(shown.properties["confidence"]) == pytest.approx(row["value"], rel=1e-5)

@@ -1,0 +1,150 @@
+"""The proof of a link can fail: each thing that it asks for is broken once."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+from proof import NotProvedError, prove
+from rows import expect, read_rows
+
+from synglancer import make_link
+from synglancer.links import format_inline_link
+from synglancer.sandbox import sample_identity as who
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+    from proof import Expected
+
+    from synglancer.sandbox.server import Sandbox
+
+    Break = Callable[[dict[str, Any]], None]
+
+pytestmark = pytest.mark.browser
+
+CELL = who.SEED_ROOT_ID
+OTHER_CELL = who.PARTNERS[0].root_id
+LAYER = "outputs: soma"
+
+
+@pytest.fixture(scope="module")
+def state(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """A small state that can be proved: the cell and the nine outputs onto somata."""
+    token = tmp_path_factory.mktemp("token") / "token"
+    token.write_text(sandbox.options.token)
+    asked = {"server": sandbox.origin, "token_file": str(token), "no_cache": True}
+    return make_link(CELL, tag="soma", outputs=True, inline=True, **asked).state
+
+
+@pytest.fixture(scope="module")
+def expected(sample: Path) -> Expected:
+    """What it shows."""
+    rows = read_rows(sample / who.MINNIE, who.SYNAPSE_TABLE, who.PREDICTION_TABLE, CELL)
+    return expect(rows[(rows["tag"] == "soma") & (rows["direction"] == "outputs")], CELL)
+
+
+@pytest.fixture
+def link(sandbox: Sandbox, state: dict[str, Any]) -> Callable[[Break], str]:
+    """Make a link of the state after something in it is broken."""
+
+    def build(broken: Break) -> str:
+        changed = copy.deepcopy(state)
+        broken(changed)
+        return format_inline_link(f"{sandbox.origin}/v/broken/", orjson.dumps(changed))
+
+    return build
+
+
+def _synapses(state: dict[str, Any]) -> dict[str, Any]:
+    return next(layer for layer in state["layers"] if layer["name"] == LAYER)
+
+
+def _spoil_annotation(state: dict[str, Any]) -> None:
+    _synapses(state)["annotations"][4]["props"].append(1)
+
+
+def _lose_annotation(state: dict[str, Any]) -> None:
+    _synapses(state)["annotations"].pop()
+
+
+def _repeat_id(state: dict[str, Any]) -> None:
+    first, second, *_ = _synapses(state)["annotations"]
+    second["id"] = first["id"]
+
+
+def _spoil_shader(state: dict[str, Any]) -> None:
+    _synapses(state)["shader"] = "void main() { setPointMarkerSize(no_such_name); }"
+
+
+def _lose_imagery(state: dict[str, Any]) -> None:
+    source = state["layers"][0]["source"][0]
+    source["url"] = source["url"].removesuffix("/em") + "/nothing"
+
+
+def _take_another_cell(state: dict[str, Any]) -> None:
+    state["layers"][1]["segments"] = [str(OTHER_CELL)]
+
+
+def _lose_layer(state: dict[str, Any]) -> None:
+    state["layers"].remove(_synapses(state))
+
+
+def _make_transparent(state: dict[str, Any]) -> None:
+    _synapses(state)["shaderControls"] = {"opacity": 0}
+
+
+def _change_colour(state: dict[str, Any]) -> None:
+    _synapses(state)["annotationColor"] = "#ddb310"
+
+
+def _add_layer(state: dict[str, Any]) -> None:
+    state["layers"].append({**_synapses(state), "name": "twin"})
+
+
+BROKEN = {
+    "malformed annotation": (_spoil_annotation, r"annotations: 'outputs: soma' has 4 instead of 9"),
+    "lost annotation": (_lose_annotation, r"annotations: 'outputs: soma' has 8 instead of 9"),
+    "repeated ID": (_repeat_id, r"annotations: 'outputs: soma' has 8 instead of 9"),
+    "shader with an error": (_spoil_shader, r"shader: 'outputs: soma' failed: .*no_such_name"),
+    "missing source": (_lose_imagery, r"source: 'imagery' failed: .*"),
+    "failed request": (_lose_imagery, r"console: request: status 404 for .*/nothing/"),
+    "another cell": (_take_another_cell, rf"selected: \['{OTHER_CELL}'\] instead of \['{CELL}'\]"),
+    "lost layer": (_lose_layer, r"layers: \['imagery', 'segmentation'\] instead of \["),
+    "further layer": (_add_layer, r"layers: \[.*'twin'\] instead of \["),
+    "nothing drawn": (_make_transparent, r"colour: 'outputs: soma' alone draws no #00beff"),
+    "another colour": (_change_colour, r"colour: 'outputs: soma' alone draws no #00beff"),
+}
+
+
+def test_whole_state_is_proved(
+    page: Page, link: Callable[[Break], str], expected: Expected
+) -> None:
+    """Unbroken, the state that the others break is proved."""
+    proof = prove(page, link(lambda _state: None), expected)
+    assert proof.alone[LAYER] > 0
+    assert proof.among_others[LAYER] > 0
+
+
+@pytest.mark.parametrize("what", BROKEN)
+def test_broken_link_is_not_proved(
+    page: Page, link: Callable[[Break], str], expected: Expected, what: str
+) -> None:
+    """A link that is broken in one thing is not proved, and that thing is named."""
+    broken, words = BROKEN[what]
+    with pytest.raises(NotProvedError, match=words):
+        prove(page, link(broken), expected, drawing=1.0)
+
+
+def test_wrong_count_is_not_proved(
+    page: Page, link: Callable[[Break], str], expected: Expected
+) -> None:
+    """A whole link is not proved where another number of annotations is expected."""
+    more = replace(expected, counts={LAYER: 10})
+    with pytest.raises(NotProvedError, match="'outputs: soma' has 9 instead of 10"):
+        prove(page, link(lambda _state: None), more)
