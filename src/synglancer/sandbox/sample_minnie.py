@@ -148,7 +148,7 @@ def build_minnie() -> Sample:
         resolution=GRID.resolution,
         contacts=contacts,
         pia=PIA,
-        detail=1024,
+        detail=1152,
     )
 
 

@@ -104,7 +104,7 @@ def build_second() -> Sample:
         resolution=GRID.resolution,
         contacts=contacts,
         pia=0.0,
-        detail=512,
+        detail=768,
     )
 
 

@@ -55,9 +55,9 @@ def _whole(cells: list[Cell], resolution: Triple) -> Lattice:
 
 
 def _block(resolution: Triple, centre: Floats, shape: Triple, chunk: Triple) -> Lattice:
-    """Return a block around a position, on multiples of four voxels."""
+    """Return a block around a position, on multiples of eight voxels: `Lattice.coarser`."""
     first = np.rint(centre / np.array(resolution) - np.array(shape) / 2.0).astype(int)
-    first[:2] -= first[:2] % 4
+    first[:2] -= first[:2] % 8
     return Lattice(resolution, _triple(first), shape, chunk)
 
 
@@ -89,7 +89,7 @@ def _write_imagery(folder: Path, sample: Sample, whole: Lattice) -> None:
     tissue = scatter_tissue(rng, lower.astype(float), upper.astype(float), sample.cells, sample.pia)
     thick = 8 * thickness
     side = sample.detail
-    near = _block((16, 16, thick), soma, (side, side, 3), (256, 256, 3))
+    near = _block((20, 20, thick), soma, (side, side, 3), (side // 4, side // 4, 3))
     wide = _block((96, 96, 2 * thick), soma, (side * 3 // 8, side * 3 // 8, 8), (192, 192, 8))
     mid = _block(
         (256, 256, 12 * thickness), soma, (side * 3 // 8, side * 3 // 8, 20), (192, 192, 20)
@@ -113,9 +113,9 @@ def _write_segmentation(folder: Path, sample: Sample, whole: Lattice) -> None:
     soma = sample.cells[0].soma.centre
     segments = np.array([0, *(cell.root_id for cell in sample.cells)], dtype=np.uint64)
     side = sample.detail // 2
-    near = _block((32, 32, 4 * thickness), soma, (side, side, 8), (256, 256, 8))
+    near = _block((40, 40, 4 * thickness), soma, (side, side, 8), (side // 2, side // 2, 8))
     side = side * 3 // 4
-    wide = _block((128, 128, 4 * thickness), soma, (side, side, 32), (192, 192, 32))
+    wide = _block((128, 128, 4 * thickness), soma, (side, side, 32), (side // 2, side // 2, 32))
     fine = _finer(whole, 8, (256, 256, 128))
     for scale in (near, wide):
         voxels, labels = _fill_dense(scale, sample.cells)
