@@ -252,8 +252,9 @@ def test_ends_by_itself_and_keeps_its_place(home):
 def test_foreground_serves_until_told_to_end(home):
     """In the foreground it prints its address, serves, and ends in good order when told to."""
     script = (
-        "from pathlib import Path; from synglancer.sandbox.daemon import serve_in_foreground; "
-        f"serve_in_foreground(data=Path({str(DATA)!r}), token={TOKEN!r})"
+        "from pathlib import Path\n"
+        "from synglancer.sandbox.daemon import StartOptions, serve_in_foreground\n"
+        f"serve_in_foreground(StartOptions(data=Path({str(DATA)!r}), token={TOKEN!r}))"
     )
     with subprocess.Popen(
         [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

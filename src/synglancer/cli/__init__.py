@@ -18,9 +18,8 @@ from cyclopts.config import Env, Toml
 from synglancer import __version__
 from synglancer.cli.link import link
 from synglancer.cli.printing import complain
+from synglancer.cli.sandbox import serve, start, status, stop
 from synglancer.errors import SynglancerError
-from synglancer.sandbox.commands import serve as serve_sandbox
-from synglancer.sandbox.commands import start, status, stop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,13 +64,8 @@ def build_synglancer() -> App:
     )
     app.command(link, name="link", config=_CONFIG)
     sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
-    for command, name in (
-        (serve_sandbox, "serve"),
-        (start, "start"),
-        (status, "status"),
-        (stop, "stop"),
-    ):
-        sandbox.command(command, name=name)
+    for command in (serve, start, status, stop):
+        sandbox.command(command)
     app.command(sandbox)
     return app
 

@@ -40,26 +40,26 @@ STOP_TIMEOUT = 10.0
 
 @dataclass(frozen=True)
 class StartOptions:
-    """What a background sandbox is started with.
+    """What a sandbox is started with.
 
-    Attributes
+    Parameters
     ----------
     data
-        Folder of the data, or None for the synthetic sample.
+        Folder of data to serve instead of the synthetic cell (docs/data-folder.md).
     host
-        Address to listen at.
+        Address on this machine to listen at.
     port
         Port to listen at; 0 for the last one if it is free, else any.
     token
-        Token to accept, or None for the last one, generated at the first start.
+        The token that requests must carry; else one is made at the first start.
     row_limit
-        Most rows of an answer, or None.
+        Rows after which an answer is cut off, as CAVE does.
     latency_ms
-        How long each request waits first, in milliseconds.
+        Milliseconds that each request waits first.
     fault
-        Faults, as `synglancer.sandbox.faults` describes them, or None.
+        What should go wrong, for tests (docs/faults.md).
     idle_minutes
-        How long it goes on without being asked, in minutes.
+        Minutes that it goes on in the background without being asked.
     """
 
     data: Path | None = None
@@ -185,32 +185,13 @@ def stop() -> bool:
     return True
 
 
-def serve_in_foreground(
-    *,
-    port: int = 0,
-    host: str = "127.0.0.1",
-    token: str | None = None,
-    row_limit: int | None = None,
-    latency_ms: int = 0,
-    fault: str | None = None,
-    data: Path | None = None,
-) -> None:
-    """Serve in this process until it is told to end; the attributes of `StartOptions`."""
+def serve_in_foreground(options: StartOptions) -> None:
+    """Serve in this process until it is told to end."""
     _require_extra()
     # The server is loaded only where it runs.
     from synglancer.sandbox.serving import serve_foreground  # noqa: PLC0415
 
-    serve_foreground(
-        StartOptions(
-            data=data,
-            host=host,
-            port=port,
-            token=token,
-            row_limit=row_limit,
-            latency_ms=latency_ms,
-            fault=fault,
-        )
-    )
+    serve_foreground(options)
 
 
 def _require_extra() -> None:
