@@ -124,7 +124,7 @@ class LinkMaker:
             "directions": settings.directions,
             "filters": _build_filters(settings),
             "with_unlabelled": settings.with_unlabelled,
-            "layout": settings.layout,
+            "view": settings.describe_view(),
             "site": settings.site,
             "inline": settings.inline,
             "generator": __version__,
@@ -174,13 +174,14 @@ class LinkMaker:
         return filter_predictions(
             frame,
             tags=settings.tag,
-            min_confidence=settings.min_confidence,
+            min_confidence=0.0 if settings.soft_filter else settings.min_confidence,
             min_size=settings.min_size,
         )
 
     def _build_record(self, cell: int, frame: pd.DataFrame, shown: pd.DataFrame) -> dict[str, Any]:
         """Build the provenance record, which travels in the state."""
         from synglancer.predictions import count_predictions  # noqa: PLC0415
+        from synglancer.staging import describe_stage  # noqa: PLC0415
 
         version = self._sources.materialization
         return {
@@ -197,6 +198,7 @@ class LinkMaker:
             "total": len(frame),
             "filters": _build_filters(self._settings),
             "generator": f"synglancer {__version__}",
+            **describe_stage(self._settings, cell, shown),
         }
 
     def _build_state(
@@ -204,7 +206,8 @@ class LinkMaker:
     ) -> State:
         from synglancer.annotations import build_annotations  # noqa: PLC0415
         from synglancer.predictions import POSITION_COLUMNS  # noqa: PLC0415
-        from synglancer.view import Scene, ViewOptions, build_state  # noqa: PLC0415
+        from synglancer.staging import stage_view  # noqa: PLC0415
+        from synglancer.view import Scene, build_state  # noqa: PLC0415
 
         scene = Scene(
             cell=cell,
@@ -217,7 +220,7 @@ class LinkMaker:
             soma=somata[0] if len(somata) == 1 else None,
             record=record,
         )
-        return build_state(scene, ViewOptions(layout=self._settings.layout))
+        return build_state(scene, stage_view(self._settings, cell, shown))
 
     def _upload(self, state: State) -> str:
         """Upload a state and read it back: a link is given only for what the server confirms."""
@@ -248,6 +251,7 @@ class LinkMaker:
         warnings = list(warnings)
         if not record["shown"]:
             warnings.append(_explain_emptiness(record["total"]))
+        warnings += _explain_hidden(record)
         return Link(
             cell=cell,
             given=given,
@@ -276,6 +280,8 @@ def _build_filters(settings: Settings) -> dict[str, Any]:
         filters["tag"] = sorted(set(settings.tag))
     if settings.min_confidence > 0:
         filters["min_confidence"] = settings.min_confidence
+        if settings.soft_filter:
+            filters["soft_filter"] = True
     if settings.min_size > 0:
         filters["min_size"] = settings.min_size
     return filters
@@ -285,6 +291,16 @@ def _explain_emptiness(total: int) -> str:
     if total:
         return f"No synapse passes the filters; {total:,} are filtered out."
     return "The cell has no synapse with a prediction in this table."
+
+
+def _explain_hidden(record: Mapping[str, Any]) -> list[str]:
+    """Say how many synapses a soft filter hides, if any."""
+    hidden = sum(count for tags in record.get("hidden", {}).values() for count in tags.values())
+    if not hidden:
+        return []
+    shown = record["shown"]
+    hint = "lower the confidence sliders to see them"
+    return [f"{hidden:,} of the {shown:,} synapses are hidden at first: {hint}."]
 
 
 def _canonical_sha256(state: bytes) -> str | None:

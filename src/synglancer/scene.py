@@ -6,10 +6,10 @@ Plain values. It must not know Neuroglancer, nor where the data comes from.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import UsageError
-from synglancer.palette import BACKGROUNDS, PALETTES
+from synglancer.viewing import check_choices
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     from synglancer.annotations import AnnotationGroup
     from synglancer.datastack import Datastack, Materialization
-
-Layout = Literal["xy-3d", "3d", "4panel", "xy"]
-LAYOUTS: tuple[Layout, ...] = ("xy-3d", "3d", "4panel", "xy")
+    from synglancer.viewing import BackgroundName, ColorBy, Layout, PaletteName
 
 
 @dataclass(frozen=True)
@@ -81,25 +79,17 @@ class ViewOptions:
     """
 
     layout: Layout = "xy-3d"
-    background: Literal["dark", "white"] = "dark"
+    background: BackgroundName = "dark"
     figure: bool = False
-    palette: str = "paper"
-    color_by: Literal["tag", "confidence"] = "tag"
+    palette: PaletteName = "paper"
+    color_by: ColorBy = "tag"
     min_confidence: float = 0.0
     show_panel: bool = False
     filter_by_selection: bool = False
     partners: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, value, known in (
-            ("layout", self.layout, LAYOUTS),
-            ("background", self.background, BACKGROUNDS),
-            ("palette", self.palette, PALETTES),
-            ("color-by", self.color_by, ("tag", "confidence")),
-        ):
-            if value not in known:
-                choices = ", ".join(known)
-                raise UsageError(f"There is no {name} {value!r}.", f"Choose one of: {choices}.")
+        check_choices(self)
         if not 0 <= self.min_confidence <= 1:
             raise UsageError(
                 f"A confidence of {self.min_confidence} does not exist.",

@@ -12,6 +12,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
+from synglancer.viewing import ViewSettings
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
 DEFAULT_DATASTACK = "minnie65_public"
@@ -24,15 +25,13 @@ SITES = {
 }
 """Viewers that have a short name."""
 
-Layout = Literal["xy-3d", "3d", "4panel", "xy"]
-
 _MAX_DIGITS = 10
 _MAX_QUOTE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What is asked, beside the cell.
+class Question:
+    """Which synapses are asked for, where, and how.
 
     Parameters
     ----------
@@ -60,8 +59,6 @@ class Settings:
         Only synapses of at least this size, in voxels of their detection.
     with_unlabelled
         Also show the synapses that have no prediction.
-    layout
-        Arrangement of the viewer's panels.
     site
         The viewer: spelunker, google or an address (else the datastack's own).
     inline
@@ -89,7 +86,6 @@ class Settings:
     min_confidence: float = 0.0
     min_size: float = 0.0
     with_unlabelled: bool = False
-    layout: Layout = "xy-3d"
     site: str | None = None
     inline: bool = False
     timeout: float = 60.0
@@ -115,6 +111,29 @@ class Settings:
         if self.inputs == self.outputs:
             return ("inputs", "outputs")
         return ("inputs",) if self.inputs else ("outputs",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings(ViewSettings, Question):
+    """What is asked, beside the cell: which synapses, and how they are shown.
+
+    All parameters of `Question`, then all of `synglancer.viewing.ViewSettings`.
+
+    Raises
+    ------
+    UsageError
+        When a value cannot be used.
+    """
+
+    def __post_init__(self) -> None:
+        """Check both parts, which know nothing of each other."""
+        Question.__post_init__(self)
+        ViewSettings.__post_init__(self)
+        if self.soft_filter and not self.min_confidence:
+            raise UsageError(
+                "--soft-filter was given without a confidence to filter by.",
+                "Say with --min-confidence where the sliders start.",
+            )
 
 
 def build_settings(options: dict[str, Any]) -> Settings:
@@ -149,7 +168,7 @@ def _read_version(given: int | str) -> int | str:
     return int(text)
 
 
-def _check_question(settings: Settings) -> None:
+def _check_question(settings: Question) -> None:
     if not 0 <= settings.min_confidence <= 1:
         raise UsageError(
             f"A confidence of {settings.min_confidence:g} is out of range.",
@@ -174,7 +193,7 @@ def _check_question(settings: Settings) -> None:
         )
 
 
-def _check_addresses(settings: Settings) -> None:
+def _check_addresses(settings: Question) -> None:
     if settings.sandbox and settings.server:
         raise UsageError(
             "Both --sandbox and --server were given, which are two servers.", "Give one of them."
