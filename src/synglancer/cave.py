@@ -15,6 +15,7 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
+from synglancer.complete import fetch_whole
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 from synglancer.lazily import import_lazily
 from synglancer.transport import DEFAULT_TIMEOUT, guard
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from synglancer.complete import Span
     from synglancer.datastack import Datastack, PredictionTable
 
 Direction = Literal["inputs", "outputs"]
@@ -98,7 +100,9 @@ class Cave:
         cell: int,
         direction: Direction,
     ) -> pd.DataFrame:
-        """Fetch the predictions of a cell's synapses in one direction (1 request).
+        """Fetch the predictions of a cell's synapses in one direction.
+
+        That is 1 request, or more where the server cuts its answer off.
 
         Returns
         -------
@@ -109,16 +113,19 @@ class Cave:
         Raises
         ------
         TruncatedError
-            When the server left rows out.
+            When the server left rows out, and does so in every part of the answer.
         ServiceError
             When it cannot be asked.
         """
         synapses = table.synapse_table
         client = self._materialize(datastack.server)
-        with _caveclient_errors(datastack.server):
+
+        def ask(span: Span) -> pd.DataFrame:
             frame: pd.DataFrame = client.join_query(
                 tables=[[table.name, "target_id"], [synapses, "id"]],
                 filter_equal_dict={synapses: {CELL_COLUMN[direction]: cell}},
+                filter_greater_equal_dict=_of(synapses, span.at_least),
+                filter_less_dict=_of(synapses, span.below),
                 select_columns={synapses: _SYNAPSE_COLUMNS, table.name: ["tag", "value"]},
                 suffixes={table.name: "_ref", synapses: ""},
                 split_positions=True,
@@ -127,12 +134,15 @@ class Cave:
                 metadata=False,
                 log_warning=False,
             )
-        return frame
+            return frame
+
+        with _caveclient_errors(datastack.server):
+            return fetch_whole(ask)
 
     def fetch_synapses(
         self, datastack: Datastack, version: int, table: str, cell: int, direction: Direction
     ) -> pd.DataFrame:
-        """Fetch a cell's synapses in one direction, predicted or not (1 request).
+        """Fetch a cell's synapses in one direction, predicted or not (1 request, or more).
 
         Returns
         -------
@@ -142,7 +152,7 @@ class Cave:
         Raises
         ------
         TruncatedError
-            When the server left rows out.
+            When the server left rows out, and does so in every part of the answer.
         ServiceError
             When it cannot be asked.
         """
@@ -180,11 +190,15 @@ class Cave:
         equal: dict[str, int],
         columns: list[str],
     ) -> pd.DataFrame:
+        """Query one table (1 request, or more where the answer is cut off)."""
         client = self._materialize(datastack.server)
-        with _caveclient_errors(datastack.server):
+
+        def ask(span: Span) -> pd.DataFrame:
             frame: pd.DataFrame = client.query_table(
                 table,
                 filter_equal_dict=equal,
+                filter_greater_equal_dict=span.at_least,
+                filter_less_dict=span.below,
                 select_columns=columns,
                 split_positions=True,
                 desired_resolution=_NM,
@@ -193,7 +207,10 @@ class Cave:
                 metadata=False,
                 log_warning=False,
             )
-        return frame
+            return frame
+
+        with _caveclient_errors(datastack.server):
+            return fetch_whole(ask)
 
     def fetch_validity(self, datastack: Datastack, cell: int, at: datetime) -> bool:
         """Fetch whether a root ID was valid at a moment (1 request)."""
@@ -223,6 +240,11 @@ class Cave:
                 "Try again; if it stays so, tell the server's administrators.",
             )
         return f"{client.state_service_endpoint.removesuffix('/post')}/{found[1]}"
+
+
+def _of(table: str, condition: dict[str, int] | None) -> dict[str, dict[str, int]] | None:
+    """Return a condition as joins take it: by table."""
+    return None if condition is None else {table: condition}
 
 
 @contextmanager

@@ -118,7 +118,24 @@ class RateLimitError(ServiceError):
 
 
 class TruncatedError(ServiceError):
-    """The answer is not whole, and could not be completed."""
+    """The answer is not whole, or could not be completed.
+
+    Parameters
+    ----------
+    message, hint
+        As for every error.
+    limit
+        How many rows the server gives at most, where it says so.
+    content
+        The rows that came, as they came.
+    """
+
+    def __init__(
+        self, message: str, hint: str, *, limit: int | None = None, content: bytes = b""
+    ) -> None:
+        super().__init__(message, hint)
+        self.limit = limit
+        self.content = content
 
 
 class BadAnswerError(ServiceError):

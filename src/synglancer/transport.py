@@ -242,16 +242,18 @@ def refuse_bad_answer(response: requests.Response) -> None:
             "Try again later; if it stays so, tell the server's administrators.",
             transient=status in {502, 503, 504},
         )
+    is_arrow = response.headers.get("Content-Type", "").startswith("data.arrow")
+    if is_arrow and not response.content.endswith(_ARROW_END):
+        raise UnreachableError(
+            f"{host} broke off in the middle of its answer.", "Try again later.", sent=True
+        )
     limited = _LIMITED.search(response.headers.get("Warning", ""))
     if limited:
         raise TruncatedError(
             f"{host} cut its answer off after {int(limited[1]):,} rows.",
             "Ask for less at once, for instance only --inputs or only --outputs.",
-        )
-    is_arrow = response.headers.get("Content-Type", "").startswith("data.arrow")
-    if is_arrow and not response.content.endswith(_ARROW_END):
-        raise UnreachableError(
-            f"{host} broke off in the middle of its answer.", "Try again later.", sent=True
+            limit=int(limited[1]),
+            content=response.content,
         )
 
 

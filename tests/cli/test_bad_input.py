@@ -110,11 +110,13 @@ def test_state_server_refuses(make_link, options, monkeypatch) -> None:
 
 
 def test_truncated_answer_is_never_a_link(make_link, options, monkeypatch) -> None:
-    """An answer that the server cut off at its row limit is an error, not a smaller link."""
+    """An answer that is cut off however small its parts are is an error, not a smaller link."""
     from dataclasses import replace
 
     from synglancer.sandbox.server import Sandbox
 
-    with Sandbox(replace(options, row_limit=100)) as sandbox:
+    with Sandbox(replace(options, row_limit=1)) as sandbox:
         monkeypatch.setenv("CAVE_TOKEN", options.token)
-        make_link(CELL, "--server", sandbox.origin).refuses(4, "after 100 rows")
+        made = make_link(CELL, "--server", sandbox.origin)
+        made.refuses(4, "after 1 rows, even for a single synapse", "higher row limit")
+        assert not [r for r in sandbox.requests if r.path.startswith("/nglstate")]

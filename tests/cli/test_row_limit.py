@@ -1,0 +1,71 @@
+"""Answers that the server cuts off at its row limit are completed: the link is the same."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+
+from cli.outcome import CELL, TOKEN
+from synglancer.sandbox.server import Sandbox
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def ask(make_link, options, monkeypatch) -> Callable[..., tuple[dict, int]]:
+    """Make the link at a row limit, always at the same address, which is part of the state."""
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    port = 0
+
+    def call(limit: int | None, *words: str) -> tuple[dict, int]:
+        nonlocal port
+        with Sandbox(replace(options, row_limit=limit, port=port)) as sandbox:
+            port = int(sandbox.origin.rsplit(":", 1)[1])
+            made = make_link(
+                CELL, "--server", sandbox.origin, "--output", "json", "--no-cache", *words
+            )
+            queries = sum(request.path.endswith("/query") for request in sandbox.requests)
+        assert made.code == 0, made.err
+        return json.loads(made.out), queries
+
+    return call
+
+
+def same(one: dict, other: dict) -> bool:
+    names = ("state_sha256", "counts", "shown", "total", "warnings")
+    return all(one[name] == other[name] for name in names)
+
+
+@pytest.mark.parametrize("words", [(), ("--with-unlabelled",)])
+def test_a_limit_of_100_rows_gives_the_same_link(ask, words) -> None:
+    """3,076 inputs in parts of 100 rows are the link of the unlimited answer, byte for byte."""
+    whole, few = ask(None, *words)
+    parts, many = ask(100, *words)
+    assert whole["total"] >= 3076 + 316
+    assert same(parts, whole)
+    assert few == (5 if words else 3)
+    assert (whole["total"] // 100) < many < 6 * whole["total"] // 100
+
+
+@pytest.mark.parametrize("limit", [3075, 3076, 3077])
+def test_a_limit_at_the_number_of_rows(ask, limit) -> None:
+    """One row below, at and above the limit: at it, the server warns although all came."""
+    whole, _ = ask(None, "--inputs")
+    parts, queries = ask(limit, "--inputs")
+    assert same(parts, whole)
+    assert whole["total"] == 3076
+    assert queries == 2 if limit == 3077 else queries > 2
+
+
+def test_what_is_asked_again_is_said(make_link, options, monkeypatch, caplog) -> None:
+    """--verbose says that an answer was cut off and how many requests made it whole."""
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    with Sandbox(replace(options, row_limit=200)) as sandbox:
+        made = make_link(CELL, "--server", sandbox.origin, "--outputs", "--verbose")
+    assert made.code == 0
+    assert "cut off after 200 rows: asking in ranges of id" in caplog.text
+    assert "It is whole after" in caplog.text
