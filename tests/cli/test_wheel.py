@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from cli.outcome import CELL, TOKEN
 
 ROOT = Path(__file__).parents[2]
