@@ -147,7 +147,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         scale_3d=camera.projection_scale,
         layout=options.layout,
         title=format_title(scene),
-        show_axis_lines=not options.figure,
+        show_axis_lines=False,  # they would be the most saturated thing in the picture
         show_default_annotations=False,
         projection_background_color=background.projection,
         cross_section_background_color=background.cross_section,

@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synglancer.annotations import build_annotations
+from synglancer.camera import frame_cell
 from synglancer.datastack import Datastack, Materialization
 from synglancer.errors import UsageError
 from synglancer.palette import PALETTES
@@ -223,11 +224,12 @@ def test_timestamps_are_exact(milliseconds: int, beyond: int) -> None:
 
 
 def test_view_looks_at_the_soma() -> None:
-    """Sections are at the soma when it is known and at the synapses' median otherwise."""
+    """Sections are at the soma when it is known, else at the synapse nearest the median."""
     assert build_state(SCENE).to_dict()["position"] == [162500.0, 125000.0, 21250.0]
     without = build_state(replace(SCENE, soma=None)).to_dict()["position"]
-    median = np.median(SCENE.positions, axis=0) / DATASTACK.viewer_resolution
-    np.testing.assert_allclose(without, median, atol=0.01)
+    away = np.linalg.norm(SCENE.positions - np.median(SCENE.positions, axis=0), axis=1)
+    nearest = SCENE.positions[np.argmin(away)] / DATASTACK.viewer_resolution
+    np.testing.assert_allclose(without, nearest, atol=0.01)
     assert "position" not in build_state(EMPTY).to_dict()
 
 
@@ -336,3 +338,17 @@ def test_import_is_cheap() -> None:
     code = "import synglancer.view, sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"pandas", "nglui", "neuroglancer", "caveclient"} & set(run.stdout.split())
+
+
+def test_strays_do_not_make_the_cell_small() -> None:
+    """A few points far out are left out of the frame; an axon with many points is not."""
+    rng = np.random.default_rng(3)
+    cell = rng.normal(scale=60_000.0, size=(2_000, 3))
+    strays = np.vstack([cell, [[2e6, 0.0, 0.0]] * 3])
+    axon = np.vstack([cell, [[2e6, 0.0, 0.0]] * 60])
+
+    def scale(points: np.ndarray) -> float:
+        return frame_cell(points, (0.0, 0.0, 0.0), (4, 4, 40)).projection_scale
+
+    assert scale(strays) == scale(cell)
+    assert scale(axon) > 5 * scale(cell)
