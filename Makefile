@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench golden clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -40,6 +40,9 @@ check: $(VENV)/.dev ## types, lint, format, import rules
 bench: $(VENV)/.dev ## measure against what a user would write today, side by side
 	$(BIN)/python bench/first_link.py
 	$(BIN)/python bench/state_bytes.py
+
+golden: $(VENV)/.dev ## renew the golden state of the sample cell; look at its diff
+	$(BIN)/python tests/cli/golden.py
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -5,6 +5,8 @@ It must not know how a state is made or stored. pandas is imported only when a t
 
 from __future__ import annotations
 
+import hashlib
+import time
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
+
+    from synglancer.settings import Settings
 
 MAX_INLINE = 2_000_000
 """Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
@@ -248,6 +252,75 @@ class Link:
         del values["counts"]
         return cls(**values)
 
+    @cached_property
+    def settings(self) -> Settings:
+        """What was asked, beside the cell, as the state's provenance record has it.
+
+        Raises
+        ------
+        UsageError
+            When the state has no such record.
+        """
+        from synglancer.provenance import parse_settings  # noqa: PLC0415
+
+        return parse_settings(self.state)
+
+    @classmethod
+    def from_url(cls, url: str, token: str | None = None, timeout: float = 60.0) -> Link:
+        """Read a link back: ours whole, any other Neuroglancer link as far as it says.
+
+        Parameters
+        ----------
+        url
+            The link: with a state's address (1 request) or with the state in it (none).
+        token
+            Sent to the host that the link names. Without it, only a token that was saved for that
+            very host is sent.
+        timeout
+            Seconds that the request may take, repetitions included.
+
+        Returns
+        -------
+        Link
+            ``predictions`` are what the state shows; ``settings`` what was asked. What the state
+            does not say is 0 or empty, and named in ``warnings``.
+
+        Raises
+        ------
+        UsageError
+            When it is no Neuroglancer link.
+        ServiceError
+            When its state cannot be fetched, or is none.
+
+        Examples
+        --------
+        >>> Link.from_url("https://spelunker.cave-explorer.org/#!" + '{"layers":[]}').shown
+        0
+        """
+        from synglancer.provenance import check_state, parse_provenance  # noqa: PLC0415
+
+        started = time.monotonic()
+        parsed = parse_link(url)
+        text = parsed.state
+        if parsed.state_url is not None:
+            text = _fetch_state(parsed.state_url, token, timeout)
+        try:
+            content = orjson.loads(text or b"")
+        except orjson.JSONDecodeError:
+            content = None
+        state = check_state(content, parsed.state_url or "The link")
+        canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+        return cls(
+            given=url,
+            url=url.strip(),
+            state_url=parsed.state_url,
+            state_id=parsed.state_url.rsplit("/", 1)[-1] if parsed.state_url else None,
+            state_sha256=hashlib.sha256(canonical).hexdigest(),
+            state_json=canonical,
+            **parse_provenance(state),
+            elapsed_s=time.monotonic() - started,
+        )
+
     def __str__(self) -> str:
         """Return the link itself, so that ``print(link)`` gives what is pasted."""
         return self.url
@@ -263,6 +336,20 @@ class Link:
         from synglancer.report import render_card  # noqa: PLC0415
 
         return render_card(self, "markdown")
+
+
+def _fetch_state(state_url: str, token: str | None, timeout: float) -> bytes:
+    from synglancer.tokens import find_saved_token  # noqa: PLC0415
+    from synglancer.transport import Fetcher  # noqa: PLC0415
+
+    address = urlsplit(state_url)
+    if token is None and address.scheme == "https":
+        token = find_saved_token(address.netloc)
+    fetcher = Fetcher(token, timeout)
+    try:
+        return fetcher.fetch(state_url)
+    finally:
+        fetcher.close()
 
 
 @dataclass(frozen=True)

@@ -198,6 +198,7 @@ class LinkMaker:
             "total": len(frame),
             "filters": _build_filters(self._settings),
             "generator": f"synglancer {__version__}",
+            **({"with_unlabelled": True} if self._settings.with_unlabelled else {}),
             **describe_stage(self._settings, cell, shown),
         }
 

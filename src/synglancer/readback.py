@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from synglancer.predictions import DTYPES, POSITION_COLUMNS
+from synglancer.provenance import annotation_layers, is_point, split_layer_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 _NM_PER_METRE = 1e9
 _ID_BITS = 64
@@ -37,7 +38,7 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
         Columns and dtypes as `synglancer.predictions.DTYPES`: positions in nm, sizes in voxels.
         What a state does not say is NaN (confidence, size), 0 (IDs) or empty (direction).
     """
-    parts = [_read_layer(layer, state) for layer in _annotation_layers(state)]
+    parts = [_read_layer(layer, state) for layer in annotation_layers(state)]
     rows = {name: [value for part in parts for value in part[name]] for name in DTYPES}
     frame = pd.DataFrame({name: _series(rows[name], kind) for name, kind in DTYPES.items()})
     return frame[list(DTYPES)]
@@ -49,18 +50,9 @@ def _series(values: list[Any], kind: str) -> pd.Series[Any]:
     return pd.Series(np.array(values, dtype=kind))
 
 
-def _annotation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for layer in state.get("layers", []):
-        if layer.get("type") == "annotation" and layer.get("annotations"):
-            yield layer
-
-
 def _read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, list[Any]]:
-    points = [note for note in layer["annotations"] if note.get("type", "point") == "point"]
-    name = str(layer.get("name", ""))
-    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
-    if not mark:
-        direction, tag = "", name
+    points = [note for note in layer["annotations"] if is_point(note)]
+    direction, tag = split_layer_name(str(layer.get("name", "")))
     properties = [item.get("id") for item in layer.get("annotationProperties", [])]
     relations = layer.get("annotationRelationships", [])
     scale = _nm_per_unit(layer, state)
@@ -89,9 +81,13 @@ def _nm_per_unit(layer: Mapping[str, Any], state: Mapping[str, Any]) -> np.ndarr
     return np.array([float(f"{size * _NM_PER_METRE:.9g}") for size in sizes])
 
 
-def _number(text: object) -> int:
-    """Read a 64-bit ID; 0 for what is none, such as the hexadecimal names that viewers make."""
-    if not isinstance(text, str) or not re.fullmatch("[0-9]{1,20}", text):
+def _number(given: object) -> int:
+    """Read a 64-bit ID; 0 for what is none, such as the hexadecimal names that viewers make.
+
+    Other tools write IDs as JSON numbers too. A viewer rounds those; Python reads them whole.
+    """
+    text = str(given) if isinstance(given, str | int) else ""
+    if not re.fullmatch("[0-9]{1,20}", text):
         return 0
     number = int(text)
     return number if number < 2**_ID_BITS else 0

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
+from synglancer.settings import DEFAULT_SERVER
 
 
 def find_token(server: str, token_file: str | None = None) -> str | None:
@@ -51,6 +52,25 @@ def find_token(server: str, token_file: str | None = None) -> str | None:
         if place.is_file():
             return _read_token_file(place)
     return None
+
+
+def find_saved_token(host: str) -> str | None:
+    """Find a token that was saved for one https host and no other.
+
+    For addresses that come from a link: whoever wrote the link chose the host, so a token that was
+    given for another purpose is not for it.
+
+    Parameters
+    ----------
+    host
+        Host, and port if any.
+    """
+    if host == urlsplit(DEFAULT_SERVER).netloc:
+        return find_token(DEFAULT_SERVER)
+    if "/" in host or host in {"", ".", ".."}:
+        return None
+    place = Path("~/.cloudvolume/secrets").expanduser() / f"{host}-cave-secret.json"
+    return _read_token_file(place) if place.is_file() else None
 
 
 def _read_token_file(path: Path) -> str:

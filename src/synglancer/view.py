@@ -18,6 +18,7 @@ import orjson
 
 from synglancer.camera import CameraView, frame_cell
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.provenance import RECORD
 from synglancer.scene import Scene, ViewOptions, count_by_direction, format_title
 from synglancer.shaders import MIN_CONFIDENCE, Marker, build_marker_shader, choose_diameter
 
@@ -39,7 +40,6 @@ __all__ = [
 ]
 
 SEGMENTATION = "segmentation"
-RECORD = "synglancer"
 _SAFE_INTEGER = 2**53 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 

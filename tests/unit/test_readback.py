@@ -136,7 +136,6 @@ def test_other_shapes_are_not_synapses():
         "",
         "abc",
         None,
-        7,
         "-5",
         "1.5",
         "\u0665",

@@ -1,0 +1,237 @@
+"""A state → where it comes from and what was asked: the way back of the provenance record.
+
+For our own states every answer comes back as it was; for others as much as they say. States are
+data from anywhere: nothing in them is believed that does not have the right form. It must not know
+where a state came from, and needs no pandas.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import BadAnswerError, UsageError
+from synglancer.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+RECORD = "synglancer"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MAX_UINT64 = 2**64 - 1
+_MAX_DIGITS = 20
+_FILTERS = ("tag", "min_confidence", "min_size", "soft_filter")
+
+
+def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what a state says of itself.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state.
+
+    Returns
+    -------
+    dict
+        ``cell`` (int), ``datastack``, ``version`` (int), ``timestamp`` (datetime), ``table``,
+        ``counts_by_tag``, ``shown``, ``total``, ``filters`` and ``warnings``, as in
+        `synglancer.links.Link`. What the state does not say is 0, empty or the year 1970, and
+        named in the warnings.
+    """
+    record = _read_record(state)
+    counts = _count_annotations(state)
+    shown = sum(count for tags in counts.values() for count in tags.values())
+    found: dict[str, Any] = {
+        "cell": _read_cell(record.get("cell")) or _read_selected(state),
+        "datastack": _text(record.get("datastack")),
+        "version": _whole(record.get("version")),
+        "timestamp": _read_moment(record.get("timestamp")) or _read_pin(state),
+        "table": _text(record.get("table")),
+        "counts_by_tag": _merge_asked(counts, record.get("counts")),
+        "shown": shown,
+        "total": max(shown, _whole(record.get("total"))),
+        "filters": _mapping(record.get("filters")),
+    }
+    names = {"cell": "cell", "version": "version", "timestamp": "moment"}
+    missing = [name for key, name in names.items() if not found[key] or found[key] == _EPOCH]
+    warnings = [f"The state does not say which {', '.join(missing)} it shows."] if missing else []
+    if record and _whole(record.get("shown")) != shown:
+        warnings.append(
+            f"The state was changed after it was made: it shows {shown:,} synapses, and its record "
+            f"says {_whole(record.get('shown')):,}."
+        )
+    if others := _count_other_shapes(state):
+        warnings.append(f"{others:,} annotations are no points and are not read.")
+    return {**found, "warnings": warnings}
+
+
+def parse_settings(state: Mapping[str, Any]) -> Settings:
+    """Read what was asked, beside the cell, from a state that synglancer made.
+
+    Raises
+    ------
+    UsageError
+        When the state has no provenance record, or one that was changed into what cannot be asked.
+    """
+    record = _read_record(state)
+    if not record:
+        raise UsageError(
+            "The state has no provenance record of synglancer, so what was asked is not known.",
+            "Use the link's state or its predictions instead.",
+        )
+    directions = _mapping(record.get("counts"))
+    filters = _mapping(record.get("filters"))
+    try:
+        return Settings(
+            datastack=record["datastack"],
+            version=record["version"],
+            table=record["table"],
+            server=record["server"],
+            inputs="outputs" not in directions,
+            outputs="inputs" not in directions,
+            with_unlabelled=record.get("with_unlabelled", False),
+            **{name: filters[name] for name in _FILTERS if name in filters},
+            **{
+                name: value
+                for name, value in _mapping(record.get("view")).items()
+                if name != "soft_filter"
+            },
+        )
+    except (KeyError, TypeError) as error:
+        raise UsageError(
+            "The state's provenance record was changed, or is of another version of synglancer.",
+            "Make the link again from its cell.",
+        ) from error
+
+
+def check_state(state: object, source: str) -> dict[str, Any]:
+    """Refuse what is not a Neuroglancer state.
+
+    Raises
+    ------
+    BadAnswerError
+        When it is none.
+    """
+    if isinstance(state, dict) and isinstance(state.get("layers"), list):
+        return state
+    raise BadAnswerError(
+        f"{source} holds no Neuroglancer state.", "Check the link, or copy it again, whole."
+    )
+
+
+def annotation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the layers that hold annotations of their own."""
+    for layer in state.get("layers", []):
+        if isinstance(layer, dict) and layer.get("type") == "annotation":
+            notes = layer.get("annotations")
+            if isinstance(notes, list) and notes:
+                yield layer
+
+
+def is_point(note: object) -> bool:
+    """Whether an annotation is a point with three coordinates."""
+    if not isinstance(note, dict) or note.get("type", "point") != "point":
+        return False
+    point = note.get("point")
+    return (
+        isinstance(point, list)
+        and len(point) >= 3  # noqa: PLR2004  # x, y, z
+        and all(isinstance(value, int | float) for value in point[:3])
+    )
+
+
+def split_layer_name(name: str) -> tuple[str, str]:
+    """Return direction and tag of a layer; the direction is empty where the name has none.
+
+    Examples
+    --------
+    >>> split_layer_name("inputs: spine"), split_layer_name("my notes")
+    (('inputs', 'spine'), ('', 'my notes'))
+    """
+    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
+    return (direction, tag) if mark else ("", name)
+
+
+def _read_record(state: Mapping[str, Any]) -> dict[str, Any]:
+    return _mapping(state.get(RECORD))
+
+
+def _count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for layer in annotation_layers(state):
+        direction, tag = split_layer_name(str(layer.get("name", "")))
+        tags = counts.setdefault(direction, {})
+        tags[tag] = tags.get(tag, 0) + sum(map(is_point, layer["annotations"]))
+    return counts
+
+
+def _merge_asked(counts: dict[str, dict[str, int]], recorded: object) -> dict[str, dict[str, int]]:
+    """Keep the directions that were asked for and have no synapse; tags are sorted."""
+    asked = [*_mapping(recorded), *counts]
+    return {name: dict(sorted(counts.get(name, {}).items())) for name in dict.fromkeys(asked)}
+
+
+def _count_other_shapes(state: Mapping[str, Any]) -> int:
+    return sum(
+        not is_point(note) for layer in annotation_layers(state) for note in layer["annotations"]
+    )
+
+
+def _segmentation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for layer in state.get("layers", []):
+        if isinstance(layer, dict) and layer.get("type") == "segmentation":
+            yield layer
+
+
+def _read_selected(state: Mapping[str, Any]) -> int:
+    """Read the one cell that is selected; 0 where none or several are."""
+    selected = [
+        cell
+        for layer in _segmentation_layers(state)
+        for segment in layer.get("segments") or []
+        # A leading "!" is the viewer's mark of a segment that is listed, and not shown.
+        if not str(segment).startswith("!") and (cell := _read_cell(segment))
+    ]
+    return selected[0] if len(set(selected)) == 1 else 0
+
+
+def _read_pin(state: Mapping[str, Any]) -> datetime:
+    """Read the moment that the segmentation is pinned to: whole milliseconds, no floats."""
+    for layer in _segmentation_layers(state):
+        pin = layer.get("timestamp")
+        pin = int(pin) if isinstance(pin, str) and pin.isdecimal() else pin
+        if isinstance(pin, int) and 0 < pin < 2**53:
+            try:
+                return _EPOCH + timedelta(milliseconds=pin)
+            except OverflowError:
+                continue
+    return _EPOCH
+
+
+def _read_cell(given: object) -> int:
+    text = str(given)
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        return 0
+    cell = int(text)
+    return cell if cell <= _MAX_UINT64 else 0
+
+
+def _read_moment(given: object) -> datetime | None:
+    try:
+        moment = datetime.fromisoformat(_text(given).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _text(given: object) -> str:
+    return given if isinstance(given, str) else ""
+
+
+def _whole(given: object) -> int:
+    return given if isinstance(given, int) and not isinstance(given, bool) and given > 0 else 0
+
+
+def _mapping(given: object) -> dict[str, Any]:
+    return dict(given) if isinstance(given, dict) else {}
