@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synglancer.complete import Span
+    from synglancer.credentials import Credentials
     from synglancer.datastack import Datastack, PredictionTable
 
 Direction = Literal["inputs", "outputs"]
@@ -58,24 +59,29 @@ class Cave:
         Address of the global server: information and states.
     datastack
         The datastack's name.
-    token
-        The token to send, or None.
+    credentials
+        The token, and who may see it.
     timeout
         Seconds that one request may take, retries included.
     """
 
     def __init__(
-        self, server: str, datastack: str, token: str | None, timeout: float = DEFAULT_TIMEOUT
+        self,
+        server: str,
+        datastack: str,
+        credentials: Credentials,
+        timeout: float = DEFAULT_TIMEOUT,
     ) -> None:
         self._server = server
         self._name = datastack
         self._timeout = timeout
-        self._auth = AuthClient(token=token or "", server_address=server)
-        self._token = token
+        # It never holds the token, which is added to each request where it leaves.
+        self._auth = AuthClient(token="", server_address=server)
+        self._credentials = credentials
 
     def _client(self, kind: type, *args: Any, repeatable: bool = True, **kwargs: Any) -> Any:
         """Make a service client whose session is guarded from its first request on."""
-        token, timeout = self._token, self._timeout
+        credentials, timeout = self._credentials, self._timeout
 
         class Guarded(kind):  # type: ignore[misc]  # caveclient is untyped
             def _get_version(self) -> Version:
@@ -84,7 +90,7 @@ class Cave:
                 # which costs no request; so the version is said to be new enough.
                 self.session.cookies.clear()
                 self.session.headers.pop("Authorization", None)
-                guard(self.session, token, timeout, repeatable=repeatable)
+                guard(self.session, credentials, timeout, repeatable=repeatable)
                 return _NEW_ENOUGH
 
         return Guarded(*args, auth_client=self._auth, **kwargs)
@@ -233,7 +239,8 @@ class Cave:
         """
         client = self._client(JSONService, self._server, api_version=1, repeatable=False)
         response = client.session.post(client.state_service_endpoint, data=state)
-        found = re.search(r"/(\d+)\"?\s*$", response.text)
+        with _caveclient_errors(self._server):
+            found = re.search(r"/(\d+)$", str(response.json()))
         if not found:
             raise BadAnswerError(
                 f"The state server at {self._server} stored the state, but did not say where.",

@@ -65,7 +65,7 @@ class ServiceError(SynglancerError):
     transient
         Whether the same request may succeed a moment later.
     sent
-        Whether the request may have reached the server, and so may have had an effect.
+        Whether the request may have reached the server and had an effect there.
     retry_after
         Seconds after which the server wants to be asked again, when it says so.
     """

@@ -41,18 +41,18 @@ def fetch_datastack(fetcher: Fetcher, server: str, name: str) -> Datastack:
             raise _unknown_datastack(fetcher, server, name) from error
         return Datastack(
             name=name,
-            server=str(info.get("local_server") or server).rstrip("/"),
-            image_source=info["aligned_volume"]["image_source"],
-            segmentation_source=info["segmentation_source"],
-            skeleton_source=info.get("skeleton_source"),
+            server=_text(info.get("local_server") or server).rstrip("/"),
+            image_source=_text(info["aligned_volume"]["image_source"]),
+            segmentation_source=_text(info["segmentation_source"]),
+            skeleton_source=_optional_text(info.get("skeleton_source")),
             viewer_resolution=(
                 float(info["viewer_resolution_x"]),
                 float(info["viewer_resolution_y"]),
                 float(info["viewer_resolution_z"]),
             ),
-            viewer_site=info.get("viewer_site"),
-            synapse_table=info.get("synapse_table"),
-            soma_table=info.get("soma_table"),
+            viewer_site=_optional_text(info.get("viewer_site")),
+            synapse_table=_optional_text(info.get("synapse_table")),
+            soma_table=_optional_text(info.get("soma_table")),
         )
 
 
@@ -134,7 +134,8 @@ def fetch_prediction_table(
                 f"The table {name!r} does not refer to a table of synapses.",
                 "Choose with --table one that labels synapses, of the schema reference_tag_float.",
             )
-        return PredictionTable(name, str(record["reference_table"]), record.get("notice_text"))
+        notice = _optional_text(record.get("notice_text"))
+        return PredictionTable(name, _text(record["reference_table"]), notice)
 
 
 def _fetch(fetcher: Fetcher, server: str, path: str) -> Any:
@@ -147,6 +148,17 @@ def _materialize(datastack: Datastack) -> str:
 
 def _quoted(name: str) -> str:
     return quote(name, safe="")
+
+
+def _text(value: Any) -> str:
+    """Return a text as it is; anything else in its place is no answer of CAVE."""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} in place of a text")
+    return value
+
+
+def _optional_text(value: Any) -> str | None:
+    return None if value is None else _text(value)
 
 
 def _read_utc(text: str) -> datetime:

@@ -64,7 +64,7 @@ class Question:
     inline
         Put the whole state into the link, and upload nothing.
     timeout
-        Seconds that one question to a server may take, repetitions included.
+        Seconds that one question to a server may take, with all repetitions.
     no_cache
         Neither use nor keep what is stored on this machine.
 

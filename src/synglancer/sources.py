@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from synglancer.credentials import Credentials
 from synglancer.errors import NotServedError
 from synglancer.metadata import (
     fetch_datastack,
@@ -66,15 +67,20 @@ class Sources:
         return self._address[0]
 
     @cached_property
+    def _credentials(self) -> Credentials:
+        server, token = self._address
+        return Credentials(token, server)
+
+    @cached_property
     def _fetcher(self) -> Fetcher:
-        return Fetcher(self._address[1], self._settings.timeout)
+        return Fetcher(self._credentials, self._settings.timeout)
 
     @cached_property
     def _cave(self) -> Cave:
         from synglancer.cave import Cave  # noqa: PLC0415  # a second of imports
 
-        server, token = self._address
-        return Cave(server, self._settings.datastack, token, self._settings.timeout)
+        settings = self._settings
+        return Cave(self.server, settings.datastack, self._credentials, settings.timeout)
 
     @cached_property
     def datastack(self) -> Datastack:
@@ -82,7 +88,10 @@ class Sources:
         datastack = self._store.load_datastack(self.server, self._settings.datastack)
         if datastack is None:
             datastack = fetch_datastack(self._fetcher, self.server, self._settings.datastack)
+            self._credentials.trust(datastack.server)
             self._store.save_datastack(self.server, datastack)
+        else:
+            self._credentials.trust(datastack.server)
         return datastack
 
     @property

@@ -10,35 +10,26 @@ these are decided where a response first arrives, before caveclient sees it.
 
 from __future__ import annotations
 
-import json
 import logging
 import random
-import re
-import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Timeout
-from urllib3.exceptions import NewConnectionError, ReadTimeoutError
+from urllib3.exceptions import NewConnectionError
 
-from synglancer.errors import (
-    BadAnswerError,
-    LoginError,
-    NotServedError,
-    PermissionMissingError,
-    RateLimitError,
-    ServiceError,
-    TermsOfServiceError,
-    TruncatedError,
-    UnreachableError,
-)
+from synglancer.credentials import is_loopback
+from synglancer.deadlines import POOLS, read_whole
+from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
+from synglancer.refusals import name_host, refuse_bad_answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from synglancer.credentials import Credentials
 
 logger = logging.getLogger("synglancer")
 
@@ -48,14 +39,6 @@ DEFAULT_TIMEOUT = 60.0
 _TRIES = 4
 _BACKOFF = 0.25  # seconds before the first retry; doubled each time, with jitter
 _PATIENCE = 20.0  # the longest Retry-After, in seconds, that we sit out
-
-_ARROW_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-"""How a stream of Arrow ends. Readers take one without it for whole, and miss the rows after."""
-
-_HTTP_OK = 200
-_LIMITED = re.compile(r"Limited query to (\d+) rows")
-_HIDDEN_STATUS = re.compile(r"^(4\d\d) [A-Z][A-Za-z ]+: ?(.*)", re.DOTALL)
-_MAX_QUOTE = 200
 
 
 class GuardedAdapter(HTTPAdapter):
@@ -80,6 +63,17 @@ class GuardedAdapter(HTTPAdapter):
         self._timeout = timeout
         self._repeatable = repeatable
 
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make connections whose answers end with their time, headers included."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Make such connections through a proxy as well."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
     def send(
         self,
         request: requests.PreparedRequest,
@@ -90,6 +84,8 @@ class GuardedAdapter(HTTPAdapter):
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
         """Send a request, again where that is safe and may help; return a whole answer."""
+        if is_loopback(urlsplit(str(request.url)).hostname):
+            proxies = {}  # what is for this machine, its token above all, stays on it
         options = {"stream": stream, "verify": verify, "cert": cert, "proxies": proxies}
         deadline = time.monotonic() + self._timeout
         repeatable = self._repeatable or request.method in {"GET", "HEAD"}
@@ -110,48 +106,19 @@ class GuardedAdapter(HTTPAdapter):
     ) -> requests.Response:
         started = time.monotonic()
         try:
-            # `total` counts connecting and waiting together; `_read_whole` bounds the rest.
+            # `total` counts connecting and waiting together; `deadlines` bounds the rest.
             total: Any = Timeout(total=seconds)  # requests passes it on; its types do not say so
             response = super().send(request, timeout=total, **options)
-            _read_whole(response, started + seconds)
+            read_whole(response, started + seconds)
         except requests.RequestException as error:
             raise _translate_exception(error, request, seconds) from error
         refuse_bad_answer(response)
         return response
 
 
-def _read_whole(response: requests.Response, deadline: float) -> None:
-    """Read the body, so that an answer that breaks off is an error of the request.
-
-    A timeout of the socket holds for each piece, and a body that trickles in starts it anew: so
-    the connection is shut when the time is up.
-    """
-    late = threading.Event()
-
-    def shut() -> None:
-        late.set()
-        with suppress(OSError, ValueError):
-            response.raw.shutdown()
-
-    timer = threading.Timer(max(deadline - time.monotonic(), 0), shut)
-    timer.daemon = True
-    timer.start()
-    try:
-        _ = response.content
-    except requests.RequestException as error:
-        if late.is_set() or isinstance(error.args[0], ReadTimeoutError):
-            raise requests.ReadTimeout(request=response.request) from error
-        raise
-    finally:
-        timer.cancel()
-    if late.is_set():  # a body without a length ends where it is shut
-        raise requests.ReadTimeout(request=response.request)
-
-
 def _pause_before_retry(error: ServiceError, attempt: int, *, repeatable: bool) -> float | None:
     """Seconds to wait before sending again, or None when that is unsafe, useless or enough."""
-    unsent = isinstance(error, UnreachableError) and not error.sent
-    if attempt >= _TRIES or not error.transient or not (repeatable or unsent):
+    if attempt >= _TRIES or not error.transient or (error.sent and not repeatable):
         return None
     if error.retry_after is not None:
         return error.retry_after if error.retry_after <= _PATIENCE else None
@@ -163,7 +130,7 @@ def _translate_exception(
     error: requests.RequestException, request: requests.PreparedRequest, seconds: float
 ) -> ServiceError:
     """Say in our words why no whole answer came."""
-    host = _host(request.url)
+    host = name_host(request.url)
     if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
         return UnreachableError(
             f"{host} did not answer within {seconds:.0f} s.",
@@ -202,148 +169,20 @@ def _translate_exception(
     )
 
 
-def refuse_bad_answer(response: requests.Response) -> None:
-    """Raise the error that an answer stands for, unless it is a whole one with status 200.
-
-    Parameters
-    ----------
-    response
-        An answer whose body has been read.
-
-    Raises
-    ------
-    ServiceError
-        One of its subclasses. Never holds a token: only the server's own words are quoted.
-    """
-    host = _host(response.url)
-    status = response.status_code
-    if response.is_redirect or status in {401, 302}:
-        raise _login_error(host, has_token="Authorization" in response.request.headers)
-    message = _server_message(response)
-    hidden = _HIDDEN_STATUS.match(message)
-    if hidden and status >= _HTTP_OK:
-        status, message = int(hidden[1]), hidden[2] or message
-    if status == 403:  # noqa: PLR2004
-        raise _forbidden_error(response, host)
-    if status == 404:  # noqa: PLR2004
-        raise NotServedError(
-            f"{host} does not have what was asked: {_quote(message)}.",
-            "Check --datastack, --version and --table.",
-        )
-    if status == 429:  # noqa: PLR2004
-        raise RateLimitError(
-            f"{host} asks for fewer requests ({_quote(message)}).",
-            "Wait a minute, then try again.",
-            retry_after=_retry_after(response),
-        )
-    if status != _HTTP_OK:
-        raise ServiceError(
-            f"{host} failed with status {status}: {_quote(message)}.",
-            "Try again later; if it stays so, tell the server's administrators.",
-            transient=status in {502, 503, 504},
-        )
-    is_arrow = response.headers.get("Content-Type", "").startswith("data.arrow")
-    if is_arrow and not response.content.endswith(_ARROW_END):
-        raise UnreachableError(
-            f"{host} broke off in the middle of its answer.", "Try again later.", sent=True
-        )
-    limited = _LIMITED.search(response.headers.get("Warning", ""))
-    if limited:
-        raise TruncatedError(
-            f"{host} cut its answer off after {int(limited[1]):,} rows.",
-            "Ask for less at once, for instance only --inputs or only --outputs.",
-            limit=int(limited[1]),
-            content=response.content,
-        )
-
-
-def _login_error(host: str, *, has_token: bool) -> LoginError:
-    if has_token:
-        return LoginError(
-            f"{host} does not accept the token.",
-            "Get a new one from your CAVE server and give it by CAVE_TOKEN or --token-file.",
-        )
-    return LoginError(
-        f"{host} asks for a login, and no token was found.",
-        "Give one by CAVE_TOKEN or --token-file, or save it once with caveclient "
-        "(CAVEclient.auth.save_token).",
-    )
-
-
-def _forbidden_error(response: requests.Response, host: str) -> ServiceError:
-    try:
-        refusal = json.loads(_body(response))
-    except ValueError:
-        refusal = {}
-    details = refusal.get("data") if isinstance(refusal, dict) else None
-    details = details if isinstance(details, dict) else {}
-    details = {name: _quote(str(value)) for name, value in details.items()}
-    if isinstance(refusal, dict) and refusal.get("error") == "missing_tos":
-        return TermsOfServiceError(
-            f"{host} wants its terms of service accepted first: "
-            f"{details.get('tos_name', 'terms of service')}.",
-            f"Accept them once at {details.get('tos_form_url', 'the server')}, then try again.",
-        )
-    dataset = details.get("auth_dataset", "this dataset")
-    return PermissionMissingError(
-        f"The token may not read {dataset} on {host}.",
-        "Ask the dataset's owners for permission, or use another account's token.",
-    )
-
-
-def _server_message(response: requests.Response) -> str:
-    """Return what the server says of a failure, or nothing for a good answer."""
-    if response.status_code == _HTTP_OK:
-        return ""
-    try:
-        answer = json.loads(_body(response))
-    except ValueError:
-        text = _body(response)
-        if "<html" in text.lower():
-            title = re.search(r"<title>(.*?)</title>", text, re.DOTALL | re.IGNORECASE)
-            return title[1] if title else "an HTML page"
-        return text
-    if isinstance(answer, dict):
-        return str(answer.get("message") or answer.get("error") or answer)
-    return str(answer)
-
-
-def _body(response: requests.Response) -> str:
-    """Return the body as text, without the token where a server repeats it."""
-    token = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
-    text = response.content.decode("utf-8", "replace")
-    return text.replace(token, "(token)") if token else text
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None
-
-
-def _quote(text: str) -> str:
-    """Quote a server's words: one printable line, of bounded length, without its full stop."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return (line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…").rstrip(". ")
-
-
-def _host(url: str | bytes | None) -> str:
-    return urlsplit(str(url or "")).netloc or "The server"
-
-
 class Fetcher:
     """Fetches from CAVE hosts without caveclient, over connections that are kept open.
 
     Parameters
     ----------
-    token
-        The token to send, or None.
+    credentials
+        The token, and who may see it; others are asked without.
     timeout
         Seconds that one request may take, retries included.
     """
 
-    def __init__(self, token: str | None, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(self, credentials: Credentials, timeout: float = DEFAULT_TIMEOUT) -> None:
         self._session = requests.Session()
-        guard(self._session, token, timeout)
+        guard(self._session, credentials, timeout)
 
     def fetch(self, url: str) -> bytes:
         """Fetch a whole answer (1 request).
@@ -361,16 +200,16 @@ class Fetcher:
 
 
 def guard(
-    session: requests.Session, token: str | None, timeout: float, *, repeatable: bool = True
+    session: requests.Session, credentials: Credentials, timeout: float, *, repeatable: bool = True
 ) -> None:
     """Make a session send the token, wait no longer than it may, and raise our errors.
 
     Parameters
     ----------
     session
-        A session that talks to CAVE hosts only.
-    token
-        The token to send, or None.
+        A session.
+    credentials
+        The token, and who may see it.
     timeout
         Seconds that one request may take, retries included.
     repeatable
@@ -379,16 +218,19 @@ def guard(
     adapter = GuardedAdapter(timeout, repeatable=repeatable)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
-    session.auth = _Bearer(token)
+    session.auth = _Bearer(credentials)
 
 
 class _Bearer(requests.auth.AuthBase):
-    """Sends the token. Set even without one: else requests would look for a .netrc password."""
+    """Sends the token to whom may see it.
 
-    def __init__(self, token: str | None) -> None:
-        self._token = token
+    It is set even without a token: else requests would look for a .netrc password.
+    """
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
+        if token := self._credentials.token_for(request.url):
+            request.headers["Authorization"] = f"Bearer {token}"
         return request

@@ -325,3 +325,12 @@ def test_several_schemas_can_be_asked_for_at_once(sandbox):
         params={"schema_names": "synapse,bound_tag,nothing"}, timeout=30,
     )  # fmt: skip
     assert set(answer.json()) == {"synapse", "bound_tag"}
+
+
+def test_requests_that_were_taken_are_forgotten(sandbox):
+    """A sandbox that serves for weeks keeps no log of what was counted already."""
+    sandbox.take_requests()
+    for _ in range(3):
+        requests.get(sandbox.origin + "/info/version", timeout=30)
+    assert [request.path for request in sandbox.take_requests()] == ["/info/version"] * 3
+    assert (sandbox.requests, sandbox.take_requests()) == ([], [])

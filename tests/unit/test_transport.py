@@ -23,6 +23,7 @@ import pytest
 import requests
 
 from synglancer import transport
+from synglancer.credentials import Credentials
 from synglancer.errors import (
     BadAnswerError,
     LoginError,
@@ -128,7 +129,7 @@ def failure(server: Server, answer: Any, *, token: str | None = TOKEN) -> Servic
     """Return the error that an answer becomes, after checking what holds for all of them."""
     server.answers = [answer]
     with pytest.raises(ServiceError) as caught:
-        Fetcher(token, 5).fetch(server.url)
+        Fetcher(Credentials(token, server.url), 5).fetch(server.url)
     error = caught.value
     for sentence in (str(error), error.hint):
         assert TOKEN not in sentence
@@ -172,13 +173,13 @@ def test_a_whole_answer_is_returned(server, method):
             "until-close": until_close,
         }[method]
     ]
-    assert Fetcher(TOKEN).fetch(server.url) == body
+    assert Fetcher(Credentials(TOKEN, server.url)).fetch(server.url) == body
 
 
 def test_the_token_is_sent_as_a_bearer(server):
     """The token travels in the Authorization header, and nowhere else."""
     server.answers = [OK]
-    Fetcher(TOKEN).fetch(server.url)
+    Fetcher(Credentials(TOKEN, server.url)).fetch(server.url)
     [request] = server.requests
     assert request["headers"]["Authorization"] == f"Bearer {TOKEN}"
     assert TOKEN not in request["path"]
@@ -192,7 +193,7 @@ def test_a_netrc_password_is_never_sent(server, token):
     netrc.write_text("machine 127.0.0.1\nlogin somebody\npassword hidden\n")
     netrc.chmod(0o600)
     server.answers = [OK]
-    Fetcher(token).fetch(server.url)
+    Fetcher(Credentials(token, server.url)).fetch(server.url)
     expected = None if token is None else f"Bearer {token}"
     assert server.requests[0]["headers"]["Authorization"] == expected
 
@@ -239,7 +240,7 @@ def test_a_post_is_not_redirected_either(server):
     with serve() as second, requests.Session() as session:
         second.answers = [OK]
         server.answers = [(307, {"Location": second.url}, b"")]
-        guard(session, TOKEN, 5, repeatable=False)
+        guard(session, Credentials(TOKEN, server.url), 5, repeatable=False)
         with pytest.raises(LoginError):
             session.post(server.url, data=b"{}")
         assert second.requests == []
@@ -274,7 +275,7 @@ def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
     datastack = Datastack(
         "d", origin, "", f"graphene://{origin}/table/t", None, (1,) * 3, *[None] * 3
     )
-    cave = Cave(origin, "d", TOKEN, 5)
+    cave = Cave(origin, "d", Credentials(TOKEN, origin), 5)
     with pytest.raises(TermsOfServiceError):
         cave.fetch_validity(datastack, 864691135276234469, datetime.now(timezone.utc))
     assert not Path("~/.cloudvolume").expanduser().exists(), "and nothing is written at home"
@@ -331,7 +332,7 @@ def test_rate_limits_are_waited_for(server):
         as_json(500, {"code": 500, "message": "429 Too Many Requests: 5 per 1 minute"}),
         OK,
     ]
-    assert Fetcher(TOKEN, 5).fetch(server.url) == OK[2]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == OK[2]
     assert len(server.requests) == 4
 
 
@@ -384,7 +385,7 @@ def test_a_failure_is_not_repeated(server, answer):
 def test_gateways_that_recover_are_asked_again(server, status):
     """502, 503 and 504 are tried again; three of them cost nothing but requests."""
     server.answers = [as_html(status, "gateway")] * 3 + [OK]
-    assert Fetcher(TOKEN, 5).fetch(server.url) == OK[2]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == OK[2]
     assert len(server.requests) == 4
 
 
@@ -428,7 +429,7 @@ BREAKS = [hang_up, reset, break_off, break_off_chunks]
 def test_a_question_is_repeated_when_the_connection_breaks(server, broken):
     """What breaks before or in the middle of an answer is asked again, and never half taken."""
     server.answers = [broken, broken, OK]
-    assert Fetcher(TOKEN, 5).fetch(server.url) == OK[2]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == OK[2]
     assert len(server.requests) == 3
 
 
@@ -446,17 +447,55 @@ def test_an_upload_is_not_repeated_once_it_was_sent(server, broken):
     """An upload that may have been stored is not sent twice, whatever broke after it."""
     server.answers = [broken, OK]
     with requests.Session() as session:
-        guard(session, TOKEN, 5, repeatable=False)
+        guard(session, Credentials(TOKEN, server.url), 5, repeatable=False)
         with pytest.raises(ServiceError):
             session.post(server.url, data=b"{}")
     assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "turned_away",
+    [
+        (429, {"Retry-After": "0"}, b"slow down"),
+        as_json(500, {"code": 500, "message": "429 Too Many Requests: 5 per 1 minute"}),
+    ],
+)
+def test_an_upload_that_was_turned_away_is_sent_again(server, turned_away):
+    """A rate limit refuses before anything is stored: the upload is tried again."""
+    server.answers = [turned_away, OK]
+    with requests.Session() as session:
+        guard(session, Credentials(TOKEN, server.url), 5, repeatable=False)
+        assert session.post(server.url, data=b"{}").content == OK[2]
+    assert len(server.requests) == 2
+
+
+def test_a_proxy_hears_nothing_of_this_machine(server, monkeypatch):
+    """What is asked of a server on loopback does not travel through a proxy."""
+    with serve() as proxy:
+        proxy.answers = [OK]
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/nglstate/api/v1/5"))
+        server.answers = [(200, {}, b"direct")]
+        assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == b"direct"
+        assert proxy.requests == []
+
+
+def test_another_server_is_asked_without_the_token(server):
+    """Who is not among the trusted hosts, though on the same machine, never sees the token."""
+    with serve() as other:
+        server.answers = other.answers = [OK]
+        fetcher = Fetcher(Credentials(TOKEN, server.url), 5)
+        fetcher.fetch(other.url)
+        fetcher.fetch(server.url)
+        assert other.requests[0]["headers"]["Authorization"] is None
+        assert server.requests[0]["headers"]["Authorization"] == f"Bearer {TOKEN}"
 
 
 def test_a_query_by_post_is_repeated(server):
     """A query that is sent as POST is asked again: it changes nothing."""
     server.answers = [hang_up, OK]
     with requests.Session() as session:
-        guard(session, TOKEN, 5)
+        guard(session, Credentials(TOKEN, server.url), 5)
         assert session.post(server.url, data=b"{}").content == OK[2]
     assert [request["body"] for request in server.requests] == [b"{}", b"{}"]
 
@@ -471,7 +510,7 @@ def test_a_server_that_is_not_there_cannot_be_reached(caplog):
     port = free_port()
     caplog.set_level(logging.INFO)
     with requests.Session() as session:
-        guard(session, TOKEN, 5, repeatable=False)
+        guard(session, Credentials(TOKEN, f"http://127.0.0.1:{port}"), 5, repeatable=False)
         with pytest.raises(UnreachableError, match=f":{port} could not be reached") as caught:
             session.post(f"http://127.0.0.1:{port}/resolve", data=b"{}")
     assert not caught.value.sent
@@ -514,12 +553,27 @@ def trickle_until_close(handler: _Handler) -> None:
             return
 
 
-@pytest.mark.parametrize("silence", [stay_silent, stop_in_the_middle, trickle, trickle_until_close])
+def trickle_headers(handler: _Handler) -> None:
+    """Send a header line at a time, each of them soon enough for a socket's timeout."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    for line in range(90):
+        if handler.scripted.closing.wait(0.05):
+            return
+        try:
+            handler.wfile.write(b"X-Line-%d: more\r\n" % line)
+        except OSError:
+            return
+
+
+SILENCES = [stay_silent, stop_in_the_middle, trickle, trickle_until_close, trickle_headers]
+
+
+@pytest.mark.parametrize("silence", SILENCES)
 def test_silence_ends_with_the_timeout(server, silence):
     """A server that takes longer than it may, at any point of its answer, is given up once."""
     server.answers = [silence]
     with pytest.raises(UnreachableError, match="did not answer within") as caught:
-        Fetcher(TOKEN, 0.3).fetch(server.url)
+        Fetcher(Credentials(TOKEN, server.url), 0.3).fetch(server.url)
     assert "--timeout" in caught.value.hint
     assert caught.value.sent
     assert len(server.requests) == 1
@@ -539,6 +593,31 @@ def test_a_body_that_cannot_be_unpacked_is_a_bad_answer(server, content):
     assert "unpacked" in str(error)
 
 
+@pytest.mark.parametrize("kind", ["json", "gzip", "empty"])
+def test_json_that_ends_too_early_is_asked_for_again(server, kind):
+    """JSON that breaks off, in a gzip stream that does so without a word too, is never taken."""
+    body = json.dumps({"rows": list(range(5000))}).encode()
+    json_headers = {"Content-Type": "application/json"}
+    packed = {**json_headers, "Content-Encoding": "gzip"}
+    cut = {
+        "json": (200, json_headers, body[: len(body) // 2]),
+        "gzip": (200, packed, gzip.compress(body)[:-3000]),
+        "empty": (200, json_headers, b""),
+    }[kind]
+    server.answers = [cut, (200, packed, gzip.compress(body))]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == body
+    assert len(server.requests) == 2
+    error = failure(server, cut)
+    assert isinstance(error, UnreachableError)
+    assert "broke off" in str(error)
+
+
+def test_nan_in_json_is_no_sign_of_an_end(server):
+    """NaN, which the state server stores, does not make JSON count as broken off."""
+    server.answers = [(200, {"Content-Type": "application/json"}, b'{"a": NaN}')]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == b'{"a": NaN}'
+
+
 def write_arrow(batches: int) -> bytes:
     table = pa.table({"id": list(range(100))})
     sink = pa.BufferOutputStream()
@@ -555,7 +634,7 @@ def test_arrow_that_ends_between_two_batches_is_not_whole(server):
     cuts = [end for end in range(len(whole)) if readable_rows(whole[:end])]
     assert cuts, "the reader itself takes some of the cut streams for whole"
     server.answers = [(200, arrow, whole[: cuts[0]]), (200, arrow, whole)]
-    assert Fetcher(TOKEN, 5).fetch(server.url) == whole
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == whole
     assert len(server.requests) == 2
     error = failure(server, (200, arrow, whole[: cuts[-1]]))
     assert isinstance(error, UnreachableError)
@@ -589,7 +668,7 @@ def test_a_truncated_answer_is_an_error(server, headers):
 def test_other_warnings_do_not_matter(server):
     """A warning that says nothing of rows does not make an answer bad."""
     server.answers = [(200, {"Warning": '299 - "deprecated"'}, b"rows")]
-    assert Fetcher(TOKEN).fetch(server.url) == b"rows"
+    assert Fetcher(Credentials(TOKEN, server.url)).fetch(server.url) == b"rows"
 
 
 # -- words of a server -------------------------------------------------------------------------

@@ -28,7 +28,7 @@ from synglancer.sandbox import (
 )
 from synglancer.sandbox.auth import Auth
 from synglancer.sandbox.data_folder import read_datasets
-from synglancer.sandbox.faults import Faults
+from synglancer.sandbox.faults import Faults, parse_faults
 from synglancer.sandbox.handler import Context, HostRefusal, NotFound
 from synglancer.sandbox.tables import Tables
 
@@ -211,6 +211,16 @@ class Sandbox:
         traceback: TracebackType | None,
     ) -> None:
         self.stop()
+
+    def take_requests(self) -> list[Request]:
+        """Return the requests that were answered so far, and forget them."""
+        taken = self.requests[:]
+        del self.requests[: len(taken)]  # others may have come meanwhile, behind these
+        return taken
+
+    def set_faults(self, spec: str | None) -> None:
+        """Replace the faults that requests meet from now on, as `faults` describes them."""
+        self._context.faults.rules = parse_faults(spec)
 
     def start(self) -> None:
         """Serve in a thread of its own, and return once requests are answered."""

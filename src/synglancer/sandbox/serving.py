@@ -152,7 +152,8 @@ def serve_foreground(options: StartOptions) -> None:
         if options.token is None:
             sys.stderr.write(f"Its token, for CAVE_TOKEN or --token-file: {token}\n")
         sys.stderr.write("It serves until you stop it with Ctrl-C.\n")
-        ended.wait()
+        while not ended.wait(LOOK_EVERY):
+            sandbox.take_requests()  # else the log of a sandbox that serves for weeks fills memory
 
 
 @contextmanager
@@ -197,9 +198,10 @@ def _is_free(host: str, port: int) -> bool:
 
 def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> None:
     watch = IdleWatch(limit, now=time.monotonic())
+    asked = 0
     while not ended.wait(min(LOOK_EVERY, limit / 4)):
         # A page that comes back by itself, after a restart or sleep, shows no use.
-        asked = sum(not item.path.startswith("/events/") for item in sandbox.requests)
+        asked += sum(not item.path.startswith("/events/") for item in sandbox.take_requests())
         pages = sandbox.page_streams.count
         if watch.is_idle(now=time.monotonic(), requests=asked, pages=pages):
             logger.info("Nobody has asked for %.0f s.", limit)
