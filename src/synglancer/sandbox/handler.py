@@ -70,6 +70,7 @@ class Handler(RequestHandler):
         Whether the asking page's origin is named, or any is allowed with ``*``.
     """
 
+    _logged = False
     service: ClassVar[str] = ""
     exposed_headers: ClassVar[str] = "WWW-Authenticate"
     reflects_origin: ClassVar[bool] = False
@@ -137,7 +138,14 @@ class Handler(RequestHandler):
             self._write_buffer = []
             altered = self.context.faults.after(self, body)
             self._write_buffer = [altered] if altered else []
+        self._log()
         return super().finish()
+
+    def _log(self) -> None:
+        """Log the request once, before its answer goes out: who has the one finds the other."""
+        if not self._logged:
+            self._logged = True
+            super()._log()
 
     def compute_etag(self) -> None:
         """Send no ETag: CAVE's services send none."""
