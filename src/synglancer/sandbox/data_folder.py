@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 
 from synglancer.errors import UsageError
 from synglancer.sandbox.dataset import Dataset, Root, Table, Version
-from synglancer.sandbox.schemas import documents, fields_of, is_reference
+from synglancer.sandbox.schemas import Field, documents, fields_of, is_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -90,6 +90,7 @@ def _read_dataset(folder: Path) -> Dataset:
         tables=_read_tables(folder, files, _mapping(folder, described, "tables")),
         roots=_with_successors(_read_roots(roots_path)),
         precomputed=precomputed if precomputed.is_dir() else None,
+        views=_read_views(folder, _mapping(folder, described, "views")),
     )
 
 
@@ -163,6 +164,46 @@ def _read_tables(
         if is_reference(table.schema) and table.reference_table is None and synapses is not None:
             tables[name] = replace(table, reference_table=synapses)
     return tables
+
+
+def _read_views(folder: Path, described: Mapping[str, Any]) -> dict[str, Table]:
+    views = {}
+    for path in sorted((folder / "views").glob("*.parquet")):
+        name = path.stem
+        details = dict(described.get(name) or {})
+        size = details.pop("voxel_resolution", (4, 4, 40))
+        views[name] = Table(
+            name=name,
+            schema="view",
+            path=path,
+            voxel_resolution=_resolution(name, size),
+            stored=_stored_columns(path),
+            details=details,
+            columns=tuple(_view_columns(path)),
+        )
+    missing = sorted(set(described) - set(views))
+    if missing:
+        raise UsageError(
+            f"{folder / 'datastack.json'} names view {missing[0]}, and there is no file for it.",
+            f"Add views/{missing[0]}.parquet, or take the name out.",
+        )
+    return views
+
+
+def _view_columns(path: Path) -> Iterator[Field]:
+    """Yield the columns of a view as its file has them; three that end _x, _y, _z are a point."""
+    schema = pq.read_schema(path)
+    for item in schema:
+        stem, _, axis = item.name.rpartition("_")
+        if stem.endswith("_position") and {f"{stem}_{end}" for end in "xyz"} <= set(schema.names):
+            if axis == "x":
+                yield Field(stem, "POINT")
+        elif pa.types.is_integer(item.type):
+            yield Field(item.name, "BIGINT")
+        elif pa.types.is_floating(item.type):
+            yield Field(item.name, "DOUBLE")
+        else:
+            yield Field(item.name, "VARCHAR")
 
 
 def _read_table(name: str, path: Path, described: Mapping[str, Any]) -> Table:

@@ -8,10 +8,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from synglancer.sandbox.schemas import fields_of
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from pathlib import Path
+
+    from synglancer.sandbox.schemas import Field
 
 __all__ = ["Dataset", "Root", "Table", "Version"]
 
@@ -65,6 +69,8 @@ class Table:
         The table that its ``target_id`` refers to, or None.
     details
         Further fields of its metadata, as given in ``datastack.json``.
+    columns
+        The columns of a view, which has no schema; empty for a table.
     """
 
     name: str
@@ -74,6 +80,17 @@ class Table:
     stored: tuple[str, ...]
     reference_table: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[Field, ...] = ()
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is a view: rows without IDs of their own that are never deleted."""
+        return bool(self.columns)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Its columns, as a query names them."""
+        return self.columns or fields_of(self.schema)
 
 
 @dataclass(frozen=True)
@@ -118,6 +135,8 @@ class Dataset:
         The root IDs whose history is known, by ID.
     precomputed
         Folder of its imagery and segmentation, or None.
+    views
+        Its views by name.
     """
 
     name: str
@@ -126,6 +145,7 @@ class Dataset:
     tables: Mapping[str, Table]
     roots: Mapping[int, Root]
     precomputed: Path | None
+    views: Mapping[str, Table] = field(default_factory=dict)
 
     def version(self, number: int) -> Version | None:
         """Return a version by its number, or None."""
@@ -133,8 +153,16 @@ class Dataset:
 
     def table(self, name: str, version: Version | None) -> Table | None:
         """Return a table if the version has it, or None."""
+        return self._served(self.tables, name, version)
+
+    def view(self, name: str, version: Version | None) -> Table | None:
+        """Return a view if the version has it, or None."""
+        return self._served(self.views, name, version)
+
+    @staticmethod
+    def _served(held: Mapping[str, Table], name: str, version: Version | None) -> Table | None:
         if version is not None and not version.available:
             return None
         if version is not None and version.tables is not None and name not in version.tables:
             return None
-        return self.tables.get(name)
+        return held.get(name)

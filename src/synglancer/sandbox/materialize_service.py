@@ -13,7 +13,6 @@ from tornado.ioloop import IOLoop
 
 from synglancer.sandbox.handler import Handler
 from synglancer.sandbox.info_service import build_record
-from synglancer.sandbox.schemas import fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -178,7 +177,7 @@ class StringValuesHandler(MaterializeHandler):
         if table is None:
             self.send_json(f"No table named '{table_name}' found in datastack '{name}'", 404)
             return
-        texts = [item.name for item in fields_of(table.schema) if item.sql_type == "VARCHAR"]
+        texts = [item.name for item in table.fields if item.sql_type == "VARCHAR"]
         self.send_json(
             {
                 column: await self.outside(self.source.tables.distinct, name, table_name, column)
@@ -188,12 +187,33 @@ class StringValuesHandler(MaterializeHandler):
 
 
 class ViewsHandler(MaterializeHandler):
-    """The views of a version, and their schemas: there are none."""
+    """The views of a version, by name: what is known of each, or their columns."""
 
-    def get(self, name: str) -> None:
-        """Answer an empty object."""
-        if self.admit(name) is not None:
-            self.send_json({})
+    def get(self, name: str, number: str, schemas: str | None) -> None:
+        """Answer records or columns."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        version = dataset.version(int(number))
+        found = [view for key in dataset.views if (view := dataset.view(key, version))]
+        describe = view_schema if schemas else view_record
+        self.send_json({view.name: describe(view) for view in found} if version else {})
+
+
+class ViewHandler(MaterializeHandler):
+    """One view of a version: what is known of it, or its columns."""
+
+    def get(self, name: str, number: str, view_name: str, kind: str) -> None:
+        """Answer its record or its columns."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        version = dataset.version(int(number))
+        view = dataset.view(view_name, version) if version is not None else None
+        if view is None:
+            self.send_json(f"No view named '{view_name}' found in datastack '{name}'", 404)
+        else:
+            self.send_json(view_record(view) if kind == "metadata" else view_schema(view))
 
 
 class NotServedHandler(MaterializeHandler):
@@ -246,7 +266,7 @@ def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
         "read_permission": "PUBLIC",
         "last_modified": first,
     }
-    if any(item.from_segmentation for item in fields_of(table.schema)):
+    if any(item.from_segmentation for item in table.fields):
         last = _moment(max(item.time_stamp for item in dataset.versions))
         record |= {
             "segmentation_source": None,
@@ -254,6 +274,29 @@ def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
             "last_updated": last,
         }
     return record | dict(table.details)
+
+
+def view_record(view: Table) -> dict[str, Any]:
+    """Return what the service says of a view."""
+    x, y, z = view.voxel_resolution
+    record = {
+        "table_name": view.name,
+        "description": "",
+        "notice_text": None,
+        "live_compatible": False,
+        "voxel_resolution_x": x,
+        "voxel_resolution_y": y,
+        "voxel_resolution_z": z,
+    }
+    return record | dict(view.details)
+
+
+_VIEW_TYPES = {"BIGINT": "integer", "DOUBLE": "float", "VARCHAR": "string", "POINT": "SpatialPoint"}
+
+
+def view_schema(view: Table) -> dict[str, Any]:
+    """Return the columns of a view with their types."""
+    return {item.name: {"type": _VIEW_TYPES[item.sql_type]} for item in view.fields}
 
 
 def _moment(moment: datetime) -> str:
@@ -279,6 +322,7 @@ def routes(source: MaterializeSource) -> list[Any]:
         (rf"{version}/tables(/metadata)?", TablesHandler, shared),
         (rf"{version}/table/([^/]+)/(metadata|count)", TableRecordHandler, shared),
         (rf"{one}/table/([^/]+)/unique_string_values", StringValuesHandler, shared),
-        (rf"{one}/version/-?\d+/views(?:/schemas)?", ViewsHandler, shared),
+        (rf"{version}/views(/schemas)?", ViewsHandler, shared),
+        (rf"{version}/views/([^/]+)/(metadata|schema)", ViewHandler, shared),
         (r"/materialize/.*", NotServedHandler, shared),
     ]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.sandbox.conditions import build_condition
 from synglancer.sandbox.query_body import QueryError
-from synglancer.sandbox.schemas import AXES, Field, fields_of
+from synglancer.sandbox.schemas import AXES, Field
 from synglancer.sandbox.tables import quote, table_path
 
 if TYPE_CHECKING:
@@ -194,7 +194,7 @@ def _columns(
 def build_count(body: QueryBody, dataset: Dataset, tables: Mapping[str, Table]) -> Query:
     """Build the query that counts the rows of a request for one table."""
     query = build_query(replace(body, limit=None, offset=0), dataset, tables, 0)
-    source = _Source(tables[body.tables[0]], "t0", fields_of(tables[body.tables[0]].schema), ())
+    source = _Source(tables[body.tables[0]], "t0", tables[body.tables[0]].fields, ())
     by_name = {source.table.name: source}
     where, values = _where(body, by_name)
     sql = f"SELECT count(*) AS count FROM {_from(body, dataset.name, by_name)} WHERE {where}"  # noqa: S608
@@ -208,7 +208,7 @@ def _selected(body: QueryBody, tables: Sequence[Table]) -> list[_Source]:
     sources = []
     wanted = list(dict.fromkeys(body.any_columns or ()))
     for place, table in enumerate(tables):
-        fields = fields_of(table.schema)
+        fields = table.fields
         if body.kind == "live":
             fields = tuple(item for item in fields if item.name not in NOT_LIVE)
         source = _Source(table, f"t{place}", fields, fields)
@@ -318,7 +318,9 @@ def _from(body: QueryBody, datastack: str, sources: Mapping[str, _Source]) -> st
 
 def _where(body: QueryBody, sources: Mapping[str, _Source]) -> tuple[str, list[Any]]:
     """Return the condition on rows; rows that are not valid any more never come."""
-    parts = [f"{source.alias}.valid" for source in sources.values()]
+    parts = [
+        "true" if source.table.is_view else f"{source.alias}.valid" for source in sources.values()
+    ]
     values: list[Any] = []
     for item in body.filters:
         if item.table not in sources:

@@ -56,7 +56,15 @@ class _Form:
 class QueryHandler(MaterializeHandler):
     """Base of the three kinds of query."""
 
-    async def answer(self, kind: str, name: str, number: str | None, table_name: str = "") -> None:
+    async def answer(
+        self,
+        kind: str,
+        name: str,
+        number: str | None,
+        table_name: str = "",
+        *,
+        of_view: bool = False,
+    ) -> None:
         """Answer a query.
 
         Parameters
@@ -69,6 +77,8 @@ class QueryHandler(MaterializeHandler):
             The version, or None for a live query.
         table_name
             The table of a simple query.
+        of_view
+            Whether that is a view.
         """
         dataset = self.admit(name)
         if dataset is None:
@@ -76,7 +86,7 @@ class QueryHandler(MaterializeHandler):
         try:
             form = self._form()
             body = parse_body(kind, self.request.body, table_name)
-            tables = _find_tables(dataset, body, number)
+            tables = _find_tables(dataset, body, number, of_view=of_view)
             if kind == "live":
                 _check_roots(dataset, body, self._allows("allow_invalid_root_ids"))
             if form.count and kind == "simple":
@@ -144,6 +154,14 @@ class SimpleQueryHandler(QueryHandler):
         await self.answer("simple", name, number, table_name)
 
 
+class ViewQueryHandler(QueryHandler):
+    """Rows of one view."""
+
+    async def post(self, name: str, number: str, view_name: str) -> None:
+        """Answer the query."""
+        await self.answer("simple", name, number, view_name, of_view=True)
+
+
 class JoinQueryHandler(QueryHandler):
     """Rows of tables that belong together."""
 
@@ -160,7 +178,9 @@ class LiveQueryHandler(QueryHandler):
         await self.answer("live", name, None)
 
 
-def _find_tables(dataset: Dataset, body: QueryBody, number: str | None) -> dict[str, Table]:
+def _find_tables(
+    dataset: Dataset, body: QueryBody, number: str | None, *, of_view: bool
+) -> dict[str, Table]:
     """Return the tables of a request, in its order.
 
     Raises
@@ -181,7 +201,7 @@ def _find_tables(dataset: Dataset, body: QueryBody, number: str | None) -> dict[
     order = [join.left for join in body.joins] + list(body.tables)
     found: dict[str, Table] = {}
     for name in dict.fromkeys(order):
-        table = dataset.table(name, version)
+        table = dataset.view(name, version) if of_view else dataset.table(name, version)
         if table is None:
             where = f"for version {number} in" if number is not None else "in"
             raise QueryError(
@@ -258,6 +278,7 @@ def routes(source: MaterializeSource) -> list[Any]:
     one = rf"{BASE}/datastack/([^/]+)"
     return [
         (rf"{one}/version/(-?\d+)/table/([^/]+)/query", SimpleQueryHandler, shared),
+        (rf"{one}/version/(-?\d+)/views/([^/]+)/query", ViewQueryHandler, shared),
         (rf"{one}/version/(-?\d+)/query", JoinQueryHandler, shared),
         (rf"{one}/query", LiveQueryHandler, shared),
     ]

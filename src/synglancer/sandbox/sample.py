@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from synglancer.sandbox.sample_minnie import Sample
 
-SAMPLE_VERSION = 4
+SAMPLE_VERSION = 5
 """Raised with every change of what is generated, so that an older sample is not used again."""
 
 
@@ -94,6 +94,9 @@ def _write_datastack(folder: Path, sample: Sample) -> None:
     tables.mkdir(parents=True)
     for name, table in sample.tables.items():
         table.to_parquet(tables / f"{name}.parquet", index=False)
+    for name, view in sample.views.items():
+        (folder / "views").mkdir(exist_ok=True)
+        view.to_parquet(folder / "views" / f"{name}.parquet", index=False)
     if sample.roots is not None:
         sample.roots.to_parquet(folder / "roots.parquet", index=False)
     description = {**sample.description, "info": {**sample.description["info"]}}

@@ -17,6 +17,7 @@ MINNIE = "minnie65_public"
 SYNAPSE_TABLE = "synapses_pni_2"
 PREDICTION_TABLE = "synapse_target_predictions_ssa_v2"
 NUCLEUS_TABLE = "nucleus_detection_v0"
+CELL_TYPE_VIEW = "aibs_cell_info"
 
 SEED_ROOT_ID = 864691135276234469
 """The cell of the sample that has the totals of the real one at version 1718."""

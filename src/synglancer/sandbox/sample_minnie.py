@@ -6,7 +6,7 @@ It must not know file formats of imagery.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from synglancer.sandbox.sample_cell import (
 from synglancer.sandbox.sample_growth import UM
 from synglancer.sandbox.sample_tables import (
     Grid,
+    build_cell_types,
     build_nuclei,
     build_predictions,
     build_synapses,
@@ -101,6 +102,8 @@ class Sample:
         Its synapses.
     pia
         Where the pia is along y, nm.
+    views
+        Its views by name.
     detail
         Side of the finest block of imagery in voxels.
     """
@@ -115,6 +118,7 @@ class Sample:
     contacts: Contacts
     pia: float
     detail: int
+    views: dict[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def build_minnie() -> Sample:
@@ -149,6 +153,7 @@ def build_minnie() -> Sample:
         contacts=contacts,
         pia=PIA,
         detail=1152,
+        views={who.CELL_TYPE_VIEW: build_cell_types(tables[who.NUCLEUS_TABLE], contacts, labels)},
     )
 
 
@@ -276,6 +281,13 @@ def _describe() -> dict[str, Any]:
             for version, time_stamp, expires_on, tables in versions
         ],
         "tables": _describe_tables(),
+        "views": {
+            who.CELL_TYPE_VIEW: {
+                "voxel_resolution": list(GRID.resolution),
+                "description": f"Cell types of cells and of many axons. {who.SYNTHETIC}",
+                "notice_text": who.SYNTHETIC,
+            }
+        },
     }
 
 

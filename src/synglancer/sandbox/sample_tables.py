@@ -173,6 +173,53 @@ def build_nuclei(
     return table
 
 
+def build_cell_types(
+    nuclei: pd.DataFrame, contacts: Contacts, labels: dict[int, tuple[str, str]]
+) -> pd.DataFrame:
+    """Build a view with the cell types of the cells, and of two in three of the other axons.
+
+    The types of axons that are only a root ID follow where they land: those on spines are of
+    excitatory types, those on the soma of inhibitory ones. Nothing is drawn at random, so that
+    the other tables stay as they are.
+
+    Parameters
+    ----------
+    nuclei
+        The table of nuclei.
+    contacts
+        The synapses.
+    labels
+        Label and cell type of each cell, by root ID.
+    """
+    known = nuclei[nuclei["pt_root_id"].isin(labels)]
+    columns = ["id", "pt_root_id", *(f"pt_position_{axis}" for axis in "xyz")]
+    view = known[columns].copy()
+    view["cell_type"] = [labels[root][1] for root in view["pt_root_id"]]
+    roots, first = np.unique(contacts.pre, return_index=True)
+    typed = (roots % 3 != 0) & ~np.isin(roots, nuclei["pt_root_id"])
+    roots, first = roots[typed], first[typed]
+    inhibitory = contacts.tags[first] != "spine"
+    names = np.where(
+        inhibitory,
+        np.array(["BC", "MC", "BPC", "NGC"])[roots % 4],
+        np.array(["23P", "4P", "5P-IT", "5P-ET", "6P-CT"])[roots % 5],
+    )
+    voxels = Grid((4.0, 4.0, 40.0)).voxels(contacts.pre_pt[first])
+    others = pd.DataFrame(
+        {
+            "id": 600_000 + np.arange(len(roots), dtype=np.int64),
+            "pt_root_id": roots,
+            **{f"pt_position_{axis}": voxels[:, i] for i, axis in enumerate("xyz")},
+            "cell_type": names.astype(object),
+        }
+    )
+    joined: pd.DataFrame = pd.concat([view, others], ignore_index=True)
+    excitatory = joined["cell_type"].str.contains("P") & (joined["cell_type"] != "BPC")
+    joined["broad_type"] = np.where(excitatory, "excitatory", "inhibitory").astype(object)
+    joined["cell_type_source"] = "synthetic"
+    return joined
+
+
 def _draw_sizes(rng: np.random.Generator, contacts: Contacts) -> Ints:
     """Draw sizes in voxels, lognormal as those of minnie65; big heads have big synapses."""
     count = len(contacts.pre)

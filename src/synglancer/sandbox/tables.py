@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from synglancer.errors import UsageError
-from synglancer.sandbox.schemas import Field, fields_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from synglancer.sandbox.dataset import Dataset, Table
+    from synglancer.sandbox.schemas import Field
 
 __all__ = ["QueryFailedError", "Tables", "quote", "table_path"]
 
@@ -74,7 +74,7 @@ class Tables:
         for dataset in datasets.values():
             self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(dataset.name)}")
             first = min(version.time_stamp for version in dataset.versions)
-            for table in dataset.tables.values():
+            for table in (*dataset.tables.values(), *dataset.views.values()):
                 self._load(dataset.name, table, first)
         # From here on a query can reach these tables and nothing else of this machine.
         self._connection.execute("SET enable_external_access=false")
@@ -142,13 +142,14 @@ class Tables:
         return known
 
     def _load(self, datastack: str, table: Table, first: datetime) -> None:
-        fields = fields_of(table.schema)
+        fields = table.fields
         columns = [_column(item, name, table) for item in fields for name in item.columns]
         target = table_path(datastack, table.name)
         source = "read_parquet(?)"
         if table.path.suffix != ".parquet":
             source = "read_csv(?, header=true, all_varchar=true)"
-        parameters = [first] if "created" not in table.stored else []
+        has_moment = "created" in table.stored or table.is_view
+        parameters = [] if has_moment else [first]
         try:
             self._connection.execute(
                 f"CREATE TABLE {target} AS SELECT {', '.join(columns)} FROM {source}",  # noqa: S608 - quoted names
@@ -160,6 +161,8 @@ class Tables:
                 f"{table.path} cannot be loaded as table {table.name}: {reason}.",
                 "Make its columns what docs/data-folder.md says.",
             ) from error
+        if table.is_view:
+            return  # a view may give several rows for one cell
         repeated = self.run(f"SELECT count(*) - count(DISTINCT id) FROM {target}")  # noqa: S608
         if repeated.column(0)[0].as_py():
             raise UsageError(
@@ -184,6 +187,6 @@ def _column(item: Field, name: str, table: Table) -> str:
 
 def _root_columns(dataset: Dataset) -> Iterable[tuple[str, str]]:
     for table in dataset.tables.values():
-        for item in fields_of(table.schema):
+        for item in table.fields:
             if item.name.endswith("_root_id"):
                 yield table.name, item.name
