@@ -339,13 +339,14 @@ class Link:
 
 
 def _fetch_state(state_url: str, token: str | None, timeout: float) -> bytes:
+    from synglancer.credentials import Credentials  # noqa: PLC0415
     from synglancer.tokens import find_saved_token  # noqa: PLC0415
     from synglancer.transport import Fetcher  # noqa: PLC0415
 
     address = urlsplit(state_url)
     if token is None and address.scheme == "https":
         token = find_saved_token(address.netloc)
-    fetcher = Fetcher(token, timeout)
+    fetcher = Fetcher(Credentials(token, state_url), timeout)
     try:
         return fetcher.fetch(state_url)
     finally:
