@@ -102,7 +102,8 @@ def test_event_stream_stays_open_and_is_counted(sandbox):
     address = f"{sandbox.origin}/events/synglancer?c=1"
     with requests.get(address, stream=True, timeout=30) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
-        assert next(answer.iter_lines()) == b":"
+        lines = answer.iter_lines()  # held: a discarded iterator closes the connection
+        assert next(lines) == b":"
         assert sandbox.page_streams.count == 1
 
 
