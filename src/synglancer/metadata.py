@@ -129,7 +129,7 @@ def fetch_prediction_table(
                 f"Version {version} of {datastack.name} has no table {name!r}.",
                 "Check the name given with --table, or choose another --version.",
             ) from error
-        if not record.get("reference_table"):
+        if not record["reference_table"]:
             raise NotServedError(
                 f"The table {name!r} does not refer to a table of synapses.",
                 "Choose with --table one that labels synapses, of the schema reference_tag_float.",

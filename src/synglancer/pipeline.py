@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from synglancer.predictions import Checked
     from synglancer.view import State
 
+_NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
+
 
 def make_link(cell: int | str, settings: Settings | None = None, **options: Any) -> Link:
     """Make a link that shows a cell's synapses.
@@ -100,6 +102,8 @@ class LinkMaker:
         if link is None:
             tables, somata = self._sources.load_cell(cell)
             frame, warnings = self._check_tables(tables)
+            if somata is None:
+                warnings.append(_NO_SOMA)
             self._refuse_unknown_cell(cell, frame)
             shown = self._filter(frame)
             record = self._build_record(cell, frame, shown)
@@ -218,7 +222,7 @@ class LinkMaker:
             groups=build_annotations(shown),
             positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
             # Merged cells have several somata: none of them is *the* position.
-            soma=somata[0] if len(somata) == 1 else None,
+            soma=somata[0] if somata and len(somata) == 1 else None,
             record=record,
         )
         return build_state(scene, stage_view(self._settings, cell, shown))

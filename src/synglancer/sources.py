@@ -121,14 +121,14 @@ class Sources:
             self._store.save_table(self.datastack, self.version, table)
         return table
 
-    def load_cell(self, cell: int) -> tuple[list[Checked], list[Point]]:
+    def load_cell(self, cell: int) -> tuple[list[Checked], list[Point] | None]:
         """Load or fetch a cell's synapses and somata, side by side.
 
         Returns
         -------
-        list of Checked, list of (x, y, z)
+        list of Checked, list of (x, y, z) or None
             One or two tables for each direction (with and without a prediction); and the positions
-            of the cell's somata in nm.
+            of the cell's somata in nm, or None where the version has no table of them.
 
         Raises
         ------
@@ -203,8 +203,8 @@ class Sources:
         while self._unsaved:
             self._store.save_predictions(*self._unsaved.pop())
 
-    def _load_somata(self, cell: int) -> list[Point]:
-        """Load or fetch the positions of the cell's somata; none where there is no such table."""
+    def _load_somata(self, cell: int) -> list[Point] | None:
+        """Load or fetch the positions of the cell's somata, or None where they are not served."""
         name = self.datastack.soma_table
         if name is None:
             return []
@@ -214,7 +214,7 @@ class Sources:
             try:
                 somata = self._cave.fetch_somata(self.datastack, self.version, name, cell)
             except NotServedError:
-                somata = []
+                return None  # not kept: it may be served again
             self._store.save_somata(key, somata)
         return somata
 

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
     from typing_extensions import Self
 
+    from synglancer.sandbox.faults import Rule
+
 __all__ = ["DEFAULT_ROW_LIMIT", "Request", "Sandbox", "SandboxOptions"]
 
 #: The most rows that CAVE gives for one query.
@@ -218,9 +220,17 @@ class Sandbox:
         del self.requests[: len(taken)]  # others may have come meanwhile, behind these
         return taken
 
-    def set_faults(self, spec: str | None) -> None:
-        """Replace the faults that requests meet from now on, as `faults` describes them."""
-        self._context.faults.rules = parse_faults(spec)
+    def set_faults(self, spec: str | None) -> list[Rule]:
+        """Replace the faults that requests meet from now on, as `faults` describes them.
+
+        Returns
+        -------
+        list of Rule
+            The new rules, which count the requests that they match.
+        """
+        rules = parse_faults(spec)
+        self._context.faults.rules = rules
+        return rules
 
     def start(self) -> None:
         """Serve in a thread of its own, and return once requests are answered."""
