@@ -7,6 +7,7 @@ answers into these classes, and `cli` prints them.
     SynglancerError                 exit 1  (never raised itself)
     ├── UsageError                  exit 2  what was asked cannot be asked
     ├── CellError                   exit 3  the cell is unknown, outdated or ambiguous
+    ├── PictureError                exit 4  no picture can be made of a link
     └── ServiceError                exit 4  the service refused or failed
         ├── LoginError                      no token, or one that is not accepted
         ├── PermissionMissingError          the token may not see this
@@ -53,6 +54,12 @@ class CellError(SynglancerError):
     """The cell is unknown, outdated beyond repair or ambiguous."""
 
     exit_code = 3
+
+
+class PictureError(SynglancerError):
+    """No picture can be made of a link: there is no browser, or it does not draw the view."""
+
+    exit_code = 4
 
 
 class ServiceError(SynglancerError):

@@ -118,8 +118,19 @@ def _ring_lines(ring: str | None) -> list[str]:
             "  setPointMarkerBorderWidth(0.25);",
             "  setPointMarkerBorderColor(vec4(color, opacity));",
         ]
-    red, green, blue = (int(ring[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return [
         "  setPointMarkerBorderWidth(max(0.7, 0.2 * diameter));",
-        f"  setPointMarkerBorderColor(vec4({red:.3f}, {green:.3f}, {blue:.3f}, opacity));",
+        f"  setPointMarkerBorderColor({format_colour(ring)});",
     ]
+
+
+def format_colour(colour: str) -> str:
+    """Write a colour of a ring in GLSL.
+
+    Examples
+    --------
+    >>> format_colour("#ffffff")
+    'vec4(1.000, 1.000, 1.000, opacity)'
+    """
+    red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return f"vec4({red:.3f}, {green:.3f}, {blue:.3f}, opacity)"

@@ -1,0 +1,69 @@
+"""The files that a command writes beside the link: its state, its picture, its QR code.
+
+They are refused before anything is asked or uploaded, and written whole or not at all. It must
+not know what is in them.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from synglancer.errors import UsageError
+
+
+def name_for_cell(name: str, cell: int) -> Path:
+    """Put a cell into the name of a file."""
+    return Path(name.replace("{cell}", str(cell)))
+
+
+def refuse_unwritable(option: str, name: str | None, cells: int) -> None:
+    """Refuse a file that cannot be written before anything is asked or uploaded.
+
+    Parameters
+    ----------
+    option
+        The option that names it, such as ``--save-state``.
+    name
+        Its name, in which {cell} may stand for the root ID; None where it is not asked for.
+    cells
+        How many cells were asked for.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be written, or names one file for several cells.
+    """
+    if name is None:
+        return
+    if cells > 1 and "{cell}" not in name:
+        raise UsageError(
+            f"{option} names one file for several cells.",
+            "Put {cell} into its name, which stands for the root ID.",
+        )
+    path = Path(name)
+    writable = os.access(path if path.exists() else path.parent, os.W_OK)
+    if path.is_dir() or not path.parent.is_dir() or not writable:
+        raise UsageError(
+            f"The file {name} cannot be written.",
+            f"Choose with {option} a file in a folder that exists and that you may write to.",
+        )
+
+
+def write_beside(option: str, path: Path, content: bytes) -> None:
+    """Write a file that was asked for by an option, whole or not at all.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be written after all.
+    """
+    from synglancer.store import write_file  # noqa: PLC0415
+
+    try:
+        write_file(path, content)
+    except OSError as error:
+        raise UsageError(
+            f"The file {path} cannot be written: {error.strerror}.",
+            f"Choose another one with {option}; the link can be made again at no cost.",
+        ) from error

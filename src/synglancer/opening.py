@@ -1,0 +1,138 @@
+"""A link → the state behind it: carried by the link, made just now, or fetched.
+
+What a link names is fetched as data. It must not know what becomes of a state.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from synglancer.errors import BadAnswerError
+from synglancer.links import Link, parse_link
+from synglancer.settings import DEFAULT_SERVER
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LOGIN = re.compile(r"middleauth\+https://([^/\"?#\s]+)")
+
+
+@dataclass(frozen=True)
+class OpenedLink:
+    """A link and what it shows.
+
+    Attributes
+    ----------
+    url
+        The link.
+    site
+        The viewer's address.
+    state
+        The Neuroglancer state; 64-bit IDs are strings.
+    """
+
+    url: str
+    site: str
+    state: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """A name for files: the cell's root ID where the state says it."""
+        record = self.state.get("synglancer")
+        cells = [record.get("cell")] if isinstance(record, dict) else []
+        for layer in self.state.get("layers", []):
+            cells += [segment for segment in layer.get("segments", []) if segment]
+        for cell in cells:
+            if isinstance(cell, str) and re.fullmatch(r"[0-9]{1,20}", cell):
+                return cell
+        return "view"
+
+    @property
+    def login_host(self) -> str | None:
+        """Host that a reader has to log in to, or None."""
+        return find_login_host(self.url, self.state)
+
+
+def find_login_host(url: str, state: Mapping[str, Any]) -> str | None:
+    """Find the host that a reader of a link has to log in to.
+
+    Parameters
+    ----------
+    url
+        The link.
+    state
+        What it shows.
+
+    Returns
+    -------
+    str or None
+        The host, or None where the link opens for everybody.
+    """
+    places = [url]
+    for layer in state.get("layers", []):
+        source = layer.get("source")
+        for item in source if isinstance(source, list) else [source]:
+            places.append(str(item.get("url", "") if isinstance(item, dict) else item))
+    for place in places:
+        if found := _LOGIN.search(place):
+            return found[1]
+    return None
+
+
+def open_link(
+    link: Link | str, *, server: str | None = None, token_file: str | None = None
+) -> OpenedLink:
+    """Find the state behind a link.
+
+    Parameters
+    ----------
+    link
+        A link that was made, which has its state; or any Neuroglancer link.
+    server
+        Address of the CAVE server: the only one that the token is sent to.
+    token_file
+        File that holds the token, else found as for every command.
+
+    Raises
+    ------
+    UsageError
+        When it is not a Neuroglancer link.
+    ServiceError
+        When its state cannot be fetched (1 request), or is none.
+    """
+    if isinstance(link, Link):
+        return OpenedLink(link.url, parse_link(link.url).site, link.state)
+    parsed = parse_link(link)
+    text = parsed.state
+    if parsed.state_url is not None:
+        text = _fetch_state(parsed.state_url, server or DEFAULT_SERVER, token_file)
+    try:
+        state = orjson.loads(text or b"")
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or not all(
+        isinstance(layer, dict) for layer in state.get("layers", [])
+    ):
+        raise BadAnswerError(
+            "What this link names is not a Neuroglancer state.",
+            "Copy the link again, whole; a link that was cut short shows nothing either.",
+        )
+    return OpenedLink(link.strip(), parsed.site, state)
+
+
+def _fetch_state(state_url: str, server: str, token_file: str | None) -> bytes:
+    from synglancer.tokens import find_token  # noqa: PLC0415
+    from synglancer.transport import Fetcher  # noqa: PLC0415  # imports requests
+
+    # A link may name any host: the token is for the user's own server alone.
+    trusted = urlsplit(state_url)[:2] == urlsplit(server)[:2]
+    fetcher = Fetcher(find_token(server, token_file) if trusted else None)
+    try:
+        return fetcher.fetch(state_url)
+    finally:
+        fetcher.close()
