@@ -1,0 +1,231 @@
+"""A state → a plot of its synapses, without a browser and without the network.
+
+The synapses are projected as the 3D view looks at them: inputs as discs, outputs as rings, in the
+colours of their layers, with the soma, a legend and a scale bar in µm. What the view hides, by a
+layer that is off or a confidence slider, the plot does not show either. Colour is by layer: a view
+that is coloured by confidence is plotted by tag. It must not know where a state came from.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.canvas import Canvas, make_canvas
+from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.predictions import POSITION_COLUMNS
+from synglancer.readback import parse_predictions
+from synglancer.shaders import MIN_CONFIDENCE, choose_diameter
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    Array = np.ndarray[Any, Any]
+
+_MARGIN = 24.0
+_LINE = 18.0  # from one line of the legend to the next
+_RINGS_LARGER = 1.6  # else their holes close
+_SMALLEST_NM = 20_000.0  # no closer than a soma and what is around it
+_BAR_SHARE = 0.2  # of the width, at most
+_SOMA_DIAMETER = 13.0
+_TEXT = {"dark": "#e4e6ec", "white": "#25272d"}
+_BRIGHT = 0.5
+_REFERENCE_HEIGHT = 640.0
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer of synapses: its name, how many it shows, and where, (n, 3) in nm."""
+
+    name: str
+    direction: str
+    colour: str
+    points: Array
+
+
+def plot_state(
+    state: Mapping[str, Any],
+    *,
+    suffix: str = ".png",
+    size: tuple[int, int] = (960, 640),
+    scale: float = 1.0,
+    background: str | None = None,
+) -> bytes:
+    """Plot the synapses that a state shows.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state with local annotations.
+    suffix
+        ``.svg`` or ``.png``.
+    size
+        Width and height in pixels.
+    scale
+        Pixels of the file for each of those.
+    background
+        ``dark`` or ``white``; by default what is behind the 3D view.
+
+    Returns
+    -------
+    bytes
+        The file's content.
+    """
+    background = background or _read_background(state)
+    layers = _read_layers(state)
+    soma = _read_soma(state)
+    title = str(state.get("title") or "Synapses")
+    canvas = make_canvas(suffix, size, scale, BACKGROUNDS[background].projection, title)
+    rotation = _read_rotation(state)
+    points = [layer.points for layer in layers] + ([soma] if len(soma) else [])
+    project, nm_per_pixel = _fit([part @ rotation for part in points], size)
+    text = _TEXT[background]
+    grow = math.sqrt(min(size) / _REFERENCE_HEIGHT)
+    sizes = _choose_diameters(layers, grow)
+    for layer in layers:
+        places = project(layer.points @ rotation)
+        _draw(canvas, layer.direction, places, sizes[layer.direction], layer.colour)
+    if len(soma):
+        canvas.rings(project(soma @ rotation), _SOMA_DIAMETER * grow, text)
+    _write_legend(canvas, title, layers, text, has_soma=bool(len(soma)))
+    _draw_bar(canvas, size, nm_per_pixel, text)
+    return canvas.finish()
+
+
+def _draw(canvas: Canvas, direction: str, places: Array, diameter: float, colour: str) -> None:
+    draw = canvas.rings if direction == "outputs" else canvas.discs
+    draw(places, diameter, colour)
+
+
+def _choose_diameters(layers: Sequence[_Layer], grow: float) -> dict[str, float]:
+    counts: dict[str, int] = {}
+    for layer in layers:
+        counts[layer.direction] = counts.get(layer.direction, 0) + len(layer.points)
+    return {
+        direction: (choose_diameter(count) + 1)
+        * grow
+        * (_RINGS_LARGER if direction == "outputs" else 1)
+        for direction, count in counts.items()
+    }
+
+
+def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
+    """Read what each visible layer of synapses shows, in the order of the layers."""
+    read = []
+    for layer in state.get("layers", []):
+        if layer.get("type") != "annotation" or layer.get("visible") is False:
+            continue
+        frame = parse_predictions({**state, "layers": [layer]})
+        least = (layer.get("shaderControls") or {}).get(MIN_CONFIDENCE, 0)
+        if isinstance(least, int | float) and least > 0:
+            frame = frame[~(frame["confidence"] < np.float32(least))]
+        name = str(layer.get("name", ""))
+        direction, _, tag = name.rpartition(": ")
+        colour = layer.get("annotationColor")
+        if not _is_colour(colour):
+            colour = choose_colours([tag], PALETTES["paper"])[tag]
+        points = frame[POSITION_COLUMNS].to_numpy(dtype=float)
+        read.append(_Layer(name, direction, str(colour), points))
+    return read
+
+
+def _is_colour(value: object) -> bool:
+    hexadecimal = "0123456789abcdefABCDEF"
+    return (
+        isinstance(value, str)
+        and len(value) == len("#rrggbb")
+        and value[0] == "#"
+        and all(digit in hexadecimal for digit in value[1:])
+    )
+
+
+def _read_soma(state: Mapping[str, Any]) -> Array:
+    """Read where the soma is, shape (1, 3) in nm; (0, 3) where the state does not say."""
+    record = state.get("synglancer")
+    soma = record.get("soma") if isinstance(record, dict) else None
+    return np.array([soma] if soma else [], dtype=float).reshape(-1, 3)
+
+
+def _read_background(state: Mapping[str, Any]) -> str:
+    colour = state.get("projectionBackgroundColor")
+    if not _is_colour(colour):
+        return "dark"  # as the viewer's own
+    red, green, blue = (int(str(colour)[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > _BRIGHT else "dark"
+
+
+def _read_rotation(state: Mapping[str, Any]) -> Array:
+    """Read how the 3D view is turned: a matrix that takes rows of (x, y, z) to its axes."""
+    turned = state.get("projectionOrientation")
+    if not isinstance(turned, list) or len(turned) != len("xyzw"):
+        return np.eye(3)
+    quaternion = np.array(turned, dtype=float)
+    length = float(np.linalg.norm(quaternion))
+    if not math.isfinite(length) or length == 0:
+        return np.eye(3)
+    x, y, z, w = quaternion / length
+    # Columns are the view's axes in the data; rows times it are coordinates along them.
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def _fit(parts: Sequence[Array], size: tuple[int, int]) -> tuple[Any, float]:
+    """Fit all points into the picture: a function from (n, 3) in nm to (n, 2) in pixels."""
+    points = np.vstack([np.empty((0, 3)), *parts])[:, :2]
+    low = points.min(axis=0) if len(points) else np.zeros(2)
+    high = points.max(axis=0) if len(points) else np.zeros(2)
+    extent = np.maximum(high - low, _SMALLEST_NM)
+    room = np.maximum(np.array(size, dtype=float) - 2 * _MARGIN, 1.0)
+    nm_per_pixel = float(np.max(extent / room))
+    centre = (low + high) / 2
+
+    def project(rows: Array) -> Array:
+        return (rows[:, :2] - centre) / nm_per_pixel + np.array(size) / 2
+
+    return project, nm_per_pixel
+
+
+def choose_bar(nm: float) -> float:
+    """Choose the longest round length that is no longer than this, in nm.
+
+    Examples
+    --------
+    >>> [choose_bar(nm) for nm in (99_000, 49_000, 1_500)]
+    [50000.0, 20000.0, 1000.0]
+    """
+    power = 10.0 ** math.floor(math.log10(nm))
+    return max(step * power for step in (1, 2, 5) if step * power <= nm)
+
+
+def _draw_bar(canvas: Canvas, size: tuple[int, int], nm_per_pixel: float, colour: str) -> None:
+    width, height = size
+    nm = choose_bar(_BAR_SHARE * width * nm_per_pixel)
+    pixels = nm / nm_per_pixel
+    right, bottom = width - _MARGIN, height - _MARGIN
+    canvas.line((right - pixels, bottom), (right, bottom), colour)
+    label = f"{nm / 1000:g} µm"
+    canvas.words((right - pixels / 2, bottom - 12), label, colour, anchor="middle")
+
+
+def _write_legend(
+    canvas: Canvas, title: str, layers: Sequence[_Layer], colour: str, *, has_soma: bool
+) -> None:
+    """Name the cell, and each layer with its marker and how many it shows."""
+    left, top = _MARGIN, _MARGIN
+    canvas.words((left, top), title, colour)
+    for layer in layers:
+        top += _LINE
+        _draw(canvas, layer.direction, np.array([[left + 5, top]]), 9.0, layer.colour)
+        canvas.words((left + 16, top), f"{layer.name}  {len(layer.points):,}", colour)
+    if has_soma:
+        top += _LINE
+        canvas.rings(np.array([[left + 5, top]]), 10.0, colour)
+        canvas.words((left + 16, top), "soma", colour)
