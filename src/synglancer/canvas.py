@@ -69,10 +69,13 @@ def stroke_width(diameter: float) -> float:
 class _Svg:
     def __init__(self, size: tuple[int, int], scale: float, colour: str, name: str) -> None:
         width, height = size
-        self._parts = [
+        head = (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{width * scale:g}" '
             f'height="{height * scale:g}" viewBox="0 0 {width} {height}" role="img" '
-            f'font-family="{_FONTS}" font-size="{FONT_SIZE:g}">',
+            f'font-family="{_FONTS}" font-size="{FONT_SIZE:g}">'
+        )
+        self._parts = [
+            head,
             f"<title>{_escape(name)}</title>",
             f'<rect width="{width}" height="{height}" fill="{_escape(colour)}"/>',
         ]
@@ -112,15 +115,14 @@ class _Svg:
 
 class _Png:
     def __init__(self, size: tuple[int, int], scale: float, colour: str) -> None:
-        from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415  # slow to import
+        from PIL import Image, ImageDraw  # noqa: PLC0415  # slow to import
 
-        self._size = tuple(max(1, round(side * scale)) for side in size)
+        self._size = _scale(size, scale)
         self._zoom = scale * max(1.0, min(_SUPERSAMPLING, _MAX_SIDE / max(self._size)))
-        sides = tuple(max(1, round(side * self._zoom)) for side in size)
-        self._image = Image.new("RGB", sides, colour)
+        self._image = Image.new("RGB", _scale(size, self._zoom), colour)
         self._draw = ImageDraw.Draw(self._image)
-        self._font = ImageFont.load_default(FONT_SIZE * self._zoom)
-        self._smooth = Image.Resampling.LANCZOS
+        self._font, self._has_micro = _load_font(FONT_SIZE * self._zoom)
+        self._smooth, self._exact = Image.Resampling.LANCZOS, Image.Dither.NONE
 
     def discs(self, points: np.ndarray[Any, Any], diameter: float, colour: str) -> None:
         for box in self._boxes(points, diameter):
@@ -138,19 +140,37 @@ class _Png:
     def words(self, start: Sequence[float], text: str, colour: str, anchor: str = "start") -> None:
         place = (start[0] * self._zoom, start[1] * self._zoom)
         where = "mm" if anchor == "middle" else "lm"
-        self._draw.text(place, _printable(text), fill=colour, font=self._font, anchor=where)
+        shown = _printable(text if self._has_micro else text.replace("µ", "u"))
+        self._draw.text(place, shown, fill=colour, font=self._font, anchor=where)
 
     def finish(self) -> bytes:
         image = self._image.resize(self._size, self._smooth)
+        # The few colours that there are, and shades between them: a third of the bytes.
+        image = image.quantize(256, dither=self._exact)
         content = io.BytesIO()
         image.save(content, "PNG", optimize=True)
         return content.getvalue()
 
     def _boxes(self, points: np.ndarray[Any, Any], diameter: float) -> list[list[float]]:
-        centres = points * self._zoom
         radius = diameter * self._zoom / 2
-        boxes = [[x - radius, y - radius, x + radius, y + radius] for x, y in centres.tolist()]
-        return boxes
+        centres = (points * self._zoom).tolist()
+        return [[x - radius, y - radius, x + radius, y + radius] for x, y in centres]
+
+
+def _scale(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def _load_font(size: float) -> tuple[Any, bool]:
+    """Load a font of this machine, or Pillow's own; and whether it has the sign of micro."""
+    from PIL import ImageFont  # noqa: PLC0415
+
+    for name in ("DejaVuSans.ttf", "Arial.ttf", "arial.ttf", "Helvetica.ttc"):
+        try:
+            return ImageFont.truetype(name, size), True
+        except OSError:  # noqa: PERF203  # four names
+            continue
+    return ImageFont.load_default(size), False
 
 
 def _escape(text: str) -> str:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 MAX_INLINE = 2_000_000
 """Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
 
+_CARD_SIZE = (480, 320)  # of the picture in a card, in pixels
+
 _PLAIN = "~@$&!+=:;,.?/"  # what needs no escape in a fragment, nor in Markdown, LaTeX or a shell
 
 
@@ -326,10 +328,15 @@ class Link:
         return self.url
 
     def _repr_html_(self) -> str:
-        """Show the link in Jupyter as a card: the link, the counts and the provenance."""
-        from synglancer.report import render_card  # noqa: PLC0415  # imports Jinja2
+        """Show the link in Jupyter as a card: a plot, the link, the counts and the provenance."""
+        from synglancer.plot import plot_state  # noqa: PLC0415  # imports numpy
+        from synglancer.report import format_data_uri, render_card  # noqa: PLC0415  # Jinja2
 
-        return render_card(self, "html")
+        picture = None
+        if self.shown:
+            content = plot_state(self.state, size=_CARD_SIZE, scale=2)
+            picture = format_data_uri(content, ".png")
+        return render_card(self, "html", picture=picture)
 
     def _repr_markdown_(self) -> str:
         """Show the link as a card in Markdown."""

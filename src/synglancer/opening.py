@@ -14,12 +14,11 @@ import orjson
 
 from synglancer.errors import BadAnswerError
 from synglancer.links import Link, parse_link
+from synglancer.login import find_login_host
 from synglancer.settings import DEFAULT_SERVER
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-_LOGIN = re.compile(r"middleauth\+https://([^/\"?#\s]+)")
 
 
 @dataclass(frozen=True)
@@ -56,32 +55,6 @@ class OpenedLink:
     def login_host(self) -> str | None:
         """Host that a reader has to log in to, or None."""
         return find_login_host(self.url, self.state)
-
-
-def find_login_host(url: str, state: Mapping[str, Any]) -> str | None:
-    """Find the host that a reader of a link has to log in to.
-
-    Parameters
-    ----------
-    url
-        The link.
-    state
-        What it shows.
-
-    Returns
-    -------
-    str or None
-        The host, or None where the link opens for everybody.
-    """
-    places = [url]
-    for layer in state.get("layers", []):
-        source = layer.get("source")
-        for item in source if isinstance(source, list) else [source]:
-            places.append(str(item.get("url", "") if isinstance(item, dict) else item))
-    for place in places:
-        if found := _LOGIN.search(place):
-            return found[1]
-    return None
 
 
 def open_link(

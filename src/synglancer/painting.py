@@ -1,6 +1,6 @@
-"""How pictures are made, and what there is afterwards: plain records, checked when they are made.
+"""How pictures are made, and what there is afterwards: plain records, checked when made.
 
-It must not know browsers or plots, and imports nothing that takes time: the command's help needs it.
+It must not know browsers or plots, and imports nothing that takes time: --help needs it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class PreviewOptions:
         width, _, height = self.size.lower().partition("x")
         if width.isdecimal() and height.isdecimal() and len(self.size) <= len("8192x8192"):
             sides = int(width), int(height)
-            if _SMALLEST <= min(sides) and max(sides) * self.scale <= _LARGEST:
+            if min(sides) >= _SMALLEST and max(sides) * self.scale <= _LARGEST:
                 return sides
         raise UsageError(
             f"{self.size[:20]!r} is not the size of a picture.",

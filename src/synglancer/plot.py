@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _MARGIN = 24.0
 _LINE = 18.0  # from one line of the legend to the next
+_CHARACTER = 7.0  # width of one, in the legend
 _RINGS_LARGER = 1.6  # else their holes close
 _SMALLEST_NM = 20_000.0  # no closer than a soma and what is around it
 _BAR_SHARE = 0.2  # of the width, at most
@@ -81,7 +82,8 @@ def plot_state(
     canvas = make_canvas(suffix, size, scale, BACKGROUNDS[background].projection, title)
     rotation = _read_rotation(state)
     points = [layer.points for layer in layers] + ([soma] if len(soma) else [])
-    project, nm_per_pixel = _fit([part @ rotation for part in points], size)
+    seen = np.vstack([np.empty((0, 3)), *(part @ rotation for part in points)])[:, :2]
+    project, nm_per_pixel = _fit_beside_legend(seen, size, layers)
     text = _TEXT[background]
     grow = math.sqrt(min(size) / _REFERENCE_HEIGHT)
     sizes = _choose_diameters(layers, grow)
@@ -177,18 +179,30 @@ def _read_rotation(state: Mapping[str, Any]) -> Array:
     )
 
 
-def _fit(parts: Sequence[Array], size: tuple[int, int]) -> tuple[Any, float]:
-    """Fit all points into the picture: a function from (n, 3) in nm to (n, 2) in pixels."""
-    points = np.vstack([np.empty((0, 3)), *parts])[:, :2]
-    low = points.min(axis=0) if len(points) else np.zeros(2)
-    high = points.max(axis=0) if len(points) else np.zeros(2)
+def _fit_beside_legend(
+    seen: Array, size: tuple[int, int], layers: Sequence[_Layer]
+) -> tuple[Any, float]:
+    """Fit all points into the picture, and beside the legend where they would run into it."""
+    widest = max((len(layer.name) for layer in layers), default=0) + len("  10,000")
+    legend = np.array([_MARGIN + 16 + _CHARACTER * widest, _MARGIN + _LINE * (len(layers) + 1.5)])
+    project, nm_per_pixel = _fit(seen, size, 0.0)
+    if len(seen) and (project(seen) < legend).all(axis=1).any() and 2 * legend[0] < size[0]:
+        return _fit(seen, size, float(legend[0]))
+    return project, nm_per_pixel
+
+
+def _fit(seen: Array, size: tuple[int, int], left: float) -> tuple[Any, float]:
+    """Fit points (n, 2) in nm into a picture but for its left: from rows of nm to pixels."""
+    low = seen.min(axis=0) if len(seen) else np.zeros(2)
+    high = seen.max(axis=0) if len(seen) else np.zeros(2)
     extent = np.maximum(high - low, _SMALLEST_NM)
-    room = np.maximum(np.array(size, dtype=float) - 2 * _MARGIN, 1.0)
+    corner = np.array([left + _MARGIN, _MARGIN + _LINE])
+    room = np.maximum(np.array(size, dtype=float) - _MARGIN - corner, 1.0)
     nm_per_pixel = float(np.max(extent / room))
     centre = (low + high) / 2
 
     def project(rows: Array) -> Array:
-        return (rows[:, :2] - centre) / nm_per_pixel + np.array(size) / 2
+        return (rows[:, :2] - centre) / nm_per_pixel + corner + room / 2
 
     return project, nm_per_pixel
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import TracebackType
 
+    from typing_extensions import Self
+
     from synglancer.links import Link
     from synglancer.opening import OpenedLink
 
@@ -171,7 +173,7 @@ class Painter:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
         self._browser: _Browser | None = None
 
-    def __enter__(self) -> Painter:
+    def __enter__(self) -> Self:
         if self._options.renderer == "browser":
             find_browser()
         return self

@@ -6,23 +6,39 @@ server's words arrives as text, in each format by its own rules.
 
 from __future__ import annotations
 
+import base64
 import re
+import unicodedata
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from synglancer.errors import UsageError
+from synglancer.login import build_login_notice
+from synglancer.palette import PALETTES, choose_colours
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from synglancer.links import Link
 
-CardFormat = Literal["markdown", "html", "latex"]
+# Runs of what is neither ASCII nor among LaTeX's own substitutes.
+_BEYOND_LATIN = re.compile(r"([^\x00-\x7f·]+)")
+_ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030a\u030c"
+
+CardFormat = Literal["markdown", "html", "latex", "rst"]
 
 _TEMPLATES: dict[CardFormat, str] = {
     "markdown": "card.md.j2",
     "html": "card.html.j2",
     "latex": "card.tex.j2",
+    "rst": "card.rst.j2",
 }
+_BAR_BLOCKS = 20
 _TEX = {
     "\\": r"\textbackslash{}",
     "{": r"\{",
@@ -41,7 +57,39 @@ _TEX = {
 }
 
 
-def render_card(link: Link, card_format: CardFormat) -> str:
+@dataclass(frozen=True)
+class CountRow:
+    """One row of a card's table.
+
+    Attributes
+    ----------
+    direction, tag
+        Which synapses.
+    count
+        How many.
+    bar
+        Length of their bar, as text of block characters.
+    share
+        The same as a share of the longest bar, 0 to 1.
+    colour
+        Of their layer, ``#rrggbb``.
+    """
+
+    direction: str
+    tag: str
+    count: int
+    bar: str
+    share: float
+    colour: str
+
+
+def render_card(
+    link: Link,
+    card_format: CardFormat,
+    *,
+    picture: Path | str | None = None,
+    qr: Path | str | None = None,
+) -> str:
     """Render one link as a card: the link, its counts and where they come from.
 
     Parameters
@@ -49,15 +97,100 @@ def render_card(link: Link, card_format: CardFormat) -> str:
     link
         The link.
     card_format
-        Markdown, HTML (a fragment) or LaTeX (needs ``hyperref``).
+        Markdown, HTML (a fragment), reStructuredText or LaTeX (needs ``hyperref``, and ``graphicx``
+        where there is a picture).
+    picture, qr
+        A picture of the view and a QR code. A path is named in the card; HTML holds the file
+        itself. Text is used as it is: an address, or a data URI.
 
     Returns
     -------
     str
         Text to paste, without a final line break.
+
+    Raises
+    ------
+    UsageError
+        When the format cannot show a picture of that name.
     """
     template = _environment().get_template(_TEMPLATES[card_format])
-    return template.render(link=link, timestamp=f"{link.timestamp:%Y-%m-%d}").strip()
+    return template.render(
+        link=link,
+        timestamp=f"{link.timestamp:%Y-%m-%d}",
+        rows=build_count_rows(link),
+        filters=describe_filters(link.filters),
+        notice=build_login_notice(link.url, link.state),
+        picture=_place_picture(picture, card_format),
+        qr=_place_picture(qr, card_format),
+    ).strip()
+
+
+def build_count_rows(link: Link) -> list[CountRow]:
+    """Build the rows of a table of counts, in the order of the link's counts."""
+    rows = [
+        (direction, tag, count)
+        for direction, tags in link.counts_by_tag.items()
+        for tag, count in tags.items()
+    ]
+    most = max((count for _, _, count in rows), default=0)
+    colours = choose_colours([tag for _, tag, _ in rows], PALETTES["paper"])
+    for layer in link.state.get("layers", []):
+        direction, _, tag = str(layer.get("name", "")).partition(": ")
+        colour = layer.get("annotationColor")
+        if isinstance(colour, str) and re.fullmatch("#[0-9a-fA-F]{6}", colour):
+            colours[f"{direction}: {tag}"] = colour
+    return [
+        CountRow(
+            direction,
+            tag,
+            count,
+            bar=_format_bar(count / most if most else 0),
+            share=count / most if most else 0,
+            colour=colours.get(f"{direction}: {tag}", colours[tag]),
+        )
+        for direction, tag, count in rows
+    ]
+
+
+def _format_bar(share: float) -> str:
+    """Draw a bar of block characters: what is there has at least the thinnest one."""
+    eighths = max(round(share * _BAR_BLOCKS * 8), int(share > 0))
+    return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
+
+
+def describe_filters(filters: Mapping[str, Any]) -> list[str]:
+    """Describe the filters in force, for people; empty when all synapses are shown."""
+    described = []
+    if tags := filters.get("tag"):
+        described.append("tag " + " or ".join(tags))
+    if (confidence := filters.get("min_confidence")) is not None:
+        described.append(f"confidence at least {confidence:g}")
+    if (size := filters.get("min_size")) is not None:
+        described.append(f"size at least {size:,g} voxels")
+    return described
+
+
+def format_data_uri(content: bytes, suffix: str) -> str:
+    """Put a picture into an address, so that a page needs no file beside it."""
+    kind = {".svg": "svg+xml"}.get(suffix, suffix[1:])
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
+
+
+def _place_picture(picture: Path | str | None, card_format: CardFormat) -> str | None:
+    """Say how a card names a picture."""
+    if picture is None or isinstance(picture, str):
+        return picture
+    if card_format == "html":
+        return format_data_uri(picture.read_bytes(), picture.suffix)
+    name = picture.as_posix()
+    if card_format != "latex":
+        return quote(name, safe="/:.,+=@~")
+    if picture.suffix == ".svg" or not name.isprintable() or set(name) & set("%#{}\\^~"):
+        raise UsageError(
+            f"LaTeX cannot include the picture {name}.",
+            "Give it a plain name that ends in .png.",
+        )
+    return name
 
 
 @cache
@@ -72,7 +205,12 @@ def _environment() -> Environment:
         keep_trailing_newline=False,
     )
     environment.filters.update(
-        md=escape_markdown, mdurl=escape_markdown_url, tex=escape_latex, texurl=escape_latex_url
+        md=escape_markdown,
+        mdurl=escape_markdown_url,
+        tex=escape_latex,
+        texurl=escape_latex_url,
+        rst=escape_rst,
+        rsturl=escape_rst_url,
     )
     return environment
 
@@ -96,8 +234,43 @@ def escape_markdown_url(url: str) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Make a text mean itself in LaTeX."""
-    return "".join(_TEX.get(character, character) for character in _one_line(text))
+    r"""Make a text mean itself in LaTeX.
+
+    Characters that pdfLaTeX has no letters for are written twice: for engines that do have fonts
+    for them, and as their Unicode numbers for those that would stop at them.
+    """
+    parts = re.split(_BEYOND_LATIN, _one_line(text))
+    return "".join(
+        _escape_beyond_latin(part) if i % 2 else "".join(_TEX.get(c, c) for c in part)
+        for i, part in enumerate(parts)
+    )
+
+
+def _escape_beyond_latin(part: str) -> str:
+    known = [c.isascii() or _is_latin(c) for c in part]
+    if all(known):
+        return part
+    codes = " ".join(f"U+{ord(c):04X}" for c in part)
+    return rf"\ifdefined\Umathchar {part}\else [{codes}]\fi{{}}"
+
+
+def _is_latin(character: str) -> bool:
+    """Whether pdfLaTeX knows a letter as it comes: a Latin one, with a common accent or none."""
+    if character in "ßæøåÆØÅłŁœŒ":
+        return True
+    base, *accents = list(unicodedata.normalize("NFD", character))
+    return base.isascii() and base.isalpha() and len(accents) == 1 and accents[0] in _ACCENTS
+
+
+def escape_rst(text: str) -> str:
+    """Make a text mean itself in reStructuredText, anywhere in a line."""
+    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _one_line(text))
+
+
+def escape_rst_url(url: str) -> str:
+    """Make an address fit between the angle brackets of a link in reStructuredText."""
+    encoded = re.sub(r"[<>\s`\\]", lambda found: f"%{ord(found[0]):02X}", url)
+    return re.sub("_$", r"\\_", encoded)
 
 
 def escape_latex_url(url: str) -> str:

@@ -17,6 +17,7 @@ from cyclopts.config import Env, Toml
 
 from synglancer import __version__
 from synglancer.cli.link import link
+from synglancer.cli.preview import preview
 from synglancer.cli.printing import complain
 from synglancer.cli.sandbox import serve, start, status, stop
 from synglancer.errors import SynglancerError
@@ -63,6 +64,7 @@ def build_synglancer() -> App:
         "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
     )
     app.command(link, name="link", config=_CONFIG)
+    app.command(preview, name="preview")
     sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
     for command in (serve, start, status, stop):
         sandbox.command(command)

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
+from synglancer.cli.files import name_for_cell, refuse_unwritable, write_beside
 from synglancer.cli.printing import OutputFormat, complain, format_result, print_summary
 from synglancer.errors import UsageError
+from synglancer.painting import PreviewOptions, Renderer, refuse_suffix
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
-    from synglancer.links import Skipped
+    from synglancer.links import Link
+    from synglancer.pipeline import LinkMaker
+    from synglancer.preview import Painter
 
 _SOME_SKIPPED = 5
 
@@ -31,6 +35,12 @@ class Printing:
         What is printed for each link: itself, one JSON object a line, or a card.
     save_state
         Also write the state to this file; {cell} in its name stands for the root ID.
+    preview
+        Also make a picture of the view, for cards: a PNG file, or SVG with the renderer plot.
+    renderer
+        Take the picture in a browser; or plot the synapses, which needs none.
+    qr
+        Also write the link as a QR code, for cards: a PNG or SVG file.
     open
         Also open the link in the web browser.
     quiet
@@ -41,6 +51,9 @@ class Printing:
 
     output: OutputFormat = "url"
     save_state: str | None = None
+    preview: str | None = None
+    renderer: Renderer = "browser"
+    qr: str | None = None
     open: bool = False
     quiet: bool = False
     verbose: bool = False
@@ -76,16 +89,19 @@ def link(
         raise UsageError("No cell was given.", "Give a root ID, such as 864691135276234469.")
     for cell in cells:
         parse_cell(cell)  # all of them first: a typing error costs no query
-    _refuse_unwritable(printing.save_state, len(cells))
+    _refuse_files(printing, len(cells))
     maker = LinkMaker(settings)
-    skipped = [found for cell in cells if (found := _link_one(maker, cell, printing, len(cells)))]
-    return _SOME_SKIPPED if skipped else 0
+    with ExitStack() as stack:
+        painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
+        codes = [_link_one(maker, cell, printing, painter, len(cells)) for cell in cells]
+    return _SOME_SKIPPED if any(codes) and len(cells) > 1 else max(codes)
 
 
-def _link_one(maker: Any, cell: str, printing: Printing, asked: int) -> Skipped | None:
+def _link_one(
+    maker: LinkMaker, cell: str, printing: Printing, painter: Painter | None, asked: int
+) -> int:
     """Make, print and write one link; a cell among several that cannot be shown is skipped."""
     from synglancer.errors import CellError  # noqa: PLC0415
-    from synglancer.links import Skipped  # noqa: PLC0415
 
     try:
         made = maker.make(cell)
@@ -93,44 +109,61 @@ def _link_one(maker: Any, cell: str, printing: Printing, asked: int) -> Skipped 
         if asked == 1:
             raise
         complain(str(error), error.hint)
-        return Skipped(cell, str(error), error.hint, error.exit_code)
+        return error.exit_code
     if printing.save_state:
-        _write_state(Path(printing.save_state.replace("{cell}", str(made.cell))), made.state_json)
+        path = name_for_cell(printing.save_state, made.cell)
+        write_beside("--save-state", path, made.state_json + b"\n")
+    code, picture = _paint(painter, made, printing)
+    qr = _write_qr(made, printing)
     if not printing.quiet:
         print_summary(made)
-    print(format_result(made, printing.output), flush=True)  # noqa: T201
+    print(format_result(made, printing.output, picture, qr), flush=True)  # noqa: T201
     if printing.open:
         import webbrowser  # noqa: PLC0415
 
         webbrowser.open(made.url)
-    return None
+    return code
 
 
-def _refuse_unwritable(name: str | None, cells: int) -> None:
-    """Refuse a file that cannot be written before anything is asked or uploaded."""
-    if name is None:
-        return
-    if cells > 1 and "{cell}" not in name:
-        raise UsageError(
-            "--save-state names one file for several cells.",
-            "Put {cell} into its name, which stands for the root ID.",
-        )
-    path = Path(name)
-    writable = os.access(path if path.exists() else path.parent, os.W_OK)
-    if path.is_dir() or not path.parent.is_dir() or not writable:
-        raise UsageError(
-            f"The file {name} cannot be written.",
-            "Choose with --save-state a file in a folder that exists and that you may write to.",
-        )
+def _refuse_files(printing: Printing, cells: int) -> None:
+    """Refuse files that cannot be written before anything is asked or uploaded."""
+    refuse_unwritable("--save-state", printing.save_state, cells)
+    refuse_unwritable("--preview", printing.preview, cells)
+    refuse_unwritable("--qr", printing.qr, cells)
+    if printing.preview:
+        refuse_suffix(Path(printing.preview).suffix, printing.renderer)
+    if printing.qr:
+        from synglancer.qr import refuse_qr_suffix  # noqa: PLC0415
+
+        refuse_qr_suffix(Path(printing.qr).suffix)
 
 
-def _write_state(path: Path, state: bytes) -> None:
-    from synglancer.store import write_file  # noqa: PLC0415
+def _make_painter(printing: Printing) -> Painter:
+    from synglancer.preview import Painter  # noqa: PLC0415
+
+    return Painter(PreviewOptions(renderer=printing.renderer))
+
+
+def _paint(painter: Painter | None, made: Link, printing: Printing) -> tuple[int, Path | None]:
+    """Make the picture; the link is good without it, and printed with what went wrong."""
+    if painter is None or printing.preview is None:
+        return 0, None
+    from synglancer.errors import PictureError  # noqa: PLC0415
+    from synglancer.opening import open_link  # noqa: PLC0415
 
     try:
-        write_file(path, state + b"\n")
-    except OSError as error:
-        raise UsageError(
-            f"The file {path} cannot be written: {error.strerror}.",
-            "Choose another one with --save-state; the link can be made again at no cost.",
-        ) from error
+        painted = painter.paint(open_link(made), name_for_cell(printing.preview, made.cell))
+    except PictureError as error:
+        complain(str(error), error.hint)
+        return error.exit_code, None
+    return 0, painted.path
+
+
+def _write_qr(made: Link, printing: Printing) -> Path | None:
+    if printing.qr is None:
+        return None
+    from synglancer.qr import format_qr  # noqa: PLC0415
+
+    path = name_for_cell(printing.qr, made.cell)
+    write_beside("--qr", path, format_qr(made.url, path.suffix))
+    return path

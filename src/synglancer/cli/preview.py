@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from synglancer.cli.printing import complain
 from synglancer.errors import UsageError
-from synglancer.painting import PreviewOptions
+from synglancer.painting import Preview, PreviewOptions
 
 _SOME_SKIPPED = 5
 _DEFAULTS = PreviewOptions()
@@ -44,7 +44,7 @@ def preview(
         File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
     """
     from synglancer.opening import open_link  # noqa: PLC0415
-    from synglancer.preview import Preview, render_previews  # noqa: PLC0415
+    from synglancer.preview import render_previews  # noqa: PLC0415
 
     given = [line for link in links for line in (sys.stdin if link == "-" else [link])]
     given = [link.strip() for link in given if link.strip()]

@@ -6,13 +6,17 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from synglancer.links import Link
 
-OutputFormat = Literal["url", "json", "markdown", "html", "latex"]
+OutputFormat = Literal["url", "json", "markdown", "html", "latex", "rst"]
 
 
-def format_result(made: Link, output: OutputFormat) -> str:
-    """Format a link for stdout."""
+def format_result(
+    made: Link, output: OutputFormat, picture: Path | None = None, qr: Path | None = None
+) -> str:
+    """Format a link for stdout; a card shows the picture and the QR code that there are."""
     if output == "url":
         return made.url
     if output == "json":
@@ -21,7 +25,7 @@ def format_result(made: Link, output: OutputFormat) -> str:
         return orjson.dumps(made.to_record()).decode()
     from synglancer.report import render_card  # noqa: PLC0415
 
-    return render_card(made, output)
+    return render_card(made, output, picture=picture, qr=qr)
 
 
 def print_summary(made: Link) -> None:

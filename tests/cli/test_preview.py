@@ -1,0 +1,234 @@
+"""Pictures of links, as a user asks for them: with a real browser, and without one."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from cli.outcome import CELL, TOKEN
+from synglancer.opening import OpenedLink, open_link
+from synglancer.painting import Preview, PreviewOptions
+from synglancer.preview import BROWSERS, change_background, render_previews
+
+REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
+needs_browser = pytest.mark.skipif(
+    not any(shutil.which(name) for name in BROWSERS)
+    and not os.environ.get("SYNGLANCER_REQUIRE_BROWSER"),
+    reason="no Chromium (apt-get install chromium)",
+)
+SPINE = (0xFB, 0x49, 0xB0)
+
+
+def read_picture(path: Path) -> np.ndarray:
+    return np.asarray(Image.open(path).convert("RGB"), dtype=int)
+
+
+def count_colour(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int = 40) -> int:
+    return int((np.abs(pixels - np.array(colour)).max(axis=2) <= tolerance).sum())
+
+
+@pytest.mark.browser
+@needs_browser
+def test_pictures_show_each_link_in_one_browser(sandbox, make_link, tmp_path):
+    """Several links give a picture each, in order, of their own view and not of the one before."""
+    links = [
+        make_link(CELL, *words).out.strip()
+        for words in (["--layout", "3d"], ["--layout", "3d", "--tag", "soma", "--inline"], [])
+    ]
+    results = render_previews([*links, links[0]], tmp_path, PreviewOptions(size="480x320"))
+    assert all(isinstance(result, Preview) for result in results), results
+    assert [result.path.name for result in results] == [
+        f"{CELL}.png", f"{CELL}-2.png", f"{CELL}-3.png", f"{CELL}-4.png",
+    ]  # fmt: skip
+    all_tags, only_soma, sections, again = (read_picture(result.path) for result in results)
+    assert all_tags.shape == (320, 480, 3)
+    assert count_colour(all_tags, SPINE) > 500
+    assert count_colour(only_soma, SPINE) == 0
+    assert count_colour(only_soma, (0, 0xBE, 0xFF)) > 30
+    assert sections[:, :200].std() > 20  # the micrograph
+    assert np.abs(all_tags - again).mean() < 1
+    # The top bar of a viewer is grey all the way: here is the view, up to the edge.
+    assert count_colour(all_tags[:8], (0, 0, 0), 8) > 0.9 * 8 * 480
+    reference = read_picture(REFERENCES / "view-3d.png")
+    assert np.abs(all_tags - reference).mean() < 12
+    assert np.abs(only_soma - reference).mean() > np.abs(all_tags - reference).mean()
+
+
+@pytest.mark.browser
+@needs_browser
+def test_pictures_on_white_in_twice_the_pixels(sandbox, make_link, synglancer, tmp_path):
+    """--background and --scale do what they say, and the command prints the files."""
+    link = make_link(CELL, "--layout", "3d").out.strip()
+    done = synglancer(
+        "preview", link, "-o", tmp_path / "new", "--size", "320x240", "--scale", "2",
+        "--background", "white",
+    )  # fmt: skip
+    assert (done.code, done.lines) == (0, [str(tmp_path / "new" / f"{CELL}.png")]), done.err
+    pixels = read_picture(Path(done.lines[0]))
+    assert pixels.shape == (480, 640, 3)
+    assert count_colour(pixels, (255, 255, 255), 4) > 0.7 * 480 * 640
+    assert count_colour(pixels, SPINE) > 500
+
+
+@pytest.mark.browser
+@needs_browser
+def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglancer, tmp_path):
+    """A source that cannot be had is named; no file is left; the other links have theirs."""
+    import orjson
+
+    from synglancer.links import format_inline_link, parse_link
+
+    good = make_link(CELL, "--layout", "3d", "--tag", "soma", "--inline").out.strip()
+    parsed = parse_link(good)
+    state = orjson.loads(parsed.state)
+    state["layers"][1]["source"] = f"precomputed://{sandbox.origin}/precomputed/none/such"
+    broken = format_inline_link(parsed.site, orjson.dumps(state))
+    done = synglancer("preview", broken, good, "-o", tmp_path, "--wait", "8")
+    assert done.code == 5
+    assert len(done.lines) == 1
+    assert "was not drawn" in done.err
+    assert len(list(tmp_path.glob("*.png"))) == 1
+    assert synglancer("preview", broken, "-o", tmp_path / "x", "--wait", "8").code == 4
+    assert not list((tmp_path / "x").iterdir())
+
+
+@pytest.mark.browser
+@needs_browser
+def test_make_link_takes_a_picture_for_its_card(sandbox, make_link, tmp_path):
+    """--preview writes the picture, and the card shows it."""
+    path = tmp_path / "cell.png"
+    done = make_link(CELL, "--tag", "soma", "--preview", path, "--output", "markdown")
+    assert done.code == 0, done.err
+    assert f"]({path})]" in done.out
+    assert read_picture(path).shape == (640, 960, 3)
+
+
+@pytest.mark.browser
+@needs_browser
+def test_html_cards_open_in_a_browser(sandbox, make_link, tmp_path):
+    """Chromium opens the card without a complaint; its pictures are drawn and its link is there."""
+    from playwright.sync_api import sync_playwright
+
+    done = make_link(
+        CELL, "--preview", tmp_path / "c.png", "--renderer", "plot", "--qr", tmp_path / "q.svg",
+        "--output", "html",
+    )  # fmt: skip
+    (tmp_path / "card.html").write_text(f"<!doctype html><meta charset=utf-8>{done.out}")
+    flags = ["--no-sandbox", "--disable-dev-shm-usage"] if os.geteuid() == 0 else []
+    browser_path = next(found for name in BROWSERS if (found := shutil.which(name)))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=browser_path, args=flags)
+        page = browser.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto((tmp_path / "card.html").as_uri())
+        widths = page.evaluate("[...document.images].map(i => i.naturalWidth)")
+        bars = page.evaluate(
+            "[...document.querySelectorAll('td span')].map(s => s.getBoundingClientRect().width)"
+        )
+        href = page.get_attribute("a", "href")
+        browser.close()
+    assert complaints == []
+    assert len(widths) == 2
+    assert all(width > 0 for width in widths)
+    assert bars[0] < bars[2]
+    assert (href or "").startswith(sandbox.origin)
+
+
+def test_a_plot_needs_no_browser(sandbox, make_link, synglancer, monkeypatch, tmp_path):
+    """With no browser anywhere, plots are made; photographs are refused before any request."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    picture = tmp_path / "cell.svg"
+    done = make_link(CELL, "--preview", picture, "--renderer", "plot", "--output", "rst")
+    assert done.code == 0, done.err
+    assert picture.read_bytes().startswith(b"<svg ")
+    assert ".. image::" in done.out
+    make_link(CELL, "--preview", tmp_path / "cell.png").refuses(4, "apt install", "--renderer plot")
+    link = make_link(CELL, "--quiet").out.strip()
+    synglancer("preview", link, "-o", tmp_path).refuses(4, "No browser", "--renderer plot")
+    done = synglancer("preview", link, "-o", tmp_path, "--renderer", "plot", "--format", "svg")
+    assert (done.code, done.err) == (0, "")
+    assert (tmp_path / f"{CELL}.svg").read_bytes() == picture.read_bytes()
+
+
+def test_a_login_is_not_walked_around(synglancer, make_link, sandbox, tmp_path):
+    """A view behind a login is refused with a reason, and plotted all the same."""
+    state = dict(open_link(make_link(CELL, "--inline", "--tag", "soma").out.strip()).state)
+    state["layers"] = [
+        {"type": "segmentation", "name": "s", "source": "graphene://middleauth+https://a.org/t"},
+        *state["layers"][2:],
+    ]
+    opened = OpenedLink("https://viewer.example.org/#!x", "https://viewer.example.org/", state)
+    (skipped,) = render_previews(["link"], tmp_path, find_state=lambda _: opened)
+    assert not isinstance(skipped, Preview)
+    assert "a.org" in skipped.reason
+    plot = PreviewOptions(renderer="plot")
+    (made,) = render_previews(["link"], tmp_path, plot, find_state=lambda _: opened)
+    assert isinstance(made, Preview)
+    assert Image.open(io.BytesIO(made.path.read_bytes())).size == (960, 640)
+
+
+def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatch):
+    """A link that names another server is asked about without the token."""
+    from synglancer import transport
+
+    link = make_link(CELL).out.strip()
+    sent: list[str | None] = []
+    made = transport.Fetcher.__init__
+
+    def record(self, token, *rest):
+        sent.append(token)
+        made(self, token, *rest)
+
+    monkeypatch.setattr(transport.Fetcher, "__init__", record)
+    open_link(link, server="https://cave.example.org")
+    open_link(link, server=sandbox.origin)
+    assert sent == [None, TOKEN]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["preview"], "No link"),
+        (["preview", "864691135276234469"], "not a Neuroglancer link"),
+        (["preview", "https://a.org/#!{}", "--size", "10"], "size"),
+        (["preview", "https://a.org/#!{}", "--size", "99999x1"], "size"),
+        (["preview", "https://a.org/#!{}", "--scale", "0"], "scale"),
+        (["preview", "https://a.org/#!{}", "--wait", "nan"], "how long"),
+        (["preview", "https://a.org/#!{}", "--format", "svg"], ".svg"),
+        (["preview", "https://a.org/#!{]", "--renderer", "plot"], "not a Neuroglancer state"),
+        (["link", CELL, "--preview", "cell.jpg"], ".jpg"),
+        (["link", CELL, "--preview", "none/cell.png"], "cannot be written"),
+        (["link", CELL, CELL, "--preview", "cell.png"], "several"),
+        (["link", CELL, "--qr", "cell.gif"], ".gif"),
+    ],
+)
+def test_bad_questions_are_refused(synglancer, words, said, monkeypatch, tmp_path):
+    """What cannot be made is refused in two sentences, before anything is asked."""
+    monkeypatch.chdir(tmp_path)
+    done = synglancer(*words)
+    done.refuses(4 if "state" in said else 2, said)
+
+
+def test_a_background_brings_what_stands_out_from_it():
+    """Behind a dark view of ours, white comes with a darker cell and darker rings, and back."""
+    dark = {
+        "layers": [
+            {"type": "segmentation", "segmentColors": {"1": "#d8dce6", "2": "#123456"}},
+            {"type": "annotation", "shader": "f(vec4(1.000, 1.000, 1.000, opacity));"},
+        ],
+        "projectionBackgroundColor": "#000000",
+        "crossSectionBackgroundColor": "#202020",
+    }
+    white = change_background(dark, "white")
+    assert white["projectionBackgroundColor"] == "#ffffff"
+    assert white["layers"][0]["segmentColors"] == {"1": "#8a909c", "2": "#123456"}
+    assert white["layers"][1]["shader"] == "f(vec4(0.125, 0.125, 0.125, opacity));"
+    assert change_background(white, "dark") == dark
