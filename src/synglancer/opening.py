@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -99,12 +98,12 @@ def open_link(
 
 
 def _fetch_state(state_url: str, server: str, token_file: str | None) -> bytes:
+    from synglancer.credentials import Credentials  # noqa: PLC0415
     from synglancer.tokens import find_token  # noqa: PLC0415
     from synglancer.transport import Fetcher  # noqa: PLC0415  # imports requests
 
     # A link may name any host: the token is for the user's own server alone.
-    trusted = urlsplit(state_url)[:2] == urlsplit(server)[:2]
-    fetcher = Fetcher(find_token(server, token_file) if trusted else None)
+    fetcher = Fetcher(Credentials(find_token(server, token_file), server))
     try:
         return fetcher.fetch(state_url)
     finally:

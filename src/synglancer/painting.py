@@ -101,3 +101,12 @@ def refuse_suffix(suffix: str, renderer: Renderer) -> None:
             f"A picture cannot be written as {suffix or 'a file without an ending'!r}.",
             "Name it .png; or .svg, with --renderer plot.",
         )
+
+
+def refuse_latex_name(name: str) -> None:
+    """Refuse a picture that LaTeX cannot include: an SVG file, or a name that it would misread."""
+    if name.endswith(".svg") or not name.isprintable() or set(name) & set("%#{}\\^~"):
+        raise UsageError(
+            f"LaTeX cannot include the picture {name}.",
+            "Give it a plain name that ends in .png.",
+        )

@@ -17,8 +17,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
-from synglancer.errors import UsageError
 from synglancer.login import build_login_notice
+from synglancer.painting import refuse_latex_name
 from synglancer.palette import PALETTES, choose_colours
 
 if TYPE_CHECKING:
@@ -185,11 +185,7 @@ def _place_picture(picture: Path | str | None, card_format: CardFormat) -> str |
     name = picture.as_posix()
     if card_format != "latex":
         return quote(name, safe="/:.,+=@~")
-    if picture.suffix == ".svg" or not name.isprintable() or set(name) & set("%#{}\\^~"):
-        raise UsageError(
-            f"LaTeX cannot include the picture {name}.",
-            "Give it a plain name that ends in .png.",
-        )
+    refuse_latex_name(name)
     return name
 
 

@@ -181,16 +181,16 @@ def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatc
 
     link = make_link(CELL).out.strip()
     sent: list[str | None] = []
-    made = transport.Fetcher.__init__
+    send = transport._Bearer.__call__
 
-    def record(self, token, *rest):
-        sent.append(token)
-        made(self, token, *rest)
+    def record(self, request):
+        sent.append(send(self, request).headers.get("Authorization"))
+        return request
 
-    monkeypatch.setattr(transport.Fetcher, "__init__", record)
+    monkeypatch.setattr(transport._Bearer, "__call__", record)
     open_link(link, server="https://cave.example.org")
     open_link(link, server=sandbox.origin)
-    assert sent == [None, TOKEN]
+    assert sent == [None, f"Bearer {TOKEN}"]
 
 
 @pytest.mark.parametrize(
@@ -208,6 +208,8 @@ def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatc
         (["link", CELL, "--preview", "none/cell.png"], "cannot be written"),
         (["link", CELL, CELL, "--preview", "cell.png"], "several"),
         (["link", CELL, "--qr", "cell.gif"], ".gif"),
+        (["link", CELL, "--qr", "cell.svg", "--output", "latex"], "LaTeX"),
+        (["link", CELL, "--preview", "a%{cell}.png", "--output", "latex"], "LaTeX"),
     ],
 )
 def test_bad_questions_are_refused(synglancer, words, said, monkeypatch, tmp_path):

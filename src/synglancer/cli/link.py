@@ -14,7 +14,7 @@ from cyclopts import Parameter
 from synglancer.cli.files import name_for_cell, refuse_unwritable, write_beside
 from synglancer.cli.printing import OutputFormat, complain, format_result, print_summary
 from synglancer.errors import UsageError
-from synglancer.painting import PreviewOptions, Renderer, refuse_suffix
+from synglancer.painting import PreviewOptions, Renderer, refuse_latex_name, refuse_suffix
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
@@ -136,6 +136,9 @@ def _refuse_files(printing: Printing, cells: int) -> None:
         from synglancer.qr import refuse_qr_suffix  # noqa: PLC0415
 
         refuse_qr_suffix(Path(printing.qr).suffix)
+    if printing.output == "latex":
+        for name in (printing.preview, printing.qr):
+            refuse_latex_name((name or "").replace("{cell}", ""))
 
 
 def _make_painter(printing: Printing) -> Painter:
