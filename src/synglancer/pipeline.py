@@ -107,7 +107,7 @@ class LinkMaker:
             self._refuse_unknown_cell(cell, frame)
             shown = self._filter(frame)
             record = self._build_record(cell, frame, shown)
-            if len(somata) == 1:
+            if somata and len(somata) == 1:
                 record["soma"] = list(somata[0])  # in nm; merged cells have several: none is *it*
             state = self._build_state(cell, shown, somata, record)
             with ThreadPoolExecutor(max_workers=1) as pool:
