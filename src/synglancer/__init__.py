@@ -15,15 +15,21 @@ __all__ = [
     "Link",
     "ServiceError",
     "Settings",
+    "Skipped",
     "SynglancerError",
     "UsageError",
     "__version__",
+    "add_links",
+    "html_link",
     "make_link",
+    "make_links",
 ]
 
 if TYPE_CHECKING:
+    from synglancer.batch import make_links
     from synglancer.errors import CellError, ServiceError, SynglancerError, UsageError
-    from synglancer.links import Link
+    from synglancer.frames import add_links, html_link
+    from synglancer.links import Link, Skipped
     from synglancer.pipeline import make_link
     from synglancer.settings import Settings
 
@@ -34,7 +40,11 @@ _HOMES = {
     "Settings": "settings",
     "SynglancerError": "errors",
     "UsageError": "errors",
+    "Skipped": "links",
+    "add_links": "frames",
+    "html_link": "frames",
     "make_link": "pipeline",
+    "make_links": "batch",
 }
 
 

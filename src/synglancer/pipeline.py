@@ -10,6 +10,7 @@ import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -87,6 +88,7 @@ class LinkMaker:
         self._settings = settings
         self._store = Store(enabled=not settings.no_cache)
         self._sources = Sources(settings, self._store)
+        self._building = Lock()
 
     def make(self, given: int | str) -> Link:
         """Make the link for one cell: every step, in order.
@@ -109,7 +111,8 @@ class LinkMaker:
             record = self._build_record(cell, frame, shown)
             if somata and len(somata) == 1:
                 record["soma"] = list(somata[0])  # in nm; merged cells have several: none is *it*
-            state = self._build_state(cell, shown, somata, record)
+            with self._building:  # threads would gain nothing, and libraries load lazily
+                state = self._build_state(cell, shown, somata, record)
             with ThreadPoolExecutor(max_workers=1) as pool:
                 pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
                 state_url = None if self._settings.inline else self._upload(state)

@@ -7,6 +7,7 @@ are shown as. caveclient and pandas are imported when something has to be fetche
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -200,8 +201,9 @@ class Sources:
 
     def keep_tables(self) -> None:
         """Keep the tables that were fetched: last, since nobody waits for it."""
-        while self._unsaved:
-            self._store.save_predictions(*self._unsaved.pop())
+        with suppress(IndexError):  # another thread may have kept the last of them
+            while self._unsaved:
+                self._store.save_predictions(*self._unsaved.pop())
 
     def _load_somata(self, cell: int) -> list[Point] | None:
         """Load or fetch the positions of the cell's somata, or None where they are not served."""
