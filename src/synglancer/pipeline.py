@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone
+from dataclasses import fields
+from datetime import timezone
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from synglancer.errors import (
     ServiceError,
     UnreachableError,
 )
+from synglancer.history import add_receipt, build_receipt
 from synglancer.links import Link, format_inline_link, format_link, resolve_site
 from synglancer.settings import Settings, build_settings
 from synglancer.sources import Sources
@@ -82,10 +84,13 @@ class LinkMaker:
     ----------
     settings
         What is asked, beside the cell.
+    command
+        The words that were typed, for the receipts; None where no command was.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, command: Sequence[str] | None = None) -> None:
         self._settings = settings
+        self._command = command
         self._store = Store(enabled=not settings.no_cache)
         self._sources = Sources(settings, self._store)
         self._building = Lock()
@@ -102,24 +107,39 @@ class LinkMaker:
         cell = parse_cell(given)
         link = self._find_known_link(cell, str(given), started)
         if link is None:
-            tables, somata = self._sources.load_cell(cell)
-            frame, warnings = self._check_tables(tables)
-            if somata is None:
-                warnings.append(_NO_SOMA)
-            self._refuse_unknown_cell(cell, frame)
-            shown = self._filter(frame)
-            record = self._build_record(cell, frame, shown)
-            if somata and len(somata) == 1:
-                record["soma"] = list(somata[0])  # in nm; merged cells have several: none is *it*
-            with self._building:  # threads would gain nothing, and libraries load lazily
-                state = self._build_state(cell, shown, somata, record)
-            with ThreadPoolExecutor(max_workers=1) as pool:
-                pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
-                state_url = None if self._settings.inline else self._upload(state)
-            link = self._build_link(cell, str(given), state, state_url, record, warnings, started)
-            self._store.save_link(self._question(cell), link.to_record())
-        self._store.add_receipt(_build_receipt(link))
+            # Of several processes that ask the same, the first makes the link: looking again,
+            # the others find it.
+            with self._store.alone(self._question(cell), self._settings.timeout):
+                link = self._find_known_link(cell, str(given), started)
+                if link is None:
+                    link = self._make_anew(cell, str(given), started)
+        self._add_receipt(link)
         return link
+
+    def _make_anew(self, cell: int, given: str, started: float) -> Link:
+        """Make a link that is not known yet, and remember it."""
+        tables, somata = self._sources.load_cell(cell)
+        frame, warnings = self._check_tables(tables)
+        if somata is None:
+            warnings.append(_NO_SOMA)
+        self._refuse_unknown_cell(cell, frame)
+        shown = self._filter(frame)
+        record = self._build_record(cell, frame, shown)
+        if somata and len(somata) == 1:
+            record["soma"] = list(somata[0])  # in nm; merged cells have several: none is *it*
+        with self._building:  # threads would gain nothing, and libraries load lazily
+            state = self._build_state(cell, shown, somata, record)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
+            state_url = None if self._settings.inline else self._upload(state)
+        link = self._build_link(cell, given, state, state_url, record, warnings, started)
+        self._store.save_link(self._question(cell), link.to_record())
+        return link
+
+    def _add_receipt(self, link: Link) -> None:
+        options = {**_given_options(self._settings), "server": self._sources.server}
+        record = link.to_record()
+        add_receipt(build_receipt(record, options, self._command, self._sources.token))
 
     def _question(self, cell: int) -> dict[str, Any]:
         """Return all that decides what a link shows: equal questions have equal answers."""
@@ -322,5 +342,13 @@ def _canonical_sha256(state: bytes) -> str | None:
     return hashlib.sha256(canonical).hexdigest()
 
 
-def _build_receipt(link: Link) -> dict[str, Any]:
-    return {"when": datetime.now(timezone.utc).isoformat(timespec="seconds"), **link.to_record()}
+def _given_options(settings: Settings) -> dict[str, Any]:
+    """Return what decides what a link shows and is not the default, by option name."""
+    untold = {"token_file", "timeout", "no_cache"}
+    default = Settings()
+    return {
+        field.name: given
+        for field in fields(settings)
+        if field.name not in untold
+        and (given := getattr(settings, field.name)) != getattr(default, field.name)
+    }

@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import PictureError, SynglancerError
+from synglancer.files import write_file
 from synglancer.links import Skipped
 from synglancer.opening import open_link
 from synglancer.painting import Preview, PreviewOptions, refuse_suffix
 from synglancer.palette import BACKGROUNDS
 from synglancer.shaders import format_colour
-from synglancer.store import write_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -67,6 +67,11 @@ class Sources:
         """Address of the CAVE server, without a trailing slash."""
         return self._address[0]
 
+    @property
+    def token(self) -> str | None:
+        """The token in use: never to be printed or kept."""
+        return self._address[1]
+
     @cached_property
     def _credentials(self) -> Credentials:
         server, token = self._address

@@ -1,51 +1,85 @@
-"""What is kept on this machine, so that a repeated question is cheap and a link can be traced.
+"""What is kept on this machine, so that a repeated question is cheap.
 
-Records of a datastack, predictions of a fixed version, and links by question are a cache: they
-can go at any time. Receipts are a history: they stay. Files are written beside their place and
-renamed, so that a reader sees a whole file or none; a file that does not read back is fetched
-again. It must not know what the things that it keeps are for.
+Records of a datastack, predictions of a fixed version, and links by question: all of it can go at
+any time. Files are written beside their place and renamed, so that a reader sees a whole file or
+none; a file that does not read back is fetched again. It must not know what the things that it
+keeps are for.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
+import re
 import time
-from contextlib import contextmanager, suppress
-from dataclasses import asdict
+from contextlib import nullcontext, suppress
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import orjson
-import platformdirs
 
 from synglancer.datastack import Datastack, Materialization, PredictionTable
+from synglancer.errors import UsageError
+from synglancer.files import LEFTOVER, cache_folder, remove_leftovers, replacing
+from synglancer.locks import locked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     import pandas as pd
 
+Kind = Literal["datastacks", "versions", "tables", "somata", "links", "predictions"]
+"""What is kept: each kind in a folder of its name."""
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 _DAY = 24 * 3600
-_MAX_BYTES = 2 * 2**30
-"""Size above which the predictions used longest ago are removed."""
+_DEFAULT_BOUND = "2GB"
+_OURS = re.compile(rf"[0-9a-f]{{32}}(-[0-9a-f]{{32}})?\.(json|parquet)|{re.escape(LEFTOVER)}.*")
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 _FORM = 1
 """Form of what is stored: part of every key, so that a new form never meets old files."""
 
 
-def cache_folder() -> Path:
-    """Return the folder of what can be fetched again (``SYNGLANCER_CACHE_DIR``)."""
-    given = os.environ.get("SYNGLANCER_CACHE_DIR")
-    return Path(given) if given else platformdirs.user_cache_path("synglancer")
+@dataclass(frozen=True)
+class Kept:
+    """How much is kept of a kind.
+
+    Attributes
+    ----------
+    kind
+        The kind.
+    files
+        How many files.
+    bytes
+        How large they are together.
+    """
+
+    kind: Kind
+    files: int
+    bytes: int
 
 
-def data_folder() -> Path:
-    """Return the folder of what cannot: receipts, sandbox states (``SYNGLANCER_DATA_DIR``)."""
-    given = os.environ.get("SYNGLANCER_DATA_DIR")
-    return Path(given) if given else platformdirs.user_data_path("synglancer")
+def read_bound() -> int:
+    """Read how many bytes may be kept (``SYNGLANCER_CACHE_MAX``, such as 500MB; else 2GB).
+
+    Raises
+    ------
+    UsageError
+        When it is no size.
+    """
+    given = os.environ.get("SYNGLANCER_CACHE_MAX", "").strip() or _DEFAULT_BOUND
+    found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,3})?) ?([KMGT]?)B?", given.upper())
+    if not found:
+        raise UsageError(
+            f"SYNGLANCER_CACHE_MAX is {given[:40]!r}, which is no size.",
+            "Give it as a number of bytes, or as one such as 500MB or 2GB.",
+        )
+    return int(float(found[1]) * _UNITS[found[2]])
 
 
 class Store:
@@ -54,12 +88,18 @@ class Store:
     Parameters
     ----------
     enabled
-        Whether to read and write the cache. Receipts are written all the same.
+        Whether to read and write the cache.
+
+    Raises
+    ------
+    UsageError
+        When ``SYNGLANCER_CACHE_MAX`` is no size.
     """
 
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
-        self._folder = cache_folder()
+        self._bound = read_bound()
+        self.folder = cache_folder()
 
     def load_datastack(self, server: str, name: str) -> Datastack | None:
         """Load a datastack's record, unless it is more than a day old."""
@@ -135,8 +175,7 @@ class Store:
             import pyarrow as pa  # noqa: PLC0415  # costs more than a repeated question may
             import pyarrow.parquet as pq  # noqa: PLC0415
 
-            with suppress(OSError):
-                os.utime(path)
+            _touch(path)
             frame: pd.DataFrame = pq.read_table(pa.BufferReader(content)).to_pandas()
             return frame
         return None
@@ -154,8 +193,8 @@ class Store:
         content = buffer.getvalue().to_pybytes()
         # The name holds the content's digest: Parquet's own checksums leave its metadata out.
         path = self._path("predictions", key, f"-{_digest(content)}.parquet")
-        with _cache_write():
-            with _replacing(path) as temporary:
+        with suppress(OSError):  # a full or read-only disk costs the cache, not the link
+            with replacing(path) as temporary:
                 temporary.write_bytes(content)
             for other in self._find_predictions(key):
                 if other != path:
@@ -166,26 +205,69 @@ class Store:
         place = self._path("predictions", key, "-")
         return sorted(place.parent.glob(f"{place.name}*.parquet"))
 
-    def add_receipt(self, receipt: Mapping[str, Any]) -> None:
-        """Add a line to the history of links made on this machine."""
-        line = orjson.dumps(receipt, option=orjson.OPT_SORT_KEYS) + b"\n"
-        folder = data_folder()
-        with _cache_write():
-            folder.mkdir(parents=True, exist_ok=True)
-            # One write to a file opened for appending: lines of several processes do not mix.
-            handle = os.open(
-                folder / "history.jsonl", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600
-            )
-            try:
-                os.write(handle, line)
-            finally:
-                os.close(handle)
+    def alone(self, question: Mapping[str, Any], seconds: float) -> AbstractContextManager[bool]:
+        """Let one process at a time answer a question, so that it is answered once.
 
-    def _path(self, kind: str, key: list[Any], suffix: str) -> Path:
-        return self._folder / kind / f"{_digest(_canonical([_FORM, *key]))}{suffix}"
+        Parameters
+        ----------
+        question
+            As for `load_link`.
+        seconds
+            How long to wait for another process; then the block runs all the same.
+        """
+        if not self._enabled:
+            return nullcontext(enter_result=False)
+        return locked(self.folder / "locks" / _digest(_canonical(dict(question))), seconds)
+
+    def measure(self) -> list[Kept]:
+        """Count what is kept, of every kind."""
+        found = []
+        for kind in KINDS:
+            sizes = [size for _, size, _ in self._files(kind)]
+            found.append(Kept(kind, len(sizes), sum(sizes)))
+        return found
+
+    @property
+    def bound(self) -> int:
+        """How many bytes may be kept."""
+        return self._bound
+
+    def clear(self, kinds: Sequence[Kind] = KINDS) -> list[Kept]:
+        """Remove what is kept of these kinds, and nothing else; return what was removed.
+
+        Raises
+        ------
+        UsageError
+            When something cannot be removed.
+        """
+        removed = []
+        for kind in kinds:
+            gone = []
+            for _, size, path in self._files(kind):
+                try:
+                    path.unlink(missing_ok=True)
+                except OSError as error:
+                    raise UsageError(
+                        f"{path} cannot be removed: {error.strerror}.",
+                        "Check whose file it is; what was removed before it is gone.",
+                    ) from error
+                gone.append(size)
+            removed.append(Kept(kind, len(gone), sum(gone)))
+        return removed
+
+    def _files(self, kind: Kind) -> Iterator[tuple[float, int, Path]]:
+        """Find our own files of a kind: when each was last used, its size, its place."""
+        for path in (self.folder / kind).glob("*"):
+            if _OURS.fullmatch(path.name):
+                with suppress(OSError):
+                    status = path.stat()
+                    yield status.st_mtime, status.st_size, path
+
+    def _path(self, kind: Kind, key: list[Any], suffix: str) -> Path:
+        return self.folder / kind / f"{_digest(_canonical([_FORM, *key]))}{suffix}"
 
     def _load_record(
-        self, kind: str, key: list[Any], max_age: float | None = None
+        self, kind: Kind, key: list[Any], max_age: float | None = None
     ) -> dict[str, Any] | None:
         if not self._enabled:
             return None
@@ -200,31 +282,37 @@ class Store:
             return None
         if max_age is not None and not 0 <= time.time() - content["saved"] < max_age:
             return None
+        _touch(path)
         record: dict[str, Any] = content["record"]
         return record
 
-    def _save_record(self, kind: str, key: list[Any], record: dict[str, Any]) -> None:
+    def _save_record(self, kind: Kind, key: list[Any], record: dict[str, Any]) -> None:
         if not self._enabled:
             return
         content = {"saved": time.time(), "record": record}
         signed = orjson.dumps({**content, "sha256": _digest(_canonical(content))})
-        with _cache_write(), _replacing(self._path(kind, key, ".json")) as temporary:
+        with suppress(OSError), replacing(self._path(kind, key, ".json")) as temporary:
             temporary.write_bytes(signed)
 
     def _prune(self) -> None:
-        """Remove the predictions used longest ago, while all of them are more than the bound."""
-        files = []
-        for path in (self._folder / "predictions").glob("*.parquet"):
-            with suppress(OSError):
-                status = path.stat()
-                files.append((status.st_mtime, status.st_size, path))
+        """Remove what was used longest ago, while all is more than the bound; and leftovers."""
+        for kind in KINDS:
+            remove_leftovers(self.folder / kind)
+        remove_leftovers(self.folder / "locks", "*")
+        files = sorted(item for kind in KINDS for item in self._files(kind))
         size = sum(item[1] for item in files)
-        for _, bytes_, path in sorted(files):
-            if size <= _MAX_BYTES:
+        for _, bytes_, path in files:
+            if size <= self._bound:
                 break
             with suppress(OSError):
                 path.unlink()
             size -= bytes_
+
+
+def _touch(path: Path) -> None:
+    """Note that a file was used."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def _canonical(content: Any) -> bytes:
@@ -233,47 +321,3 @@ def _canonical(content: Any) -> bytes:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:32]
-
-
-@contextmanager
-def _cache_write() -> Iterator[None]:
-    """Let a full or read-only disk cost the cache, not the link."""
-    with suppress(OSError):
-        yield
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file that takes the place of `path` when all went well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file of the user's, whole or not at all; what is no file, such as a pipe, is kept.
-
-    Raises
-    ------
-    OSError
-        When it cannot be written; the file that was there before is untouched.
-    """
-    if path.exists() and not path.is_file():
-        path.write_bytes(content)  # /dev/null and its kind: nothing may take their place
-        return
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
-    with _replacing(path.resolve()) as temporary:
-        temporary.write_bytes(content)
-        temporary.chmod(mode)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -16,9 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synglancer import store as store_module
 from synglancer.datastack import Datastack, Materialization, PredictionTable
-from synglancer.store import Store, cache_folder, data_folder, write_file
+from synglancer.files import cache_folder, data_folder, write_file
+from synglancer.history import add_receipt
+from synglancer.store import Store
 
 SERVER = "https://cave.example.org"
 DATASTACK = Datastack(
@@ -117,14 +118,12 @@ def test_another_question_does_not_get_this_answer():
 
 
 def test_a_store_that_is_off_reads_and_writes_nothing():
-    """--no-cache leaves the cache as it is, in both directions; the history goes on."""
+    """--no-cache leaves the cache as it is, in both directions."""
     off = Store(enabled=False)
     fill(off)
     assert not cache_folder().exists()
     fill(Store())
     assert load(off) == [None] * 6
-    off.add_receipt({"url": "x"})
-    assert (data_folder() / "history.jsonl").is_file()
 
 
 @pytest.mark.parametrize(
@@ -228,7 +227,7 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_only(monkeypatch, tmp_p
     monkeypatch.setenv("SYNGLANCER_DATA_DIR", str(blocked / "data"))
     store = Store()
     fill(store)
-    store.add_receipt({"url": "x"})
+    add_receipt({"url": "x"})
     assert load(store) == [None] * 6
 
 
@@ -242,7 +241,8 @@ def test_the_tables_used_longest_ago_go_first(monkeypatch):
         os.utime(path, (1_000_000 + age, 1_000_000 + age))
     size = max(path.stat().st_size for path in files("predictions"))
     assert store.load_predictions(keys[0]) is not None  # used just now
-    monkeypatch.setattr(store_module, "_MAX_BYTES", 3 * size + 10)
+    monkeypatch.setenv("SYNGLANCER_CACHE_MAX", str(3 * size + 10))
+    store = Store()
     store.save_predictions([*KEY, "new"], raw_table())
     kept = [store.load_predictions(key) is not None for key in [*keys, [*KEY, "new"]]]
     assert kept == [True, False, False, True, True]
@@ -260,15 +260,15 @@ def test_folders_are_those_of_the_environment_or_the_platform(monkeypatch, tmp_p
 
 WRITER = """
 import sys
+from synglancer.history import add_receipt
 from synglancer.store import Store
-from synglancer.datastack import PredictionTable
 import pandas as pd
 number = int(sys.argv[1])
 store = Store()
 key = ["server", "datastack", 1, "table", "cell", "inputs"]
 table = pd.DataFrame({"id": pd.array(range(500), dtype="Int64")})
 for line in range(40):
-    store.add_receipt({"process": number, "line": line, "filling": "x" * 6000})
+    add_receipt({"process": number, "line": line, "filling": "x" * 6000})
     store.save_link({"cell": str(number % 2)}, {"url": "y" * 1000})
     assert store.load_link({"cell": str(number % 2)}) == {"url": "y" * 1000}
     if line % 10 == 0:
@@ -296,8 +296,8 @@ def test_eight_processes_at_once_do_not_disturb_each_other():
 
 def test_receipts_are_the_users_own():
     """The history can be read by nobody else, and each line is one JSON object."""
-    Store().add_receipt({"warnings": ["line\nbreak"], "cell": "5"})
-    Store().add_receipt({"cell": "6"})
+    add_receipt({"warnings": ["line\nbreak"], "cell": "5"})
+    add_receipt({"cell": "6"})
     path = data_folder() / "history.jsonl"
     assert path.stat().st_mode & 0o777 == 0o600
     assert [orjson.loads(line)["cell"] for line in path.read_bytes().splitlines()] == ["5", "6"]

@@ -16,9 +16,11 @@ from cyclopts import App, CycloptsError, Parameter
 from cyclopts.config import Env, Toml
 
 from synglancer import __version__
+from synglancer.cli.cache import clear, info
+from synglancer.cli.history import history
 from synglancer.cli.link import link
 from synglancer.cli.preview import preview
-from synglancer.cli.printing import complain
+from synglancer.cli.printing import TYPED, complain
 from synglancer.cli.sandbox import serve, start, status, stop
 from synglancer.errors import SynglancerError
 
@@ -69,6 +71,11 @@ def build_synglancer() -> App:
     for command in (serve, start, status, stop):
         sandbox.command(command)
     app.command(sandbox)
+    cache = _make_app("cache", help="What is kept on this machine.")
+    cache.command(info)
+    cache.command(clear)
+    app.command(cache)
+    app.command(history)
     return app
 
 
@@ -111,9 +118,9 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
 
 
 def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
-    result = build()(
-        arguments, exit_on_error=False, print_error=False, result_action="return_value"
-    )
+    app = build()
+    TYPED.set((app.name[0], *arguments))
+    result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     return result if isinstance(result, int) else 0
 
 

@@ -58,7 +58,7 @@ def write_beside(option: str, path: Path, content: bytes) -> None:
     UsageError
         When it cannot be written after all.
     """
-    from synglancer.store import write_file  # noqa: PLC0415
+    from synglancer.files import write_file  # noqa: PLC0415
 
     try:
         write_file(path, content)

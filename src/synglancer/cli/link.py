@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import name_for_cell, refuse_unwritable, write_beside
-from synglancer.cli.printing import OutputFormat, complain, format_result, print_summary
+from synglancer.cli.printing import TYPED, OutputFormat, complain, format_result, print_summary
 from synglancer.errors import UsageError
 from synglancer.painting import PreviewOptions, Renderer, refuse_latex_name, refuse_suffix
 from synglancer.settings import Settings
@@ -90,7 +90,7 @@ def link(
     for cell in cells:
         parse_cell(cell)  # all of them first: a typing error costs no query
     _refuse_files(printing, len(cells))
-    maker = LinkMaker(settings)
+    maker = LinkMaker(settings, TYPED.get())
     with ExitStack() as stack:
         painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
         codes = [_link_one(maker, cell, printing, painter, len(cells)) for cell in cells]

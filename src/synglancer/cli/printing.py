@@ -1,14 +1,21 @@
-"""What is printed: links and cards on stdout, summaries and errors on stderr."""
+"""What was typed and what is printed: results on stdout, summaries and errors on stderr."""
 
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Literal
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from synglancer.links import Link
+
+TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("TYPED", default=None)
+"""The words of the command that runs, its name first."""
+
+_WIDEST = 3_000_000  # columns: a link that carries its state has two million characters
 
 OutputFormat = Literal["url", "json", "markdown", "html", "latex", "rst"]
 
@@ -49,6 +56,32 @@ def print_summary(made: Link) -> None:
         console.print(Text(f"{made.shown:,} shown, {made.total - made.shown:,} filtered out."))
     for warning in made.warnings:
         console.print(Text(printable(warning)), style="yellow")
+
+
+def print_json(record: Mapping[str, Any]) -> None:
+    """Print an object as one line."""
+    import orjson  # noqa: PLC0415
+
+    print(orjson.dumps(record).decode(), flush=True)  # noqa: T201
+
+
+def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on stdout; a name that begins with '>' heads a column of numbers.
+
+    Links stay whole, whatever the terminal's width: they are there to be copied.
+    """
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    for name in names:
+        justify: Literal["left", "right"] = "right" if name.startswith(">") else "left"
+        table.add_column(name.removeprefix(">"), justify=justify, no_wrap=True)
+    for row in rows:
+        table.add_row(*(Text(printable(cell)) for cell in row))
+    needed = Console(width=_WIDEST).measure(table).maximum
+    Console(width=max(needed, 1), highlight=False).print(table)
 
 
 def printable(text: str) -> str:

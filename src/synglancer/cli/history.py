@@ -1,0 +1,84 @@
+"""synglancer history: the links that were made on this machine."""
+
+from __future__ import annotations
+
+import sys
+from collections import deque
+from typing import TYPE_CHECKING, Any, Literal
+
+from synglancer.cli.printing import print_json, print_table, printable
+from synglancer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def history(
+    *cells: str, limit: int | None = None, output: Literal["table", "json", "url"] = "table"
+) -> None:
+    """List the links that were made on this machine, the newest last.
+
+    Parameters
+    ----------
+    cells
+        Only links of these root IDs.
+    limit
+        Only so many of the newest.
+    output
+        A table; one JSON object a line, with the words that were typed; or the links alone.
+    """
+    from synglancer.history import Damaged, history_file, read_receipts  # noqa: PLC0415
+
+    if limit is not None and limit < 1:
+        raise UsageError(f"A limit of {limit} shows nothing.", "Give --limit as 1 or more.")
+    found: deque[Mapping[str, Any]] = deque(maxlen=limit)
+    wanted = {_read_cell(cell) for cell in cells}
+    try:
+        for item in read_receipts():
+            if isinstance(item, Damaged):
+                sentence = f"Line {item.line} of {item.path} is no receipt, and is left out."
+                print(printable(sentence), file=sys.stderr)  # noqa: T201
+            elif not wanted or item.record["cell"] in wanted:
+                found.append(item.record)
+    except OSError as error:
+        raise UsageError(
+            f"The history {history_file()} cannot be read: {error.strerror}.",
+            "Check whose file it is, or name another folder by SYNGLANCER_DATA_DIR.",
+        ) from error
+    if not found:
+        of = " of this cell" if cells else ""
+        print(f"No link{of} has been made on this machine yet.", file=sys.stderr)  # noqa: T201
+    elif output == "table":
+        print_table(
+            ["when", "cell", ">version", ">inputs", ">outputs", "link"], map(_format_row, found)
+        )
+    else:
+        for record in found:
+            if output == "json":
+                print_json(record)
+            else:
+                print(printable(record["url"]))  # noqa: T201
+
+
+def _read_cell(text: str) -> str:
+    from synglancer.cells import parse_cell  # noqa: PLC0415
+
+    return str(parse_cell(text))
+
+
+def _format_row(record: Mapping[str, Any]) -> list[str]:
+    counts = record.get("counts")
+    counts = counts if isinstance(counts, dict) else {}
+    return [
+        record["when"][:16].replace("T", " "),
+        record["cell"],
+        str(record.get("version", "")),
+        *(_count(counts.get(direction)) for direction in ("inputs", "outputs")),
+        record["url"],
+    ]
+
+
+def _count(tags: Any) -> str:
+    if not isinstance(tags, dict):
+        return ""
+    return f"{sum(number for number in tags.values() if isinstance(number, int)):,}"

@@ -1,0 +1,129 @@
+"""Receipts and their list: what was asked and what came of it, without secrets."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from cli.outcome import CELL, TOKEN
+from synglancer import make_link as api_make_link
+from synglancer.history import build_receipt
+
+
+def history_file() -> Path:
+    return Path(os.environ["SYNGLANCER_DATA_DIR"]) / "history.jsonl"
+
+
+@pytest.fixture
+def other(sample) -> str:
+    """Another cell of the sample."""
+    tables = sample / "minnie65_public" / "tables"
+    synapses = pd.read_parquet(tables / "synapses_pni_2.parquet")
+    return str(synapses["post_pt_root_id"].value_counts().index.drop(int(CELL))[0])
+
+
+def test_a_receipt_tells_how_a_link_was_made(sandbox, make_link, synglancer) -> None:
+    """A receipt holds the words that were typed, what was not the default, and the record."""
+    words = [CELL, "--inputs", "--tag", "spine", "--min-confidence", "0.9", "--output", "json"]
+    made = json.loads(make_link(*words).out)
+    [line] = synglancer("history", "--output", "json").lines
+    receipt = json.loads(line)
+    assert receipt["command"] == ["make-link", *words]
+    assert receipt["options"] == {
+        "inputs": True, "tag": ["spine"], "min_confidence": 0.9, "server": sandbox.origin
+    }  # fmt: skip
+    assert receipt["when"].endswith("+00:00")
+    assert {name: receipt[name] for name in made} == made
+    assert receipt["cell"] == CELL
+
+
+def test_a_link_from_python_has_a_receipt_without_words(sandbox, synglancer) -> None:
+    """make_link leaves a receipt too; no command was typed, and none is made up."""
+    api_make_link(CELL, server=sandbox.origin)
+    assert json.loads(synglancer("history", "--output", "json").out)["command"] is None
+
+
+def test_a_receipt_names_the_token_file_and_never_the_token(
+    sandbox, make_link, tmp_path, monkeypatch
+) -> None:
+    """The token file's path is kept; the token is taken out wherever it was typed."""
+    token_file = tmp_path / "token"
+    token_file.write_text(TOKEN)
+    monkeypatch.delenv("CAVE_TOKEN")
+    state = tmp_path / f"{TOKEN}.json"
+    assert make_link(CELL, "--token-file", token_file, "--save-state", state).code == 0
+    text = history_file().read_text()
+    assert str(token_file) in text
+    assert TOKEN not in text
+    assert "(token).json" in text
+
+
+def test_a_long_command_is_cut() -> None:
+    """A thousand cells do not stand in each of their receipts."""
+    words = ["make-link", *(str(number) for number in range(1000))]
+    kept = build_receipt({}, {}, words, None)["command"]
+    assert kept == [*words[:40], "… and 961 more"]
+
+
+def test_the_table_has_every_link_whole(sandbox, make_link, synglancer, other) -> None:
+    """The table has a line a link, the newest last, each with its counts and its whole link."""
+    links = [make_link(cell).out.strip() for cell in (CELL, other)]
+    shown = synglancer("history")
+    assert shown.code == 0
+    assert [line.split()[-1] for line in shown.lines[1:]] == links
+    assert shown.lines[1].split()[2:6] == [CELL, "1718", "3,076", "316"]
+
+
+def test_cells_and_limit_choose(sandbox, make_link, synglancer, other) -> None:
+    """Cells given choose theirs alone, and --limit the newest of them."""
+    links = [make_link(*words).out for words in ((CELL,), (other,), (CELL, "--inputs"))]
+    assert synglancer("history", CELL, "--output", "url").out == links[0] + links[2]
+    assert synglancer("history", "--limit", "2", "--output", "url").out == links[1] + links[2]
+    assert synglancer("history", CELL, "--limit", "1", "--output", "url").out == links[2]
+    none = synglancer("history", "864691135999999001")
+    assert (none.code, none.out) == (0, "")
+    assert "No link of this cell" in none.err
+
+
+def test_a_corrupt_line_is_named_and_left_out(sandbox, make_link, synglancer) -> None:
+    """A torn line, and one that is no receipt, are named by their numbers; the rest is shown."""
+    make_link(CELL)
+    whole = history_file().read_bytes()
+    history_file().write_bytes(b'{"cell": "1"\n' + whole + b"[]\n\xff\n" + whole[:100])
+    make_link(CELL)  # a line of its own, whatever was torn before
+    shown = synglancer("history", "--output", "json")
+    assert shown.code == 0
+    assert [json.loads(line)["cell"] for line in shown.lines] == [CELL, CELL]
+    named = [line.split(" of ")[0] for line in shown.err.splitlines()]
+    assert named == ["Line 1", "Line 3", "Line 4", "Line 5"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(["--limit", "0"], "limit"), (["abc"], "not a root ID"), (["--output", "xml"], "xml")],
+)
+def test_what_cannot_be_asked_is_refused(synglancer, words, said) -> None:
+    """Wrong words are refused with exit code 2 and two sentences."""
+    synglancer("history", *words).refuses(2, said)
+
+
+def test_a_history_that_cannot_be_read_is_named(synglancer) -> None:
+    """Where the history is no file, that is said."""
+    history_file().mkdir(parents=True)
+    synglancer("history").refuses(2, "cannot be read")
+
+
+def test_terminal_escapes_in_a_receipt_arrive_harmless(synglancer) -> None:
+    """What a server's strings brought into a receipt does not reach the terminal as a command."""
+    history_file().parent.mkdir(parents=True)
+    record = {"cell": "5", "when": "\x1b[31m", "url": "http://x/\x1b]0;owned\x07", "counts": 5}
+    history_file().write_text(json.dumps(record) + "\n")
+    for output in ("table", "json", "url"):
+        shown = synglancer("history", "--output", output)
+        assert shown.code == 0
+        assert "\x1b" not in shown.out
+        assert "\x07" not in shown.out

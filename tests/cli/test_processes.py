@@ -1,0 +1,149 @@
+"""Several processes at once, on the same and on different cells, against one sandbox."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+import requests
+
+from cli.outcome import CELL
+from synglancer.locks import locked
+from synglancer.pipeline import LinkMaker
+from synglancer.settings import Settings
+from synglancer.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PROCESSES = 8
+CODE = "import sys; from synglancer.cli import make_link_main; make_link_main()"
+
+
+def run_at_once(cells: Sequence[str]) -> list[dict]:
+    """Run a process for each cell, all of them at the same time; return what they print."""
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", CODE, cell, "--output", "json", "--quiet"],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for cell in cells
+    ]  # fmt: skip
+    records = []
+    for process in started:
+        out, err = process.communicate(timeout=300)
+        assert process.returncode == 0, err
+        records.append(json.loads(out))
+    return records
+
+
+def uploads(sandbox) -> int:
+    return len([request for request in sandbox.requests if request.method == "POST"
+                and "/nglstate/" in request.path])  # fmt: skip
+
+
+def test_eight_processes_with_the_same_cell_upload_once(sandbox, synglancer) -> None:
+    """All print the same link, it was uploaded once, and each leaves a whole receipt."""
+    records = run_at_once([CELL] * PROCESSES)
+    assert len({record["url"] for record in records}) == 1
+    assert len({record["state_sha256"] for record in records}) == 1
+    assert uploads(sandbox) == 1
+    receipts = [json.loads(line) for line in synglancer("history", "--output", "json").lines]
+    assert [receipt["url"] for receipt in receipts] == [records[0]["url"]] * PROCESSES
+    locks = Path(os.environ["SYNGLANCER_CACHE_DIR"]) / "locks"
+    assert list(locks.iterdir()) == []
+
+
+def test_eight_processes_with_different_cells_do_not_disturb_each_other(
+    sandbox, sample, monkeypatch, tmp_path
+) -> None:
+    """Each prints its own cell's link, with the state that a process alone makes."""
+    tables = sample / "minnie65_public" / "tables"
+    synapses = pd.read_parquet(tables / "synapses_pni_2.parquet")
+    cells = [str(cell) for cell in synapses["post_pt_root_id"].value_counts().index[:PROCESSES]]
+    assert len(cells) == PROCESSES
+    together = run_at_once(cells)
+    assert [record["cell"] for record in together] == cells
+    assert uploads(sandbox) == PROCESSES
+    for record in together:
+        state = requests.get(record["state_url"], timeout=30).json()
+        assert state["synglancer"]["cell"] == record["cell"]
+    monkeypatch.setenv("SYNGLANCER_CACHE_DIR", str(tmp_path / "another-cache"))
+    [alone] = run_at_once(cells[3:4])
+    assert alone["state_sha256"] == together[3]["state_sha256"]
+
+
+HOLDER = """
+import sys, time
+from pathlib import Path
+from synglancer.locks import locked
+with locked(Path(sys.argv[1]), 0) as held:
+    print(held, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def holder(tmp_path):
+    """A process that holds a lock until it is ended."""
+    path = tmp_path / "locks" / "one"
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "True\n"
+    yield process, path
+    process.kill()
+    process.communicate()
+
+
+def test_a_lock_is_held_by_one_process(holder) -> None:
+    """While a process holds it another does not; the block runs all the same."""
+    _, path = holder
+    with locked(path, 0.2) as held:
+        assert not held
+
+
+def test_a_killed_holder_frees_its_lock(holder) -> None:
+    """The lock of a process that was killed is free, although its file was left behind."""
+    process, path = holder
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert path.exists()
+    with locked(path, 60) as held:
+        assert held
+    assert not path.exists()
+
+
+def test_a_folder_that_allows_no_lock_costs_the_lock_only(tmp_path) -> None:
+    """Where no lock file can be made, the block runs without."""
+    (tmp_path / "file").write_text("in the way")
+    with locked(tmp_path / "file" / "lock", 60) as held:
+        assert not held
+
+
+def test_a_holder_that_hangs_is_not_waited_for_longer_than_the_timeout(
+    sandbox, make_link, monkeypatch
+) -> None:
+    """A process that is stopped while it makes a link does not keep others from making it."""
+    waited = []
+    real = Store.alone
+
+    def alone(self, question, seconds):
+        waited.append(seconds)
+        return real(self, question, min(seconds, 0.2))
+
+    monkeypatch.setattr(Store, "alone", alone)
+    question = LinkMaker(Settings(server=sandbox.origin))._question(int(CELL))
+    with real(Store(), question, 0) as held:
+        assert held
+        assert make_link(CELL, "--timeout", "7").code == 0
+    assert waited == [7.0]
+    assert uploads(sandbox) == 1
