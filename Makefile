@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench golden clean
+.PHONY: help demo test check bench pictures golden clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -40,9 +40,14 @@ check: $(VENV)/.dev ## types, lint, format, import rules
 bench: $(VENV)/.dev ## measure against what a user would write today, side by side
 	$(BIN)/python bench/first_link.py
 	$(BIN)/python bench/state_bytes.py
+	$(BIN)/python bench/preview.py
 
 golden: $(VENV)/.dev ## renew the golden state of the sample cell; look at its diff
 	$(BIN)/python tests/cli/golden.py
+
+pictures: $(VENV)/.dev ## take the pictures of the README and docs/ anew, on the sandbox
+	@./tests/chromium.sh
+	$(BIN)/python docs/make_pictures.py
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -1,0 +1,54 @@
+"""Make the pictures of the README and of docs/pictures.md: the synthetic cell, by option.
+
+Run by ``make pictures``. Each is a link on the sandbox, photographed as ``synglancer preview`` does
+it; the files are then reduced to 256 colours, since everyone who clones the project carries them.
+"""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from PIL import Image
+
+from synglancer import make_link
+from synglancer.opening import open_link
+from synglancer.painting import PreviewOptions
+from synglancer.preview import Painter
+
+CELL = 864691135276234469
+FOLDER = Path(__file__).parent / "pictures"
+WIDE, SMALL = PreviewOptions(size="960x600"), PreviewOptions(size="640x480")
+PICTURES = {
+    "default": (WIDE, {}),
+    "white": (SMALL, {"background": "white", "layout": "3d"}),
+    "figure": (SMALL, {"figure": True}),
+    "3d": (SMALL, {"layout": "3d"}),
+    "palette-safe": (SMALL, {"palette": "safe", "layout": "3d"}),
+    "confidence": (SMALL, {"color_by": "confidence", "layout": "3d"}),
+    "partners": (SMALL, {"partners": 5, "layout": "3d"}),
+    "plot": (replace(SMALL, renderer="plot"), {}),
+}
+"""Each picture: how it is made, and the options of its link."""
+
+
+def main() -> int:
+    """Make them all; say which file, and how large."""
+    FOLDER.mkdir(exist_ok=True)
+    for how in dict.fromkeys(how for how, _ in PICTURES.values()):
+        with Painter(how) as painter:
+            for name, (its, options) in PICTURES.items():
+                if its != how:
+                    continue
+                link = make_link(CELL, sandbox=True, **options)
+                path = FOLDER / f"{name}.png"
+                painter.paint(open_link(link), path)
+                few = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)
+                few.save(path, optimize=True)
+                print(f"{path.name}  {path.stat().st_size:,} bytes")  # noqa: T201
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
