@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import orjson
 
@@ -100,6 +100,9 @@ def parse_link(url: str) -> ParsedLink:
         When it is none.
     """
     site, mark, fragment = url.strip().partition("#!")
+    if not mark and "json_url=" in site:  # an older way to name a state's address
+        site, _, query = site.partition("?")
+        mark, fragment = "#!", parse_qs(query).get("json_url", [""])[0]
     if not mark or not is_address(site):
         raise UsageError(
             "This is not a Neuroglancer link.",
@@ -124,6 +127,21 @@ def resolve_site(site: str | None, viewer_site: str | None) -> str:
     if viewer_site and is_address(viewer_site):
         return viewer_site
     return SITES["spelunker"]
+
+
+def hash_state(state: bytes) -> str | None:
+    """Hash a stored state as ours are hashed, whatever white space its server gives it.
+
+    Returns
+    -------
+    str or None
+        SHA-256 of the canonical JSON, in hexadecimal; None for what is no JSON.
+    """
+    try:
+        canonical = orjson.dumps(orjson.loads(state), option=orjson.OPT_SORT_KEYS)
+    except ValueError:
+        return None
+    return hashlib.sha256(canonical).hexdigest()
 
 
 def _with_slash(site: str) -> str:

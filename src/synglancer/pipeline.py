@@ -6,15 +6,12 @@ are imported when they are first needed: a repeated question needs neither.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import fields
 from datetime import timezone
 from threading import Lock
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from synglancer import __version__
 from synglancer.cells import parse_cell
@@ -26,7 +23,7 @@ from synglancer.errors import (
     UnreachableError,
 )
 from synglancer.history import add_receipt, build_receipt
-from synglancer.links import Link, format_inline_link, format_link, resolve_site
+from synglancer.links import Link, format_inline_link, format_link, hash_state, resolve_site
 from synglancer.settings import Settings, build_settings
 from synglancer.sources import Sources
 from synglancer.store import Store
@@ -172,7 +169,7 @@ class LinkMaker:
             raise
         except ServiceError:
             return None  # lost there: the link is made anew
-        if _canonical_sha256(state) != record["state_sha256"]:
+        if hash_state(state) != record["state_sha256"]:
             return None
         seconds = time.monotonic() - started
         return Link.from_record(record, state, given=given, elapsed_s=seconds)
@@ -256,7 +253,7 @@ class LinkMaker:
         """Upload a state and read it back: a link is given only for what the server confirms."""
         state_url = self._sources.upload_state(state.json)
         stored = self._sources.fetch_state(state_url)
-        if _canonical_sha256(stored) != state.sha256:
+        if hash_state(stored) != state.sha256:
             raise ServiceError(
                 "The state server gave back another state than it was sent.",
                 "Try again; if it stays so, use --inline and tell the server's administrators.",
@@ -331,15 +328,6 @@ def _explain_hidden(record: Mapping[str, Any]) -> list[str]:
     shown = record["shown"]
     hint = "lower the confidence sliders to see them"
     return [f"{hidden:,} of the {shown:,} synapses are hidden at first: {hint}."]
-
-
-def _canonical_sha256(state: bytes) -> str | None:
-    """Hash a stored state as ours was hashed, whatever white space the server gives it."""
-    try:
-        canonical = orjson.dumps(orjson.loads(state), option=orjson.OPT_SORT_KEYS)
-    except ValueError:
-        return None
-    return hashlib.sha256(canonical).hexdigest()
 
 
 def _given_options(settings: Settings) -> dict[str, Any]:

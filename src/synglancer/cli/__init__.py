@@ -17,6 +17,7 @@ from cyclopts.config import Env, Toml
 
 from synglancer import __version__
 from synglancer.cli.cache import clear, info
+from synglancer.cli.check import check
 from synglancer.cli.history import history
 from synglancer.cli.link import link
 from synglancer.cli.preview import preview
@@ -76,6 +77,7 @@ def build_synglancer() -> App:
     cache.command(clear)
     app.command(cache)
     app.command(history)
+    app.command(check, config=_CONFIG[:1])
     return app
 
 

@@ -1,0 +1,68 @@
+"""Links in documents are found, and what is wrong with each is said."""
+
+from __future__ import annotations
+
+import html
+import json
+
+import pytest
+
+from cli.outcome import CELL
+from synglancer.documents import find_links
+
+LINK = "https://s.org/#!middleauth+https://g.org/ngl_state/api/v1/123"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "text", "times"),
+    [
+        (".txt", f"See ({LINK}). And <{LINK}>, '{LINK}'.", 3),
+        (".md", f"[a]({LINK}), **{LINK}**\n{LINK.replace('_', chr(92) + '_')}", 3),
+        (".html", f'<a href="{html.escape(LINK)}">x</a> &lt;a href=&quot;{LINK}&quot;', 2),
+        (".tex", r"\href{" + LINK.replace("#", r"\#").replace("_", r"\_") + "}{x}", 1),
+        (".csv", f'1,"{LINK}"\n2,{LINK}\n', 2),
+        (".ipynb", json.dumps({"source": [f"x {LINK}\n"], "html": f'<a href="{LINK}">'}), 2),
+        (".txt", "https://twitter.com/#!/user and https://s.org/#section", 0),
+    ],
+)
+def test_links_are_found_in_each_format(suffix, text, times) -> None:
+    """Each format's escapes are undone, and links end before punctuation, brackets and quotes."""
+    assert [found.url for found in find_links(text, suffix)] == [LINK] * times
+
+
+def test_a_good_link_is_good(sandbox, make_link, synglancer, tmp_path) -> None:
+    """A link of ours is reachable, whole, current; each of its places is named; exit code 0."""
+    link = make_link(CELL).out.strip()
+    paper = tmp_path / "paper.md"
+    paper.write_text(f"See [it]({link}).\n\nAgain: {link}.\n")
+    checked = synglancer("check", paper, "--output", "json")
+    assert checked.code == 0, checked
+    verdict = json.loads(checked.out)
+    assert [place["line"] for place in verdict["places"]] == [1, 3]
+    assert (verdict["url"], verdict["cells"], verdict["status"]) == (link, [CELL], "good")
+    assert verdict["expected_from"] == "receipt"
+    assert sum(verdict["expected"].values()) == 3392
+    assert (verdict["valid_then"], verdict["served"]) == (True, True)
+
+
+def test_a_lost_state_is_bad(sandbox, make_link, synglancer) -> None:
+    """A state that its server does not have is told, with exit code 5."""
+    link = make_link(CELL).out.strip()
+    lost = link.rsplit("/", 1)[0] + "/1234567890123456"
+    checked = synglancer("check", link, lost)
+    assert checked.code == 5
+    assert "not there any more" in checked.out
+
+
+def test_a_server_that_is_down_gives_exit_code_4(sandbox, make_link, synglancer) -> None:
+    """Where nothing could be asked, that is an error and no verdict."""
+    link = make_link(CELL).out.strip()
+    sandbox.stop()
+    synglancer("check", link).refuses(4, "could not be reached")
+
+
+def test_what_cannot_be_read_is_refused(synglancer, tmp_path) -> None:
+    """No file, and one that is no text, are refused with two sentences."""
+    synglancer("check", tmp_path / "none.md").refuses(2, "cannot be read")
+    (tmp_path / "paper.pdf").write_bytes(b"%PDF\0")
+    synglancer("check", tmp_path / "paper.pdf").refuses(2, "not a text file")
