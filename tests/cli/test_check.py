@@ -66,3 +66,44 @@ def test_what_cannot_be_read_is_refused(synglancer, tmp_path) -> None:
     synglancer("check", tmp_path / "none.md").refuses(2, "cannot be read")
     (tmp_path / "paper.pdf").write_bytes(b"%PDF\0")
     synglancer("check", tmp_path / "paper.pdf").refuses(2, "not a text file")
+
+
+def test_the_token_goes_to_no_other_host(sandbox, synglancer, monkeypatch) -> None:
+    """A state on a host that is not the CAVE server is asked for without the token."""
+    import http.server
+    import threading
+
+    seen: list[str | None] = []
+
+    class Elsewhere(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.headers.get("Authorization"))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b'{"layers":[{"name":"a","type":"image","source":"x"}]}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        link = f"https://s.org/#!http://127.0.0.1:{server.server_port}/state"
+        checked = synglancer("check", link, "--output", "json")
+        server.shutdown()
+    assert checked.code == 0, checked
+    assert seen == [None]
+    assert json.loads(checked.out)["layers"] == {"a": None}
+
+
+def test_a_state_that_is_not_the_one_of_the_receipt_is_bad(sandbox, make_link, synglancer) -> None:
+    """When a state has fewer synapses than the receipt says, each layer's shortfall is told."""
+    from synglancer.history import history_file
+
+    link = make_link(CELL).out.strip()
+    other = make_link(CELL, "--tag", "spine").out.strip()
+    lines = history_file().read_text().replace(other, "x").replace(link, other)
+    history_file().write_text(lines)
+    checked = synglancer("check", other)
+    assert checked.code == 5
+    assert "The layer 'inputs: soma' with its" in checked.out
+    assert "not the one that was made here" in checked.out
