@@ -31,11 +31,13 @@ test: $(VENV)/.dev ## set up and run every test, after the static checks
 	@$(MAKE) --no-print-directory check
 	$(BIN)/pytest --quiet --numprocesses 2 --dist loadfile
 
-check: $(VENV)/.dev ## types, lint, format, import rules
+check: $(VENV)/.dev ## types, lint, format, import rules, dependencies
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
 	$(BIN)/lint-imports --config pyproject.toml
+	$(BIN)/deptry src
+	$(BIN)/pip check
 
 bench: $(VENV)/.dev ## measure against what a user would write today, side by side
 	$(BIN)/python bench/first_link.py

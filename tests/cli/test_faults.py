@@ -1,4 +1,4 @@
-"""Every endpoint that a link needs, with everything that goes wrong: the right link or an honest end.
+"""Every endpoint that a link needs, with all that goes wrong: the right link or an honest end.
 
 The sandbox answers wrongly on purpose (docs/faults.md). `ENDS` says what is expected of each fault,
 and where an endpoint differs.

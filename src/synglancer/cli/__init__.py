@@ -21,7 +21,7 @@ from synglancer.cli.check import check
 from synglancer.cli.history import history
 from synglancer.cli.link import link
 from synglancer.cli.preview import preview
-from synglancer.cli.printing import TYPED, complain
+from synglancer.cli.printing import TYPED, complain, printable
 from synglancer.cli.sandbox import serve, start, status, stop
 from synglancer.errors import SynglancerError
 
@@ -113,7 +113,8 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
         if "--verbose" in arguments:
             import traceback  # noqa: PLC0415
 
-            traceback.print_exc()
+            lines = "".join(traceback.format_exception(error)).splitlines()
+            sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
         code, message, hint = _explain(error)
         complain(message, hint)
         return code

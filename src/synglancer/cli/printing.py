@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
@@ -29,10 +30,19 @@ def format_result(
     if output == "json":
         import orjson  # noqa: PLC0415
 
-        return orjson.dumps(made.to_record()).decode()
+        return _escape_json(orjson.dumps(made.to_record()).decode())
     from synglancer.report import render_card  # noqa: PLC0415
 
     return render_card(made, output, picture=picture, qr=qr)
+
+
+def _escape_json(text: str) -> str:
+    """Write what a terminal would obey, in the texts of one line of JSON, as its escapes."""
+    return text if text.isprintable() else "".join(map(_escape_character, text))
+
+
+def _escape_character(character: str) -> str:
+    return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
 def print_summary(made: Link) -> None:
