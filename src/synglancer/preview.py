@@ -249,6 +249,7 @@ class _Browser:
 
         self._options = options
         self._site: str | None = None
+        self._shown: str | None = None
         width, height = options.pixels
         flags = _FLAGS + (_FLAGS_AS_ROOT if getattr(os, "geteuid", lambda: 1)() == 0 else [])
         with ExitStack() as stack:
@@ -271,8 +272,11 @@ class _Browser:
         """Open a link and take its picture when it is proved to be drawn, as PNG."""
         from playwright.sync_api import Error  # noqa: PLC0415
 
+        # The same fragment again would be no change, and the viewer would wait for one.
+        reuse = opened.site == self._site and opened.url != self._shown
+        self._shown = opened.url
         try:
-            problem = self._show(opened, reuse=opened.site == self._site)
+            problem = self._show(opened, reuse=reuse)
             if not problem:
                 return bytes(self._page.screenshot(type="png", animations="disabled"))
         except Error as error:
