@@ -11,11 +11,13 @@ would have to be told not to wait forever (see `transport`).
 
 from __future__ import annotations
 
+import logging
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.complete import fetch_whole
+from synglancer.datastack import Soma
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 from synglancer.lazily import import_lazily
 from synglancer.transport import DEFAULT_TIMEOUT, guard
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
 
     from synglancer.complete import Span
     from synglancer.credentials import Credentials
-    from synglancer.datastack import Datastack, PredictionTable
+    from synglancer.datastack import Datastack, Materialization, PredictionTable
 
 Direction = Literal["inputs", "outputs"]
 
@@ -46,8 +48,14 @@ CELL_COLUMN: dict[Direction, str] = {"inputs": "post_pt_root_id", "outputs": "pr
 """The column that holds the cell's own root ID, for each direction."""
 
 _SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
-_NM = [1, 1, 1]
+_FORM: dict[str, Any] = {
+    "split_positions": True,
+    "desired_resolution": [1, 1, 1],  # nm
+    "metadata": False,
+    "log_warning": False,
+}
 _NEW_ENOUGH = Version("999")
+_NEW_GRAPH = Version("3.999")  # for the chunked graph, caveclient knows what is new in 1, 2 and 3
 
 
 class Cave:
@@ -91,7 +99,7 @@ class Cave:
                 self.session.cookies.clear()
                 self.session.headers.pop("Authorization", None)
                 guard(self.session, credentials, timeout, repeatable=repeatable)
-                return _NEW_ENOUGH
+                return _NEW_GRAPH if kind is ChunkedGraphClient else _NEW_ENOUGH
 
         return Guarded(*args, auth_client=self._auth, **kwargs)
 
@@ -101,7 +109,7 @@ class Cave:
     def fetch_predictions(
         self,
         datastack: Datastack,
-        version: int,
+        at: Materialization,
         table: PredictionTable,
         cell: int,
         direction: Direction,
@@ -127,18 +135,21 @@ class Cave:
         client = self._materialize(datastack.server)
 
         def ask(span: Span) -> pd.DataFrame:
+            asked: dict[str, Any] = {
+                "filter_equal_dict": {synapses: {CELL_COLUMN[direction]: cell}},
+                "filter_greater_equal_dict": _of(synapses, span.at_least),
+                "filter_less_dict": _of(synapses, span.below),
+                "select_columns": {synapses: _SYNAPSE_COLUMNS, table.name: ["tag", "value"]},
+                "suffixes": {table.name: "_ref", synapses: ""},
+            }
+            if at.expired:
+                join = [table.name, "target_id", synapses, "id"]
+                return _query_live(client, table.name, at, joins=[join], **asked)
             frame: pd.DataFrame = client.join_query(
                 tables=[[table.name, "target_id"], [synapses, "id"]],
-                filter_equal_dict={synapses: {CELL_COLUMN[direction]: cell}},
-                filter_greater_equal_dict=_of(synapses, span.at_least),
-                filter_less_dict=_of(synapses, span.below),
-                select_columns={synapses: _SYNAPSE_COLUMNS, table.name: ["tag", "value"]},
-                suffixes={table.name: "_ref", synapses: ""},
-                split_positions=True,
-                desired_resolution=_NM,
-                materialization_version=version,
-                metadata=False,
-                log_warning=False,
+                materialization_version=at.version,
+                **asked,
+                **_FORM,
             )
             return frame
 
@@ -146,7 +157,7 @@ class Cave:
             return fetch_whole(ask)
 
     def fetch_synapses(
-        self, datastack: Datastack, version: int, table: str, cell: int, direction: Direction
+        self, datastack: Datastack, at: Materialization, table: str, cell: int, direction: Direction
     ) -> pd.DataFrame:
         """Fetch a cell's synapses in one direction, predicted or not (1 request, or more).
 
@@ -163,11 +174,40 @@ class Cave:
             When it cannot be asked.
         """
         return self._query_table(
-            datastack, version, table, {CELL_COLUMN[direction]: cell}, _SYNAPSE_COLUMNS
+            datastack, at, table, {CELL_COLUMN[direction]: cell}, _SYNAPSE_COLUMNS
         )
 
+    def fetch_synapse_count(
+        self, datastack: Datastack, at: Materialization, table: str, cell: int, direction: Direction
+    ) -> int:
+        """Fetch how many synapses a cell has in one direction, predicted or not (1 request).
+
+        Raises
+        ------
+        TruncatedError
+            When live rows had to be counted, and the server left some out.
+        ServiceError
+            When it cannot be asked.
+        """
+        equal = {CELL_COLUMN[direction]: cell}
+        if at.expired:  # live queries do not count
+            return len(self._query_table(datastack, at, table, equal, ["id"]))
+        client = self._materialize(datastack.server)
+        with _caveclient_errors(datastack.server):
+            frame = client.query_table(
+                table,
+                filter_equal_dict=equal,
+                materialization_version=at.version,
+                merge_reference=False,
+                get_counts=True,
+                metadata=False,
+                log_warning=False,
+                split_positions=True,
+            )
+            return int(frame["count"].iloc[0])
+
     def fetch_somata(
-        self, datastack: Datastack, version: int, table: str, cell: int
+        self, datastack: Datastack, at: Materialization, table: str, cell: int
     ) -> list[tuple[float, float, float]]:
         """Fetch the positions of a cell's somata (1 request).
 
@@ -181,49 +221,105 @@ class Cave:
         ServiceError
             When they cannot be asked.
         """
-        frame = self._query_table(
-            datastack, version, table, {"pt_root_id": cell}, ["id", "pt_position"]
-        )
+        frame = self._query_table(datastack, at, table, {"pt_root_id": cell}, ["id", "pt_position"])
         with _caveclient_errors(datastack.server):
             columns = [frame[f"pt_position_{axis}"].astype(float) for axis in "xyz"]
             return list(zip(*columns, strict=True))
 
+    def fetch_nuclei(
+        self, datastack: Datastack, at: Materialization, table: str, column: str, values: list[int]
+    ) -> list[Soma]:
+        """Fetch the nuclei with one of these IDs, or in one of these cells (1 request).
+
+        Parameters
+        ----------
+        datastack, at, table
+            Where to ask.
+        column
+            ``id`` or ``pt_root_id``.
+        values
+            What it may hold.
+
+        Raises
+        ------
+        ServiceError
+            When they cannot be asked.
+        """
+        names = ["id", "pt_root_id", "pt_supervoxel_id"]
+        frame = self._query_table(datastack, at, table, {column: values}, names)
+        with _caveclient_errors(datastack.server):
+            columns = [frame[name].astype("int64").tolist() for name in names]
+            return [Soma(*numbers) for numbers in zip(*columns, strict=True)]
+
     def _query_table(
         self,
         datastack: Datastack,
-        version: int,
+        at: Materialization,
         table: str,
-        equal: dict[str, int],
+        wanted: dict[str, Any],
         columns: list[str],
     ) -> pd.DataFrame:
-        """Query one table (1 request, or more where the answer is cut off)."""
+        """Fetch the rows in which a column holds one value, or one of several.
+
+        That is 1 request, or more where the answer is cut off.
+        """
+        several = isinstance(next(iter(wanted.values())), list)
+        kind = "filter_in_dict" if several else "filter_equal_dict"
         client = self._materialize(datastack.server)
 
         def ask(span: Span) -> pd.DataFrame:
+            asked = {
+                kind: wanted,
+                "filter_greater_equal_dict": span.at_least,
+                "filter_less_dict": span.below,
+                "select_columns": columns,
+            }
+            if at.expired:
+                by_table = {name: {table: value} for name, value in asked.items() if value}
+                return _query_live(client, table, at, **by_table)
             frame: pd.DataFrame = client.query_table(
                 table,
-                filter_equal_dict=equal,
-                filter_greater_equal_dict=span.at_least,
-                filter_less_dict=span.below,
-                select_columns=columns,
-                split_positions=True,
-                desired_resolution=_NM,
-                materialization_version=version,
+                materialization_version=at.version,
                 merge_reference=False,
-                metadata=False,
-                log_warning=False,
+                **asked,
+                **_FORM,
             )
             return frame
 
         with _caveclient_errors(datastack.server):
             return fetch_whole(ask)
 
-    def fetch_validity(self, datastack: Datastack, cell: int, at: datetime) -> bool:
-        """Fetch whether a root ID was valid at a moment (1 request)."""
+    def _graph(self, datastack: Datastack) -> ChunkedGraphClient:
         table = datastack.segmentation_source.rstrip("/").rsplit("/", 1)[-1]
+        return self._client(ChunkedGraphClient, datastack.server, table, api_version=1)
+
+    def fetch_validity(self, datastack: Datastack, cells: list[int], at: datetime) -> list[bool]:
+        """Fetch which root IDs were valid at a moment (1 request)."""
         with _caveclient_errors(datastack.server):
-            graph = self._client(ChunkedGraphClient, datastack.server, table, api_version=1)
-            return bool(graph.is_latest_roots([cell], timestamp=at)[0])
+            valid = self._graph(datastack).is_latest_roots(cells, timestamp=at)
+            return [bool(item) for item in valid]
+
+    def fetch_lifetime(self, datastack: Datastack, cell: int) -> tuple[datetime, datetime]:
+        """Fetch the first and the last moment at which a root ID was valid (2 requests)."""
+        with _caveclient_errors(datastack.server):
+            graph = self._graph(datastack)
+            first = graph.get_root_timestamps([cell])[0]
+            return first, graph.get_root_timestamps([cell], latest=True)[0]
+
+    def fetch_related(self, datastack: Datastack, cell: int, at: datetime) -> list[int]:
+        """Fetch the root IDs that a root ID became until a moment, or came from (2 requests).
+
+        Not all need be valid then: that is for `fetch_validity` to say.
+        """
+        with _caveclient_errors(datastack.server):
+            related = self._graph(datastack).get_latest_roots(cell, timestamp=at)
+            return sorted({int(item) for item in related})
+
+    def fetch_roots(self, datastack: Datastack, supervoxels: list[int], at: datetime) -> list[int]:
+        """Fetch the root ID that each supervoxel had at a moment, 0 for none (1 request)."""
+        with _caveclient_errors(datastack.server):
+            roots = self._graph(datastack).get_roots(supervoxels, timestamp=at)
+            return [int(item) for item in roots]
 
     def upload_state(self, state: bytes) -> str:
         """Upload a state (1 request) and return its address.
@@ -252,6 +348,24 @@ class Cave:
 def _of(table: str, condition: dict[str, int] | None) -> dict[str, dict[str, int]] | None:
     """Return a condition as joins take it: by table."""
     return None if condition is None else {table: condition}
+
+
+def _query_live(
+    client: MaterializationClient, table: str, at: Materialization, **asked: Any
+) -> pd.DataFrame:
+    """Fetch rows as they were at a version's moment, from a service that serves it no more."""
+    root = logging.getLogger()
+    # caveclient calls this method a test to each who uses it; ours are told why we do.
+    root.addFilter(_is_not_deprecation)
+    try:
+        frame: pd.DataFrame = client.live_live_query(table, at.timestamp, **asked, **_FORM)
+    finally:
+        root.removeFilter(_is_not_deprecation)
+    return frame
+
+
+def _is_not_deprecation(record: logging.LogRecord) -> bool:
+    return not str(record.msg).startswith("Deprecation: this method is to facilitate beta")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from synglancer.cells import parse_cell
+from synglancer.cells import parse_root_id
 from synglancer.credentials import Credentials
 from synglancer.datastack import Datastack, Materialization
 from synglancer.errors import (
@@ -217,7 +217,7 @@ class Checker:
             name, at, cells = question
             stack = _or_raise(stacks[name])
             cave = Cave(self._server, name, self._credentials, self._settings.timeout)
-            return {cell: cave.fetch_validity(stack, cell, at) for cell in cells}
+            return dict(zip(cells, cave.fetch_validity(stack, list(cells), at), strict=True))
 
         answers = _ask_all(pool, questions, ask)
         by_moment = {(name, at): answer for (name, at, _), answer in answers.items()}
@@ -338,7 +338,7 @@ def _judge_version(
         finding.problems.append(str(answer))
     elif isinstance(answer, SynglancerError):
         finding.unknown.append(f"Whether version {key[1]} is served is not known: {answer}")
-    elif getattr(answer, "expired", False):
+    elif answer.expired:
         finding.facts.update(served=False)
         finding.problems.append(f"Version {key[1]} of {key[0]} is not served any more.")
     else:
@@ -382,7 +382,7 @@ def _conclude(finding: _Finding) -> Verdict:
 
 def _read_cell(given: Any) -> tuple[int, ...]:
     with suppress(UsageError):
-        return (parse_cell(given),)
+        return (parse_root_id(given),)
     return ()
 
 

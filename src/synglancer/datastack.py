@@ -58,11 +58,31 @@ class Materialization:
         The moment that it shows (UTC).
     expires_on
         The moment until which it is served (UTC), or None when the service does not say.
+    expired
+        Whether it is served no more, so that its moment can only be asked for by live queries.
     """
 
     version: int
     timestamp: datetime
     expires_on: datetime | None
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Soma:
+    """A row of a datastack's table of somata.
+
+    Attributes
+    ----------
+    nucleus
+        The ID of its nucleus.
+    root_id, supervoxel
+        The cell and the supervoxel that it lies in, 0 for none.
+    """
+
+    nucleus: int
+    root_id: int
+    supervoxel: int
 
 
 @dataclass(frozen=True)

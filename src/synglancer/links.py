@@ -182,6 +182,13 @@ class Link:
         Seconds that it took.
     state_json
         The canonical state, as bytes of JSON.
+    all_synapses
+        All synapses of the cell by direction, with and without a prediction; None unless asked.
+    followed
+        Which root ID was given, when it was valid and what was used instead; None when it is
+        valid.
+    live
+        Whether the version is served no more, and live queries at its moment answered.
     """
 
     cell: int
@@ -201,6 +208,9 @@ class Link:
     warnings: Sequence[str]
     elapsed_s: float
     state_json: bytes = field(repr=False)
+    all_synapses: Mapping[str, int] | None = None
+    followed: Mapping[str, str] | None = None
+    live: bool = False
 
     @cached_property
     def state(self) -> dict[str, Any]:
@@ -256,6 +266,9 @@ class Link:
             "filters": dict(self.filters),
             "warnings": list(self.warnings),
             "elapsed_s": round(self.elapsed_s, 3),
+            **({} if self.all_synapses is None else {"all_synapses": dict(self.all_synapses)}),
+            **({} if self.followed is None else {"followed": dict(self.followed)}),
+            **({"live": True} if self.live else {}),
         }
 
     @classmethod

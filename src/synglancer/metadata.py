@@ -7,7 +7,7 @@ for. Each function is one request, or says how many.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synglancer.transport import Fetcher
+
+
+_PERMANENT = timedelta(days=20 * 365)
 
 
 def fetch_datastack(fetcher: Fetcher, server: str, name: str) -> Datastack:
@@ -68,44 +71,110 @@ def _unknown_datastack(fetcher: Fetcher, server: str, name: str) -> SynglancerEr
 
 
 def fetch_materialization(
-    fetcher: Fetcher, datastack: Datastack, version: int | None = None
+    fetcher: Fetcher, datastack: Datastack, version: int | str
 ) -> Materialization:
-    """Fetch a version's record (1 request), or the newest one's (2 requests).
+    """Fetch a version's record (1 request; 2 for one that does not exist).
+
+    Parameters
+    ----------
+    fetcher, datastack
+        Whom to ask.
+    version
+        Its number, ``latest``, or a day in ISO 8601: then the newest served version that was made
+        before that day (UTC).
 
     Raises
     ------
     NotServedError
-        When there is no such version, or it is served no more.
+        When there is no such version.
     ServiceError
         When it cannot be asked.
     """
+    if isinstance(version, str):
+        return _fetch_newest(fetcher, datastack, None if version == "latest" else version)
     with _strange_answers(datastack.server):
-        if version is None:
-            version = max(_fetch_versions(fetcher, datastack))
         path = f"{_materialize(datastack)}/version/{version}"
         try:
-            record = _fetch(fetcher, datastack.server, path)
+            return _read_version(_fetch(fetcher, datastack.server, path))
         except NotServedError as error:
+            served = fetch_served(fetcher, datastack)
             problem = f"{datastack.name} has no version {version}."
-            raise _unserved_version(fetcher, datastack, problem) from error
-        moment = _read_utc(record["time_stamp"])
-        if record.get("status") == "EXPIRED" or record.get("valid") is False:
-            problem = (
-                f"Version {version} of {datastack.name} ({moment:%Y-%m-%d}) is not served any more."
-            )
-            raise _unserved_version(fetcher, datastack, problem)
-        expires = record.get("expires_on")
-        return Materialization(version, moment, _read_utc(expires) if expires else None)
+            raise NotServedError(problem, advise_version(served, number=version)) from error
 
 
-def _unserved_version(fetcher: Fetcher, datastack: Datastack, problem: str) -> NotServedError:
-    served = sorted(_fetch_versions(fetcher, datastack))
-    return NotServedError(problem, f"Choose one with --version: {_enumerate(served)}, or latest.")
+def _fetch_newest(fetcher: Fetcher, datastack: Datastack, day: str | None) -> Materialization:
+    served = fetch_served(fetcher, datastack)
+    if not served:
+        raise NotServedError(
+            f"{datastack.name} serves no version.", "Choose another datastack with --datastack."
+        )
+    if day is None:
+        return max(served, key=lambda item: item.timestamp)
+    end = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
+    before = [item for item in served if item.timestamp < end]
+    if not before:
+        raise NotServedError(
+            f"{datastack.name} has no version before {day} that is still served.",
+            advise_version(served, moment=end),
+        )
+    return max(before, key=lambda item: item.timestamp)
 
 
-def _fetch_versions(fetcher: Fetcher, datastack: Datastack) -> list[int]:
-    path = f"{_materialize(datastack)}/versions?expired=False"
-    return [int(number) for number in _fetch(fetcher, datastack.server, path)]
+def fetch_served(fetcher: Fetcher, datastack: Datastack) -> list[Materialization]:
+    """Fetch the versions that are served, in the order of their moments (1 request)."""
+    with _strange_answers(datastack.server):
+        path = f"{_materialize(datastack)}/metadata?expired=False"
+        records = [_read_version(item) for item in _fetch(fetcher, datastack.server, path)]
+        kept = [item for item in records if not item.expired]
+        return sorted(kept, key=lambda item: item.timestamp)
+
+
+def advise_version(
+    served: list[Materialization], *, moment: datetime | None = None, number: int | None = None
+) -> str:
+    """Say which versions there are, and which of them to choose: the nearest one that stays.
+
+    Parameters
+    ----------
+    served
+        The versions that are served.
+    moment, number
+        What was asked for, one of both.
+    """
+    advice = (
+        f"Choose one with --version: {_enumerate([item.version for item in served])}, or latest"
+    )
+    staying = [item for item in served if _is_permanent(item)]
+    if not staying:
+        return f"{advice}."
+
+    def distance(item: Materialization) -> float:
+        if moment is not None:
+            return abs((item.timestamp - moment).total_seconds())
+        return abs(item.version - (number or 0))
+
+    nearest = min(staying, key=distance)
+    return (
+        f"{advice}; of those that stay, {nearest.version} ({nearest.timestamp:%Y-%m-%d}) is the "
+        "nearest."
+    )
+
+
+def _is_permanent(version: Materialization) -> bool:
+    """Whether a version is to stay: those that do not are served for about a year."""
+    if version.expires_on is None:
+        return False
+    return version.expires_on - version.timestamp > _PERMANENT
+
+
+def _read_version(record: Any) -> Materialization:
+    expires = record.get("expires_on")
+    return Materialization(
+        version=int(record["version"]),
+        timestamp=_read_utc(record["time_stamp"]),
+        expires_on=_read_utc(expires) if expires else None,
+        expired=record.get("status") == "EXPIRED" or record.get("valid") is False,
+    )
 
 
 def fetch_prediction_table(

@@ -1,7 +1,8 @@
-"""From a cell to a link: the ordered steps. Read `LinkMaker.make` to know the program.
+"""From a cell to a link: the ordered steps.
 
-It must not know how a step is done, only their order and what was done before. pandas and nglui
-are imported when they are first needed: a repeated question needs neither.
+Read `LinkMaker.make` and `LinkMaker._make_anew` to know the program. It must not know how a step
+is done, only their order and what was done before. pandas and nglui are imported when they are
+first needed: a repeated question needs neither.
 """
 
 from __future__ import annotations
@@ -14,9 +15,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
-from synglancer.cells import parse_cell
+from synglancer.cells import LinkCells, RootId, parse_cell
 from synglancer.errors import (
-    CellError,
     LoginError,
     RateLimitError,
     ServiceError,
@@ -24,6 +24,13 @@ from synglancer.errors import (
 )
 from synglancer.history import add_receipt, build_receipt
 from synglancer.links import Link, format_inline_link, format_link, hash_state, resolve_site
+from synglancer.notices import (
+    explain_autapses,
+    explain_emptiness,
+    explain_hidden,
+    explain_live,
+)
+from synglancer.resolve import resolve_cell, resolve_link, resolve_outdated
 from synglancer.settings import Settings, build_settings
 from synglancer.sources import Sources
 from synglancer.store import Store
@@ -33,7 +40,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from synglancer.predictions import Checked
+    from synglancer.cells import Nucleus, Position
+    from synglancer.resolve import Followed
+    from synglancer.sources import CellData
     from synglancer.view import State
 
 _NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
@@ -45,7 +54,8 @@ def make_link(cell: int | str, settings: Settings | None = None, **options: Any)
     Parameters
     ----------
     cell
-        Root ID of the cell.
+        Root ID of the cell; or ``nucleus:ID``, a position ``x,y,z`` (voxels of the viewer's
+        resolution) or ``x,y,z@nm``, or a Neuroglancer link that selects it.
     settings
         What is asked, as a record.
     **options
@@ -101,44 +111,52 @@ class LinkMaker:
             One of its subclasses; nothing is left half-done.
         """
         started = time.monotonic()
-        cell = parse_cell(given)
-        link = self._find_known_link(cell, str(given), started)
+        typed = self._read_cell(given)
+        link = self._find_known_link(typed, str(given), started)
         if link is None:
             # Of several processes that ask the same, the first makes the link: looking again,
             # the others find it.
-            with self._store.alone(self._question(cell), self._settings.timeout):
-                link = self._find_known_link(cell, str(given), started)
+            with self._store.alone(self._question(typed), self._settings.timeout):
+                link = self._find_known_link(typed, str(given), started)
                 if link is None:
-                    link = self._make_anew(cell, str(given), started)
+                    link = self._resolve_and_make(typed, str(given), started)
         self._add_receipt(link)
         return link
 
+    def _resolve_and_make(
+        self, typed: RootId | Nucleus | Position, given: str, started: float
+    ) -> Link:
+        """Find the root ID, and the link that is known for it, or make one; and remember it."""
+        cell = RootId(resolve_cell(self._sources, typed))
+        link = self._find_known_link(cell, given, started) if cell != typed else None
+        link = link or self._make_anew(cell.value, given, started)
+        for asked in {typed, cell}:
+            self._store.save_link(self._question(asked), link.to_record())
+        return link
+
     def _make_anew(self, cell: int, given: str, started: float) -> Link:
-        """Make a link that is not known yet, and remember it."""
-        tables, somata = self._sources.load_cell(cell)
-        frame, warnings = self._check_tables(tables)
-        if somata is None:
+        """Make a link that is not known yet: load, check, filter, build, upload."""
+        cell, data, followed = self._load_cell(cell)
+        frame, warnings = self._check_tables(data, followed)
+        if data.somata is None:
             warnings.append(_NO_SOMA)
-        self._refuse_unknown_cell(cell, frame)
         shown = self._filter(frame)
-        record = self._build_record(cell, frame, shown)
-        if somata and len(somata) == 1:
-            record["soma"] = list(somata[0])  # in nm; merged cells have several: none is *it*
+        record = self._build_record(cell, frame, shown, data, followed)
+        if data.somata and len(data.somata) == 1:
+            record["soma"] = list(data.somata[0])  # in nm; merged cells have several: none is *it*
         with self._building:  # threads would gain nothing, and libraries load lazily
-            state = self._build_state(cell, shown, somata, record)
+            state = self._build_state(cell, shown, data.somata, record)
         with ThreadPoolExecutor(max_workers=1) as pool:
             pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
             state_url = None if self._settings.inline else self._upload(state)
-        link = self._build_link(cell, given, state, state_url, record, warnings, started)
-        self._store.save_link(self._question(cell), link.to_record())
-        return link
+        return self._build_link(cell, given, state, state_url, record, warnings, started)
 
     def _add_receipt(self, link: Link) -> None:
         options = {**_given_options(self._settings), "server": self._sources.server}
         record = link.to_record()
         add_receipt(build_receipt(record, options, self._command, self._sources.token))
 
-    def _question(self, cell: int) -> dict[str, Any]:
+    def _question(self, cell: RootId | Nucleus | Position) -> dict[str, Any]:
         """Return all that decides what a link shows: equal questions have equal answers."""
         settings = self._settings
         return {
@@ -150,18 +168,21 @@ class LinkMaker:
             "directions": settings.directions,
             "filters": _build_filters(settings),
             "with_unlabelled": settings.with_unlabelled,
+            "with_total": settings.with_total,
             "view": settings.describe_view(),
             "site": settings.site,
             "inline": settings.inline,
             "generator": __version__,
         }
 
-    def _find_known_link(self, cell: int, given: str, started: float) -> Link | None:
+    def _find_known_link(
+        self, cell: RootId | Nucleus | Position, given: str, started: float
+    ) -> Link | None:
         """Find the answer to the same question, if the state server still has it (1 request)."""
         if self._settings.no_cache or self._settings.inline:
             return None
         record = self._store.load_link(self._question(cell))
-        if record is None:
+        if record is None or (self._settings.strict and "followed" in record):
             return None
         try:
             state = self._sources.fetch_state(record["state_url"])
@@ -174,24 +195,43 @@ class LinkMaker:
         seconds = time.monotonic() - started
         return Link.from_record(record, state, given=given, elapsed_s=seconds)
 
-    def _check_tables(self, tables: Sequence[Checked]) -> tuple[pd.DataFrame, list[str]]:
-        from synglancer.predictions import join_predictions  # noqa: PLC0415
+    def _read_cell(self, given: int | str) -> RootId | Nucleus | Position:
+        """Read which cell is meant; what a link selects is asked for first (1 request)."""
+        cell = parse_cell(given)
+        return RootId(resolve_cell(self._sources, cell)) if isinstance(cell, LinkCells) else cell
 
-        warnings = [warning for table in tables for warning in table.warnings]
-        return join_predictions([table.frame for table in tables]), warnings
+    def expand(self, given: str) -> list[str]:
+        """List the cells that are meant: those that a Neuroglancer link selects, or else itself."""
+        cell = parse_cell(given)
+        if not isinstance(cell, LinkCells):
+            return [given]
+        return [str(item) for item in resolve_link(self._sources, cell)]
 
-    def _refuse_unknown_cell(self, cell: int, frame: pd.DataFrame) -> None:
-        """Tell a cell without synapses from one that does not exist: both have no rows."""
-        if len(frame):
-            return
-        version = self._sources.materialization
-        if not self._sources.fetch_validity(cell):
-            raise CellError(
-                f"{cell} is not the root ID of a cell in {self._sources.datastack.name} at version "
-                f"{version.version} ({version.timestamp:%Y-%m-%d}).",
-                "It may be mistyped, or be of another version: look the cell up, or give the "
-                "version that it is from with --version.",
-            )
+    def _load_cell(self, cell: int) -> tuple[int, CellData, Followed | None]:
+        """Load a cell; one without rows is followed, or refused, or has no synapses."""
+        data = self._sources.load_cell(cell)
+        if any(len(table.frame) or len(table.ids) for table in data.tables):
+            return cell, data, None
+        followed = resolve_outdated(self._sources, cell, strict=self._settings.strict)
+        if followed is not None:
+            cell, data = followed.used, self._sources.load_cell(followed.used)
+        return cell, data, followed
+
+    def _check_tables(
+        self, data: CellData, followed: Followed | None
+    ) -> tuple[pd.DataFrame, list[str]]:
+        """Put the tables together, and list what has to be said about them."""
+        from synglancer.predictions import count_autapses, join_predictions  # noqa: PLC0415
+
+        frame = join_predictions([table.frame for table in data.tables])
+        warnings = [] if followed is None else [str(followed)]
+        if self._sources.materialization.expired:
+            warnings.append(explain_live(self._sources.materialization))
+        warnings += [warning for table in data.tables for warning in table.warnings]
+        autapses = count_autapses(frame)
+        if autapses and len(self._settings.directions) > 1:
+            warnings.append(explain_autapses(autapses))
+        return frame, warnings
 
     def _filter(self, frame: pd.DataFrame) -> pd.DataFrame:
         from synglancer.predictions import filter_predictions  # noqa: PLC0415
@@ -204,9 +244,16 @@ class LinkMaker:
             min_size=settings.min_size,
         )
 
-    def _build_record(self, cell: int, frame: pd.DataFrame, shown: pd.DataFrame) -> dict[str, Any]:
+    def _build_record(
+        self,
+        cell: int,
+        frame: pd.DataFrame,
+        shown: pd.DataFrame,
+        data: CellData,
+        followed: Followed | None,
+    ) -> dict[str, Any]:
         """Build the provenance record, which travels in the state."""
-        from synglancer.predictions import count_predictions  # noqa: PLC0415
+        from synglancer.predictions import count_autapses, count_predictions  # noqa: PLC0415
         from synglancer.staging import describe_stage  # noqa: PLC0415
 
         version = self._sources.materialization
@@ -222,6 +269,10 @@ class LinkMaker:
             "counts": count_predictions(shown, self._settings.directions),
             "shown": len(shown),
             "total": len(frame),
+            "autapses": count_autapses(shown),
+            **({"followed": followed.to_record()} if followed else {}),
+            **({"live": True} if version.expired else {}),
+            **({"all_synapses": data.all_synapses} if data.all_synapses is not None else {}),
             "filters": _build_filters(self._settings),
             "generator": f"synglancer {__version__}",
             **({"with_unlabelled": True} if self._settings.with_unlabelled else {}),
@@ -277,8 +328,8 @@ class LinkMaker:
             url = format_link(site, state_url)
         warnings = list(warnings)
         if not record["shown"]:
-            warnings.append(_explain_emptiness(record["total"]))
-        warnings += _explain_hidden(record)
+            warnings.append(explain_emptiness(record["total"]))
+        warnings += explain_hidden(record)
         return Link(
             cell=cell,
             given=given,
@@ -297,6 +348,9 @@ class LinkMaker:
             warnings=warnings,
             elapsed_s=time.monotonic() - started,
             state_json=state.json,
+            all_synapses=record.get("all_synapses"),
+            followed=record.get("followed"),
+            live=record.get("live", False),
         )
 
 
@@ -312,22 +366,6 @@ def _build_filters(settings: Settings) -> dict[str, Any]:
     if settings.min_size > 0:
         filters["min_size"] = settings.min_size
     return filters
-
-
-def _explain_emptiness(total: int) -> str:
-    if total:
-        return f"No synapse passes the filters; {total:,} are filtered out."
-    return "The cell has no synapse with a prediction in this table."
-
-
-def _explain_hidden(record: Mapping[str, Any]) -> list[str]:
-    """Say how many synapses a soft filter hides, if any."""
-    hidden = sum(count for tags in record.get("hidden", {}).values() for count in tags.values())
-    if not hidden:
-        return []
-    shown = record["shown"]
-    hint = "lower the confidence sliders to see them"
-    return [f"{hidden:,} of the {shown:,} synapses are hidden at first: {hint}."]
 
 
 def _given_options(settings: Settings) -> dict[str, Any]:

@@ -6,7 +6,7 @@ after can rely on it. It must not know servers, colours or layers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,10 +52,13 @@ class Checked:
         Rows sorted by synapse ID; columns and dtypes as in `DTYPES`.
     warnings
         One sentence for each kind of row that was left out.
+    ids
+        Synapse IDs of all rows, those left out included, shape (n,), uint64.
     """
 
     frame: pd.DataFrame
     warnings: tuple[str, ...]
+    ids: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="uint64"), compare=False)
 
 
 def build_predictions(raw: pd.DataFrame, cell: int, direction: str) -> Checked:
@@ -110,17 +113,19 @@ def build_predictions(raw: pd.DataFrame, cell: int, direction: str) -> Checked:
     has = {"position": placed, "size": np.isfinite(frame["size"].to_numpy())}
     if labelled:
         has["confidence"] = np.isfinite(frame["confidence"].to_numpy())
-    return _keep_whole_rows(frame.astype({"confidence": "float32"}), has, direction)
+    name = direction if labelled else f"{direction} without a prediction"
+    return _keep_whole_rows(frame.astype({"confidence": "float32"}), has, name)
 
 
-def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], direction: str) -> Checked:
+def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], name: str) -> Checked:
     """Leave out, and name, rows that lack something and further rows of the same synapse."""
     warnings = []
+    ids = frame["id"].to_numpy()
     whole = np.ones(len(frame), dtype=bool)
-    for name, there in has.items():
+    for what, there in has.items():
         if not there.all():
             count = int((~there).sum())
-            warnings.append(f"{count:,} {direction} have no {name} and are left out.")
+            warnings.append(f"{count:,} {name} have no {what} and are left out.")
             whole &= there
     frame = frame[whole]
     frame = frame.sort_values(["id", "confidence"], ascending=[True, False], kind="stable")
@@ -128,10 +133,10 @@ def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], direction:
     if repeated.any():
         count = int(repeated.sum())
         warnings.append(
-            f"{count:,} further rows of {direction} repeat a synapse; the most confident is shown."
+            f"{count:,} further rows of {name} repeat a synapse; the most confident is shown."
         )
         frame = frame[~repeated]
-    return Checked(frame.reset_index(drop=True)[list(DTYPES)], tuple(warnings))
+    return Checked(frame.reset_index(drop=True)[list(DTYPES)], tuple(warnings), ids)
 
 
 def _column(raw: pd.DataFrame, name: str) -> pd.Series:
@@ -178,18 +183,26 @@ def _tags(raw: pd.DataFrame) -> list[str]:
     return tags
 
 
-def build_unlabelled(synapses: Checked, labelled: pd.DataFrame) -> Checked:
-    """Keep the synapses that have no prediction.
+def build_unlabelled(raw: pd.DataFrame, cell: int, direction: str, labelled: Checked) -> Checked:
+    """Check a raw answer with all of a cell's synapses, and keep those without a prediction.
+
+    Rows that both answers have are left to the other one, which has said what it left out.
 
     Parameters
     ----------
-    synapses
-        All synapses of the cell in one direction.
+    raw, cell, direction
+        As for `build_predictions`, without ``tag`` and ``value``.
     labelled
-        Those with a prediction, in the same direction.
+        The synapses with a prediction, in the same direction.
     """
-    rest = synapses.frame[~synapses.frame["id"].isin(labelled["id"])]
-    return Checked(rest.reset_index(drop=True), synapses.warnings)
+    rest = ~np.isin(_integers(raw, "id", "uint64"), labelled.ids)
+    return build_predictions(raw[rest], cell, direction)
+
+
+def count_autapses(frame: pd.DataFrame) -> int:
+    """Count the synapses of a cell onto itself; one that is shown in both directions is one."""
+    own = frame["pre_pt_root_id"] == frame["post_pt_root_id"]
+    return int(frame.loc[own, "id"].nunique())
 
 
 def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:

@@ -35,9 +35,9 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``cell`` (int), ``datastack``, ``version`` (int), ``timestamp`` (datetime), ``table``,
-        ``counts_by_tag``, ``shown``, ``total``, ``filters`` and ``warnings``, as in
-        `synglancer.links.Link`. What the state does not say is 0, empty or the year 1970, and
-        named in the warnings.
+        ``counts_by_tag``, ``shown``, ``total``, ``filters``, ``all_synapses``, ``followed``,
+        ``live`` and ``warnings``, as in `synglancer.links.Link`. What the state does not say is 0,
+        empty or the year 1970, and named in the warnings.
     """
     record = _read_record(state)
     counts = _count_annotations(state)
@@ -52,6 +52,9 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         "shown": shown,
         "total": max(shown, _whole(record.get("total"))),
         "filters": _mapping(record.get("filters")),
+        "all_synapses": _mapping(record.get("all_synapses")) or None,
+        "followed": _mapping(record.get("followed")) or None,
+        "live": record.get("live") is True,
     }
     names = {"cell": "cell", "version": "version", "timestamp": "moment"}
     missing = [name for key, name in names.items() if not found[key] or found[key] == _EPOCH]
@@ -91,6 +94,7 @@ def parse_settings(state: Mapping[str, Any]) -> Settings:
             inputs="outputs" not in directions,
             outputs="inputs" not in directions,
             with_unlabelled=record.get("with_unlabelled", False),
+            with_total="all_synapses" in record,
             **{name: filters[name] for name in _FILTERS if name in filters},
             **{
                 name: value

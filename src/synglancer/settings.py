@@ -6,7 +6,10 @@ how anything is done. Beyond the default profile below, nothing here knows minni
 
 from __future__ import annotations
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass, fields
+from datetime import date
 from difflib import get_close_matches
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -38,7 +41,8 @@ class Question:
     datastack
         The datastack.
     version
-        Materialization version, a number or latest (for minnie65_public: 1718).
+        Materialization version: a number, latest, or a day such as 2026-03-01 for the newest
+        version before it (for minnie65_public: 1718).
     table
         Table of predictions (for minnie65_public: synapse_target_predictions_ssa_v2).
     server
@@ -59,6 +63,10 @@ class Question:
         Only synapses of at least this size, in voxels of their detection.
     with_unlabelled
         Also show the synapses that have no prediction.
+    with_total
+        Also count all synapses of the cell, with and without a prediction (two more requests).
+    strict
+        Refuse a root ID that is not valid at the version, instead of following it to its successor.
     site
         The viewer: spelunker, google or an address (else the datastack's own).
     inline
@@ -86,6 +94,8 @@ class Question:
     min_confidence: float = 0.0
     min_size: float = 0.0
     with_unlabelled: bool = False
+    with_total: bool = False
+    strict: bool = False
     site: str | None = None
     inline: bool = False
     timeout: float = 60.0
@@ -159,11 +169,14 @@ def _read_version(given: int | str) -> int | str:
     text = str(given).strip()
     if text == "latest":
         return text
+    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
+        with suppress(ValueError):
+            return date.fromisoformat(text).isoformat()
     digits = len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit()
     if not (digits and 0 < int(text) < 2**31):
         raise UsageError(
             f"{text[:_MAX_QUOTE]!r} is not a materialization version.",
-            "Give --version as a whole number, such as 1718, or latest.",
+            "Give --version as a whole number (1718), a day (2026-03-01), or latest.",
         )
     return int(text)
 

@@ -7,33 +7,62 @@ are shown as. caveclient and pandas are imported when something has to be fetche
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from synglancer.credentials import Credentials
-from synglancer.errors import NotServedError
+from synglancer.errors import (
+    BadAnswerError,
+    NotServedError,
+    PermissionMissingError,
+    ServiceError,
+)
 from synglancer.metadata import (
+    advise_version,
     fetch_datastack,
     fetch_materialization,
     fetch_prediction_table,
+    fetch_served,
 )
 from synglancer.settings import DEFAULT_SERVER
 from synglancer.tokens import find_token
 from synglancer.transport import Fetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import pandas as pd
 
     from synglancer.cave import Cave, Direction
-    from synglancer.datastack import Datastack, Materialization, PredictionTable
+    from synglancer.datastack import Datastack, Materialization, PredictionTable, Soma
     from synglancer.predictions import Checked
     from synglancer.settings import Settings
     from synglancer.store import Store
 
     Point = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class CellData:
+    """What there is to show of a cell.
+
+    Attributes
+    ----------
+    tables
+        Its synapses: one or two tables for each direction (with and without a prediction).
+    somata
+        Positions of its somata in nm; None where the version has no table of them.
+    all_synapses
+        How many synapses it has in each direction, with and without a prediction; None where that
+        was not asked.
+    """
+
+    tables: list[Checked]
+    somata: list[Point] | None
+    all_synapses: dict[str, int] | None
 
 
 class Sources:
@@ -109,13 +138,18 @@ class Sources:
     @cached_property
     def materialization(self) -> Materialization:
         """The version's record."""
-        given = self._settings.version
-        version = given if isinstance(given, int) else None
-        record = version and self._store.load_materialization(self.datastack, version)
-        if not record:
-            record = fetch_materialization(self._fetcher, self.datastack, version)
+        given = self._settings.version or "latest"
+        known = isinstance(given, int)
+        record = self._store.load_materialization(self.datastack, int(given)) if known else None
+        if record is None or _has_run_out(record):
+            record = fetch_materialization(self._fetcher, self.datastack, given)
             self._store.save_materialization(self.datastack, record)
         return record
+
+    def name_version(self) -> str:
+        """Say which datastack and version is asked."""
+        version = self.materialization
+        return f"{self.datastack.name} at version {version.version} ({version.timestamp:%Y-%m-%d})"
 
     @cached_property
     def table(self) -> PredictionTable:
@@ -123,18 +157,33 @@ class Sources:
         name = str(self._settings.table)
         table = self._store.load_table(self.datastack, self.version, name)
         if table is None:
-            table = fetch_prediction_table(self._fetcher, self.datastack, self.version, name)
+            try:
+                table = fetch_prediction_table(self._fetcher, self.datastack, self.version, name)
+            except NotServedError:
+                if not self.materialization.expired:
+                    raise
+                table = self._fetch_table_of_others(name)
             self._store.save_table(self.datastack, self.version, table)
         return table
 
-    def load_cell(self, cell: int) -> tuple[list[Checked], list[Point] | None]:
-        """Load or fetch a cell's synapses and somata, side by side.
+    def _fetch_table_of_others(self, name: str) -> PredictionTable:
+        """Fetch a table's record from the newest version that has it: it refers to the same."""
+        served = fetch_served(self._fetcher, self.datastack)
+        for other in reversed(served):
+            with suppress(NotServedError):
+                return fetch_prediction_table(self._fetcher, self.datastack, other.version, name)
+        at = self.materialization
+        raise NotServedError(
+            f"Version {at.version} of {self.datastack.name} is not served any more, and no other "
+            f"version has the table {name!r}.",
+            advise_version(served, moment=at.timestamp),
+        )
 
-        Returns
-        -------
-        list of Checked, list of (x, y, z) or None
-            One or two tables for each direction (with and without a prediction); and the positions
-            of the cell's somata in nm, or None where the version has no table of them.
+    def load_cell(self, cell: int) -> CellData:
+        """Load or fetch a cell's synapses and somata, and their total if it is asked for.
+
+        All are asked for side by side. Where the version is served no more, live queries at its
+        moment are, after the root ID was found to be valid then.
 
         Raises
         ------
@@ -147,13 +196,43 @@ class Sources:
             shared = pool.submit(self._load_shared, pool)
             _ = self._cave  # a second of imports, while those answers arrive
             shared.result()
-            directions = [
-                pool.submit(self._load_direction, cell, direction)
-                for direction in self._settings.directions
+            if self.materialization.expired and not self.fetch_validity([cell])[0]:
+                return CellData([], [], None)
+            names = self._settings.directions
+            directions = [pool.submit(self._load_direction, cell, name) for name in names]
+            totals = [
+                pool.submit(self._fetch_total, cell, name)
+                for name in (names if self._settings.with_total else ())
             ]
             somata = pool.submit(self._load_somata, cell)
             load_libraries()  # likewise, while these arrive
-            return [table for job in directions for table in job.result()], somata.result()
+            with self._refused_live():
+                tables = [table for job in directions for table in job.result()]
+                counts = [job.result() for job in totals]
+                found = somata.result()
+        return CellData(tables, found, dict(zip(names, counts, strict=True)) if counts else None)
+
+    def _fetch_total(self, cell: int, direction: Direction) -> int:
+        name = self.table.synapse_table
+        at = self.materialization
+        return self._cave.fetch_synapse_count(self.datastack, at, name, cell, direction)
+
+    @contextmanager
+    def _refused_live(self) -> Iterator[None]:
+        """Say what can be asked instead, where a service answers no live queries."""
+        try:
+            yield
+        except ServiceError as error:
+            refused = {ServiceError, NotServedError, BadAnswerError, PermissionMissingError}
+            if not self.materialization.expired or type(error) not in refused:
+                raise
+            at = self.materialization
+            served = fetch_served(self._fetcher, self.datastack)
+            raise NotServedError(
+                f"Version {at.version} of {self.datastack.name} ({at.timestamp:%Y-%m-%d}) is not "
+                f"served any more, and a live query at its moment was refused: {error}",
+                advise_version(served, moment=at.timestamp),
+            ) from error
 
     def _load_shared(self, pool: ThreadPoolExecutor) -> None:
         """Load what all cells share, the version beside the table where its number is known."""
@@ -169,39 +248,43 @@ class Sources:
 
     def _load_direction(self, cell: int, direction: Direction) -> list[Checked]:
         """Load or fetch the predictions of one direction, and the synapses without one."""
-        from synglancer.predictions import build_unlabelled  # noqa: PLC0415
+        from synglancer.predictions import build_predictions, build_unlabelled  # noqa: PLC0415
 
         table = self.table
-        where = (self.datastack, self.version)
+        where = (self.datastack, self.materialization)
         labelled = self._load_table(
-            table.name,
-            cell,
-            direction,
+            self._key(table.name, str(cell), direction),
             lambda: self._cave.fetch_predictions(*where, table, cell, direction),
+            lambda raw: build_predictions(raw, cell, direction),
         )
         if not self._settings.with_unlabelled:
             return [labelled]
-        synapses = self._load_table(
-            table.synapse_table,
-            cell,
-            direction,
-            lambda: self._cave.fetch_synapses(*where, table.synapse_table, cell, direction),
+        name = table.synapse_table
+        unlabelled = self._load_table(
+            self._key(name, str(cell), direction),
+            lambda: self._cave.fetch_synapses(*where, name, cell, direction),
+            lambda raw: build_unlabelled(raw, cell, direction, labelled),
         )
-        return [labelled, build_unlabelled(synapses, labelled.frame)]
+        return [labelled, unlabelled]
 
     def _load_table(
-        self, name: str, cell: int, direction: Direction, fetch: Callable[[], pd.DataFrame]
+        self,
+        key: list[Any],
+        fetch: Callable[[], pd.DataFrame],
+        check: Callable[[pd.DataFrame], Checked],
     ) -> Checked:
-        """Load a table that was kept; or fetch it, to be kept once it has been checked."""
-        from synglancer.predictions import build_predictions  # noqa: PLC0415
+        """Load a table that was kept; or fetch it, to be kept once it has been checked.
 
-        key = self._key(name, str(cell), direction)
-        kept = self._store.load_predictions(key)
+        Live queries are not kept: their annotations can still change.
+        """
+        live = self.materialization.expired
+        kept = None if live else self._store.load_predictions(key)
         if kept is not None:
-            return build_predictions(kept, cell, direction)
+            return check(kept)
         raw = fetch()
-        checked = build_predictions(raw, cell, direction)
-        self._unsaved.append((key, raw))
+        checked = check(raw)
+        if not live:
+            self._unsaved.append((key, raw))
         return checked
 
     def keep_tables(self) -> None:
@@ -219,20 +302,60 @@ class Sources:
         somata = self._store.load_somata(key)
         if somata is None:
             try:
-                somata = self._cave.fetch_somata(self.datastack, self.version, name, cell)
+                somata = self._cave.fetch_somata(self.datastack, self.materialization, name, cell)
             except NotServedError:
                 return None  # not kept: it may be served again
             self._store.save_somata(key, somata)
         return somata
 
-    def fetch_validity(self, cell: int) -> bool:
-        """Fetch whether a root ID was valid at the version's moment (1 request)."""
-        return self._cave.fetch_validity(self.datastack, cell, self.materialization.timestamp)
+    def fetch_validity(self, cells: list[int]) -> list[bool]:
+        """Fetch which root IDs were valid at the version's moment (1 request)."""
+        return self._cave.fetch_validity(self.datastack, cells, self.materialization.timestamp)
+
+    def fetch_lifetime(self, cell: int) -> tuple[datetime, datetime]:
+        """Fetch the first and the last moment at which a root ID was valid (2 requests)."""
+        return self._cave.fetch_lifetime(self.datastack, cell)
+
+    def fetch_related(self, cell: int) -> list[int]:
+        """Fetch what a root ID became until the version's moment, or came from (2 requests)."""
+        return self._cave.fetch_related(self.datastack, cell, self.materialization.timestamp)
+
+    def fetch_roots(self, supervoxels: list[int], at: datetime) -> list[int]:
+        """Fetch the root ID that each supervoxel had at a moment, 0 for none (1 request)."""
+        return self._cave.fetch_roots(self.datastack, supervoxels, at)
+
+    def fetch_nuclei(self, column: str, values: list[int]) -> tuple[str, list[Soma]]:
+        """Fetch the name of the table of somata, and its rows with these values (1 request)."""
+        name = self.datastack.soma_table
+        if name is None:
+            raise NotServedError(
+                f"The datastack {self.datastack.name} names no table of somata.",
+                "Give the cell's root ID.",
+            )
+        with self._refused_live():
+            at = self.materialization
+            return name, self._cave.fetch_nuclei(self.datastack, at, name, column, values)
+
+    def fetch_root_at(self, point: Point) -> int:
+        """Fetch the root ID at a position in nm at the version's moment, 0 for none."""
+        from synglancer.positions import fetch_segment  # noqa: PLC0415
+
+        source, timeout = self.datastack.segmentation_source, self._settings.timeout
+        segment = fetch_segment(self._fetcher, source, point, timeout)
+        if not segment.number or not segment.is_supervoxel:
+            return segment.number
+        return self.fetch_roots([segment.number], self.materialization.timestamp)[0]
 
     def upload_state(self, state: bytes) -> str:
         """Upload a state (1 request) and return its address."""
         return self._cave.upload_state(state)
 
     def fetch_state(self, state_url: str) -> bytes:
-        """Fetch a state that was uploaded (1 request, without caveclient)."""
+        """Fetch a state, ours or of a link that somebody gave (1 request, without caveclient)."""
         return self._fetcher.fetch(state_url)
+
+
+def _has_run_out(record: Materialization) -> bool:
+    """Whether a version's time is over, so that it has to be asked again whether it is served."""
+    expires = record.expires_on
+    return expires is not None and expires < datetime.now(timezone.utc)

@@ -125,6 +125,7 @@ class Store:
             version=record["version"],
             timestamp=datetime.fromisoformat(record["timestamp"]),
             expires_on=datetime.fromisoformat(expires) if expires else None,
+            expired=record.get("expired", False),
         )
 
     def save_materialization(self, datastack: Datastack, record: Materialization) -> None:

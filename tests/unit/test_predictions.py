@@ -18,6 +18,7 @@ from synglancer.predictions import (
     UNTAGGED,
     build_predictions,
     build_unlabelled,
+    count_autapses,
     count_predictions,
     filter_predictions,
     join_predictions,
@@ -234,23 +235,45 @@ def test_an_autapse_is_both_an_input_and_an_output():
 def test_unlabelled_are_those_without_a_prediction(all_ids, labelled_ids):
     """What has a prediction is not shown twice: labelled and unlabelled add up to all."""
     everything = sorted(all_ids | labelled_ids)
-    synapses = build_predictions(
-        raw_answer(len(everything), id=pd.array(everything, dtype="Int64")).drop(
-            columns=["tag", "value"]
-        ),
-        CELL,
-        "inputs",
+    synapses = raw_answer(len(everything), id=pd.array(everything, dtype="Int64")).drop(
+        columns=["tag", "value"]
     )
     labelled = build_predictions(
         raw_answer(len(labelled_ids), id=pd.array(sorted(labelled_ids), dtype="Int64")),
         CELL,
         "inputs",
-    ).frame
-    rest = build_unlabelled(synapses, labelled).frame
-    assert sorted([*rest["id"], *labelled["id"]]) == everything
+    )
+    rest = build_unlabelled(synapses, CELL, "inputs", labelled).frame
+    assert sorted([*rest["id"], *labelled.frame["id"]]) == everything
     assert set(rest["tag"]) <= {UNLABELLED}
     assert rest["confidence"].isna().all()
     assert kinds(rest) == EXPECTED
+
+
+def test_what_one_table_has_said_the_other_does_not_repeat():
+    """A row that both tables have without a position is named once, and shown by neither."""
+    missing = pd.array([None, 8, 8], dtype="Int32")
+    labelled = build_predictions(
+        raw_answer(3, id=[1, 2, 3], ctr_pt_position_x=missing), CELL, "inputs"
+    )
+    synapses = raw_answer(
+        5, id=[1, 2, 3, 4, 5], ctr_pt_position_x=pd.array([None, 8, 8, None, 8], dtype="Int32")
+    ).drop(columns=["tag", "value"])
+    rest = build_unlabelled(synapses, CELL, "inputs", labelled)
+    assert labelled.warnings == ("1 inputs have no position and are left out.",)
+    assert rest.warnings == ("1 inputs without a prediction have no position and are left out.",)
+    assert [*labelled.frame["id"], *rest.frame["id"]] == [2, 3, 5]
+
+
+def test_an_autapse_is_counted_once():
+    """A synapse of the cell onto itself, shown in both directions, is one autapse."""
+    parts = [
+        build_predictions(raw_answer(1, pre_pt_root_id=CELL, post_pt_root_id=CELL), CELL, direction)
+        for direction in ("inputs", "outputs")
+    ]
+    assert count_autapses(join_predictions([part.frame for part in parts])) == 1
+    assert count_autapses(parts[0].frame) == 1
+    assert count_autapses(join_predictions([])) == 0
 
 
 def predictions() -> pd.DataFrame:

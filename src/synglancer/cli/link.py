@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import name_for_cell, refuse_unwritable, write_beside
-from synglancer.cli.printing import TYPED, OutputFormat, complain, format_result, print_summary
+from synglancer.cli.printing import (
+    TYPED,
+    OutputFormat,
+    complain,
+    format_result,
+    print_summary,
+    print_warnings,
+)
 from synglancer.errors import UsageError
 from synglancer.painting import PreviewOptions, Renderer, refuse_latex_name, refuse_suffix
 from synglancer.settings import Settings
@@ -64,7 +71,7 @@ _PRINT_DEFAULTS = Printing()
 
 
 def link(
-    *cells: str,
+    *cells: Annotated[str, Parameter(allow_leading_hyphen=True)],
     settings: Annotated[Settings, Parameter(name="*")] = _DEFAULTS,
     printing: Annotated[Printing, Parameter(name="*")] = _PRINT_DEFAULTS,
 ) -> int:
@@ -77,24 +84,31 @@ def link(
     Parameters
     ----------
     cells
-        Root IDs of the cells, such as 864691135276234469.
+        Root IDs of any age, nucleus:ID, positions x,y,z in voxels of the viewer (or x,y,z@nm),
+        Neuroglancer links that select cells, or files with one of these a line (- for stdin).
     """
-    from synglancer.cells import parse_cell  # noqa: PLC0415
+    from synglancer.cells import read_cells  # noqa: PLC0415
     from synglancer.pipeline import LinkMaker  # noqa: PLC0415
 
     if printing.verbose:
         logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
         logging.getLogger("synglancer").setLevel(logging.INFO)
     if not cells:
-        raise UsageError("No cell was given.", "Give a root ID, such as 864691135276234469.")
-    for cell in cells:
-        parse_cell(cell)  # all of them first: a typing error costs no query
-    _refuse_files(printing, len(cells))
+        raise UsageError(
+            "No cell was given.", "Give a root ID, nucleus:ID, x,y,z, a link, or a file."
+        )
+    for word in cells:
+        if word.startswith("--"):
+            raise UsageError(f'Unknown option: "{word}".', "See --help for what can be given.")
+    given = read_cells(cells)  # all of them first: a typing error costs no query
+    _refuse_files(printing, len(given))
     maker = LinkMaker(settings, TYPED.get())
+    asked = [cell for item in given for cell in maker.expand(item)]
+    _refuse_files(printing, len(asked))
     with ExitStack() as stack:
         painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
-        codes = [_link_one(maker, cell, printing, painter, len(cells)) for cell in cells]
-    return _SOME_SKIPPED if any(codes) and len(cells) > 1 else max(codes)
+        codes = [_link_one(maker, cell, printing, painter, len(asked)) for cell in asked]
+    return _SOME_SKIPPED if any(codes) and len(asked) > 1 else max(codes)
 
 
 def _link_one(
@@ -117,6 +131,8 @@ def _link_one(
     qr = _write_qr(made, printing)
     if not printing.quiet:
         print_summary(made)
+    elif made.followed or made.live:  # what is shown is not what was asked for: never unsaid
+        print_warnings(made)
     print(format_result(made, printing.output, picture, qr), flush=True)  # noqa: T201
     if printing.open:
         import webbrowser  # noqa: PLC0415

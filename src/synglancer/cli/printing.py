@@ -62,8 +62,16 @@ def print_summary(made: Link) -> None:
     head = f"{made.cell}  {made.datastack} version {made.version} ({made.timestamp:%Y-%m-%d})"
     console.print(Text(printable(head)))
     console.print(table)
-    if made.shown != made.total:
-        console.print(Text(f"{made.shown:,} shown, {made.total - made.shown:,} filtered out."))
+    console.print(Text(_format_totals(made)), soft_wrap=True)
+    print_warnings(made)
+
+
+def print_warnings(made: Link) -> None:
+    """Print what a reader should know."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     for warning in made.warnings:
         console.print(Text(printable(warning)), style="yellow")
 
@@ -92,6 +100,19 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         table.add_row(*(Text(printable(cell)) for cell in row))
     needed = Console(width=_WIDEST).measure(table).maximum
     Console(width=max(needed, 1), highlight=False).print(table)
+
+
+def _format_totals(made: Link) -> str:
+    """Say what is counted: synapses with a prediction, unless others are shown too."""
+    unlabelled = any("unlabelled" in tags for tags in made.counts_by_tag.values())
+    kind = "synapses, with and without a prediction" if unlabelled else "synapses with a prediction"
+    hidden = made.total - made.shown
+    text = f"{made.shown:,} {kind}, shown"
+    text += f"; {hidden:,} filtered out." if hidden else "; none filtered out."
+    if made.all_synapses is not None:
+        counts = [f"{count:,} {name}" for name, count in made.all_synapses.items()]
+        text += f" All synapses of the cell: {', '.join(counts)}."
+    return text
 
 
 def printable(text: str) -> str:

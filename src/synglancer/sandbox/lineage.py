@@ -41,11 +41,19 @@ class Lineage:
         The datastack.
     known
         Returns those of some root IDs that its tables hold; they are valid at all times.
+    located
+        Returns the root IDs of those of some supervoxels that its tables hold.
     """
 
-    def __init__(self, dataset: Dataset, known: Callable[[Iterable[int]], set[int]]) -> None:
+    def __init__(
+        self,
+        dataset: Dataset,
+        known: Callable[[Iterable[int]], set[int]],
+        located: Callable[[Iterable[int]], dict[int, int]],
+    ) -> None:
         self._roots = dataset.roots
         self._known = known
+        self._located = located
         self._parents: dict[int, list[int]] = defaultdict(list)
         for root in dataset.roots.values():
             for successor in root.successors:
@@ -92,14 +100,31 @@ class Lineage:
         unlisted = self._known(
             root for item in asked if item not in self._lines and (root := item ^ MARK)
         ) - set(self._roots)
+        located = self._located(item for item in asked if item not in self._lines)
         found = []
         for item in asked:
-            if item in self._lines:
-                line = (self._roots[root] for root in self._lines[item])
-                found.append(next((r.root_id for r in line if r.valid_at(moment)), 0))
+            if item in self._lines or located.get(item) in self._roots:
+                line = self._lines.get(item) or self._own_line(located[item])
+                valid = (root for root in line if self._roots[root].valid_at(moment))
+                found.append(next(valid, 0))
             else:
-                found.append(item ^ MARK if item ^ MARK in unlisted else 0)
+                known = item ^ MARK if item ^ MARK in unlisted else 0
+                found.append(located.get(item) or known)
         return found
+
+    def _own_line(self, root: int) -> list[int]:
+        """Return the line that a supervoxel in a table follows: what was merged in later is not it.
+
+        A root ID came from the one whose end was its beginning.
+        """
+        line = [root]
+        while earlier := [
+            item
+            for item in self._parents[line[0]]
+            if item not in line and self._roots[item].expired == self._roots[line[0]].created
+        ]:
+            line.insert(0, earlier[0])
+        return line + self._downwards(root)[1:]
 
     def related(self, root: int, moment: datetime) -> list[int]:
         """Return the root IDs that hold parts of a root ID at a moment."""

@@ -265,7 +265,11 @@ def routes(datasets: Mapping[str, Dataset], tables: Tables, auth: Auth) -> list[
         The token checks.
     """
     lineages = {
-        name: Lineage(dataset, partial(tables.known_roots, dataset))
+        name: Lineage(
+            dataset,
+            partial(tables.known_roots, dataset),
+            partial(tables.supervoxel_roots, dataset),
+        )
         for name, dataset in datasets.items()
     }
     shared = {"source": GraphSource(datasets, lineages, auth)}

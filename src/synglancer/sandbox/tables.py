@@ -141,6 +141,21 @@ class Tables:
             known.update(self.run(sql, [wanted]).column(0).to_pylist())
         return known
 
+    def supervoxel_roots(self, dataset: Dataset, supervoxels: Iterable[int]) -> dict[int, int]:
+        """Return the root IDs that the tables give for those of the supervoxels that they hold."""
+        wanted = [supervoxel for supervoxel in supervoxels if 0 < supervoxel < 2**63]
+        roots: dict[int, int] = {}
+        for name, column in _root_columns(dataset):
+            supervoxel = quote(column.removesuffix("_root_id") + "_supervoxel_id")
+            sql = (
+                f"SELECT {supervoxel}, any_value({quote(column)}) "  # noqa: S608 - quoted names
+                f"FROM {table_path(dataset.name, name)} "
+                f"WHERE {supervoxel} IN (SELECT unnest(?::BIGINT[])) GROUP BY ALL"
+            )
+            found = self.run(sql, [wanted])
+            roots.update(zip(*(found.column(place).to_pylist() for place in (0, 1)), strict=True))
+        return roots
+
     def _load(self, datastack: str, table: Table, first: datetime) -> None:
         fields = table.fields
         columns = [_column(item, name, table) for item in fields for name in item.columns]

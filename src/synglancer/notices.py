@@ -1,0 +1,49 @@
+"""What a reader should know about a link, a sentence each.
+
+It must not know how a link is made, nor where the sentences are printed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synglancer.datastack import Materialization
+
+
+def explain_live(version: Materialization) -> str:
+    """Say that a version is served no more, and what is shown in its place."""
+    return (
+        f"Version {version.version} ({version.timestamp:%Y-%m-%d}) is not served any more: the "
+        "synapses are from a live query at its moment, which differs from it where annotations "
+        "were made or removed later."
+    )
+
+
+def explain_autapses(count: int) -> str:
+    """Say how many synapses the cell makes onto itself, and how they count."""
+    one = count == 1
+    return (
+        f"{count:,} {'synapse' if one else 'synapses'} of the cell onto itself (autapse"
+        f"{'' if one else 's'}) {'counts' if one else 'count'} once among inputs and once among "
+        "outputs."
+    )
+
+
+def explain_emptiness(total: int) -> str:
+    """Say why no synapse is shown."""
+    if total:
+        return f"No synapse passes the filters; {total:,} are filtered out."
+    return "The cell has no synapse with a prediction in this table."
+
+
+def explain_hidden(record: Mapping[str, Any]) -> list[str]:
+    """Say how many synapses a soft filter hides, if any."""
+    hidden = sum(count for tags in record.get("hidden", {}).values() for count in tags.values())
+    if not hidden:
+        return []
+    shown = record["shown"]
+    hint = "lower the confidence sliders to see them"
+    return [f"{hidden:,} of the {shown:,} synapses are hidden at first: {hint}."]

@@ -1,0 +1,83 @@
+"""Versions by number, by day and the latest; and those that are served no more."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+
+from cli.outcome import CELL, TOKEN
+from synglancer.sandbox import sample_identity as who
+from synglancer.sandbox.server import Sandbox
+
+OLD = str(who.PARTNERS[2].root_id)
+"""A cell that was never edited, so that it was valid at every version."""
+
+
+@pytest.mark.parametrize(
+    ("given", "version"),
+    [("latest", 1822), ("1822", 1822), ("2026-06-28", 1822), ("2026-06-27", 1718)],
+)
+def test_a_version_is_a_number_a_day_or_the_latest(sandbox, make_link, given, version) -> None:
+    """A day stands for the newest version that was made before it begins (UTC)."""
+    record = json.loads(make_link(CELL, "--version", given, "--output", "json").out)
+    assert record["version"] == version
+
+
+def test_a_day_before_all_versions_is_refused(sandbox, make_link) -> None:
+    """Where no version is old enough, those that are there are named, and one that stays."""
+    make_link(CELL, "--version", "2021-06-11").refuses(4, "117, 943, 1300", "117 (2021-06-11)")
+
+
+def test_an_unknown_version_names_those_that_are_there(sandbox, make_link) -> None:
+    """The hint lists the versions that are served, and the nearest of those that stay."""
+    make_link(CELL, "--version", "1000").refuses(4, "no version 1000", "1718", "943 (2024-01-22)")
+
+
+def test_an_expired_version_is_asked_for_live(sandbox, make_link, sample) -> None:
+    """An expired version gives the rows of a live query at its moment, and says so."""
+    made = make_link(OLD, "--version", "661", "--with-total", "--output", "json")
+    assert made.code == 0, made.err
+    record = json.loads(made.out)
+    tables = sample / who.MINNIE / "tables"
+    synapses = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}.parquet")
+    predictions = pd.read_parquet(tables / f"{who.PREDICTION_TABLE}.parquet")
+    joined = synapses.merge(predictions, left_on="id", right_on="target_id", suffixes=("", "_ref"))
+    for direction, column in (("inputs", "post_pt_root_id"), ("outputs", "pre_pt_root_id")):
+        mine = joined[joined[column] == int(OLD)]
+        assert record["counts"][direction] == mine["tag"].value_counts().sort_index().to_dict()
+        assert record["all_synapses"][direction] == (synapses[column] == int(OLD)).sum()
+    assert (record["version"], record["live"]) == (661, True)
+    assert record["timestamp"] == "2023-04-06T20:17:09.199182Z"
+    assert "not served any more" in record["warnings"][0]
+    assert "Deprecation" not in made.err
+    live = [item for item in sandbox.requests if item.path.endswith(f"{who.MINNIE}/query")]
+    assert live
+    state = make_link(OLD, "--version", "661", "--quiet")
+    assert state.out.strip() != record["url"], "another question: without the total"
+    assert "not served any more" in state.err
+
+
+def test_live_rows_lie_where_the_versions_rows_lie(sandbox, make_link) -> None:
+    """Positions of live queries are in nm too: the same synapses at the same places."""
+    from synglancer import make_link as api
+
+    now = api(OLD, server=sandbox.origin).predictions.set_index("id")
+    live = api(OLD, server=sandbox.origin, version=661).predictions.set_index("id")
+    pd.testing.assert_frame_equal(live.sort_index(), now.sort_index())
+
+
+def test_a_root_id_is_checked_at_an_expired_version(sandbox, make_link) -> None:
+    """A root ID that was not valid at an expired version is never shown for it."""
+    make_link(CELL, "--version", "661").refuses(3, "not valid", str(who.OUTDATED_SPLIT))
+
+
+def test_refused_live_queries_name_other_versions(options, make_link, monkeypatch) -> None:
+    """Where live queries are refused, the versions that are there are named; exit code 4."""
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    broken = replace(options, fault="POST /materialize/api/v3/datastack/minnie65_public/query=500")
+    with Sandbox(broken) as sandbox:
+        outcome = make_link(OLD, "--version", "661", "--server", sandbox.origin)
+    outcome.refuses(4, "live query at its moment was refused", "1718", "943 (2024-01-22)")
