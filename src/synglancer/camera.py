@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 # view heights away from the position that it looks at.
 _DISTANCE = 0.5 / np.tan(np.pi / 8)
 _MARGIN = 1.12  # dendrites reach past their last synapse
+_MANY = 200  # fewer points are too few to call some of them strays
 _SMALLEST_NM = 20_000.0  # a view no closer than a soma and what is around it
 _SECTION_NM_PER_PIXEL = 24.0  # a soma and its neighbours fit a section of 800 pixels
 
@@ -98,7 +99,7 @@ def _leave_out_strays(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     A stray lies more than twice as far out as 99 of 100 points: a falsely merged piece, not an
     axon, which has more points along it than that.
     """
-    if not len(points):
+    if len(points) < _MANY:
         return points
     away = np.linalg.norm(points - np.median(points, axis=0), axis=1)
     kept: np.ndarray[Any, Any] = points[away <= max(2 * np.quantile(away, 0.99), _SMALLEST_NM)]
