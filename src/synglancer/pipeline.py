@@ -138,8 +138,6 @@ class LinkMaker:
         """Make a link that is not known yet: load, check, filter, build, upload."""
         cell, data, followed = self._load_cell(cell)
         frame, warnings = self._check_tables(data, followed)
-        if data.somata is None:
-            warnings.append(_NO_SOMA)
         shown = self._filter(frame)
         record = self._build_record(cell, frame, shown, data, followed)
         if data.somata and len(data.somata) == 1:
@@ -227,6 +225,8 @@ class LinkMaker:
         warnings = [] if followed is None else [str(followed)]
         if self._sources.materialization.expired:
             warnings.append(explain_live(self._sources.materialization))
+        if data.somata is None:
+            warnings.append(_NO_SOMA)
         warnings += [warning for table in data.tables for warning in table.warnings]
         autapses = count_autapses(frame)
         if autapses and len(self._settings.directions) > 1:
