@@ -15,8 +15,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import (
+    Environment,
+    FileSystemLoader,
+    StrictUndefined,
+    TemplateError,
+    select_autoescape,
+)
 
+from synglancer.errors import UsageError
 from synglancer.login import build_login_notice
 from synglancer.painting import refuse_latex_name
 from synglancer.palette import PALETTES, choose_colours
@@ -189,6 +196,41 @@ def _place_picture(picture: Path | str | None, card_format: CardFormat) -> str |
     return name
 
 
+def render_template(name: str, own: Path | None = None, **variables: Any) -> str:
+    """Render a template with variables.
+
+    Parameters
+    ----------
+    name
+        One of ours, such as ``report.html.j2``.
+    own
+        The user's file in its place. It may include and extend ours; HTML is escaped if that of
+        ours is.
+    **variables
+        As the template documents them.
+
+    Raises
+    ------
+    UsageError
+        When the user's template cannot be read, or fails.
+    """
+    environment = _environment()
+    if own is None:
+        return environment.get_template(name).render(variables)
+    folders = [str(own.parent), str(templates_folder())]
+    escapes = ".html" in name
+    overlay = environment.overlay(loader=FileSystemLoader(folders), autoescape=escapes)
+    try:
+        return overlay.get_template(own.name).render(variables)
+    except (TemplateError, OSError, UnicodeDecodeError, TypeError, ArithmeticError) as error:
+        line = getattr(error, "lineno", None)
+        where = f" in line {line}" if line else ""
+        raise UsageError(
+            f"The template {own} fails{where}: {str(error).rstrip('.')}.",
+            "Compare it with ours, whose variables are named at its top.",
+        ) from error
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -197,7 +239,7 @@ def _environment() -> Environment:
         autoescape=select_autoescape(["html.j2"]),
         undefined=StrictUndefined,
         # Whatever a server calls a tag, a card can be printed on a terminal.
-        finalize=lambda value: _printable(value) if isinstance(value, str) else value,
+        finalize=_finalize,
         keep_trailing_newline=False,
     )
     environment.filters.update(
@@ -209,6 +251,11 @@ def _environment() -> Environment:
         rsturl=escape_rst_url,
     )
     return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Make a text printable; what is markup already was made of values that are."""
+    return _printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def templates_folder() -> Path:

@@ -22,6 +22,7 @@ from synglancer.cli.history import history
 from synglancer.cli.link import link
 from synglancer.cli.preview import preview
 from synglancer.cli.printing import TYPED, complain, printable
+from synglancer.cli.report import report
 from synglancer.cli.sandbox import serve, start, status, stop
 from synglancer.errors import SynglancerError
 
@@ -68,6 +69,7 @@ def build_synglancer() -> App:
     )
     app.command(link, name="link", config=_CONFIG)
     app.command(preview, name="preview")
+    app.command(report, name="report", config=_CONFIG)
     sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
     for command in (serve, start, status, stop):
         sandbox.command(command)

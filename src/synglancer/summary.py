@@ -1,0 +1,312 @@
+"""Links of many cells → the numbers and words that a report shows.
+
+It must not know how they are shown: templates and tables take them from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.palette import PALETTES, choose_colours
+from synglancer.report import describe_filters
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from synglancer.celllist import CellList
+    from synglancer.links import Link, Skipped
+    from synglancer.settings import Settings
+
+BINS = 20
+"""Bins of the confidence, 0 to 1."""
+
+PARTNER_STEPS = ("1", "2", "3", "4", "5 or more")
+"""Synapses that one partner has with the cell."""
+
+_OTHER = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
+_KNOWN_TAGS = ("spine", "shaft", "soma", "multi-input")
+_CITATIONS = [
+    "Pedigo et al. (2026), for the predicted targets.",
+    (
+        "The MICrONS Consortium (2025). Functional connectomics spanning multiple areas of mouse "
+        "visual cortex. Nature 640, 435-447. https://doi.org/10.1038/s41586-025-08790-w"
+    ),
+    (
+        "Dorkenwald et al. (2025). CAVE: Connectome Annotation Versioning Engine. Nature Methods "
+        "22, 1112-1120. https://doi.org/10.1038/s41592-024-02426-z"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """What a report says of one cell.
+
+    Attributes
+    ----------
+    link
+        Its record, as ``--output json`` prints it.
+    server
+        The CAVE server.
+    confidence
+        Tag → number of synapses in each of `BINS` bins.
+    partners
+        Direction → number of partners for each of `PARTNER_STEPS`.
+    picture
+        An SVG element, or the address of a picture (a data URI), or empty.
+    """
+
+    link: Mapping[str, Any]
+    server: str
+    confidence: Mapping[str, list[int]]
+    partners: Mapping[str, list[int]]
+    picture: str = ""
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Shown synapses: direction → tag → count."""
+        counts: Mapping[str, Mapping[str, int]] = self.link["counts"]
+        return counts
+
+    def total(self, direction: str) -> int:
+        """Shown synapses in a direction."""
+        return sum(self.counts.get(direction, {}).values())
+
+    def count(self, direction: str, tag: str) -> int:
+        """Shown synapses with a tag."""
+        return self.counts.get(direction, {}).get(tag, 0)
+
+    def share(self, direction: str, tag: str) -> float:
+        """Their share of the direction's, 0 to 1; 0 where there are none."""
+        return self.count(direction, tag) / max(self.total(direction), 1)
+
+
+def summarise(link: Link, picture: str = "") -> CellSummary:
+    """Take from a link what a report says of its cell."""
+    shown = link.predictions
+    confidence = {}
+    for tag, rows in shown.groupby("tag"):
+        values = rows["confidence"].to_numpy(dtype=float)
+        counts, _ = np.histogram(values[np.isfinite(values)], bins=BINS, range=(0, 1))
+        confidence[str(tag)] = counts.tolist()
+    partners = {}
+    for direction in link.counts_by_tag:
+        others = shown.loc[shown["direction"] == direction, _OTHER[direction]]
+        each = others[others != 0].value_counts().to_numpy()  # 0 is no segment
+        steps = np.minimum(each, len(PARTNER_STEPS))
+        partners[direction] = np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
+    server = str(link.state.get("synglancer", {}).get("server", ""))
+    return CellSummary(link.to_record(), server, confidence, partners, picture)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a report: what was given, and what became of it.
+
+    Attributes
+    ----------
+    given
+        What was given as the cell.
+    extras
+        The other columns of the file, as text.
+    group
+        The group, or empty.
+    summary, skipped
+        What is said of the cell; or why nothing is. One of them is None.
+    """
+
+    given: str
+    extras: list[str]
+    group: str
+    summary: CellSummary | None
+    skipped: Skipped | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells with the same value in the group column.
+
+    Attributes
+    ----------
+    name
+        That value.
+    cells
+        How many have a link.
+    mean, low, high
+        Direction → tag → share of the cells' synapses: the mean over cells, the least, the most.
+        Cells without a synapse in a direction are not counted there.
+    """
+
+    name: str
+    cells: int
+    mean: dict[str, dict[str, float]]
+    low: dict[str, dict[str, float]]
+    high: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a template is given, as ``report``.
+
+    Attributes
+    ----------
+    rows
+        One for each cell that was given, in their order.
+    columns
+        Names of the other columns of the file.
+    group_by
+        Name of the group column, or empty.
+    directions, tags, colours
+        Directions asked for; tags found; tag → ``#rrggbb``.
+    synthetic
+        Whether the data are the sandbox's.
+    """
+
+    rows: list[Row]
+    columns: list[str]
+    group_by: str
+    directions: tuple[str, ...]
+    tags: list[str]
+    colours: dict[str, str]
+    synthetic: bool
+    generator: str
+    made_on: str
+    filters: list[str] = field(default_factory=list)
+
+    @property
+    def cells(self) -> list[CellSummary]:
+        """The cells that there is a link for."""
+        return [row.summary for row in self.rows if row.summary]
+
+    @property
+    def skipped(self) -> list[Skipped]:
+        """The cells that there is none for."""
+        return [row.skipped for row in self.rows if row.skipped]
+
+    @property
+    def provenance(self) -> CellSummary | None:
+        """A cell that says where all come from: server, datastack, version and table."""
+        return self.cells[0] if self.cells else None
+
+    @property
+    def confidence(self) -> dict[str, list[int]]:
+        """Tag → synapses of all cells in each of `BINS` bins."""
+        zero = [0] * BINS
+        parts = {tag: [cell.confidence.get(tag, zero) for cell in self.cells] for tag in self.tags}
+        return {tag: [sum(bins) for bins in zip(*part, strict=True)] for tag, part in parts.items()}
+
+    @property
+    def partners(self) -> dict[str, list[int]]:
+        """Direction → partners of all cells for each of `PARTNER_STEPS`."""
+        return {
+            direction: [
+                sum(steps)
+                for steps in zip(*(cell.partners[direction] for cell in self.cells), strict=True)
+            ]
+            for direction in self.directions
+        }
+
+    @property
+    def groups(self) -> list[Group]:
+        """The groups, in the order of their names."""
+        if not self.group_by:
+            return []
+        names = sorted({row.group for row in self.rows})
+        return [self._compare(name) for name in names]
+
+    def _compare(self, name: str) -> Group:
+        cells = [row.summary for row in self.rows if row.summary and row.group == name]
+
+        def over(take: Any) -> dict[str, dict[str, float]]:
+            result: dict[str, dict[str, float]] = {}
+            for side in self.directions:
+                counted = [cell for cell in cells if cell.total(side)]
+                result[side] = {
+                    tag: take([cell.share(side, tag) for cell in counted])
+                    for tag in self.tags
+                    if counted
+                }
+            return result
+
+        return Group(name, len(cells), over(fmean), over(min), over(max))
+
+    @property
+    def methods(self) -> str:
+        """A paragraph for a paper's methods."""
+        origin = self.provenance
+        if origin is None:
+            return "No cell could be shown."
+        link, many = origin.link, len(self.cells)
+        filters = f" Only synapses with {' and '.join(self.filters)} are shown." * bool(
+            self.filters
+        )
+        synthetic = " These data are SYNTHETIC and describe no real cell." * self.synthetic
+        return (
+            f"Synapses of {many:,} cell{'s' * (many != 1)} and their predicted postsynaptic "
+            f"targets were taken from the table {link['table']} of the datastack "
+            f"{link['datastack']} at materialization version {link['version']} "
+            f"({link['timestamp'][:10]}), through CAVE at {origin.server}.{filters} "
+            "Counts are of synapses with a prediction; each link "
+            f"opens them in Neuroglancer at that version. Made with {self.generator}.{synthetic}"
+        )
+
+    @property
+    def citations(self) -> list[str]:
+        """What to cite, where that is known."""
+        origin = self.provenance
+        known = origin and origin.link["datastack"] == "minnie65_public" and not self.synthetic
+        return _CITATIONS[:] if known else []
+
+
+def build_report(
+    cells: CellList,
+    results: Sequence[CellSummary | Skipped],
+    settings: Settings,
+    *,
+    group_by: str | None,
+    generator: str,
+    made_on: str,
+) -> Report:
+    """Put together what a report shows.
+
+    Parameters
+    ----------
+    cells, results
+        What was given, and what became of each.
+    settings
+        What was asked.
+    group_by
+        The column that names each cell's group.
+    generator, made_on
+        Program and version; and the date.
+    """
+    at = cells.columns.index(group_by) if group_by else 0
+    rows = [
+        Row(
+            given=given,
+            extras=values,
+            group=values[at] if group_by else "",
+            summary=result if isinstance(result, CellSummary) else None,
+            skipped=None if isinstance(result, CellSummary) else result,
+        )
+        for given, values, result in zip(cells.cells, cells.values, results, strict=True)
+    ]
+    made = [row.summary for row in rows if row.summary]
+    found = {tag for cell in made for tags in cell.counts.values() for tag in tags}
+    tags = [tag for tag in _KNOWN_TAGS if tag in found] + sorted(found - set(_KNOWN_TAGS))
+    return Report(
+        rows=rows,
+        columns=cells.columns,
+        group_by=group_by or "",
+        directions=settings.directions,
+        tags=tags,
+        colours=choose_colours(tags, PALETTES[settings.palette]),
+        synthetic=settings.sandbox,
+        generator=generator,
+        made_on=made_on,
+        filters=describe_filters(made[0].link["filters"]) if made else [],
+    )

@@ -1,0 +1,102 @@
+"""A report, opened in a browser: it works offline, sorts, filters and can be read by all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from synglancer import make_link
+from synglancer.batch import map_links
+from synglancer.celllist import CellList
+from synglancer.cli.report import _plot
+from synglancer.pages import render_report
+from synglancer.settings import Settings
+from synglancer.summary import build_report
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from synglancer.sandbox.server import Sandbox
+
+pytestmark = pytest.mark.browser
+
+CELLS = ["864691135937424949", "864691135276234469", "864691135617152361", "864691135000000001"]
+NOTES = ["שלום 🧠", "<b>bold</b>", '"50%" \\ _x_', "unknown"]
+WHEN = {"generator": "synglancer", "made_on": "2026-11-22"}
+
+
+@pytest.fixture
+def address(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A report of three cells and one that was skipped, in two groups."""
+    monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
+    settings = Settings(server=sandbox.origin)
+    given = CellList(CELLS, ["type", "note"], [[t, n] for t, n in zip("abba", NOTES, strict=True)])
+    results = map_links(CELLS, settings, _plot)
+    made = build_report(given, results, settings, group_by="type", **WHEN)
+    page = tmp_path / "report.html"
+    page.write_bytes(render_report(made, ".html"))
+    return page.as_uri()
+
+
+@pytest.fixture
+def errors(page: Page) -> list[str]:
+    """What a page complains about."""
+    found: list[str] = []
+    page.on("console", lambda said: found.append(said.text) if said.type == "error" else None)
+    page.on("pageerror", lambda error: found.append(str(error)))
+    page.on("request", lambda asked: asked.url.startswith("http") and found.append(asked.url))
+    return found
+
+
+def first_cells(page: Page) -> list[str]:
+    return page.locator("#cells tbody tr:visible th").all_inner_texts()
+
+
+def test_report_sorts_and_filters(page: Page, address: str, errors: list[str]) -> None:
+    """All cells, links and pictures are there; sorting and filtering work with the keyboard."""
+    page.goto(address)
+    assert first_cells(page) == CELLS[:3]
+    assert page.locator("#cells tbody a[href^='http']").count() == 3
+    assert page.locator(".pictures figure > svg").count() == 3
+    assert page.locator("#skipped").inner_text().count(CELLS[3]) == 2
+    button = page.locator("#cells thead button", has_text="inputs").first
+    button.focus()
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    assert page.locator("th[aria-sort=descending]").count() == 1
+    assert first_cells(page)[0] == CELLS[1]
+    page.get_by_label("Filter").fill("שלום")
+    assert first_cells(page) == [CELLS[0]]
+    assert page.get_by_role("status").inner_text() == "1 of 3 cells"
+    assert page.locator("#cells tbody b").count() == 0
+    assert not errors
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1200, 390])
+def test_report_can_be_read_by_all(page: Page, address: str, scheme: str, width: int) -> None:
+    """axe-core finds no barrier, dark and light, on a screen and on a phone, which it fits."""
+    page.emulate_media(color_scheme=scheme)
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(address)
+    found = Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_a_hundred_large_cells_are_below_ten_megabytes(sandbox: Sandbox, monkeypatch) -> None:
+    """A hundred cells of 3,392 synapses each, pictures included, stay under 10 MB."""
+    monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
+    link = make_link(CELLS[1], server=sandbox.origin)
+    one = _plot(link)
+    cells = [str(link.cell + i) for i in range(100)]
+    many = [replace(one, link={**one.link, "cell": cell}) for cell in cells]
+    given = CellList(cells, [], [[] for _ in cells])
+    made = build_report(given, many, Settings(), group_by=None, **WHEN)
+    size = len(render_report(made, ".html"))
+    assert 100 * len(one.picture) < size < 10_000_000

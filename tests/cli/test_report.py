@@ -1,0 +1,129 @@
+"""Reports of many cells: every cell is there, or is named with its reason; data stay data."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+
+from cli.outcome import CELL
+
+NASTY = ["<script>alert(1)</script>", "50% _x_ \\input{y} $", '"quoted" & 🧠', "שלום |x|"]
+OTHERS = ["864691135937424949", "864691135617152361", "864691136334080603"]
+CELLS = [CELL, *OTHERS]
+UNKNOWN = "864691135000000001"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """A file of four cells with a group and a note."""
+    frame = pd.DataFrame({"pt_root_id": CELLS, "type": ["a", "b", "b", "b"], "note": NASTY})
+    frame.to_csv(tmp_path / "cells.csv", index=False)
+    return tmp_path / "cells.csv"
+
+
+def test_html_holds_every_cell_and_no_markup_of_others(sandbox, synglancer, table, tmp_path):
+    """Links, counts, pictures and notes of all cells are in one file that asks for no other."""
+    page = tmp_path / "report.html"
+    done = synglancer("report", table, "-o", page, "--group-by", "type")
+    assert (done.code, done.lines) == (0, [str(page)]), done.err
+    text = page.read_text("utf-8")
+    assert text.count('<tr><th scope="row"><a href="http') == 4
+    assert text.count("<svg xmlns") == 4
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert(1)" in text
+    assert "2,262" in text
+    assert not re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(?!data:)', text)
+
+
+def test_a_skipped_cell_is_named_and_ends_with_5(sandbox, synglancer, tmp_path):
+    """The report is written, says which cell is missing and why, and the exit code is 5."""
+    page = tmp_path / "report.md"
+    done = synglancer("report", CELL, UNKNOWN, "-o", page)
+    assert done.code == 5
+    assert UNKNOWN in done.err
+    text = MarkdownIt().enable("table").render(page.read_text("utf-8"))
+    assert f"{UNKNOWN} is not the root ID of a cell" in text
+    assert text.count('<a href="http') == 1
+
+
+def test_markdown_is_a_table_of_text(sandbox, synglancer, table, tmp_path):
+    """Rendered with HTML allowed, the notes are text and each row has all its cells."""
+    page = tmp_path / "report.md"
+    assert synglancer("report", table, "-o", page, "--group-by", "type").code == 0
+    html = MarkdownIt("commonmark", {"html": True}).enable("table").render(page.read_text("utf-8"))
+    rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
+    assert {row.count("<td") for row in rows[1:5]} == {11}
+    assert "<script>" not in html
+    assert "שלום |x|" in html
+    assert "<h2>By type</h2>" in html
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="There is no pdflatex.")
+def test_latex_compiles(sandbox, synglancer, table, tmp_path):
+    """A LaTeX engine makes a PDF of it, whatever the notes hold."""
+    page = tmp_path / "report.tex"
+    assert synglancer("report", table, "-o", page).code == 0
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", page.name]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert (tmp_path / "report.pdf").exists()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_tables_keep_the_columns_of_the_file(sandbox, synglancer, table, tmp_path, kind):
+    """The file's columns come back as they were, beside exact root IDs, links and counts."""
+    page = tmp_path / f"report.{kind}"
+    assert synglancer("report", table, "-o", page).code == 0
+    types = {"cell": "UInt64", "inputs_spine": "Int64"}
+    read = pd.read_csv(page, dtype=types) if kind == "csv" else pd.read_parquet(page)
+    assert list(read["note"]) == NASTY
+    assert [str(cell) for cell in read["cell"]] == CELLS
+    assert read["inputs_spine"][0] == 2262
+    assert read["link"].str.startswith("http").all()
+
+
+@pytest.mark.parametrize("kind", ["xlsx", "parquet", "tsv"])
+def test_other_files_of_cells(sandbox, synglancer, tmp_path, kind):
+    """Excel with IDs as text, Parquet with integers and TSV name the same cells."""
+    frame = pd.DataFrame({"root_id": CELLS[:2], "n": ["1", "2"]})
+    path = tmp_path / f"cells.{kind}"
+    if kind == "xlsx":
+        frame.to_excel(path, index=False)
+    elif kind == "tsv":
+        frame.to_csv(path, index=False, sep="\t")
+    else:
+        frame.astype({"root_id": "int64"}).to_parquet(path)
+    page = tmp_path / "report.csv"
+    assert synglancer("report", path, "-o", page).code == 0
+    assert pd.read_csv(page, dtype=str)["cell"].tolist() == CELLS[:2]
+
+
+def test_an_own_template_is_used(sandbox, synglancer, tmp_path):
+    """--template takes the place of ours, escaped by the same rules; a broken one is named."""
+    own = tmp_path / "own.j2"
+    own.write_text("{% for cell in report.cells %}{{ cell.link.cell }}{{ '<' }}{% endfor %}")
+    page = tmp_path / "report.html"
+    assert synglancer("report", CELL, "-o", page, "--template", own).code == 0
+    assert page.read_text() == f"{CELL}&lt;"
+    own.write_text("{{ report.nothing }}")
+    synglancer("report", CELL, "-o", tmp_path / "b.html", "--template", own).refuses(2, "own.j2")
+    assert not (tmp_path / "b.html").exists()
+
+
+def test_what_cannot_be_asked_is_refused_before_any_request(sandbox, synglancer, table, tmp_path):
+    """Endings, columns, groups and rounded IDs are refused with two sentences, at no request."""
+    page = tmp_path / "r.html"
+    rounded = tmp_path / "rounded.xlsx"
+    pd.DataFrame({"root_id": [int(CELL)]}).to_excel(rounded, index=False)
+    synglancer("report", CELL, "-o", tmp_path / "r.docx").refuses(2, "docx")
+    synglancer("report", table, "-o", page, "--column", "no").refuses(2, "no column")
+    synglancer("report", table, "-o", page, "--group-by", "no").refuses(2, "group")
+    synglancer("report", rounded, "-o", page).refuses(2, "round")
+    synglancer("report", tmp_path / "none.csv", "-o", page).refuses(2, "none.csv")
+    assert not page.exists()
+    assert not sandbox.requests
