@@ -267,13 +267,15 @@ def templates_folder() -> Path:
 
 def escape_markdown(text: str) -> str:
     """Make a text mean itself in Markdown, also in a table and where HTML is allowed."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$^@:-])", r"\\\1", _one_line(text))
+    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$^@:=-])", r"\\\1", _one_line(text))
+    escaped = re.sub(r"^(\d+)\.", r"\1\\.", escaped)  # else the first item of a list
     return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def escape_markdown_url(url: str) -> str:
     """Make an address fit between the parentheses of a Markdown link."""
-    return re.sub(r"[()<>\s\\|`*]", lambda found: f"%{ord(found[0]):02X}", url)
+    escaped = re.sub(r"[()<>\s\\|`*]", lambda found: f"%{ord(found[0]):02X}", url)
+    return escaped.replace("&", "&amp;")  # "&gt;" would be read as a character
 
 
 def escape_latex(text: str) -> str:
