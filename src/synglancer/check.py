@@ -14,6 +14,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
+from synglancer.addresses import hash_state, parse_link
 from synglancer.cells import parse_root_id
 from synglancer.credentials import Credentials
 from synglancer.datastack import Datastack, Materialization
@@ -29,7 +30,6 @@ from synglancer.errors import (
     UsageError,
 )
 from synglancer.history import Receipt, read_receipts
-from synglancer.links import hash_state, parse_link
 from synglancer.metadata import fetch_datastack, fetch_materialization
 from synglancer.sources import Sources
 from synglancer.store import Store

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from synglancer.addresses import parse_link
 from synglancer.errors import BadAnswerError
-from synglancer.links import Link, parse_link
+from synglancer.links import Link
 from synglancer.login import find_login_host
 from synglancer.settings import DEFAULT_SERVER
 

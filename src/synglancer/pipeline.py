@@ -15,6 +15,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
+from synglancer.addresses import format_inline_link, format_link, hash_state, resolve_site
 from synglancer.cells import LinkCells, RootId, parse_cell
 from synglancer.errors import (
     LoginError,
@@ -23,7 +24,7 @@ from synglancer.errors import (
     UnreachableError,
 )
 from synglancer.history import add_receipt, build_receipt
-from synglancer.links import Link, format_inline_link, format_link, hash_state, resolve_site
+from synglancer.links import Link
 from synglancer.notices import (
     explain_autapses,
     explain_emptiness,

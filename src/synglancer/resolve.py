@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from synglancer.addresses import parse_link
 from synglancer.cells import Cell, LinkCells, Nucleus, Position, parse_root_id
 from synglancer.errors import (
     CellError,
@@ -18,7 +19,6 @@ from synglancer.errors import (
     ServiceError,
     UsageError,
 )
-from synglancer.links import parse_link
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -19,7 +19,7 @@ from commands import run_make_link_json
 from proof import Expected, NotProvedError, prove
 from rows import expect, read_rows
 
-from synglancer.links import format_link
+from synglancer.addresses import format_link
 from synglancer.sandbox import sample_identity as who
 from synglancer.sandbox.server import Sandbox, SandboxOptions
 from synglancer.settings import SITES

@@ -12,7 +12,7 @@ from proof import NotProvedError, prove
 from rows import expect, read_rows
 
 from synglancer import make_link
-from synglancer.links import format_inline_link
+from synglancer.addresses import format_inline_link
 from synglancer.sandbox import sample_identity as who
 
 if TYPE_CHECKING:

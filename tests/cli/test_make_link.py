@@ -218,7 +218,7 @@ def test_inline_link_carries_its_state_and_uploads_nothing(sandbox: Sandbox, mak
     assert (record["state_url"], record["state_id"]) == (None, None)
     assert not [request for request in sandbox.requests if "/nglstate/" in request.path]
     stored = make_link(CELL, "--tag", "soma").out.strip()
-    from synglancer.links import parse_link
+    from synglancer.addresses import parse_link
 
     assert orjson.loads(parse_link(record["url"]).state) == fetch_state(stored)
 

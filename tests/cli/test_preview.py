@@ -82,7 +82,7 @@ def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglance
     """A source that cannot be had is named; no file is left; the other links have theirs."""
     import orjson
 
-    from synglancer.links import format_inline_link, parse_link
+    from synglancer.addresses import format_inline_link, parse_link
 
     good = make_link(CELL, "--layout", "3d", "--tag", "soma", "--inline").out.strip()
     parsed = parse_link(good)

@@ -13,16 +13,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synglancer.errors import UsageError
-from synglancer.links import (
+from synglancer.addresses import (
     MAX_INLINE,
-    Link,
     ParsedLink,
     format_inline_link,
     format_link,
     parse_link,
     resolve_site,
 )
+from synglancer.errors import UsageError
+from synglancer.links import Link
 from synglancer.settings import SITES
 
 CELL = 864691135276234469

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from synglancer.addresses import format_inline_link
 from synglancer.errors import BadAnswerError, UsageError
-from synglancer.links import Link, format_inline_link
+from synglancer.links import Link
 from synglancer.provenance import parse_provenance
 from synglancer.tokens import find_saved_token
 from synglancer.view import format_timestamp

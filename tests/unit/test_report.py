@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from synglancer.links import format_inline_link
+from synglancer.addresses import format_inline_link
 from synglancer.report import (
     CardFormat,
     escape_latex,

@@ -1,0 +1,137 @@
+"""State address + viewer site → URL, and back.
+
+It knows texts only: not how a state is made or stored, nor what it shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+import orjson
+
+from synglancer.errors import UsageError
+from synglancer.settings import SITES, is_address
+
+MAX_INLINE = 2_000_000
+"""Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
+
+_PLAIN = "~@$&!+=:;,.?/"  # what needs no escape in a fragment, nor in Markdown, LaTeX or a shell
+
+
+def format_link(site: str, state_url: str) -> str:
+    """Make the link that opens a stored state.
+
+    Parameters
+    ----------
+    site
+        The viewer's address.
+    state_url
+        The state's address. Over https the viewer is told to log in (``middleauth+``); it cannot
+        log in over http, and does not accept being told to.
+
+    Examples
+    --------
+    >>> format_link("https://spelunker.cave-explorer.org/",
+    ...             "https://global.daf-apis.com/nglstate/api/v1/5")
+    'https://spelunker.cave-explorer.org/#!middleauth+https://global.daf-apis.com/nglstate/api/v1/5'
+    """
+    login = "middleauth+" if urlsplit(state_url).scheme == "https" else ""
+    return f"{_with_slash(site)}#!{login}{state_url}"
+
+
+def format_inline_link(site: str, state: bytes) -> str:
+    """Make a link that carries its whole state.
+
+    Raises
+    ------
+    UsageError
+        When it would be too long for a browser to open.
+    """
+    url = f"{_with_slash(site)}#!{quote(state, safe=_PLAIN)}"
+    if len(url) > MAX_INLINE:
+        raise UsageError(
+            f"A link with the whole state would have {len(url):,} characters, and browsers open "
+            f"about {MAX_INLINE:,}.",
+            "Leave out --inline, or show fewer synapses, for instance with --tag.",
+        )
+    return url
+
+
+@dataclass(frozen=True)
+class ParsedLink:
+    """What a Neuroglancer link says.
+
+    Attributes
+    ----------
+    site
+        The viewer's address, with a trailing slash.
+    state_url
+        Address of the stored state, or None for a link that carries it.
+    state
+        The state that the link carries, as JSON, or None.
+    """
+
+    site: str
+    state_url: str | None
+    state: bytes | None
+
+
+def parse_link(url: str) -> ParsedLink:
+    """Read a Neuroglancer link.
+
+    Raises
+    ------
+    UsageError
+        When it is none.
+    """
+    site, mark, fragment = url.strip().partition("#!")
+    if not mark and "json_url=" in site:  # an older way to name a state's address
+        site, _, query = site.partition("?")
+        mark, fragment = "#!", parse_qs(query).get("json_url", [""])[0]
+    if not mark or not is_address(site):
+        raise UsageError(
+            "This is not a Neuroglancer link.",
+            "Give one that holds '#!' after the viewer's address.",
+        )
+    if is_address(fragment.removeprefix("middleauth+")):
+        return ParsedLink(_with_slash(site), fragment.removeprefix("middleauth+"), None)
+    state = unquote(fragment).encode()
+    if not state.startswith(b"{"):
+        raise UsageError(
+            "This Neuroglancer link holds neither a state nor a state's address.",
+            "Copy it again from the browser's address bar, whole.",
+        )
+    return ParsedLink(_with_slash(site), None, state)
+
+
+def resolve_site(site: str | None, viewer_site: str | None) -> str:
+    """Choose the viewer: the one asked for, else the datastack's own, else Spelunker."""
+    if site is not None:
+        return SITES.get(site, site)
+    # What the server names is checked as what is typed is: it becomes a link that people click.
+    if viewer_site and is_address(viewer_site):
+        return viewer_site
+    return SITES["spelunker"]
+
+
+def hash_state(state: bytes) -> str | None:
+    """Hash a stored state as ours are hashed, whatever white space its server gives it.
+
+    Returns
+    -------
+    str or None
+        SHA-256 of the canonical JSON, in hexadecimal; None for what is no JSON.
+    """
+    try:
+        canonical = orjson.dumps(orjson.loads(state), option=orjson.OPT_SORT_KEYS)
+    except ValueError:
+        return None
+    return hashlib.sha256(canonical).hexdigest()
+
+
+def _with_slash(site: str) -> str:
+    # A site with a path and no slash, or with a query, is taken as it is given.
+    parts = urlsplit(site)
+    return site if parts.path or parts.query else f"{site}/"
