@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from synglancer.camera import CameraView, frame_cell
+from synglancer.lazily import import_lazily, put_off
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
 from synglancer.provenance import RECORD
 from synglancer.scene import Scene, ViewOptions, count_by_direction, format_title
@@ -126,11 +127,14 @@ def make_plain(value: object, path: str = "") -> Any:
 
 def load_libraries() -> None:
     """Import nglui ahead of `build_state`, at a time when there is something to wait for."""
-    import nglui.statebuilder  # noqa: F401, PLC0415
+    import_lazily("cloudvolume")  # for sources without a resolution, which there are none of here
+    with put_off("caveclient.CAVEclient", "IPython.display.HTML"):
+        import nglui.statebuilder  # noqa: F401, PLC0415
 
 
 def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
     """Build the state without annotations, as plain JSON values."""
+    load_libraries()
     from nglui.statebuilder import ViewerState  # noqa: PLC0415 -- slow to import
 
     background = BACKGROUNDS["white" if options.figure else options.background]
