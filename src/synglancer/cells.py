@@ -121,7 +121,28 @@ def parse_cell(given: str | int) -> Cell:
             return _parse_nucleus(text)
         if found := _POSITION.fullmatch(text):
             return _parse_position(found)
+        _refuse_others(text)
     return RootId(parse_root_id(given))
+
+
+def _refuse_others(text: str) -> None:
+    """Refuse what was meant as something else than a root ID, and is not that either."""
+    if "://" in text:
+        raise UsageError(
+            f"{_quote(text)} is not a Neuroglancer link, which has '#!' after the viewer's address.",
+            "Copy it from the browser's address bar, whole, and give it in quotes.",
+        )
+    if re.fullmatch(r"[-0-9.]+(,[-0-9.]+)+(@\w*)?", text):
+        raise UsageError(
+            f"{_quote(text)} is not a position, which has three coordinates.",
+            "Give x,y,z in voxels of the viewer's resolution, or x,y,z@nm.",
+        )
+    suffix = Path(text).suffix[1:]
+    if suffix.isascii() and suffix.isalpha() and not _is_file(text):
+        raise UsageError(
+            f"There is no file {_quote(text)}, and it names no cell either.",
+            "Check the file's name and folder; it holds one cell a line.",
+        )
 
 
 def parse_root_id(given: str | int) -> int:

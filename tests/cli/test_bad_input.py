@@ -33,7 +33,7 @@ if TYPE_CHECKING:
         (["nucleus:0"], 2, "does not name a nucleus"),
         (["nucleus:x"], 2, "does not name a nucleus"),
         (["1,2,3@um"], 2, "unknown unit"),
-        (["no/such/file.txt"], 2, "not a root ID"),
+        (["no/such/file.txt"], 2, "no file"),
         (["https://spelunker.cave-explorer.org/#!nothing"], 2, "neither a state nor"),
         ([CELL, "--table", "nope"], 4, "no table 'nope'"),
         ([CELL, "--table", "synapses_pni_2"], 4, "does not refer to a table of synapses"),

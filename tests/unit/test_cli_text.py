@@ -101,6 +101,7 @@ WRONG = [
     ([CELL, "abc"], "'abc' is not a root ID", "root ID"),
     ([CELL, "--bogus"], "--bogus", "--help"),
     ([CELL, "--\x1b[2J"], "Unknown option", "--help"),
+    ([CELL, "--palete", "safe"], "Unknown option", "--palette"),
     ([CELL, "--layout", "round"], '"xy-3d", "3d", "4panel", "xy"', "--help"),
     ([CELL, "--output", "pdf"], '"url", "json", "markdown", "html", "latex"', "--help"),
     ([CELL, "--tag"], "--tag requires an argument", "--help"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -99,7 +100,7 @@ def link(
         )
     for word in cells:
         if word.startswith("--"):
-            raise UsageError(f'Unknown option: "{word}".', "See --help for what can be given.")
+            raise UsageError(f'Unknown option: "{word}".', _suggest(word))
     given = read_cells(cells)  # all of them first: a typing error costs no query
     _refuse_files(printing, len(given))
     maker = LinkMaker(settings, TYPED.get())
@@ -109,6 +110,14 @@ def link(
         painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
         codes = [_link_one(maker, cell, printing, painter, len(asked)) for cell in asked]
     return _SOME_SKIPPED if any(codes) and len(asked) > 1 else max(codes)
+
+
+def _suggest(word: str) -> str:
+    """Name the option that was perhaps meant."""
+    names = [item.name for kind in (Settings, Printing) for item in fields(kind)]
+    options = ["--" + name.replace("_", "-") for name in names]
+    near = get_close_matches(word.partition("=")[0], options, n=1, cutoff=0.75)
+    return f"Did you mean {near[0]}?" if near else "See --help for what can be given."
 
 
 def _link_one(
