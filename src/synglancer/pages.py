@@ -80,8 +80,9 @@ def build_table(report: Report) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Ours are ``cell`` (UInt64), ``link``, ``link_problem``, ``version`` (Int64), ``shown`` and
-        ``total`` (Int64), and for each direction and tag its count, such as ``inputs_spine``
-        (Int64). A name that the file has already is followed by ``_synglancer``.
+        ``total`` (Int64), and for each direction all synapses of the cell, such as ``all_inputs``
+        (Int64), and for each tag its count, such as ``inputs_spine`` (Int64). A name that
+        the file has already is followed by ``_synglancer``.
     """
     import pandas as pd  # noqa: PLC0415
 
@@ -96,6 +97,8 @@ def build_table(report: Report) -> pd.DataFrame:
     for name in ("version", "shown", "total"):
         ours[name] = pd.Series([one.link[name] if one else None for one in made], dtype="Int64")
     for side in report.directions:
+        totals = [one.all_synapses(side) if one else None for one in made]
+        ours[f"all_{side}"] = pd.Series(totals, dtype="Int64")
         for tag in report.tags:
             counts = [one.count(side, tag) if one else None for one in made]
             ours[f"{side}_{tag}"] = pd.Series(counts, dtype="Int64")

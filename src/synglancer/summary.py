@@ -76,6 +76,11 @@ class CellSummary:
         """Shown synapses in a direction."""
         return sum(self.counts.get(direction, {}).values())
 
+    def all_synapses(self, direction: str) -> int | None:
+        """All synapses of the cell in a direction, with and without a prediction."""
+        counted: Mapping[str, int] = self.link.get("all_synapses") or {}
+        return counted.get(direction)
+
     def count(self, direction: str, tag: str) -> int:
         """Shown synapses with a tag."""
         return self.counts.get(direction, {}).get(tag, 0)
@@ -211,6 +216,15 @@ class Report:
         }
 
     @property
+    def totals(self) -> dict[str, int]:
+        """Direction → all synapses of all cells, where they were counted."""
+        return {
+            side: sum(cell.all_synapses(side) or 0 for cell in self.cells)
+            for side in self.directions
+            if any(cell.all_synapses(side) is not None for cell in self.cells)
+        }
+
+    @property
     def groups(self) -> list[Group]:
         """The groups, in the order of their names."""
         if not self.group_by:
@@ -244,13 +258,16 @@ class Report:
         filters = f" Only synapses with {' and '.join(self.filters)} are shown." * bool(
             self.filters
         )
+        totals = " and ".join(f"{count:,} {side}" for side, count in self.totals.items())
+        having = "these cells have" if many > 1 else "this cell has"
+        in_all = f"; with and without one, {having} {totals}" * bool(totals)
         synthetic = " These data are SYNTHETIC and describe no real cell." * self.synthetic
         return (
             f"Synapses of {many:,} cell{'s' * (many != 1)} and their predicted postsynaptic "
             f"targets were taken from the table {link['table']} of the datastack "
             f"{link['datastack']} at materialization version {link['version']} "
             f"({link['timestamp'][:10]}), through CAVE at {origin.server}.{filters} "
-            "Counts are of synapses with a prediction; each link "
+            f"Counts are of synapses with a prediction{in_all}. Each link "
             f"opens them in Neuroglancer at that version. Made with {self.generator}.{synthetic}"
         )
 

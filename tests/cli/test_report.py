@@ -11,6 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from cli.outcome import CELL
+from synglancer.sandbox import sample_identity as who
 
 NASTY = ["<script>alert(1)</script>", "50% _x_ \\input{y} $", '"quoted" & 🧠', "שלום |x|"]
 OTHERS = ["864691135937424949", "864691135617152361", "864691136334080603"]
@@ -57,7 +58,7 @@ def test_markdown_is_a_table_of_text(sandbox, synglancer, table, tmp_path):
     assert synglancer("report", table, "-o", page, "--group-by", "type").code == 0
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(page.read_text("utf-8"))
     rows = re.findall(r"<tr>(.*?)</tr>", html, re.DOTALL)
-    assert {row.count("<td") for row in rows[1:5]} == {11}
+    assert {row.count("<td") for row in rows[1:5]} == {13}
     assert "<script>" not in html
     assert "שלום |x|" in html
     assert "<h2>By type</h2>" in html
@@ -85,6 +86,28 @@ def test_tables_keep_the_columns_of_the_file(sandbox, synglancer, table, tmp_pat
     assert [str(cell) for cell in read["cell"]] == CELLS
     assert read["inputs_spine"][0] == 2262
     assert read["link"].str.startswith("http").all()
+
+
+def test_every_report_says_of_how_many(sandbox, synglancer, sample, tmp_path):
+    """All synapses of the cell, with and without a prediction, stand beside those shown."""
+    synapses = pd.read_parquet(sample / who.MINNIE / "tables" / f"{who.SYNAPSE_TABLE}.parquet")
+    inputs = int((synapses["post_pt_root_id"] == int(CELL)).sum())
+    outputs = int((synapses["pre_pt_root_id"] == int(CELL)).sum())
+    told = {
+        "html": f'{inputs:,}</td><td><svg class="bar"',
+        "md": f"| {inputs:,} | ",
+        "tex": f"& {inputs:,} & ",
+    }
+    for kind, text in told.items():
+        assert synglancer("report", CELL, "--tag", "soma", "-o", tmp_path / f"r.{kind}").code == 0
+        page = (tmp_path / f"r.{kind}").read_text("utf-8")
+        assert text in page
+        assert f"this cell has {inputs:,} inputs and {outputs:,} outputs" in page
+    page = tmp_path / "r.csv"
+    assert synglancer("report", CELL, "--tag", "soma", "-o", page).code == 0
+    read = pd.read_csv(page).iloc[0]
+    assert (read["all_inputs"], read["all_outputs"]) == (inputs, outputs)
+    assert read["inputs_soma"] < inputs
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet", "tsv"])

@@ -82,6 +82,7 @@ def report(
             f"There is no column {reporting.group_by!r} to group the cells by.",
             f"Choose with --group-by from: {', '.join(given.columns) or '(the cells have none)'}.",
         )
+    settings = replace(settings, with_total=True)  # a reader of counts asks: of how many
     pictures = reporting.pictures if output.suffix == ".html" else "none"
     results = _summarise(given.cells, settings, pictures)
     made = build_report(
