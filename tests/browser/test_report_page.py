@@ -34,7 +34,7 @@ WHEN = {"generator": "synglancer", "made_on": "2026-11-22"}
 def address(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """A report of three cells and one that was skipped, in two groups."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
-    settings = Settings(server=sandbox.origin)
+    settings = Settings(server=sandbox.origin, with_total=True)
     given = CellList(CELLS, ["type", "note"], [[t, n] for t, n in zip("abba", NOTES, strict=True)])
     results = map_links(CELLS, settings, _plot)
     made = build_report(given, results, settings, group_by="type", **WHEN)
@@ -92,7 +92,7 @@ def test_report_can_be_read_by_all(page: Page, address: str, scheme: str, width:
 def test_a_hundred_large_cells_are_below_ten_megabytes(sandbox: Sandbox, monkeypatch) -> None:
     """A hundred cells of 3,392 synapses each, pictures included, stay under 10 MB."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
-    link = make_link(CELLS[1], server=sandbox.origin)
+    link = make_link(CELLS[1], server=sandbox.origin, with_total=True)
     one = _plot(link)
     cells = [str(link.cell + i) for i in range(100)]
     many = [replace(one, link={**one.link, "cell": cell}) for cell in cells]
