@@ -9,6 +9,9 @@ import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
+from synglancer.locks import locked
+from synglancer.sandbox.sample import ensure_sample
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -49,6 +52,15 @@ def _session_home(
     with pytest.MonkeyPatch.context() as environment:
         _prepare(environment, tmp_path_factory.mktemp("session-home"))
         yield
+
+
+@pytest.fixture(scope="session")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the synthetic sample, generated once for all workers of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    with locked(folder / "sample.lock", 300):
+        return ensure_sample(folder / "sample")
 
 
 @pytest.fixture(autouse=True)

@@ -14,7 +14,6 @@ from playwright.sync_api import sync_playwright
 # The tests import their own tools, `proof` and others, from this folder.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from synglancer.sandbox.sample import write_sample
 from synglancer.sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
@@ -72,14 +71,6 @@ def page(browser: Browser) -> Iterator[Page]:
     context.add_init_script(STEADY_CLOCK)
     yield context.new_page()
     context.close()
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder of the synthetic sample."""
-    folder = tmp_path_factory.mktemp("sample")
-    write_sample(folder)
-    return folder
 
 
 @pytest.fixture(scope="session")

@@ -8,17 +8,11 @@ import pytest
 
 from cli.outcome import MISSING_TERMS, NO_PERMISSION, TOKEN, Outcome
 from synglancer.cli import build_make_link, build_synglancer, run
-from synglancer.sandbox.sample import ensure_sample
 from synglancer.sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-
-@pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ensure_sample(tmp_path_factory.mktemp("sample"))
 
 
 @pytest.fixture

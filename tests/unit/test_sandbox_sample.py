@@ -28,9 +28,8 @@ ROUNDING = 25.0
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # One place for a whole session: whoever comes first generates it.
-    return ensure_sample(tmp_path_factory.getbasetemp() / "samples")
+def folder(sample: Path) -> Path:
+    return sample
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import pandas as pd
 import pytest
 
 from synglancer.sandbox import sample_identity as who
-from synglancer.sandbox.sample import ensure_sample
 from synglancer.sandbox.sample_minnie import GRID, SOMA
 from synglancer.sandbox.sample_second import build_second
 from synglancer.sandbox.sample_volume import write_volumes
@@ -25,9 +24,8 @@ DATASTACKS = [who.MINNIE, who.SECOND]
 
 
 @pytest.fixture(scope="session")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    # One place for a whole session: whoever comes first generates it.
-    return ensure_sample(tmp_path_factory.getbasetemp() / "samples")
+def folder(sample: Path) -> Path:
+    return sample
 
 
 def read_info(folder: Path, datastack: str, path: str) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import pytest
 from caveclient import CAVEclient
 from requests import HTTPError
 
-from synglancer.sandbox.sample import ensure_sample
 from synglancer.sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
@@ -21,14 +20,9 @@ PARTNER = 864691135468905857
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return ensure_sample(tmp_path_factory.mktemp("sample"))
-
-
-@pytest.fixture(scope="module")
-def client(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CAVEclient]:
+def client(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CAVEclient]:
     states = tmp_path_factory.mktemp("states") / "states.sqlite"
-    with Sandbox(SandboxOptions(data=folder, states=states, token="good")) as sandbox:
+    with Sandbox(SandboxOptions(data=sample, states=states, token="good")) as sandbox:
         yield CAVEclient(
             "minnie65_public",
             version=1718,
@@ -39,7 +33,7 @@ def client(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 
 @pytest.mark.filterwarnings("ignore")
-def test_a_view_is_queried_as_a_table(client: CAVEclient, folder: Path) -> None:
+def test_a_view_is_queried_as_a_table(client: CAVEclient, sample: Path) -> None:
     """query_view gives the rows of the file, filtered, with positions in the unit asked for."""
     roots = [CELL, PARTNER]
     found = client.materialize.query_view(
@@ -48,7 +42,7 @@ def test_a_view_is_queried_as_a_table(client: CAVEclient, folder: Path) -> None:
         split_positions=True,
         desired_resolution=[1, 1, 1],
     ).sort_values("pt_root_id", ignore_index=True)
-    view = pd.read_parquet(folder / "minnie65_public" / "views" / "aibs_cell_info.parquet")
+    view = pd.read_parquet(sample / "minnie65_public" / "views" / "aibs_cell_info.parquet")
     rows = view[view["pt_root_id"].isin(roots)].sort_values("pt_root_id", ignore_index=True)
     assert len(rows) == 2
     assert found["pt_root_id"].tolist() == rows["pt_root_id"].tolist() == roots
