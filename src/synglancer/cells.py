@@ -129,7 +129,7 @@ def _refuse_others(text: str) -> None:
     """Refuse what was meant as something else than a root ID, and is not that either."""
     if "://" in text:
         raise UsageError(
-            f"{_quote(text)} is not a Neuroglancer link, which has '#!' after the viewer's address.",
+            f"{_quote(text)} is not a Neuroglancer link, which has '#!' in it.",
             "Copy it from the browser's address bar, whole, and give it in quotes.",
         )
     if re.fullmatch(r"[-0-9.]+(,[-0-9.]+)+(@\w*)?", text):
