@@ -68,13 +68,13 @@ def draw_predictions(count: int) -> pd.DataFrame:
 
 def build_ours(predictions: pd.DataFrame) -> bytes:
     scene = Scene(
-        cell=CELL,
+        cells=[CELL],
         datastack=DATASTACK,
         materialization=VERSION,
         table="synapse_target_predictions_ssa_v2",
         groups=build_annotations(predictions),
         positions=predictions[POINTS].to_numpy(),
-        soma=None,
+        somata=[],
         record={},
     )
     return build_state(scene).json

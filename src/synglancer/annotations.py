@@ -21,12 +21,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synglancer.errors import BadAnswerError
-from synglancer.predictions import UNLABELLED
+from synglancer.predictions import BETWEEN, UNLABELLED
 
 if TYPE_CHECKING:
     import pandas as pd
 
-DIRECTIONS = ("inputs", "outputs")
+DIRECTIONS = ("inputs", "outputs", BETWEEN)
 KNOWN_TAGS = ("spine", "shaft", "soma")
 
 _POSITION = tuple(f"ctr_pt_position_{axis}" for axis in "xyz")
@@ -68,7 +68,7 @@ class AnnotationGroup:
     Attributes
     ----------
     direction
-        ``inputs`` or ``outputs`` of the cell.
+        ``inputs`` or ``outputs`` of the cells, or ``between`` them.
     tag
         Predicted postsynaptic target, e.g. ``spine``, or ``unlabelled``.
     count
@@ -103,8 +103,8 @@ def build_annotations(predictions: pd.DataFrame) -> list[AnnotationGroup]:
     Returns
     -------
     list of AnnotationGroup
-        Inputs before outputs; within each, spine, shaft, soma, other tags by name, unlabelled.
-        Rows keep their order.
+        Inputs, outputs, then those between cells; within each, spine, shaft, soma, other tags by
+        name, unlabelled. Rows keep their order.
 
     Raises
     ------

@@ -44,13 +44,14 @@ class CameraView:
 
 def frame_cell(
     positions: np.ndarray[Any, Any],
-    soma: Sequence[float] | None,
+    somata: Sequence[Any],
     resolution: Sequence[float],
     *,
+    focus: Sequence[float] | None = None,
     centred: bool = False,
     aspect: float = 0.9,
 ) -> CameraView:
-    """Look at the soma, from far enough to see the whole cell.
+    """Look at the soma, from far enough to see the whole cell, or all of several.
 
     The orientation is Neuroglancer's own: x to the right, y down, z away from the reader.
 
@@ -58,10 +59,13 @@ def frame_cell(
     ----------
     positions : array, shape (n, 3), nm
         What must be in the 3D view, but for strays.
-    soma : (x, y, z), nm, or None
-        Where the soma is; without it the view is centred at the position nearest the median.
+    somata : array, shape (m, 3), nm
+        Where somata are, the one to look at first; without any, the view is centred at the
+        position nearest the median.
     resolution : (x, y, z), nm
         Size of the viewer's voxel.
+    focus : (x, y, z), nm
+        Look at this instead.
     centred
         Centre on the middle of the extent instead, for views without sections.
     aspect
@@ -69,12 +73,12 @@ def frame_cell(
 
     Examples
     --------
-    >>> frame_cell(np.array([[0, 0, 0], [0, 90_000, 0]]), (0, 0, 0), (4, 4, 40)).position
+    >>> frame_cell(np.array([[0, 0, 0], [0, 90_000, 0]]), [(0, 0, 0)], (4, 4, 40)).position
     (0.0, 0.0, 0.0)
     """
     points = _leave_out_strays(np.asarray(positions, dtype=np.float64).reshape(-1, 3))
-    if soma is not None:
-        points = np.vstack([points, np.asarray(soma, dtype=np.float64)])
+    bodies = np.asarray(somata, dtype=np.float64).reshape(-1, 3)
+    points = np.vstack([points, bodies])
     voxel = np.asarray(resolution, dtype=np.float64)
     smallest = float(voxel.min())
     section = _SECTION_NM_PER_PIXEL / smallest
@@ -82,8 +86,8 @@ def frame_cell(
         return CameraView(None, section, 10 * _SMALLEST_NM / smallest)
     if centred:
         centre = (points.min(axis=0) + points.max(axis=0)) / 2
-    elif soma is not None:
-        centre = np.asarray(soma, dtype=np.float64)
+    elif focus is not None or len(bodies):
+        centre = np.asarray(bodies[0] if focus is None else focus, dtype=np.float64)
     else:
         # The median itself may lie in empty space; a section there would show no synapse.
         away = np.linalg.norm(points - np.median(points, axis=0), axis=1)

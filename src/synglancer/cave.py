@@ -11,7 +11,6 @@ would have to be told not to wait forever (see `transport`).
 
 from __future__ import annotations
 
-import logging
 import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +19,7 @@ from synglancer.complete import fetch_whole
 from synglancer.datastack import Soma
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 from synglancer.lazily import import_lazily, put_off
+from synglancer.queries import FORM, by_table, name_filter, one_or_several, query_live
 from synglancer.transport import DEFAULT_TIMEOUT, guard
 
 # What caveclient imports and is not needed here is half of its time: all its other clients, and
@@ -32,7 +32,7 @@ from caveclient.base import Version  # noqa: E402
 from caveclient.jsonservice import JSONService  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     import pandas as pd
@@ -48,12 +48,6 @@ CELL_COLUMN: dict[Direction, str] = {"inputs": "post_pt_root_id", "outputs": "pr
 """The column that holds the cell's own root ID, for each direction."""
 
 _SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
-_FORM: dict[str, Any] = {
-    "split_positions": True,
-    "desired_resolution": [1, 1, 1],  # nm
-    "metadata": False,
-    "log_warning": False,
-}
 _NEW_ENOUGH = Version("999")
 # Of the chunked graph, caveclient knows what is new in 1, 2 and 3.
 _NEWEST = {"ChunkedGraphClient": Version("3.999")}
@@ -112,12 +106,12 @@ class Cave:
         datastack: Datastack,
         at: Materialization,
         table: PredictionTable,
-        cell: int,
+        cells: Sequence[int],
         direction: Direction,
     ) -> pd.DataFrame:
-        """Fetch the predictions of a cell's synapses in one direction.
+        """Fetch the predictions of cells' synapses in one direction.
 
-        That is 1 request, or more where the server cuts its answer off.
+        That is 1 request for all of them, or more where the server cuts its answer off.
 
         Returns
         -------
@@ -134,23 +128,24 @@ class Cave:
         """
         synapses = table.synapse_table
         client = self._materialize(datastack.server)
+        wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
 
         def ask(span: Span) -> pd.DataFrame:
             asked: dict[str, Any] = {
-                "filter_equal_dict": {synapses: {CELL_COLUMN[direction]: cell}},
-                "filter_greater_equal_dict": _of(synapses, span.at_least),
-                "filter_less_dict": _of(synapses, span.below),
+                name_filter(wanted): {synapses: wanted},
+                "filter_greater_equal_dict": by_table(synapses, span.at_least),
+                "filter_less_dict": by_table(synapses, span.below),
                 "select_columns": {synapses: _SYNAPSE_COLUMNS, table.name: ["tag", "value"]},
                 "suffixes": {table.name: "_ref", synapses: ""},
             }
             if at.expired:
                 join = [table.name, "target_id", synapses, "id"]
-                return _query_live(client, table.name, at, joins=[join], **asked)
+                return query_live(client, table.name, at.timestamp, joins=[join], **asked)
             frame: pd.DataFrame = client.join_query(
                 tables=[[table.name, "target_id"], [synapses, "id"]],
                 materialization_version=at.version,
                 **asked,
-                **_FORM,
+                **FORM,
             )
             return frame
 
@@ -158,9 +153,14 @@ class Cave:
             return fetch_whole(ask)
 
     def fetch_synapses(
-        self, datastack: Datastack, at: Materialization, table: str, cell: int, direction: Direction
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: str,
+        cells: Sequence[int],
+        direction: Direction,
     ) -> pd.DataFrame:
-        """Fetch a cell's synapses in one direction, predicted or not (1 request, or more).
+        """Fetch cells' synapses in one direction, predicted or not (1 request, or more).
 
         Returns
         -------
@@ -174,14 +174,18 @@ class Cave:
         ServiceError
             When it cannot be asked.
         """
-        return self._query_table(
-            datastack, at, table, {CELL_COLUMN[direction]: cell}, _SYNAPSE_COLUMNS
-        )
+        wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
+        return self._query_table(datastack, at, table, wanted, _SYNAPSE_COLUMNS)
 
     def fetch_synapse_count(
-        self, datastack: Datastack, at: Materialization, table: str, cell: int, direction: Direction
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: str,
+        cells: Sequence[int],
+        direction: Direction,
     ) -> int:
-        """Fetch how many synapses a cell has in one direction, predicted or not (1 request).
+        """Fetch how many synapses cells have in one direction, predicted or not (1 request).
 
         Raises
         ------
@@ -190,42 +194,68 @@ class Cave:
         ServiceError
             When it cannot be asked.
         """
-        equal = {CELL_COLUMN[direction]: cell}
+        wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
         if at.expired:  # live queries do not count
-            return len(self._query_table(datastack, at, table, equal, ["id"]))
+            return len(self._query_table(datastack, at, table, wanted, ["id"]))
         client = self._materialize(datastack.server)
         with _caveclient_errors(datastack.server):
             frame = client.query_table(
                 table,
-                filter_equal_dict=equal,
                 materialization_version=at.version,
                 merge_reference=False,
                 get_counts=True,
                 metadata=False,
                 log_warning=False,
                 split_positions=True,
+                **{name_filter(wanted): wanted},
             )
             return int(frame["count"].iloc[0])
 
+    def fetch_count_between(
+        self, datastack: Datastack, at: Materialization, table: str, cells: Sequence[int]
+    ) -> int:
+        """Fetch how many synapses go from one of several cells onto another (1 request, or more).
+
+        The rows are fetched, since a service cannot count without the cells' autapses.
+
+        Raises
+        ------
+        TruncatedError
+            When the server left rows out, and does so in every part of the answer.
+        ServiceError
+            When it cannot be asked.
+        """
+        ends = [*CELL_COLUMN.values()]
+        wanted = {end: [*cells] for end in ends}
+        frame = self._query_table(datastack, at, table, wanted, ["id", *ends])
+        with _caveclient_errors(datastack.server):
+            return int((frame[ends[0]] != frame[ends[1]]).sum())
+
     def fetch_somata(
-        self, datastack: Datastack, at: Materialization, table: str, cell: int
-    ) -> list[tuple[float, float, float]]:
-        """Fetch the positions of a cell's somata (1 request).
+        self, datastack: Datastack, at: Materialization, table: str, cells: Sequence[int]
+    ) -> dict[int, list[tuple[float, float, float]]]:
+        """Fetch the positions of cells' somata (1 request).
 
         Returns
         -------
-        list of (x, y, z)
-            In nm; one for a whole neuron, none for a fragment, several where cells are merged.
+        dict of list of (x, y, z)
+            For each cell, in nm: one for a whole neuron, none for a fragment, several where cells
+            are merged.
 
         Raises
         ------
         ServiceError
             When they cannot be asked.
         """
-        frame = self._query_table(datastack, at, table, {"pt_root_id": cell}, ["id", "pt_position"])
+        wanted = {"pt_root_id": one_or_several(cells)}
+        columns = ["id", "pt_root_id", "pt_position"]
+        frame = self._query_table(datastack, at, table, wanted, columns)
+        found: dict[int, list[tuple[float, float, float]]] = {cell: [] for cell in cells}
         with _caveclient_errors(datastack.server):
-            columns = [frame[f"pt_position_{axis}"].astype(float) for axis in "xyz"]
-            return list(zip(*columns, strict=True))
+            points = [frame[f"pt_position_{axis}"].astype(float) for axis in "xyz"]
+            for cell, *point in zip(frame["pt_root_id"].astype("int64"), *points, strict=True):
+                found[int(cell)].append((point[0], point[1], point[2]))
+        return found
 
     def fetch_nuclei(
         self, datastack: Datastack, at: Materialization, table: str, column: str, values: list[int]
@@ -260,30 +290,28 @@ class Cave:
         wanted: dict[str, Any],
         columns: list[str],
     ) -> pd.DataFrame:
-        """Fetch the rows in which a column holds one value, or one of several.
+        """Fetch the rows in which each of these columns holds one value, or one of several.
 
         That is 1 request, or more where the answer is cut off.
         """
-        several = isinstance(next(iter(wanted.values())), list)
-        kind = "filter_in_dict" if several else "filter_equal_dict"
         client = self._materialize(datastack.server)
 
         def ask(span: Span) -> pd.DataFrame:
             asked = {
-                kind: wanted,
+                name_filter(wanted): wanted,
                 "filter_greater_equal_dict": span.at_least,
                 "filter_less_dict": span.below,
                 "select_columns": columns,
             }
             if at.expired:
-                by_table = {name: {table: value} for name, value in asked.items() if value}
-                return _query_live(client, table, at, **by_table)
+                conditions = {name: {table: value} for name, value in asked.items() if value}
+                return query_live(client, table, at.timestamp, **conditions)
             frame: pd.DataFrame = client.query_table(
                 table,
                 materialization_version=at.version,
                 merge_reference=False,
                 **asked,
-                **_FORM,
+                **FORM,
             )
             return frame
 
@@ -346,29 +374,6 @@ class Cave:
                 "Try again; if it stays so, tell the server's administrators.",
             )
         return f"{client.state_service_endpoint.removesuffix('/post')}/{found[1]}"
-
-
-def _of(table: str, condition: dict[str, int] | None) -> dict[str, dict[str, int]] | None:
-    """Return a condition as joins take it: by table."""
-    return None if condition is None else {table: condition}
-
-
-def _query_live(
-    client: MaterializationClient, table: str, at: Materialization, **asked: Any
-) -> pd.DataFrame:
-    """Fetch rows as they were at a version's moment, from a service that serves it no more."""
-    root = logging.getLogger()
-    # caveclient calls this method a test to each who uses it; ours are told why we do.
-    root.addFilter(_is_not_deprecation)
-    try:
-        frame: pd.DataFrame = client.live_live_query(table, at.timestamp, **asked, **_FORM)
-    finally:
-        root.removeFilter(_is_not_deprecation)
-    return frame
-
-
-def _is_not_deprecation(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith("Deprecation: this method is to facilitate beta")
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
 _MAX_UINT64 = 2**64 - 1
 _MAX_INT64 = 2**63 - 1
@@ -23,6 +23,7 @@ _LAYER_SHIFT = 56
 _SUPERVOXEL_LAYER = 1
 _HINT = "Give a root ID, such as 864691135276234469, nucleus:ID, a position x,y,z or a link."
 _MAX_QUOTE = 60
+_NAMED = 3  # cells in a title: more do not fit
 
 _NUMBER = r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]*)?|\.[0-9]+)"
 _POSITION = re.compile(
@@ -288,6 +289,23 @@ def _read_file(name: str) -> list[str]:
     if not cells:
         raise UsageError(f"{source} names no cell.", "Give a text file with one cell a line.")
     return cells
+
+
+def enumerate_some(items: Sequence[object], most: int) -> str:
+    """Enumerate so many of some items, and say how many more there are.
+
+    Examples
+    --------
+    >>> enumerate_some([1, 2, 3, 4], 3)
+    '1, 2, 3 and 1 more'
+    """
+    shown = ", ".join(str(item) for item in items[:most])
+    return f"{shown} and {len(items) - most} more" if len(items) > most else shown
+
+
+def name_cells(cells: Sequence[int]) -> str:
+    """Name the cells of a link in a line."""
+    return enumerate_some(cells, _NAMED)
 
 
 def _quote(text: str) -> str:

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from synglancer.addresses import parse_link
+from synglancer.cells import name_cells
+from synglancer.provenance import read_followed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -29,12 +31,12 @@ _CARD_SIZE = (480, 320)  # of the picture in a card, in pixels
 
 @dataclass(frozen=True)
 class Link:
-    """A link that shows a cell's synapses, and where it comes from.
+    """A link that shows the synapses of a cell, or of several together, and where it comes from.
 
     Attributes
     ----------
     cell
-        The root ID that is shown.
+        The root ID that is shown; the first one of several.
     given
         What was typed.
     url
@@ -60,12 +62,14 @@ class Link:
     state_json
         The canonical state, as bytes of JSON.
     all_synapses
-        All synapses of the cell by direction, with and without a prediction; None unless asked.
+        All synapses of the cells by direction, with and without a prediction; None unless asked.
     followed
-        Which root ID was given, when it was valid and what was used instead; None when it is
-        valid.
+        For each root ID that is not valid: which was given, when it was valid and what was used
+        instead.
     live
         Whether the version is served no more, and live queries at its moment answered.
+    cells
+        All root IDs that are shown, in the order in which they were given.
     """
 
     cell: int
@@ -86,8 +90,14 @@ class Link:
     elapsed_s: float
     state_json: bytes = field(repr=False)
     all_synapses: Mapping[str, int] | None = None
-    followed: Mapping[str, str] | None = None
+    followed: Sequence[Mapping[str, str]] = ()
     live: bool = False
+    cells: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        """Where one cell is named, it is the first of all."""
+        if self.cell and self.cells[:1] != (self.cell,):
+            object.__setattr__(self, "cells", (self.cell,))
 
     @cached_property
     def state(self) -> dict[str, Any]:
@@ -122,7 +132,12 @@ class Link:
         return parse_predictions(self.state)
 
     def to_record(self) -> dict[str, Any]:
-        """Return what ``--output json`` prints: 64-bit IDs are strings, keys are a contract."""
+        """Return what ``--output json`` prints: 64-bit IDs are strings, keys are a contract.
+
+        Links of several cells have ``cells`` too, and a list as ``followed``.
+        """
+        several = len(self.cells) > 1
+        followed = [dict(one) for one in self.followed]
         moment = self.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
         return {
             "cell": str(self.cell),
@@ -144,8 +159,9 @@ class Link:
             "warnings": list(self.warnings),
             "elapsed_s": round(self.elapsed_s, 3),
             **({} if self.all_synapses is None else {"all_synapses": dict(self.all_synapses)}),
-            **({} if self.followed is None else {"followed": dict(self.followed)}),
+            **({"followed": followed if several else followed[0]} if followed else {}),
             **({"live": True} if self.live else {}),
+            **({"cells": [str(cell) for cell in self.cells]} if several else {}),
         }
 
     @classmethod
@@ -156,15 +172,22 @@ class Link:
             "cell": int(record["cell"]),
             "timestamp": datetime.fromisoformat(record["timestamp"].replace("Z", "+00:00")),
             "counts_by_tag": record["counts"],
+            "cells": tuple(int(cell) for cell in record.get("cells", ())),
+            "followed": read_followed(record.get("followed")),
             "state_json": state_json,
             **changes,
         }
         del values["counts"]
         return cls(**values)
 
+    @property
+    def subject(self) -> str:
+        """The cells in a line, for people."""
+        return name_cells(self.cells or (self.cell,))
+
     @cached_property
     def settings(self) -> Settings:
-        """What was asked, beside the cell, as the state's provenance record has it.
+        """What was asked, beside the cells, as the state's provenance record has it.
 
         Raises
         ------

@@ -22,21 +22,31 @@ def explain_live(version: Materialization) -> str:
     )
 
 
-def explain_autapses(count: int) -> str:
-    """Say how many synapses the cell makes onto itself, and how they count."""
+def explain_autapses(count: int, cells: int = 1) -> str:
+    """Say how many synapses cells make onto themselves, and how they count."""
     one = count == 1
     return (
-        f"{count:,} {'synapse' if one else 'synapses'} of the cell onto itself (autapse"
+        f"{count:,} {'synapse' if one else 'synapses'} of {_a_cell(cells)} onto itself (autapse"
         f"{'' if one else 's'}) {'counts' if one else 'count'} once among inputs and once among "
         "outputs."
     )
 
 
-def explain_emptiness(total: int) -> str:
+def explain_emptiness(total: int, cells: int = 1) -> str:
     """Say why no synapse is shown."""
     if total:
         return f"No synapse passes the filters; {total:,} are filtered out."
-    return "The cell has no synapse with a prediction in this table."
+    having = "The cell has" if cells == 1 else "The cells have"
+    return f"{having} no synapse with a prediction in this table."
+
+
+def explain_silence(cell: int) -> str:
+    """Say which of several cells has no synapse."""
+    return f"{cell} has no synapse with a prediction in this table."
+
+
+def _a_cell(cells: int) -> str:
+    return "the cell" if cells == 1 else "a cell"
 
 
 def explain_hidden(record: Mapping[str, Any]) -> list[str]:

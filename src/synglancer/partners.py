@@ -19,6 +19,8 @@ _PARTNER_COLUMN = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 def read_partners(frame: pd.DataFrame) -> pd.Series[int]:
     """Read each synapse's partner: the cell on its other side.
 
+    Of a synapse between cells that are shown together, it is the postsynaptic one.
+
     Parameters
     ----------
     frame : DataFrame, shape (n,)

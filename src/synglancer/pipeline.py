@@ -8,20 +8,20 @@ first needed: a repeated question needs neither.
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import fields
-from datetime import timezone
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
 from synglancer.addresses import format_inline_link, format_link, hash_state, resolve_site
-from synglancer.cells import LinkCells, RootId, parse_cell
+from synglancer.cells import LinkCells, Nucleus, Position, RootId, parse_cell
 from synglancer.errors import (
     LoginError,
     RateLimitError,
     ServiceError,
     UnreachableError,
+    UsageError,
 )
 from synglancer.history import add_receipt, build_receipt
 from synglancer.links import Link
@@ -30,33 +30,42 @@ from synglancer.notices import (
     explain_emptiness,
     explain_hidden,
     explain_live,
+    explain_silence,
 )
+from synglancer.provenance import read_followed
+from synglancer.recording import build_filters, build_record, find_somata, list_given_options
 from synglancer.resolve import resolve_cell, resolve_link, resolve_outdated
 from synglancer.settings import Settings, build_settings
 from synglancer.sources import Sources
 from synglancer.store import Store
+from synglancer.viewing import MAX_CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
-    from synglancer.cells import Nucleus, Position
     from synglancer.resolve import Followed
     from synglancer.sources import CellData
     from synglancer.view import State
 
+Cells = tuple[RootId | Nucleus | Position, ...]
+"""What one link shows: one cell, or several in the order in which they were given."""
+
 _NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
 
 
-def make_link(cell: int | str, settings: Settings | None = None, **options: Any) -> Link:
-    """Make a link that shows a cell's synapses.
+def make_link(
+    cell: int | str | Iterable[int | str], settings: Settings | None = None, **options: Any
+) -> Link:
+    """Make a link that shows a cell's synapses, or those of several cells together.
 
     Parameters
     ----------
     cell
         Root ID of the cell; or ``nucleus:ID``, a position ``x,y,z`` (voxels of the viewer's
-        resolution) or ``x,y,z@nm``, or a Neuroglancer link that selects it.
+        resolution) or ``x,y,z@nm``, or a Neuroglancer link that selects it. A list of these is
+        one link for all of them, in this order; for a link each see `make_links`.
     settings
         What is asked, as a record.
     **options
@@ -73,7 +82,7 @@ def make_link(cell: int | str, settings: Settings | None = None, **options: Any)
     UsageError
         When the question cannot be asked.
     CellError
-        When the cell is not known at that version.
+        When a cell is not known at that version.
     ServiceError
         When a service refuses or fails.
 
@@ -82,7 +91,10 @@ def make_link(cell: int | str, settings: Settings | None = None, **options: Any)
     >>> link = make_link(864691135276234469, sandbox=True)  # doctest: +SKIP
     >>> link.counts  # doctest: +SKIP
     """
-    return LinkMaker(settings or build_settings(options)).make(cell)
+    maker = LinkMaker(settings or build_settings(options))
+    if isinstance(cell, str) or not isinstance(cell, Iterable):
+        return maker.make(cell)
+    return maker.make(*(one for given in cell for one in maker.expand(given)))
 
 
 class LinkMaker:
@@ -103,8 +115,8 @@ class LinkMaker:
         self._sources = Sources(settings, self._store)
         self._building = Lock()
 
-    def make(self, given: int | str) -> Link:
-        """Make the link for one cell: every step, in order.
+    def make(self, *given: int | str) -> Link:
+        """Make one link, for one cell or for several together: every step, in order.
 
         Raises
         ------
@@ -112,60 +124,58 @@ class LinkMaker:
             One of its subclasses; nothing is left half-done.
         """
         started = time.monotonic()
-        typed = self._read_cell(given)
-        link = self._find_known_link(typed, str(given), started)
+        typed = self._read_cells(given)
+        words = " ".join(str(word) for word in given)
+        link = self._find_known_link(typed, words, started)
         if link is None:
             # Of several processes that ask the same, the first makes the link: looking again,
             # the others find it.
             with self._store.alone(self._question(typed), self._settings.timeout):
-                link = self._find_known_link(typed, str(given), started)
+                link = self._find_known_link(typed, words, started)
                 if link is None:
-                    link = self._resolve_and_make(typed, str(given), started)
+                    link = self._resolve_and_make(typed, words, started)
         self._add_receipt(link)
         return link
 
-    def _resolve_and_make(
-        self, typed: RootId | Nucleus | Position, given: str, started: float
-    ) -> Link:
-        """Find the root ID, and the link that is known for it, or make one; and remember it."""
-        cell = RootId(resolve_cell(self._sources, typed))
-        link = self._find_known_link(cell, given, started) if cell != typed else None
-        link = link or self._make_anew(cell.value, given, started)
-        for asked in {typed, cell}:
+    def _resolve_and_make(self, typed: Cells, given: str, started: float) -> Link:
+        """Find the root IDs, and the link that is known for them, or make one; and remember it."""
+        roots = dict.fromkeys(RootId(resolve_cell(self._sources, cell)) for cell in typed)
+        cells: Cells = tuple(roots)
+        link = self._find_known_link(cells, given, started) if cells != typed else None
+        link = link or self._make_anew([cell.value for cell in roots], given, started)
+        for asked in {typed, cells}:
             self._store.save_link(self._question(asked), link.to_record())
         return link
 
-    def _make_anew(self, cell: int, given: str, started: float) -> Link:
+    def _make_anew(self, cells: list[int], given: str, started: float) -> Link:
         """Make a link that is not known yet: load, check, filter, build, upload."""
-        cell, data, followed = self._load_cell(cell)
-        frame, warnings = self._check_tables(data, followed)
+        cells, data, followed = self._load_cells(cells)
+        frame, warnings = self._check_tables(cells, data, followed)
         shown = self._filter(frame)
-        record = self._build_record(cell, frame, shown, data, followed)
-        if data.somata and len(data.somata) == 1:
-            record["soma"] = list(data.somata[0])  # in nm; merged cells have several: none is *it*
+        record = build_record(self._settings, self._sources, cells, frame, shown, data, followed)
         with self._building:  # threads would gain nothing, and libraries load lazily
-            state = self._build_state(cell, shown, data.somata, record)
+            state = self._build_state(cells, shown, data, record)
         with ThreadPoolExecutor(max_workers=1) as pool:
             pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
             state_url = None if self._settings.inline else self._upload(state)
-        return self._build_link(cell, given, state, state_url, record, warnings, started)
+        return self._build_link(cells, given, state, state_url, record, warnings, started)
 
     def _add_receipt(self, link: Link) -> None:
-        options = {**_given_options(self._settings), "server": self._sources.server}
+        options = {**list_given_options(self._settings), "server": self._sources.server}
         record = link.to_record()
         add_receipt(build_receipt(record, options, self._command, self._sources.token))
 
-    def _question(self, cell: RootId | Nucleus | Position) -> dict[str, Any]:
+    def _question(self, cells: Cells) -> dict[str, Any]:
         """Return all that decides what a link shows: equal questions have equal answers."""
         settings = self._settings
         return {
-            "cell": str(cell),
+            "cells": [str(cell) for cell in cells],
             "server": self._sources.server,
             "datastack": settings.datastack,
             "version": self._sources.version,
             "table": settings.table,
             "directions": settings.directions,
-            "filters": _build_filters(settings),
+            "filters": build_filters(settings),
             "with_unlabelled": settings.with_unlabelled,
             "with_total": settings.with_total,
             "view": settings.describe_view(),
@@ -174,13 +184,11 @@ class LinkMaker:
             "generator": __version__,
         }
 
-    def _find_known_link(
-        self, cell: RootId | Nucleus | Position, given: str, started: float
-    ) -> Link | None:
+    def _find_known_link(self, cells: Cells, given: str, started: float) -> Link | None:
         """Find the answer to the same question, if the state server still has it (1 request)."""
         if self._settings.no_cache or self._settings.inline:
             return None
-        record = self._store.load_link(self._question(cell))
+        record = self._store.load_link(self._question(cells))
         if record is None or (self._settings.strict and "followed" in record):
             return None
         try:
@@ -194,44 +202,65 @@ class LinkMaker:
         seconds = time.monotonic() - started
         return Link.from_record(record, state, given=given, elapsed_s=seconds)
 
-    def _read_cell(self, given: int | str) -> RootId | Nucleus | Position:
-        """Read which cell is meant; what a link selects is asked for first (1 request)."""
-        cell = parse_cell(given)
-        return RootId(resolve_cell(self._sources, cell)) if isinstance(cell, LinkCells) else cell
+    def _read_cells(self, given: Sequence[int | str]) -> Cells:
+        """Read which cells are meant; what a link selects is asked for first (1 request)."""
+        if not 0 < len(given) <= MAX_CELLS:
+            raise UsageError(
+                f"{len(given):,} cells cannot be shown together.",
+                f"Give at least one, and at most {MAX_CELLS}.",
+            )
+        cells = [parse_cell(one) for one in given]  # all first: a typing error costs no request
+        read: list[RootId | Nucleus | Position] = [
+            RootId(resolve_cell(self._sources, cell)) if isinstance(cell, LinkCells) else cell
+            for cell in cells
+        ]
+        return tuple(dict.fromkeys(read))
 
-    def expand(self, given: str) -> list[str]:
+    def expand(self, given: int | str) -> list[str]:
         """List the cells that are meant: those that a Neuroglancer link selects, or else itself."""
         cell = parse_cell(given)
         if not isinstance(cell, LinkCells):
-            return [given]
+            return [str(given)]
         return [str(item) for item in resolve_link(self._sources, cell)]
 
-    def _load_cell(self, cell: int) -> tuple[int, CellData, Followed | None]:
-        """Load a cell; one without rows is followed, or refused, or has no synapses."""
-        data = self._sources.load_cell(cell)
-        if any(len(table.frame) or len(table.ids) for table in data.tables):
-            return cell, data, None
-        followed = resolve_outdated(self._sources, cell, strict=self._settings.strict)
-        if followed is not None:
-            cell, data = followed.used, self._sources.load_cell(followed.used)
-        return cell, data, followed
+    def _load_cells(self, cells: list[int]) -> tuple[list[int], CellData, list[Followed]]:
+        """Load cells; one without rows is followed, or refused, or has no synapses."""
+        data = self._sources.load_cells(cells)
+        strict = self._settings.strict
+        looked_up = {
+            cell: resolve_outdated(self._sources, cell, strict=strict)
+            for cell in cells
+            if cell not in data.found
+        }
+        followed = [found for found in looked_up.values() if found is not None]
+        if followed:
+            used = {found.given: found.used for found in followed}
+            cells = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
+            data = self._sources.load_cells(cells)
+        return cells, data, followed
 
     def _check_tables(
-        self, data: CellData, followed: Followed | None
+        self, cells: list[int], data: CellData, followed: list[Followed]
     ) -> tuple[pd.DataFrame, list[str]]:
         """Put the tables together, and list what has to be said about them."""
-        from synglancer.predictions import count_autapses, join_predictions  # noqa: PLC0415
+        from synglancer.predictions import (  # noqa: PLC0415
+            count_autapses,
+            gather_between,
+            join_predictions,
+        )
 
-        frame = join_predictions([table.frame for table in data.tables])
-        warnings = [] if followed is None else [str(followed)]
+        frame = gather_between(join_predictions([table.frame for table in data.tables]), cells)
+        warnings = [str(found) for found in followed]
         if self._sources.materialization.expired:
             warnings.append(explain_live(self._sources.materialization))
         if data.somata is None:
             warnings.append(_NO_SOMA)
         warnings += [warning for table in data.tables for warning in table.warnings]
+        if data.found:  # else it is said of all of them
+            warnings += [explain_silence(cell) for cell in cells if cell not in data.found]
         autapses = count_autapses(frame)
         if autapses and len(self._settings.directions) > 1:
-            warnings.append(explain_autapses(autapses))
+            warnings.append(explain_autapses(autapses, len(cells)))
         return frame, warnings
 
     def _filter(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -245,43 +274,8 @@ class LinkMaker:
             min_size=settings.min_size,
         )
 
-    def _build_record(
-        self,
-        cell: int,
-        frame: pd.DataFrame,
-        shown: pd.DataFrame,
-        data: CellData,
-        followed: Followed | None,
-    ) -> dict[str, Any]:
-        """Build the provenance record, which travels in the state."""
-        from synglancer.predictions import count_autapses, count_predictions  # noqa: PLC0415
-        from synglancer.staging import describe_stage  # noqa: PLC0415
-
-        version = self._sources.materialization
-        return {
-            "cell": str(cell),
-            "datastack": self._sources.datastack.name,
-            "server": self._sources.server,
-            "version": version.version,
-            "timestamp": version.timestamp.astimezone(timezone.utc).isoformat(
-                timespec="microseconds"
-            ),
-            "table": self._sources.table.name,
-            "counts": count_predictions(shown, self._settings.directions),
-            "shown": len(shown),
-            "total": len(frame),
-            "autapses": count_autapses(shown),
-            **({"followed": followed.to_record()} if followed else {}),
-            **({"live": True} if version.expired else {}),
-            **({"all_synapses": data.all_synapses} if data.all_synapses is not None else {}),
-            "filters": _build_filters(self._settings),
-            "generator": f"synglancer {__version__}",
-            **({"with_unlabelled": True} if self._settings.with_unlabelled else {}),
-            **describe_stage(self._settings, cell, shown),
-        }
-
     def _build_state(
-        self, cell: int, shown: pd.DataFrame, somata: Any, record: dict[str, Any]
+        self, cells: list[int], shown: pd.DataFrame, data: CellData, record: dict[str, Any]
     ) -> State:
         from synglancer.annotations import build_annotations  # noqa: PLC0415
         from synglancer.predictions import POSITION_COLUMNS  # noqa: PLC0415
@@ -289,17 +283,16 @@ class LinkMaker:
         from synglancer.view import Scene, build_state  # noqa: PLC0415
 
         scene = Scene(
-            cell=cell,
+            cells=cells,
             datastack=self._sources.datastack,
             materialization=self._sources.materialization,
             table=self._sources.table.name,
             groups=build_annotations(shown),
             positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
-            # Merged cells have several somata: none of them is *the* position.
-            soma=somata[0] if somata and len(somata) == 1 else None,
+            somata=[*find_somata(data).values()],
             record=record,
         )
-        return build_state(scene, stage_view(self._settings, cell, shown))
+        return build_state(scene, stage_view(self._settings, cells, shown))
 
     def _upload(self, state: State) -> str:
         """Upload a state and read it back: a link is given only for what the server confirms."""
@@ -314,7 +307,7 @@ class LinkMaker:
 
     def _build_link(
         self,
-        cell: int,
+        cells: list[int],
         given: str,
         state: State,
         state_url: str | None,
@@ -329,10 +322,11 @@ class LinkMaker:
             url = format_link(site, state_url)
         warnings = list(warnings)
         if not record["shown"]:
-            warnings.append(explain_emptiness(record["total"]))
+            warnings.append(explain_emptiness(record["total"], len(cells)))
         warnings += explain_hidden(record)
         return Link(
-            cell=cell,
+            cell=cells[0],
+            cells=tuple(cells),
             given=given,
             url=url,
             state_url=state_url,
@@ -350,32 +344,6 @@ class LinkMaker:
             elapsed_s=time.monotonic() - started,
             state_json=state.json,
             all_synapses=record.get("all_synapses"),
-            followed=record.get("followed"),
+            followed=read_followed(record.get("followed")),
             live=record.get("live", False),
         )
-
-
-def _build_filters(settings: Settings) -> dict[str, Any]:
-    """Return the filters that are in force, by option name."""
-    filters: dict[str, Any] = {}
-    if settings.tag:
-        filters["tag"] = sorted(set(settings.tag))
-    if settings.min_confidence > 0:
-        filters["min_confidence"] = settings.min_confidence
-        if settings.soft_filter:
-            filters["soft_filter"] = True
-    if settings.min_size > 0:
-        filters["min_size"] = settings.min_size
-    return filters
-
-
-def _given_options(settings: Settings) -> dict[str, Any]:
-    """Return what decides what a link shows and is not the default, by option name."""
-    untold = {"token_file", "timeout", "no_cache"}
-    default = Settings()
-    return {
-        field.name: given
-        for field in fields(settings)
-        if field.name not in untold
-        and (given := getattr(settings, field.name)) != getattr(default, field.name)
-    }

@@ -39,7 +39,11 @@ DTYPES = {
 }
 """Columns of a table of predictions, in order. Positions are in nm, sizes in voxels."""
 
-_CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+BETWEEN = "between"
+"""The direction of synapses from one of the cells that are shown together onto another."""
+
+CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+"""The column that holds the cell's own root ID, for each direction."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,13 @@ class Checked:
     ids: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="uint64"), compare=False)
 
 
-def build_predictions(raw: pd.DataFrame, cell: int, direction: str) -> Checked:
+def join_raw(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put raw answers together: an empty one has no types of its own, and is left out."""
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if len(filled) > 1 else (filled or [*parts])[0]
+
+
+def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str) -> Checked:
     """Check a raw answer and bring it into the common form.
 
     Parameters
@@ -70,8 +80,8 @@ def build_predictions(raw: pd.DataFrame, cell: int, direction: str) -> Checked:
         Columns ``id``, ``size``, ``pre_pt_root_id``, ``post_pt_root_id``, ``ctr_pt_position_x``,
         ``_y``, ``_z`` (nm) and, for predictions, ``tag`` and ``value``; in any order, with others
         beside them. Without ``tag`` and ``value``, the synapses count as unlabelled.
-    cell
-        The root ID that was asked for.
+    cells
+        The root IDs that were asked for.
     direction
         ``inputs`` or ``outputs``.
 
@@ -100,9 +110,10 @@ def build_predictions(raw: pd.DataFrame, cell: int, direction: str) -> Checked:
         },
         index=pd.RangeIndex(len(raw)),
     )
-    if not (frame[_CELL_COLUMN[direction]] == np.uint64(cell)).all():
+    if not frame[CELL_COLUMN[direction]].isin(np.array([*cells], dtype="uint64")).all():
+        named = ", ".join(str(cell) for cell in cells)
         raise BadAnswerError(
-            f"The server answered with synapses of other cells than {cell}.",
+            f"The server answered with synapses of other cells than {named}.",
             "Try again; if it stays so, tell the server's administrators.",
         )
     placed = np.ones(len(raw), dtype=bool)
@@ -183,24 +194,26 @@ def _tags(raw: pd.DataFrame) -> list[str]:
     return tags
 
 
-def build_unlabelled(raw: pd.DataFrame, cell: int, direction: str, labelled: Checked) -> Checked:
-    """Check a raw answer with all of a cell's synapses, and keep those without a prediction.
+def build_unlabelled(
+    raw: pd.DataFrame, cells: Collection[int], direction: str, labelled: Checked
+) -> Checked:
+    """Check a raw answer with all of the cells' synapses, and keep those without a prediction.
 
     Rows that both answers have are left to the other one, which has said what it left out.
 
     Parameters
     ----------
-    raw, cell, direction
+    raw, cells, direction
         As for `build_predictions`, without ``tag`` and ``value``.
     labelled
         The synapses with a prediction, in the same direction.
     """
     rest = ~np.isin(_integers(raw, "id", "uint64"), labelled.ids)
-    return build_predictions(raw[rest], cell, direction)
+    return build_predictions(raw[rest], cells, direction)
 
 
 def count_autapses(frame: pd.DataFrame) -> int:
-    """Count the synapses of a cell onto itself; one that is shown in both directions is one."""
+    """Count the synapses of cells onto themselves; one that is shown in both directions is one."""
     own = frame["pre_pt_root_id"] == frame["post_pt_root_id"]
     return int(frame.loc[own, "id"].nunique())
 
@@ -212,6 +225,48 @@ def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
         return _empty()
     joined: pd.DataFrame = pd.concat(filled, ignore_index=True)
     return joined
+
+
+def find_cells(frame: pd.DataFrame) -> set[int]:
+    """Find the cells that have rows in a table of their inputs and outputs."""
+    return {
+        int(cell)
+        for direction, column in CELL_COLUMN.items()
+        for cell in frame.loc[frame["direction"] == direction, column].unique()
+    }
+
+
+def gather_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.DataFrame:
+    """Give the synapses from one of the cells onto another a direction of their own.
+
+    Each of them is an output of one cell and an input of the other; what comes back has it once,
+    as ``between``. Where one direction was asked for, the synapses between the cells are among its
+    rows and become ``between`` all the same. A cell's synapses onto itself stay what they are.
+
+    Parameters
+    ----------
+    frame
+        A table of predictions, inputs and outputs of the cells.
+    cells
+        Root IDs of the cells that are shown together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows left, then those between the cells; columns and dtypes as in `DTYPES`.
+    """
+    known = np.array([*cells], dtype="uint64")
+    pre, post = frame["pre_pt_root_id"], frame["post_pt_root_id"]
+    inside = pre.isin(known) & post.isin(known) & (pre != post)
+    if not inside.any():
+        return frame
+    between = frame[inside].drop_duplicates("id").assign(direction=BETWEEN)
+    return join_predictions([frame[~inside], between])
+
+
+def name_directions(asked: Sequence[str], cells: Collection[int]) -> tuple[str, ...]:
+    """Name the directions that counts have: what was asked, and ``between`` for several cells."""
+    return (*asked, BETWEEN) if len(cells) > 1 else (*asked,)
 
 
 def _empty() -> pd.DataFrame:

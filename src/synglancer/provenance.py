@@ -34,16 +34,16 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``cell`` (int), ``datastack``, ``version`` (int), ``timestamp`` (datetime), ``table``,
-        ``counts_by_tag``, ``shown``, ``total``, ``filters``, ``all_synapses``, ``followed``,
-        ``live`` and ``warnings``, as in `synglancer.links.Link`. What the state does not say is 0,
-        empty or the year 1970, and named in the warnings.
+        ``cell`` (int), ``cells``, ``datastack``, ``version`` (int), ``timestamp`` (datetime),
+        ``table``, ``counts_by_tag``, ``shown``, ``total``, ``filters``, ``all_synapses``,
+        ``followed``, ``live`` and ``warnings``, as in `synglancer.links.Link`. What the state does
+        not say is 0, empty or the year 1970, and named in the warnings.
     """
     record = _read_record(state)
     counts = _count_annotations(state)
     shown = sum(count for tags in counts.values() for count in tags.values())
     found: dict[str, Any] = {
-        "cell": _read_cell(record.get("cell")) or _read_selected(state),
+        **_read_cells(record, state),
         "datastack": _text(record.get("datastack")),
         "version": _whole(record.get("version")),
         "timestamp": _read_moment(record.get("timestamp")) or _read_pin(state),
@@ -53,7 +53,7 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         "total": max(shown, _whole(record.get("total"))),
         "filters": _mapping(record.get("filters")),
         "all_synapses": _mapping(record.get("all_synapses")) or None,
-        "followed": _mapping(record.get("followed")) or None,
+        "followed": read_followed(record.get("followed")),
         "live": record.get("live") is True,
     }
     names = {"cell": "cell", "version": "version", "timestamp": "moment"}
@@ -188,8 +188,27 @@ def _segmentation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
             yield layer
 
 
-def _read_selected(state: Mapping[str, Any]) -> int:
-    """Read the one cell that is selected; 0 where none or several are."""
+def read_followed(given: object) -> tuple[Mapping[str, str], ...]:
+    """Read which root IDs were followed: an object for a cell alone, a list for several."""
+    found = given if isinstance(given, list) else [given]
+    return tuple(one for one in found if isinstance(one, dict))
+
+
+def _read_cells(record: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
+    """Read which cells are shown, and the first; 0 where several are selected, none named."""
+    cell = _read_cell(record.get("cell"))
+    if not cell:
+        selected = _read_selected(state)
+        return {"cell": selected[0] if len(selected) == 1 else 0, "cells": selected}
+    listed = record.get("cells")
+    cells = [_read_cell(one) for one in listed] if isinstance(listed, list) else []
+    # A list that was changed is not believed: the first of it is the cell.
+    whole = cells and all(cells) and cells[0] == cell
+    return {"cell": cell, "cells": tuple(dict.fromkeys(cells)) if whole else (cell,)}
+
+
+def _read_selected(state: Mapping[str, Any]) -> tuple[int, ...]:
+    """Read the cells that are selected."""
     selected = [
         cell
         for layer in _segmentation_layers(state)
@@ -197,7 +216,7 @@ def _read_selected(state: Mapping[str, Any]) -> int:
         # A leading "!" is the viewer's mark of a segment that is listed, and not shown.
         if not str(segment).startswith("!") and (cell := _read_cell(segment))
     ]
-    return selected[0] if len(set(selected)) == 1 else 0
+    return tuple(dict.fromkeys(selected))
 
 
 def _read_pin(state: Mapping[str, Any]) -> datetime:

@@ -7,12 +7,19 @@ chunked graph asked what became of it. It must not know tables of synapses, nor 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 
 from synglancer.addresses import parse_link
-from synglancer.cells import Cell, LinkCells, Nucleus, Position, parse_root_id
+from synglancer.cells import (
+    Cell,
+    LinkCells,
+    Nucleus,
+    Position,
+    enumerate_some,
+    parse_root_id,
+)
 from synglancer.errors import (
     CellError,
     NotServedError,
@@ -98,8 +105,9 @@ def resolve_cell(sources: Sources, cell: Cell) -> int:
         cells = resolve_link(sources, cell)
         if len(cells) > 1:
             raise CellError(
-                f"The link selects {len(cells)} cells: {_enumerate(cells)}.",
-                "Give one of them, or the link to make-link, which makes a link for each.",
+                f"The link selects {len(cells)} cells: {enumerate_some(cells, _MANY)}.",
+                "Give one of them; or the link to make-link, which makes a link for each, or with "
+                "--together one for all.",
             )
         return cells[0]
     return cell.value
@@ -273,12 +281,7 @@ def _ambiguous(
     ]
     return CellError(
         f"{root_id} is not valid in {sources.name_version()}, and several cells have parts of it: "
-        f"{_enumerate(named)}.",
+        f"{enumerate_some(named, _MANY)}.",
         "Look at them in the viewer and give the one that you mean, or name the cell by its "
         "nucleus (nucleus:ID) or by a position in it (x,y,z).",
     )
-
-
-def _enumerate(items: list[Any]) -> str:
-    shown = ", ".join(str(item) for item in items[:_MANY])
-    return f"{shown} and {len(items) - _MANY} more" if len(items) > _MANY else shown

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cells import name_cells
 from synglancer.errors import UsageError
 from synglancer.viewing import check_choices
 
@@ -27,27 +28,27 @@ class Scene:
 
     Attributes
     ----------
-    cell
-        Root ID of the cell.
+    cells
+        Root IDs of the cells that are shown, in their order.
     datastack, materialization, table
         Where and when the predictions are from.
     groups
         The annotations, one group per layer, in the order of the layers.
     positions : array, shape (n, 3), nm
         Positions of all synapses shown.
-    soma : (x, y, z), nm, or None
-        Where the cell's soma is, when known.
+    somata : array, shape (m, 3), nm
+        Where the cells' somata are, as far as they are known.
     record
         Provenance, put into the state; JSON values, with 64-bit IDs as strings.
     """
 
-    cell: int
+    cells: Sequence[int]
     datastack: Datastack
     materialization: Materialization
     table: str
     groups: Sequence[AnnotationGroup]
     positions: np.ndarray[Any, Any]
-    soma: tuple[float, float, float] | None
+    somata: Sequence[tuple[float, float, float]]
     record: Mapping[str, object]
 
 
@@ -74,6 +75,8 @@ class ViewOptions:
         Whether the first synapse layer's side panel is open.
     filter_by_selection
         Whether only synapses of the selected segments are drawn.
+    cells
+        Colour of each cell; empty for a cell alone, whose colour goes with the background.
     partners
         Other cells to select, root ID -> colour.
     """
@@ -86,6 +89,7 @@ class ViewOptions:
     min_confidence: float = 0.0
     show_panel: bool = False
     filter_by_selection: bool = False
+    cells: Mapping[int, str] = field(default_factory=dict)
     partners: Mapping[int, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -106,8 +110,8 @@ def count_by_direction(groups: Sequence[AnnotationGroup]) -> dict[str, int]:
 
 
 def format_title(scene: Scene) -> str:
-    """Title of the page: cell, version and counts."""
+    """Title of the page: cells, version and counts."""
     counts = count_by_direction(scene.groups)
     shown = ", ".join(f"{count:,} {direction}" for direction, count in counts.items())
     place = f"{scene.datastack.name} v{scene.materialization.version}"
-    return f"{scene.cell} · {place} · {shown or 'no synapses'}"
+    return f"{name_cells(scene.cells)} · {place} · {shown or 'no synapses'}"

@@ -13,6 +13,7 @@ from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from synglancer.celltables import CellTables
 from synglancer.credentials import Credentials
 from synglancer.errors import (
     BadAnswerError,
@@ -32,9 +33,7 @@ from synglancer.tokens import find_token
 from synglancer.transport import Fetcher
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    import pandas as pd
+    from collections.abc import Iterator, Sequence
 
     from synglancer.cave import Cave, Direction
     from synglancer.datastack import Datastack, Materialization, PredictionTable, Soma
@@ -47,22 +46,25 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellData:
-    """What there is to show of a cell.
+    """What there is to show of one cell, or of several together.
 
     Attributes
     ----------
     tables
-        Its synapses: one or two tables for each direction (with and without a prediction).
+        Their synapses: one or two tables for each direction (with and without a prediction).
+    found
+        The cells that have any.
     somata
-        Positions of its somata in nm; None where the version has no table of them.
+        Positions of each cell's somata in nm; None where the version has no table of them.
     all_synapses
-        How many synapses it has in each direction, with and without a prediction; None where that
-        was not asked.
+        How many synapses they have in each direction, with and without a prediction, those between
+        several cells apart; None where that was not asked.
     """
 
     tables: list[Checked]
-    somata: list[Point] | None
-    all_synapses: dict[str, int] | None
+    found: set[int]
+    somata: dict[int, list[Point]] | None = None
+    all_synapses: dict[str, int] | None = None
 
 
 class Sources:
@@ -79,7 +81,7 @@ class Sources:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
-        self._unsaved: list[tuple[list[Any], pd.DataFrame]] = []
+        self._tables = CellTables(store)
 
     @cached_property
     def _address(self) -> tuple[str, str | None]:
@@ -179,43 +181,57 @@ class Sources:
             advise_version(served, moment=at.timestamp),
         )
 
-    def load_cell(self, cell: int) -> CellData:
-        """Load or fetch a cell's synapses and somata, and their total if it is asked for.
+    def load_cells(self, cells: Sequence[int]) -> CellData:
+        """Load or fetch cells' synapses and somata, and their total if it is asked for.
 
-        All are asked for side by side. Where the version is served no more, live queries at its
-        moment are, after the root ID was found to be valid then.
+        All are asked for side by side, and for all cells at once. Where the version is served no
+        more, live queries at its moment are, after all root IDs were found to be valid then;
+        otherwise only those that are come back, as if they alone had synapses.
 
         Raises
         ------
         ServiceError
             When something cannot be had whole.
         """
+        from synglancer.predictions import find_cells  # noqa: PLC0415  # imports pandas
         from synglancer.view import load_libraries  # noqa: PLC0415  # imports numpy
 
         with ThreadPoolExecutor(max_workers=6) as pool:
             shared = pool.submit(self._load_shared, pool)
             _ = self._cave  # a second of imports, while those answers arrive
             shared.result()
-            if self.materialization.expired and not self.fetch_validity([cell])[0]:
-                return CellData([], [], None)
+            if self.materialization.expired:
+                validity = self.fetch_validity([*cells])
+                valid = {cell for cell, good in zip(cells, validity, strict=True) if good}
+                if len(valid) < len(cells):
+                    return CellData([], valid)
             names = self._settings.directions
-            directions = [pool.submit(self._load_direction, cell, name) for name in names]
-            totals = [
-                pool.submit(self._fetch_total, cell, name)
-                for name in (names if self._settings.with_total else ())
-            ]
-            somata = pool.submit(self._load_somata, cell)
+            directions = [pool.submit(self._load_direction, cells, name) for name in names]
+            totals = pool.submit(self._fetch_totals, cells) if self._settings.with_total else None
+            somata = pool.submit(self._load_somata, cells)
             load_libraries()  # likewise, while these arrive
             with self._refused_live():
                 tables = [table for job in directions for table in job.result()]
-                counts = [job.result() for job in totals]
-                found = somata.result()
-        return CellData(tables, found, dict(zip(names, counts, strict=True)) if counts else None)
+                counts = totals.result() if totals else None
+                points = somata.result()
+        found = {cell for table in tables for cell in find_cells(table.frame)}
+        return CellData(tables, found, points, counts)
 
-    def _fetch_total(self, cell: int, direction: Direction) -> int:
-        name = self.table.synapse_table
-        at = self.materialization
-        return self._cave.fetch_synapse_count(self.datastack, at, name, cell, direction)
+    def _fetch_totals(self, cells: Sequence[int]) -> dict[str, int]:
+        """Fetch how many synapses there are in each direction, and between several cells."""
+        where = (self.datastack, self.materialization, self.table.synapse_table, cells)
+        names = self._settings.directions
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            jobs = [pool.submit(self._cave.fetch_synapse_count, *where, name) for name in names]
+            counts: dict[str, int] = {}
+            if len(cells) > 1:
+                counts["between"] = self._cave.fetch_count_between(*where)
+            # Those between the cells are among the inputs, and among the outputs.
+            shared = counts.get("between", 0)
+            each: dict[str, int] = {
+                name: job.result() - shared for name, job in zip(names, jobs, strict=True)
+            }
+        return {**each, **counts}
 
     @contextmanager
     def _refused_live(self) -> Iterator[None]:
@@ -246,67 +262,58 @@ class Sources:
     def _key(self, *rest: str) -> list[Any]:
         return [self.datastack.server, self.datastack.name, self.version, *rest]
 
-    def _load_direction(self, cell: int, direction: Direction) -> list[Checked]:
+    def _load_direction(self, cells: Sequence[int], direction: Direction) -> list[Checked]:
         """Load or fetch the predictions of one direction, and the synapses without one."""
         from synglancer.predictions import build_predictions, build_unlabelled  # noqa: PLC0415
 
         table = self.table
         where = (self.datastack, self.materialization)
-        labelled = self._load_table(
-            self._key(table.name, str(cell), direction),
-            lambda: self._cave.fetch_predictions(*where, table, cell, direction),
-            lambda raw: build_predictions(raw, cell, direction),
+        # Live queries are not kept: their annotations can still change.
+        kept = not self.materialization.expired
+        labelled = self._tables.load(
+            self._key(table.name),
+            cells,
+            direction,
+            lambda missing: self._cave.fetch_predictions(*where, table, missing, direction),
+            lambda raw: build_predictions(raw, cells, direction),
+            kept=kept,
         )
         if not self._settings.with_unlabelled:
             return [labelled]
         name = table.synapse_table
-        unlabelled = self._load_table(
-            self._key(name, str(cell), direction),
-            lambda: self._cave.fetch_synapses(*where, name, cell, direction),
-            lambda raw: build_unlabelled(raw, cell, direction, labelled),
+        unlabelled = self._tables.load(
+            self._key(name),
+            cells,
+            direction,
+            lambda missing: self._cave.fetch_synapses(*where, name, missing, direction),
+            lambda raw: build_unlabelled(raw, cells, direction, labelled),
+            kept=kept,
         )
         return [labelled, unlabelled]
 
-    def _load_table(
-        self,
-        key: list[Any],
-        fetch: Callable[[], pd.DataFrame],
-        check: Callable[[pd.DataFrame], Checked],
-    ) -> Checked:
-        """Load a table that was kept; or fetch it, to be kept once it has been checked.
-
-        Live queries are not kept: their annotations can still change.
-        """
-        live = self.materialization.expired
-        kept = None if live else self._store.load_predictions(key)
-        if kept is not None:
-            return check(kept)
-        raw = fetch()
-        checked = check(raw)
-        if not live:
-            self._unsaved.append((key, raw))
-        return checked
-
     def keep_tables(self) -> None:
         """Keep the tables that were fetched: last, since nobody waits for it."""
-        with suppress(IndexError):  # another thread may have kept the last of them
-            while self._unsaved:
-                self._store.save_predictions(*self._unsaved.pop())
+        self._tables.keep()
 
-    def _load_somata(self, cell: int) -> list[Point] | None:
-        """Load or fetch the positions of the cell's somata, or None where they are not served."""
+    def _load_somata(self, cells: Sequence[int]) -> dict[int, list[Point]] | None:
+        """Load or fetch the positions of cells' somata, or None where they are not served."""
         name = self.datastack.soma_table
         if name is None:
-            return []
-        key = self._key(name, str(cell))
-        somata = self._store.load_somata(key)
-        if somata is None:
+            return {cell: [] for cell in cells}
+        keys = {cell: self._key(name, str(cell)) for cell in cells}
+        kept = {cell: self._store.load_somata(key) for cell, key in keys.items()}
+        somata = {cell: points for cell, points in kept.items() if points is not None}
+        missing = [cell for cell in cells if cell not in somata]
+        if missing:
+            where = (self.datastack, self.materialization, name)
             try:
-                somata = self._cave.fetch_somata(self.datastack, self.materialization, name, cell)
+                fetched = self._cave.fetch_somata(*where, missing)
             except NotServedError:
                 return None  # not kept: it may be served again
-            self._store.save_somata(key, somata)
-        return somata
+            for cell, points in fetched.items():
+                self._store.save_somata(keys[cell], points)
+            somata |= fetched
+        return {cell: somata[cell] for cell in cells}
 
     def fetch_validity(self, cells: list[int]) -> list[bool]:
         """Fetch which root IDs were valid at the version's moment (1 request)."""

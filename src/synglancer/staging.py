@@ -12,29 +12,33 @@ import numpy as np
 
 from synglancer.palette import choose_cell_colours
 from synglancer.partners import find_strongest_partners
-from synglancer.predictions import UNLABELLED, count_predictions
+from synglancer.predictions import UNLABELLED, count_predictions, name_directions
 from synglancer.scene import ViewOptions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
     from synglancer.settings import Settings
 
 
-def stage_view(settings: Settings, cell: int, shown: pd.DataFrame) -> ViewOptions:
+def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) -> ViewOptions:
     """Settle how the synapses are shown.
 
     Parameters
     ----------
     settings
         What was asked.
-    cell
-        Root ID of the cell.
+    cells
+        Root IDs of the cells, in their order.
     shown
-        Its synapses in the state; see `synglancer.predictions.DTYPES`.
+        Their synapses in the state; see `synglancer.predictions.DTYPES`.
     """
-    partners = find_strongest_partners(shown, [cell], settings.partners)
-    colours = choose_cell_colours(len(partners))
+    partners = find_strongest_partners(shown, cells, settings.partners)
+    coloured = cells if len(cells) > 1 else []  # one alone has the background's own
+    colours = choose_cell_colours(len(coloured) + len(partners))
+    others = colours[len(coloured) :]
     return ViewOptions(
         layout=settings.layout,
         background=settings.background,
@@ -44,11 +48,12 @@ def stage_view(settings: Settings, cell: int, shown: pd.DataFrame) -> ViewOption
         min_confidence=settings.min_confidence if settings.soft_filter else 0.0,
         show_panel=settings.panel,
         filter_by_selection=settings.filter_by_selection,
-        partners={root: colour for (root, _), colour in zip(partners, colours, strict=True)},
+        cells=dict(zip(coloured, colours, strict=False)),
+        partners={root: colour for (root, _), colour in zip(partners, others, strict=True)},
     )
 
 
-def describe_stage(settings: Settings, cell: int, shown: pd.DataFrame) -> dict[str, Any]:
+def describe_stage(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) -> dict[str, Any]:
     """Describe, for the provenance record, what options of the view did to these synapses.
 
     Returns
@@ -63,9 +68,10 @@ def describe_stage(settings: Settings, cell: int, shown: pd.DataFrame) -> dict[s
         described["view"] = view
     if settings.soft_filter:
         hidden = _find_hidden(shown, settings.min_confidence)
-        described["hidden"] = count_predictions(hidden, settings.directions)
+        directions = name_directions(settings.directions, cells)
+        described["hidden"] = count_predictions(hidden, directions)
     if settings.partners:
-        strongest = find_strongest_partners(shown, [cell], settings.partners)
+        strongest = find_strongest_partners(shown, cells, settings.partners)
         described["partners"] = [[str(root), count] for root, count in strongest]
     return described
 

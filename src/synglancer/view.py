@@ -179,7 +179,7 @@ def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
     only_3d = options.figure or options.layout == "3d"
     return frame_cell(
         scene.positions,
-        scene.soma,
+        scene.somata,
         scene.datastack.viewer_resolution,
         centred=only_3d,
         aspect=1.5 if only_3d else 0.9,
@@ -227,7 +227,8 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
     sources = [datastack.segmentation_source]
     if datastack.skeleton_source:
         sources.append(datastack.skeleton_source)
-    selected = {scene.cell: colour, **options.partners}
+    own = {cell: options.cells.get(cell, colour) for cell in scene.cells}
+    selected = {**own, **options.partners}
     return SegmentationLayer(
         name=SEGMENTATION,
         source=sources,

@@ -24,7 +24,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 """What can be given for each option that is a choice."""
 
-MAX_PARTNERS = 100
+MAX_CELLS = MAX_PARTNERS = 100
 """Meshes beyond this number take a viewer minutes to load."""
 
 

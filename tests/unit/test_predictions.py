@@ -57,7 +57,7 @@ def test_every_answer_has_the_same_columns_and_dtypes(count, labelled):
     """Empty, one row or many, predicted or not: the form is the documented one."""
     raw = raw_answer(count)
     raw = raw if labelled else raw.drop(columns=["tag", "value"])
-    checked = build_predictions(raw, CELL, "inputs")
+    checked = build_predictions(raw, [CELL], "inputs")
     assert kinds(checked.frame) == EXPECTED
     assert len(checked.frame) == count
     assert checked.warnings == ()
@@ -67,7 +67,7 @@ def test_every_answer_has_the_same_columns_and_dtypes(count, labelled):
 
 def test_no_tables_at_all_have_the_documented_form():
     """Joining nothing, or nothing but empty tables, keeps columns and dtypes."""
-    empty = build_predictions(raw_answer(0), CELL, "outputs").frame
+    empty = build_predictions(raw_answer(0), [CELL], "outputs").frame
     for parts in ([], [empty], [empty, empty]):
         assert kinds(join_predictions(parts)) == EXPECTED
 
@@ -87,8 +87,8 @@ def test_plain_pandas_dtypes_are_taken_too():
         }
     )
     pd.testing.assert_frame_equal(
-        build_predictions(plain, CELL, "inputs").frame,
-        build_predictions(raw, CELL, "inputs").frame,
+        build_predictions(plain, [CELL], "inputs").frame,
+        build_predictions(raw, [CELL], "inputs").frame,
     )
 
 
@@ -107,7 +107,7 @@ def test_ids_of_64_bits_arrive_digit_by_digit(ids, cell):
             **dict.fromkeys(POSITION_COLUMNS, 1),
         }
     )
-    frame = build_predictions(raw, cell, "outputs").frame
+    frame = build_predictions(raw, [cell], "outputs").frame
     assert frame["id"].tolist() == sorted(ids)
     assert frame["post_pt_root_id"].tolist() == sorted(ids)
     assert set(frame["pre_pt_root_id"].tolist()) <= {cell}
@@ -119,8 +119,8 @@ def test_order_of_columns_and_further_columns_do_not_matter(order):
     """Columns are taken by name; others are left alone."""
     raw = raw_answer()[list(order)].assign(created="x", id_ref=7, ctr_pt_position=[[1, 2, 3]] * 3)
     pd.testing.assert_frame_equal(
-        build_predictions(raw, CELL, "inputs").frame,
-        build_predictions(raw_answer(), CELL, "inputs").frame,
+        build_predictions(raw, [CELL], "inputs").frame,
+        build_predictions(raw_answer(), [CELL], "inputs").frame,
     )
 
 
@@ -132,7 +132,7 @@ def test_a_missing_or_doubled_column_is_named(name):
         pd.concat([raw_answer(), raw_answer()[[name]]], axis=1),
     ):
         with pytest.raises(BadAnswerError, match=repr(name)):
-            build_predictions(raw, CELL, "inputs")
+            build_predictions(raw, [CELL], "inputs")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_missing_or_doubled_column_is_named(name):
 def test_columns_of_the_wrong_kind_are_refused(name, values):
     """IDs as floats have lost digits and are refused, as is all else of the wrong kind."""
     with pytest.raises(BadAnswerError, match=repr(name)) as caught:
-        build_predictions(raw_answer(**{name: values}), CELL, "inputs")
+        build_predictions(raw_answer(**{name: values}), [CELL], "inputs")
     assert "--table" in caught.value.hint
 
 
@@ -165,13 +165,13 @@ def test_rows_of_another_cell_are_refused(direction):
     column = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}[direction]
     for cells in ([CELL, CELL, CELL + 1], [CELL + 1] * 3):
         with pytest.raises(BadAnswerError, match=f"other cells than {CELL}"):
-            build_predictions(raw_answer(**{column: cells}), CELL, direction)
+            build_predictions(raw_answer(**{column: cells}), [CELL], direction)
 
 
 def test_a_synapse_is_shown_once_and_the_rest_is_counted():
     """Of several rows of a synapse the most confident stays; the others are counted."""
     raw = raw_answer(5, id=[7, 7, 9, 7, 1], value=[0.2, 0.9, 0.5, 0.4, 0.1])
-    checked = build_predictions(raw, CELL, "inputs")
+    checked = build_predictions(raw, [CELL], "inputs")
     assert checked.frame["id"].tolist() == [1, 7, 9]
     assert checked.frame["confidence"].tolist() == np.float32([0.1, 0.9, 0.5]).tolist()
     assert len(checked.warnings) == 1
@@ -194,7 +194,7 @@ def test_rows_that_lack_something_are_counted_and_named(name, what):
     for missing in (None, pd.NA, float("nan"), float("inf")):
         kind = "Float64" if missing is pd.NA else "float64"
         raw = raw_answer(**{name: pd.Series([1, missing, 3], dtype=kind)})
-        checked = build_predictions(raw, CELL, "inputs")
+        checked = build_predictions(raw, [CELL], "inputs")
         assert checked.frame["id"].tolist() == [1, 3]
         assert checked.warnings == (f"1 inputs have no {what} and are left out.",)
         assert kinds(checked.frame) == EXPECTED
@@ -203,7 +203,7 @@ def test_rows_that_lack_something_are_counted_and_named(name, what):
 def test_nullable_positions_that_are_missing_are_named():
     """A null in an integer column, as the server sends it, counts as missing."""
     raw = raw_answer(ctr_pt_position_z=pd.array([1, None, None], dtype="Int32"))
-    checked = build_predictions(raw, CELL, "inputs")
+    checked = build_predictions(raw, [CELL], "inputs")
     assert checked.frame["ctr_pt_position_z"].tolist() == [1]
     assert checked.warnings == ("2 inputs have no position and are left out.",)
 
@@ -211,7 +211,7 @@ def test_nullable_positions_that_are_missing_are_named():
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
 def test_a_prediction_without_a_tag_is_untagged(missing):
     """A missing tag is a tag of its own, not a lost row."""
-    checked = build_predictions(raw_answer(tag=["spine", missing, "soma"]), CELL, "inputs")
+    checked = build_predictions(raw_answer(tag=["spine", missing, "soma"]), [CELL], "inputs")
     assert checked.frame["tag"].tolist() == ["spine", UNTAGGED, "soma"]
     assert checked.warnings == ()
 
@@ -219,7 +219,7 @@ def test_a_prediction_without_a_tag_is_untagged(missing):
 def test_tags_are_taken_as_they_are():
     """Quotes, line breaks, markup and other scripts in tags are data."""
     tags = ['a"b', "c\nd", "<b>épine</b>\u202e"]
-    checked = build_predictions(raw_answer(tag=tags), CELL, "inputs")
+    checked = build_predictions(raw_answer(tag=tags), [CELL], "inputs")
     assert checked.frame["tag"].tolist() == tags
 
 
@@ -227,7 +227,7 @@ def test_an_autapse_is_both_an_input_and_an_output():
     """A synapse of the cell onto itself passes in each direction."""
     raw = raw_answer(1, pre_pt_root_id=[CELL])
     for direction in ("inputs", "outputs"):
-        assert len(build_predictions(raw, CELL, direction).frame) == 1
+        assert len(build_predictions(raw, [CELL], direction).frame) == 1
 
 
 @settings(max_examples=25)
@@ -240,10 +240,10 @@ def test_unlabelled_are_those_without_a_prediction(all_ids, labelled_ids):
     )
     labelled = build_predictions(
         raw_answer(len(labelled_ids), id=pd.array(sorted(labelled_ids), dtype="Int64")),
-        CELL,
+        [CELL],
         "inputs",
     )
-    rest = build_unlabelled(synapses, CELL, "inputs", labelled).frame
+    rest = build_unlabelled(synapses, [CELL], "inputs", labelled).frame
     assert sorted([*rest["id"], *labelled.frame["id"]]) == everything
     assert set(rest["tag"]) <= {UNLABELLED}
     assert rest["confidence"].isna().all()
@@ -254,12 +254,12 @@ def test_what_one_table_has_said_the_other_does_not_repeat():
     """A row that both tables have without a position is named once, and shown by neither."""
     missing = pd.array([None, 8, 8], dtype="Int32")
     labelled = build_predictions(
-        raw_answer(3, id=[1, 2, 3], ctr_pt_position_x=missing), CELL, "inputs"
+        raw_answer(3, id=[1, 2, 3], ctr_pt_position_x=missing), [CELL], "inputs"
     )
     synapses = raw_answer(
         5, id=[1, 2, 3, 4, 5], ctr_pt_position_x=pd.array([None, 8, 8, None, 8], dtype="Int32")
     ).drop(columns=["tag", "value"])
-    rest = build_unlabelled(synapses, CELL, "inputs", labelled)
+    rest = build_unlabelled(synapses, [CELL], "inputs", labelled)
     assert labelled.warnings == ("1 inputs have no position and are left out.",)
     assert rest.warnings == ("1 inputs without a prediction have no position and are left out.",)
     assert [*labelled.frame["id"], *rest.frame["id"]] == [2, 3, 5]
@@ -268,7 +268,9 @@ def test_what_one_table_has_said_the_other_does_not_repeat():
 def test_an_autapse_is_counted_once():
     """A synapse of the cell onto itself, shown in both directions, is one autapse."""
     parts = [
-        build_predictions(raw_answer(1, pre_pt_root_id=CELL, post_pt_root_id=CELL), CELL, direction)
+        build_predictions(
+            raw_answer(1, pre_pt_root_id=CELL, post_pt_root_id=CELL), [CELL], direction
+        )
         for direction in ("inputs", "outputs")
     ]
     assert count_autapses(join_predictions([part.frame for part in parts])) == 1
@@ -286,8 +288,8 @@ def predictions() -> pd.DataFrame:
     bare = raw_answer(1, id=[9], size=[5]).drop(columns=["tag", "value"])
     return join_predictions(
         [
-            build_predictions(raw, CELL, "inputs").frame,
-            build_predictions(bare, CELL, "inputs").frame,
+            build_predictions(raw, [CELL], "inputs").frame,
+            build_predictions(bare, [CELL], "inputs").frame,
         ]
     )
 
@@ -322,7 +324,7 @@ def test_filters_keep_what_passes_all_of_them(filters, ids):
 def test_the_boundary_of_confidence_is_inclusive_in_the_tables_precision(values, least):
     """For any float32 written in decimals, what equals it passes."""
     raw = raw_answer(len(values), value=pd.array(values, dtype="Float32"))
-    frame = build_predictions(raw, CELL, "inputs").frame
+    frame = build_predictions(raw, [CELL], "inputs").frame
     typed = float(str(np.float32(least)))
     kept = filter_predictions(frame, min_confidence=typed)
     assert len(kept) == sum(np.float32(value) >= np.float32(least) for value in values)

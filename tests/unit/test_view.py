@@ -75,13 +75,13 @@ def predictions(tags: list[str], seed: int = 0) -> pd.DataFrame:
 
 def scene_of(frame: pd.DataFrame, **changes: Any) -> Scene:
     scene = Scene(
-        cell=CELL,
+        cells=[CELL],
         datastack=DATASTACK,
         materialization=VERSION,
         table="synapse_target_predictions_ssa_v2",
         groups=build_annotations(frame),
         positions=frame[[f"ctr_pt_position_{axis}" for axis in "xyz"]].to_numpy(),
-        soma=(650_000.0, 500_000.0, 850_000.0),
+        somata=[(650_000.0, 500_000.0, 850_000.0)],
         record={"cell": str(CELL), "version": 1718},
     )
     return replace(scene, **changes)
@@ -89,7 +89,7 @@ def scene_of(frame: pd.DataFrame, **changes: Any) -> Scene:
 
 TAGS = ["spine", "shaft", "soma", "spine", "shaft", "soma", "spine", "unlabelled", "odd"] * 3
 SCENE = scene_of(predictions(TAGS))
-EMPTY = scene_of(predictions([]), soma=None)
+EMPTY = scene_of(predictions([]), somata=[])
 
 
 def layers_of(scene: Scene, options: ViewOptions | None = None) -> dict[str, dict]:
@@ -226,7 +226,7 @@ def test_timestamps_are_exact(milliseconds: int, beyond: int) -> None:
 def test_view_looks_at_the_soma() -> None:
     """Sections are at the soma when it is known, else at the synapse nearest the median."""
     assert build_state(SCENE).to_dict()["position"] == [162500.0, 125000.0, 21250.0]
-    without = build_state(replace(SCENE, soma=None)).to_dict()["position"]
+    without = build_state(replace(SCENE, somata=[])).to_dict()["position"]
     away = np.linalg.norm(SCENE.positions - np.median(SCENE.positions, axis=0), axis=1)
     nearest = SCENE.positions[np.argmin(away)] / DATASTACK.viewer_resolution
     np.testing.assert_allclose(without, nearest, atol=0.01)
@@ -240,7 +240,7 @@ def test_view_looks_at_the_soma() -> None:
 )
 def test_whole_cell_is_in_the_projection(points: list[tuple], layout: Any) -> None:
     """Every synapse projects into the 3D view, by the viewer's own perspective."""
-    scene = replace(EMPTY, positions=np.array(points), soma=points[0])
+    scene = replace(EMPTY, positions=np.array(points), somata=points[:1])
     state = build_state(scene, ViewOptions(layout=layout)).to_dict()
     x, y, z = (np.array(points) / 4 - np.array(state["position"]) * (1, 1, 10)).T
     height = state["projectionScale"]
@@ -348,7 +348,7 @@ def test_strays_do_not_make_the_cell_small() -> None:
     axon = np.vstack([cell, [[2e6, 0.0, 0.0]] * 60])
 
     def scale(points: np.ndarray) -> float:
-        return frame_cell(points, (0.0, 0.0, 0.0), (4, 4, 40)).projection_scale
+        return frame_cell(points, [(0.0, 0.0, 0.0)], (4, 4, 40)).projection_scale
 
     assert scale(strays) == scale(cell)
     assert scale(axon) > 5 * scale(cell)

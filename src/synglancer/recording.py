@@ -1,0 +1,127 @@
+"""What was asked and what is shown → the provenance record, which travels in the state.
+
+`provenance` reads it back. It must not know how anything is fetched, nor what becomes of the
+record. pandas is imported when there are synapses to count: a repeated question has none.
+"""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from datetime import timezone
+from typing import TYPE_CHECKING, Any
+
+from synglancer import __version__
+from synglancer.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from synglancer.resolve import Followed
+    from synglancer.sources import CellData, Sources
+
+_UNTOLD = {"token_file", "timeout", "no_cache"}
+
+
+def build_record(
+    settings: Settings,
+    sources: Sources,
+    cells: Sequence[int],
+    frame: pd.DataFrame,
+    shown: pd.DataFrame,
+    data: CellData,
+    followed: Sequence[Followed],
+) -> dict[str, Any]:
+    """Build the provenance record; 64-bit IDs are strings.
+
+    Parameters
+    ----------
+    settings, sources
+        What was asked, and of whom.
+    cells
+        Root IDs of the cells that are shown, in their order.
+    frame, shown
+        Their synapses before and after the filters.
+    data
+        What else is known of them.
+    followed
+        Which of them are in the place of a root ID that was given.
+
+    Returns
+    -------
+    dict
+        ``cell`` and, for a cell alone, ``followed`` and ``soma`` (nm) are single values. Several
+        cells have ``cells``, a list of ``followed``, and ``somata`` by root ID; ``cell`` is the
+        first of them. Cells that were merged have several somata, and none that is *theirs*.
+    """
+    from synglancer.predictions import (  # noqa: PLC0415
+        count_autapses,
+        count_predictions,
+        name_directions,
+    )
+    from synglancer.staging import describe_stage  # noqa: PLC0415
+
+    version = sources.materialization
+    moment = version.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    several = len(cells) > 1
+    records = [one.to_record() for one in followed]
+    somata = {str(cell): [*point] for cell, point in find_somata(data).items()}
+    return {
+        "cell": str(cells[0]),
+        **({"cells": [str(cell) for cell in cells]} if several else {}),
+        "datastack": sources.datastack.name,
+        "server": sources.server,
+        "version": version.version,
+        "timestamp": moment,
+        "table": sources.table.name,
+        "counts": count_predictions(shown, name_directions(settings.directions, cells)),
+        "shown": len(shown),
+        "total": len(frame),
+        "autapses": count_autapses(shown),
+        **({"followed": records if several else records[0]} if records else {}),
+        **({"live": True} if version.expired else {}),
+        **({"all_synapses": data.all_synapses} if data.all_synapses is not None else {}),
+        "filters": build_filters(settings),
+        "generator": f"synglancer {__version__}",
+        **({"with_unlabelled": True} if settings.with_unlabelled else {}),
+        **describe_stage(settings, cells, shown),
+        **_describe_somata(somata, several=several),
+    }
+
+
+def _describe_somata(somata: dict[str, list[float]], *, several: bool) -> dict[str, Any]:
+    if not somata:
+        return {}
+    return {"somata": somata} if several else {"soma": next(iter(somata.values()))}
+
+
+def find_somata(data: CellData) -> dict[int, tuple[float, float, float]]:
+    """Find the soma of each cell that has one, in nm: merged cells have several."""
+    somata = data.somata or {}
+    return {cell: points[0] for cell, points in somata.items() if len(points) == 1}
+
+
+def build_filters(settings: Settings) -> dict[str, Any]:
+    """Return the filters that are in force, by option name."""
+    filters: dict[str, Any] = {}
+    if settings.tag:
+        filters["tag"] = sorted(set(settings.tag))
+    if settings.min_confidence > 0:
+        filters["min_confidence"] = settings.min_confidence
+        if settings.soft_filter:
+            filters["soft_filter"] = True
+    if settings.min_size > 0:
+        filters["min_size"] = settings.min_size
+    return filters
+
+
+def list_given_options(settings: Settings) -> dict[str, Any]:
+    """Return what decides what a link shows and is not the default, by option name."""
+    default = Settings()
+    return {
+        field.name: given
+        for field in fields(settings)
+        if field.name not in _UNTOLD
+        and (given := getattr(settings, field.name)) != getattr(default, field.name)
+    }
