@@ -118,7 +118,9 @@ def _needed_height(offsets: np.ndarray[Any, Any], aspect: float) -> float:
     """
     across, along, depth = np.abs(offsets[:, 0]) / aspect, np.abs(offsets[:, 1]), offsets[:, 2]
     half = np.maximum(across, along) * _MARGIN
-    return float(np.max(2 * half - depth / _DISTANCE))
+    # What lies straight towards the reader must stay in front of the camera, also once rounded.
+    needed = np.maximum(2 * half - depth / _DISTANCE, -depth / _DISTANCE * _MARGIN)
+    return float(np.max(needed))
 
 
 def _round(value: float) -> float:
