@@ -18,6 +18,7 @@ from synglancer.painting import PreviewOptions
 from synglancer.preview import Painter
 
 CELL = 864691135276234469
+BASKET = 864691135468905857  # makes synapses onto it
 FOLDER = Path(__file__).parent / "pictures"
 WIDE, SMALL = PreviewOptions(size="960x600"), PreviewOptions(size="640x480")
 PICTURES = {
@@ -28,9 +29,10 @@ PICTURES = {
     "palette-safe": (SMALL, {"palette": "safe", "layout": "3d"}),
     "confidence": (SMALL, {"color_by": "confidence", "layout": "3d"}),
     "partners": (SMALL, {"partners": 5, "layout": "3d"}),
+    "together": (SMALL, {"cells": [CELL, BASKET], "layout": "3d"}),
     "plot": (replace(SMALL, renderer="plot"), {}),
 }
-"""Each picture: how it is made, and the options of its link."""
+"""Each picture: how it is made, and the options of its link; of the cell alone, unless named."""
 
 
 def main() -> int:
@@ -41,7 +43,7 @@ def main() -> int:
             for name, (its, options) in PICTURES.items():
                 if its != how:
                     continue
-                link = make_link(CELL, sandbox=True, **options)
+                link = make_link(options.pop("cells", CELL), sandbox=True, **options)
                 path = FOLDER / f"{name}.png"
                 painter.paint(open_link(link), path)
                 few = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)

@@ -21,7 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synglancer.errors import BadAnswerError
-from synglancer.predictions import BETWEEN, UNLABELLED
+from synglancer.predictions import UNLABELLED
+from synglancer.settings import BETWEEN
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -308,5 +308,17 @@ def name_cells(cells: Sequence[int]) -> str:
     return enumerate_some(cells, _NAMED)
 
 
+def name_in_files(cells: Sequence[int]) -> str:
+    """Name the cells of a link in the name of a file.
+
+    Examples
+    --------
+    >>> name_in_files([864691135276234469]), name_in_files([864691135276234469, 5, 6])
+    ('864691135276234469', '864691135276234469-and-2-more')
+    """
+    more = len(cells) - 1
+    return f"{cells[0]}-and-{more}-more" if more else f"{cells[0]}"
+
+
 def _quote(text: str) -> str:
     return repr(text if len(text) <= _MAX_QUOTE else text[:_MAX_QUOTE] + "…")

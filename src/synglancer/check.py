@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from synglancer.addresses import hash_state, parse_link
-from synglancer.cells import parse_root_id
 from synglancer.credentials import Credentials
 from synglancer.datastack import Datastack, Materialization
 from synglancer.errors import (
@@ -31,6 +29,7 @@ from synglancer.errors import (
 )
 from synglancer.history import Receipt, read_receipts
 from synglancer.metadata import fetch_datastack, fetch_materialization
+from synglancer.provenance import read_recorded_cells
 from synglancer.sources import Sources
 from synglancer.store import Store
 from synglancer.transport import Fetcher
@@ -273,8 +272,7 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
     source = receipt.record if receipt else inside
     facts["source"] = source
     if source is not None:
-        cell = source.get("cell")
-        facts["cells"] = _read_cell(cell)
+        facts["cells"] = read_recorded_cells(source)
         facts["datastack"] = _text(source.get("datastack"))
         version = source.get("version")
         facts["version"] = version if isinstance(version, int) else None
@@ -378,12 +376,6 @@ def _conclude(finding: _Finding) -> Verdict:
         notes=tuple(dict.fromkeys(finding.notes)),
         **facts,
     )
-
-
-def _read_cell(given: Any) -> tuple[int, ...]:
-    with suppress(UsageError):
-        return (parse_root_id(given),)
-    return ()
 
 
 def _text(value: Any) -> str | None:

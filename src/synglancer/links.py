@@ -17,7 +17,7 @@ import orjson
 
 from synglancer.addresses import parse_link
 from synglancer.cells import name_cells
-from synglancer.provenance import read_followed
+from synglancer.provenance import read_followed, write_followed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,7 +137,6 @@ class Link:
         Links of several cells have ``cells`` too, and a list as ``followed``.
         """
         several = len(self.cells) > 1
-        followed = [dict(one) for one in self.followed]
         moment = self.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
         return {
             "cell": str(self.cell),
@@ -159,7 +158,7 @@ class Link:
             "warnings": list(self.warnings),
             "elapsed_s": round(self.elapsed_s, 3),
             **({} if self.all_synapses is None else {"all_synapses": dict(self.all_synapses)}),
-            **({"followed": followed if several else followed[0]} if followed else {}),
+            **write_followed(self.followed, len(self.cells)),
             **({"live": True} if self.live else {}),
             **({"cells": [str(cell) for cell in self.cells]} if several else {}),
         }

@@ -41,8 +41,8 @@ def explain_emptiness(total: int, cells: int = 1) -> str:
 
 
 def explain_silence(cell: int) -> str:
-    """Say which of several cells has no synapse."""
-    return f"{cell} has no synapse with a prediction in this table."
+    """Say which of several cells is shown without a synapse."""
+    return f"{cell} has none of the synapses that were asked for; it is selected all the same."
 
 
 def _a_cell(cells: int) -> str:

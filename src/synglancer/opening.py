@@ -5,16 +5,17 @@ What a link names is fetched as data. It must not know what becomes of a state.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from synglancer.addresses import parse_link
+from synglancer.cells import name_in_files
 from synglancer.errors import BadAnswerError
 from synglancer.links import Link
 from synglancer.login import find_login_host
+from synglancer.provenance import read_cells
 from synglancer.settings import DEFAULT_SERVER
 
 if TYPE_CHECKING:
@@ -41,15 +42,9 @@ class OpenedLink:
 
     @property
     def name(self) -> str:
-        """A name for files: the cell's root ID where the state says it."""
-        record = self.state.get("synglancer")
-        cells = [record.get("cell")] if isinstance(record, dict) else []
-        for layer in self.state.get("layers", []):
-            cells += [segment for segment in layer.get("segments", []) if segment]
-        for cell in cells:
-            if isinstance(cell, str) and re.fullmatch(r"[0-9]{1,20}", cell):
-                return cell
-        return "view"
+        """A name for files: the cells' root IDs where the state says them."""
+        cells = read_cells(self.state)
+        return name_in_files(cells) if cells else "view"
 
     @property
     def login_host(self) -> str | None:

@@ -245,6 +245,7 @@ class LinkMaker:
         """Put the tables together, and list what has to be said about them."""
         from synglancer.predictions import (  # noqa: PLC0415
             count_autapses,
+            find_ends,
             gather_between,
             join_predictions,
         )
@@ -256,8 +257,9 @@ class LinkMaker:
         if data.somata is None:
             warnings.append(_NO_SOMA)
         warnings += [warning for table in data.tables for warning in table.warnings]
-        if data.found:  # else it is said of all of them
-            warnings += [explain_silence(cell) for cell in cells if cell not in data.found]
+        if len(frame):  # else it is said of all of them
+            ends = find_ends(frame)
+            warnings += [explain_silence(cell) for cell in cells if cell not in ends]
         autapses = count_autapses(frame)
         if autapses and len(self._settings.directions) > 1:
             warnings.append(explain_autapses(autapses, len(cells)))
@@ -279,7 +281,7 @@ class LinkMaker:
     ) -> State:
         from synglancer.annotations import build_annotations  # noqa: PLC0415
         from synglancer.predictions import POSITION_COLUMNS  # noqa: PLC0415
-        from synglancer.staging import stage_view  # noqa: PLC0415
+        from synglancer.staging import find_focus, stage_view  # noqa: PLC0415
         from synglancer.view import Scene, build_state  # noqa: PLC0415
 
         scene = Scene(
@@ -291,6 +293,7 @@ class LinkMaker:
             positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
             somata=[*find_somata(data).values()],
             record=record,
+            focus=find_focus(shown),
         )
         return build_state(scene, stage_view(self._settings, cells, shown))
 

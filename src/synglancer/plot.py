@@ -1,7 +1,8 @@
 """A state → a plot of its synapses, without a browser and without the network.
 
-The synapses are projected as the 3D view looks at them: inputs as discs, outputs as rings, in the
-colours of their layers, with the soma, a legend and a scale bar in µm. What the view hides, by a
+The synapses are projected as the 3D view looks at them: inputs as discs, outputs as rings, those
+between cells as targets, in the colours of their layers, with the somata, a legend and a scale bar
+in µm. What the view hides, by a
 layer that is off or a confidence slider, the plot does not show either. Colour is by layer: a view
 that is coloured by confidence is plotted by tag. It must not know where a state came from.
 """
@@ -18,6 +19,7 @@ from synglancer.canvas import Canvas, make_canvas
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
 from synglancer.predictions import POSITION_COLUMNS
 from synglancer.readback import parse_predictions
+from synglancer.settings import BETWEEN
 from synglancer.shaders import MIN_CONFIDENCE, choose_diameter
 
 if TYPE_CHECKING:
@@ -28,7 +30,8 @@ if TYPE_CHECKING:
 _MARGIN = 24.0
 _LINE = 18.0  # from one line of the legend to the next
 _CHARACTER = 7.0  # width of one, in the legend
-_RINGS_LARGER = 1.6  # else their holes close
+_LARGER = {"outputs": 1.6, BETWEEN: 2.4}  # else their holes close
+_MIDDLE = 0.45  # of a target, as a share of its diameter
 _SMALLEST_NM = 20_000.0  # no closer than a soma and what is around it
 _BAR_SHARE = 0.2  # of the width, at most
 _SOMA_DIAMETER = 13.0
@@ -77,11 +80,11 @@ def plot_state(
     """
     background = background or _read_background(state)
     layers = _read_layers(state)
-    soma = _read_soma(state)
+    somata = _read_somata(state)
     title = str(state.get("title") or "Synapses")
     canvas = make_canvas(suffix, size, scale, BACKGROUNDS[background].projection, title)
     rotation = _read_rotation(state)
-    points = [layer.points for layer in layers] + ([soma] if len(soma) else [])
+    points = [layer.points for layer in layers] + ([somata] if len(somata) else [])
     seen = np.vstack([np.empty((0, 3)), *(part @ rotation for part in points)])[:, :2]
     project, nm_per_pixel = _fit_beside_legend(seen, size, layers)
     text = _TEXT[background]
@@ -89,17 +92,19 @@ def plot_state(
     sizes = _choose_diameters(layers, grow)
     for layer in layers:
         places = project(layer.points @ rotation)
-        _draw(canvas, layer.direction, places, sizes[layer.direction], layer.colour)
-    if len(soma):
-        canvas.rings(project(soma @ rotation), _SOMA_DIAMETER * grow, text)
-    _write_legend(canvas, title, layers, text, has_soma=bool(len(soma)))
+        _draw(canvas, layer, places, sizes[layer.direction], text)
+    if len(somata):
+        canvas.rings(project(somata @ rotation), _SOMA_DIAMETER * grow, text)
+    _write_legend(canvas, title, layers, text, somata=len(somata))
     _draw_bar(canvas, size, nm_per_pixel, text)
     return canvas.finish()
 
 
-def _draw(canvas: Canvas, direction: str, places: Array, diameter: float, colour: str) -> None:
-    draw = canvas.rings if direction == "outputs" else canvas.discs
-    draw(places, diameter, colour)
+def _draw(canvas: Canvas, layer: _Layer, places: Array, diameter: float, middle: str) -> None:
+    draw = canvas.rings if layer.direction == "outputs" else canvas.discs
+    draw(places, diameter, layer.colour)
+    if layer.direction == BETWEEN:
+        canvas.discs(places, _MIDDLE * diameter, middle)
 
 
 def _choose_diameters(layers: Sequence[_Layer], grow: float) -> dict[str, float]:
@@ -107,9 +112,7 @@ def _choose_diameters(layers: Sequence[_Layer], grow: float) -> dict[str, float]
     for layer in layers:
         counts[layer.direction] = counts.get(layer.direction, 0) + len(layer.points)
     return {
-        direction: (choose_diameter(count) + 1)
-        * grow
-        * (_RINGS_LARGER if direction == "outputs" else 1)
+        direction: (choose_diameter(count) + 1) * grow * _LARGER.get(direction, 1)
         for direction, count in counts.items()
     }
 
@@ -144,11 +147,13 @@ def _is_colour(value: object) -> bool:
     )
 
 
-def _read_soma(state: Mapping[str, Any]) -> Array:
-    """Read where the soma is, shape (1, 3) in nm; (0, 3) where the state does not say."""
+def _read_somata(state: Mapping[str, Any]) -> Array:
+    """Read where the somata are, shape (m, 3) in nm; (0, 3) where the state does not say."""
     record = state.get("synglancer")
-    soma = record.get("soma") if isinstance(record, dict) else None
-    return np.array([soma] if soma else [], dtype=float).reshape(-1, 3)
+    record = record if isinstance(record, dict) else {}
+    several, soma = record.get("somata"), record.get("soma")
+    points = [*several.values()] if isinstance(several, dict) else [soma] if soma else []
+    return np.array(points, dtype=float).reshape(-1, 3)
 
 
 def _read_background(state: Mapping[str, Any]) -> str:
@@ -230,16 +235,16 @@ def _draw_bar(canvas: Canvas, size: tuple[int, int], nm_per_pixel: float, colour
 
 
 def _write_legend(
-    canvas: Canvas, title: str, layers: Sequence[_Layer], colour: str, *, has_soma: bool
+    canvas: Canvas, title: str, layers: Sequence[_Layer], colour: str, *, somata: int
 ) -> None:
-    """Name the cell, and each layer with its marker and how many it shows."""
+    """Name the cells, and each layer with its marker and how many it shows."""
     left, top = _MARGIN, _MARGIN
     canvas.words((left, top), title, colour)
     for layer in layers:
         top += _LINE
-        _draw(canvas, layer.direction, np.array([[left + 5, top]]), 9.0, layer.colour)
+        _draw(canvas, layer, np.array([[left + 5, top]]), 9.0, colour)
         canvas.words((left + 16, top), f"{layer.name}  {len(layer.points):,}", colour)
-    if has_soma:
+    if somata:
         top += _LINE
         canvas.rings(np.array([[left + 5, top]]), 10.0, colour)
-        canvas.words((left + 16, top), "soma", colour)
+        canvas.words((left + 16, top), "soma" if somata == 1 else "somata", colour)

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 
 from synglancer.errors import BadAnswerError
+from synglancer.settings import BETWEEN
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -38,9 +39,6 @@ DTYPES = {
     "ctr_pt_position_z": "int64",
 }
 """Columns of a table of predictions, in order. Positions are in nm, sizes in voxels."""
-
-BETWEEN = "between"
-"""The direction of synapses from one of the cells that are shown together onto another."""
 
 CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 """The column that holds the cell's own root ID, for each direction."""
@@ -234,6 +232,12 @@ def find_cells(frame: pd.DataFrame) -> set[int]:
         for direction, column in CELL_COLUMN.items()
         for cell in frame.loc[frame["direction"] == direction, column].unique()
     }
+
+
+def find_ends(frame: pd.DataFrame) -> set[int]:
+    """Find all that have a synapse in a table, on either side of it."""
+    ends = (frame[column].unique().tolist() for column in CELL_COLUMN.values())
+    return {cell for side in ends for cell in side}
 
 
 def gather_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.DataFrame:

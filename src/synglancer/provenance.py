@@ -14,7 +14,7 @@ from synglancer.errors import BadAnswerError, UsageError
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 RECORD = "synglancer"
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
@@ -40,10 +40,13 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         not say is 0, empty or the year 1970, and named in the warnings.
     """
     record = _read_record(state)
+    cells = read_cells(state)
     counts = _count_annotations(state)
     shown = sum(count for tags in counts.values() for count in tags.values())
     found: dict[str, Any] = {
-        **_read_cells(record, state),
+        # Of several that are just selected, none is *the* cell.
+        "cell": cells[0] if len(cells) == 1 or read_recorded_cells(record) else 0,
+        "cells": cells,
         "datastack": _text(record.get("datastack")),
         "version": _whole(record.get("version")),
         "timestamp": _read_moment(record.get("timestamp")) or _read_pin(state),
@@ -188,23 +191,32 @@ def _segmentation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]
             yield layer
 
 
+def write_followed(records: Sequence[Mapping[str, str]], cells: int) -> dict[str, Any]:
+    """Say which root IDs were followed: an object where one cell was asked for, else a list."""
+    followed = [dict(one) for one in records]
+    if not followed:
+        return {}
+    return {"followed": followed[0] if len(followed) == cells == 1 else followed}
+
+
 def read_followed(given: object) -> tuple[Mapping[str, str], ...]:
-    """Read which root IDs were followed: an object for a cell alone, a list for several."""
+    """Read which root IDs were followed, as `write_followed` says it."""
     found = given if isinstance(given, list) else [given]
     return tuple(one for one in found if isinstance(one, dict))
 
 
-def _read_cells(record: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, Any]:
-    """Read which cells are shown, and the first; 0 where several are selected, none named."""
-    cell = _read_cell(record.get("cell"))
+def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:
+    """Read which cells a record or a receipt names: one, or several of which it is the first."""
+    cell, listed = _read_cell(record.get("cell")), record.get("cells")
+    cells = tuple(_read_cell(one) for one in listed) if isinstance(listed, list) else ()
     if not cell:
-        selected = _read_selected(state)
-        return {"cell": selected[0] if len(selected) == 1 else 0, "cells": selected}
-    listed = record.get("cells")
-    cells = [_read_cell(one) for one in listed] if isinstance(listed, list) else []
-    # A list that was changed is not believed: the first of it is the cell.
-    whole = cells and all(cells) and cells[0] == cell
-    return {"cell": cell, "cells": tuple(dict.fromkeys(cells)) if whole else (cell,)}
+        return ()
+    return tuple(dict.fromkeys(cells)) if all(cells) and cells[:1] == (cell,) else (cell,)
+
+
+def read_cells(state: Mapping[str, Any]) -> tuple[int, ...]:
+    """Read which cells a state shows: those of its record, or else all that are selected."""
+    return read_recorded_cells(_read_record(state)) or _read_selected(state)
 
 
 def _read_selected(state: Mapping[str, Any]) -> tuple[int, ...]:

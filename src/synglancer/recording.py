@@ -11,6 +11,7 @@ from datetime import timezone
 from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
+from synglancer.provenance import write_followed
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
@@ -65,7 +66,6 @@ def build_record(
     version = sources.materialization
     moment = version.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
     several = len(cells) > 1
-    records = [one.to_record() for one in followed]
     somata = {str(cell): [*point] for cell, point in find_somata(data).items()}
     return {
         "cell": str(cells[0]),
@@ -79,7 +79,7 @@ def build_record(
         "shown": len(shown),
         "total": len(frame),
         "autapses": count_autapses(shown),
-        **({"followed": records if several else records[0]} if records else {}),
+        **write_followed([one.to_record() for one in followed], len(cells)),
         **({"live": True} if version.expired else {}),
         **({"all_synapses": data.all_synapses} if data.all_synapses is not None else {}),
         "filters": build_filters(settings),

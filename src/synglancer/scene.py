@@ -40,6 +40,8 @@ class Scene:
         Where the cells' somata are, as far as they are known.
     record
         Provenance, put into the state; JSON values, with 64-bit IDs as strings.
+    focus : (x, y, z), nm, or None
+        What to look at; by default the first soma.
     """
 
     cells: Sequence[int]
@@ -50,6 +52,7 @@ class Scene:
     positions: np.ndarray[Any, Any]
     somata: Sequence[tuple[float, float, float]]
     record: Mapping[str, object]
+    focus: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,9 @@ SITES = {
 }
 """Viewers that have a short name."""
 
+BETWEEN = "between"
+"""The direction of synapses from one of the cells that are shown together onto another."""
+
 _MAX_DIGITS = 10
 _MAX_QUOTE = 60
 

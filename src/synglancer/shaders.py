@@ -42,6 +42,8 @@ class Marker:
         Whether colour shows confidence rather than the layer's tag.
     diameter
         Where the marker size slider starts, in pixels.
+    inverted
+        Whether the ring's colour is in the middle, and the layer's around it.
     """
 
     ring: str | None
@@ -49,6 +51,7 @@ class Marker:
     typical_size: float
     by_confidence: bool = False
     diameter: float = 1.5
+    inverted: bool = False
 
 
 def choose_diameter(count: int, panel: float = 1.0) -> float:
@@ -104,23 +107,23 @@ def build_marker_shader(marker: Marker) -> str:
         "  }",
         "  setPointMarkerSize(diameter);",
         f"  vec3 color = {colour};",
-        "  setPointMarkerColor(vec4(color, opacity));",
-        *_ring_lines(marker.ring),
+        *_fill_lines(marker),
         "}",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _ring_lines(ring: str | None) -> list[str]:
-    if ring is None:
-        # A border of the disc's own colour: without one the viewer draws a jagged edge.
-        return [
-            "  setPointMarkerBorderWidth(0.25);",
-            "  setPointMarkerBorderColor(vec4(color, opacity));",
-        ]
+def _fill_lines(marker: Marker) -> list[str]:
+    own = "vec4(color, opacity)"
+    ring = own if marker.ring is None else format_colour(marker.ring)
+    middle, around = (ring, own) if marker.inverted else (own, ring)
+    # A plain disc has a border of its own colour: without one the viewer draws a jagged edge.
+    width = "0.25" if marker.ring is None else "max(0.7, 0.2 * diameter)"
+    width = "max(1.0, 0.5 * diameter)" if marker.inverted else width
     return [
-        "  setPointMarkerBorderWidth(max(0.7, 0.2 * diameter));",
-        f"  setPointMarkerBorderColor({format_colour(ring)});",
+        f"  setPointMarkerColor({middle});",
+        f"  setPointMarkerBorderWidth({width});",
+        f"  setPointMarkerBorderColor({around});",
     ]
 
 

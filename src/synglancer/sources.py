@@ -28,7 +28,7 @@ from synglancer.metadata import (
     fetch_prediction_table,
     fetch_served,
 )
-from synglancer.settings import DEFAULT_SERVER
+from synglancer.settings import BETWEEN, DEFAULT_SERVER
 from synglancer.tokens import find_token
 from synglancer.transport import Fetcher
 
@@ -225,9 +225,9 @@ class Sources:
             jobs = [pool.submit(self._cave.fetch_synapse_count, *where, name) for name in names]
             counts: dict[str, int] = {}
             if len(cells) > 1:
-                counts["between"] = self._cave.fetch_count_between(*where)
+                counts[BETWEEN] = self._cave.fetch_count_between(*where)
             # Those between the cells are among the inputs, and among the outputs.
-            shared = counts.get("between", 0)
+            shared = counts.get(BETWEEN, 0)
             each: dict[str, int] = {
                 name: job.result() - shared for name, job in zip(names, jobs, strict=True)
             }

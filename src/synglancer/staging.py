@@ -12,8 +12,14 @@ import numpy as np
 
 from synglancer.palette import choose_cell_colours
 from synglancer.partners import find_strongest_partners
-from synglancer.predictions import UNLABELLED, count_predictions, name_directions
+from synglancer.predictions import (
+    POSITION_COLUMNS,
+    UNLABELLED,
+    count_predictions,
+    name_directions,
+)
 from synglancer.scene import ViewOptions
+from synglancer.settings import BETWEEN
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +80,19 @@ def describe_stage(settings: Settings, cells: Sequence[int], shown: pd.DataFrame
         strongest = find_strongest_partners(shown, cells, settings.partners)
         described["partners"] = [[str(root), count] for root, count in strongest]
     return described
+
+
+def find_focus(shown: pd.DataFrame) -> tuple[float, float, float] | None:
+    """Find the middle one of the synapses between cells, in nm: there, a section shows two cells.
+
+    None where there is no such synapse.
+    """
+    between = shown.loc[shown["direction"] == BETWEEN, POSITION_COLUMNS].to_numpy(dtype=float)
+    if not len(between):
+        return None
+    away = np.linalg.norm(between - np.median(between, axis=0), axis=1)
+    x, y, z = between[int(np.argmin(away))].tolist()
+    return x, y, z
 
 
 def _find_hidden(shown: pd.DataFrame, min_confidence: float) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from synglancer.lazily import import_lazily, put_off
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
 from synglancer.provenance import RECORD
 from synglancer.scene import Scene, ViewOptions, count_by_direction, format_title
+from synglancer.settings import BETWEEN
 from synglancer.shaders import MIN_CONFIDENCE, Marker, build_marker_shader, choose_diameter
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
     background = BACKGROUNDS["white" if options.figure else options.background]
     camera = _choose_camera(scene, options)
     colours = choose_colours([group.tag for group in scene.groups], PALETTES[options.palette])
-    markers = _choose_markers(scene.groups, options, background.ring)
+    markers = _choose_markers(scene, options, background.ring)
     viewer = ViewerState(
         # Without a named site and capabilities nglui would ask the site what it can do.
         capabilities="legacy",
@@ -181,25 +182,32 @@ def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
         scene.positions,
         scene.somata,
         scene.datastack.viewer_resolution,
+        focus=scene.focus,
         centred=only_3d,
         aspect=1.5 if only_3d else 0.9,
     )
 
 
-def _choose_markers(
-    groups: Sequence[AnnotationGroup], options: ViewOptions, ring: str
-) -> list[Marker]:
-    """Choose how each group's markers look: plain discs for inputs, ringed ones for the rest."""
+def _choose_markers(scene: Scene, options: ViewOptions, ring: str) -> list[Marker]:
+    """Choose how each group's markers look: plain discs for inputs, ringed ones for outputs.
+
+    Those between cells are targets: large, and light where the others have their colour.
+    """
+    groups = scene.groups
     typical = _choose_typical_size(groups)
     counts = count_by_direction(groups)
     panel = 0.5 if options.layout == "4panel" and not options.figure else 1.0
+    # Of several cells, one wants to see which is which.
+    room = {BETWEEN: 2.0 * panel} if len(scene.cells) > 1 else {}
+    panel = 0.4 * panel if len(scene.cells) > 1 else panel
     return [
         Marker(
             ring=None if group.direction == "inputs" else ring,
             labelled=any(prop.id == "confidence" for prop in group.properties),
             typical_size=typical,
             by_confidence=options.color_by == "confidence",
-            diameter=choose_diameter(counts[group.direction], panel),
+            diameter=choose_diameter(counts[group.direction], room.get(group.direction, panel)),
+            inverted=group.direction == BETWEEN,
         )
         for group in groups
     ]

@@ -18,14 +18,15 @@ SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 POSITION = [f"ctr_pt_position_{axis}" for axis in "xyz"]
 
 
-def read_rows(folder: Path, synapses: str, predictions: str, cell: int) -> pd.DataFrame:
-    """Join the synapses of a cell with their predictions.
+def read_rows(folder: Path, synapses: str, predictions: str, *cells: int) -> pd.DataFrame:
+    """Join the synapses of a cell, or of several, with their predictions.
 
     Returns
     -------
     pandas.DataFrame
         The synapse table's columns (positions in voxels), ``tag``, ``value``, and ``direction``:
-        an autapse is in it twice. Sorted by direction and synapse ID.
+        an autapse is in it twice, a synapse from one of the cells onto another once, as
+        ``between``. Sorted by direction and synapse ID.
     """
     tables = folder / "tables"
     joined = pd.read_parquet(tables / f"{synapses}.parquet").merge(
@@ -33,26 +34,33 @@ def read_rows(folder: Path, synapses: str, predictions: str, cell: int) -> pd.Da
         left_on="id",
         right_on="target_id",
     )
+    ends = joined[[*SIDES.values()]]
+    across = ends.isin(cells).all(axis=1) & (ends.iloc[:, 0] != ends.iloc[:, 1])
     sides = [
-        joined[joined[side] == cell].assign(direction=direction)
+        joined[joined[side].isin(cells) & ~across].assign(direction=direction)
         for direction, side in SIDES.items()
     ]
+    sides.append(joined[across].assign(direction="between"))
     return pd.concat(sides).sort_values(["direction", "id"], ignore_index=True)
 
 
 def expect(
     rows: pd.DataFrame,
-    cell: int,
+    cell: int | tuple[int, ...],
     colours: Mapping[str, str] = PAPER,
     *,
     in_sections: bool = False,
 ) -> Expected:
-    """Say what a link must show of these rows; ``colours`` gives the order of the tags too."""
+    """Say what a link must show of these rows of one cell, or of several.
+
+    ``colours`` gives the order of the tags too.
+    """
     found = rows.groupby(["direction", "tag"]).size()
-    layers = [(side, tag) for side in SIDES for tag in colours if (side, tag) in found.index]
+    sides = [*SIDES, "between"]
+    layers = [(side, tag) for side in sides for tag in colours if (side, tag) in found.index]
     assert len(layers) == len(found), "a tag without a colour"
     return Expected(
-        cell=cell,
+        cells=cell if isinstance(cell, tuple) else (cell,),
         counts={f"{side}: {tag}": int(found[side, tag]) for side, tag in layers},
         colours={f"{side}: {tag}": colours[tag] for side, tag in layers},
         in_sections=in_sections,

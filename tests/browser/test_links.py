@@ -69,6 +69,18 @@ def test_filtered_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -
     prove(page, url, expect(kept, CELL))
 
 
+def test_link_of_several_cells_opens(page: Page, sandbox: Sandbox, sample: Path) -> None:
+    """A link made --together shows all cells, and the synapses between them in their own layers."""
+    cells = (CELL, who.PARTNERS[3].root_id)
+    rows = read_rows(sample / who.MINNIE, who.SYNAPSE_TABLE, who.PREDICTION_TABLE, *cells)
+    kept = rows[rows["tag"] != "spine"]
+    assert (kept["direction"] == "between").sum() == 22
+    options = ("--together", "--tag", "shaft", "--tag", "soma")
+    url = run_make_link(sandbox, cells[0], str(cells[1]), *options)
+    proof = prove(page, url, expect(kept, cells))
+    assert "22 between" in proof.title
+
+
 @pytest.mark.usefixtures("_token")
 @pytest.mark.parametrize("layout", ["3d", "4panel", "xy"])
 def test_layout_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame, layout: str) -> None:

@@ -143,6 +143,6 @@ def test_state_needs_the_login(page: Page, strict: Sandbox) -> None:
     hosts = Hosts(strict, "expired")
     hosts.lead(page)
     with pytest.raises(NotProvedError, match=r"Error loading state:.* 401"):
-        prove(page, url, Expected(CELL, counts={}, colours={}))
+        prove(page, url, Expected((CELL,), counts={}, colours={}))
     # A refused token is given back: the viewer asks for another one each time.
     assert [login.get("invalid") for login in hosts.logins] == [None, 1, 2]

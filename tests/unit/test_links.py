@@ -203,11 +203,14 @@ def test_a_record_has_the_keys_of_the_contract():
     st.sampled_from([timezone.utc, timezone(timedelta(hours=-8))]),
     st.dictionaries(texts, st.integers(0, 10**6)),
     st.lists(texts),
+    st.lists(st.integers(1, 2**64 - 1), max_size=3),
 )
-def test_a_record_makes_the_link_again(cell, given_text, moment, zone, counts, warnings):
+def test_a_record_makes_the_link_again(cell, given_text, moment, zone, counts, warnings, others):
     """Through JSON and back, a link is the same."""
     link = example_link(
         cell=cell,
+        cells=tuple(dict.fromkeys([cell, *others])),
+        followed=tuple({"given": "1", "used": str(other)} for other in others),
         given=given_text,
         timestamp=moment.replace(tzinfo=zone),
         counts_by_tag={"inputs": counts},

@@ -107,6 +107,20 @@ def test_inputs_are_discs_and_outputs_are_rings():
     assert by_colour[SOMA].get("stroke-linecap") is None
 
 
+def test_synapses_between_cells_are_targets():
+    """Each has a disc in the layer's colour and a smaller one in it; each cell's soma a ring."""
+    state = example_state()
+    state["layers"][2]["name"] = "between: soma"
+    state["synglancer"] = {"cell": "1", "somata": {"1": [0, 0, 0], "2": [50_000, 30_000, 0]}}
+    root = read_svg(state)
+    discs = [path for path in root.iter(f"{SVG}path") if path.get("stroke-linecap") == "round"]
+    whole = next(path for path in discs if path.get("stroke") == SOMA)
+    middle = next(path for path in discs if path.get("d") == whole.get("d") and path is not whole)
+    assert (whole.get("d") or "").count("M") == 20
+    assert float(middle.get("stroke-width") or 0) < float(whole.get("stroke-width") or 0) / 2
+    assert "somata" in [text.text for text in root.iter(f"{SVG}text")]
+
+
 def test_what_the_view_hides_is_not_plotted():
     """Neither a layer that is off, nor synapses below the slider's start."""
     state = example_state()

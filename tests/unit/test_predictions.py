@@ -21,6 +21,8 @@ from synglancer.predictions import (
     count_autapses,
     count_predictions,
     filter_predictions,
+    find_cells,
+    gather_between,
     join_predictions,
 )
 
@@ -276,6 +278,41 @@ def test_an_autapse_is_counted_once():
     assert count_autapses(join_predictions([part.frame for part in parts])) == 1
     assert count_autapses(parts[0].frame) == 1
     assert count_autapses(join_predictions([])) == 0
+
+
+@settings(max_examples=50)
+@given(
+    pairs=st.lists(st.tuples(*[st.sampled_from([0, 11, 12, 13, 14])] * 2), max_size=25),
+    cells=st.lists(st.sampled_from([11, 12, 13]), min_size=1, unique=True),
+    asked=st.sampled_from([("inputs",), ("outputs",), ("inputs", "outputs")]),
+)
+def test_each_synapse_of_several_cells_is_there_once(pairs, cells, asked):
+    """Inputs, outputs and those between the cells are parts of what was asked, without a synapse
+    twice (but for autapses, once in each direction), whatever the order of the cells."""
+    ends = {"inputs": 1, "outputs": 0}
+    parts = []
+    for direction in asked:
+        mine = [i for i, pair in enumerate(pairs) if pair[ends[direction]] in cells]
+        raw = raw_answer(
+            len(mine),
+            id=[i + 1 for i in mine],
+            pre_pt_root_id=[pairs[i][0] for i in mine],
+            post_pt_root_id=[pairs[i][1] for i in mine],
+        )
+        parts.append(build_predictions(raw, cells, direction).frame)
+    joined = join_predictions(parts)
+    gathered = gather_between(joined, cells)
+    found = set(zip(gathered["id"], gathered["direction"], strict=True))
+    assert len(found) == len(gathered)
+    assert found == {
+        (i + 1, "between" if pre != post and {pre, post} <= {*cells} else direction)
+        for i, (pre, post) in enumerate(pairs)
+        for direction in asked
+        if (pre, post)[ends[direction]] in cells
+    }
+    assert kinds(gathered) == EXPECTED
+    pd.testing.assert_frame_equal(gathered, gather_between(joined, cells[::-1]))
+    assert find_cells(joined) == {pair[ends[d]] for pair in pairs for d in asked} & {*cells}
 
 
 def predictions() -> pd.DataFrame:

@@ -102,7 +102,17 @@ def test_the_pin_is_exact_to_the_millisecond(age: timedelta) -> None:
 def test_several_selected_cells_are_no_one_cell() -> None:
     """Where a foreign state selects several cells, none of them is called *the* cell."""
     state = {"layers": [{"type": "segmentation", "segments": ["5", "6"]}]}
-    assert read(state).cell == 0
+    assert (read(state).cell, read(state).cells) == (0, (5, 6))
+
+
+@pytest.mark.parametrize(
+    ("listed", "cells"),
+    [(["5", "7"], (5, 7)), (["7", "5"], (5,)), (["5", "x"], (5,)), ([], (5,)), ("57", (5,))],
+)
+def test_cells_are_those_of_the_record(listed: object, cells: tuple[int, ...]) -> None:
+    """A record names several cells by a list that begins with its cell; no other is believed."""
+    link = read({"layers": [], "synglancer": {"cell": "5", "cells": listed}})
+    assert (link.cell, link.cells) == (5, cells)
 
 
 def test_a_state_changed_by_hand_says_so() -> None:
@@ -125,7 +135,17 @@ json_values = st.recursive(
 )
 
 
-RECORD_KEYS = ("cell", "version", "timestamp", "table", "counts", "filters", "view")
+RECORD_KEYS = (
+    "cell",
+    "cells",
+    "followed",
+    "version",
+    "timestamp",
+    "table",
+    "counts",
+    "filters",
+    "view",
+)
 
 
 @given(st.fixed_dictionaries(dict.fromkeys(RECORD_KEYS, json_values)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -12,7 +13,7 @@ import numpy as np
 import orjson
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from synglancer.annotations import build_annotations
@@ -238,6 +239,7 @@ def test_view_looks_at_the_soma() -> None:
     st.lists(st.tuples(*[st.floats(0, 2e6)] * 3), min_size=1, max_size=30),
     st.sampled_from(["xy-3d", "3d"]),
 )
+@example([(0.0, 41254.0, 41766.0), (0.0, 41248.0, 0.0)], "xy-3d")
 def test_whole_cell_is_in_the_projection(points: list[tuple], layout: Any) -> None:
     """Every synapse projects into the 3D view, by the viewer's own perspective."""
     scene = replace(EMPTY, positions=np.array(points), somata=points[:1])
@@ -267,6 +269,31 @@ def test_outputs_have_a_ring() -> None:
         rings.add(layers["outputs: spine"]["shader"])
         rings.add(layers["inputs: spine"]["shader"])
     assert len(rings) == 3
+
+
+def test_synapses_between_cells_are_targets() -> None:
+    """Between cells, the layers follow the outputs; their markers are larger, and light where the
+    others have their colour; cells keep their own colours on each background."""
+    frame = predictions(TAGS)
+    frame.loc[frame["direction"] == "outputs", "direction"] = "between"
+    cells = {CELL: "#123456", CELL + 1: "#654321"}
+    scene = scene_of(frame, cells=[*cells])
+    layers = layers_of(scene, ViewOptions(cells=cells))
+    assert list(layers)[-5:] == [
+        f"between: {tag}" for tag in ("spine", "shaft", "soma", "odd", "unlabelled")
+    ]
+    between, inputs = (layers[f"{side}: spine"] for side in ("between", "inputs"))
+    assert between["annotationColor"] == inputs["annotationColor"]
+    assert "PointMarkerColor(vec4(1.000, 1.000, 1.000, opacity))" in between["shader"]
+    assert "PointMarkerColor(vec4(color, opacity))" in inputs["shader"]
+    start = [
+        re.search(r"marker_size slider.*default=([\d.]+)", layer["shader"])
+        for layer in (between, inputs)
+    ]
+    assert float(start[0][1]) >= 1.5 * float(start[1][1])
+    white = layers_of(scene, ViewOptions(cells=cells, background="white"))
+    for drawn in (layers, white):
+        assert drawn["segmentation"]["segmentColors"] == {str(k): v for k, v in cells.items()}
 
 
 def test_soft_filter_is_the_sliders_start() -> None:

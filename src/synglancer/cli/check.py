@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from synglancer.cells import enumerate_some
 from synglancer.cli.printing import print_json, print_table, printable
 from synglancer.errors import ServiceError, UsageError
 from synglancer.settings import DEFAULT_DATASTACK
@@ -104,7 +105,7 @@ def _print_verdicts(verdicts: Sequence[Verdict], places: dict[str, list[tuple[st
                 where[0] + (f" and {len(where) - 1} more" if len(where) > 1 else "")
                 if where
                 else "",
-                ", ".join(str(cell) for cell in verdict.cells[:2]),
+                enumerate_some(verdict.cells, 2),
                 str(verdict.version or ""),
                 until,
                 f"{number:,}" if verdict.parses else "",

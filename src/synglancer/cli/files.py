@@ -8,16 +8,21 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from synglancer.cells import name_in_files
 from synglancer.errors import UsageError
 
-
-def name_for_cell(name: str, cell: int) -> Path:
-    """Put a cell into the name of a file."""
-    return Path(name.replace("{cell}", str(cell)))
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
-def refuse_unwritable(option: str, name: str | None, cells: int) -> None:
+def name_for_cells(name: str, cells: Sequence[int]) -> Path:
+    """Put the cells of a link into the name of a file."""
+    return Path(name.replace("{cell}", name_in_files(cells)))
+
+
+def refuse_unwritable(option: str, name: str | None, links: int) -> None:
     """Refuse a file that cannot be written before anything is asked or uploaded.
 
     Parameters
@@ -26,8 +31,8 @@ def refuse_unwritable(option: str, name: str | None, cells: int) -> None:
         The option that names it, such as ``--save-state``.
     name
         Its name, in which {cell} may stand for the root ID; None where it is not asked for.
-    cells
-        How many cells were asked for.
+    links
+        How many links were asked for.
 
     Raises
     ------
@@ -36,7 +41,7 @@ def refuse_unwritable(option: str, name: str | None, cells: int) -> None:
     """
     if name is None:
         return
-    if cells > 1 and "{cell}" not in name:
+    if links > 1 and "{cell}" not in name:
         raise UsageError(
             f"{option} names one file for several cells.",
             "Put {cell} into its name, which stands for the root ID.",

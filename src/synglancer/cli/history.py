@@ -10,7 +10,7 @@ from synglancer.cli.printing import print_json, print_table, printable
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 
 def history(
@@ -38,7 +38,7 @@ def history(
             if isinstance(item, Damaged):
                 sentence = f"Line {item.line} of {item.path} is no receipt, and is left out."
                 print(printable(sentence), file=sys.stderr)  # noqa: T201
-            elif not wanted or item.record["cell"] in wanted:
+            elif not wanted or wanted & _list_cells(item.record):
                 found.append(item.record)
     except OSError as error:
         raise UsageError(
@@ -49,9 +49,7 @@ def history(
         of = " of this cell" if cells else ""
         print(f"No link{of} has been made on this machine yet.", file=sys.stderr)  # noqa: T201
     elif output == "table":
-        print_table(
-            ["when", "cell", ">version", ">inputs", ">outputs", "link"], map(_format_row, found)
-        )
+        _print_rows(found)
     else:
         for record in found:
             if output == "json":
@@ -66,14 +64,33 @@ def _read_cell(text: str) -> str:
     return str(parse_cell(text))
 
 
-def _format_row(record: Mapping[str, Any]) -> list[str]:
+def _print_rows(found: Collection[Mapping[str, Any]]) -> None:
+    directions = ["inputs", "outputs"]
+    if any("between" in _read_counts(record) for record in found):
+        directions.append("between")
+    heads = ["when", "cell", ">version", *(f">{name}" for name in directions), "link"]
+    print_table(heads, [_format_row(record, directions) for record in found])
+
+
+def _list_cells(record: Mapping[str, Any]) -> set[str]:
+    """List the root IDs that a link shows."""
+    from synglancer.provenance import read_recorded_cells  # noqa: PLC0415
+
+    return {record["cell"], *map(str, read_recorded_cells(record))}
+
+
+def _read_counts(record: Mapping[str, Any]) -> Mapping[str, Any]:
     counts = record.get("counts")
-    counts = counts if isinstance(counts, dict) else {}
+    return counts if isinstance(counts, dict) else {}
+
+
+def _format_row(record: Mapping[str, Any], directions: Sequence[str]) -> list[str]:
+    counts, more = _read_counts(record), len(_list_cells(record)) - 1
     return [
         record["when"][:16].replace("T", " "),
-        record["cell"],
+        record["cell"] + (f" and {more} more" if more else ""),
         str(record.get("version", "")),
-        *(_count(counts.get(direction)) for direction in ("inputs", "outputs")),
+        *(_count(counts.get(direction)) for direction in directions),
         record["url"],
     ]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import name_for_cell, refuse_unwritable, write_beside
+from synglancer.cli.files import name_for_cells, refuse_unwritable, write_beside
 from synglancer.cli.printing import (
     TYPED,
     OutputFormat,
@@ -42,7 +42,8 @@ class Printing:
     output
         What is printed for each link: itself, one JSON object a line, or a card.
     save_state
-        Also write the state to this file; {cell} in its name stands for the root ID.
+        Also write the state to this file; {cell} in its name stands for the root ID (of several
+        cells together: the first, and how many more there are).
     preview
         Also make a picture of the view, for cards: a PNG file, or SVG with the renderer plot.
     renderer
@@ -73,12 +74,13 @@ _PRINT_DEFAULTS = Printing()
 
 def link(
     *cells: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    together: bool = False,
     settings: Annotated[Settings, Parameter(name="*")] = _DEFAULTS,
     printing: Annotated[Printing, Parameter(name="*")] = _PRINT_DEFAULTS,
 ) -> int:
     """Make a Neuroglancer link that shows a cell's synapses and their targets.
 
-    The link goes to stdout, one line a cell; all else goes to stderr.
+    The link goes to stdout, one line a cell (or one for all, --together); all else to stderr.
 
     Every option can also be set by SYNGLANCER_<NAME> or in synglancer.toml.
 
@@ -87,6 +89,9 @@ def link(
     cells
         Root IDs of any age, nucleus:ID, positions x,y,z in voxels of the viewer (or x,y,z@nm),
         Neuroglancer links that select cells, or files with one of these a line (- for stdin).
+    together
+        Make one link for all cells, each in a colour of its own; synapses between them are in
+        layers of their own.
     """
     from synglancer.cells import read_cells  # noqa: PLC0415
     from synglancer.pipeline import LinkMaker  # noqa: PLC0415
@@ -102,13 +107,14 @@ def link(
         if word.startswith("--"):
             raise UsageError(f'Unknown option: "{word}".', _suggest(word))
     given = read_cells(cells)  # all of them first: a typing error costs no query
-    _refuse_files(printing, len(given))
+    _refuse_files(printing, 1 if together else len(given))
     maker = LinkMaker(settings, TYPED.get())
-    asked = [cell for item in given for cell in maker.expand(item)]
+    cells = tuple(cell for item in given for cell in maker.expand(item))
+    asked = [cells] if together else [(cell,) for cell in cells]
     _refuse_files(printing, len(asked))
     with ExitStack() as stack:
         painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
-        codes = [_link_one(maker, cell, printing, painter, len(asked)) for cell in asked]
+        codes = [_link_one(maker, each, printing, painter, len(asked)) for each in asked]
     return _SOME_SKIPPED if any(codes) and len(asked) > 1 else max(codes)
 
 
@@ -121,20 +127,24 @@ def _suggest(word: str) -> str:
 
 
 def _link_one(
-    maker: LinkMaker, cell: str, printing: Printing, painter: Painter | None, asked: int
+    maker: LinkMaker,
+    cells: tuple[str, ...],
+    printing: Printing,
+    painter: Painter | None,
+    asked: int,
 ) -> int:
-    """Make, print and write one link; a cell among several that cannot be shown is skipped."""
+    """Make, print and write one link; one among several that cannot be made is skipped."""
     from synglancer.errors import CellError  # noqa: PLC0415
 
     try:
-        made = maker.make(cell)
+        made = maker.make(*cells)
     except CellError as error:
         if asked == 1:
             raise
         complain(str(error), error.hint)
         return error.exit_code
     if printing.save_state:
-        path = name_for_cell(printing.save_state, made.cell)
+        path = name_for_cells(printing.save_state, made.cells)
         write_beside("--save-state", path, made.state_json + b"\n")
     code, picture = _paint(painter, made, printing)
     qr = _write_qr(made, printing)
@@ -150,11 +160,11 @@ def _link_one(
     return code
 
 
-def _refuse_files(printing: Printing, cells: int) -> None:
+def _refuse_files(printing: Printing, links: int) -> None:
     """Refuse files that cannot be written before anything is asked or uploaded."""
-    refuse_unwritable("--save-state", printing.save_state, cells)
-    refuse_unwritable("--preview", printing.preview, cells)
-    refuse_unwritable("--qr", printing.qr, cells)
+    refuse_unwritable("--save-state", printing.save_state, links)
+    refuse_unwritable("--preview", printing.preview, links)
+    refuse_unwritable("--qr", printing.qr, links)
     if printing.preview:
         refuse_suffix(Path(printing.preview).suffix, printing.renderer)
     if printing.qr:
@@ -180,7 +190,7 @@ def _paint(painter: Painter | None, made: Link, printing: Printing) -> tuple[int
     from synglancer.opening import open_link  # noqa: PLC0415
 
     try:
-        painted = painter.paint(open_link(made), name_for_cell(printing.preview, made.cell))
+        painted = painter.paint(open_link(made), name_for_cells(printing.preview, made.cells))
     except PictureError as error:
         complain(str(error), error.hint)
         return error.exit_code, None
@@ -192,6 +202,6 @@ def _write_qr(made: Link, printing: Printing) -> Path | None:
         return None
     from synglancer.qr import format_qr  # noqa: PLC0415
 
-    path = name_for_cell(printing.qr, made.cell)
+    path = name_for_cells(printing.qr, made.cells)
     write_beside("--qr", path, format_qr(made.url, path.suffix))
     return path

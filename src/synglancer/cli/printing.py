@@ -59,8 +59,8 @@ def print_summary(made: Link) -> None:
     for direction, counts in made.counts_by_tag.items():
         numbers = [*(counts.get(tag, 0) for tag in tags), sum(counts.values())]
         table.add_row(direction, *(f"{number:,}" for number in numbers))
-    head = f"{made.cell}  {made.datastack} version {made.version} ({made.timestamp:%Y-%m-%d})"
-    console.print(Text(printable(head)))
+    head = f"{made.subject}  {made.datastack} version {made.version} ({made.timestamp:%Y-%m-%d})"
+    console.print(Text(printable(head)), soft_wrap=True)
     console.print(table)
     console.print(Text(_format_totals(made)), soft_wrap=True)
     print_warnings(made)
@@ -111,7 +111,8 @@ def _format_totals(made: Link) -> str:
     text += f"; {hidden:,} filtered out." if hidden else "; none filtered out."
     if made.all_synapses is not None:
         counts = [f"{count:,} {name}" for name, count in made.all_synapses.items()]
-        text += f" All synapses of the cell: {', '.join(counts)}."
+        whose = "the cell" if len(made.cells) == 1 else "the cells"
+        text += f" All synapses of {whose}: {', '.join(counts)}."
     return text
 
 
