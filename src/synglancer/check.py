@@ -29,7 +29,7 @@ from synglancer.errors import (
 )
 from synglancer.history import Receipt, read_receipts
 from synglancer.metadata import fetch_datastack, fetch_materialization
-from synglancer.provenance import read_recorded_cells
+from synglancer.provenance import read_moment, read_recorded_cells
 from synglancer.sources import Sources
 from synglancer.store import Store
 from synglancer.transport import Fetcher
@@ -40,6 +40,7 @@ from synglancer.verdicts import (
     find_flaws,
     read_expected,
     read_segments,
+    read_server,
     read_state,
 )
 
@@ -160,8 +161,8 @@ class Checker:
         for finding in findings:
             if finding.state is not None and finding.facts.get("source") is None:
                 _read_foreign(finding, self._settings.datastack)
-            made_with = (finding.facts.get("source") or {}).get("server")
-            if isinstance(made_with, str) and _origin(made_with) != _origin(self._server):
+            made_with = read_server(finding.facts.get("source") or {})
+            if made_with is not None and _origin(made_with) != _origin(self._server):
                 # What a state names is not a server to send a token to.
                 finding.unknown.append(
                     f"It was made with the CAVE server {made_with}, and {self._server} is asked."
@@ -276,7 +277,7 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
         facts["datastack"] = _text(source.get("datastack"))
         version = source.get("version")
         facts["version"] = version if isinstance(version, int) else None
-        finding.moment = _read_moment(source.get("timestamp"))
+        finding.moment = read_moment(source.get("timestamp"))
     if state is None:
         return
     facts["layers"] = count_layers(state)
@@ -338,7 +339,12 @@ def _judge_version(
         finding.unknown.append(f"Whether version {key[1]} is served is not known: {answer}")
     elif answer.expired:
         finding.facts.update(served=False)
-        finding.problems.append(f"Version {key[1]} of {key[0]} is not served any more.")
+        live = finding.facts["source"].get("live") is True  # made when it was not either
+        sentence = f"Version {key[1]} of {key[0]} is not served any more"
+        if live:
+            finding.notes.append(f"{sentence}: live queries at its moment were asked.")
+        else:
+            finding.problems.append(f"{sentence}.")
     else:
         finding.facts.update(served=True, served_until=answer.expires_on)
 
@@ -380,11 +386,3 @@ def _conclude(finding: _Finding) -> Verdict:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _read_moment(value: Any) -> datetime | None:
-    try:
-        moment = datetime.fromisoformat(str(value).replace("Z", "+00:00"))
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)

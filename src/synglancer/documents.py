@@ -2,7 +2,7 @@
 
 A document is decoded in layers (a notebook is JSON that holds HTML and Markdown), with a map back
 to where each character stands in the file; links are looked for in what a reader would see. It
-must not know what a link opens, nor ask anyone.
+must not know what a link opens, nor ask anyone, nor change a file: `rewriting` does.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import html
 import json
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
@@ -32,14 +32,46 @@ def _read_latex(escape: str) -> str:
     return "~" if "~" in escape or "tilde" in escape else escape[1]
 
 
-_Layer = tuple[re.Pattern[str], "Callable[[str], str]"]
-_HTML: _Layer = (_ENTITY, html.unescape)
-_JSON: _Layer = (_JSON_ESCAPE, lambda escape: str(json.loads(f'"{escape}"', strict=False)))
-_MARKDOWN: _Layer = (_MARKDOWN_ESCAPE, lambda escape: escape[1])
-_LATEX: _Layer = (_LATEX_ESCAPE, _read_latex)
-_CSV: _Layer = (_CSV_ESCAPE, lambda _: '"')
+@dataclass(frozen=True)
+class Layer:
+    r"""How a format hides characters.
 
-_LAYERS: dict[str, tuple[_Layer, ...]] = {
+    Attributes
+    ----------
+    pattern, decode
+        What an escape looks like, and what it stands for.
+    escapes
+        Characters that a link must not hold bare, and how each is written.
+    verbatim
+        Whether links may stand there without any escape, as in LaTeX's ``\url``.
+    """
+
+    pattern: re.Pattern[str]
+    decode: Callable[[str], str]
+    escapes: Mapping[str, str] = field(default_factory=dict)
+    verbatim: bool = False
+
+    def read(self, text: str) -> str:
+        """Undo the escapes of a text."""
+        return self.pattern.sub(lambda match: self.decode(match[0]), text)
+
+
+_HTML = Layer(_ENTITY, html.unescape, {char: html.escape(char) for char in "&<>\"'"})
+_JSON = Layer(
+    _JSON_ESCAPE,
+    lambda escape: str(json.loads(f'"{escape}"', strict=False)),
+    {'"': '\\"', "\\": "\\\\"},
+)
+_MARKDOWN = Layer(_MARKDOWN_ESCAPE, lambda escape: escape[1])
+_LATEX = Layer(
+    _LATEX_ESCAPE,
+    _read_latex,
+    {**{char: f"\\{char}" for char in "#%_&{}$"}, "~": "\\textasciitilde{}"},
+    verbatim=True,
+)
+_CSV = Layer(_CSV_ESCAPE, lambda _: '"', {'"': '""'})
+
+_LAYERS: dict[str, tuple[Layer, ...]] = {
     **dict.fromkeys((".html", ".htm", ".xhtml", ".xml", ".svg"), (_HTML,)),
     **dict.fromkeys((".md", ".markdown", ".qmd", ".rmd"), (_MARKDOWN, _HTML)),
     **dict.fromkeys((".tex", ".latex", ".ltx", ".bib", ".bbl"), (_LATEX,)),
@@ -126,8 +158,27 @@ def read_document(path: Path) -> Document:
             f"{path} is not a text file.",
             "Export it as Markdown, HTML, LaTeX, CSV or plain text, and check that.",
         )
-    text = content.decode(encoding, "surrogateescape" if encoding == "utf-8" else "surrogatepass")
+    try:
+        text = content.decode(encoding, _errors(encoding))
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} begins as a text in UTF-16, and is none.", "Save it as UTF-8, and check that."
+        ) from error
     return Document(path, content, text, encoding, tuple(find_links(text, path.suffix)))
+
+
+def _errors(encoding: str) -> str:
+    return "surrogateescape" if encoding == "utf-8" else "surrogatepass"
+
+
+def encode_text(document: Document, text: str) -> bytes:
+    """Write a text as the bytes that the document's text was read from."""
+    return text.encode(document.encoding, _errors(document.encoding))
+
+
+def find_layers(suffix: str) -> tuple[Layer, ...]:
+    """Return how a format hides characters, the outermost layer first; none for any other."""
+    return _LAYERS.get(suffix.lower(), ())
 
 
 def find_links(text: str, suffix: str) -> list[Found]:
@@ -140,11 +191,10 @@ def find_links(text: str, suffix: str) -> list[Found]:
     suffix
         Its format, by the end of the file's name, such as ``.md``.
     """
-    layers = _LAYERS.get(suffix.lower(), ())
     maps: list[_Map] = []
     decoded = text
-    for pattern, decode in layers:
-        decoded, places = _decode(decoded, pattern, decode)
+    for layer in find_layers(suffix):
+        decoded, places = _decode(decoded, layer)
         maps.append(places)
     lines = [match.end() for match in re.finditer(r"\r\n|\n|\r", text)]
     found = []
@@ -190,24 +240,15 @@ class _Map:
         return self._raw[nearest] + place - self._decoded[nearest]
 
 
-def _decode(text: str, pattern: re.Pattern[str], decode: Callable[[str], str]) -> tuple[str, _Map]:
+def _decode(text: str, layer: Layer) -> tuple[str, _Map]:
     """Undo a format's escapes, and remember where each of them stood."""
     parts, places = [], _Map()
     raw = decoded = 0
-    for match in pattern.finditer(text):
-        meaning = decode(match[0])
+    for match in layer.pattern.finditer(text):
+        meaning = layer.decode(match[0])
         parts += [text[raw : match.start()], meaning]
         decoded += match.start() - raw + len(meaning)
         raw = match.end()
         places.add(decoded, raw)
     parts.append(text[raw:])
     return "".join(parts), places
-
-
-def group_places(documents: Iterable[Document]) -> dict[str, Sequence[tuple[Path, int]]]:
-    """Say where each link stands: file and line of every place, links in their first order."""
-    places: dict[str, list[tuple[Path, int]]] = {}
-    for document in documents:
-        for found in document.found:
-            places.setdefault(found.url, []).append((document.path, found.line))
-    return dict(places)

@@ -49,7 +49,7 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         "cells": cells,
         "datastack": _text(record.get("datastack")),
         "version": _whole(record.get("version")),
-        "timestamp": _read_moment(record.get("timestamp")) or _read_pin(state),
+        "timestamp": read_moment(record.get("timestamp")) or _read_pin(state),
         "table": _text(record.get("table")),
         "counts_by_tag": _merge_asked(counts, record.get("counts")),
         "shown": shown,
@@ -105,7 +105,7 @@ def parse_settings(state: Mapping[str, Any]) -> Settings:
                 if name != "soft_filter"
             },
         )
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError) as error:
         raise UsageError(
             "The state's provenance record was changed, or is of another version of synglancer.",
             "Make the link again from its cell.",
@@ -252,7 +252,8 @@ def _read_cell(given: object) -> int:
     return cell if cell <= _MAX_UINT64 else 0
 
 
-def _read_moment(given: object) -> datetime | None:
+def read_moment(given: object) -> datetime | None:
+    """Read a moment in ISO 8601, UTC where it names no zone; None for what is none."""
     try:
         moment = datetime.fromisoformat(_text(given).replace("Z", "+00:00"))
     except ValueError:

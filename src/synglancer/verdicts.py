@@ -143,6 +143,13 @@ def read_expected(source: Mapping[str, Any]) -> dict[str, int] | None:
     }
 
 
+def read_server(source: Mapping[str, Any]) -> str | None:
+    """Read with which CAVE server a link was made, from a receipt or a record."""
+    options = source.get("options")
+    server = source.get("server") or (isinstance(options, dict) and options.get("server"))
+    return server if isinstance(server, str) else None
+
+
 def compare_layers(layers: Mapping[str, int | None], expected: Mapping[str, int]) -> list[str]:
     """Say, a sentence each, which layers are missing or hold another number of synapses."""
     sentences = []

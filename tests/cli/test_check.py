@@ -107,3 +107,19 @@ def test_a_state_that_is_not_the_one_of_the_receipt_is_bad(sandbox, make_link, s
     assert checked.code == 5
     assert "The layer 'inputs: soma' with its" in checked.out
     assert "not the one that was made here" in checked.out
+
+
+def test_another_server_is_not_asked_about_a_link_of_ours(
+    sandbox, options, make_link, synglancer, tmp_path
+) -> None:
+    """A receipt says with which server a link was made: another one knows nothing of its cell."""
+    from dataclasses import replace
+
+    from synglancer.sandbox.server import Sandbox
+
+    link = make_link(CELL, "--tag", "soma").out.strip()
+    with Sandbox(replace(options, states=tmp_path / "other.sqlite")) as other:
+        checked = synglancer("check", link, "--server", other.origin)
+        assert not other.requests
+    assert checked.code == 5
+    assert f"It was made with the CAVE server {sandbox.origin}" in checked.out

@@ -1,26 +1,36 @@
-"""synglancer check: is each link alive, complete and still current."""
+"""synglancer check: is each link alive, complete and still current; and, if asked, made anew."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.cells import enumerate_some
-from synglancer.cli.printing import print_json, print_table, printable
+from synglancer.cli.printing import TYPED, complain, print_json, print_table, printable
 from synglancer.errors import ServiceError, UsageError
 from synglancer.settings import DEFAULT_DATASTACK
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
+    from synglancer.documents import Document
+    from synglancer.links import Skipped
+    from synglancer.refresh import Refreshed
+    from synglancer.settings import Settings
     from synglancer.verdicts import Verdict
 
+    Places = dict[str, list[tuple[str, int]]]
+    Anew = Mapping[str, Refreshed | Skipped]
+
 _SOME_BAD = 5
+_LONGEST = 200  # characters of a link in the table
 
 
 def check(
     *targets: str,
+    fix: bool = False,
+    dry_run: bool = False,
     server: str | None = None,
     token_file: str | None = None,
     sandbox: bool = False,
@@ -30,13 +40,19 @@ def check(
 ) -> int:
     """Say of each link whether it is alive, complete and still current.
 
-    Exit code 0 when all links are good, 5 when some are not, 4 when nothing could be asked.
+    Exit code 0 when all links are good (with --fix: in the end), 5 when some are not, 4 when
+    nothing could be asked.
 
     Parameters
     ----------
     targets
         Neuroglancer links in quotes, or text files that hold some: Markdown, HTML, notebooks, CSV,
         LaTeX, plain text.
+    fix
+        Make bad links anew with what was asked when they were made, and put them in their places;
+        a file that is rewritten is kept beside it as FILE.bak.
+    dry_run
+        With --fix: say what would be made anew, and make and write nothing.
     server
         The CAVE server that may see the token (else https://global.daf-apis.com).
     token_file
@@ -55,7 +71,9 @@ def check(
 
     if not targets:
         raise UsageError("Nothing to check was given.", "Give a link in quotes, or a text file.")
-    places = _find_places(targets)
+    if dry_run and not fix:
+        raise UsageError("--dry-run was given without --fix.", "Without --fix nothing is written.")
+    documents, places = _read_targets(targets)
     # No table is asked for; but settings without one are refused.
     settings = Settings(
         server=server, token_file=token_file, sandbox=sandbox, datastack=datastack,
@@ -64,36 +82,136 @@ def check(
     if not places:
         print("No Neuroglancer link was found.", file=sys.stderr)  # noqa: T201
         return 0
-    verdicts = Checker(settings).check(list(places))
+    checker = Checker(settings)
+    verdicts = checker.check(list(places))
     if all(verdict.reachable is None and verdict.unknown for verdict in verdicts):
         raise ServiceError(
             f"No link could be asked for: {verdicts[0].unknown[0]}",
             "Check the connection, --server and the token, then try again.",
         )
+    anew: Anew = {}
+    said = _foretell(verdicts, settings) if dry_run else {}
+    if fix and not dry_run:
+        from synglancer.refresh import refresh_links  # noqa: PLC0415
+
+        anew = refresh_links(checker, verdicts, settings, TYPED.get())
+        said = _tell(anew)
+    unwritten = {name for name, one in documents.items() if not _rewrite(name, one, anew)}
+    fixed = _find_fixed(anew, places, unwritten)
     if output == "json":
-        for verdict in verdicts:
-            where = [{"file": file, "line": line} for file, line in places[verdict.url]]
-            print_json({**verdict.to_record(), "places": where})
+        _print_records(verdicts, places, said, anew, fixed)
     else:
-        _print_verdicts(verdicts, places)
-    return 0 if all(verdict.status == "good" for verdict in verdicts) else _SOME_BAD
+        _print_verdicts(verdicts, places, said, fixed)
+    good = all(one.status == "good" or one.url in fixed for one in verdicts)
+    return 0 if good else _SOME_BAD
 
 
-def _find_places(targets: Sequence[str]) -> dict[str, list[tuple[str, int]]]:
-    """Find every link, and the file and line of each of its places."""
+def _read_targets(targets: Sequence[str]) -> tuple[dict[str, Document], Places]:
+    """Read the documents, each once, and find every link with the file and line of its places."""
     from synglancer.documents import read_document  # noqa: PLC0415
 
-    places: dict[str, list[tuple[str, int]]] = {}
+    documents: dict[str, Document] = {}
+    places: Places = {}
     for target in targets:
         if "://" in target:
             places.setdefault(target.strip(), [])
             continue
-        for found in read_document(Path(target)).found:
+        document = read_document(Path(target))
+        path = document.path.resolve()
+        if any(path == other.path.resolve() for other in documents.values()):
+            continue
+        documents[target] = document
+        for found in document.found:
             places.setdefault(found.url, []).append((target, found.line))
-    return places
+    return documents, places
 
 
-def _print_verdicts(verdicts: Sequence[Verdict], places: dict[str, list[tuple[str, int]]]) -> None:
+def _tell(anew: Anew) -> dict[str, list[str]]:
+    """Say what became of each bad link."""
+    from synglancer.refresh import Refreshed  # noqa: PLC0415
+
+    return {
+        url: [f"Made anew: {_shorten(one.url)}", *one.made.warnings]
+        if isinstance(one, Refreshed)
+        else [f"{one.reason} {one.hint}"]
+        for url, one in anew.items()
+    }
+
+
+def _foretell(verdicts: Sequence[Verdict], own: Settings) -> dict[str, list[str]]:
+    """Say what would become of each bad link."""
+    from synglancer.refresh import read_asked  # noqa: PLC0415
+
+    told = {}
+    for verdict in verdicts:
+        if verdict.status == "bad":
+            try:
+                told[verdict.url] = [f"It would be made anew: {read_asked(verdict, own)}."]
+            except UsageError as error:
+                told[verdict.url] = [f"{error} {error.hint}"]
+    return told
+
+
+def _find_fixed(anew: Anew, places: Places, unwritten: set[str]) -> set[str]:
+    """Find the links that others have taken the place of, wherever they stood."""
+    from synglancer.links import Skipped  # noqa: PLC0415
+
+    return {
+        url
+        for url, one in anew.items()
+        if not isinstance(one, Skipped) and unwritten.isdisjoint(file for file, _ in places[url])
+    }
+
+
+def _rewrite(name: str, document: Document, anew: Anew) -> bool:
+    """Put the new links into a document; whether that went well, or was not needed."""
+    from synglancer.refresh import Refreshed  # noqa: PLC0415
+    from synglancer.rewriting import replace_links, rewrite_file  # noqa: PLC0415
+
+    new = {url: one.url for url, one in anew.items() if isinstance(one, Refreshed)}
+    places = sum(found.url in new for found in document.found)
+    if not places:
+        return True
+    try:
+        backup = rewrite_file(document, replace_links(document, new))
+    except UsageError as error:
+        complain(str(error), error.hint)
+        return False
+    replaced = f"{places:,} links were" if places > 1 else "1 link was"
+    text = f"{name}: {replaced} replaced; the file as it was is {backup.name}."
+    print(printable(text), file=sys.stderr)  # noqa: T201
+    return True
+
+
+def _print_records(
+    verdicts: Sequence[Verdict],
+    places: Places,
+    said: Mapping[str, Sequence[str]],
+    anew: Anew,
+    fixed: set[str],
+) -> None:
+    from synglancer.refresh import Refreshed  # noqa: PLC0415
+
+    for verdict in verdicts:
+        url = verdict.url
+        where = [{"file": file, "line": line} for file, line in places[url]]
+        record: dict[str, Any] = {**verdict.to_record(), "places": where}
+        if url in said:
+            one = anew.get(url)
+            record |= {
+                "fixed": url in fixed,
+                "refreshed": one.to_record() if isinstance(one, Refreshed) else None,
+                "refreshing": list(said[url]),
+            }
+        print_json(record)
+
+
+def _print_verdicts(
+    verdicts: Sequence[Verdict],
+    places: Places,
+    said: Mapping[str, Sequence[str]],
+    fixed: set[str],
+) -> None:
     rows = []
     for verdict in verdicts:
         where = [f"{file}:{line}" for file, line in places[verdict.url]]
@@ -101,7 +219,7 @@ def _print_verdicts(verdicts: Sequence[Verdict], places: dict[str, list[tuple[st
         until = f"{verdict.served_until:%Y-%m-%d}" if verdict.served_until else ""
         rows.append(
             [
-                verdict.status,
+                "fixed" if verdict.url in fixed else verdict.status,
                 where[0] + (f" and {len(where) - 1} more" if len(where) > 1 else "")
                 if where
                 else "",
@@ -109,10 +227,15 @@ def _print_verdicts(verdicts: Sequence[Verdict], places: dict[str, list[tuple[st
                 str(verdict.version or ""),
                 until,
                 f"{number:,}" if verdict.parses else "",
-                verdict.url if len(verdict.url) <= 200 else verdict.url[:199] + "…",  # noqa: PLR2004
+                _shorten(verdict.url),
             ]
         )
     print_table(["", "where", "cell", ">version", "until", ">synapses", "link"], rows)
     for row, verdict in zip(rows, verdicts, strict=True):
-        for sentence in (*verdict.problems, *verdict.unknown, *verdict.notes):
+        told = (*verdict.problems, *verdict.unknown, *verdict.notes, *said.get(verdict.url, ()))
+        for sentence in told:
             print(printable(f"{row[1] or row[-1]}: {sentence}"))  # noqa: T201
+
+
+def _shorten(url: str) -> str:
+    return url if len(url) <= _LONGEST else url[: _LONGEST - 1] + "…"
