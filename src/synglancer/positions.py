@@ -14,9 +14,18 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from synglancer.errors import ServiceError, UnreachableError, UsageError, build_not_cave_error
+from synglancer.errors import (
+    CellError,
+    ServiceError,
+    SynglancerError,
+    UnreachableError,
+    UsageError,
+    build_not_cave_error,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from synglancer.transport import Fetcher
 
 _GRAPHENE = "graphene"
@@ -58,6 +67,8 @@ def fetch_segment(
     ------
     UsageError
         When cloud-volume is not installed.
+    CellError
+        When the volume does not reach that far, or has nothing stored there.
     ServiceError
         When the volume cannot be read.
     """
@@ -83,15 +94,15 @@ def _read_voxel(volume: str, info: dict[str, Any] | None, point: tuple[float, fl
     """Read one voxel, at the finest scale that covers the position."""
     try:
         from cloudvolume import CloudVolume  # noqa: PLC0415  # an extra, and three seconds
+        from cloudvolume.exceptions import EmptyVolumeException  # noqa: PLC0415
     except ImportError as error:
         raise UsageError(
             "To find the cell at a position, the segmentation has to be read with cloud-volume, "
             "which is not installed.",
             "Install it with: pip install 'synglancer[positions]'; or give a root ID instead.",
         ) from error
-    reader = CloudVolume(
-        volume, info=info, progress=False, fill_missing=True, use_https=True, secrets={}
-    )
+    reader = CloudVolume(volume, info=info, progress=False, use_https=True, secrets={})
+    where = f"The position {', '.join(f'{value:,.0f}' for value in point)} nm"
     for mip, scale in enumerate(reader.info["scales"]):
         if scale.get("hidden"):
             continue
@@ -101,11 +112,22 @@ def _read_voxel(volume: str, info: dict[str, Any] | None, point: tuple[float, fl
         if all(low <= place < low + length for place, low, length in bounds):
             reader.mip = mip
             x, y, z = voxel
-            return int(reader[x : x + 1, y : y + 1, z : z + 1].flat[0])
-    return 0
+            try:
+                return int(reader[x : x + 1, y : y + 1, z : z + 1].flat[0])
+            except EmptyVolumeException as error:
+                # Buckets refuse what is absent and what is forbidden alike: neither is background.
+                raise CellError(
+                    f"{where} lies in a block of the segmentation that is not there, or may not be "
+                    "read.",
+                    "Check the position in the viewer, or give a root ID or nucleus:ID.",
+                ) from error
+    raise CellError(
+        f"{where} lies outside of the segmentation.",
+        "Check its unit: x,y,z are voxels as the viewer shows them, x,y,z@nm are nm.",
+    )
 
 
-def _within(seconds: float, read: Any, host: str) -> int:
+def _within(seconds: float, read: Callable[[], int], host: str) -> int:
     """Read, but no longer than that: cloud-volume itself would repeat and wait for minutes."""
     found: list[int] = []
     failed: list[Exception] = []
@@ -125,7 +147,7 @@ def _within(seconds: float, read: Any, host: str) -> int:
             "Try again later, allow more time with --timeout, or give a root ID or nucleus:ID.",
         )
     if failed:
-        if isinstance(failed[0], UsageError):
+        if isinstance(failed[0], SynglancerError):
             raise failed[0]
         raise ServiceError(
             f"The segmentation of {host} could not be read: {type(failed[0]).__name__}.",

@@ -137,12 +137,6 @@ def test_a_position_names_the_cell_there(sandbox, make_link, given) -> None:
     assert ask(make_link, given)["cell"] == CELL
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_a_position_without_a_cell_is_refused(sandbox, make_link) -> None:
-    """Outside of all cells no neighbour is taken instead; exit code 3."""
-    make_link("1,1,1").refuses(3, "no cell at 1,1,1", "4, 4, 40 nm")
-
-
 def test_a_position_needs_an_extra_and_says_so(sandbox, make_link, monkeypatch) -> None:
     """Without cloud-volume, the sentence says how to install it."""
     monkeypatch.setitem(sys.modules, "cloudvolume", None)

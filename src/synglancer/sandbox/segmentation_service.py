@@ -11,6 +11,7 @@ import struct
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from tornado.ioloop import IOLoop
@@ -32,6 +33,8 @@ __all__ = ["routes"]
 VERSION = "3.0.9"
 #: What caveclient derives the layer of its suggestions from.
 LAYERS = 10
+#: Folder of the volume of supervoxels, where a data folder has one.
+SUPERVOXELS = "supervoxels"
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -97,17 +100,23 @@ class VersionHandler(GraphHandler):
 
 
 class InfoHandler(GraphHandler):
-    """The segmentation's shape, as far as caveclient asks for it."""
+    """The segmentation's shape, and where the volume of its supervoxels is."""
 
     def get(self, name: str) -> None:
-        """Answer it."""
+        """Answer the volume's own record, or else as much as caveclient asks for."""
         if self.admit(name) is None:
             return
-        record = build_record(self.source.datasets[name], self.origin)
+        dataset = self.source.datasets[name]
+        graph = {"cv_mip": 0, "n_layers": LAYERS}
+        volume = (dataset.precomputed or Path()) / SUPERVOXELS / "info"
+        if dataset.precomputed and volume.is_file():
+            place = f"{self.origin}/precomputed/{name}/{SUPERVOXELS}"
+            described = json.loads(volume.read_text("utf-8"))
+            self.send_json({**described, "data_dir": place, "graph": graph})
+            return
+        record = build_record(dataset, self.origin)
         size = [record[f"viewer_resolution_{axis}"] for axis in "xyz"]
-        self.send_json(
-            {"graph": {"cv_mip": 0, "n_layers": LAYERS}, "scales": [{"resolution": size}]}
-        )
+        self.send_json({"graph": graph, "scales": [{"resolution": size}]})
 
 
 class LatestHandler(GraphHandler):
