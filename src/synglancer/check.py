@@ -17,6 +17,7 @@ from synglancer.addresses import hash_state, parse_link
 from synglancer.credentials import Credentials
 from synglancer.datastack import Datastack, Materialization
 from synglancer.errors import (
+    BadAnswerError,
     LoginError,
     NotServedError,
     PermissionMissingError,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
 _SIDE_BY_SIDE = 8
 _REFUSED = (
+    BadAnswerError,
     LoginError,
     PermissionMissingError,
     RateLimitError,

@@ -90,6 +90,11 @@ def read_asked(verdict: Verdict, own: Settings) -> Asked:
         When nothing says it, or it was asked of another server.
     """
     source = verdict.source
+    if verdict.status != "bad":
+        raise UsageError(
+            f"It is {verdict.status} when asked for again, so it is left as it is.",
+            "Check it again.",
+        )
     if source is None:
         raise UsageError(
             "It cannot be made anew, since neither a receipt on this machine nor a record in its "
@@ -136,6 +141,8 @@ def refresh_links(
 ) -> dict[str, Refreshed | Skipped]:
     """Make bad links anew, what several ask alike once; what is not good then is not taken.
 
+    Each is asked for a second time before: a server that failed for a moment lost nothing.
+
     Parameters
     ----------
     checker
@@ -154,19 +161,27 @@ def refresh_links(
     """
     results: dict[str, Refreshed | Skipped] = {}
     alike: dict[Asked, list[Verdict]] = {}
-    for verdict in verdicts:
-        if verdict.status == "bad":
-            try:
-                alike.setdefault(read_asked(verdict, own), []).append(verdict)
-            except SynglancerError as error:
-                results[verdict.url] = _skip(verdict.url, error)
+    bad = [verdict.url for verdict in verdicts if verdict.status == "bad"]
+    for verdict in checker.check(bad) if bad else ():
+        asked = _find_asked(verdict, own)
+        if isinstance(asked, Skipped):
+            results[verdict.url] = asked
+        else:
+            alike.setdefault(asked, []).append(verdict)
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
-        jobs = [pool.submit(_make, asked, bad, command) for asked, bad in alike.items()]
+        jobs = [pool.submit(_make, asked, these, command) for asked, these in alike.items()]
         for job in jobs:
             results.update(job.result())
     made = list(dict.fromkeys(one.url for one in results.values() if isinstance(one, Refreshed)))
     judged = {verdict.url: verdict for verdict in (checker.check(made) if made else ())}
     return {url: _judge(one, judged) for url, one in results.items()}
+
+
+def _find_asked(verdict: Verdict, own: Settings) -> Asked | Skipped:
+    try:
+        return read_asked(verdict, own)
+    except SynglancerError as error:
+        return _skip(verdict.url, error)
 
 
 def _judge(one: Refreshed | Skipped, judged: Mapping[str, Verdict]) -> Refreshed | Skipped:

@@ -147,6 +147,22 @@ def test_what_cannot_be_mended_stays(sandbox, make_link, synglancer, tmp_path) -
     synglancer("check", paper, "--dry-run").refuses(2, "without --fix")
 
 
+def test_a_server_that_failed_for_a_moment_lost_nothing(
+    sandbox, make_link, synglancer, tmp_path
+) -> None:
+    """What is found bad is asked for again before anything is made; what is broken is not lost."""
+    paper = tmp_path / "paper.md"
+    paper.write_text(make_link(CELL, "--tag", "soma").out)
+    content, before = paper.read_bytes(), count_states(sandbox)
+    sandbox.set_faults("GET */nglstate/api/v1/*=500*1")
+    fixed = synglancer("check", paper, "--fix")
+    assert fixed.code == 5
+    assert "It is good when asked for again" in fixed.out
+    sandbox.set_faults("GET */nglstate/api/v1/*=bad-gzip")
+    synglancer("check", paper, "--fix").refuses(4, "cannot be unpacked")
+    assert (paper.read_bytes(), count_states(sandbox)) == (content, before)
+
+
 def test_backups_are_kept_and_files_that_cannot_be_rewritten_are_named(
     sandbox, make_link, synglancer, tmp_path
 ) -> None:
