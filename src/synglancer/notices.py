@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from synglancer.datastack import Materialization
 
@@ -47,6 +47,17 @@ def explain_silence(cell: int) -> str:
 
 def _a_cell(cells: int) -> str:
     return "the cell" if cells == 1 else "a cell"
+
+
+def explain_tags(asked: Sequence[str], present: Sequence[str]) -> list[str]:
+    """Name the tags that were asked for and no synapse has: they may be mistyped."""
+    if not present:
+        return []
+    return [
+        f"No synapse here has the tag {tag!r}: there are {', '.join(map(repr, present))}."
+        for tag in asked
+        if tag not in present
+    ]
 
 
 def explain_hidden(record: Mapping[str, Any]) -> list[str]:

@@ -31,6 +31,7 @@ from synglancer.notices import (
     explain_hidden,
     explain_live,
     explain_silence,
+    explain_tags,
 )
 from synglancer.provenance import read_followed
 from synglancer.recording import build_filters, build_record, find_somata, list_given_options
@@ -263,6 +264,7 @@ class LinkMaker:
         autapses = count_autapses(frame)
         if autapses and len(self._settings.directions) > 1:
             warnings.append(explain_autapses(autapses, len(cells)))
+        warnings += explain_tags(self._settings.tag, sorted(set(frame["tag"])))
         return frame, warnings
 
     def _filter(self, frame: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import orjson
 
@@ -22,6 +23,7 @@ from synglancer.cells import (
 )
 from synglancer.errors import (
     CellError,
+    LoginError,
     NotServedError,
     ServiceError,
     UsageError,
@@ -126,7 +128,7 @@ def resolve_link(sources: Sources, cell: LinkCells) -> list[int]:
         When its state cannot be fetched.
     """
     link = parse_link(cell.url)
-    state = link.state if link.state_url is None else sources.fetch_state(link.state_url)
+    state = link.state if link.state_url is None else _fetch_state(sources, link.state_url)
     cells = _read_selection(state or b"", sources.datastack.segmentation_source)
     if not cells:
         raise CellError(
@@ -134,6 +136,28 @@ def resolve_link(sources: Sources, cell: LinkCells) -> list[int]:
             "Select one in the viewer and copy its link again, or give its root ID.",
         )
     return cells
+
+
+def _fetch_state(sources: Sources, state_url: str) -> bytes:
+    """Fetch the state that a link names: from any host, with the token or without."""
+    try:
+        return sources.fetch_state(state_url)
+    except LoginError as error:
+        if state_url.startswith(f"{sources.server}/"):
+            raise
+        raise LoginError(
+            f"{urlsplit(state_url).netloc} asks for a login, and the token is for "
+            f"{sources.server} alone.",
+            "Open the link in the viewer, and give the root ID that is selected there.",
+        ) from error
+    except ServiceError as error:
+        if type(error) not in {ServiceError, NotServedError}:
+            raise
+        # So state servers answer for a state that they do not have.
+        raise ServiceError(
+            f"The link's state cannot be had: {error}",
+            "It may not be there any more: check that the link is whole, or give the root ID.",
+        ) from error
 
 
 def _read_selection(state: bytes, segmentation: str) -> list[int]:

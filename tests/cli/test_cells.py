@@ -165,12 +165,15 @@ def test_a_link_without_a_selection_is_refused(sandbox, make_link, state) -> Non
 
 def test_the_token_goes_to_no_other_host(sandbox, options, make_link, tmp_path) -> None:
     """A link that somebody gave is fetched from its own host without the token."""
-    with Sandbox(replace(options, states=tmp_path / "other.sqlite")) as stranger:
-        url = f"https://a.b/#!{stranger.origin}/nglstate/api/v1/5"
-        make_link(url)
+    closed = replace(options, states=tmp_path / "other.sqlite", open_states=False)
+    with Sandbox(closed) as stranger:
+        url = f"https://a.b/#!{stranger.origin}/nglstate/api/v1/1234567890123456"
+        made = make_link(url)
         asked = [item for item in stranger.requests if item.path.startswith("/nglstate")]
-        assert asked
-        assert not [item for item in asked if TOKEN in str(item)]
+    made.refuses(4, "asks for a login, and the token is for", sandbox.origin)
+    assert {item.status for item in asked} <= {302, 401}, "the same token would be let in there"
+    lost = make_link(url.replace(stranger.origin, sandbox.origin))
+    lost.refuses(4, "The link's state cannot be had", "may not be there any more")
 
 
 def test_files_and_stdin_hold_one_cell_a_line(sandbox, make_link, tmp_path, monkeypatch) -> None:

@@ -111,15 +111,18 @@ def test_what_is_wrong_is_made_anew_from_the_record(sandbox, make_link, synglanc
     fewer = post(sandbox, link, counts={"inputs": {"soma": 1}})
     outdated = post(sandbox, link, cell=str(who.OUTDATED_ONE_SUCCESSOR), counts={"inputs": {}})
     gone = post(sandbox, live, live=False)
+    both = make_link(CELL, old, "--tag", "soma", "--together").out.strip()
+    one = post(sandbox, both)  # shows the first of the two cells alone
     assert synglancer("check", live).code == 0, "it was made when its version was gone already"
     history_file().unlink()
-    links = [fewer, outdated, gone]
+    links = [fewer, outdated, gone, one]
     before = count_states(sandbox)
     fixed = synglancer("check", *links, "--fix", "--output", "json")
     assert fixed.code == 0, fixed
     records = {record["url"]: record for record in map(json.loads, fixed.lines)}
-    assert [records[url]["status"] for url in links] == ["bad"] * 3
+    assert [records[url]["status"] for url in links] == ["bad"] * 4
     assert records[fewer]["refreshed"]["url"] == link, "what is there already is not made again"
+    assert records[one]["refreshed"]["url"] == both
     assert records[outdated]["refreshed"]["cell"] == CELL
     assert "is used instead" in records[outdated]["refreshing"][1]
     assert records[gone]["refreshed"]["url"] == live

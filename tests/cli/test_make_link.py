@@ -284,3 +284,12 @@ def test_sandbox_option_starts_serves_and_stops(make_link, synglancer) -> None:
     finally:
         assert synglancer("sandbox", "stop").code == 0
     assert synglancer("sandbox", "status").code == 1
+
+
+def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
+    """A mistyped tag among others leaves out nothing unsaid: it is named, with those there are."""
+    record = json.loads(make_link(CELL, "--tag", "soma", "--tag", "spnie", "--output", "json").out)
+    assert (
+        "No synapse here has the tag 'spnie': there are 'shaft', 'soma', 'spine'."
+        in (record["warnings"])
+    )

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ import pytest
 import requests
 
 from cli.outcome import CELL
+from synglancer.cells import RootId
 from synglancer.locks import locked
 from synglancer.pipeline import LinkMaker
 from synglancer.settings import Settings
@@ -80,9 +82,29 @@ def test_eight_processes_with_different_cells_do_not_disturb_each_other(
     assert alone["state_sha256"] == together[3]["state_sha256"]
 
 
+def test_an_interrupted_command_waits_for_no_server(sandbox) -> None:
+    """Ctrl-C ends a command while a server says nothing: 130, two sentences, no link, no file."""
+    (rule,) = sandbox.set_faults("POST */query=silence:600")
+    process = subprocess.Popen(
+        [sys.executable, "-c", CODE, CELL, "--timeout", "600"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not rule.matched:
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=120)
+    assert (process.returncode, out) == (130, "")
+    assert err.splitlines()[0] == "Interrupted."
+    assert len(err.splitlines()) == 2
+    folder = Path(os.environ["SYNGLANCER_CACHE_DIR"])
+    assert not [path for path in folder.rglob("*") if path.name.startswith(".writing-")]
+
+
 HOLDER = """
 import sys, time
 from pathlib import Path
+from synglancer.cells import RootId
 from synglancer.locks import locked
 with locked(Path(sys.argv[1]), 0) as held:
     print(held, flush=True)
@@ -141,7 +163,7 @@ def test_a_holder_that_hangs_is_not_waited_for_longer_than_the_timeout(
         return real(self, question, min(seconds, 0.2))
 
     monkeypatch.setattr(Store, "alone", alone)
-    question = LinkMaker(Settings(server=sandbox.origin))._question(int(CELL))
+    question = LinkMaker(Settings(server=sandbox.origin))._question((RootId(int(CELL)),))
     with real(Store(), question, 0) as held:
         assert held
         assert make_link(CELL, "--timeout", "7").code == 0

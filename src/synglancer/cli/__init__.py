@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import gc
 import os
+import signal
 import sys
+import threading
+import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
 _BUG = 1
 _USAGE = 2
 _INTERRUPTED = 130
+_STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed are good.")
+_GRACE = 1.0  # seconds
 
 _CONFIG_FILE = "synglancer.toml"
 _CONFIG = (
@@ -44,6 +49,7 @@ def _make_app(name: str, **options: Any) -> App:
         name=name,
         version=__version__,
         help_format="plaintext",
+        suppress_keyboard_interrupt=False,  # what an interruption leaves is said
         default_parameter=Parameter(negative=(), show_default=_format_default),
         **options,
     )
@@ -87,17 +93,35 @@ def build_synglancer() -> App:
 
 def make_link_main() -> None:
     """Run ``make-link``."""
+    signal.signal(signal.SIGINT, _interrupt)
     _leave(run(build_make_link, sys.argv[1:]))
 
 
 def main() -> None:
     """Run ``synglancer``."""
+    signal.signal(signal.SIGINT, _interrupt)
     _leave(run(build_synglancer, sys.argv[1:]))
 
 
 def _leave(code: int) -> NoReturn:
     gc.freeze()  # else Python looks for garbage among all that it is about to drop: 0.3 s
     sys.exit(code)
+
+
+class _Interrupted(KeyboardInterrupt):
+    """Ctrl-C, and what it means has been said."""
+
+
+def _interrupt(*_: object) -> None:
+    """End soon: what is being written is put away, but no answer of a server is waited for."""
+    complain(*_STOPPED)
+    threading.Thread(target=_end, daemon=True).start()
+    raise _Interrupted
+
+
+def _end() -> None:
+    time.sleep(_GRACE)
+    os._exit(_INTERRUPTED)
 
 
 def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
@@ -118,6 +142,8 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
         with suppress(OSError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except _Interrupted:
+        return _INTERRUPTED
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence
         if "--verbose" in arguments:
             import traceback  # noqa: PLC0415
@@ -147,6 +173,6 @@ def _explain(error: BaseException) -> tuple[int, str, str]:
     if isinstance(error, CycloptsError):
         return _USAGE, " ".join(str(error).split()), "See --help for what can be given."
     if isinstance(error, KeyboardInterrupt):
-        return _INTERRUPTED, "Interrupted.", "Nothing was left half-done."
+        return _INTERRUPTED, *_STOPPED
     message = f"This is a bug of synglancer: {type(error).__name__}."
     return _BUG, message, "Please report it, with what --verbose prints."
