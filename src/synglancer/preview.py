@@ -60,6 +60,7 @@ _BLOCKED = ("*://*.google-analytics.com/*", "*://*.googletagmanager.com/*")
 _POLL_S = 0.05
 
 _SCRIPT = (Path(__file__).parent / "preview.js").read_text(encoding="utf-8")
+_STEADY = Path(__file__).parent / "steady.js"
 
 
 def render_previews(
@@ -259,6 +260,7 @@ class _Browser:
             context = browser.new_context(
                 viewport={"width": width, "height": height}, device_scale_factor=options.scale
             )
+            context.add_init_script(path=_STEADY)
             for pattern in _BLOCKED:
                 context.route(pattern, lambda route: route.abort())
             self._page = context.new_page()

@@ -31,21 +31,6 @@ FLAGS = (
     # Hosted pages read a sandbox on this machine.
     "--disable-features=LocalNetworkAccessChecks",
 )
-#: The viewer writes its state into its address 200 ms after a change. Where reading a state takes
-#: longer, as on a busy machine, it does so in the midst of that, trips over an annotation layer
-#: that it has not read yet, and loses the layer that it is reading (neuroglancer 2.41.2). So no
-#: time passes here while a page's code runs; between its tasks it passes as ever.
-STEADY_CLOCK = """{
-  const read = Date.now.bind(Date);
-  let now;
-  Date.now = () => {
-    if (now === undefined) {
-      now = read();
-      Promise.resolve().then(() => { now = undefined; });
-    }
-    return now;
-  };
-}"""
 
 TOKEN = "browser-test-token"
 
@@ -68,7 +53,6 @@ def browser() -> Iterator[Browser]:
 def page(browser: Browser) -> Iterator[Page]:
     """A page that shares nothing with the others."""
     context = browser.new_context(viewport={"width": 900, "height": 600})
-    context.add_init_script(STEADY_CLOCK)
     yield context.new_page()
     context.close()
 

@@ -8,12 +8,14 @@ import re
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
+from zlib import crc32
 
 import pytest
 import requests
 
 from synglancer.sandbox.fileserving import find_file, parse_range
 from synglancer.sandbox.server import Sandbox, SandboxOptions
+from synglancer.sandbox.viewer import STEADY, client_folder
 
 DATA = Path(__file__).parents[1] / "data" / "one-nucleus"
 CHUNK = bytes(range(256)) * 4
@@ -67,6 +69,16 @@ def test_viewer_is_whole(sandbox):
         kind = "text/css" if name.endswith(".css") else "text/javascript"
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith(kind)
+
+
+def test_viewers_page_is_the_packaged_one_and_a_script(sandbox):
+    """The viewer's page has one script in front of its own, and is sent again when that changes."""
+    page = get(sandbox, "/v/synglancer/")
+    packaged = (client_folder() / "index.html").read_text()
+    script = STEADY.decode()
+    assert page.text == packaged.replace("<head>", f"<head><script>{script}</script>", 1)
+    assert f'-{crc32(STEADY):x}"' in page.headers["ETag"]
+    assert get(sandbox, "/v/x/", If_None_Match=page.headers["ETag"]).status_code == 304
 
 
 def test_viewer_opens_under_any_name(sandbox):

@@ -140,6 +140,10 @@ class FileHandler(Handler):
         """Return how long a file may be kept."""
         raise NotImplementedError
 
+    def prepare_body(self, _path: Path, body: bytes) -> bytes:
+        """Return what is sent of a file that is not stored compressed: all of it, as it is."""
+        return body
+
     async def get(self, *names: str) -> None:
         """Answer with the file, a part of it, or 404."""
         found = self.find(*names)
@@ -165,7 +169,8 @@ class FileHandler(Handler):
             self.finish(body)
             return
         self.set_header("Accept-Ranges", "bytes")
-        self.finish(self.cut(gzip.decompress(body) if found.compressed else body, etag))
+        whole = gzip.decompress(body) if found.compressed else self.prepare_body(found.path, body)
+        self.finish(self.cut(whole, etag))
 
     def accepts_gzip(self) -> bool:
         """Whether the client unpacks gzip."""

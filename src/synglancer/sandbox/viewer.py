@@ -1,8 +1,9 @@
 """What a browser opens: the viewer, the files that it draws from, and a page for people.
 
-The viewer is the one bundled in the installed ``neuroglancer`` package. Served like this it
-believes that a Python program stands behind it, so the addresses it then talks to answer as well:
-an event stream in which nothing happens, and two that take what it says.
+The viewer is the one bundled in the installed ``neuroglancer`` package, with one script added that
+keeps it from losing layers (see ``steady.js``). Served like this it believes that a Python program
+stands behind it, so the addresses it then talks to answer as well: an event stream in which nothing
+happens, and two that take what it says.
 
 This module knows files and folders. It must not know what is in them, and serves nothing outside
 them: neither through ``..`` nor through symbolic links.
@@ -13,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, ClassVar
+from zlib import crc32
 
 from tornado.iostream import StreamClosedError
 
@@ -39,6 +42,9 @@ CLIENT_TYPES = {
     ".map": "application/json",
     ".wasm": "application/wasm",
 }
+
+#: What the viewer's page gets in front of its own scripts, so that no layer is lost.
+STEADY = (Path(__file__).parents[1] / "steady.js").read_bytes()
 
 #: A name with a content hash: such a file never changes.
 HASHED_NAME = re.compile(r"(^|\.)[0-9a-f]{16,}\.")
@@ -104,7 +110,16 @@ class ClientHandler(FileHandler):
     def find(self, *names: str) -> StoredFile | None:
         """Return the file; its address alone opens the page."""
         _viewer, path = names
-        return find_file(self.folder, path or "index.html")
+        found = find_file(self.folder, path or "index.html")
+        if found is not None and found.path.name == "index.html":
+            return replace(found, etag=f'{found.etag[:-1]}-{crc32(STEADY):x}"')
+        return found
+
+    def prepare_body(self, path: Path, body: bytes) -> bytes:
+        """Put the script that keeps the viewer's layers into its page."""
+        if path.name != "index.html":
+            return body
+        return body.replace(b"<head>", b"<head><script>" + STEADY + b"</script>", 1)
 
     def content_type(self, path: Path) -> str:
         """Return the content type by the name's ending."""
