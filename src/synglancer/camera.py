@@ -20,7 +20,7 @@ _DISTANCE = 0.5 / np.tan(np.pi / 8)
 _MARGIN = 1.12  # dendrites reach past their last synapse
 _MANY = 200  # fewer points are too few to call some of them strays
 _SMALLEST_NM = 20_000.0  # a view no closer than a soma and what is around it
-_SECTION_NM_PER_PIXEL = 24.0  # a soma and its neighbours fit a section of 800 pixels
+_SECTION_NM_PER_PIXEL = 32.0  # a soma and what is around it fit a section of 640 pixels
 
 
 @dataclass(frozen=True)

@@ -69,4 +69,5 @@ const undressViewer = () => {
   }
   viewer.showAxisLines.value = false;
   viewer.selectedLayer.visible = false;
+  for (const palette of viewer.toolPalettes?.palettes ?? []) palette.location.visible = false;
 };

@@ -11,7 +11,14 @@ import math
 from dataclasses import dataclass
 
 MIN_CONFIDENCE = "min_confidence"
+MARKER_SIZE = "marker_size"
 _SECTION_EXTRA = 5.0
+
+# Towards grey, on black and on white alike; a quarter of the colour is left below 0.58.
+_PALE = """\
+  if (pale_if_unsure) {
+    color = mix(vec3(0.5), color, clamp(1.8 * prop_confidence() - 0.8, 0.25, 1.0));
+  }"""
 
 # From blue to orange by way of a dull pink: told apart by eyes of all kinds, and on black and
 # on white. Most confidences are high, so the ramp does not start at 0.
@@ -75,6 +82,11 @@ def choose_diameter(count: int, panel: float = 1.0) -> float:
     return round(2 * min(max(wanted, 1.0), 5.0)) / 2  # the slider's steps
 
 
+def list_sliders(marker: Marker) -> tuple[str, ...]:
+    """Name the sliders of a layer that one comes back to."""
+    return (MIN_CONFIDENCE, MARKER_SIZE) if marker.labelled else (MARKER_SIZE,)
+
+
 def build_marker_shader(marker: Marker) -> str:
     """Write the shader of one layer.
 
@@ -89,24 +101,27 @@ def build_marker_shader(marker: Marker) -> str:
         lines += [f"#uicontrol float {MIN_CONFIDENCE} slider(min=0, max=1, step=0.01, default=0)"]
     diameter = f"slider(min=1, max=20, step=0.5, default={marker.diameter:g})"
     lines += [
-        f"#uicontrol float marker_size {diameter}",
+        f"#uicontrol float {MARKER_SIZE} {diameter}",
         "#uicontrol float opacity slider(min=0, max=1, step=0.05, default=1)",
         "#uicontrol bool scale_by_size checkbox(default=true)",
     ]
     if ramp:
         lines += [_RAMP.rstrip()]
+    elif marker.labelled:
+        lines += ["#uicontrol bool pale_if_unsure checkbox(default=true)"]
     lines += ["void main() {"]
     if marker.labelled:
         lines += [f"  if (prop_confidence() < {MIN_CONFIDENCE}) discard;"]
     colour = "confidenceColor(prop_confidence())" if ramp else "defaultColor()"
     lines += [
         # Sections are looked at from nearer, with room for larger markers.
-        f"  float diameter = marker_size + (PROJECTION_VIEW ? 0.0 : {_SECTION_EXTRA});",
+        f"  float diameter = {MARKER_SIZE} + (PROJECTION_VIEW ? 0.0 : {_SECTION_EXTRA});",
         "  if (scale_by_size) {",
         f"    diameter *= clamp(sqrt(float(prop_size()) / {marker.typical_size:.1f}), 0.6, 1.8);",
         "  }",
         "  setPointMarkerSize(diameter);",
         f"  vec3 color = {colour};",
+        *([_PALE] if marker.labelled and not ramp else []),
         *_fill_lines(marker),
         "}",
     ]

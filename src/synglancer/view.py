@@ -22,7 +22,14 @@ from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
 from synglancer.provenance import RECORD
 from synglancer.scene import Scene, ViewOptions, count_by_direction, format_title
 from synglancer.settings import BETWEEN
-from synglancer.shaders import MIN_CONFIDENCE, Marker, build_marker_shader, choose_diameter
+from synglancer.shaders import (
+    MIN_CONFIDENCE,
+    Marker,
+    build_marker_shader,
+    choose_diameter,
+    list_sliders,
+)
+from synglancer.tools import bind_keys, build_palette
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -169,10 +176,26 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         extra={RECORD: dict(scene.record)},
     )
     frame: dict[str, Any] = viewer.to_dict()
+    _add_tools(frame, scene.groups, markers, shown=options.show_panel and not options.figure)
     if options.figure:
         # Orthographic: the scale bar holds for the whole picture.
         frame["layout"] = {"type": "3d", "orthographicProjection": True}
     return frame
+
+
+def _add_tools(
+    frame: dict[str, Any], groups: Sequence[AnnotationGroup], markers: list[Marker], *, shown: bool
+) -> None:
+    """Make the sliders of the synapse layers reachable by keys, and together in one palette."""
+    sliders = {
+        format_layer_name(group): list_sliders(marker)
+        for group, marker in zip(groups, markers, strict=True)
+    }
+    for number, layer in enumerate(frame["layers"], 1):
+        if keys := bind_keys(number, sliders.get(layer["name"], ())):
+            layer["toolBindings"] = keys
+    if sliders:
+        frame["toolPalettes"] = build_palette(sliders, shown=shown)
 
 
 def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
@@ -243,7 +266,7 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
         # Strings throughout: viewers read JSON numbers as doubles.
         segments=[str(int(segment)) for segment in selected],
         segment_colors={str(int(segment)): value for segment, value in selected.items()},
-        selected_alpha=0.3,
+        selected_alpha=0.4,
         not_selected_alpha=0.0,
         alpha_3d=0.6,
         extra={
@@ -308,6 +331,8 @@ def _build_synapses(
                 for prop in group.properties
             ],
             "annotationRelationships": relationships,
+            # With nothing selected, the viewer would draw all of them.
+            **({"ignoreNullSegmentFilter": False} if options.filter_by_selection else {}),
             # Whoever opens the side panel finds the sliders, not the code or the source.
             "tab": "rendering",
             "codeVisible": False,

@@ -18,8 +18,9 @@ SELECT = """([name, id]) => {
 }"""
 
 READ = """() => {
-  const panel = document.querySelector(".neuroglancer-selection-details-layer");
-  if (panel === null) return null;
+  const panel = [...document.querySelectorAll(".neuroglancer-selection-details-layer")]
+    .find((each) => each.querySelector("label.neuroglancer-annotation-property"));
+  if (panel === undefined) return null;
   const all = (where, within = panel) => [...within.querySelectorAll(where)];
   const text = (where, within) => all(where, within).map((item) => item.textContent.trim());
   const part = "neuroglancer-annotation-property";

@@ -317,8 +317,42 @@ def test_options_of_the_layers() -> None:
     layers = layers_of(SCENE, ViewOptions(filter_by_selection=True, color_by="confidence"))
     assert layers["inputs: spine"]["filterBySegmentation"] == ["pre", "post"]
     assert layers["inputs: spine"]["tab"] == "rendering"
+    assert layers["inputs: spine"]["ignoreNullSegmentFilter"] is False
     assert "confidenceColor" in layers["inputs: spine"]["shader"]
     assert "prop_confidence" not in layers["inputs: unlabelled"]["shader"]
+
+
+def test_keys_are_those_below_the_numbers() -> None:
+    """The sliders that a shader has are bound to the keys below the layer's number, each once."""
+    tags = [f"odd {i}" for i in range(9)]
+    layers = layers_of(scene_of(predictions(["spine", "unlabelled", *tags])))
+    keys: dict[str, str] = {}
+    for number, layer in enumerate(layers.values(), 1):
+        for key, tool in layer.get("toolBindings", {}).items():
+            assert keys.setdefault(key, layer["name"]) == layer["name"]
+            row = {"min_confidence": "QWERTYUIO", "marker_size": "ASDFGHJKL"}[tool["control"]]
+            assert row.index(key) + 1 == number
+            assert f"#uicontrol float {tool['control']} slider" in layer["shader"]
+    assert set(layers_of(SCENE)["inputs: unlabelled"]["toolBindings"]) == {"J"}
+    assert sorted(keys) == sorted("EDRFTGYHUJIKOL")
+
+
+def test_one_palette_has_the_sliders_of_all_layers() -> None:
+    """Each slider is in the palette once, by layer; it is open with the panel, never in figures."""
+    for options, visible in (({}, False), ({"show_panel": True}, True)):
+        state = build_state(SCENE, ViewOptions(**options)).to_dict()
+        palette = state["toolPalettes"]["Synapses"]
+        assert palette["visible"] is visible
+        listed = [(tool["layer"], tool["control"]) for tool in palette["tools"]]
+        assert listed == [
+            (layer["name"], slider)
+            for layer in state["layers"]
+            for slider in ("min_confidence", "marker_size")
+            if f"#uicontrol float {slider} " in layer.get("shader", "")
+        ]
+    figure = build_state(SCENE, ViewOptions(figure=True, show_panel=True)).to_dict()
+    assert figure["toolPalettes"]["Synapses"]["visible"] is False
+    assert "toolPalettes" not in build_state(EMPTY).to_dict()
 
 
 @pytest.mark.parametrize(
