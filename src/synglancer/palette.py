@@ -88,8 +88,9 @@ PALETTES: Mapping[str, Palette] = MappingProxyType(
 
 BACKGROUNDS: Mapping[str, Background] = MappingProxyType(
     {
-        "dark": Background("#000000", "#202020", "#d8dce6", "#ffffff"),
-        "white": Background("#ffffff", "#ffffff", "#8a909c", "#202020"),
+        # Cells in warm greys: in cool ones, spines of the paper's pink sink for deutan eyes.
+        "dark": Background("#000000", "#202020", "#e8e8dc", "#ffffff"),
+        "white": Background("#ffffff", "#ffffff", "#94947c", "#202020"),
     }
 )
 

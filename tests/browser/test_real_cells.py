@@ -6,13 +6,13 @@ and confidences are synthetic, made here from the IDs, because the data come wit
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+from blank import write_blank_datastack
 from proof import prove
 from rows import POSITION, SIDES, expect, read_rows
 
@@ -73,43 +73,13 @@ def make_synthetic_predictions(synapses: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-def write_blank_volume(folder: Path, kind: str, dtype: str) -> None:
-    """Write a volume of one block in which nothing is."""
-    size = [64, 64, 16]
-    scale = {
-        "key": "4_4_40",
-        "size": size,
-        "resolution": VOXEL.tolist(),
-        "voxel_offset": [0, 0, 0],
-        "chunk_sizes": [size],
-        "encoding": "raw",
-    }
-    info = {"type": kind, "data_type": dtype, "num_channels": 1, "scales": [scale]}
-    (folder / "4_4_40").mkdir(parents=True)
-    (folder / "info").write_text(json.dumps(info))
-    block = np.zeros(int(np.prod(size)), dtype=dtype)
-    (folder / "4_4_40" / "0-64_0-64_0-16").write_bytes(block.tobytes())
-
-
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder with the real synapses, synthetic tags, and blank volumes."""
     folder = tmp_path_factory.mktemp("real")
-    (folder / "tables").mkdir()
     synapses = read_real_synapses()
-    synapses.to_parquet(folder / "tables" / f"{SYNAPSES}.parquet")
-    predictions = make_synthetic_predictions(synapses)
-    predictions.to_parquet(folder / "tables" / f"{PREDICTIONS}.parquet")
-    write_blank_volume(folder / "precomputed" / "em", "image", "uint8")
-    write_blank_volume(folder / "precomputed" / "seg", "segmentation", "uint64")
-    base = "precomputed://{origin}/precomputed/minnie65_public"
-    info = {
-        "description": "Real synapses of minnie65 with synthetic tags; the volumes are blank.",
-        "aligned_volume": {"image_source": f"{base}/em"},
-        "segmentation_source": f"{base}/seg",
-        "skeleton_source": None,
-    }
-    (folder / "datastack.json").write_text(json.dumps({"info": info}))
+    tables = {SYNAPSES: synapses, PREDICTIONS: make_synthetic_predictions(synapses)}
+    write_blank_datastack(folder, tables)
     return folder
 
 

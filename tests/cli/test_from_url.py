@@ -2,41 +2,83 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import Field, fields, replace
+from typing import Any
 
 import pandas as pd
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
 from cli.outcome import CELL, TOKEN
 from synglancer import Link, Settings
 from synglancer import make_link as api_make_link
 from synglancer.errors import UsageError
+from synglancer.viewing import CHOICES
+
+#: How the answer travels is no part of what was asked.
+TRAVEL = {"server", "token_file", "sandbox", "strict", "site", "inline", "timeout", "no_cache"}
+#: Of the sandbox, for what has no choices.
+VALUES = {
+    "datastack": st.just("minnie65_public"),
+    "version": st.sampled_from([1718, "1718", "latest", "2026-03-08"]),
+    "table": st.just("synapse_target_predictions_ssa_v2"),
+    "tag": st.sets(st.sampled_from(["spine", "shaft", "soma"])).map(sorted).map(tuple),
+    "min_confidence": st.floats(0, 1),
+    "min_size": st.floats(0, 20_000),
+    "partners": st.integers(0, 5),
+}
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        {},
-        {"tag": ("spine", "soma"), "min_confidence": 0.75, "min_size": 900.0, "outputs": True},
-        {"inputs": True, "with_unlabelled": True, "layout": "3d", "palette": "safe"},
-        {"min_confidence": 0.9, "soft_filter": True, "partners": 3, "background": "white"},
-        {"figure": True, "color_by": "confidence", "filter_by_selection": True, "panel": True},
-        {"tag": ("soma",), "inline": True},
-    ],
-)
+def draw_option(field: Field[object]) -> st.SearchStrategy[object]:
+    """Values of one option: those named above, all choices, or both of yes and no."""
+    if field.name in VALUES:
+        return VALUES[field.name]
+    if field.name in CHOICES:
+        return st.sampled_from(CHOICES[field.name])
+    assert isinstance(field.default, bool), f"say what --{field.name} may be"
+    return st.booleans()
+
+
+def is_possible(words: dict[str, Any]) -> bool:
+    try:
+        return bool(Settings(**words))
+    except UsageError:
+        return False
+
+
+questions = st.fixed_dictionaries(
+    {}, optional={f.name: draw_option(f) for f in fields(Settings) if f.name not in TRAVEL}
+).filter(is_possible)
+
+
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=questions)
+@example(words={"tag": ("soma", "spine"), "min_confidence": 0.75, "min_size": 900.0})
+@example(words={"min_confidence": 0.9, "soft_filter": True, "partners": 3, "figure": True})
 def test_a_link_read_back_is_what_was_asked(sandbox, words) -> None:
-    """Cell, settings, counts, moment, hash and every synapse are those of the link made."""
-    asked = Settings(server=sandbox.origin, **words)
+    """For all options: settings, counts, moment, hash and every synapse are those of the link."""
+    asked = Settings(server=sandbox.origin, inline=True, **words)
     made = api_make_link(int(CELL), asked)
     back = Link.from_url(made.url)
-    # How the answer travels is no part of what was asked.
-    assert back.settings == replace(asked, inline=False, tag=tuple(sorted(asked.tag)), version=1718)
+    both = asked.inputs and asked.outputs  # which is neither's absence
+    same_question = {"inputs": False, "outputs": False} if both else {}
+    assert back.settings == replace(asked, inline=False, version=made.version, **same_question)
     assert back.predictions.equals(made.predictions)
     same = ("cell", "url", "state_url", "state_id", "state_sha256", "datastack", "version")
     same += ("timestamp", "table", "counts_by_tag", "shown", "total", "filters")
     for name in same:
         assert getattr(back, name) == getattr(made, name), name
     assert back.warnings == []
+
+
+def test_an_uploaded_link_read_back_is_what_was_asked(sandbox) -> None:
+    """A link whose state is on a server gives back the same as one that holds it."""
+    asked = Settings(server=sandbox.origin, tag="soma", layout="3d")
+    made = api_make_link(int(CELL), asked)
+    back = Link.from_url(made.url)
+    assert (back.settings, back.state_url) == (asked, made.state_url)
+    assert back.predictions.equals(made.predictions)
 
 
 def test_a_link_read_back_can_be_made_again(sandbox) -> None:

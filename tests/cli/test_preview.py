@@ -223,7 +223,7 @@ def test_a_background_brings_what_stands_out_from_it():
     """Behind a dark view of ours, white comes with a darker cell and darker rings, and back."""
     dark = {
         "layers": [
-            {"type": "segmentation", "segmentColors": {"1": "#d8dce6", "2": "#123456"}},
+            {"type": "segmentation", "segmentColors": {"1": "#e8e8dc", "2": "#123456"}},
             {"type": "annotation", "shader": "f(vec4(1.000, 1.000, 1.000, opacity));"},
         ],
         "projectionBackgroundColor": "#000000",
@@ -231,6 +231,6 @@ def test_a_background_brings_what_stands_out_from_it():
     }
     white = change_background(dark, "white")
     assert white["projectionBackgroundColor"] == "#ffffff"
-    assert white["layers"][0]["segmentColors"] == {"1": "#8a909c", "2": "#123456"}
+    assert white["layers"][0]["segmentColors"] == {"1": "#94947c", "2": "#123456"}
     assert white["layers"][1]["shader"] == "f(vec4(0.125, 0.125, 0.125, opacity));"
     assert change_background(white, "dark") == dark
