@@ -30,6 +30,7 @@ PICTURES = {
     "confidence": (SMALL, {"color_by": "confidence", "layout": "3d"}),
     "partners": (SMALL, {"partners": 5, "layout": "3d"}),
     "together": (SMALL, {"cells": [CELL, BASKET], "layout": "3d"}),
+    "panel": (PreviewOptions(size="1280x800", interface=True), {"panel": True}),
     "plot": (replace(SMALL, renderer="plot"), {}),
 }
 """Each picture: how it is made, and the options of its link; of the cell alone, unless named."""
@@ -43,7 +44,7 @@ def main() -> int:
             for name, (its, options) in PICTURES.items():
                 if its != how:
                     continue
-                link = make_link(options.pop("cells", CELL), sandbox=True, **options)
+                link = make_link(options.pop("cells", CELL), sandbox=True, no_cache=True, **options)
                 path = FOLDER / f"{name}.png"
                 painter.paint(open_link(link), path)
                 few = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)

@@ -32,6 +32,8 @@ class PreviewOptions:
         Pixels of the picture for each pixel of the page: 2 for print and sharp screens.
     background
         Put this behind the view, dark or white, instead of its own.
+    interface
+        Keep the viewer's bars and panels around the view, as whoever opens the link sees them.
     renderer
         Take the picture in a browser; or plot the synapses, which needs none.
     wait
@@ -41,6 +43,7 @@ class PreviewOptions:
     size: str = "960x640"
     scale: float = 1.0
     background: Literal["dark", "white"] | None = None
+    interface: bool = False
     renderer: Renderer = "browser"
     wait: float = 60.0
 

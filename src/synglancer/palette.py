@@ -90,7 +90,7 @@ BACKGROUNDS: Mapping[str, Background] = MappingProxyType(
     {
         # Cells in warm greys: in cool ones, spines of the paper's pink sink for deutan eyes.
         "dark": Background("#000000", "#202020", "#e8e8dc", "#ffffff"),
-        "white": Background("#ffffff", "#ffffff", "#94947c", "#202020"),
+        "white": Background("#ffffff", "#ffffff", "#94947c", "#505050"),
     }
 )
 

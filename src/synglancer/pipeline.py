@@ -29,6 +29,7 @@ from synglancer.notices import (
     explain_autapses,
     explain_emptiness,
     explain_hidden,
+    explain_inline,
     explain_live,
     explain_silence,
     explain_tags,
@@ -321,11 +322,12 @@ class LinkMaker:
         started: float,
     ) -> Link:
         site = resolve_site(self._settings.site, self._sources.datastack.viewer_site)
+        warnings = list(warnings)
         if state_url is None:
             url = format_inline_link(site, state.json)
+            warnings += explain_inline(site, self._sources.server)
         else:
             url = format_link(site, state_url)
-        warnings = list(warnings)
         if not record["shown"]:
             warnings.append(explain_emptiness(record["total"], len(cells)))
         warnings += explain_hidden(record)

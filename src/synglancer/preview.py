@@ -313,14 +313,14 @@ class _Browser:
     def _wait(self, state: Mapping[str, Any]) -> str | None:
         """Wait until a state is drawn on two polls; return what is wrong otherwise."""
         expected = _expect(state)
-        dressed = False
+        plain = self._options.interface  # then nothing is taken away
         deadline = time.monotonic() + self._options.wait
         last: Mapping[str, Any] | None = None
         while True:
             found = self._page.evaluate(_SCRIPT + "\nlookAtViewer", expected)
-            if found["complete"] and not dressed:  # what follows is checked in its new size
+            if found["complete"] and not plain:  # what follows is checked in its new size
                 self._page.evaluate(_SCRIPT + "\nundressViewer")
-                dressed, last = True, None
+                plain, last = True, None
                 continue
             if found == last and (found["final"] or not found["problem"]):
                 return found["problem"] or None

@@ -23,7 +23,7 @@ _PALE = """\
 # From blue to orange by way of a dull pink: told apart by eyes of all kinds, and on black and
 # on white. Most confidences are high, so the ramp does not start at 0.
 _RAMP = """\
-#uicontrol float ramp_start slider(min=0, max=0.99, step=0.01, default=0.5)
+#uicontrol float ramp_start slider(min=0, max=0.99, step=0.01, default=0.7)
 vec3 confidenceColor(float confidence) {
   float t = clamp((confidence - ramp_start) / (1.0 - ramp_start), 0.0, 1.0);
   vec3 middle = vec3(0.79, 0.48, 0.61);

@@ -266,7 +266,7 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
         # Strings throughout: viewers read JSON numbers as doubles.
         segments=[str(int(segment)) for segment in selected],
         segment_colors={str(int(segment)): value for segment, value in selected.items()},
-        selected_alpha=0.4,
+        selected_alpha=0.35,
         not_selected_alpha=0.0,
         alpha_3d=0.6,
         extra={

@@ -223,6 +223,17 @@ def test_inline_link_carries_its_state_and_uploads_nothing(sandbox: Sandbox, mak
     assert orjson.loads(parse_link(record["url"]).state) == fetch_state(stored)
 
 
+@pytest.mark.parametrize("site", [None, "spelunker"])
+def test_inline_link_warns_of_viewers_that_lose_layers(sandbox, make_link, site) -> None:
+    """An inline link says what a viewer may do to it, but not for the sandbox's, which does not."""
+    words = [CELL, "--output", "json", *([] if site is None else ["--site", site])]
+    short, inline = (
+        [text for text in json.loads(make_link(*words, *how).out)["warnings"] if "lose" in text]
+        for how in ([], ["--inline"])
+    )
+    assert (len(short), len(inline)) == (0, 0 if site is None else 1)
+
+
 def test_saved_state_is_the_stored_one(sandbox, make_link, tmp_path) -> None:
     """--save-state writes the state that the link opens."""
     made = make_link(CELL, "--save-state", tmp_path / "{cell}.json")

@@ -55,6 +55,9 @@ def test_pictures_show_each_link_in_one_browser(sandbox, make_link, tmp_path):
     assert np.abs(all_tags - again).mean() < 1
     # The top bar of a viewer is grey all the way: here is the view, up to the edge.
     assert count_colour(all_tags[:8], (0, 0, 0), 8) > 0.9 * 8 * 480
+    whole = PreviewOptions(size="480x320", interface=True)
+    (kept,) = render_previews(links[:1], tmp_path / "whole", whole)
+    assert count_colour(read_picture(kept.path)[:8], (0, 0, 0), 8) < 0.1 * 8 * 480
     reference = read_picture(REFERENCES / "view-3d.png")
     assert np.abs(all_tags - reference).mean() < 12
     assert np.abs(only_soma - reference).mean() > np.abs(all_tags - reference).mean()
@@ -232,5 +235,5 @@ def test_a_background_brings_what_stands_out_from_it():
     white = change_background(dark, "white")
     assert white["projectionBackgroundColor"] == "#ffffff"
     assert white["layers"][0]["segmentColors"] == {"1": "#94947c", "2": "#123456"}
-    assert white["layers"][1]["shader"] == "f(vec4(0.125, 0.125, 0.125, opacity));"
+    assert white["layers"][1]["shader"] == "f(vec4(0.314, 0.314, 0.314, opacity));"
     assert change_background(white, "dark") == dark

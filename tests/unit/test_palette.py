@@ -106,7 +106,7 @@ def test_safe_palette_is_safer() -> None:
 @pytest.mark.parametrize("background", BACKGROUNDS)
 @pytest.mark.parametrize("palette", PALETTES)
 def test_tags_stand_out_from_what_is_behind_them(palette: str, background: str) -> None:
-    """For common, protan and deutan eyes, all tags stay 24 from the background, 18 from the cell."""
+    """Common, protan and deutan eyes see all tags 24 from the background, 18 from the cell."""
     behind = BACKGROUNDS[background]
     tags = PALETTES[palette].tags.values()
     assert min(distance(tag, behind.projection) for tag in tags) > 24
