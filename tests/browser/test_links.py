@@ -82,7 +82,7 @@ def test_link_of_several_cells_opens(page: Page, sandbox: Sandbox, sample: Path)
 
 
 @pytest.mark.usefixtures("_token")
-@pytest.mark.parametrize("layout", ["3d", "4panel", "xy"])
+@pytest.mark.parametrize("layout", ["4panel", "xy"])
 def test_layout_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame, layout: str) -> None:
     """Each --layout shows its panels, and the synapses in them."""
     kept = rows[rows["tag"] == "soma"]

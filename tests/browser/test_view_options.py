@@ -179,8 +179,9 @@ def test_white_and_confidence(page: Page, link: Callable[..., str], rows: pd.Dat
 
 def test_filter_by_selection(page: Page, link: Callable[..., str], rows: pd.DataFrame) -> None:
     """With --filter-by-selection a cell that is deselected takes its synapses with it, and a
-    partner that is selected brings back those that it shares."""
+    partner that is selected brings back those that it shares; in 3D alone with --layout 3d."""
     prove(page, link(filter_by_selection=True, layout="3d"), expect(rows, CELL))
+    assert page.evaluate("() => viewer.layout.toJSON()") == "3d"
     whole = count_pixels(page, "inputs: soma")
     show(page, ["segmentation", "inputs: soma"])
     page.mouse.move(*middle_of_section(page))
