@@ -21,18 +21,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synglancer.errors import BadAnswerError
-from synglancer.predictions import UNLABELLED
+from synglancer.predictions import PARTNER_TYPE, UNKNOWN_TYPE, UNLABELLED
 from synglancer.settings import BETWEEN
 
 if TYPE_CHECKING:
     import pandas as pd
 
 DIRECTIONS = ("inputs", "outputs", BETWEEN)
-KNOWN_TAGS = ("spine", "shaft", "soma")
+KNOWN_TAGS = ("spine", "shaft", "soma", "multi-input")
 
 _POSITION = tuple(f"ctr_pt_position_{axis}" for axis in "xyz")
 _IDS = ("id", "pre_pt_root_id", "post_pt_root_id")
 _ROWS_AT_A_TIME = 1 << 12  # bounds the memory beside the bytes that are made
+_UINT8_VALUES = 2**8
 _UINT32_MAX = 2**32 - 1
 _SAFE_INTEGER = 2**53 - 1  # the viewer reads JSON numbers as doubles
 
@@ -49,11 +50,14 @@ class AnnotationProperty:
         Neuroglancer's name of its type, e.g. ``float32``.
     description
         What it means, shown by the viewer.
+    labels
+        Names of the numbers from 0 on, where they stand for names; the viewer shows these.
     """
 
     id: str
     type: str
     description: str
+    labels: tuple[str, ...] = ()
 
 
 CONFIDENCE = AnnotationProperty(
@@ -99,13 +103,14 @@ def build_annotations(predictions: pd.DataFrame) -> list[AnnotationGroup]:
     predictions : DataFrame, shape (n,)
         ``id``, ``pre_pt_root_id``, ``post_pt_root_id`` (uint64); ``direction``, ``tag`` (str);
         ``confidence`` (float32, missing only where the tag is ``unlabelled``); ``size`` (float32
-        or integer, voxels); ``ctr_pt_position_x/y/z`` (int64, nm).
+        or integer, voxels); ``ctr_pt_position_x/y/z`` (int64, nm). With a column ``partner_type``
+        (str), annotations carry a number that stands for it, the same in all layers.
 
     Returns
     -------
     list of AnnotationGroup
-        Inputs, outputs, then those between cells; within each, spine, shaft, soma, other tags by
-        name, unlabelled. Rows keep their order.
+        Inputs, outputs, then those between cells; within each, spine, shaft, soma, multi-input,
+        other tags by name, unlabelled. Rows keep their order.
 
     Raises
     ------
@@ -118,6 +123,7 @@ def build_annotations(predictions: pd.DataFrame) -> list[AnnotationGroup]:
     [('inputs', 'spine', 2410), ('inputs', 'shaft', 602), ('outputs', 'spine', 207)]
     """
     columns = _read_columns(predictions)
+    types = _read_types(predictions, columns)
     groups = []
     for direction, tag, rows in _find_groups(predictions):
         labelled = tag != UNLABELLED
@@ -129,7 +135,7 @@ def build_annotations(predictions: pd.DataFrame) -> list[AnnotationGroup]:
                 tag=tag,
                 count=len(rows),
                 json=_write_json(picked, labelled=labelled),
-                properties=(CONFIDENCE, SIZE) if labelled else (SIZE,),
+                properties=(*((CONFIDENCE, SIZE) if labelled else (SIZE,)), *types),
                 median_size=float(np.median(picked["size"])),
             )
         )
@@ -169,6 +175,27 @@ def _read_columns(predictions: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
     columns["size"] = np.rint(size).astype(np.uint32)
     columns["confidence"] = predictions["confidence"].to_numpy(dtype=np.float32, na_value=np.nan)
     return columns
+
+
+def _read_types(
+    predictions: pd.DataFrame, columns: dict[str, np.ndarray[Any, Any]]
+) -> tuple[AnnotationProperty, ...]:
+    """Give the partners' types numbers, among the columns; the unknown type has 0.
+
+    Returns
+    -------
+    tuple of AnnotationProperty
+        The property that names the numbers; empty where the predictions have no types.
+    """
+    if PARTNER_TYPE not in predictions.columns:
+        return ()
+    given = predictions[PARTNER_TYPE]
+    labels = (UNKNOWN_TYPE, *sorted(set(given) - {UNKNOWN_TYPE}))
+    kind = "uint8" if len(labels) <= _UINT8_VALUES else "uint32"
+    numbers = {label: number for number, label in enumerate(labels)}
+    columns[PARTNER_TYPE] = given.map(numbers).to_numpy(dtype=kind)
+    described = "Cell type of the partner, the cell on the synapse's other side"
+    return (AnnotationProperty(PARTNER_TYPE, kind, described, labels),)
 
 
 def _read_integers(column: pd.Series[Any], dtype: Any) -> np.ndarray[Any, Any]:
@@ -220,9 +247,12 @@ def _write_json(columns: dict[str, np.ndarray[Any, Any]], *, labelled: bool) -> 
 
 def _join_rows(rows: dict[str, np.ndarray[Any, Any]], *, labelled: bool) -> memoryview:
     """Write the rows' annotations, each followed by a comma, as one Arrow array's bytes."""
-    text = {name: pc.cast(pa.array(rows[name]), pa.string()) for name in (*_IDS, "size")}
+    numbers = [name for name in (*_IDS, "size", PARTNER_TYPE) if name in rows]
+    text = {name: pc.cast(pa.array(rows[name]), pa.string()) for name in numbers}
     x, y, z = (pc.cast(pa.array(rows[name]), pa.string()) for name in _POSITION)
     props = [_write_floats(rows["confidence"]), ",", text["size"]] if labelled else [text["size"]]
+    if PARTNER_TYPE in rows:
+        props += [",", text[PARTNER_TYPE]]
     pieces = [
         '{"id":"',
         text["id"],

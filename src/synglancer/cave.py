@@ -19,7 +19,7 @@ from synglancer.complete import fetch_whole
 from synglancer.datastack import Soma
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 from synglancer.lazily import import_lazily, put_off
-from synglancer.queries import FORM, by_table, name_filter, one_or_several, query_live
+from synglancer.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
 from synglancer.transport import DEFAULT_TIMEOUT, guard
 
 # What caveclient imports and is not needed here is half of its time: all its other clients, and
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from caveclient.chunkedgraph import ChunkedGraphClient
 
-    from synglancer.complete import Span
     from synglancer.credentials import Credentials
     from synglancer.datastack import Datastack, Materialization, PredictionTable
 
@@ -48,6 +47,7 @@ CELL_COLUMN: dict[Direction, str] = {"inputs": "post_pt_root_id", "outputs": "pr
 """The column that holds the cell's own root ID, for each direction."""
 
 _SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
+_SPINE_COLUMNS = ["id", "pre_pt_root_id", "post_pt_root_id"]
 _NEW_ENOUGH = Version("999")
 # Of the chunked graph, caveclient knows what is new in 1, 2 and 3.
 _NEWEST = {"ChunkedGraphClient": Version("3.999")}
@@ -126,31 +126,54 @@ class Cave:
         ServiceError
             When it cannot be asked.
         """
-        synapses = table.synapse_table
+        wanted = {table.synapse_table: {CELL_COLUMN[direction]: one_or_several(cells)}}
+        return self._query_join(datastack, at, table, wanted, _SYNAPSE_COLUMNS, ["tag", "value"])
+
+    def fetch_spines(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: PredictionTable,
+        cells: Sequence[int],
+        direction: Direction,
+    ) -> pd.DataFrame:
+        """Fetch the spines that cells' synapses in one direction are on (1 request, or more).
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``id`` (of the synapse), ``pre_pt_root_id``, ``post_pt_root_id`` and
+            ``group_id`` (of the spine); synapses that are on no spine have no row.
+        """
+        wanted = {table.synapse_table: {CELL_COLUMN[direction]: one_or_several(cells)}}
+        return self._query_join(datastack, at, table, wanted, _SPINE_COLUMNS, ["group_id"])
+
+    def fetch_synapses_on(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: PredictionTable,
+        cells: list[int],
+        spines: list[int],
+    ) -> pd.DataFrame:
+        """Fetch all synapses on some spines of some cells, as `fetch_spines` does.
+
+        Rows of further spines may come along: where a number is that of a spine of two cells.
+        """
+        own = {table.name: {"group_id": spines}, table.synapse_table: {"post_pt_root_id": cells}}
+        return self._query_join(datastack, at, table, own, _SPINE_COLUMNS, ["group_id"])
+
+    def fetch_cell_types(
+        self, datastack: Datastack, at: Materialization, view: str, column: str
+    ) -> pd.DataFrame:
+        """Fetch the types of all cells that a view has (1 request, or more).
+
+        Columns are ``id`` (of the nucleus), ``pt_root_id`` and the one asked for, a text.
+        """
         client = self._materialize(datastack.server)
-        wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
-
-        def ask(span: Span) -> pd.DataFrame:
-            asked: dict[str, Any] = {
-                name_filter(wanted): {synapses: wanted},
-                "filter_greater_equal_dict": by_table(synapses, span.at_least),
-                "filter_less_dict": by_table(synapses, span.below),
-                "select_columns": {synapses: _SYNAPSE_COLUMNS, table.name: ["tag", "value"]},
-                "suffixes": {table.name: "_ref", synapses: ""},
-            }
-            if at.expired:
-                join = [table.name, "target_id", synapses, "id"]
-                return query_live(client, table.name, at.timestamp, joins=[join], **asked)
-            frame: pd.DataFrame = client.join_query(
-                tables=[[table.name, "target_id"], [synapses, "id"]],
-                materialization_version=at.version,
-                **asked,
-                **FORM,
-            )
-            return frame
-
+        columns = ["id", "pt_root_id", column]
         with _caveclient_errors(datastack.server):
-            return fetch_whole(ask)
+            return fetch_whole(lambda span: ask_view(client, at, view, columns, span))
 
     def fetch_synapses(
         self,
@@ -166,13 +189,6 @@ class Cave:
         -------
         pandas.DataFrame
             As `fetch_predictions`, without ``tag`` and ``value``.
-
-        Raises
-        ------
-        TruncatedError
-            When the server left rows out, and does so in every part of the answer.
-        ServiceError
-            When it cannot be asked.
         """
         wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
         return self._query_table(datastack, at, table, wanted, _SYNAPSE_COLUMNS)
@@ -217,13 +233,6 @@ class Cave:
         """Fetch how many synapses go from one of several cells onto another (1 request, or more).
 
         The rows are fetched, since a service cannot count without the cells' autapses.
-
-        Raises
-        ------
-        TruncatedError
-            When the server left rows out, and does so in every part of the answer.
-        ServiceError
-            When it cannot be asked.
         """
         ends = [*CELL_COLUMN.values()]
         wanted = {end: [*cells] for end in ends}
@@ -295,28 +304,23 @@ class Cave:
         That is 1 request, or more where the answer is cut off.
         """
         client = self._materialize(datastack.server)
-
-        def ask(span: Span) -> pd.DataFrame:
-            asked = {
-                name_filter(wanted): wanted,
-                "filter_greater_equal_dict": span.at_least,
-                "filter_less_dict": span.below,
-                "select_columns": columns,
-            }
-            if at.expired:
-                conditions = {name: {table: value} for name, value in asked.items() if value}
-                return query_live(client, table, at.timestamp, **conditions)
-            frame: pd.DataFrame = client.query_table(
-                table,
-                materialization_version=at.version,
-                merge_reference=False,
-                **asked,
-                **FORM,
-            )
-            return frame
-
         with _caveclient_errors(datastack.server):
-            return fetch_whole(ask)
+            return fetch_whole(lambda span: ask_table(client, at, table, wanted, columns, span))
+
+    def _query_join(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: PredictionTable,
+        wanted: dict[str, dict[str, Any]],
+        of_synapses: list[str],
+        of_table: list[str],
+    ) -> pd.DataFrame:
+        """Fetch rows of a table with the synapses that they refer to (1 request, or more)."""
+        client = self._materialize(datastack.server)
+        columns = {table.synapse_table: of_synapses, table.name: of_table}
+        with _caveclient_errors(datastack.server):
+            return fetch_whole(lambda span: ask_join(client, at, table, wanted, columns, span))
 
     def _graph(self, datastack: Datastack) -> ChunkedGraphClient:
         from caveclient.chunkedgraph import ChunkedGraphClient  # noqa: PLC0415  # imports networkx
@@ -364,8 +368,16 @@ class Cave:
         ServiceError
             When the server refuses it, or its answer holds no address.
         """
+        return self._upload(state, "")
+
+    def upload_properties(self, properties: bytes) -> str:
+        """Upload segment properties (1 request), likewise as they are, and return their address."""
+        return self._upload(properties, "/property")
+
+    def _upload(self, content: bytes, kind: str) -> str:
         client = self._client(JSONService, self._server, api_version=1, repeatable=False)
-        response = client.session.post(client.state_service_endpoint, data=state)
+        base = client.state_service_endpoint.removesuffix("/post") + kind
+        response = client.session.post(f"{base}/post", data=content)
         with _caveclient_errors(self._server):
             found = re.search(r"/(\d+)$", str(response.json()))
         if not found:
@@ -373,7 +385,7 @@ class Cave:
                 f"The state server at {self._server} stored the state, but did not say where.",
                 "Try again; if it stays so, tell the server's administrators.",
             )
-        return f"{client.state_service_endpoint.removesuffix('/post')}/{found[1]}"
+        return f"{base}/{found[1]}"
 
 
 @contextmanager

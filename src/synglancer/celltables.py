@@ -7,15 +7,16 @@ tables come from, nor what is in them beside the cells' own columns.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from synglancer.predictions import Checked
     from synglancer.store import Store
+
+Read = TypeVar("Read")
 
 
 class CellTables:
@@ -37,10 +38,10 @@ class CellTables:
         cells: Sequence[int],
         direction: str,
         fetch: Callable[[list[int]], pd.DataFrame],
-        check: Callable[[pd.DataFrame], Checked],
+        check: Callable[[pd.DataFrame], Read],
         *,
         kept: bool = True,
-    ) -> Checked:
+    ) -> Read:
         """Load what was kept; fetch the rest, to be kept once all has been checked.
 
         Parameters
@@ -68,6 +69,32 @@ class CellTables:
             of = fetched[CELL_COLUMN[direction]]
             for cell in missing:
                 self._unsaved[keys[cell]] = fetched[of == cell] if len(missing) > 1 else fetched
+        return checked
+
+    def load_one(
+        self,
+        key: Sequence[Any],
+        fetch: Callable[[], pd.DataFrame],
+        check: Callable[[pd.DataFrame], Read],
+        *,
+        kept: bool = True,
+    ) -> Read:
+        """Load a table that is not of one cell; or fetch it, to be kept once it was checked.
+
+        Parameters
+        ----------
+        key
+            What names the table.
+        fetch, check, kept
+            As for `load`.
+        """
+        loaded = self._load_kept(tuple(key)) if kept else None
+        if loaded is not None:
+            return check(loaded)
+        raw = fetch()
+        checked = check(raw)
+        if kept:
+            self._unsaved[tuple(key)] = raw
         return checked
 
     def _load_kept(self, key: tuple[Any, ...]) -> pd.DataFrame | None:

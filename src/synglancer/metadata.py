@@ -7,6 +7,7 @@ for. Each function is one request, or says how many.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -23,6 +24,41 @@ if TYPE_CHECKING:
 
 
 _PERMANENT = timedelta(days=20 * 365)
+
+
+@dataclass(frozen=True)
+class TableKind:
+    """A kind of table that refers to synapses.
+
+    Attributes
+    ----------
+    option
+        The option that names such a table.
+    lacks
+        What another table does not do.
+    hint
+        Which one to choose.
+    schema
+        What the names of its schemas begin with, where its columns depend on that.
+    """
+
+    option: str
+    lacks: str
+    hint: str
+    schema: str = ""
+
+
+PREDICTIONS = TableKind(
+    "--table",
+    "refer to a table of synapses",
+    "one that labels synapses, of the schema reference_tag_float",
+)
+SPINES = TableKind(
+    "--multi-input-table",
+    "say which synapses share a spine",
+    "one that groups synapses by spine, of the schema reference_simple_group",
+    "reference_simple_group",
+)
 
 
 def fetch_datastack(fetcher: Fetcher, server: str, name: str) -> Datastack:
@@ -178,14 +214,18 @@ def _read_version(record: Any) -> Materialization:
 
 
 def fetch_prediction_table(
-    fetcher: Fetcher, datastack: Datastack, version: int, name: str
+    fetcher: Fetcher,
+    datastack: Datastack,
+    version: int,
+    name: str,
+    kind: TableKind = PREDICTIONS,
 ) -> PredictionTable:
-    """Fetch what the server says of a prediction table (1 request).
+    """Fetch what the server says of a table that refers to synapses (1 request).
 
     Raises
     ------
     NotServedError
-        When the version has no such table, or it does not refer to a table of synapses.
+        When the version has no such table, or it is not of that kind.
     ServiceError
         When it cannot be asked.
     """
@@ -196,15 +236,39 @@ def fetch_prediction_table(
         except NotServedError as error:
             raise NotServedError(
                 f"Version {version} of {datastack.name} has no table {name!r}.",
-                "Check the name given with --table, or choose another --version.",
+                f"Check the name given with {kind.option}, or choose another --version.",
             ) from error
-        if not record["reference_table"]:
+        known = _text(record["schema_type"]).startswith(kind.schema)
+        if not known or not record["reference_table"]:
             raise NotServedError(
-                f"The table {name!r} does not refer to a table of synapses.",
-                "Choose with --table one that labels synapses, of the schema reference_tag_float.",
+                f"The table {name!r} does not {kind.lacks}.",
+                f"Choose with {kind.option} {kind.hint}.",
             )
         notice = _optional_text(record.get("notice_text"))
         return PredictionTable(name, _text(record["reference_table"]), notice)
+
+
+def fetch_view_columns(
+    fetcher: Fetcher, datastack: Datastack, version: int, name: str
+) -> list[str]:
+    """Fetch the names of the columns of a view of cell types (1 request).
+
+    Raises
+    ------
+    NotServedError
+        When the version has no such view.
+    ServiceError
+        When it cannot be asked.
+    """
+    path = f"{_materialize(datastack)}/version/{version}/views/{_quoted(name)}/schema"
+    with _strange_answers(datastack.server):
+        try:
+            return [_text(column) for column in dict(_fetch(fetcher, datastack.server, path))]
+        except NotServedError as error:
+            raise NotServedError(
+                f"Version {version} of {datastack.name} has no view {name!r} of cell types.",
+                "Check the name given with --cell-type-view, or choose another --version.",
+            ) from error
 
 
 def _fetch(fetcher: Fetcher, server: str, path: str) -> Any:

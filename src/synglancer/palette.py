@@ -140,7 +140,7 @@ def choose_cell_colours(count: int) -> list[str]:
     True
     """
     return [
-        _format_oklch(_CELL_LIGHTNESS[i % len(_CELL_LIGHTNESS)], _CELL_CHROMA, _turn(i))
+        format_oklch(_CELL_LIGHTNESS[i % len(_CELL_LIGHTNESS)], _CELL_CHROMA, _turn(i))
         for i in range(count)
     ]
 
@@ -149,7 +149,7 @@ def _turn(rank: int) -> float:
     return (_FIRST_HUE + rank * _GOLDEN_ANGLE) % 360.0
 
 
-def _format_oklch(lightness: float, chroma: float, hue: float) -> str:
+def format_oklch(lightness: float, chroma: float, hue: float) -> str:
     """Write a colour of Oklch (hue in degrees) as ``#rrggbb``; see Ottosson 2020."""
     a, b = chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
     long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3

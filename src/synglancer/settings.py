@@ -21,6 +21,9 @@ DEFAULT_SERVER = "https://global.daf-apis.com"
 DEFAULT_DATASTACK = "minnie65_public"
 DEFAULT_VERSION = 1718
 DEFAULT_TABLE = "synapse_target_predictions_ssa_v2"
+DEFAULT_MULTI_INPUT_TABLE = "synapse_spine_mapping_v2"
+DEFAULT_CELL_TYPE_VIEW = "aibs_cell_info"
+DEFAULT_CELL_TYPE_COLUMN = "cell_type"
 
 SITES = {
     "spelunker": "https://spelunker.cave-explorer.org/",
@@ -68,6 +71,17 @@ class Question:
         Also show the synapses that have no prediction.
     with_total
         Also count all synapses of the cell, with and without a prediction (two more requests).
+    multi_input
+        Show the synapses on spines with several inputs in layers of their own, instead of among
+        those of their tag.
+    multi_input_table
+        Table that says which spine a synapse is on (for minnie65_public: synapse_spine_mapping_v2).
+    cell_types
+        Also say of what type the cell on the other side of each synapse is.
+    cell_type_view
+        View with the types of cells (for minnie65_public: aibs_cell_info).
+    cell_type_column
+        Its column with the type, such as cell_type, mtype or broad_type.
     strict
         Refuse a root ID that is not valid at the version, instead of following it to its successor.
     site
@@ -98,6 +112,11 @@ class Question:
     min_size: float = 0.0
     with_unlabelled: bool = False
     with_total: bool = False
+    multi_input: bool = False
+    multi_input_table: str | None = None
+    cell_types: bool = False
+    cell_type_view: str | None = None
+    cell_type_column: str = DEFAULT_CELL_TYPE_COLUMN
     strict: bool = False
     site: str | None = None
     inline: bool = False
@@ -115,8 +134,23 @@ class Question:
         object.__setattr__(self, "version", _read_version(version))
         if self.table is None and is_default:
             object.__setattr__(self, "table", DEFAULT_TABLE)
+        self._settle_extras(is_default=is_default)
         _check_question(self)
         _check_addresses(self)
+
+    def _settle_extras(self, *, is_default: bool) -> None:
+        """Fill in where spines and cell types come from, or leave out what is not asked."""
+        spines = self.multi_input_table or (DEFAULT_MULTI_INPUT_TABLE if is_default else None)
+        view = self.cell_type_view or (DEFAULT_CELL_TYPE_VIEW if is_default else None)
+        settled = {
+            "multi_input_table": spines if self.multi_input else None,
+            "cell_type_view": view if self.cell_types else None,
+            "cell_type_column": (
+                self.cell_type_column if self.cell_types else DEFAULT_CELL_TYPE_COLUMN
+            ),
+        }
+        for name, value in settled.items():
+            object.__setattr__(self, name, value)
 
     @property
     def directions(self) -> tuple[Literal["inputs", "outputs"], ...]:
@@ -140,6 +174,8 @@ class Settings(ViewSettings, Question):
 
     def __post_init__(self) -> None:
         """Check both parts, which know nothing of each other."""
+        if self.color_by == "partner-type":
+            object.__setattr__(self, "cell_types", True)
         Question.__post_init__(self)
         ViewSettings.__post_init__(self)
         if self.soft_filter and not self.min_confidence:
@@ -206,6 +242,16 @@ def _check_question(settings: Question) -> None:
         raise UsageError(
             f"The datastack {settings.datastack} has no table of predictions by default.",
             "Name it with --table.",
+        )
+    if settings.multi_input and not settings.multi_input_table:
+        raise UsageError(
+            f"The datastack {settings.datastack} has no table of spines by default.",
+            "Name it with --multi-input-table, or leave --multi-input out.",
+        )
+    if settings.cell_types and not settings.cell_type_view:
+        raise UsageError(
+            f"The datastack {settings.datastack} has no view of cell types by default.",
+            "Name it with --cell-type-view, or leave --cell-types out.",
         )
 
 

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from synglancer.celltables import CellTables
+from synglancer.context import Context, ContextSource
 from synglancer.credentials import Credentials
 from synglancer.errors import (
     BadAnswerError,
@@ -22,6 +23,8 @@ from synglancer.errors import (
     ServiceError,
 )
 from synglancer.metadata import (
+    PREDICTIONS,
+    TableKind,
     advise_version,
     fetch_datastack,
     fetch_materialization,
@@ -59,12 +62,15 @@ class CellData:
     all_synapses
         How many synapses they have in each direction, with and without a prediction, those between
         several cells apart; None where that was not asked.
+    context
+        What else was asked for.
     """
 
     tables: list[Checked]
     found: set[int]
     somata: dict[int, list[Point]] | None = None
     all_synapses: dict[str, int] | None = None
+    context: Context = field(default_factory=Context)
 
 
 class Sources:
@@ -81,7 +87,8 @@ class Sources:
     def __init__(self, settings: Settings, store: Store) -> None:
         self._settings = settings
         self._store = store
-        self._tables = CellTables(store)
+        self.tables = CellTables(store)
+        self._context = ContextSource(settings, store, self)
 
     @cached_property
     def _address(self) -> tuple[str, str | None]:
@@ -109,11 +116,13 @@ class Sources:
         return Credentials(token, server)
 
     @cached_property
-    def _fetcher(self) -> Fetcher:
+    def fetcher(self) -> Fetcher:
+        """Who asks what needs no caveclient."""
         return Fetcher(self._credentials, self._settings.timeout)
 
     @cached_property
-    def _cave(self) -> Cave:
+    def cave(self) -> Cave:
+        """The services, asked through caveclient."""
         from synglancer.cave import Cave  # noqa: PLC0415  # a second of imports
 
         settings = self._settings
@@ -124,7 +133,7 @@ class Sources:
         """The datastack's record."""
         datastack = self._store.load_datastack(self.server, self._settings.datastack)
         if datastack is None:
-            datastack = fetch_datastack(self._fetcher, self.server, self._settings.datastack)
+            datastack = fetch_datastack(self.fetcher, self.server, self._settings.datastack)
             self._credentials.trust(datastack.server)
             self._store.save_datastack(self.server, datastack)
         else:
@@ -144,7 +153,7 @@ class Sources:
         known = isinstance(given, int)
         record = self._store.load_materialization(self.datastack, int(given)) if known else None
         if record is None or _has_run_out(record):
-            record = fetch_materialization(self._fetcher, self.datastack, given)
+            record = fetch_materialization(self.fetcher, self.datastack, given)
             self._store.save_materialization(self.datastack, record)
         return record
 
@@ -156,24 +165,36 @@ class Sources:
     @cached_property
     def table(self) -> PredictionTable:
         """The prediction table's record."""
-        name = str(self._settings.table)
-        table = self._store.load_table(self.datastack, self.version, name)
+        return self.load_table(str(self._settings.table), PREDICTIONS)
+
+    def load_table(self, name: str, kind: TableKind) -> PredictionTable:
+        """Load or fetch the record of a table that refers to synapses.
+
+        Raises
+        ------
+        NotServedError
+            When the version has no such table, or it is not of that kind.
+        """
+        use = (kind.schema,) if kind.schema else ()
+        table = self._store.load_table(self.datastack, self.version, name, *use)
         if table is None:
+            where = (self.fetcher, self.datastack, self.version)
             try:
-                table = fetch_prediction_table(self._fetcher, self.datastack, self.version, name)
+                table = fetch_prediction_table(*where, name, kind)
             except NotServedError:
                 if not self.materialization.expired:
                     raise
-                table = self._fetch_table_of_others(name)
-            self._store.save_table(self.datastack, self.version, table)
+                table = self._fetch_table_of_others(name, kind)
+            self._store.save_table(self.datastack, self.version, table, *use)
         return table
 
-    def _fetch_table_of_others(self, name: str) -> PredictionTable:
+    def _fetch_table_of_others(self, name: str, kind: TableKind) -> PredictionTable:
         """Fetch a table's record from the newest version that has it: it refers to the same."""
-        served = fetch_served(self._fetcher, self.datastack)
+        served = fetch_served(self.fetcher, self.datastack)
         for other in reversed(served):
+            where = (self.fetcher, self.datastack, other.version)
             with suppress(NotServedError):
-                return fetch_prediction_table(self._fetcher, self.datastack, other.version, name)
+                return fetch_prediction_table(*where, name, kind)
         at = self.materialization
         raise NotServedError(
             f"Version {at.version} of {self.datastack.name} is not served any more, and no other "
@@ -182,7 +203,7 @@ class Sources:
         )
 
     def load_cells(self, cells: Sequence[int]) -> CellData:
-        """Load or fetch cells' synapses and somata, and their total if it is asked for.
+        """Load or fetch cells' synapses and somata, and what else is asked for.
 
         All are asked for side by side, and for all cells at once. Where the version is served no
         more, live queries at its moment are, after all root IDs were found to be valid then;
@@ -196,9 +217,9 @@ class Sources:
         from synglancer.predictions import find_cells  # noqa: PLC0415  # imports pandas
         from synglancer.view import load_libraries  # noqa: PLC0415  # imports numpy
 
-        with ThreadPoolExecutor(max_workers=6) as pool:
+        with ThreadPoolExecutor(max_workers=8) as pool:
             shared = pool.submit(self._load_shared, pool)
-            _ = self._cave  # a second of imports, while those answers arrive
+            _ = self.cave  # a second of imports, while those answers arrive
             shared.result()
             if self.materialization.expired:
                 validity = self.fetch_validity([*cells])
@@ -209,23 +230,24 @@ class Sources:
             directions = [pool.submit(self._load_direction, cells, name) for name in names]
             totals = pool.submit(self._fetch_totals, cells) if self._settings.with_total else None
             somata = pool.submit(self._load_somata, cells)
+            context = self._context.ask(pool, cells)
             load_libraries()  # likewise, while these arrive
             with self._refused_live():
                 tables = [table for job in directions for table in job.result()]
                 counts = totals.result() if totals else None
-                points = somata.result()
+                points, further = somata.result(), context()
         found = {cell for table in tables for cell in find_cells(table.frame)}
-        return CellData(tables, found, points, counts)
+        return CellData(tables, found, points, counts, further)
 
     def _fetch_totals(self, cells: Sequence[int]) -> dict[str, int]:
         """Fetch how many synapses there are in each direction, and between several cells."""
         where = (self.datastack, self.materialization, self.table.synapse_table, cells)
         names = self._settings.directions
         with ThreadPoolExecutor(max_workers=3) as pool:
-            jobs = [pool.submit(self._cave.fetch_synapse_count, *where, name) for name in names]
+            jobs = [pool.submit(self.cave.fetch_synapse_count, *where, name) for name in names]
             counts: dict[str, int] = {}
             if len(cells) > 1:
-                counts[BETWEEN] = self._cave.fetch_count_between(*where)
+                counts[BETWEEN] = self.cave.fetch_count_between(*where)
             # Those between the cells are among the inputs, and among the outputs.
             shared = counts.get(BETWEEN, 0)
             each: dict[str, int] = {
@@ -243,7 +265,7 @@ class Sources:
             if not self.materialization.expired or type(error) not in refused:
                 raise
             at = self.materialization
-            served = fetch_served(self._fetcher, self.datastack)
+            served = fetch_served(self.fetcher, self.datastack)
             raise NotServedError(
                 f"Version {at.version} of {self.datastack.name} ({at.timestamp:%Y-%m-%d}) is not "
                 f"served any more, and a live query at its moment was refused: {error}",
@@ -256,10 +278,13 @@ class Sources:
         if not isinstance(self._settings.version, int):
             _ = self.materialization
         table = pool.submit(lambda: self.table)
+        context = pool.submit(self._context.load_shared)
         _ = self.materialization  # first: a version that does not exist has no tables either
         table.result()
+        context.result()
 
-    def _key(self, *rest: str) -> list[Any]:
+    def key(self, *rest: str) -> list[Any]:
+        """Return the key under which something of this version is kept."""
         return [self.datastack.server, self.datastack.name, self.version, *rest]
 
     def _load_direction(self, cells: Sequence[int], direction: Direction) -> list[Checked]:
@@ -270,22 +295,22 @@ class Sources:
         where = (self.datastack, self.materialization)
         # Live queries are not kept: their annotations can still change.
         kept = not self.materialization.expired
-        labelled = self._tables.load(
-            self._key(table.name),
+        labelled = self.tables.load(
+            self.key(table.name),
             cells,
             direction,
-            lambda missing: self._cave.fetch_predictions(*where, table, missing, direction),
+            lambda missing: self.cave.fetch_predictions(*where, table, missing, direction),
             lambda raw: build_predictions(raw, cells, direction),
             kept=kept,
         )
         if not self._settings.with_unlabelled:
             return [labelled]
         name = table.synapse_table
-        unlabelled = self._tables.load(
-            self._key(name),
+        unlabelled = self.tables.load(
+            self.key(name),
             cells,
             direction,
-            lambda missing: self._cave.fetch_synapses(*where, name, missing, direction),
+            lambda missing: self.cave.fetch_synapses(*where, name, missing, direction),
             lambda raw: build_unlabelled(raw, cells, direction, labelled),
             kept=kept,
         )
@@ -293,21 +318,21 @@ class Sources:
 
     def keep_tables(self) -> None:
         """Keep the tables that were fetched: last, since nobody waits for it."""
-        self._tables.keep()
+        self.tables.keep()
 
     def _load_somata(self, cells: Sequence[int]) -> dict[int, list[Point]] | None:
         """Load or fetch the positions of cells' somata, or None where they are not served."""
         name = self.datastack.soma_table
         if name is None:
             return {cell: [] for cell in cells}
-        keys = {cell: self._key(name, str(cell)) for cell in cells}
+        keys = {cell: self.key(name, str(cell)) for cell in cells}
         kept = {cell: self._store.load_somata(key) for cell, key in keys.items()}
         somata = {cell: points for cell, points in kept.items() if points is not None}
         missing = [cell for cell in cells if cell not in somata]
         if missing:
             where = (self.datastack, self.materialization, name)
             try:
-                fetched = self._cave.fetch_somata(*where, missing)
+                fetched = self.cave.fetch_somata(*where, missing)
             except NotServedError:
                 return None  # not kept: it may be served again
             for cell, points in fetched.items():
@@ -317,19 +342,19 @@ class Sources:
 
     def fetch_validity(self, cells: list[int]) -> list[bool]:
         """Fetch which root IDs were valid at the version's moment (1 request)."""
-        return self._cave.fetch_validity(self.datastack, cells, self.materialization.timestamp)
+        return self.cave.fetch_validity(self.datastack, cells, self.materialization.timestamp)
 
     def fetch_lifetime(self, cell: int) -> tuple[datetime, datetime]:
         """Fetch the first and the last moment at which a root ID was valid (2 requests)."""
-        return self._cave.fetch_lifetime(self.datastack, cell)
+        return self.cave.fetch_lifetime(self.datastack, cell)
 
     def fetch_related(self, cell: int) -> list[int]:
         """Fetch what a root ID became until the version's moment, or came from (2 requests)."""
-        return self._cave.fetch_related(self.datastack, cell, self.materialization.timestamp)
+        return self.cave.fetch_related(self.datastack, cell, self.materialization.timestamp)
 
     def fetch_roots(self, supervoxels: list[int], at: datetime) -> list[int]:
         """Fetch the root ID that each supervoxel had at a moment, 0 for none (1 request)."""
-        return self._cave.fetch_roots(self.datastack, supervoxels, at)
+        return self.cave.fetch_roots(self.datastack, supervoxels, at)
 
     def fetch_nuclei(self, column: str, values: list[int]) -> tuple[str, list[Soma]]:
         """Fetch the name of the table of somata, and its rows with these values (1 request)."""
@@ -341,25 +366,25 @@ class Sources:
             )
         with self._refused_live():
             at = self.materialization
-            return name, self._cave.fetch_nuclei(self.datastack, at, name, column, values)
+            return name, self.cave.fetch_nuclei(self.datastack, at, name, column, values)
 
     def fetch_root_at(self, point: Point) -> int:
         """Fetch the root ID at a position in nm at the version's moment, 0 for none."""
         from synglancer.positions import fetch_segment  # noqa: PLC0415
 
         source, timeout = self.datastack.segmentation_source, self._settings.timeout
-        segment = fetch_segment(self._fetcher, source, point, timeout)
+        segment = fetch_segment(self.fetcher, source, point, timeout)
         if not segment.number or not segment.is_supervoxel:
             return segment.number
         return self.fetch_roots([segment.number], self.materialization.timestamp)[0]
 
     def upload_state(self, state: bytes) -> str:
         """Upload a state (1 request) and return its address."""
-        return self._cave.upload_state(state)
+        return self.cave.upload_state(state)
 
     def fetch_state(self, state_url: str) -> bytes:
         """Fetch a state, ours or of a link that somebody gave (1 request, without caveclient)."""
-        return self._fetcher.fetch(state_url)
+        return self.fetcher.fetch(state_url)
 
 
 def _has_run_out(record: Materialization) -> bool:

@@ -133,15 +133,40 @@ class Store:
         key = [datastack.server, datastack.name, record.version]
         self._save_record("versions", key, asdict(record))
 
-    def load_table(self, datastack: Datastack, version: int, name: str) -> PredictionTable | None:
-        """Load a table's record."""
-        record = self._load_record("tables", [datastack.server, datastack.name, version, name])
+    def load_table(
+        self, datastack: Datastack, version: int, name: str, *use: str
+    ) -> PredictionTable | None:
+        """Load a table's record; ``use`` sets apart what else a table was checked for."""
+        key = [datastack.server, datastack.name, version, name, *use]
+        record = self._load_record("tables", key)
         return None if record is None else PredictionTable(**record)
 
-    def save_table(self, datastack: Datastack, version: int, table: PredictionTable) -> None:
+    def save_table(
+        self, datastack: Datastack, version: int, table: PredictionTable, *use: str
+    ) -> None:
         """Keep a table's record."""
-        key = [datastack.server, datastack.name, version, table.name]
+        key = [datastack.server, datastack.name, version, table.name, *use]
         self._save_record("tables", key, asdict(table))
+
+    def load_view(self, datastack: Datastack, version: int, name: str) -> list[str] | None:
+        """Load the names of a view's columns."""
+        key = [datastack.server, datastack.name, version, name, "view"]
+        record = self._load_record("tables", key)
+        return None if record is None else list(record["columns"])
+
+    def save_view(self, datastack: Datastack, version: int, name: str, columns: list[str]) -> None:
+        """Keep the names of a view's columns."""
+        key = [datastack.server, datastack.name, version, name, "view"]
+        self._save_record("tables", key, {"columns": columns})
+
+    def load_properties(self, server: str, digest: str) -> str | None:
+        """Load where segment properties with this digest were uploaded."""
+        record = self._load_record("links", [server, "properties", digest])
+        return None if record is None else str(record["url"])
+
+    def save_properties(self, server: str, digest: str, url: str) -> None:
+        """Keep where segment properties were uploaded."""
+        self._save_record("links", [server, "properties", digest], {"url": url})
 
     def load_somata(self, key: list[Any]) -> list[tuple[float, float, float]] | None:
         """Load the positions of a cell's somata, in nm."""

@@ -14,7 +14,7 @@ from synglancer.errors import UsageError
 Layout = Literal["xy-3d", "3d", "4panel", "xy"]
 BackgroundName = Literal["dark", "white"]
 PaletteName = Literal["paper", "safe"]
-ColorBy = Literal["tag", "confidence"]
+ColorBy = Literal["tag", "confidence", "partner-type"]
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "layout": get_args(Layout),
@@ -43,7 +43,8 @@ class ViewSettings:
     palette
         Colours per tag: those of the paper, or safe ones for all kinds of colour vision.
     color_by
-        What a synapse's colour says: its tag, or how sure the classifier is of it.
+        What a synapse's colour says: its tag, how sure the classifier is of it, or the type of the
+        cell on its other side.
     soft_filter
         Keep less confident synapses in the state; the slider starts at --min-confidence.
     panel

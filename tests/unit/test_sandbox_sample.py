@@ -130,6 +130,40 @@ def test_each_spine_has_a_synapse_and_some_have_two(built: Sample, seed: Cell) -
     assert 20 < np.sum(hits > 1) < 120
 
 
+def test_spines_follow_the_geometry(folder: Path, joined: pd.DataFrame, seed: Cell) -> None:
+    """Synapses share a number in the table of spines where they lie on the same head of the seed
+    cell; the table of spines with several inputs has just those that share one."""
+    tables = folder / who.MINNIE / "tables"
+    spines = pd.read_parquet(tables / f"{who.SPINE_TABLE}.parquet").set_index("target_id")
+    shared = pd.read_parquet(tables / f"{who.MULTI_INPUT_TABLE}.parquet").set_index("target_id")
+    assert spines.index.is_unique
+    rows = joined[(joined.post_pt_root_id == SEED) & joined["id"].isin(spines.index)]
+    assert set(rows["tag"]) == {"spine"}
+    assert len(rows) == who.INPUT_PREDICTIONS["spine"]
+    away = positions(rows, "post")[:, None] - seed.spines.heads()[None]
+    head = (np.linalg.norm(away, axis=2) - seed.spines.head_radius).argmin(axis=1)
+    number = spines.loc[rows["id"], "group_id"].to_numpy()
+    # A position is rounded to a voxel, by which a few heads that touch are confused.
+    agreeing = pd.Series(number).groupby(head).agg(["min", "max"])
+    assert (agreeing["min"] == agreeing["max"]).mean() > 0.99
+    several = spines[spines.groupby("group_id")["id"].transform("size") > 1]
+    assert sorted(shared.index) == sorted(several.index)
+    assert (shared.groupby("group_id").size() > 1).all()
+    groups = shared["group_id"].groupby(several.loc[shared.index, "group_id"]).agg(["min", "max"])
+    assert (groups["min"] == groups["max"]).all()
+
+
+def test_the_seed_cell_has_synapses_on_shared_spines_in_both_directions(
+    folder: Path, joined: pd.DataFrame
+) -> None:
+    """79 of its predicted inputs and 26 of its outputs lie on spines with several inputs."""
+    tables = folder / who.MINNIE / "tables"
+    shared = pd.read_parquet(tables / f"{who.MULTI_INPUT_TABLE}.parquet")["target_id"]
+    rows = joined[joined["id"].isin(shared)]
+    assert (rows.post_pt_root_id == SEED).sum() == 79
+    assert (rows.pre_pt_root_id == SEED).sum() == 26
+
+
 def test_shaft_inputs_lie_on_dendrites(joined: pd.DataFrame, seed: Cell) -> None:
     """Clefts tagged shaft are on the surface of a dendrite, and none is on the soma."""
     rows = joined[(joined.post_pt_root_id == SEED) & (joined.tag == "shaft")]

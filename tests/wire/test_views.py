@@ -65,3 +65,40 @@ def test_a_view_that_is_not_there_is_refused(client: CAVEclient) -> None:
     """A query of an unknown view is an error that names it."""
     with pytest.raises(HTTPError, match="no_such_view"):
         client.materialize.query_view("no_such_view")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_spines_are_queried_as_the_synapses_that_they_refer_to(
+    client: CAVEclient, folder: Path
+) -> None:
+    """Both tables of spines answer joins with the synapses: filtered by cell, with a ``group_id``
+    of 32 bits, and filtered by group."""
+    tables = folder / "minnie65_public" / "tables"
+    synapses = pd.read_parquet(tables / "synapses_pni_2.parquet").set_index("id")
+    for name in ("synapse_spine_mapping_v2", "multi_input_spine_predictions_ssa"):
+        rows = pd.read_parquet(tables / f"{name}.parquet").set_index("target_id")
+        own = rows[synapses.loc[rows.index, "post_pt_root_id"] == CELL].sort_index()
+        asked = {
+            "tables": [[name, "target_id"], ["synapses_pni_2", "id"]],
+            "select_columns": {"synapses_pni_2": ["id", "post_pt_root_id"], name: ["group_id"]},
+            "suffixes": {name: "_ref", "synapses_pni_2": ""},
+        }
+        equal = {"synapses_pni_2": {"post_pt_root_id": CELL}}
+        found = client.materialize.join_query(filter_equal_dict=equal, **asked)
+        assert str(found["group_id"].dtype) == "Int32"
+        assert found.set_index("id")["group_id"].sort_index().to_dict() == (
+            own["group_id"].to_dict()
+        )
+        group = int(own["group_id"].mode()[0])
+        within = {name: {"group_id": [group]}, "synapses_pni_2": {"post_pt_root_id": [CELL]}}
+        shared = client.materialize.join_query(filter_in_dict=within, **asked)
+        assert sorted(shared["id"]) == sorted(rows.index[rows["group_id"] == group])
+        assert client.materialize.get_table_metadata(name)["reference_table"] == "synapses_pni_2"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_table_that_was_replaced_is_gone(client: CAVEclient) -> None:
+    """As in the real releases, version 1822 has the mapping of spines and not the older table."""
+    served = client.materialize.get_tables(version=1822)
+    assert "synapse_spine_mapping_v2" in served
+    assert "multi_input_spine_predictions_ssa" not in served

@@ -30,11 +30,15 @@ COMPARISONS = {
 #: SQL type -> the name that PostgreSQL gives it in its messages.
 POSTGRES_NAMES = {
     "BIGINT": "bigint",
+    "INTEGER": "integer",
     "DOUBLE": "double precision",
     "BOOLEAN": "boolean",
     "TIMESTAMPTZ": "timestamp",
 }
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+
+#: SQL types of whole numbers.
+WHOLE = frozenset({"BIGINT", "INTEGER"})
 
 #: Whole numbers beyond this are the same to any 64-bit column, and fit DuckDB's widest type.
 WIDEST = 2**100
@@ -66,10 +70,12 @@ def build_condition(item: Filter, field: Field, alias: str) -> tuple[str, list[A
         if not isinstance(item.value, list):
             raise QueryError(f"{item.column}: a list of values is needed")
         values = [_coerced(value, field) for value in item.value]
-        if field.sql_type == "BIGINT":
-            values = [value for value in values if abs(value) < 2**63]
+        kind = field.sql_type
+        if kind in WHOLE:
+            # What is too large for the column is in no row, and no error.
+            values, kind = [value for value in values if abs(value) < 2**63], "BIGINT"
         negation = "NOT " if item.kind == "notin" else ""
-        return f"{column} {negation}IN (SELECT unnest(?::{field.sql_type}[]))", [values]
+        return f"{column} {negation}IN (SELECT unnest(?::{kind}[]))", [values]
     if item.kind == "regex":
         if field.sql_type != "VARCHAR" or not isinstance(item.value, str):
             raise QueryError(f"operator does not exist: {item.column} ~ {item.value!r}")
@@ -102,7 +108,7 @@ def _spatial(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
 def _coerced(value: Any, field: Field) -> Any:
     """Return a value as the column's type, as PostgreSQL reads the same literal."""
     try:
-        if field.sql_type == "BIGINT":
+        if field.sql_type in WHOLE:
             return _whole(value)
         if field.sql_type == "DOUBLE":
             return float(value)

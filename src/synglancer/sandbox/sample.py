@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from synglancer.sandbox.sample_minnie import Sample
 
-SAMPLE_VERSION = 5
+SAMPLE_VERSION = 6
 """Raised with every change of what is generated, so that an older sample is not used again."""
 
 

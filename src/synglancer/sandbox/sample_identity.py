@@ -17,6 +17,8 @@ MINNIE = "minnie65_public"
 SYNAPSE_TABLE = "synapses_pni_2"
 PREDICTION_TABLE = "synapse_target_predictions_ssa_v2"
 NUCLEUS_TABLE = "nucleus_detection_v0"
+SPINE_TABLE = "synapse_spine_mapping_v2"
+MULTI_INPUT_TABLE = "multi_input_spine_predictions_ssa"
 CELL_TYPE_VIEW = "aibs_cell_info"
 
 SEED_ROOT_ID = 864691135276234469

@@ -21,6 +21,7 @@ from synglancer.sandbox.sample_cell import (
     grow_cell,
 )
 from synglancer.sandbox.sample_growth import UM
+from synglancer.sandbox.sample_spines import build_spine_tables
 from synglancer.sandbox.sample_tables import (
     Grid,
     build_cell_types,
@@ -135,10 +136,13 @@ def build_minnie() -> Sample:
         zip([who.SEED_NUCLEUS_ID, *(p.nucleus_id for p in who.PARTNERS)], cells, strict=True)
     )
     stray: Floats = SOMA + np.array([-118.0, 61.0, 52.0]) * UM
+    spines = build_spine_tables(synapses, predictions, contacts, cells, GRID)
     tables = {
-        who.SYNAPSE_TABLE: synapses.sort_values("id", ignore_index=True),
-        who.PREDICTION_TABLE: predictions,
+        who.SYNAPSE_TABLE: spines.synapses.sort_values("id", ignore_index=True),
+        who.PREDICTION_TABLE: spines.predictions,
         who.NUCLEUS_TABLE: build_nuclei(rng, nuclei, {who.NUCLEUS_WITHOUT_ROOT: stray}, GRID),
+        who.SPINE_TABLE: spines.mapping,
+        who.MULTI_INPUT_TABLE: spines.multi_input,
     }
     labels = {p.root_id: (p.label, p.cell_type) for p in who.PARTNERS}
     labels[who.SEED_ROOT_ID] = ("L2/3 pyramidal, seed", "23P")
@@ -250,13 +254,15 @@ def _lineage() -> pd.DataFrame:
 def _describe() -> dict[str, Any]:
     """Say what ``datastack.json`` says, but for the sources."""
     early = [who.SYNAPSE_TABLE, who.NUCLEUS_TABLE]
+    # As released: from then on the mapping of spines takes the older table's place.
+    late = [*early, who.PREDICTION_TABLE, who.SPINE_TABLE, who.CELL_TYPE_VIEW]
     versions = [
         (117, "2021-06-11T08:10:00.215114", "2121-05-18T08:10:00.215114", early),
         (661, "2023-04-06T20:17:09.199182", "2024-03-29T20:17:09.199182", early),
         (943, "2024-01-22T08:10:01.497934", "2123-12-29T08:10:01.497934", early),
         (1300, "2025-01-13T10:10:01.286229", "2124-12-20T10:10:01.286229", early),
         (1718, "2026-03-07T08:10:01.190228", "2027-03-01T08:10:01.190228", None),
-        (1822, "2026-06-27T08:10:01.306917", "2027-06-21T08:10:01.306917", None),
+        (1822, "2026-06-27T08:10:01.306917", "2027-06-21T08:10:01.306917", late),
     ]
     return {
         "name": who.MINNIE,
@@ -314,5 +320,19 @@ def _describe_tables() -> dict[str, Any]:
             "description": f"Nuclei of the sample's cells. {who.SYNTHETIC}",
             "notice_text": None,
             "reference_table": None,
+        },
+        who.SPINE_TABLE: {
+            "schema": "reference_simple_group_indexed",
+            "voxel_resolution": [1, 1, 1],
+            "description": f"The spine that each synapse is on. {who.SYNTHETIC}",
+            "notice_text": None,
+            "reference_table": who.SYNAPSE_TABLE,
+        },
+        who.MULTI_INPUT_TABLE: {
+            "schema": "reference_simple_group",
+            "voxel_resolution": [1, 1, 1],
+            "description": f"Synapses that share a spine with another. {who.SYNTHETIC}",
+            "notice_text": None,
+            "reference_table": who.SYNAPSE_TABLE,
         },
     }

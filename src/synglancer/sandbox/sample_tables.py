@@ -23,6 +23,19 @@ _CHUNK_SIZE = np.array([256, 256, 512])
 _CONFIDENCE_TAIL = {"spine": 14.0, "shaft": 8.0, "soma": 30.0, "initial segment": 8.0}
 
 
+_MTYPES = {
+    "23P": "L2a",
+    "4P": "L4a",
+    "5P-IT": "L5a",
+    "5P-ET": "L5ET",
+    "6P-CT": "L6CT",
+    "BC": "PTC",
+    "MC": "DTC",
+    "BPC": "ITC",
+    "NGC": "STC",
+}
+
+
 @dataclass(frozen=True)
 class Grid:
     """The voxel of a table: its size in nm, (x, y, z)."""
@@ -213,11 +226,23 @@ def build_cell_types(
             "cell_type": names.astype(object),
         }
     )
-    joined: pd.DataFrame = pd.concat([view, others], ignore_index=True)
+    joined = pd.concat([view, others], ignore_index=True)
     excitatory = joined["cell_type"].str.contains("P") & (joined["cell_type"] != "BPC")
     joined["broad_type"] = np.where(excitatory, "excitatory", "inhibitory").astype(object)
+    joined["mtype"] = joined["cell_type"].map(_MTYPES)
     joined["cell_type_source"] = "synthetic"
-    return joined
+    return _spoil(joined)
+
+
+def _spoil(view: pd.DataFrame) -> pd.DataFrame:
+    """Add what real views have too: a merged cell, cells without a type, a nucleus in no cell."""
+    view.loc[view.index % 50 == 49, "cell_type"] = None  # noqa: PLR2004  # one in fifty
+    merged = view[view["cell_type"] == "BC"].tail(3).assign(cell_type="MC")
+    nowhere = view.tail(1).assign(pt_root_id=0)
+    more = pd.concat([merged, nowhere], ignore_index=True)
+    more["id"] = 700_000 + np.arange(len(more), dtype=np.int64)
+    spoilt: pd.DataFrame = pd.concat([view, more], ignore_index=True)
+    return spoilt
 
 
 def _draw_sizes(rng: np.random.Generator, contacts: Contacts) -> Ints:

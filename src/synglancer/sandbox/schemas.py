@@ -20,6 +20,8 @@ AXES = ("x", "y", "z")
 FIELD_ORDER = {
     "synapse": ("valid", "pre_pt", "post_pt", "ctr_pt", "size"),
     "nucleus_detection": ("valid", "volume", "pt", "bb_start", "bb_end"),
+    "reference_simple_group": ("valid", "target_id", "group_id"),
+    "reference_simple_group_indexed": ("valid", "target_id", "group_id"),
 }
 
 #: JSON type (or format, when there is one) -> SQL type.
@@ -130,6 +132,8 @@ def _default_order(properties: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _sql_type(described: dict[str, Any]) -> str:
+    if described.get("format") == "integer":
+        return "INTEGER"  # the schema's own numbers; references and segments have 64 bits
     kind = described.get("format", described["type"])
     if isinstance(kind, list):
         kind = next(name for name in kind if name != "null")
