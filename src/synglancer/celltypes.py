@@ -16,7 +16,7 @@ from synglancer.partners import read_partners
 from synglancer.predictions import PARTNER_TYPE, UNKNOWN_TYPE, count_predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
 
 @dataclass(frozen=True)
@@ -113,8 +113,8 @@ def describe_partners(
     -------
     dict
         ``view`` and ``column``; ``synapses``, the number of synapses by direction and the
-        partner's type; ``partners``, the number of cells by type; and ``ambiguous``, how many of
-        those without a type the view gives several.
+        partner's type; ``partners``, the number of cells by type; ``known``, how many of these
+        have one; and ``ambiguous``, how many of the others have several in the view.
     """
     partners = pd.DataFrame({"root": read_partners(shown), "type": shown[PARTNER_TYPE]})
     partners = partners[~partners["root"].isin([0, *cells])].drop_duplicates()
@@ -125,6 +125,7 @@ def describe_partners(
         "column": types.column,
         "synapses": count_predictions(by_type, directions),
         "partners": {name: int(counts[name]) for name in sort_types(counts.index)},
+        "known": int((partners["type"] != UNKNOWN_TYPE).sum()),
         "ambiguous": int(partners["root"].isin(list(types.ambiguous)).sum()),
     }
 
@@ -138,25 +139,6 @@ def sort_types(names: Collection[str]) -> list[str]:
     ['23P', 'BC', 'unknown']
     """
     return sorted(names, key=lambda name: (name == UNKNOWN_TYPE, name))
-
-
-def explain_types(described: Mapping[str, Any]) -> str:
-    """Say of how many partners the type is known.
-
-    Parameters
-    ----------
-    described
-        What `describe_partners` gave.
-    """
-    partners = described["partners"]
-    total, unknown = sum(partners.values()), partners.get(UNKNOWN_TYPE, 0)
-    sentence = (
-        f"{total - unknown:,} of {total:,} partners have a type in {described['view']} "
-        f"({described['column']})"
-    )
-    if described["ambiguous"]:
-        sentence += f"; {described['ambiguous']:,} have several, and count as unknown"
-    return sentence + "."
 
 
 def _bad(view: str, what: str) -> BadAnswerError:

@@ -70,6 +70,13 @@ class Link:
         Whether the version is served no more, and live queries at its moment answered.
     cells
         All root IDs that are shown, in the order in which they were given.
+    multi_input
+        Where it is known which synapses share a spine (``table``), and what tags those had that
+        are shown as ``multi-input`` (``former_tags``); None unless asked.
+    cell_types
+        Where the types of cells come from (``view``, ``column``), the number of synapses by
+        direction and the partner's type (``synapses``), of partners by type (``partners``), and
+        the types' ``colours`` where they are shown; None unless asked.
     """
 
     cell: int
@@ -93,6 +100,8 @@ class Link:
     followed: Sequence[Mapping[str, str]] = ()
     live: bool = False
     cells: tuple[int, ...] = ()
+    multi_input: Mapping[str, Any] | None = None
+    cell_types: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         """Where one cell is named, it is the first of all."""
@@ -125,7 +134,8 @@ class Link:
     def predictions(self) -> pd.DataFrame:
         """The synapses that the link shows, read from its state.
 
-        Columns and dtypes as `synglancer.predictions.DTYPES`; positions in nm.
+        Columns and dtypes as `synglancer.predictions.DTYPES`; positions in nm. Where types of
+        partners are shown, they are in a further column, ``partner_type``.
         """
         from synglancer.readback import parse_predictions  # noqa: PLC0415
 
@@ -161,6 +171,8 @@ class Link:
             **write_followed(self.followed, len(self.cells)),
             **({"live": True} if self.live else {}),
             **({"cells": [str(cell) for cell in self.cells]} if several else {}),
+            **({} if self.multi_input is None else {"multi_input": dict(self.multi_input)}),
+            **({} if self.cell_types is None else {"cell_types": dict(self.cell_types)}),
         }
 
     @classmethod

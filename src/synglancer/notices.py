@@ -84,3 +84,37 @@ def explain_hidden(record: Mapping[str, Any]) -> list[str]:
     shown = record["shown"]
     hint = "lower the confidence sliders to see them"
     return [f"{hidden:,} of the {shown:,} synapses are hidden at first: {hint}."]
+
+
+def explain_context(record: Mapping[str, Any]) -> list[str]:
+    """Say how synapses on spines with several inputs count, and what is known of the partners."""
+    sentences = []
+    if "multi_input" in record:
+        sentences.append(_explain_multi_input(**record["multi_input"]))
+    if "cell_types" in record:
+        sentences.append(_explain_types(record["cell_types"]))
+    return sentences
+
+
+def _explain_multi_input(table: str, former_tags: Mapping[str, Mapping[str, int]]) -> str:
+    counts = {name: sum(tags.values()) for name, tags in former_tags.items() if tags}
+    if not counts:
+        return f"No synapse shown is on a spine with several inputs in {table}."
+    total = sum(counts.values())
+    tags = dict.fromkeys(tag for each in former_tags.values() for tag in each)
+    each = " and ".join(f"{count:,} among {name}" for name, count in counts.items())
+    where = f" ({each})" if len(counts) > 1 else ""
+    verb = "synapse is" if total == 1 else "synapses are"
+    return (
+        f"{total:,} {verb} on a spine with several inputs in {table}{where}, counted as "
+        f"multi-input instead of {' or '.join(tags)}."
+    )
+
+
+def _explain_types(described: Mapping[str, Any]) -> str:
+    total, several = sum(described["partners"].values()), described["ambiguous"]
+    rest = f"; {several:,} of the others have several there, as merged cells" if several else ""
+    return (
+        f"{described['known']:,} of {total:,} partners have a type in {described['view']} "
+        f"({described['column']}){rest}."
+    )

@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from synglancer import __version__
 from synglancer.addresses import format_inline_link, format_link, hash_state, resolve_site
 from synglancer.cells import LinkCells, Nucleus, Position, RootId, parse_cell
 from synglancer.errors import (
@@ -27,6 +26,7 @@ from synglancer.history import add_receipt, build_receipt
 from synglancer.links import Link
 from synglancer.notices import (
     explain_autapses,
+    explain_context,
     explain_emptiness,
     explain_hidden,
     explain_inline,
@@ -35,11 +35,12 @@ from synglancer.notices import (
     explain_tags,
 )
 from synglancer.provenance import read_followed
-from synglancer.recording import build_filters, build_record, find_somata, list_given_options
+from synglancer.recording import build_question, build_record, find_somata, list_given_options
 from synglancer.resolve import resolve_cell, resolve_link, resolve_outdated
 from synglancer.settings import Settings, build_settings
 from synglancer.sources import Sources
 from synglancer.store import Store
+from synglancer.uploads import upload_properties, upload_state
 from synglancer.viewing import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -153,13 +154,14 @@ class LinkMaker:
         """Make a link that is not known yet: load, check, filter, build, upload."""
         cells, data, followed = self._load_cells(cells)
         frame, warnings = self._check_tables(cells, data, followed)
-        shown = self._filter(frame)
+        shown = self._filter(frame, data)
         record = build_record(self._settings, self._sources, cells, frame, shown, data, followed)
+        properties = self._upload_properties(cells, shown, data)
         with self._building:  # threads would gain nothing, and libraries load lazily
-            state = self._build_state(cells, shown, data, record)
+            state = self._build_state(cells, shown, data, record, properties)
         with ThreadPoolExecutor(max_workers=1) as pool:
             pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
-            state_url = None if self._settings.inline else self._upload(state)
+            state_url = None if self._settings.inline else upload_state(self._sources, state)
         return self._build_link(cells, given, state, state_url, record, warnings, started)
 
     def _add_receipt(self, link: Link) -> None:
@@ -168,23 +170,7 @@ class LinkMaker:
         add_receipt(build_receipt(record, options, self._command, self._sources.token))
 
     def _question(self, cells: Cells) -> dict[str, Any]:
-        """Return all that decides what a link shows: equal questions have equal answers."""
-        settings = self._settings
-        return {
-            "cells": [str(cell) for cell in cells],
-            "server": self._sources.server,
-            "datastack": settings.datastack,
-            "version": self._sources.version,
-            "table": settings.table,
-            "directions": settings.directions,
-            "filters": build_filters(settings),
-            "with_unlabelled": settings.with_unlabelled,
-            "with_total": settings.with_total,
-            "view": settings.describe_view(),
-            "site": settings.site,
-            "inline": settings.inline,
-            "generator": __version__,
-        }
+        return build_question(self._settings, self._sources, cells)
 
     def _find_known_link(self, cells: Cells, given: str, started: float) -> Link | None:
         """Find the answer to the same question, if the state server still has it (1 request)."""
@@ -268,19 +254,44 @@ class LinkMaker:
         warnings += explain_tags(self._settings.tag, sorted(set(frame["tag"])))
         return frame, warnings
 
-    def _filter(self, frame: pd.DataFrame) -> pd.DataFrame:
+    def _filter(self, frame: pd.DataFrame, data: CellData) -> pd.DataFrame:
+        """Keep the synapses that are to be shown, and say of them what else was asked for."""
+        from synglancer.celltypes import label_partners  # noqa: PLC0415
         from synglancer.predictions import filter_predictions  # noqa: PLC0415
+        from synglancer.spines import divide_tags  # noqa: PLC0415
 
-        settings = self._settings
-        return filter_predictions(
+        settings, context, tags = self._settings, data.context, self._settings.tag
+        if context.multi_input is not None:
+            frame, tags = divide_tags(frame, context.multi_input, tags), ()
+        shown = filter_predictions(
             frame,
-            tags=settings.tag,
+            tags=tags,
             min_confidence=0.0 if settings.soft_filter else settings.min_confidence,
             min_size=settings.min_size,
         )
+        return label_partners(shown, context.cell_types) if context.cell_types else shown
+
+    def _upload_properties(
+        self, cells: list[int], shown: pd.DataFrame, data: CellData
+    ) -> str | None:
+        """Upload what the list of segments says of the partners; a whole state has no place."""
+        types = data.context.cell_types
+        if types is None or self._settings.inline:
+            return None
+        from synglancer.predictions import name_directions  # noqa: PLC0415
+        from synglancer.properties import build_segment_properties  # noqa: PLC0415
+
+        directions = name_directions(self._settings.directions, cells)
+        content = build_segment_properties(shown, cells, types, directions)
+        return upload_properties(self._sources, self._store, content)
 
     def _build_state(
-        self, cells: list[int], shown: pd.DataFrame, data: CellData, record: dict[str, Any]
+        self,
+        cells: list[int],
+        shown: pd.DataFrame,
+        data: CellData,
+        record: dict[str, Any],
+        properties: str | None,
     ) -> State:
         from synglancer.annotations import build_annotations  # noqa: PLC0415
         from synglancer.predictions import POSITION_COLUMNS  # noqa: PLC0415
@@ -297,19 +308,9 @@ class LinkMaker:
             somata=[*find_somata(data).values()],
             record=record,
             focus=find_focus(shown),
+            properties_url=properties,
         )
         return build_state(scene, stage_view(self._settings, cells, shown))
-
-    def _upload(self, state: State) -> str:
-        """Upload a state and read it back: a link is given only for what the server confirms."""
-        state_url = self._sources.upload_state(state.json)
-        stored = self._sources.fetch_state(state_url)
-        if hash_state(stored) != state.sha256:
-            raise ServiceError(
-                "The state server gave back another state than it was sent.",
-                "Try again; if it stays so, use --inline and tell the server's administrators.",
-            )
-        return state_url
 
     def _build_link(
         self,
@@ -330,7 +331,7 @@ class LinkMaker:
             url = format_link(site, state_url)
         if not record["shown"]:
             warnings.append(explain_emptiness(record["total"], len(cells)))
-        warnings += explain_hidden(record)
+        warnings += [*explain_hidden(record), *explain_context(record)]
         return Link(
             cell=cells[0],
             cells=tuple(cells),
@@ -353,4 +354,6 @@ class LinkMaker:
             all_synapses=record.get("all_synapses"),
             followed=read_followed(record.get("followed")),
             live=record.get("live", False),
+            multi_input=record.get("multi_input"),
+            cell_types=record.get("cell_types"),
         )

@@ -4,7 +4,8 @@ The synapses are projected as the 3D view looks at them: inputs as discs, output
 between cells as targets, in the colours of their layers, with the somata, a legend and a scale bar
 in µm. What the view hides, by a
 layer that is off or a confidence slider, the plot does not show either. Colour is by layer: a view
-that is coloured by confidence is plotted by tag. It must not know where a state came from.
+that is coloured by confidence is plotted by tag. One that is coloured by the partners' types is
+plotted so. It must not know where a state came from.
 """
 
 from __future__ import annotations
@@ -17,13 +18,16 @@ import numpy as np
 
 from synglancer.canvas import Canvas, make_canvas
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
-from synglancer.predictions import POSITION_COLUMNS
+from synglancer.predictions import PARTNER_TYPE, POSITION_COLUMNS, UNKNOWN_TYPE
 from synglancer.readback import parse_predictions
 from synglancer.settings import BETWEEN
 from synglancer.shaders import MIN_CONFIDENCE, choose_diameter
+from synglancer.typecolours import choose_type_colour
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    import pandas as pd
 
     Array = np.ndarray[Any, Any]
 
@@ -118,8 +122,12 @@ def _choose_diameters(layers: Sequence[_Layer], grow: float) -> dict[str, float]
 
 
 def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
-    """Read what each visible layer of synapses shows, in the order of the layers."""
-    read = []
+    """Read what each visible layer of synapses shows, in the order of the layers.
+
+    Where colours say the partners' types, there is one layer of the plot for each of these.
+    """
+    read: list[_Layer] = []
+    types = _read_type_colours(state)
     for layer in state.get("layers", []):
         if layer.get("type") != "annotation" or layer.get("visible") is False:
             continue
@@ -132,9 +140,50 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
         colour = layer.get("annotationColor")
         if not _is_colour(colour):
             colour = choose_colours([tag], PALETTES["paper"])[tag]
-        points = frame[POSITION_COLUMNS].to_numpy(dtype=float)
-        read.append(_Layer(name, direction, str(colour), points))
-    return read
+        if types and PARTNER_TYPE in frame:
+            for kind, rows in frame.groupby(PARTNER_TYPE):
+                named = f"{direction}: {kind}"
+                colour = types.get(str(kind), types[UNKNOWN_TYPE])
+                read.append(_Layer(named, direction, colour, _read_points(rows)))
+        else:
+            read.append(_Layer(name, direction, str(colour), _read_points(frame)))
+    return _merge_layers(read) if types else read
+
+
+def _read_points(frame: pd.DataFrame) -> Array:
+    points: Array = frame[POSITION_COLUMNS].to_numpy(dtype=float)
+    return points
+
+
+def _read_type_colours(state: Mapping[str, Any]) -> dict[str, str]:
+    """Read the colours of the partners' types, that of unknown ones first; empty without any."""
+    record = state.get("synglancer")
+    described = record.get("cell_types") if isinstance(record, dict) else None
+    colours = described.get("colours") if isinstance(described, dict) else None
+    if not isinstance(colours, dict):
+        return {}
+    named = {str(name): colour for name, colour in colours.items() if _is_colour(colour)}
+    return {UNKNOWN_TYPE: choose_type_colour(UNKNOWN_TYPE), **named}
+
+
+def _merge_layers(layers: Sequence[_Layer]) -> list[_Layer]:
+    """Put layers of the same name together; unknown types come first, under the others."""
+    by_name: dict[str, list[_Layer]] = {}
+    for layer in layers:
+        by_name.setdefault(layer.name, []).append(layer)
+    merged = [
+        _Layer(
+            name, parts[0].direction, parts[0].colour, np.vstack([part.points for part in parts])
+        )
+        for name, parts in by_name.items()
+    ]
+    directions = list(dict.fromkeys(layer.direction for layer in layers))
+
+    def place(layer: _Layer) -> tuple[int, bool, str]:
+        known = not layer.name.endswith(f": {UNKNOWN_TYPE}")
+        return directions.index(layer.direction), known, layer.name
+
+    return sorted(merged, key=place)
 
 
 def _is_colour(value: object) -> bool:

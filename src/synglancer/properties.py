@@ -17,17 +17,18 @@ from synglancer.partners import read_partners
 from synglancer.predictions import UNKNOWN_TYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Sequence
 
     import pandas as pd
+
+    from synglancer.celltypes import CellTypes
 
 
 def build_segment_properties(
     shown: pd.DataFrame,
     cells: Collection[int],
-    types: Mapping[int, str],
+    types: CellTypes,
     directions: Sequence[str],
-    source: str,
 ) -> bytes:
     """Build the properties of the cells shown and of all their partners.
 
@@ -38,11 +39,9 @@ def build_segment_properties(
     cells
         Root IDs of the cells shown.
     types
-        Types by root ID; cells without one have no tag.
+        Types of cells; those without one have no tag.
     directions
         Directions whose synapses are counted.
-    source
-        Where the types come from, for people.
 
     Returns
     -------
@@ -53,7 +52,8 @@ def build_segment_properties(
     counts = {name: partner[shown["direction"] == name].value_counts() for name in directions}
     # Sorted: the viewer merges these with a segmentation's own properties as sorted lists.
     roots = sorted({*partner.tolist(), *map(int, cells)} - {0})
-    named = [types.get(root, UNKNOWN_TYPE) for root in roots]
+    index = np.array(roots, dtype="uint64")
+    named = types.types.reindex(index, fill_value=UNKNOWN_TYPE).tolist()
     tags = sorted({name for name in named if name != UNKNOWN_TYPE})
     places = {name: place for place, name in enumerate(tags)}
     properties: list[dict[str, Any]] = [
@@ -61,12 +61,12 @@ def build_segment_properties(
             "id": "cell_type",
             "type": "tags",
             "tags": [format_tag(name) for name in tags],
-            "tag_descriptions": [f"{name}: cell type from {source}" for name in tags],
+            "tag_descriptions": [f"{name} in {types.view} ({types.column})" for name in tags],
             "values": [[places[name]] if name in places else [] for name in named],
         }
     ]
     for name in directions:
-        number = counts[name].reindex(np.array(roots, dtype="uint64"), fill_value=0)
+        number = counts[name].reindex(index, fill_value=0)
         properties.append(
             {
                 "id": name,
@@ -90,3 +90,14 @@ def format_tag(name: str) -> str:
     'L2/3_IT'
     """
     return re.sub(r"\s+", "_", name.strip()).lstrip("#") or "_"
+
+
+def format_properties_source(url: str) -> str:
+    """Write the address of stored properties as a viewer's source; behind https it needs a login.
+
+    Examples
+    --------
+    >>> format_properties_source("https://cave.org/nglstate/api/v1/property/1")
+    'precomputed://middleauth+https://cave.org/nglstate/api/v1/property/1'
+    """
+    return f"precomputed://{'middleauth+' if url.startswith('https://') else ''}{url}"

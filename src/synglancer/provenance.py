@@ -7,6 +7,7 @@ where a state came from, and needs no pandas.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +37,9 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
     dict
         ``cell`` (int), ``cells``, ``datastack``, ``version`` (int), ``timestamp`` (datetime),
         ``table``, ``counts_by_tag``, ``shown``, ``total``, ``filters``, ``all_synapses``,
-        ``followed``, ``live`` and ``warnings``, as in `synglancer.links.Link`. What the state does
-        not say is 0, empty or the year 1970, and named in the warnings.
+        ``followed``, ``live``, ``multi_input``, ``cell_types`` and ``warnings``, as in
+        `synglancer.links.Link`. What the state does not say is 0, empty or the year 1970, and
+        named in the warnings.
     """
     record = _read_record(state)
     cells = read_cells(state)
@@ -58,6 +60,8 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         "all_synapses": _mapping(record.get("all_synapses")) or None,
         "followed": read_followed(record.get("followed")),
         "live": record.get("live") is True,
+        "multi_input": _read_multi_input(record.get("multi_input")),
+        "cell_types": _read_cell_types(record.get("cell_types")),
     }
     names = {"cell": "cell", "version": "version", "timestamp": "moment"}
     missing = [name for key, name in names.items() if not found[key] or found[key] == _EPOCH]
@@ -98,6 +102,7 @@ def parse_settings(state: Mapping[str, Any]) -> Settings:
             outputs="inputs" not in directions,
             with_unlabelled=record.get("with_unlabelled", False),
             with_total="all_synapses" in record,
+            **_read_asked_context(record),
             **{name: filters[name] for name in _FILTERS if name in filters},
             **{
                 name: value
@@ -203,6 +208,61 @@ def read_followed(given: object) -> tuple[Mapping[str, str], ...]:
     """Read which root IDs were followed, as `write_followed` says it."""
     found = given if isinstance(given, list) else [given]
     return tuple(one for one in found if isinstance(one, dict))
+
+
+def _read_multi_input(given: object) -> dict[str, Any] | None:
+    """Read which synapses are said to share a spine; None where that is not said as we say it."""
+    described = _mapping(given)
+    former = _mapping(described.get("former_tags"))
+    if not _text(described.get("table")) or not all(map(_is_count, former.values())):
+        return None
+    return {"table": described["table"], "former_tags": former}
+
+
+def _read_cell_types(given: object) -> dict[str, Any] | None:
+    """Read of what types the partners are; None where that is not said as we say it."""
+    described = _mapping(given)
+    whole = (
+        _text(described.get("view"))
+        and _text(described.get("column"))
+        and _is_count(described.get("partners"))
+        and all(map(_is_count, _mapping(described.get("synapses")).values()))
+        and isinstance(described.get("synapses"), dict)
+    )
+    if not whole:
+        return None
+    colours = {
+        name: colour
+        for name, colour in _mapping(described.get("colours")).items()
+        if re.fullmatch("#[0-9a-f]{6}", _text(colour))
+    }
+    named = ("view", "column", "synapses", "partners")
+    return {
+        **{name: described[name] for name in named},
+        "known": _whole(described.get("known")),
+        "ambiguous": _whole(described.get("ambiguous")),
+        **({"colours": colours} if colours else {}),
+    }
+
+
+def _is_count(given: object) -> bool:
+    """Whether it holds whole numbers by name."""
+    return isinstance(given, dict) and all(_whole(number) for number in given.values())
+
+
+def _read_asked_context(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Read which options named spines and types, as `Settings` takes them."""
+    asked: dict[str, Any] = {}
+    if "multi_input" in record:
+        asked |= {"multi_input": True, "multi_input_table": record["multi_input"]["table"]}
+    if "cell_types" in record:
+        described = record["cell_types"]
+        asked |= {
+            "cell_types": True,
+            "cell_type_view": described["view"],
+            "cell_type_column": described["column"],
+        }
+    return asked
 
 
 def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:

@@ -7,10 +7,11 @@ and takes caveclient's clients as they come.
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     import pandas as pd
 
@@ -145,14 +146,16 @@ def ask_view(
     view
         Its name.
     """
-    frame: pd.DataFrame = client.query_view(
-        view,
-        materialization_version=at.version,
-        filter_greater_equal_dict=span.at_least,
-        filter_less_dict=span.below,
-        select_columns=columns,
-        **_FORM,
-    )
+    # Of a table it can be told not to log its owner's notice; of a view it cannot.
+    with _unsaid("caveclient.base", "Table Owner Notice"):
+        frame: pd.DataFrame = client.query_view(
+            view,
+            materialization_version=at.version,
+            filter_greater_equal_dict=span.at_least,
+            filter_less_dict=span.below,
+            select_columns=columns,
+            **_FORM,
+        )
     return frame
 
 
@@ -163,17 +166,24 @@ def _by_table(table: str, condition: dict[str, int] | None) -> dict[str, dict[st
 
 def _ask_live(client: Any, table: str, at: Materialization, **asked: Any) -> pd.DataFrame:
     """Ask for rows as they were at a version's moment, of a service that serves it no more."""
-    root = logging.getLogger()
     # caveclient calls this method a test to each who uses it; ours are told why we do.
-    root.addFilter(_is_not_deprecation)
-    try:
+    with _unsaid("", "Deprecation: this method is to facilitate beta"):
         frame: pd.DataFrame = client.live_live_query(
             table, at.timestamp, **asked, **_FORM, **_QUIET
         )
-    finally:
-        root.removeFilter(_is_not_deprecation)
     return frame
 
 
-def _is_not_deprecation(record: logging.LogRecord) -> bool:
-    return not str(record.msg).startswith("Deprecation: this method is to facilitate beta")
+@contextmanager
+def _unsaid(logger: str, beginning: str) -> Iterator[None]:
+    """Keep messages that begin so from a logger."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith(beginning)
+
+    speaker = logging.getLogger(logger)
+    speaker.addFilter(is_other)
+    try:
+        yield
+    finally:
+        speaker.removeFilter(is_other)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from synglancer.predictions import DTYPES, POSITION_COLUMNS
+from synglancer.predictions import DTYPES, PARTNER_TYPE, POSITION_COLUMNS, UNKNOWN_TYPE
 from synglancer.provenance import annotation_layers, is_point, split_layer_name
 
 if TYPE_CHECKING:
@@ -36,12 +36,24 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
     -------
     pandas.DataFrame
         Columns and dtypes as `synglancer.predictions.DTYPES`: positions in nm, sizes in voxels.
-        What a state does not say is NaN (confidence, size), 0 (IDs) or empty (direction).
+        What a state does not say is NaN (confidence, size), 0 (IDs) or empty (direction). Where
+        a layer says the partners' types, they are in a further column, ``partner_type`` (str).
     """
-    parts = [_read_layer(layer, state) for layer in annotation_layers(state)]
+    layers = [*annotation_layers(state)]
+    parts = [_read_layer(layer, state) for layer in layers]
     rows = {name: [value for part in parts for value in part[name]] for name in DTYPES}
     frame = pd.DataFrame({name: _series(rows[name], kind) for name, kind in DTYPES.items()})
-    return frame[list(DTYPES)]
+    types = [_read_types(layer) for layer in layers]
+    if any(types):
+        found = [
+            labels.get(_property(note, names, PARTNER_TYPE), UNKNOWN_TYPE)
+            for layer, labels in zip(layers, types, strict=True)
+            for names in [_property_names(layer)]
+            for note in layer["annotations"]
+            if is_point(note)
+        ]
+        frame[PARTNER_TYPE] = pd.Series(found, dtype=object)
+    return frame
 
 
 def _series(values: list[Any], kind: str) -> pd.Series[Any]:
@@ -53,7 +65,7 @@ def _series(values: list[Any], kind: str) -> pd.Series[Any]:
 def _read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str, list[Any]]:
     points = [note for note in layer["annotations"] if is_point(note)]
     direction, tag = split_layer_name(str(layer.get("name", "")))
-    properties = [item.get("id") for item in layer.get("annotationProperties", [])]
+    properties = _property_names(layer)
     relations = layer.get("annotationRelationships", [])
     scale = _nm_per_unit(layer, state)
     positions = np.array([note["point"][:3] for note in points], dtype=float).reshape(-1, 3)
@@ -69,6 +81,20 @@ def _read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> dict[str,
     }
     columns.update({name: nm[:, axis].tolist() for axis, name in enumerate(POSITION_COLUMNS)})
     return columns
+
+
+def _property_names(layer: Mapping[str, Any]) -> list[Any]:
+    return [item.get("id") for item in layer.get("annotationProperties", [])]
+
+
+def _read_types(layer: Mapping[str, Any]) -> dict[float, str]:
+    """Read which numbers of a layer stand for which types of partners; empty where none do."""
+    for item in layer.get("annotationProperties", []):
+        values, labels = item.get("enum_values"), item.get("enum_labels")
+        if item.get("id") == PARTNER_TYPE and isinstance(values, list) and isinstance(labels, list):
+            numbered = zip(values, labels, strict=False)
+            return {value: str(label) for value, label in numbered if isinstance(value, int)}
+    return {}
 
 
 def _nm_per_unit(layer: Mapping[str, Any], state: Mapping[str, Any]) -> np.ndarray[Any, Any]:

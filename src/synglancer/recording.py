@@ -86,6 +86,7 @@ def build_record(
         "generator": f"synglancer {__version__}",
         **({"with_unlabelled": True} if settings.with_unlabelled else {}),
         **describe_stage(settings, cells, shown),
+        **_describe_context(settings, cells, frame, shown, data),
         **_describe_somata(somata, several=several),
     }
 
@@ -96,10 +97,67 @@ def _describe_somata(somata: dict[str, list[float]], *, several: bool) -> dict[s
     return {"somata": somata} if several else {"soma": next(iter(somata.values()))}
 
 
+def _describe_context(
+    settings: Settings,
+    cells: Sequence[int],
+    frame: pd.DataFrame,
+    shown: pd.DataFrame,
+    data: CellData,
+) -> dict[str, Any]:
+    """Describe spines with several inputs and types of partners, where they were asked for."""
+    from synglancer.celltypes import describe_partners  # noqa: PLC0415
+    from synglancer.predictions import name_directions  # noqa: PLC0415
+    from synglancer.spines import count_former_tags  # noqa: PLC0415
+    from synglancer.typecolours import choose_type_colours  # noqa: PLC0415
+
+    described: dict[str, Any] = {}
+    directions = name_directions(settings.directions, cells)
+    if data.context.multi_input is not None:
+        former = count_former_tags(frame, shown, directions)
+        described["multi_input"] = {"table": settings.multi_input_table, "former_tags": former}
+    if data.context.cell_types is not None:
+        types = describe_partners(shown, cells, data.context.cell_types, directions)
+        if settings.color_by == "partner-type":
+            names = {name for counts in types["synapses"].values() for name in counts}
+            types["colours"] = choose_type_colours(sorted(names))
+        described["cell_types"] = types
+    return described
+
+
 def find_somata(data: CellData) -> dict[int, tuple[float, float, float]]:
     """Find the soma of each cell that has one, in nm: merged cells have several."""
     somata = data.somata or {}
     return {cell: points[0] for cell, points in somata.items() if len(points) == 1}
+
+
+def build_question(settings: Settings, sources: Sources, cells: Sequence[object]) -> dict[str, Any]:
+    """Return all that decides what a link shows: equal questions have equal answers.
+
+    Parameters
+    ----------
+    settings, sources
+        What is asked, beside the cells, and of whom.
+    cells
+        The cells, as they were given or as root IDs.
+    """
+    types = [settings.cell_type_view, settings.cell_type_column]
+    return {
+        "cells": [str(cell) for cell in cells],
+        "server": sources.server,
+        "datastack": settings.datastack,
+        "version": sources.version,
+        "table": settings.table,
+        "directions": settings.directions,
+        "filters": build_filters(settings),
+        "with_unlabelled": settings.with_unlabelled,
+        "with_total": settings.with_total,
+        "multi_input": settings.multi_input_table,
+        "cell_types": types if settings.cell_types else None,
+        "view": settings.describe_view(),
+        "site": settings.site,
+        "inline": settings.inline,
+        "generator": __version__,
+    }
 
 
 def build_filters(settings: Settings) -> dict[str, Any]:

@@ -27,6 +27,7 @@ from synglancer.errors import UsageError
 from synglancer.login import build_login_notice
 from synglancer.painting import refuse_latex_name
 from synglancer.palette import PALETTES, choose_colours
+from synglancer.predictions import UNKNOWN_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,6 +91,25 @@ class CountRow:
     colour: str
 
 
+@dataclass(frozen=True)
+class TypeRow:
+    """One type of the partners.
+
+    Attributes
+    ----------
+    name
+        The type.
+    partners
+        How many cells of it there are.
+    colour
+        In which the view shows it, ``#rrggbb``; None where colours say something else.
+    """
+
+    name: str
+    partners: int
+    colour: str | None
+
+
 def render_card(
     link: Link,
     card_format: CardFormat,
@@ -125,6 +145,7 @@ def render_card(
         link=link,
         timestamp=f"{link.timestamp:%Y-%m-%d}",
         rows=build_count_rows(link),
+        types=build_type_rows(link),
         filters=describe_filters(link.filters),
         notice=build_login_notice(link.url, link.state),
         picture=_place_picture(picture, card_format),
@@ -157,6 +178,14 @@ def build_count_rows(link: Link) -> list[CountRow]:
         )
         for direction, tag, count in rows
     ]
+
+
+def build_type_rows(link: Link) -> list[TypeRow]:
+    """List the types of the partners, the most frequent first; those that are unknown last."""
+    described = link.cell_types or {}
+    partners, colours = described.get("partners", {}), described.get("colours", {})
+    order = sorted(partners, key=lambda name: (name == UNKNOWN_TYPE, -partners[name], name))
+    return [TypeRow(name, partners[name], colours.get(name)) for name in order]
 
 
 def _format_bar(share: float) -> str:

@@ -42,6 +42,8 @@ class Scene:
         Provenance, put into the state; JSON values, with 64-bit IDs as strings.
     focus : (x, y, z), nm, or None
         What to look at; by default the first soma.
+    properties_url
+        Where properties of the segments are stored, or None.
     """
 
     cells: Sequence[int]
@@ -53,6 +55,7 @@ class Scene:
     somata: Sequence[tuple[float, float, float]]
     record: Mapping[str, object]
     focus: tuple[float, float, float] | None = None
+    properties_url: str | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class ViewOptions:
     palette
         Name of the colours per tag.
     color_by
-        ``tag``, or ``confidence`` for a ramp within each layer.
+        ``tag``; ``confidence`` for a ramp within each layer; or ``partner-type``.
     min_confidence
         Where the confidence sliders start, 0 to 1; less confident synapses are in the state
         but hidden.
@@ -82,6 +85,8 @@ class ViewOptions:
         Colour of each cell; empty for a cell alone, whose colour goes with the background.
     partners
         Other cells to select, root ID -> colour.
+    type_colours
+        Colour of each type of partner, where they say it.
     """
 
     layout: Layout = "xy-3d"
@@ -94,6 +99,7 @@ class ViewOptions:
     filter_by_selection: bool = False
     cells: Mapping[int, str] = field(default_factory=dict)
     partners: Mapping[int, str] = field(default_factory=dict)
+    type_colours: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choices(self)

@@ -8,11 +8,13 @@ and boxes in the layer's panel. See ``src/annotation/rendering.md`` in Neuroglan
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 MIN_CONFIDENCE = "min_confidence"
 MARKER_SIZE = "marker_size"
 _SECTION_EXTRA = 5.0
+_MOST_PICKERS = 40  # more colours than this make no legend
 
 # Towards grey, on black and on white alike; a quarter of the colour is left below 0.58.
 _PALE = """\
@@ -51,6 +53,9 @@ class Marker:
         Where the marker size slider starts, in pixels.
     inverted
         Whether the ring's colour is in the middle, and the layer's around it.
+    types
+        Name and colour (``#rrggbb``) of each number that stands for the partner's type, from 0 on;
+        where there are any, colour shows these.
     """
 
     ring: str | None
@@ -59,6 +64,7 @@ class Marker:
     by_confidence: bool = False
     diameter: float = 1.5
     inverted: bool = False
+    types: tuple[tuple[str, str], ...] = ()
 
 
 def choose_diameter(count: int, panel: float = 1.0) -> float:
@@ -96,6 +102,7 @@ def build_marker_shader(marker: Marker) -> str:
     True
     """
     ramp = marker.by_confidence and marker.labelled
+    pales = marker.labelled and not ramp and not marker.types  # greys stand for unknown types
     lines = []
     if marker.labelled:
         lines += [f"#uicontrol float {MIN_CONFIDENCE} slider(min=0, max=1, step=0.01, default=0)"]
@@ -107,12 +114,15 @@ def build_marker_shader(marker: Marker) -> str:
     ]
     if ramp:
         lines += [_RAMP.rstrip()]
-    elif marker.labelled:
+    elif pales:
         lines += ["#uicontrol bool pale_if_unsure checkbox(default=true)"]
+    lines += _type_lines(marker.types)
     lines += ["void main() {"]
     if marker.labelled:
         lines += [f"  if (prop_confidence() < {MIN_CONFIDENCE}) discard;"]
     colour = "confidenceColor(prop_confidence())" if ramp else "defaultColor()"
+    if marker.types:
+        colour = "typeColor(prop_partner_type())"
     lines += [
         # Sections are looked at from nearer, with room for larger markers.
         f"  float diameter = {MARKER_SIZE} + (PROJECTION_VIEW ? 0.0 : {_SECTION_EXTRA});",
@@ -121,19 +131,59 @@ def build_marker_shader(marker: Marker) -> str:
         "  }",
         "  setPointMarkerSize(diameter);",
         f"  vec3 color = {colour};",
-        *([_PALE] if marker.labelled and not ramp else []),
+        *([_PALE] if pales else []),
         *_fill_lines(marker),
         "}",
     ]
     return "\n".join(lines) + "\n"
 
 
+def _type_lines(types: tuple[tuple[str, str], ...]) -> list[str]:
+    """Write the colours of types: a box to pick each, which makes a legend, and their choice."""
+    if not types:
+        return []
+    pickers, chosen = [], []
+    names = name_controls([name for name, _ in types])
+    for number, (name, (_, colour)) in enumerate(zip(names, types, strict=True)):
+        value = name
+        if len(types) > _MOST_PICKERS:
+            value = f"{format_colour(colour)}.rgb"
+        else:
+            pickers += [f'#uicontrol vec3 {name} color(default="{colour}")']
+        chosen += [f"  if (type == {number}u) return {value};"]
+    last = "  return vec3(0.5);"  # no annotation has another number
+    return [*pickers, "vec3 typeColor(uint type) {", *chosen, last, "}"]
+
+
+def name_controls(names: list[str]) -> list[str]:
+    """Name the boxes of types as the viewer takes it: small letter first, no sign twice.
+
+    Examples
+    --------
+    >>> name_controls(["5P-IT", "L2/3 IT", "5P IT", "__"])
+    ['type_5P_IT', 'type_L2_3_IT', 'type_5P_IT_2', 'type_4']
+    """
+    given: list[str] = []
+    for place, name in enumerate(names, start=1):
+        plain = re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_") or str(place)
+        control = f"type_{plain}"
+        while control in given:
+            control = f"type_{plain}_{place - 1}"
+            plain += "x"
+        given.append(control)
+    return given
+
+
 def _fill_lines(marker: Marker) -> list[str]:
     own = "vec4(color, opacity)"
-    ring = own if marker.ring is None else format_colour(marker.ring)
-    middle, around = (ring, own) if marker.inverted else (own, ring)
     # A plain disc has a border of its own colour: without one the viewer draws a jagged edge.
-    width = "0.25" if marker.ring is None else "max(0.7, 0.2 * diameter)"
+    ring, width = own, "0.25"
+    if marker.ring is not None:
+        ring, width = format_colour(marker.ring), "max(0.7, 0.2 * diameter)"
+    if marker.ring is not None and marker.types and not marker.inverted:
+        # Among many colours a ring of one colour would be all that is seen: it takes after them.
+        ring, width = f"vec4(mix(color, {ring}.rgb, 0.55), opacity)", "max(0.6, 0.16 * diameter)"
+    middle, around = (ring, own) if marker.inverted else (own, ring)
     width = "max(1.0, 0.5 * diameter)" if marker.inverted else width
     return [
         f"  setPointMarkerColor({middle});",

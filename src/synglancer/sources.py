@@ -382,6 +382,10 @@ class Sources:
         """Upload a state (1 request) and return its address."""
         return self.cave.upload_state(state)
 
+    def upload_properties(self, properties: bytes) -> str:
+        """Upload segment properties (1 request) and return their address."""
+        return self.cave.upload_properties(properties)
+
     def fetch_state(self, state_url: str) -> bytes:
         """Fetch a state, ours or of a link that somebody gave (1 request, without caveclient)."""
         return self.fetcher.fetch(state_url)

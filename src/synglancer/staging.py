@@ -13,6 +13,7 @@ import numpy as np
 from synglancer.palette import choose_cell_colours
 from synglancer.partners import find_strongest_partners
 from synglancer.predictions import (
+    PARTNER_TYPE,
     POSITION_COLUMNS,
     UNLABELLED,
     count_predictions,
@@ -20,6 +21,7 @@ from synglancer.predictions import (
 )
 from synglancer.scene import ViewOptions
 from synglancer.settings import BETWEEN
+from synglancer.typecolours import choose_type_colours
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +58,9 @@ def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) ->
         filter_by_selection=settings.filter_by_selection,
         cells=dict(zip(coloured, colours, strict=False)),
         partners={root: colour for (root, _), colour in zip(partners, others, strict=True)},
+        type_colours=choose_type_colours(shown[PARTNER_TYPE].unique())
+        if settings.color_by == "partner-type"
+        else {},
     )
 
 

@@ -68,14 +68,6 @@ def choose_type_colour(name: str) -> str:
     return format_oklch(_LIGHTNESS[digest[2] % len(_LIGHTNESS)], _CHROMA, float(hue))
 
 
-def choose_type_colours(names: Iterable[str], unknown: str) -> dict[str, str]:
-    """Choose the colours of cell types, by name.
-
-    Parameters
-    ----------
-    names
-        The types.
-    unknown
-        The name among them of those that have none.
-    """
-    return {name: UNKNOWN_COLOUR if name == unknown else choose_type_colour(name) for name in names}
+def choose_type_colours(names: Iterable[str]) -> dict[str, str]:
+    """Choose the colours of cell types, by name."""
+    return {name: choose_type_colour(name) for name in names}

@@ -19,6 +19,8 @@ import orjson
 from synglancer.camera import CameraView, frame_cell
 from synglancer.lazily import import_lazily, put_off
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.predictions import PARTNER_TYPE
+from synglancer.properties import format_properties_source
 from synglancer.provenance import RECORD
 from synglancer.scene import Scene, ViewOptions, count_by_direction, format_title
 from synglancer.settings import BETWEEN
@@ -29,12 +31,14 @@ from synglancer.shaders import (
     choose_diameter,
     list_sliders,
 )
+from synglancer.spines import MULTI_INPUT
 from synglancer.tools import bind_keys, build_palette
+from synglancer.typecolours import choose_type_colour
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from synglancer.annotations import AnnotationGroup
+    from synglancer.annotations import AnnotationGroup, AnnotationProperty
     from synglancer.datastack import Datastack
 
 __all__ = [
@@ -49,6 +53,7 @@ __all__ = [
 ]
 
 SEGMENTATION = "segmentation"
+_RARE_EXTRA = 1.5  # pixels more for the few synapses that were asked for by themselves
 _SAFE_INTEGER = 2**53 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -229,11 +234,21 @@ def _choose_markers(scene: Scene, options: ViewOptions, ring: str) -> list[Marke
             labelled=any(prop.id == "confidence" for prop in group.properties),
             typical_size=typical,
             by_confidence=options.color_by == "confidence",
-            diameter=choose_diameter(counts[group.direction], room.get(group.direction, panel)),
+            types=_choose_types(group, options),
+            diameter=choose_diameter(counts[group.direction], room.get(group.direction, panel))
+            + (_RARE_EXTRA if group.tag == MULTI_INPUT else 0.0),
             inverted=group.direction == BETWEEN,
         )
         for group in groups
     ]
+
+
+def _choose_types(group: AnnotationGroup, options: ViewOptions) -> tuple[tuple[str, str], ...]:
+    """Name and colour of each number that stands for a type; none where types have no colours."""
+    if not options.type_colours:
+        return ()
+    labels = next(prop.labels for prop in group.properties if prop.id == PARTNER_TYPE)
+    return tuple((label, choose_type_colour(label)) for label in labels)
 
 
 def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:
@@ -258,6 +273,10 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
     sources = [datastack.segmentation_source]
     if datastack.skeleton_source:
         sources.append(datastack.skeleton_source)
+    urls = format_sources(sources, datastack.server)
+    if scene.properties_url:
+        # First: where a segmentation has tags of its own, the viewer shows those that come first.
+        urls.insert(0, format_properties_source(scene.properties_url))
     own = {cell: options.cells.get(cell, colour) for cell in scene.cells}
     selected = {**own, **options.partners}
     return SegmentationLayer(
@@ -271,7 +290,7 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
         alpha_3d=0.6,
         extra={
             # nglui takes a login for granted for any graphene source, even on plain http.
-            "source": [{"url": url} for url in format_sources(sources, datastack.server)],
+            "source": [{"url": url} for url in urls],
             "timestamp": format_timestamp(scene.materialization.timestamp),
         },
     )
@@ -326,10 +345,7 @@ def _build_synapses(
         ),
         set_position=False,
         extra={
-            "annotationProperties": [
-                {"id": prop.id, "type": prop.type, "description": prop.description}
-                for prop in group.properties
-            ],
+            "annotationProperties": [_describe_property(prop) for prop in group.properties],
             "annotationRelationships": relationships,
             # With nothing selected, the viewer would draw all of them.
             **({"ignoreNullSegmentFilter": False} if options.filter_by_selection else {}),
@@ -338,3 +354,11 @@ def _build_synapses(
             "codeVisible": False,
         },
     )
+
+
+def _describe_property(prop: AnnotationProperty) -> dict[str, Any]:
+    described = {"id": prop.id, "type": prop.type, "description": prop.description}
+    if not prop.labels:
+        return described
+    values = list(range(len(prop.labels)))
+    return {**described, "enum_values": values, "enum_labels": list(prop.labels)}

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
+    from rich.table import Table
+
     from synglancer.links import Link
 
 TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("TYPED", default=None)
@@ -63,7 +65,29 @@ def print_summary(made: Link) -> None:
     console.print(Text(printable(head)), soft_wrap=True)
     console.print(table)
     console.print(Text(_format_totals(made)), soft_wrap=True)
+    if made.cell_types:
+        console.print(_build_types(made.cell_types), soft_wrap=True)
     print_warnings(made)
+
+
+def _build_types(described: Mapping[str, Any]) -> Table:
+    """Build the table of the partners' types: a legend, where they are shown by colour."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    partners, synapses = described["partners"], described["synapses"]
+    colours = described.get("colours", {})
+    table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
+    for name in ("", "partners", *synapses):
+        table.add_column(Text(printable(name)), justify="right" if name else "left")
+    for name in dict.fromkeys(
+        [*partners, *(one for by_type in synapses.values() for one in by_type)]
+    ):
+        label = Text("● ", style=colours[name]) if name in colours else Text()
+        label.append(printable(name), style="default")
+        counts = [partners.get(name, 0), *(by_type.get(name, 0) for by_type in synapses.values())]
+        table.add_row(label, *(f"{count:,}" for count in counts))
+    return table
 
 
 def print_warnings(made: Link) -> None:
