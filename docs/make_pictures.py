@@ -29,9 +29,12 @@ PICTURES = {
     "palette-safe": (SMALL, {"palette": "safe", "layout": "3d"}),
     "confidence": (SMALL, {"color_by": "confidence", "layout": "3d"}),
     "partners": (SMALL, {"partners": 5, "layout": "3d"}),
+    "multi-input": (SMALL, {"multi_input": True, "layout": "3d"}),
+    "partner-type": (SMALL, {"color_by": "partner-type", "layout": "3d"}),
     "together": (SMALL, {"cells": [CELL, BASKET], "layout": "3d"}),
     "panel": (PreviewOptions(size="1280x800", interface=True), {"panel": True}),
     "plot": (replace(SMALL, renderer="plot"), {}),
+    "plot-partner-type": (replace(SMALL, renderer="plot"), {"color_by": "partner-type"}),
 }
 """Each picture: how it is made, and the options of its link; of the cell alone, unless named."""
 

@@ -116,6 +116,17 @@ def resolve_site(site: str | None, viewer_site: str | None) -> str:
     return SITES["spelunker"]
 
 
+def format_properties_source(url: str) -> str:
+    """Write the address of stored properties as a viewer's source; behind https it needs a login.
+
+    Examples
+    --------
+    >>> format_properties_source("https://cave.org/nglstate/api/v1/property/1")
+    'precomputed://middleauth+https://cave.org/nglstate/api/v1/property/1'
+    """
+    return f"precomputed://{'middleauth+' if url.startswith('https://') else ''}{url}"
+
+
 def hash_state(state: bytes) -> str | None:
     """Hash a stored state as ours are hashed, whatever white space its server gives it.
 

@@ -21,8 +21,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from synglancer.errors import BadAnswerError
-from synglancer.predictions import PARTNER_TYPE, UNKNOWN_TYPE, UNLABELLED
-from synglancer.settings import BETWEEN
+from synglancer.predictions import UNLABELLED
+from synglancer.settings import BETWEEN, PARTNER_TYPE, UNKNOWN_TYPE
 
 if TYPE_CHECKING:
     import pandas as pd

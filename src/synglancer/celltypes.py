@@ -13,7 +13,8 @@ import pandas as pd
 
 from synglancer.errors import BadAnswerError
 from synglancer.partners import read_partners
-from synglancer.predictions import PARTNER_TYPE, UNKNOWN_TYPE, count_predictions
+from synglancer.predictions import count_predictions
+from synglancer.settings import PARTNER_TYPE, UNKNOWN_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

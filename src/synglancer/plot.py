@@ -18,9 +18,9 @@ import numpy as np
 
 from synglancer.canvas import Canvas, make_canvas
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
-from synglancer.predictions import PARTNER_TYPE, POSITION_COLUMNS, UNKNOWN_TYPE
+from synglancer.predictions import POSITION_COLUMNS
 from synglancer.readback import parse_predictions
-from synglancer.settings import BETWEEN
+from synglancer.settings import BETWEEN, PARTNER_TYPE, UNKNOWN_TYPE
 from synglancer.shaders import MIN_CONFIDENCE, choose_diameter
 from synglancer.typecolours import choose_type_colour
 

@@ -24,12 +24,6 @@ UNLABELLED = "unlabelled"
 UNTAGGED = "untagged"
 """The tag of predictions whose tag is missing."""
 
-PARTNER_TYPE = "partner_type"
-"""The column with the type of the cell on a synapse's other side, which is there where asked."""
-
-UNKNOWN_TYPE = "unknown"
-"""What stands for a type that is not known: the cell has none, or there is no cell."""
-
 POSITION_COLUMNS = ["ctr_pt_position_x", "ctr_pt_position_y", "ctr_pt_position_z"]
 
 DTYPES = {

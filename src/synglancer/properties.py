@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from synglancer.partners import read_partners
-from synglancer.predictions import UNKNOWN_TYPE
+from synglancer.settings import UNKNOWN_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -90,14 +90,3 @@ def format_tag(name: str) -> str:
     'L2/3_IT'
     """
     return re.sub(r"\s+", "_", name.strip()).lstrip("#") or "_"
-
-
-def format_properties_source(url: str) -> str:
-    """Write the address of stored properties as a viewer's source; behind https it needs a login.
-
-    Examples
-    --------
-    >>> format_properties_source("https://cave.org/nglstate/api/v1/property/1")
-    'precomputed://middleauth+https://cave.org/nglstate/api/v1/property/1'
-    """
-    return f"precomputed://{'middleauth+' if url.startswith('https://') else ''}{url}"

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from synglancer.predictions import DTYPES, PARTNER_TYPE, POSITION_COLUMNS, UNKNOWN_TYPE
+from synglancer.predictions import DTYPES, POSITION_COLUMNS
 from synglancer.provenance import annotation_layers, is_point, split_layer_name
+from synglancer.settings import PARTNER_TYPE, UNKNOWN_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

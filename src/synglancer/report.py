@@ -27,7 +27,7 @@ from synglancer.errors import UsageError
 from synglancer.login import build_login_notice
 from synglancer.painting import refuse_latex_name
 from synglancer.palette import PALETTES, choose_colours
-from synglancer.predictions import UNKNOWN_TYPE
+from synglancer.settings import UNKNOWN_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

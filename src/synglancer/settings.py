@@ -34,6 +34,15 @@ SITES = {
 BETWEEN = "between"
 """The direction of synapses from one of the cells that are shown together onto another."""
 
+MULTI_INPUT = "multi-input"
+"""The tag of synapses on spines with several inputs, which is not one of the table's tags."""
+
+PARTNER_TYPE = "partner_type"
+"""The column with the type of the cell on a synapse's other side, which is there where asked."""
+
+UNKNOWN_TYPE = "unknown"
+"""What stands for a type that is not known: the cell has none, or there is no cell."""
+
 _MAX_DIGITS = 10
 _MAX_QUOTE = 60
 

@@ -14,12 +14,10 @@ import pandas as pd
 
 from synglancer.errors import BadAnswerError
 from synglancer.predictions import UNLABELLED, count_predictions
+from synglancer.settings import MULTI_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-MULTI_INPUT = "multi-input"
-"""The tag of synapses on spines with several inputs."""
 
 _COLUMNS = ("id", "post_pt_root_id", "group_id")
 

@@ -12,15 +12,9 @@ import numpy as np
 
 from synglancer.palette import choose_cell_colours
 from synglancer.partners import find_strongest_partners
-from synglancer.predictions import (
-    PARTNER_TYPE,
-    POSITION_COLUMNS,
-    UNLABELLED,
-    count_predictions,
-    name_directions,
-)
+from synglancer.predictions import POSITION_COLUMNS, UNLABELLED, count_predictions, name_directions
 from synglancer.scene import ViewOptions
-from synglancer.settings import BETWEEN
+from synglancer.settings import BETWEEN, PARTNER_TYPE
 from synglancer.typecolours import choose_type_colours
 
 if TYPE_CHECKING:

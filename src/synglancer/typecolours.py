@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from synglancer.palette import format_oklch
-from synglancer.predictions import UNKNOWN_TYPE
+from synglancer.settings import UNKNOWN_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -16,14 +16,13 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from synglancer.addresses import format_properties_source
 from synglancer.camera import CameraView, frame_cell
 from synglancer.lazily import import_lazily, put_off
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
-from synglancer.predictions import PARTNER_TYPE
-from synglancer.properties import format_properties_source
 from synglancer.provenance import RECORD
 from synglancer.scene import Scene, ViewOptions, count_by_direction, format_title
-from synglancer.settings import BETWEEN
+from synglancer.settings import BETWEEN, MULTI_INPUT, PARTNER_TYPE
 from synglancer.shaders import (
     MIN_CONFIDENCE,
     Marker,
@@ -31,7 +30,6 @@ from synglancer.shaders import (
     choose_diameter,
     list_sliders,
 )
-from synglancer.spines import MULTI_INPUT
 from synglancer.tools import bind_keys, build_palette
 from synglancer.typecolours import choose_type_colour
 

@@ -157,6 +157,7 @@ def test_another_view_is_another_question(sandbox: Sandbox) -> None:
         {"figure": True},
         {"palette": "safe"},
         {"color_by": "confidence"},
+        {"color_by": "partner-type"},
         {"panel": True},
         {"filter_by_selection": True},
         {"partners": 1},

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -10,6 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synglancer.palette import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.shaders import Marker, build_marker_shader, name_controls
+from synglancer.typecolours import KNOWN, UNKNOWN_COLOUR, choose_type_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 # Machado, Oliveira and Fernandes 2009, severity 1, on linear RGB.
 VISION = {
@@ -80,8 +87,8 @@ def distance(first: str, second: str) -> float:
     )
 
 
-def worst_pair(palette: str) -> float:
-    return min(distance(a, b) for a, b in combinations(PALETTES[palette].tags.values(), 2))
+def worst_pair(colours: Collection[str]) -> float:
+    return min(distance(a, b) for a, b in combinations(colours, 2))
 
 
 @pytest.mark.parametrize(
@@ -100,7 +107,48 @@ def test_distance_is_ciede2000(first: tuple, second: tuple, distance: float) -> 
 
 def test_safe_palette_is_safer() -> None:
     """Its closest two tags stay 20 apart for common, protan and deutan eyes; the paper's do not."""
-    assert worst_pair("safe") > 20 > worst_pair("paper")
+    safe, paper = (PALETTES[name].tags.values() for name in ("safe", "paper"))
+    assert worst_pair(safe) > 20 > worst_pair(paper)
+
+
+def test_known_types_are_told_apart_by_all() -> None:
+    """The closest two of the known types' colours and the grey of unknown ones stay 13 apart for
+    common, protan and deutan eyes, and each has a contrast of at least 3 with black."""
+    colours = [*KNOWN.values(), UNKNOWN_COLOUR]
+    assert worst_pair(colours) > 13
+    assert all((XYZ[1] @ linear(colour) + 0.05) / 0.05 > 3 for colour in colours)
+
+
+@given(st.text())
+def test_a_type_has_one_colour_for_ever(name: str) -> None:
+    """Any name has a colour #rrggbb that follows from it alone; only unknown types are grey."""
+    colour = choose_type_colour(name)
+    assert colour == choose_type_colour(name)
+    assert len(colour) == 7
+    assert int(colour[1:], 16) >= 0
+    assert (colour == UNKNOWN_COLOUR) == (name == "unknown")
+
+
+def test_colours_of_types_are_those_of_links_already_made() -> None:
+    """Colours of some types, with a name of its own or without, stay as they were released."""
+    names = ("23P", "BC", "excitatory", "L2a", "PTC")
+    assert [choose_type_colour(name) for name in names] == [
+        *("#f5cb00", "#00a6f2", "#e27200", "#c56a3c", "#85c0ff"),
+    ]
+
+
+@given(st.lists(st.text(), unique=True, min_size=1, max_size=60))
+def test_types_of_any_name_make_a_shader(names: list[str]) -> None:
+    """Whatever types are called, their boxes have distinct names that GLSL and the viewer take,
+    and nothing of a name reaches the shader but letters, digits and single underscores."""
+    controls = name_controls(names)
+    assert len(set(controls)) == len(names)
+    for control in controls:
+        assert re.fullmatch("type(_[A-Za-z0-9]+)+", control)
+    types = tuple((name, "#102030") for name in names)
+    shader = build_marker_shader(Marker(None, labelled=True, typical_size=1.0, types=types))
+    assert shader.isascii()
+    assert shader.count("if (type == ") == len(names)
 
 
 @pytest.mark.parametrize("background", BACKGROUNDS)

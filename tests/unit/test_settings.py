@@ -162,3 +162,19 @@ def test_settings_cannot_change_after_their_check():
     """A record that was checked stays as it was checked."""
     with pytest.raises(AttributeError):
         Settings().min_confidence = 5  # type: ignore[misc]
+
+
+def test_extras_come_from_the_default_profile_where_they_are_asked_for() -> None:
+    """Tables of spines and types have names where they are asked for, else none: what is not used
+    makes no other question. Colours by the partner's type need the types."""
+    plain = Settings(multi_input_table="mine", cell_type_view="ours", cell_type_column="mtype")
+    assert plain == Settings()
+    assert Settings(multi_input=True).multi_input_table == "synapse_spine_mapping_v2"
+    assert Settings(multi_input=True, multi_input_table="mine").multi_input_table == "mine"
+    asked = Settings(color_by="partner-type", cell_type_column="mtype")
+    assert (asked.cell_types, asked.cell_type_view) == (True, "aibs_cell_info")
+    assert asked.cell_type_column == "mtype"
+    with pytest.raises(UsageError, match="no table of spines"):
+        Settings(datastack="other", table="t", multi_input=True)
+    with pytest.raises(UsageError, match="no view of cell types"):
+        Settings(datastack="other", table="t", color_by="partner-type")

@@ -1,0 +1,310 @@
+"""Spines with several inputs and types of partners, from the command line against the sandbox."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+import pytest
+import requests
+
+from cli.outcome import CELL, TOKEN
+from synglancer import Link
+from synglancer import make_link as api_make_link
+from synglancer.sandbox import sample_identity as who
+from synglancer.sandbox.server import Sandbox
+from synglancer.typecolours import choose_type_colour
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+PARTNERS = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
+
+
+@pytest.fixture(scope="session")
+def rows(sample: Path) -> pd.DataFrame:
+    """What the sample's tables say of the cell's synapses, joined without the code under test.
+
+    Columns of the synapse table, ``tag``, ``value``, ``direction``, ``shared`` (whether another
+    synapse is on the same spine) and ``type`` (of the partner). Indexed by direction and ID.
+    """
+    tables = sample / who.MINNIE / "tables"
+    synapses, predictions, spines = (
+        pd.read_parquet(tables / f"{name}.parquet")
+        for name in (who.SYNAPSE_TABLE, who.PREDICTION_TABLE, who.SPINE_TABLE)
+    )
+    shared = spines.loc[spines.groupby("group_id")["id"].transform("size") > 1, "target_id"]
+    view = pd.read_parquet(sample / who.MINNIE / "views" / f"{who.CELL_TYPE_VIEW}.parquet")
+    view = view[(view["pt_root_id"] != 0) & view["cell_type"].notna()]
+    single = view.groupby("pt_root_id")["cell_type"].agg(["first", "nunique"])
+    types = single.loc[single["nunique"] == 1, "first"]
+    joined = synapses.merge(predictions.drop(columns="id"), left_on="id", right_on="target_id")
+    sides = [
+        joined[joined[side] == int(CELL)].assign(
+            direction=direction,
+            type=lambda frame, column=PARTNERS[direction]: frame[column].map(types),
+        )
+        for direction, side in SIDES.items()
+    ]
+    both = pd.concat(sides)
+    both["shared"] = both["id"].isin(shared)
+    both["type"] = both["type"].fillna("unknown")
+    return both.set_index(["direction", "id"]).sort_index()
+
+
+def by_synapse(link: Link) -> pd.DataFrame:
+    frame = link.predictions.astype({"id": "int64"})
+    return frame.set_index(["direction", "id"]).sort_index()
+
+
+def count(rows: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
+    return {
+        direction: {str(tag): int(n) for tag, n in part[column].value_counts().items()}
+        for direction, part in rows.groupby(level="direction")
+    }
+
+
+def test_a_synapse_on_a_shared_spine_is_in_that_layer_alone(
+    sandbox: Sandbox, rows: pd.DataFrame
+) -> None:
+    """With --multi-input each synapse is shown once: on spines with several inputs in layers in the
+    paper's colour, else under its tag; counts, record, warnings and the way back say the same."""
+    link = api_make_link(int(CELL), server=sandbox.origin, multi_input=True)
+    expected = rows["tag"].where(~rows["shared"], "multi-input")
+    shown = by_synapse(link)
+    pd.testing.assert_series_equal(shown["tag"], expected, check_names=False)
+    assert link.counts_by_tag == count(rows.assign(tag=expected), "tag")
+    assert (link.shown, link.total) == (3392, 3392)
+    layers = {layer["name"]: layer for layer in link.state["layers"]}
+    for direction, number in (("inputs", 79), ("outputs", 26)):
+        layer = layers[f"{direction}: multi-input"]
+        assert layer["annotationColor"] == "#9113cc"
+        assert len(layer["annotations"]) == number
+    assert link.multi_input == {
+        "table": who.SPINE_TABLE,
+        "former_tags": {"inputs": {"spine": 79}, "outputs": {"spine": 26}},
+    }
+    assert [text for text in link.warnings if text.startswith("105 synapses are on a spine")]
+    back = Link.from_url(link.url)
+    assert back.settings == replace(back.settings, multi_input=True)
+    assert back.settings.multi_input_table == who.SPINE_TABLE
+    assert (back.multi_input, back.counts_by_tag) == (link.multi_input, link.counts_by_tag)
+    assert "partner_type" not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "tags"),
+    [
+        (("--tag", "multi-input"), {"multi-input"}),
+        (("--tag", "spine", "--inputs"), {"multi-input", "spine"}),
+        (("--tag", "shaft", "--outputs", "--min-confidence", "0.9"), {"shaft"}),
+    ],
+)
+def test_filters_know_shared_spines_by_both_names(
+    sandbox: Sandbox, make_link, rows: pd.DataFrame, words: tuple[str, ...], tags: set[str]
+) -> None:
+    """--tag spine keeps the synapses on spines with several inputs too, --tag multi-input only
+    them, and what is filtered out is counted."""
+    made = make_link(CELL, "--multi-input", *words, "--output", "json")
+    record = json.loads(made.out)
+    kept = rows.assign(tag=rows["tag"].where(~rows["shared"], "multi-input"))
+    directions = ["inputs"] if "--inputs" in words else ["outputs"] if "--outputs" in words else []
+    kept = kept.loc[directions] if directions else kept
+    total = len(kept)
+    kept = kept[kept["tag"].isin(tags)]
+    if "--min-confidence" in words:
+        kept = kept[kept["value"] >= pd.Series([0.9], dtype="float32")[0]]
+    assert record["counts"] == count(kept, "tag")
+    assert (record["shown"], record["total"]) == (len(kept), total)
+
+
+def test_the_older_table_is_read_alike(sandbox: Sandbox) -> None:
+    """The table that has the synapses on shared spines alone, under other numbers, gives the same
+    layers; and synapses without a prediction keep their own."""
+    options: dict[str, Any] = {"server": sandbox.origin, "multi_input": True}
+    new = api_make_link(int(CELL), **options, with_unlabelled=True)
+    old = api_make_link(
+        int(CELL), **options, with_unlabelled=True, multi_input_table=who.MULTI_INPUT_TABLE
+    )
+    assert old.counts_by_tag == new.counts_by_tag
+    assert old.counts_by_tag["inputs"]["unlabelled"] == 214
+    assert old.predictions.equals(new.predictions)
+    assert old.state_sha256 != new.state_sha256, "they say where it is known from"
+
+
+def test_partners_have_the_types_of_the_view(sandbox: Sandbox, rows: pd.DataFrame) -> None:
+    """With --color-by partner-type every synapse carries its partner's type, the segments have
+    theirs in an uploaded list, and colours, counts and the way back say the same."""
+    link = api_make_link(int(CELL), server=sandbox.origin, color_by="partner-type")
+    shown = by_synapse(link)
+    pd.testing.assert_series_equal(shown["partner_type"], rows["type"], check_names=False)
+    assert link.counts_by_tag == count(rows, "tag")
+    described = link.cell_types
+    assert described is not None
+    assert described["synapses"] == count(rows, "type")
+    assert described["colours"] == {
+        name: choose_type_colour(name) for name in sorted(set(rows["type"]))
+    }
+    partners = pd.concat(
+        [
+            rows.loc[[direction]].rename(columns={column: "root"})[["root", "type"]]
+            for direction, column in PARTNERS.items()
+        ]
+    )
+    partners = partners[~partners["root"].isin([0, int(CELL)])].drop_duplicates()
+    assert described["partners"] == partners["type"].value_counts().to_dict()
+    assert described["ambiguous"] == 3
+    back = Link.from_url(link.url)
+    assert (back.settings.cell_types, back.settings.color_by) == (True, "partner-type")
+    assert (back.settings.cell_type_view, back.settings.cell_type_column) == (
+        *(who.CELL_TYPE_VIEW, "cell_type"),
+    )
+    assert back.cell_types == described
+    source = link.state["layers"][1]["source"][0]["url"]
+    stored = requests.get(f"{source.removeprefix('precomputed://')}/info", timeout=30).json()
+    inline = stored["inline"]
+    assert inline["ids"] == [str(root) for root in sorted({*partners["root"], int(CELL)})]
+    tags = inline["properties"][0]
+    listed = [[tags["tags"][place] for place in row] for row in tags["values"]]
+    known = dict(partners[["root", "type"]].to_numpy()) | {int(CELL): "23P"}
+    named = [known[int(root)] for root in inline["ids"]]
+    assert listed == [[] if name == "unknown" else [name] for name in named]
+
+
+def test_extras_cost_requests_once(sandbox: Sandbox, make_link) -> None:
+    """Without them nothing more is asked; the first time they cost their own queries; another view
+    of the same cell asks only for what it uploads."""
+
+    def ask(*words: str) -> list[str]:
+        before = len(sandbox.requests)
+        assert make_link(CELL, "--quiet", *words).code == 0
+        return [request.path for request in sandbox.requests[before:]]
+
+    assert len(ask()) == 8
+    extra = ask("--multi-input", "--cell-types")
+    assert sum(path.endswith("/query") for path in extra) == 4
+    assert sum("/nglstate/" in path for path in extra) == 4
+    assert len(extra) == 10
+    again = ask("--multi-input", "--color-by", "partner-type")
+    assert [path.rsplit("/", 1)[0] for path in again[1:]] == ["/nglstate/api/v1"] * 2
+    assert "/property/" in again[0]
+    assert len(ask("--multi-input", "--color-by", "partner-type")) == 1
+
+
+def test_types_are_in_the_summary_the_card_and_the_check(
+    sandbox: Sandbox, make_link, synglancer
+) -> None:
+    """The legend is printed, with all types and counts; the card shows it in its colours; and
+    `synglancer check` counts the layers as they are."""
+    words = (CELL, "--multi-input", "--color-by", "partner-type")
+    made = make_link(*words)
+    for name, numbers in (("23P", ("272", "308", "9")), ("unknown", ("1,200", "1,034", "289"))):
+        [line] = [line for line in made.err.splitlines() if name in line.split()]
+        assert tuple(line.split()[-3:]) == numbers
+    assert "1,792 of 2,992 partners have a type in aibs_cell_info (cell_type)" in made.err
+    assert "Table Owner Notice" not in made.err
+    card = make_link(*words, "--output", "html", "--quiet").out
+    assert f"color: {choose_type_colour('BC')}" in card
+    assert "unknown 1,200." in card
+    checked = synglancer("check", made.out.strip(), "--output", "json")
+    verdict = json.loads(checked.out)
+    assert (checked.code, verdict["status"]) == (0, "good")
+    assert verdict["expected"]["inputs: multi-input"] == 79
+
+
+def test_an_inline_link_uploads_nothing(sandbox: Sandbox, make_link) -> None:
+    """With --inline types are in the annotations alone, since nothing is uploaded; another column
+    of the view gives other types."""
+    words = ("--inline", "--cell-types", "--cell-type-column", "broad_type", "--outputs")
+    made = make_link(CELL, *words, "--quiet")
+    assert not [item for item in sandbox.requests if item.path.startswith("/nglstate")]
+    back = Link.from_url(made.out.strip())
+    assert set(back.predictions["partner_type"]) == {"excitatory", "inhibitory", "unknown"}
+    assert "property" not in json.dumps(back.state["layers"][1]["source"])
+    assert back.settings.cell_type_column == "broad_type"
+
+
+def test_extras_are_whole_below_a_row_limit(make_link, options, monkeypatch) -> None:
+    """Where the server cuts answers off, spines and types are completed: the state is the same."""
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    words = ("--multi-input", "--cell-types", "--inline", "--no-cache", "--output", "json")
+    made, port = [], 0
+    for limit in (None, 400):
+        with Sandbox(replace(options, row_limit=limit, port=port)) as sandbox:
+            port = int(sandbox.origin.rsplit(":", 1)[1])
+            made.append(json.loads(make_link(CELL, "--server", sandbox.origin, *words).out))
+    assert made[0]["counts"]["inputs"]["multi-input"] == 79
+    assert made[0]["state_sha256"] == made[1]["state_sha256"]
+
+
+def test_an_expired_version_has_spines_and_no_types(sandbox: Sandbox, make_link) -> None:
+    """Spines are asked for live at the moment of a version that is not served any more; views
+    cannot be, and are refused with what can be done."""
+    old = str(who.PARTNERS[3].root_id)
+    record = json.loads(make_link(old, "--version", "661", "--multi-input", "--output", "json").out)
+    assert record["live"] is True
+    assert record["counts"]["inputs"]["multi-input"] > 0
+    made = make_link(old, "--version", "661", "--cell-types")
+    made.refuses(4, "answers no live queries", "leave --cell-types out")
+
+
+def test_several_cells_share_spines_and_partners(sandbox: Sandbox, sample: Path) -> None:
+    """Of several cells together each synapse is shown once too, those between them with the type
+    of the postsynaptic one."""
+    tables = sample / who.MINNIE / "tables"
+    shared = set(pd.read_parquet(tables / f"{who.MULTI_INPUT_TABLE}.parquet")["target_id"])
+    cells = [int(CELL), who.PARTNERS[3].root_id]
+    options: dict[str, Any] = {"server": sandbox.origin}
+    plain = api_make_link(cells, **options)
+    link = api_make_link(cells, **options, multi_input=True, cell_types=True)
+    before, after = (one.predictions.set_index("id").sort_index() for one in (plain, link))
+    assert before.index.equals(after.index)
+    on_shared = after.index.isin(shared)
+    assert after["tag"].equals(before["tag"].where(~on_shared, "multi-input"))
+    assert (link.shown, link.total) == (plain.shown, plain.total)
+    between = after[after["direction"] == "between"]
+    expected = between["post_pt_root_id"].map({cells[0]: "23P", cells[1]: "BC"})
+    assert len(between) > 0
+    assert between["partner_type"].tolist() == expected.tolist()
+
+
+SECOND = ("--datastack", who.SECOND, "--table", who.SECOND_PREDICTION_TABLE)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (("--multi-input", *SECOND), 2, ("sandbox_second has no table of spines", "--multi-input")),
+        (("--cell-types", *SECOND), 2, ("no view of cell types", "--cell-type-view")),
+        (
+            ("--version", "1822", "--multi-input", "--multi-input-table", who.MULTI_INPUT_TABLE),
+            4,
+            ("Version 1822", f"no table '{who.MULTI_INPUT_TABLE}'", "--multi-input-table"),
+        ),
+        (
+            ("--multi-input", "--multi-input-table", who.PREDICTION_TABLE),
+            4,
+            ("does not say which synapses share a spine", "reference_simple_group"),
+        ),
+        (
+            ("--cell-types", "--cell-type-view", "no_such_view"),
+            4,
+            ("no view 'no_such_view'", "--cell-type-view"),
+        ),
+        (
+            ("--cell-types", "--cell-type-column", "genus"),
+            4,
+            ("no column 'genus'", "cell_type, broad_type, mtype"),
+        ),
+    ],
+)
+def test_what_is_not_there_is_refused(
+    sandbox: Sandbox, make_link, words: tuple[str, ...], code: int, said: tuple[str, ...]
+) -> None:
+    """A datastack or version without the table, the view or its column is an error that names it
+    and the option, and no link is made."""
+    make_link(CELL, *words).refuses(code, *said)
+    assert not [item for item in sandbox.requests if item.path.startswith("/nglstate")]
