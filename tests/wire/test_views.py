@@ -69,11 +69,11 @@ def test_a_view_that_is_not_there_is_refused(client: CAVEclient) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_spines_are_queried_as_the_synapses_that_they_refer_to(
-    client: CAVEclient, folder: Path
+    client: CAVEclient, sample: Path
 ) -> None:
     """Both tables of spines answer joins with the synapses: filtered by cell, with a ``group_id``
     of 32 bits, and filtered by group."""
-    tables = folder / "minnie65_public" / "tables"
+    tables = sample / "minnie65_public" / "tables"
     synapses = pd.read_parquet(tables / "synapses_pni_2.parquet").set_index("id")
     for name in ("synapse_spine_mapping_v2", "multi_input_spine_predictions_ssa"):
         rows = pd.read_parquet(tables / f"{name}.parquet").set_index("target_id")

@@ -325,14 +325,14 @@ def _describe_tables() -> dict[str, Any]:
             "schema": "reference_simple_group_indexed",
             "voxel_resolution": [1, 1, 1],
             "description": f"The spine that each synapse is on. {who.SYNTHETIC}",
-            "notice_text": None,
+            "notice_text": who.SYNTHETIC,
             "reference_table": who.SYNAPSE_TABLE,
         },
         who.MULTI_INPUT_TABLE: {
             "schema": "reference_simple_group",
             "voxel_resolution": [1, 1, 1],
             "description": f"Synapses that share a spine with another. {who.SYNTHETIC}",
-            "notice_text": None,
+            "notice_text": who.SYNTHETIC,
             "reference_table": who.SYNAPSE_TABLE,
         },
     }
