@@ -37,7 +37,7 @@ from synglancer.notices import (
 from synglancer.provenance import read_followed
 from synglancer.recording import build_question, build_record, find_somata, list_given_options
 from synglancer.resolve import resolve_cell, resolve_link, resolve_outdated
-from synglancer.settings import Settings, build_settings
+from synglancer.settings import MULTI_INPUT, Settings, build_settings
 from synglancer.sources import Sources
 from synglancer.store import Store
 from synglancer.uploads import upload_properties, upload_state
@@ -251,7 +251,8 @@ class LinkMaker:
         autapses = count_autapses(frame)
         if autapses and len(self._settings.directions) > 1:
             warnings.append(explain_autapses(autapses, len(cells)))
-        warnings += explain_tags(self._settings.tag, sorted(set(frame["tag"])))
+        divided = {MULTI_INPUT} if data.context.multi_input is not None else set()
+        warnings += explain_tags(self._settings.tag, sorted({*frame["tag"], *divided}))
         return frame, warnings
 
     def _filter(self, frame: pd.DataFrame, data: CellData) -> pd.DataFrame:

@@ -119,6 +119,7 @@ def test_filters_know_shared_spines_by_both_names(
         kept = kept[kept["value"] >= pd.Series([0.9], dtype="float32")[0]]
     assert record["counts"] == count(kept, "tag")
     assert (record["shown"], record["total"]) == (len(kept), total)
+    assert not [text for text in record["warnings"] if "has the tag" in text]
 
 
 def test_the_older_table_is_read_alike(sandbox: Sandbox) -> None:
