@@ -84,6 +84,7 @@ def build_record(
         **({"all_synapses": data.all_synapses} if data.all_synapses is not None else {}),
         "filters": build_filters(settings),
         "generator": f"synglancer {__version__}",
+        **({"notice": sources.table.notice} if sources.table.notice else {}),
         **({"with_unlabelled": True} if settings.with_unlabelled else {}),
         **describe_stage(settings, cells, shown),
         **_describe_context(settings, cells, frame, shown, data),

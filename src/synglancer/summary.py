@@ -13,6 +13,7 @@ import numpy as np
 
 from synglancer.palette import PALETTES, choose_colours
 from synglancer.report import describe_filters
+from synglancer.sandbox.sample_identity import SYNTHETIC
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -58,6 +59,8 @@ class CellSummary:
         Direction → number of partners for each of `PARTNER_STEPS`.
     picture
         An SVG element, or the address of a picture (a data URI), or empty.
+    notice
+        What the owner of the table wants readers to know, or empty.
     """
 
     link: Mapping[str, Any]
@@ -65,6 +68,7 @@ class CellSummary:
     confidence: Mapping[str, list[int]]
     partners: Mapping[str, list[int]]
     picture: str = ""
+    notice: str = ""
 
     @property
     def counts(self) -> Mapping[str, Mapping[str, int]]:
@@ -104,8 +108,9 @@ def summarise(link: Link, picture: str = "") -> CellSummary:
         each = others[others != 0].value_counts().to_numpy()  # 0 is no segment
         steps = np.minimum(each, len(PARTNER_STEPS))
         partners[direction] = np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
-    server = str(link.state.get("synglancer", {}).get("server", ""))
-    return CellSummary(link.to_record(), server, confidence, partners, picture)
+    record = link.state.get("synglancer", {})
+    server, notice = (str(record.get(name, "")) for name in ("server", "notice"))
+    return CellSummary(link.to_record(), server, confidence, partners, picture, notice)
 
 
 @dataclass(frozen=True)
@@ -168,7 +173,9 @@ class Report:
     directions, tags, colours
         Directions asked for; tags found; tag → ``#rrggbb``.
     synthetic
-        Whether the data are the sandbox's.
+        Whether the data say that they are the sandbox's.
+    notice
+        What the owner of the table wants readers to know, or empty.
     """
 
     rows: list[Row]
@@ -178,6 +185,7 @@ class Report:
     tags: list[str]
     colours: dict[str, str]
     synthetic: bool
+    notice: str
     generator: str
     made_on: str
     filters: list[str] = field(default_factory=list)
@@ -314,6 +322,7 @@ def build_report(
     ]
     made = [row.summary for row in rows if row.summary]
     found = {tag for cell in made for tags in cell.counts.values() for tag in tags}
+    notice = next((cell.notice for cell in made if cell.notice), "")
     tags = [tag for tag in _KNOWN_TAGS if tag in found] + sorted(found - set(_KNOWN_TAGS))
     return Report(
         rows=rows,
@@ -322,7 +331,8 @@ def build_report(
         directions=settings.directions,
         tags=tags,
         colours=choose_colours(tags, PALETTES[settings.palette]),
-        synthetic=settings.sandbox,
+        synthetic=SYNTHETIC in notice,
+        notice="" if SYNTHETIC in notice else notice,
         generator=generator,
         made_on=made_on,
         filters=describe_filters(made[0].link["filters"]) if made else [],

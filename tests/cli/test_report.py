@@ -28,7 +28,8 @@ def table(tmp_path):
 
 
 def test_html_holds_every_cell_and_no_markup_of_others(sandbox, synglancer, table, tmp_path):
-    """Links, counts, pictures and notes of all cells are in one file that asks for no other."""
+    """Links, counts, pictures and notes are in one file that asks for no other, and says of data
+    of the sandbox that they are synthetic, by whatever option it was reached."""
     page = tmp_path / "report.html"
     done = synglancer("report", table, "-o", page, "--group-by", "type")
     assert (done.code, done.lines) == (0, [str(page)]), done.err
@@ -38,6 +39,7 @@ def test_html_holds_every_cell_and_no_markup_of_others(sandbox, synglancer, tabl
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
     assert "2,262" in text
+    assert "Synthetic data of the sandbox" in text
     assert not re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(?!data:)', text)
 
 
