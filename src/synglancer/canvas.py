@@ -1,4 +1,6 @@
-"""Discs, rings, lines and words → SVG or PNG. It must not know what they stand for.
+"""Discs, rings, lines and words → SVG or PNG; photographs made smaller.
+
+It must not know what they stand for.
 
 Coordinates are pixels of the picture before it is scaled, x to the right and y down. What is
 written is data: no word becomes markup.
@@ -59,6 +61,15 @@ def make_canvas(suffix: str, size: tuple[int, int], scale: float, colour: str, n
     if suffix == ".svg":
         return _Svg(size, scale, colour, name)
     return _Png(size, scale, colour)
+
+
+def shrink_photograph(png: bytes) -> bytes:
+    """Write a photograph of a view as WebP: an eighth of the bytes, for pages that hold many."""
+    from PIL import Image  # noqa: PLC0415
+
+    content = io.BytesIO()
+    Image.open(io.BytesIO(png)).convert("RGB").save(content, "WEBP", quality=80)
+    return content.getvalue()
 
 
 def stroke_width(diameter: float) -> float:

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 Renderer = Literal["browser", "plot"]
 
+Pictures = Literal["plot", "browser", "none"]
+"""What a report has of each cell."""
+
 _SMALLEST, _LARGEST = 16, 8192  # sides of a picture, in pixels
 _LONGEST_WAIT = 3600.0
 _LARGEST_SCALE = 4  # beyond that, no graphics card draws it

@@ -61,6 +61,8 @@ class CellSummary:
         An SVG element, or the address of a picture (a data URI), or empty.
     notice
         What the owner of the table wants readers to know, or empty.
+    picture_problem
+        Why the picture is a plot where a photograph was asked for, or empty.
     """
 
     link: Mapping[str, Any]
@@ -69,6 +71,7 @@ class CellSummary:
     partners: Mapping[str, list[int]]
     picture: str = ""
     notice: str = ""
+    picture_problem: str = ""
 
     @property
     def counts(self) -> Mapping[str, Mapping[str, int]]:
@@ -204,6 +207,12 @@ class Report:
     def provenance(self) -> CellSummary | None:
         """A cell that says where all come from: server, datastack, version and table."""
         return self.cells[0] if self.cells else None
+
+    @property
+    def picture_problems(self) -> dict[str, int]:
+        """Why pictures are plots where photographs were asked for → of how many cells."""
+        problems = [cell.picture_problem for cell in self.cells if cell.picture_problem]
+        return {problem: problems.count(problem) for problem in dict.fromkeys(problems)}
 
     @property
     def confidence(self) -> dict[str, list[int]]:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
 
 from synglancer import make_link
-from synglancer.batch import map_links
 from synglancer.celllist import CellList
-from synglancer.cli.report import _plot
+from synglancer.illustrations import photograph_cell, plot_cell, summarise_cells
 from synglancer.pages import render_report
+from synglancer.painting import PreviewOptions
+from synglancer.preview import Painter
 from synglancer.settings import Settings
 from synglancer.summary import build_report
 
@@ -36,7 +41,7 @@ def address(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     settings = Settings(server=sandbox.origin, with_total=True)
     given = CellList(CELLS, ["type", "note"], [[t, n] for t, n in zip("abba", NOTES, strict=True)])
-    results = map_links(CELLS, settings, _plot)
+    results = summarise_cells(CELLS, settings, "plot")
     made = build_report(given, results, settings, group_by="type", **WHEN)
     page = tmp_path / "report.html"
     page.write_bytes(render_report(made, ".html"))
@@ -77,6 +82,30 @@ def test_report_sorts_and_filters(page: Page, address: str, errors: list[str]) -
     assert not errors
 
 
+def test_photographs_or_else_plots(
+    page: Page, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A view is photographed; one behind a login is plotted, with the reason, once on the page."""
+    monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
+    settings = Settings(server=sandbox.origin, tag=("soma",))
+    (taken,) = summarise_cells(CELLS[:1], settings, "browser")
+    photograph = Image.open(io.BytesIO(base64.b64decode(taken.picture.partition(",")[2])))
+    apart = np.abs(np.asarray(photograph, dtype=int) - (0x00, 0xBE, 0xFF)).max(axis=2)
+    assert (apart < 40).sum() > 20  # somata are blue
+    link = make_link(CELLS[1], settings)
+    state = link.state_json.replace(b'"precomputed://http', b'"precomputed://middleauth+https')
+    plotted = photograph_cell(replace(link, state_json=state), Painter(PreviewOptions()), tmp_path)
+    given = CellList(CELLS[:2], [], [[], []])
+    made = build_report(given, [taken, plotted], settings, group_by=None, **WHEN)
+    (tmp_path / "report.html").write_bytes(render_report(made, ".html"))
+    page.goto((tmp_path / "report.html").as_uri())
+    page.locator(".pictures figure img").scroll_into_view_if_needed()
+    page.wait_for_function("() => document.querySelector('.pictures img').naturalWidth === 720")
+    assert page.locator(".pictures figure > svg").count() == 1
+    assert page.get_by_text("1 plotted, not photographed: The view behind").count() == 1
+    assert not list(tmp_path.glob("*.png"))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 390])
 def test_report_can_be_read_by_all(page: Page, address: str, scheme: str, width: int) -> None:
@@ -93,7 +122,7 @@ def test_a_hundred_large_cells_are_below_ten_megabytes(sandbox: Sandbox, monkeyp
     """A hundred cells of 3,392 synapses each, pictures included, stay under 10 MB."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     link = make_link(CELLS[1], server=sandbox.origin, with_total=True)
-    one = _plot(link)
+    one = plot_cell(link)
     cells = [str(link.cell + i) for i in range(100)]
     many = [replace(one, link={**one.link, "cell": cell}) for cell in cells]
     given = CellList(cells, [], [[] for _ in cells])
