@@ -184,8 +184,14 @@ def _progress(total: int, wanted: bool) -> Iterator[Callable[[], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn  # noqa: PLC0415
 
     console = Console(stderr=True)
+    if console.is_jupyter:  # where rich's own bar needs ipywidgets
+        from synglancer.notebook import show_progress  # noqa: PLC0415
+
+        with show_progress(total) as tick:
+            yield tick
+        return
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    shown = console.is_terminal or console.is_jupyter
-    with Progress(*columns, console=console, transient=True, disable=not shown) as bar:
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
         task = bar.add_task("Links", total=total)
         yield lambda: bar.advance(task)

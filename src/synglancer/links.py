@@ -265,6 +265,30 @@ class Link:
             elapsed_s=time.monotonic() - started,
         )
 
+    def show(self, width: int | str = "100%", height: int | str = 600) -> None:
+        """Show the view itself in a notebook, below the cell that runs.
+
+        A view of the sandbox is shown where the browser and the sandbox are on one machine. One
+        that needs a login asks for it, and says so.
+
+        Parameters
+        ----------
+        width, height
+            In pixels; or as CSS has it, such as ``100%``.
+
+        Raises
+        ------
+        UsageError
+            When a length is none, or there is no IPython.
+
+        Examples
+        --------
+        >>> make_link(864691135276234469, sandbox=True).show(height=400)  # doctest: +SKIP
+        """
+        from synglancer.notebook import show_link  # noqa: PLC0415
+
+        show_link(self, width, height)
+
     def __str__(self) -> str:
         """Return the link itself, so that ``print(link)`` gives what is pasted."""
         return self.url

@@ -8,8 +8,11 @@ from __future__ import annotations
 import io
 from typing import TYPE_CHECKING
 
+import orjson
+
 from synglancer.errors import UsageError
 from synglancer.report import render_template
+from synglancer.templating import refuse_template
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +21,12 @@ if TYPE_CHECKING:
 
     from synglancer.summary import Report
 
-PAGES = {".html": "report.html.j2", ".md": "report.md.j2", ".tex": "report.tex.j2"}
+PAGES = {
+    ".html": "report.html.j2",
+    ".md": "report.md.j2",
+    ".tex": "report.tex.j2",
+    ".ipynb": "report.ipynb.j2",
+}
 """Endings of files that a template makes."""
 
 TABLES = (".csv", ".parquet")
@@ -42,8 +50,8 @@ def refuse_ending(path: Path, template: Path | None) -> None:
         raise UsageError(
             "A table is not made by a template.", f"Name the file with one of {', '.join(PAGES)}."
         )
-    if template and not template.is_file():
-        raise UsageError(f"There is no template {template}.", "Name a file of Jinja2.")
+    if template:
+        refuse_template(template)
 
 
 def render_report(report: Report, suffix: str, template: Path | None = None) -> bytes:
@@ -61,16 +69,34 @@ def render_report(report: Report, suffix: str, template: Path | None = None) -> 
     Raises
     ------
     UsageError
-        When that template fails.
+        When that template fails, or makes no notebook where it should.
     """
     if suffix in PAGES:
-        return render_template(PAGES[suffix], template, report=report).encode()
+        page = render_template(PAGES[suffix], template, report=report)
+        if suffix == ".ipynb":
+            _refuse_no_notebook(page, template)
+        return page.encode()
     frame = build_table(report)
     if suffix == ".csv":
         return frame.to_csv(index=False).encode()
     content = io.BytesIO()
     frame.to_parquet(content, index=False)
     return content.getvalue()
+
+
+def _refuse_no_notebook(page: str, template: Path | None) -> None:
+    try:
+        content = orjson.loads(page)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(
+            f"What the template {template or 'of notebooks'} makes is not JSON: {error}.",
+            "Pass each cell's whole text through the filter `json`, as ours does.",
+        ) from error
+    if not (isinstance(content, dict) and "cells" in content):
+        raise UsageError(
+            f"What the template {template} makes is no notebook.",
+            "Compare it with ours, which `synglancer templates show report.ipynb` prints.",
+        )
 
 
 def build_table(report: Report) -> pd.DataFrame:

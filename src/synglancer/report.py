@@ -7,11 +7,12 @@ server's words arrives as text, in each format by its own rules.
 from __future__ import annotations
 
 import base64
+import json
 import re
 import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from pprint import pformat
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -28,9 +29,11 @@ from synglancer.login import build_login_notice
 from synglancer.painting import refuse_latex_name
 from synglancer.palette import PALETTES, choose_colours
 from synglancer.settings import UNKNOWN_TYPE
+from synglancer.templating import templates_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from synglancer.links import Link
 
@@ -46,6 +49,9 @@ _TEMPLATES: dict[CardFormat, str] = {
     "latex": "card.tex.j2",
     "rst": "card.rst.j2",
 }
+_HTML = "html.j2"
+# What expressions in a user's template can end with.
+_FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
 _BAR_BLOCKS = 20
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -114,6 +120,7 @@ def render_card(
     link: Link,
     card_format: CardFormat,
     *,
+    template: Path | None = None,
     picture: Path | str | None = None,
     qr: Path | str | None = None,
 ) -> str:
@@ -126,6 +133,8 @@ def render_card(
     card_format
         Markdown, HTML (a fragment), reStructuredText or LaTeX (needs ``hyperref``, and ``graphicx``
         where there is a picture).
+    template
+        The user's own template, instead of ours.
     picture, qr
         A picture of the view and a QR code. A path is named in the card; HTML holds the file
         itself. Text is used as it is: an address, or a data URI.
@@ -138,10 +147,11 @@ def render_card(
     Raises
     ------
     UsageError
-        When the format cannot show a picture of that name.
+        When the format cannot show a picture of that name, or the user's template fails.
     """
-    template = _environment().get_template(_TEMPLATES[card_format])
-    return template.render(
+    return render_template(
+        _TEMPLATES[card_format],
+        template,
         link=link,
         timestamp=f"{link.timestamp:%Y-%m-%d}",
         rows=build_count_rows(link),
@@ -247,16 +257,19 @@ def render_template(name: str, own: Path | None = None, **variables: Any) -> str
     if own is None:
         return environment.get_template(name).render(variables)
     folders = [str(own.parent), str(templates_folder())]
-    escapes = ".html" in name
-    overlay = environment.overlay(loader=FileSystemLoader(folders), autoescape=escapes)
+    overlay = environment.overlay(
+        loader=FileSystemLoader(folders),
+        autoescape=name.endswith(_HTML) or select_autoescape([_HTML]),
+    )
     try:
         return overlay.get_template(own.name).render(variables)
-    except (TemplateError, OSError, UnicodeDecodeError, TypeError, ArithmeticError) as error:
+    except (TemplateError, OSError, *_FAILURES) as error:
         line = getattr(error, "lineno", None)
         where = f" in line {line}" if line else ""
         raise UsageError(
             f"The template {own} fails{where}: {str(error).rstrip('.')}.",
-            "Compare it with ours, whose variables are named at its top.",
+            "Compare it with ours (`synglancer templates show`), whose variables are named at its "
+            "top.",
         ) from error
 
 
@@ -265,7 +278,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_folder()),
         # HTML is escaped by Jinja2; for the others the filters below know the rules.
-        autoescape=select_autoescape(["html.j2"]),
+        autoescape=select_autoescape([_HTML]),
         undefined=StrictUndefined,
         # Whatever a server calls a tag, a card can be printed on a terminal.
         finalize=_finalize,
@@ -278,6 +291,8 @@ def _environment() -> Environment:
         texurl=escape_latex_url,
         rst=escape_rst,
         rsturl=escape_rst_url,
+        json=format_json,
+        python=format_python,
     )
     return environment
 
@@ -287,11 +302,30 @@ def _finalize(value: Any) -> Any:
     return _printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
-def templates_folder() -> Path:
-    """Return the folder of the templates: in the package, or beside it in a checkout."""
-    package = Path(__file__).parent
-    installed = package / "templates"
-    return installed if installed.is_dir() else package.parent.parent / "templates"
+class _Code(str):
+    """A text that a template writes as it is, line breaks included."""
+
+    __slots__ = ()
+
+    def __html__(self) -> str:
+        """Return itself: it holds no markup of others that is not quoted."""
+        return self
+
+
+def format_json(text: str) -> str:
+    """Write a text as JSON, with its quotes."""
+    return _Code(json.dumps(str(text), ensure_ascii=False))
+
+
+def format_python(value: Any) -> str:
+    r"""Write a value as Python, on several lines where it is long.
+
+    Examples
+    --------
+    >>> print(format_python({"tag": ["spine"], "note": "a\nb"}))
+    {'tag': ['spine'], 'note': 'a\nb'}
+    """
+    return _Code(pformat(value, width=88, compact=True, sort_dicts=False))
 
 
 def escape_markdown(text: str) -> str:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.palette import PALETTES, choose_colours
+from synglancer.recording import list_given_options
 from synglancer.report import describe_filters
 from synglancer.sandbox.sample_identity import SYNTHETIC
 
@@ -28,6 +29,7 @@ BINS = 20
 PARTNER_STEPS = ("1", "2", "3", "4", "5 or more")
 """Synapses that one partner has with the cell."""
 
+_NOTEBOOK_COLUMNS = ("cell", "link")
 _OTHER = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 _KNOWN_TAGS = ("spine", "shaft", "soma", "multi-input")
 _CITATIONS = [
@@ -177,6 +179,8 @@ class Report:
         Directions asked for; tags found; tag → ``#rrggbb``.
     synthetic
         Whether the data say that they are the sandbox's.
+    filters, options
+        Which synapses were asked for, as texts; all that was asked, by the names of `Settings`.
     notice
         What the owner of the table wants readers to know, or empty.
     """
@@ -192,6 +196,7 @@ class Report:
     generator: str
     made_on: str
     filters: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
 
     @property
     def cells(self) -> list[CellSummary]:
@@ -207,6 +212,16 @@ class Report:
     def provenance(self) -> CellSummary | None:
         """A cell that says where all come from: server, datastack, version and table."""
         return self.cells[0] if self.cells else None
+
+    @property
+    def given(self) -> dict[str, list[str]]:
+        """The file's columns, as texts; names that a notebook needs are followed by ``_given``."""
+        return {
+            f"{name}_given" if name in _NOTEBOOK_COLUMNS else name: [
+                row.extras[i] for row in self.rows
+            ]
+            for i, name in enumerate(self.columns)
+        }
 
     @property
     def picture_problems(self) -> dict[str, int]:
@@ -345,4 +360,5 @@ def build_report(
         generator=generator,
         made_on=made_on,
         filters=describe_filters(made[0].link["filters"]) if made else [],
+        options=list_given_options(settings),
     )

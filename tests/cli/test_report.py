@@ -2,21 +2,33 @@
 
 from __future__ import annotations
 
+import html
 import re
 import shutil
 import subprocess
+import warnings
 
+import nbformat
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
+from nbclient import NotebookClient
 
 from cli.outcome import CELL
+from synglancer import make_link as link_of
 from synglancer.sandbox import sample_identity as who
 
 NASTY = ["<script>alert(1)</script>", "50% _x_ \\input{y} $", '"quoted" & 🧠', "שלום |x|"]
 OTHERS = ["864691135937424949", "864691135617152361", "864691136334080603"]
 CELLS = [CELL, *OTHERS]
 UNKNOWN = "864691135000000001"
+
+
+def run_notebook(notebook):
+    """Run a notebook from top to bottom in a kernel of its own; an error in it is one here."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what Jupyter's own libraries say of each other
+        NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
 
 
 @pytest.fixture
@@ -128,6 +140,64 @@ def test_other_files_of_cells(sandbox, synglancer, tmp_path, kind):
     assert pd.read_csv(page, dtype=str)["cell"].tolist() == CELLS[:2]
 
 
+def test_notebooks_run(sandbox, synglancer, table, tmp_path):
+    """A report as a notebook is valid, shows its table at once, and runs from top to bottom: the
+    table, plots, cards and the viewer appear, and no name of others is markup."""
+    page = tmp_path / "report.ipynb"
+    table.write_text(table.read_text("utf-8") + f"{UNKNOWN},b,$a$\n", "utf-8")
+    done = synglancer("report", table, "-o", page, "--group-by", "type", "--min-confidence", "0.5")
+    assert done.code == 5, done.err
+    notebook = nbformat.read(page, as_version=4)
+    nbformat.validate(notebook)
+    read = MarkdownIt("commonmark", {"html": True}).enable("table").render(notebook.cells[0].source)
+    assert read.count('<td><a href="http') == 4
+    assert "&lt;script&gt;alert(1)" in read
+    run_notebook(notebook)
+    outputs = {
+        cell.id: cell.outputs
+        for cell in notebook.cells
+        if cell.cell_type == "code" and cell.outputs
+    }
+    assert UNKNOWN in outputs["links"][-1]["text"]
+    (shown,) = outputs["table"]
+    shown = shown["data"]["text/html"]
+    assert shown.count(">open</a>") == 4
+    spines = link_of(CELL, server=sandbox.origin, min_confidence=0.5).counts_by_tag
+    assert f">{spines['inputs']['spine']}</td>" in shown
+    assert "<script>" not in shown
+    assert all(word in html.unescape(shown) for word in NASTY)
+    for name in ("shares", "confidence", "partners"):
+        assert outputs[name][0]["data"]["image/png"]
+    assert len(outputs["groups"]) == 2
+    assert len(outputs["cards"]) == 3
+    assert f'<iframe src="{sandbox.origin}/v/' in outputs["viewer"][0]["data"]["text/html"]
+
+
+def test_copied_templates_make_the_same(sandbox, synglancer, make_link, table, tmp_path):
+    """Each template, copied and given back, makes the very same report or card; none is copied
+    over a file that is there."""
+    listed = synglancer("templates", "list").lines[1:]
+    names = [line.split()[0] for line in listed]
+    assert {name.split(".")[0] for name in names} == {"card", "frame", "report"}
+    for name in names:
+        own = tmp_path / name
+        assert synglancer("templates", "copy", name, "-o", tmp_path).lines == [str(own)]
+        assert synglancer("templates", "show", name).out == own.read_text("utf-8")
+        kind = name.split(".")[1]
+        if name.startswith("report"):
+            ours, theirs = tmp_path / f"ours.{kind}", tmp_path / f"theirs.{kind}"
+            assert synglancer("report", table, "-o", ours).code == 0
+            assert synglancer("report", table, "-o", theirs, "--template", own).code == 0
+            assert theirs.read_bytes() == ours.read_bytes()
+        elif name.startswith("card"):
+            kind = {"md": "markdown", "tex": "latex"}.get(kind, kind)
+            words = (CELL, "--output", kind)
+            assert make_link(*words, "--template", own).out == make_link(*words).out
+    synglancer("templates", "copy", "report.html", "-o", tmp_path).refuses(2, "already")
+    synglancer("templates", "show", "letter").refuses(2, "report.html.j2")
+    make_link(CELL, "--template", own).refuses(2, "--output")
+
+
 def test_an_own_template_is_used(sandbox, synglancer, tmp_path):
     """--template takes the place of ours, escaped by the same rules; a broken one is named."""
     own = tmp_path / "own.j2"
@@ -135,9 +205,17 @@ def test_an_own_template_is_used(sandbox, synglancer, tmp_path):
     page = tmp_path / "report.html"
     assert synglancer("report", CELL, "-o", page, "--template", own).code == 0
     assert page.read_text() == f"{CELL}&lt;"
-    own.write_text("{{ report.nothing }}")
-    synglancer("report", CELL, "-o", tmp_path / "b.html", "--template", own).refuses(2, "own.j2")
-    assert not (tmp_path / "b.html").exists()
+    for broken, kind in (
+        ("{{ report.nothing }}", "html"),
+        ("{{ 'x' | int('y') + 1 }}", "html"),
+        ("{% extends 'own.j2' %}", "md"),
+        ("{}", "ipynb"),
+        ("no", "ipynb"),
+    ):
+        own.write_text(broken)
+        other = tmp_path / f"b.{kind}"
+        synglancer("report", CELL, "-o", other, "--template", own).refuses(2, "own.j2")
+        assert not other.exists()
 
 
 def test_what_cannot_be_asked_is_refused_before_any_request(sandbox, synglancer, table, tmp_path):

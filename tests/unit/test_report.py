@@ -19,8 +19,8 @@ from synglancer.report import (
     escape_markdown,
     escape_markdown_url,
     render_card,
-    templates_folder,
 )
+from synglancer.templating import templates_folder
 from unit.card_examples import CELL, NASTY, URL, example_link, one_line
 
 FORMATS = get_args(CardFormat)

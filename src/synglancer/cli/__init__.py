@@ -71,6 +71,7 @@ def build_synglancer() -> App:
     from synglancer.cli.preview import preview  # noqa: PLC0415
     from synglancer.cli.report import report  # noqa: PLC0415
     from synglancer.cli.sandbox import serve, start, status, stop  # noqa: PLC0415
+    from synglancer.cli.templates import copy, list_, show  # noqa: PLC0415
 
     app = _make_app(
         "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
@@ -86,6 +87,11 @@ def build_synglancer() -> App:
     cache.command(info)
     cache.command(clear)
     app.command(cache)
+    templates = _make_app("templates", help="What cards and reports are made through.")
+    templates.command(list_, name="list")
+    templates.command(show)
+    templates.command(copy)
+    app.command(templates)
     app.command(history)
     app.command(check, config=_CONFIG[:1])
     return app

@@ -41,6 +41,8 @@ class Printing:
     ----------
     output
         What is printed for each link: itself, one JSON object a line, or a card.
+    template
+        A Jinja2 file of your own for the card, in place of ours.
     save_state
         Also write the state to this file; {cell} in its name stands for the root ID (of several
         cells together: the first, and how many more there are).
@@ -59,6 +61,7 @@ class Printing:
     """
 
     output: OutputFormat = "url"
+    template: Path | None = None
     save_state: str | None = None
     preview: str | None = None
     renderer: Renderer = "browser"
@@ -152,7 +155,8 @@ def _link_one(
         print_summary(made)
     elif made.followed or made.live:  # what is shown is not what was asked for: never unsaid
         print_warnings(made)
-    print(format_result(made, printing.output, picture, qr), flush=True)  # noqa: T201
+    result = format_result(made, printing.output, printing.template, picture, qr)
+    print(result, flush=True)  # noqa: T201
     if printing.open:
         import webbrowser  # noqa: PLC0415
 
@@ -165,6 +169,15 @@ def _refuse_files(printing: Printing, links: int) -> None:
     refuse_unwritable("--save-state", printing.save_state, links)
     refuse_unwritable("--preview", printing.preview, links)
     refuse_unwritable("--qr", printing.qr, links)
+    if printing.template:
+        from synglancer.templating import refuse_template  # noqa: PLC0415
+
+        refuse_template(printing.template)
+        if printing.output in {"url", "json"}:
+            raise UsageError(
+                "A template was given, and no card is asked for.",
+                "Say with --output which card it makes: markdown, html, latex or rst.",
+            )
     if printing.preview:
         refuse_suffix(Path(printing.preview).suffix, printing.renderer)
     if printing.qr:

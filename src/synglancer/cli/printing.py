@@ -24,7 +24,11 @@ OutputFormat = Literal["url", "json", "markdown", "html", "latex", "rst"]
 
 
 def format_result(
-    made: Link, output: OutputFormat, picture: Path | None = None, qr: Path | None = None
+    made: Link,
+    output: OutputFormat,
+    template: Path | None = None,
+    picture: Path | None = None,
+    qr: Path | None = None,
 ) -> str:
     """Format a link for stdout; a card shows the picture and the QR code that there are."""
     if output == "url":
@@ -35,7 +39,7 @@ def format_result(
         return _escape_json(orjson.dumps(made.to_record()).decode())
     from synglancer.report import render_card  # noqa: PLC0415
 
-    return render_card(made, output, picture=picture, qr=qr)
+    return render_card(made, output, template=template, picture=picture, qr=qr)
 
 
 def _escape_json(text: str) -> str:
