@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench pictures golden clean
+.PHONY: help demo test check bench pictures examples golden clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -50,6 +50,10 @@ golden: $(VENV)/.dev ## renew the golden state of the sample cell; look at its d
 pictures: $(VENV)/.dev ## take the pictures of the README and docs/ anew, on the sandbox
 	@./tests/chromium.sh
 	$(BIN)/python docs/make_pictures.py
+
+examples: $(VENV)/.dev ## run the notebooks of docs/examples on the sandbox, and store what they show
+	@./tests/chromium.sh
+	$(BIN)/python tests/cli/examples.py
 
 clean: ## remove the environment and what tools left behind
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

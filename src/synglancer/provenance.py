@@ -117,6 +117,11 @@ def parse_settings(state: Mapping[str, Any]) -> Settings:
         ) from error
 
 
+def read_notice(state: Mapping[str, Any]) -> str:
+    """Read what the owner of the table wants readers to know; empty where nothing is said."""
+    return _text(_read_record(state).get("notice"))
+
+
 def check_state(state: object, source: str) -> dict[str, Any]:
     """Refuse what is not a Neuroglancer state.
 

@@ -28,6 +28,7 @@ from synglancer.errors import UsageError
 from synglancer.login import build_login_notice
 from synglancer.painting import refuse_latex_name
 from synglancer.palette import PALETTES, choose_colours
+from synglancer.provenance import read_notice
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.templating import templates_folder
 
@@ -158,6 +159,7 @@ def render_card(
         types=build_type_rows(link),
         filters=describe_filters(link.filters),
         notice=build_login_notice(link.url, link.state),
+        table_notice=read_notice(link.state),
         picture=_place_picture(picture, card_format),
         qr=_place_picture(qr, card_format),
     ).strip()

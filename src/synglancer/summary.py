@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.palette import PALETTES, choose_colours
+from synglancer.provenance import RECORD, read_notice
 from synglancer.recording import list_given_options
 from synglancer.report import describe_filters
 from synglancer.sandbox.sample_identity import SYNTHETIC
@@ -113,8 +114,7 @@ def summarise(link: Link, picture: str = "") -> CellSummary:
         each = others[others != 0].value_counts().to_numpy()  # 0 is no segment
         steps = np.minimum(each, len(PARTNER_STEPS))
         partners[direction] = np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
-    record = link.state.get("synglancer", {})
-    server, notice = (str(record.get(name, "")) for name in ("server", "notice"))
+    server, notice = str(link.state.get(RECORD, {}).get("server", "")), read_notice(link.state)
     return CellSummary(link.to_record(), server, confidence, partners, picture, notice)
 
 

@@ -6,14 +6,13 @@ import html
 import re
 import shutil
 import subprocess
-import warnings
 
 import nbformat
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
-from nbclient import NotebookClient
 
+from cli.examples import run_notebook
 from cli.outcome import CELL
 from synglancer import make_link as link_of
 from synglancer.sandbox import sample_identity as who
@@ -22,13 +21,6 @@ NASTY = ["<script>alert(1)</script>", "50% _x_ \\input{y} $", '"quoted" & 🧠',
 OTHERS = ["864691135937424949", "864691135617152361", "864691136334080603"]
 CELLS = [CELL, *OTHERS]
 UNKNOWN = "864691135000000001"
-
-
-def run_notebook(notebook):
-    """Run a notebook from top to bottom in a kernel of its own; an error in it is one here."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Jupyter's own libraries say of each other
-        NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
 
 
 @pytest.fixture

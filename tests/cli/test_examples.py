@@ -1,0 +1,74 @@
+"""The example notebooks show what is shown when they are run, and nothing of where they were."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import nbformat
+import pytest
+
+from cli.examples import FOLDER, clean, run_notebook
+from synglancer.sandbox import daemon
+from synglancer.sandbox.residence import Residence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+EXAMPLES = sorted(FOLDER.glob("*.ipynb"))
+
+
+@pytest.fixture
+def _own_sandbox(sample: Path) -> Iterator[None]:
+    """Let the sandbox that a notebook starts find its sample, and stop it."""
+    place = Residence.of_user().sample
+    place.parent.mkdir(parents=True)
+    place.symlink_to(sample.parent)
+    yield
+    daemon.stop()
+
+
+def words_of(notebook: nbformat.NotebookNode) -> list[tuple[str, list[Any]]]:
+    """What each cell shows as text, and the kinds of pictures."""
+    return [
+        (cell.id, [_words(output) for output in cell.outputs])
+        for cell in notebook.cells
+        if cell.get("outputs")
+    ]
+
+
+def _words(output: nbformat.NotebookNode) -> tuple[Any, ...]:
+    data = output.get("data", {})
+    html = re.sub(r"<style.*?</style>|<[^>]*>", " ", data.get("text/html", ""), flags=re.DOTALL)
+    return ("image/png" in data, output.get("text"), data.get("text/plain"), html.split())
+
+
+@pytest.mark.usefixtures("_own_sandbox")
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_show_what_running_them_shows(path) -> None:
+    """Run on the sandbox from top to bottom, a notebook shows the words that are stored in it; only
+    the viewer is stored as a photograph."""
+    stored = nbformat.read(path, as_version=4)
+    nbformat.validate(stored)
+    again = nbformat.read(path, as_version=4)
+    run_notebook(again)
+    (view,) = [cell for cell in again.cells if cell.source.startswith("link.show")]
+    assert view.outputs[0]["data"]["text/html"].startswith('<iframe src="http://127.0.0.1:')
+    clean(again)
+    (photograph,) = [cell for cell in stored.cells if cell.id == view.id]
+    assert photograph.outputs[0]["data"]["image/png"]
+    view.outputs = photograph.outputs
+    assert words_of(again) == words_of(stored)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+def test_examples_tell_nothing_of_the_machine(path) -> None:
+    """No folder, no address of a sandbox that is gone, no token and no time is stored."""
+    notebook = nbformat.read(path, as_version=4)
+    assert sum(bool(cell.get("outputs")) for cell in notebook.cells) > 3
+    text = re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", path.read_text("utf-8"))  # pictures
+    assert not re.search(
+        r"127\.0\.0\.1|localhost|/tmp|/home|/root|/Users|site-packages|iopub", text
+    )
+    assert not re.search(r"\b[0-9a-f]{32,}\b|token\W+\w{16,}", text)
