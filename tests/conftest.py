@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
 
-_KEPT = {"SYNGLANCER_REQUIRE_BROWSER"}  # says how the tests are run, not what the program does
+_KEPT = {
+    "SYNGLANCER_REQUIRE_BROWSER",
+    "SYNGLANCER_REQUIRE_LATEX",
+}  # say how the tests are run, not what the program does
 _UNWANTED = {"CAVE_TOKEN", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "BROWSER"}
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 

@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 # Runs of what is neither ASCII nor among LaTeX's own substitutes.
 _BEYOND_LATIN = re.compile(r"([^\x00-\x7f·]+)")
+# What LaTeX would make one character of: an option's two hyphens a dash, two quotes a closing one.
+_LIGATURES = re.compile("-(?=-)|'(?=')|`(?=`)|[?!](?=`)")
 _ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030a\u030c"
 
 CardFormat = Literal["markdown", "html", "latex", "rst"]
@@ -350,10 +352,11 @@ def escape_latex(text: str) -> str:
     for them, and as their Unicode numbers for those that would stop at them.
     """
     parts = re.split(_BEYOND_LATIN, _one_line(text))
-    return "".join(
+    escaped = "".join(
         _escape_beyond_latin(part) if i % 2 else "".join(_TEX.get(c, c) for c in part)
         for i, part in enumerate(parts)
     )
+    return _LIGATURES.sub(r"\g<0>{}", escaped)
 
 
 def _escape_beyond_latin(part: str) -> str:

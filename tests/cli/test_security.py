@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+import html
 import http.server
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -15,7 +18,9 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import pytest
 import requests
+from markdown_it import MarkdownIt
 
+from cli.latex import compile_latex
 from cli.outcome import CELL, TOKEN
 from synglancer.sandbox.server import Sandbox, SandboxOptions
 
@@ -107,6 +112,42 @@ def test_no_word_of_a_server_is_obeyed(hostile, make_link, output) -> None:
     if output == "latex":
         assert "\\input" not in made.out
         assert "\\write18" not in made.out
+
+
+@pytest.mark.parametrize("kind", ["html", "md", "tex", "ipynb"])
+def test_no_word_of_a_server_is_obeyed_in_a_report(hostile, synglancer, tmp_path, kind) -> None:
+    """Nor in any form of a report: words are text on pages, strings in a notebook's code, and what
+    LaTeX prints."""
+    page = tmp_path / f"report.{kind}"
+    done = synglancer(
+        "report", CELL, "--datastack", NAME, "--table", "tags", "--version", 1718, "-o", page
+    )
+    assert done.code == 0, done.err
+    text = page.read_text("utf-8")
+    if kind == "tex":
+        assert not {"\\input", "\\write18"} & set(re.findall(r"\\[A-Za-z]+\d*", text))
+        compile_latex(page)
+        return
+    if kind == "ipynb":
+        cells = json.loads(text)["cells"]
+        codes = [ast.parse(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+        (colours,) = [
+            node.value
+            for code in codes
+            for node in code.body
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COLOURS"
+        ]
+        assert set(ast.literal_eval(colours)) == set(HOSTILE)
+        text = cells[0]["source"]
+    if kind != "html":
+        text = MarkdownIt("commonmark", {"html": True}).enable("table").render(text)
+    elements = Page(text).elements
+    assert [name for name, _ in elements if name == "script"] == ["script"] * (kind == "html")
+    assert not {"img", "b"} & {name for name, _ in elements}
+    for _, attributes in elements:
+        assert not [name for name in attributes if name.startswith("on")]
+        assert not (attributes.get("href") or "").startswith("javascript")
+    assert html.unescape(text).count("<script>alert(1)</script>") >= 2
 
 
 def test_tags_are_data_in_the_state(hostile, make_link) -> None:

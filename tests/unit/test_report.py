@@ -212,6 +212,11 @@ def test_plain_words_stay_readable():
     assert escape_latex("épine 12, soma; ok.") == "épine 12, soma; ok."
 
 
+def test_characters_stay_apart_in_latex():
+    """Two hyphens are no dash, and two quotes no other quote."""
+    assert escape_latex("--tag '' a-b ---") == "-{}-tag '{}' a-b -{}-{}-"
+
+
 def test_templates_are_found():
     """The folder of templates holds a card for each format."""
     assert len(list(templates_folder().glob("card.*.j2"))) == len(FORMATS)
