@@ -6,6 +6,7 @@ It must not know how they are shown: templates and tables take them from here.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
@@ -149,8 +150,8 @@ class Group:
     ----------
     name
         That value.
-    cells
-        How many have a link.
+    cells, members
+        How many have a link; and those.
     mean, low, high
         Direction → tag → share of the cells' synapses: the mean over cells, the least, the most.
         Cells without a synapse in a direction are not counted there.
@@ -158,6 +159,7 @@ class Group:
 
     name: str
     cells: int
+    members: list[CellSummary]
     mean: dict[str, dict[str, float]]
     low: dict[str, dict[str, float]]
     high: dict[str, dict[str, float]]
@@ -198,22 +200,22 @@ class Report:
     filters: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def cells(self) -> list[CellSummary]:
         """The cells that there is a link for."""
         return [row.summary for row in self.rows if row.summary]
 
-    @property
+    @cached_property
     def skipped(self) -> list[Skipped]:
         """The cells that there is none for."""
         return [row.skipped for row in self.rows if row.skipped]
 
-    @property
+    @cached_property
     def provenance(self) -> CellSummary | None:
         """A cell that says where all come from: server, datastack, version and table."""
         return self.cells[0] if self.cells else None
 
-    @property
+    @cached_property
     def given(self) -> dict[str, list[str]]:
         """The file's columns, as texts; names that a notebook needs are followed by ``_given``."""
         return {
@@ -223,20 +225,20 @@ class Report:
             for i, name in enumerate(self.columns)
         }
 
-    @property
+    @cached_property
     def picture_problems(self) -> dict[str, int]:
         """Why pictures are plots where photographs were asked for → of how many cells."""
         problems = [cell.picture_problem for cell in self.cells if cell.picture_problem]
         return {problem: problems.count(problem) for problem in dict.fromkeys(problems)}
 
-    @property
+    @cached_property
     def confidence(self) -> dict[str, list[int]]:
         """Tag → synapses of all cells in each of `BINS` bins."""
         zero = [0] * BINS
         parts = {tag: [cell.confidence.get(tag, zero) for cell in self.cells] for tag in self.tags}
         return {tag: [sum(bins) for bins in zip(*part, strict=True)] for tag, part in parts.items()}
 
-    @property
+    @cached_property
     def partners(self) -> dict[str, list[int]]:
         """Direction → partners of all cells for each of `PARTNER_STEPS`."""
         return {
@@ -247,7 +249,7 @@ class Report:
             for direction in self.directions
         }
 
-    @property
+    @cached_property
     def totals(self) -> dict[str, int]:
         """Direction → all synapses of all cells, where they were counted."""
         return {
@@ -256,7 +258,7 @@ class Report:
             if any(cell.all_synapses(side) is not None for cell in self.cells)
         }
 
-    @property
+    @cached_property
     def groups(self) -> list[Group]:
         """The groups, in the order of their names."""
         if not self.group_by:
@@ -278,7 +280,7 @@ class Report:
                 }
             return result
 
-        return Group(name, len(cells), over(fmean), over(min), over(max))
+        return Group(name, len(cells), cells, over(fmean), over(min), over(max))
 
     @property
     def methods(self) -> str:

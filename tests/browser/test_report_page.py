@@ -63,18 +63,31 @@ def first_cells(page: Page) -> list[str]:
 
 
 def test_report_sorts_and_filters(page: Page, address: str, errors: list[str]) -> None:
-    """All cells, links and pictures are there; sorting and filtering work with the keyboard."""
+    """All cells, links and pictures are there; sorting and filtering work with the keyboard; on a
+    sheet of A4 the table is whole."""
     page.goto(address)
     assert first_cells(page) == CELLS[:3]
     assert page.locator("#cells tbody a[href^='http']").count() == 3
     assert page.locator(".pictures figure > svg").count() == 3
     assert page.locator("#skipped").inner_text().count(CELLS[3]) == 2
-    button = page.locator("#cells thead button", has_text="inputs").first
-    button.focus()
+    page.get_by_role("button", name="inputs shown").focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
     assert page.locator("th[aria-sort=descending]").count() == 1
     assert first_cells(page)[0] == CELLS[1]
+    page.get_by_role("button", name="outputs: soma").click()
+    column = page.locator("#cells tbody tr td:nth-last-child(2)").all_inner_texts()
+    somata = [int(text.split()[0]) for text in column]
+    assert somata == sorted(somata)
+    assert len(set(somata)) > 1
+    page.get_by_role("button", name="note").click()
+    assert first_cells(page) == [CELLS[2], CELLS[1], CELLS[0]]
+    assert page.locator("#groups tbody tr").count() == 2
+    assert page.locator("figure svg .mean").count() == 12  # directions, tags and groups
+    page.set_viewport_size({"width": 1032, "height": 700})
+    page.emulate_media(media="print")
+    assert page.locator("#cells").bounding_box()["width"] <= 1032
+    page.emulate_media(media="screen")
     page.get_by_label("Filter").fill("שלום")
     assert first_cells(page) == [CELLS[0]]
     assert page.get_by_role("status").inner_text() == "1 of 3 cells"
@@ -87,7 +100,7 @@ def test_photographs_or_else_plots(
 ) -> None:
     """A view is photographed; one behind a login is plotted, with the reason, once on the page."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
-    settings = Settings(server=sandbox.origin, tag=("soma",))
+    settings = Settings(server=sandbox.origin, tag=("soma",), with_total=True)
     (taken,) = summarise_cells(CELLS[:1], settings, "browser")
     photograph = Image.open(io.BytesIO(base64.b64decode(taken.picture.partition(",")[2])))
     apart = np.abs(np.asarray(photograph, dtype=int) - (0x00, 0xBE, 0xFF)).max(axis=2)
