@@ -43,6 +43,7 @@ bench: $(VENV)/.dev ## measure against what a user would write today, side by si
 	$(BIN)/python bench/first_link.py
 	$(BIN)/python bench/state_bytes.py
 	$(BIN)/python bench/preview.py
+	$(BIN)/python bench/report.py
 
 golden: $(VENV)/.dev ## renew the golden state of the sample cell; look at its diff
 	$(BIN)/python tests/cli/golden.py

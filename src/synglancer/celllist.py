@@ -87,7 +87,8 @@ def _read_file(path: Path, column: str | None) -> CellList:
     if not cells:
         raise UsageError(f"The file {path} names no cell.", "Give one with a row for each cell.")
     others = [name for name in dict.fromkeys(frame.columns) if name != column]
-    rows = [[_text(value) for value in row] for row in frame[others].itertuples(index=False)]
+    values = frame[others].to_numpy(dtype=object)  # also where there are no other columns
+    rows = [[_text(value) for value in row] for row in values]
     return CellList(cells, list(frame[others].columns), rows)
 
 

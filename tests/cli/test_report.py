@@ -119,15 +119,18 @@ def test_every_report_says_of_how_many(sandbox, synglancer, sample, tmp_path):
     assert read["inputs_soma"] < inputs
 
 
-@pytest.mark.parametrize("kind", ["xlsx", "parquet", "tsv"])
+@pytest.mark.parametrize("kind", ["xlsx", "parquet", "tsv", "csv"])
 def test_other_files_of_cells(sandbox, synglancer, tmp_path, kind):
-    """Excel with IDs as text, Parquet with integers and TSV name the same cells."""
+    """Excel with IDs as text, Parquet with integers, TSV, and CSV with nothing but the IDs name the
+    same cells."""
     frame = pd.DataFrame({"root_id": CELLS[:2], "n": ["1", "2"]})
     path = tmp_path / f"cells.{kind}"
     if kind == "xlsx":
         frame.to_excel(path, index=False)
     elif kind == "tsv":
         frame.to_csv(path, index=False, sep="\t")
+    elif kind == "csv":
+        frame[["root_id"]].to_csv(path, index=False)
     else:
         frame.astype({"root_id": "int64"}).to_parquet(path)
     page = tmp_path / "report.csv"

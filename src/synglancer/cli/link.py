@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
@@ -18,6 +16,7 @@ from synglancer.cli.printing import (
     OutputFormat,
     complain,
     format_result,
+    print_retries,
     print_summary,
     print_warnings,
 )
@@ -100,8 +99,7 @@ def link(
     from synglancer.pipeline import LinkMaker  # noqa: PLC0415
 
     if printing.verbose:
-        logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
-        logging.getLogger("synglancer").setLevel(logging.INFO)
+        print_retries()
     if not cells:
         raise UsageError(
             "No cell was given.", "Give a root ID, nucleus:ID, x,y,z, a link, or a file."

@@ -104,6 +104,14 @@ def print_warnings(made: Link) -> None:
         console.print(Text(printable(warning)), style="yellow")
 
 
+def print_retries() -> None:
+    """Print from now on what is tried again, and why."""
+    import logging  # noqa: PLC0415
+
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    logging.getLogger("synglancer").setLevel(logging.INFO)
+
+
 def print_json(record: Mapping[str, Any]) -> None:
     """Print an object as one line."""
     import orjson  # noqa: PLC0415

@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import refuse_unwritable, write_beside
-from synglancer.cli.printing import complain
+from synglancer.cli.printing import complain, print_retries
 from synglancer.errors import UsageError
 from synglancer.painting import Pictures  # noqa: TC001  # cyclopts reads it
 from synglancer.settings import Settings
@@ -33,12 +33,15 @@ class Reporting:
         Plot each cell's synapses, photograph its view in a browser, or none; for HTML only.
     template
         A Jinja2 file of your own, in place of ours.
+    verbose
+        Also print what is tried again, and where an error comes from.
     """
 
     column: str | None = None
     group_by: str | None = None
     pictures: Pictures = "plot"
     template: Path | None = None
+    verbose: bool = False
 
 
 _REPORTING = Reporting()
@@ -69,6 +72,8 @@ def report(
     from synglancer.pages import refuse_ending, render_report  # noqa: PLC0415
     from synglancer.summary import build_report  # noqa: PLC0415
 
+    if reporting.verbose:
+        print_retries()
     refuse_ending(output, reporting.template)
     refuse_unwritable("--output", str(output), 1)
     given = read_cell_list(cells, sys.stdin, reporting.column)
