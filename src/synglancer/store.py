@@ -36,6 +36,7 @@ Kind = Literal["datastacks", "versions", "tables", "somata", "links", "predictio
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+_PART = 20  # of the bound, which may be written before all is measured again
 _DAY = 24 * 3600
 _DEFAULT_BOUND = "2GB"
 _OURS = re.compile(rf"[0-9a-f]{{32}}(-[0-9a-f]{{32}})?\.(json|parquet)|{re.escape(LEFTOVER)}.*")
@@ -99,6 +100,7 @@ class Store:
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
         self._bound = read_bound()
+        self._room = -1  # bytes to write before all that is kept has to be measured again
         self.folder = cache_folder()
 
     def load_datastack(self, server: str, name: str) -> Datastack | None:
@@ -225,7 +227,9 @@ class Store:
             for other in self._find_predictions(key):
                 if other != path:
                     other.unlink(missing_ok=True)
-        self._prune()
+        self._room -= len(content)
+        if self._room < 0:
+            self._room = self._prune()
 
     def _find_predictions(self, key: list[Any]) -> list[Path]:
         place = self._path("predictions", key, "-")
@@ -320,8 +324,13 @@ class Store:
         with suppress(OSError), replacing(self._path(kind, key, ".json")) as temporary:
             temporary.write_bytes(signed)
 
-    def _prune(self) -> None:
-        """Remove what was used longest ago, while all is more than the bound; and leftovers."""
+    def _prune(self) -> int:
+        """Remove what was used longest ago, while all is more than the bound; and leftovers.
+
+        Returns how many bytes can be written before it is time to look again: measuring at each
+        file would take the square of their number. Other processes write too, so it is a small
+        part of the bound at most.
+        """
         for kind in KINDS:
             remove_leftovers(self.folder / kind)
         remove_leftovers(self.folder / "locks", "*")
@@ -333,6 +342,7 @@ class Store:
             with suppress(OSError):
                 path.unlink()
             size -= bytes_
+        return min(self._bound - size, self._bound // _PART)
 
 
 def _touch(path: Path) -> None:
