@@ -7,12 +7,9 @@ server's words arrives as text, in each format by its own rules.
 from __future__ import annotations
 
 import base64
-import json
 import re
-import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from pprint import pformat
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
@@ -25,6 +22,17 @@ from jinja2 import (
 )
 
 from synglancer.errors import UsageError
+from synglancer.escapes import (
+    escape_latex,
+    escape_latex_url,
+    escape_markdown,
+    escape_markdown_url,
+    escape_rst,
+    escape_rst_url,
+    format_json,
+    format_python,
+    printable,
+)
 from synglancer.login import build_login_notice
 from synglancer.painting import refuse_latex_name
 from synglancer.palette import PALETTES, choose_colours
@@ -38,12 +46,6 @@ if TYPE_CHECKING:
 
     from synglancer.links import Link
 
-# Runs of what is neither ASCII nor among LaTeX's own substitutes.
-_BEYOND_LATIN = re.compile(r"([^\x00-\x7f·]+)")
-# What LaTeX would make one character of: an option's two hyphens a dash, two quotes a closing one.
-_LIGATURES = re.compile("-(?=-)|'(?=')|`(?=`)|[?!](?=`)")
-_ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030a\u030c"
-
 CardFormat = Literal["markdown", "html", "latex", "rst"]
 
 _TEMPLATES: dict[CardFormat, str] = {
@@ -56,22 +58,6 @@ _HTML = "html.j2"
 # What expressions in a user's template can end with.
 _FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
 _BAR_BLOCKS = 20
-_TEX = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "$": r"\$",
-    "&": r"\&",
-    "#": r"\#",
-    "%": r"\%",
-    "_": r"\_",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    "·": r"\textperiodcentered{}",
-}
 
 
 @dataclass(frozen=True)
@@ -303,99 +289,4 @@ def _environment() -> Environment:
 
 def _finalize(value: Any) -> Any:
     """Make a text printable; what is markup already was made of values that are."""
-    return _printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
-
-
-class _Code(str):
-    """A text that a template writes as it is, line breaks included."""
-
-    __slots__ = ()
-
-    def __html__(self) -> str:
-        """Return itself: it holds no markup of others that is not quoted."""
-        return self
-
-
-def format_json(text: str) -> str:
-    """Write a text as JSON, with its quotes."""
-    return _Code(json.dumps(str(text), ensure_ascii=False))
-
-
-def format_python(value: Any) -> str:
-    r"""Write a value as Python, on several lines where it is long.
-
-    Examples
-    --------
-    >>> print(format_python({"tag": ["spine"], "note": "a\nb"}))
-    {'tag': ['spine'], 'note': 'a\nb'}
-    """
-    return _Code(pformat(value, width=88, compact=True, sort_dicts=False))
-
-
-def escape_markdown(text: str) -> str:
-    """Make a text mean itself in Markdown, also in a table and where HTML is allowed."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$^@:=-])", r"\\\1", _one_line(text))
-    escaped = re.sub(r"^(\d+)\.", r"\1\\.", escaped)  # else the first item of a list
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-
-
-def escape_markdown_url(url: str) -> str:
-    """Make an address fit between the parentheses of a Markdown link."""
-    escaped = re.sub(r"[()<>\s\\|`*]", lambda found: f"%{ord(found[0]):02X}", url)
-    return escaped.replace("&", "&amp;")  # "&gt;" would be read as a character
-
-
-def escape_latex(text: str) -> str:
-    r"""Make a text mean itself in LaTeX.
-
-    Characters that pdfLaTeX has no letters for are written twice: for engines that do have fonts
-    for them, and as their Unicode numbers for those that would stop at them.
-    """
-    parts = re.split(_BEYOND_LATIN, _one_line(text))
-    escaped = "".join(
-        _escape_beyond_latin(part) if i % 2 else "".join(_TEX.get(c, c) for c in part)
-        for i, part in enumerate(parts)
-    )
-    return _LIGATURES.sub(r"\g<0>{}", escaped)
-
-
-def _escape_beyond_latin(part: str) -> str:
-    known = [c.isascii() or _is_latin(c) for c in part]
-    if all(known):
-        return part
-    codes = " ".join(f"U+{ord(c):04X}" for c in part)
-    return rf"\ifdefined\Umathchar {part}\else [{codes}]\fi{{}}"
-
-
-def _is_latin(character: str) -> bool:
-    """Whether pdfLaTeX knows a letter as it comes: a Latin one, with a common accent or none."""
-    if character in "ßæøåÆØÅłŁœŒ":
-        return True
-    base, *accents = list(unicodedata.normalize("NFD", character))
-    return base.isascii() and base.isalpha() and len(accents) == 1 and accents[0] in _ACCENTS
-
-
-def escape_rst(text: str) -> str:
-    """Make a text mean itself in reStructuredText, anywhere in a line."""
-    return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _one_line(text))
-
-
-def escape_rst_url(url: str) -> str:
-    """Make an address fit between the angle brackets of a link in reStructuredText."""
-    encoded = re.sub(r"[<>\s`\\]", lambda found: f"%{ord(found[0]):02X}", url)
-    return re.sub("_$", r"\\_", encoded)
-
-
-def escape_latex_url(url: str) -> str:
-    r"""Make an address fit into ``\href{}``, also within another macro's argument."""
-    # hyperref undoes \# \% \& \_ only; the others mean the same when they are percent-encoded.
-    encoded = re.sub(r"[{}~^\\$\s]", lambda found: f"%{ord(found[0]):02X}", url)
-    return re.sub(r"([#%&_])", r"\\\1", encoded)
-
-
-def _one_line(text: str) -> str:
-    return " ".join(_printable(text).split())
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

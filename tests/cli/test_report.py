@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import html
+import io
 import re
+import sys
 
 import nbformat
 import pandas as pd
@@ -169,6 +171,19 @@ def test_notebooks_run(sandbox, synglancer, table, tmp_path):
     assert len(outputs["groups"]) == 2
     assert len(outputs["cards"]) == 3
     assert f'<iframe src="{sandbox.origin}/v/' in outputs["viewer"][0]["data"]["text/html"]
+
+
+def test_cells_and_links_are_read_from_stdin(sandbox, synglancer, tmp_path, monkeypatch):
+    """A hyphen is standard input: cells for a report, links for pictures; two begin an option."""
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{CELL}\n\n{OTHERS[0]}\n"))
+    page = tmp_path / "report.csv"
+    assert synglancer("report", "-", "-o", page).code == 0
+    read = pd.read_csv(page, dtype=str)
+    assert list(read["cell"]) == [CELL, OTHERS[0]]
+    monkeypatch.setattr(sys, "stdin", io.StringIO("\n".join(read["link"])))
+    done = synglancer("preview", "-", "-o", tmp_path, "--renderer", "plot")
+    assert done.lines == [str(tmp_path / f"{cell}.png") for cell in read["cell"]]
+    synglancer("report", CELL, "--nothing", "-o", page).refuses(2, "--nothing")
 
 
 def test_copied_templates_make_the_same(sandbox, synglancer, make_link, table, tmp_path):

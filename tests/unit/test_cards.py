@@ -17,7 +17,8 @@ from PIL import Image
 
 from cli.latex import compile_latex as engine
 from synglancer.errors import UsageError
-from synglancer.report import build_count_rows, escape_rst, render_card
+from synglancer.escapes import escape_rst
+from synglancer.report import build_count_rows, render_card
 from unit.card_examples import NASTY, URL, example_link, one_line
 
 

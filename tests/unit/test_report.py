@@ -12,14 +12,13 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from synglancer.addresses import format_inline_link
-from synglancer.report import (
-    CardFormat,
+from synglancer.escapes import (
     escape_latex,
     escape_latex_url,
     escape_markdown,
     escape_markdown_url,
-    render_card,
 )
+from synglancer.report import CardFormat, render_card
 from synglancer.templating import templates_folder
 from unit.card_examples import CELL, NASTY, URL, example_link, one_line
 

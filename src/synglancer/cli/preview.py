@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from synglancer.cli.printing import complain
+from synglancer.cli.printing import complain, refuse_options
 from synglancer.errors import UsageError
 from synglancer.painting import Preview, PreviewOptions
 
@@ -18,7 +18,7 @@ _DEFAULTS = PreviewOptions()
 
 
 def preview(
-    *links: str,
+    *links: Annotated[str, Parameter(allow_leading_hyphen=True)],
     folder: Annotated[Path, Parameter(name=["--folder", "-o"])] = Path(),
     picture: Annotated[PreviewOptions, Parameter(name="*")] = _DEFAULTS,
     format: Literal["png", "svg"] = "png",  # noqa: A002  # the option's name
@@ -46,6 +46,7 @@ def preview(
     from synglancer.opening import open_link  # noqa: PLC0415
     from synglancer.preview import render_previews  # noqa: PLC0415
 
+    refuse_options(links)
     given = [line for link in links for line in (sys.stdin if link == "-" else [link])]
     given = [link.strip() for link in given if link.strip()]
     if not given:

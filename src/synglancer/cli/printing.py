@@ -7,6 +7,8 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
+from synglancer.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
@@ -102,6 +104,19 @@ def print_warnings(made: Link) -> None:
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for warning in made.warnings:
         console.print(Text(printable(warning)), style="yellow")
+
+
+def refuse_options(words: Iterable[str]) -> None:
+    """Refuse options that are none, where words may begin with a hyphen: ``-``, or a position.
+
+    Raises
+    ------
+    UsageError
+        When a word begins with two.
+    """
+    for word in words:
+        if word.startswith("--"):
+            raise UsageError(f'Unknown option: "{word}".', "See --help for what can be given.")
 
 
 def print_retries() -> None:

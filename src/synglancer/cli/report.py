@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import refuse_unwritable, write_beside
-from synglancer.cli.printing import complain, print_retries
+from synglancer.cli.printing import complain, print_retries, refuse_options
 from synglancer.errors import UsageError
 from synglancer.painting import Pictures  # noqa: TC001  # cyclopts reads it
 from synglancer.settings import Settings
@@ -48,7 +48,7 @@ _REPORTING = Reporting()
 
 
 def report(
-    *cells: str,
+    *cells: Annotated[str, Parameter(allow_leading_hyphen=True)],
     output: Annotated[Path, Parameter(name=["--output", "-o"])],
     reporting: Annotated[Reporting, Parameter(name="*")] = _REPORTING,
     settings: Annotated[Settings, Parameter(name="*")] = _DEFAULTS,
@@ -62,7 +62,7 @@ def report(
     cells
         Root IDs; or one CSV, TSV, Parquet or Excel file with a column of them; or - for stdin.
     output
-        The file: its ending, .html, .md, .tex, .csv or .parquet, says what it is.
+        The file: its ending, .html, .md, .tex, .ipynb, .csv or .parquet, says what it is.
     """
     from datetime import datetime, timezone  # noqa: PLC0415
 
@@ -74,6 +74,7 @@ def report(
 
     if reporting.verbose:
         print_retries()
+    refuse_options(cells)
     refuse_ending(output, reporting.template)
     refuse_unwritable("--output", str(output), 1)
     given = read_cell_list(cells, sys.stdin, reporting.column)
