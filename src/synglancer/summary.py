@@ -5,7 +5,7 @@ It must not know how they are shown: templates and tables take them from here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -342,9 +342,13 @@ def build_report(
             extras=values,
             group=values[at] if group_by else "",
             summary=result if isinstance(result, CellSummary) else None,
-            skipped=None if isinstance(result, CellSummary) else result,
+            skipped=None
+            if isinstance(result, CellSummary)
+            else replace(result, given=given or f"row {number}"),
         )
-        for given, values, result in zip(cells.cells, cells.values, results, strict=True)
+        for number, (given, values, result) in enumerate(
+            zip(cells.cells, cells.values, results, strict=True), start=1
+        )
     ]
     made = [row.summary for row in rows if row.summary]
     found = {tag for cell in made for tags in cell.counts.values() for tag in tags}

@@ -51,11 +51,15 @@ def test_html_holds_every_cell_and_no_markup_of_others(sandbox, synglancer, tabl
 def test_a_skipped_cell_is_named_and_ends_with_5(sandbox, synglancer, tmp_path):
     """The report is written, says which cell is missing and why, and the exit code is 5."""
     page = tmp_path / "report.md"
-    done = synglancer("report", CELL, UNKNOWN, "-o", page)
+    cells = tmp_path / "cells.csv"
+    cells.write_text(f"cell,n\n{CELL},1\n,2\n{UNKNOWN},3\n")
+    done = synglancer("report", cells, "-o", page)
     assert done.code == 5
     assert UNKNOWN in done.err
+    assert "row 2: No cell" in done.err
     text = MarkdownIt().enable("table").render(page.read_text("utf-8"))
     assert f"{UNKNOWN} is not the root ID of a cell" in text
+    assert "row 2: No cell" in text
     assert text.count('<a href="http') == 1
 
 
