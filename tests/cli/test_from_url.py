@@ -27,6 +27,11 @@ VALUES = {
     "min_confidence": st.floats(0, 1),
     "min_size": st.floats(0, 20_000),
     "partners": st.integers(0, 5),
+    "multi_input_table": st.sampled_from(
+        [None, "synapse_spine_mapping_v2", "multi_input_spine_predictions_ssa"]
+    ),
+    "cell_type_view": st.sampled_from([None, "aibs_cell_info"]),
+    "cell_type_column": st.sampled_from(["cell_type", "broad_type"]),
 }
 
 
@@ -56,6 +61,7 @@ questions = st.fixed_dictionaries(
 @given(words=questions)
 @example(words={"tag": ("soma", "spine"), "min_confidence": 0.75, "min_size": 900.0})
 @example(words={"min_confidence": 0.9, "soft_filter": True, "partners": 3, "figure": True})
+@example(words={"multi_input": True, "color_by": "partner-type", "cell_type_column": "broad_type"})
 def test_a_link_read_back_is_what_was_asked(sandbox, words) -> None:
     """For all options: settings, counts, moment, hash and every synapse are those of the link."""
     asked = Settings(server=sandbox.origin, inline=True, **words)
