@@ -139,6 +139,7 @@ def make_plain(value: object, path: str = "") -> Any:
 def load_libraries() -> None:
     """Import nglui ahead of `build_state`, at a time when there is something to wait for."""
     import_lazily("cloudvolume")  # for sources without a resolution, which there are none of here
+    import_lazily("caveclient")
     with put_off("caveclient.CAVEclient", "IPython.display.HTML"):
         import nglui.statebuilder  # noqa: F401, PLC0415
 

@@ -52,3 +52,21 @@ def test_a_package_that_is_loaded_already_is_left_alone() -> None:
         "print(sys.modules['caveclient'].CAVEclient is before)"
     )
     assert run_afresh(code) == "True"
+
+
+def test_threads_that_put_off_imports_are_in_nobodys_way() -> None:
+    """Several may do so at once, while others import what is in the same package."""
+    code = (
+        "import sys, synglancer.cave\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from threading import Barrier\n"
+        "from synglancer.lazily import put_off\n"
+        "from synglancer.view import load_libraries\n"
+        "start = Barrier(4)\n"
+        "def work(_): start.wait(30); load_libraries()\n"
+        "with ThreadPoolExecutor(4) as pool: list(pool.map(work, range(4)))\n"
+        "with put_off('caveclient.CAVEclient', 'IPython.display.HTML'):\n"
+        "    from caveclient.chunkedgraph import ChunkedGraphClient\n"
+        "print('IPython.display' in sys.modules, 'CAVEclient' in vars(sys.modules['caveclient']))"
+    )
+    assert run_afresh(code) == "False False"
