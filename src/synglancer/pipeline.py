@@ -233,6 +233,7 @@ class LinkMaker:
         """Put the tables together, and list what has to be said about them."""
         from synglancer.predictions import (  # noqa: PLC0415
             count_autapses,
+            explain_left_out,
             find_ends,
             gather_between,
             join_predictions,
@@ -244,7 +245,7 @@ class LinkMaker:
             warnings.append(explain_live(self._sources.materialization))
         if data.somata is None:
             warnings.append(_NO_SOMA)
-        warnings += [warning for table in data.tables for warning in table.warnings]
+        warnings += explain_left_out(data.tables, cells)
         if len(frame):  # else it is said of all of them
             ends = find_ends(frame)
             warnings += [explain_silence(cell) for cell in cells if cell not in ends]

@@ -52,14 +52,15 @@ class Checked:
     ----------
     frame
         Rows sorted by synapse ID; columns and dtypes as in `DTYPES`.
-    warnings
-        One sentence for each kind of row that was left out.
+    left_out
+        Rows that were left out, once for each reason: columns as in `DTYPES`, and ``why``; see
+        `explain_left_out`.
     ids
         Synapse IDs of all rows, those left out included, shape (n,), uint64.
     """
 
     frame: pd.DataFrame
-    warnings: tuple[str, ...]
+    left_out: pd.DataFrame
     ids: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="uint64"), compare=False)
 
 
@@ -122,30 +123,29 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
     has = {"position": placed, "size": np.isfinite(frame["size"].to_numpy())}
     if labelled:
         has["confidence"] = np.isfinite(frame["confidence"].to_numpy())
-    name = direction if labelled else f"{direction} without a prediction"
-    return _keep_whole_rows(frame.astype({"confidence": "float32"}), has, name)
+    kind = "" if labelled else " without a prediction"
+    return _keep_whole_rows(frame.astype({"confidence": "float32"})[list(DTYPES)], has, kind)
 
 
-def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], name: str) -> Checked:
-    """Leave out, and name, rows that lack something and further rows of the same synapse."""
-    warnings = []
+def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str) -> Checked:
+    """Leave out rows that lack something and further rows of the same synapse, and say why."""
     ids = frame["id"].to_numpy()
-    whole = np.ones(len(frame), dtype=bool)
-    for what, there in has.items():
-        if not there.all():
-            count = int((~there).sum())
-            warnings.append(f"{count:,} {name} have no {what} and are left out.")
-            whole &= there
+    whole = np.logical_and.reduce([*has.values()])
+    left_out = {
+        f"{{count:,}} {{name}}{kind} have no {what} and are left out.": frame[~there]
+        for what, there in has.items()
+    }
     frame = frame[whole]
     frame = frame.sort_values(["id", "confidence"], ascending=[True, False], kind="stable")
     repeated = frame["id"].duplicated()
-    if repeated.any():
-        count = int(repeated.sum())
-        warnings.append(
-            f"{count:,} further rows of {name} repeat a synapse; the most confident is shown."
-        )
-        frame = frame[~repeated]
-    return Checked(frame.reset_index(drop=True)[list(DTYPES)], tuple(warnings), ids)
+    why = (
+        f"{{count:,}} further rows of {{name}}{kind} repeat a synapse; the most confident is shown."
+    )
+    left_out[why] = frame[repeated]
+    parts = [rows.assign(why=why) for why, rows in left_out.items()]
+    return Checked(
+        frame[~repeated].reset_index(drop=True), pd.concat(parts, ignore_index=True), ids
+    )
 
 
 def _column(raw: pd.DataFrame, name: str) -> pd.Series:
@@ -259,13 +259,43 @@ def gather_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.DataFrame:
     pandas.DataFrame
         The rows left, then those between the cells; columns and dtypes as in `DTYPES`.
     """
-    known = np.array([*cells], dtype="uint64")
-    pre, post = frame["pre_pt_root_id"], frame["post_pt_root_id"]
-    inside = pre.isin(known) & post.isin(known) & (pre != post)
+    inside = _lie_between(frame, cells)
     if not inside.any():
         return frame
     between = frame[inside].drop_duplicates("id").assign(direction=BETWEEN)
     return join_predictions([frame[~inside], between])
+
+
+def _lie_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.Series[bool]:
+    """Find the rows of synapses from one of the cells onto another."""
+    known = np.array([*cells], dtype="uint64")
+    pre, post = frame["pre_pt_root_id"], frame["post_pt_root_id"]
+    inside: pd.Series[bool] = pre.isin(known) & post.isin(known) & (pre != post)
+    return inside
+
+
+def explain_left_out(tables: Sequence[Checked], cells: Collection[int]) -> list[str]:
+    """Say, a sentence for each kind of row, what was left out of tables.
+
+    A synapse from one of the cells onto another is in the tables of both directions: it counts
+    once, as between them.
+
+    Parameters
+    ----------
+    tables
+        Inputs and outputs of the cells.
+    cells
+        Root IDs of the cells that are shown together.
+    """
+    if not any(len(table.left_out) for table in tables):
+        return []
+    rows = pd.concat([table.left_out for table in tables], ignore_index=True)
+    inside, received = _lie_between(rows, cells), rows["direction"] == "inputs"
+    keys = pd.MultiIndex.from_frame(rows[["why", "id"]])
+    again = inside & ~received & keys.isin(keys[inside & received])
+    names = rows["direction"].mask(inside, "synapses between the cells")
+    counts = rows[~again].groupby(["why", names[~again]], sort=False).size()
+    return [str(why).format(count=count, name=name) for (why, name), count in counts.items()]
 
 
 def name_directions(asked: Sequence[str], cells: Collection[int]) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from synglancer.predictions import (
     build_unlabelled,
     count_autapses,
     count_predictions,
+    explain_left_out,
     filter_predictions,
     find_cells,
     gather_between,
@@ -62,7 +63,7 @@ def test_every_answer_has_the_same_columns_and_dtypes(count, labelled):
     checked = build_predictions(raw, [CELL], "inputs")
     assert kinds(checked.frame) == EXPECTED
     assert len(checked.frame) == count
-    assert checked.warnings == ()
+    assert explain_left_out([checked], [CELL]) == []
     assert kinds(filter_predictions(checked.frame, tags=["soma"], min_size=1)) == EXPECTED
     assert kinds(join_predictions([checked.frame, checked.frame[:0]])) == EXPECTED
 
@@ -176,9 +177,8 @@ def test_a_synapse_is_shown_once_and_the_rest_is_counted():
     checked = build_predictions(raw, [CELL], "inputs")
     assert checked.frame["id"].tolist() == [1, 7, 9]
     assert checked.frame["confidence"].tolist() == np.float32([0.1, 0.9, 0.5]).tolist()
-    assert len(checked.warnings) == 1
-    assert checked.warnings[0].startswith("2 ")
-    assert "inputs" in checked.warnings[0]
+    told = "2 further rows of inputs repeat a synapse; the most confident is shown."
+    assert explain_left_out([checked], [CELL]) == [told]
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,8 @@ def test_rows_that_lack_something_are_counted_and_named(name, what):
         raw = raw_answer(**{name: pd.Series([1, missing, 3], dtype=kind)})
         checked = build_predictions(raw, [CELL], "inputs")
         assert checked.frame["id"].tolist() == [1, 3]
-        assert checked.warnings == (f"1 inputs have no {what} and are left out.",)
+        told = f"1 inputs have no {what} and are left out."
+        assert explain_left_out([checked], [CELL]) == [told]
         assert kinds(checked.frame) == EXPECTED
 
 
@@ -207,7 +208,8 @@ def test_nullable_positions_that_are_missing_are_named():
     raw = raw_answer(ctr_pt_position_z=pd.array([1, None, None], dtype="Int32"))
     checked = build_predictions(raw, [CELL], "inputs")
     assert checked.frame["ctr_pt_position_z"].tolist() == [1]
-    assert checked.warnings == ("2 inputs have no position and are left out.",)
+    told = "2 inputs have no position and are left out."
+    assert explain_left_out([checked], [CELL]) == [told]
 
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
@@ -215,7 +217,7 @@ def test_a_prediction_without_a_tag_is_untagged(missing):
     """A missing tag is a tag of its own, not a lost row."""
     checked = build_predictions(raw_answer(tag=["spine", missing, "soma"]), [CELL], "inputs")
     assert checked.frame["tag"].tolist() == ["spine", UNTAGGED, "soma"]
-    assert checked.warnings == ()
+    assert explain_left_out([checked], [CELL]) == []
 
 
 def test_tags_are_taken_as_they_are():
@@ -262,9 +264,36 @@ def test_what_one_table_has_said_the_other_does_not_repeat():
         5, id=[1, 2, 3, 4, 5], ctr_pt_position_x=pd.array([None, 8, 8, None, 8], dtype="Int32")
     ).drop(columns=["tag", "value"])
     rest = build_unlabelled(synapses, [CELL], "inputs", labelled)
-    assert labelled.warnings == ("1 inputs have no position and are left out.",)
-    assert rest.warnings == ("1 inputs without a prediction have no position and are left out.",)
+    assert explain_left_out([labelled, rest], [CELL]) == [
+        "1 inputs have no position and are left out.",
+        "1 inputs without a prediction have no position and are left out.",
+    ]
     assert [*labelled.frame["id"], *rest.frame["id"]] == [2, 3, 5]
+
+
+def test_what_is_left_out_between_cells_is_counted_once():
+    """A synapse between cells that has no position, or several rows, is named once; where only
+    one direction has it, too; autapses and synapses of others count in each direction."""
+    ends = {"pre_pt_root_id": [CELL, CELL, CELL, 5], "post_pt_root_id": [PARTNER, PARTNER, CELL, 5]}
+    missing = pd.array([None, 8, None, None], dtype="Int32")
+    raw = raw_answer(4, id=[1, 2, 3, 4], ctr_pt_position_x=missing, **ends)
+    raw = pd.concat([raw, raw[1:2], raw[1:2]], ignore_index=True)
+    known = [CELL, PARTNER, 5]
+    tables = [build_predictions(raw, known, direction) for direction in ("inputs", "outputs")]
+    lack = "have no position and are left out."
+    repeat = "repeat a synapse; the most confident is shown."
+    between = "synapses between the cells"
+    assert explain_left_out(tables, known) == [
+        f"1 {between} {lack}",
+        f"2 inputs {lack}",
+        f"2 further rows of {between} {repeat}",
+        f"2 outputs {lack}",
+    ]
+    assert explain_left_out(tables[1:], known) == [
+        f"1 {between} {lack}",
+        f"2 outputs {lack}",
+        f"2 further rows of {between} {repeat}",
+    ]
 
 
 def test_an_autapse_is_counted_once():
