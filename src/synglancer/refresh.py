@@ -8,7 +8,7 @@ It must not know documents, nor print anything.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from synglancer.addresses import format_inline_link, format_link, parse_link
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 _OWN = ("server", "sandbox", "token_file", "timeout")
 """What the user says now, whatever was said then."""
+
+_KINDS = {float: (float, int), type(None): (str, int, type(None))}
+"""What an option may be beside the kind of its default."""
 
 
 @dataclass(frozen=True)
@@ -112,12 +115,23 @@ def read_asked(verdict: Verdict, own: Settings) -> Asked:
         )
         settings = replace(settings, **{name: getattr(own, name) for name in _OWN})
         settings = replace(settings, inline=parse_link(verdict.url).state_url is None)
+        _check_kinds(settings)
         return Asked(_some(verdict.cells), settings)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             "It cannot be made anew, since its receipt or record was changed.",
             "Make it again with make-link, and replace it by hand.",
         ) from error
+
+
+def _check_kinds(settings: Settings) -> None:
+    """Refuse what JSON can hold in the place of an option, and no command line would give."""
+    for field in fields(settings):
+        value, kind = getattr(settings, field.name), type(field.default)
+        if not isinstance(value, _KINDS.get(kind, kind)):
+            raise TypeError(field.name)
+    if not all(isinstance(tag, str) for tag in settings.tag):
+        raise TypeError("tag")
 
 
 def _some(cells: tuple[int, ...]) -> tuple[int, ...]:

@@ -135,15 +135,21 @@ def test_what_cannot_be_mended_stays(sandbox, make_link, synglancer, tmp_path) -
     link = make_link(CELL, "--tag", "soma").out.strip()
     history_file().unlink()
     lost = f"{link.rpartition('/')[0]}/1234567890123456"
-    changed = post(sandbox, link, filters={"tag": 5}, counts={"inputs": {"soma": 1}})
+    wrong = [
+        {"filters": {"tag": 5}},
+        {"filters": {"tag": ["soma", 5]}},
+        {"view": {"partners": 1.5}},
+        {"view": {"panel": []}},
+    ]
+    changed = [post(sandbox, link, counts={"inputs": {"soma": 1}}, **one) for one in wrong]
     other = post(sandbox, link, server="https://cave.example", counts={"inputs": {"soma": 1}})
     paper = tmp_path / "paper.md"
-    paper.write_text(f"{lost}\n{changed}\n{other}\n{link}\n")
+    paper.write_text("\n".join([lost, *changed, other, link]))
     content = paper.read_bytes()
     fixed = synglancer("check", paper, "--fix")
     assert fixed.code == 5
     assert "neither a receipt on this machine nor a record" in fixed.out
-    assert "record was changed" in fixed.out
+    assert fixed.out.count("record was changed") == len(wrong)
     assert "made with another CAVE server" in fixed.out
     assert paper.read_bytes() == content
     assert not paper.with_name("paper.md.bak").exists()
