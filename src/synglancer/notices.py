@@ -56,7 +56,7 @@ def explain_tags(asked: Sequence[str], present: Sequence[str]) -> list[str]:
         return []
     return [
         f"No synapse here has the tag {tag!r}: there are {', '.join(map(repr, present))}."
-        for tag in asked
+        for tag in dict.fromkeys(asked)
         if tag not in present
     ]
 

@@ -55,6 +55,9 @@ if TYPE_CHECKING:
 Cells = tuple[RootId | Nucleus | Position, ...]
 """What one link shows: one cell, or several in the order in which they were given."""
 
+_BUILDING = Lock()
+"""Held while a state is built: threads would gain nothing, and libraries load lazily."""
+
 _NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
 
 
@@ -116,7 +119,6 @@ class LinkMaker:
         self._command = command
         self._store = Store(enabled=not settings.no_cache)
         self._sources = Sources(settings, self._store)
-        self._building = Lock()
 
     def make(self, *given: int | str) -> Link:
         """Make one link, for one cell or for several together: every step, in order.
@@ -157,7 +159,7 @@ class LinkMaker:
         shown = self._filter(frame, data)
         record = build_record(self._settings, self._sources, cells, frame, shown, data, followed)
         properties = self._upload_properties(cells, shown, data)
-        with self._building:  # threads would gain nothing, and libraries load lazily
+        with _BUILDING:
             state = self._build_state(cells, shown, data, record, properties)
         with ThreadPoolExecutor(max_workers=1) as pool:
             pool.submit(self._sources.keep_tables)  # while the upload waits for its answer

@@ -102,6 +102,7 @@ WRONG = [
     ([CELL, "--bogus"], "--bogus", "--help"),
     ([CELL, "--\x1b[2J"], "Unknown option", "--help"),
     ([CELL, "--palete", "safe"], "Unknown option", "--palette"),
+    ([CELL, "--togehter"], "Unknown option", "--together"),
     ([CELL, "--layout", "round"], '"xy-3d", "3d", "4panel", "xy"', "--help"),
     ([CELL, "--output", "pdf"], '"url", "json", "markdown", "html", "latex"', "--help"),
     ([CELL, "--tag"], "--tag requires an argument", "--help"),

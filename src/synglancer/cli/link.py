@@ -122,7 +122,7 @@ def link(
 def _suggest(word: str) -> str:
     """Name the option that was perhaps meant."""
     names = [item.name for kind in (Settings, Printing) for item in fields(kind)]
-    options = ["--" + name.replace("_", "-") for name in names]
+    options = ["--together", *("--" + name.replace("_", "-") for name in names)]
     near = get_close_matches(word.partition("=")[0], options, n=1, cutoff=0.75)
     return f"Did you mean {near[0]}?" if near else "See --help for what can be given."
 
