@@ -131,6 +131,7 @@ def test_a_nucleus_without_a_cell_is_refused(sandbox, make_link, nucleus, said) 
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of packages that cloud-volume imports
+@pytest.mark.filterwarnings("ignore::FutureWarning")  # likewise, with Python 3.10
 @pytest.mark.parametrize("given", [SOMA_VOXEL, "744000,536000,836000@nm"])
 def test_a_position_names_the_cell_there(sandbox, make_link, given) -> None:
     """A position in voxels or nm is looked up in the segmentation itself."""

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of cloud-volume's packages
+pytestmark = [  # what cloud-volume's packages say, of themselves and of old Pythons
+    pytest.mark.filterwarnings("ignore::DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
 
 PARTNER = who.PARTNERS[0]
 ORIGIN = (23250, 16750, 20900)
