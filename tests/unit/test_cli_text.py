@@ -140,7 +140,7 @@ def test_wrong_usage_is_two_sentences_and_exit_code_2(arguments, message, hint):
 
 def test_both_commands_say_the_same():
     """`synglancer link` is `make-link`."""
-    for arguments in (["abc"], [CELL, "--min-size", "-1"]):
+    for arguments in (["abc"], [CELL, "--min-size", "-1"], [CELL, "--version", "0"]):
         assert make_link("link", *arguments, build=build_synglancer) == make_link(*arguments)
 
 

@@ -76,9 +76,10 @@ def build_synglancer() -> App:
     app = _make_app(
         "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
     )
-    app.command(link, name="link", config=_CONFIG)
+    # Their --version is the data's: cyclopts 4 would print the program's, and do nothing.
+    app.command(link, name="link", config=_CONFIG, version_flags=[])
     app.command(preview, name="preview")
-    app.command(report, name="report", config=_CONFIG)
+    app.command(report, name="report", config=_CONFIG, version_flags=[])
     sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
     for command in (serve, start, status, stop):
         sandbox.command(command)
