@@ -346,3 +346,8 @@ class Skipped:
     reason: str
     hint: str
     exit_code: int
+
+    @property
+    def sentence(self) -> str:
+        """The reason, with what was typed in front where it does not name that itself."""
+        return self.reason if self.given in self.reason else f"{self.given}: {self.reason}"

@@ -58,8 +58,8 @@ def test_a_skipped_cell_is_named_and_ends_with_5(sandbox, synglancer, tmp_path):
     assert UNKNOWN in done.err
     assert "row 2: No cell" in done.err
     text = MarkdownIt().enable("table").render(page.read_text("utf-8"))
-    assert f"{UNKNOWN} is not the root ID of a cell" in text
-    assert "row 2: No cell" in text
+    assert f"<li>{UNKNOWN} is not the root ID of a cell" in text  # the ID is not said twice
+    assert "<li>row 2: No cell" in text
     assert text.count('<a href="http') == 1
 
 

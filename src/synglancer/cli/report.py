@@ -99,6 +99,5 @@ def report(
     for problem, count in made.picture_problems.items():
         complain(problem, f"{count:,} of the pictures are plots for that reason.")
     for one in made.skipped:
-        named = one.given in one.reason
-        complain(one.reason if named else f"{one.given}: {one.reason}", one.hint)
+        complain(one.sentence, one.hint)
     return _SOME_SKIPPED if made.skipped else 0
