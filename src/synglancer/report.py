@@ -195,11 +195,15 @@ def _format_bar(share: float) -> str:
 
 
 def describe_filters(filters: Mapping[str, Any]) -> list[str]:
-    """Describe the filters in force, for people; empty when all synapses are shown."""
+    """Describe the filters in force, for people; empty when all synapses are shown.
+
+    A soft filter leaves none out: the link's warnings say how many its sliders hide at first.
+    """
     described = []
     if tags := filters.get("tag"):
         described.append("tag " + " or ".join(tags))
-    if (confidence := filters.get("min_confidence")) is not None:
+    confidence = filters.get("min_confidence")
+    if confidence is not None and not filters.get("soft_filter"):
         described.append(f"confidence at least {confidence:g}")
     if (size := filters.get("min_size")) is not None:
         described.append(f"size at least {size:,g} voxels")

@@ -160,12 +160,15 @@ def test_login_is_announced_where_there_is_one(card_format):
 
 @pytest.mark.parametrize("card_format", ["html", "markdown", "latex", "rst"])
 def test_filters_are_named(card_format):
-    """A card says which synapses were asked for, where not all were."""
+    """A card says which synapses were asked for, where not all were: a soft filter keeps all."""
     filters = {"tag": ["shaft", "spine"], "min_confidence": 0.9, "min_size": 1500.0}
     card = render_card(replace(example_link(), filters=filters), card_format)
     text = card.replace("\\", "")
     assert "(tag shaft or spine, confidence at least 0.9, size at least 1,500 voxels)" in text
-    assert "confidence at least" not in render_card(example_link(), card_format)
+    soft = {"min_confidence": 0.9, "soft_filter": True}
+    for every in ({}, soft):
+        card = render_card(replace(example_link(), filters=every), card_format)
+        assert "confidence at least" not in card
 
 
 def test_bars_are_in_proportion_and_in_the_layers_colours():
