@@ -25,6 +25,8 @@ from synglancer.predictions import UNLABELLED
 from synglancer.settings import BETWEEN, PARTNER_TYPE, UNKNOWN_TYPE
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
 
 DIRECTIONS = ("inputs", "outputs", BETWEEN)
@@ -151,6 +153,17 @@ def _find_groups(predictions: pd.DataFrame) -> list[tuple[str, str, np.ndarray[A
     found = cast("dict[tuple[str, str], np.ndarray[Any, Any]]", grouped.indices)
     named = [(str(direction), str(tag), rows) for (direction, tag), rows in found.items()]
     return sorted(named, key=lambda group: (*_rank(group[0], DIRECTIONS), *_rank_tag(group[1])))
+
+
+def sort_tags(tags: Collection[str]) -> list[str]:
+    """Sort tags as their layers are.
+
+    Examples
+    --------
+    >>> sort_tags(["unlabelled", "vesicle", "soma", "spine"])
+    ['spine', 'soma', 'vesicle', 'unlabelled']
+    """
+    return sorted(tags, key=_rank_tag)
 
 
 def _rank(name: str, known: tuple[str, ...]) -> tuple[int, str]:

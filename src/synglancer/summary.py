@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synglancer.annotations import sort_tags
 from synglancer.palette import PALETTES, choose_colours
+from synglancer.partners import read_partners
 from synglancer.provenance import RECORD, read_notice
 from synglancer.recording import list_given_options
 from synglancer.report import describe_filters
@@ -32,8 +34,6 @@ PARTNER_STEPS = ("1", "2", "3", "4", "5 or more")
 """Synapses that one partner has with the cell."""
 
 _NOTEBOOK_COLUMNS = ("cell", "link")
-_OTHER = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
-_KNOWN_TAGS = ("spine", "shaft", "soma", "multi-input")
 _CITATIONS = [
     "Pedigo et al. (2026), for the predicted targets.",
     (
@@ -110,9 +110,10 @@ def summarise(link: Link, picture: str = "") -> CellSummary:
         counts, _ = np.histogram(values[np.isfinite(values)], bins=BINS, range=(0, 1))
         confidence[str(tag)] = counts.tolist()
     partners = {}
+    others = read_partners(shown)
+    foreign = ~others.isin([0, link.cell])  # 0 is no segment, and autapses make no partner
     for direction in link.counts_by_tag:
-        others = shown.loc[shown["direction"] == direction, _OTHER[direction]]
-        each = others[others != 0].value_counts().to_numpy()  # 0 is no segment
+        each = others[foreign & (shown["direction"] == direction)].value_counts().to_numpy()
         steps = np.minimum(each, len(PARTNER_STEPS))
         partners[direction] = np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
     server, notice = str(link.state.get(RECORD, {}).get("server", "")), read_notice(link.state)
@@ -151,7 +152,7 @@ class Group:
     name
         That value.
     cells, members
-        How many have a link; and those.
+        How many have a link; and those, each once.
     mean, low, high
         Direction → tag → share of the cells' synapses: the mean over cells, the least, the most.
         Cells without a synapse in a direction are not counted there.
@@ -202,8 +203,8 @@ class Report:
 
     @cached_property
     def cells(self) -> list[CellSummary]:
-        """The cells that there is a link for."""
-        return [row.summary for row in self.rows if row.summary]
+        """The cells that there is a link for, each once, however many rows are of it."""
+        return _list_distinct(self.rows)
 
     @cached_property
     def skipped(self) -> list[Skipped]:
@@ -267,7 +268,7 @@ class Report:
         return [self._compare(name) for name in names]
 
     def _compare(self, name: str) -> Group:
-        cells = [row.summary for row in self.rows if row.summary and row.group == name]
+        cells = _list_distinct([row for row in self.rows if row.group == name])
 
         def over(take: Any) -> dict[str, dict[str, float]]:
             result: dict[str, dict[str, float]] = {}
@@ -295,13 +296,16 @@ class Report:
         totals = " and ".join(f"{count:,} {side}" for side, count in self.totals.items())
         having = "these cells have" if many > 1 else "this cell has"
         in_all = f"; with and without one, {having} {totals}" * bool(totals)
+        unpredicted = "and without " * bool(self.options.get("with_unlabelled"))
+        table = (link.get("multi_input") or {}).get("table")
+        several = f" Those on spines with several inputs are by the table {table}." * bool(table)
         synthetic = " These data are SYNTHETIC and describe no real cell." * self.synthetic
         return (
             f"Synapses of {many:,} cell{'s' * (many != 1)} and their predicted postsynaptic "
             f"targets were taken from the table {link['table']} of the datastack "
             f"{link['datastack']} at materialization version {link['version']} "
             f"({link['timestamp'][:10]}), through CAVE at {origin.server}.{filters} "
-            f"Counts are of synapses with a prediction{in_all}. Each link "
+            f"Counts are of synapses with {unpredicted}a prediction{in_all}.{several} Each link "
             f"opens them in Neuroglancer at that version. Made with {self.generator}.{synthetic}"
         )
 
@@ -311,6 +315,12 @@ class Report:
         origin = self.provenance
         known = origin and origin.link["datastack"] == "minnie65_public" and not self.synthetic
         return _CITATIONS[:] if known else []
+
+
+def _list_distinct(rows: Sequence[Row]) -> list[CellSummary]:
+    """List the cells of rows, each once: several root IDs may have led to one cell."""
+    made = [row.summary for row in rows if row.summary]
+    return list({summary.link["cell"]: summary for summary in made}.values())
 
 
 def build_report(
@@ -353,7 +363,7 @@ def build_report(
     made = [row.summary for row in rows if row.summary]
     found = {tag for cell in made for tags in cell.counts.values() for tag in tags}
     notice = next((cell.notice for cell in made if cell.notice), "")
-    tags = [tag for tag in _KNOWN_TAGS if tag in found] + sorted(found - set(_KNOWN_TAGS))
+    tags = sort_tags(found)
     return Report(
         rows=rows,
         columns=cells.columns,

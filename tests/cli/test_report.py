@@ -17,6 +17,7 @@ from cli.latex import compile_latex
 from cli.outcome import CELL
 from synglancer import make_link as link_of
 from synglancer.sandbox import sample_identity as who
+from synglancer.summary import summarise
 
 NASTY = ["<script>alert(1)</script>", "50% _x_ \\input{y} $", '"quoted" & 🧠', "שלום |x|"]
 OTHERS = ["864691135937424949", "864691135617152361", "864691136334080603"]
@@ -123,6 +124,29 @@ def test_every_report_says_of_how_many(sandbox, synglancer, sample, tmp_path):
     read = pd.read_csv(page).iloc[0]
     assert (read["all_inputs"], read["all_outputs"]) == (inputs, outputs)
     assert read["inputs_soma"] < inputs
+
+
+def test_what_is_repeated_counts_once(sandbox, synglancer, tmp_path, monkeypatch):
+    """A cell in two rows has both, and counts once in all sums; it is no partner of itself. The
+    methods say which synapses were counted, and what says that spines are shared."""
+    page, cells = tmp_path / "report.md", tmp_path / "cells.csv"
+    cells.write_text(f"cell,note\n{CELL},first\n{CELL},second\n")
+    asked = ("--with-unlabelled", "--multi-input", "--min-confidence", "0.9", "--soft-filter")
+    assert synglancer("report", cells, *asked, "-o", page).code == 0
+    text = page.read_text("utf-8").replace("\\", "")
+    assert "| first |" in text
+    assert "| second |" in text
+    monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
+    link = link_of(CELL, server=sandbox.origin, with_unlabelled=True, multi_input=True)
+    each = link.counts.groupby("direction")["count"].sum()
+    assert "Synapses of 1 cell and" in text
+    assert f"this cell has {each['inputs']:,} inputs and {each['outputs']:,} outputs" in text
+    assert "Counts are of synapses with and without a prediction" in text
+    assert f"are by the table {who.SPINE_TABLE}" in text
+    assert "Only synapses" not in text  # the sliders leave none out
+    targets = set(link.predictions.query("direction == 'outputs'")["post_pt_root_id"].tolist())
+    assert int(CELL) in targets
+    assert sum(summarise(link).partners["outputs"]) == len(targets - {0, int(CELL)})
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet", "tsv", "csv"])

@@ -10,7 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from synglancer.annotations import CONFIDENCE, SIZE, AnnotationGroup, build_annotations
+from synglancer.annotations import (
+    CONFIDENCE,
+    SIZE,
+    AnnotationGroup,
+    build_annotations,
+    sort_tags,
+)
 from synglancer.errors import BadAnswerError
 from synglancer.predictions import UNLABELLED
 
@@ -151,6 +157,8 @@ def test_order_of_groups() -> None:
         ("inputs", UNLABELLED),
         ("outputs", "soma"),
     ]
+    tags = ["spine", "soma", "vesicle", UNLABELLED]
+    assert sort_tags({*tags}) == tags
 
 
 def test_exact_bytes_of_one_row() -> None:
