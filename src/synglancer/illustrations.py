@@ -82,11 +82,12 @@ def photograph_cell(link: Link, painter: Painter, folder: Path) -> CellSummary:
     from synglancer.canvas import shrink_photograph  # noqa: PLC0415
     from synglancer.report import format_data_uri  # noqa: PLC0415
 
-    path = folder / f"{link.cell}.png"
-    try:
-        painter.paint(open_link(link), path)
-    except PictureError as error:
-        return replace(plot_cell(link), picture_problem=str(error))
-    content = shrink_photograph(path.read_bytes())
-    path.unlink()
+    # A folder of its own: another thread may photograph the same cell, given otherwise.
+    with TemporaryDirectory(dir=folder) as own:
+        path = Path(own) / f"{link.cell}.png"
+        try:
+            painter.paint(open_link(link), path)
+        except PictureError as error:
+            return replace(plot_cell(link), picture_problem=str(error))
+        content = shrink_photograph(path.read_bytes())
     return summarise(link, format_data_uri(content, ".webp"))

@@ -6,6 +6,8 @@ import html
 import io
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import nbformat
 import pandas as pd
@@ -16,6 +18,9 @@ from cli.examples import run_notebook
 from cli.latex import compile_latex
 from cli.outcome import CELL
 from synglancer import make_link as link_of
+from synglancer.illustrations import photograph_cell
+from synglancer.painting import PreviewOptions
+from synglancer.preview import Painter
 from synglancer.sandbox import sample_identity as who
 from synglancer.summary import summarise
 
@@ -147,6 +152,33 @@ def test_what_is_repeated_counts_once(sandbox, synglancer, tmp_path, monkeypatch
     targets = set(link.predictions.query("direction == 'outputs'")["post_pt_root_id"].tolist())
     assert int(CELL) in targets
     assert sum(summarise(link).partners["outputs"]) == len(targets - {0, int(CELL)})
+
+
+class PairPainter(Painter):
+    """Paints, and gives no picture back before two are there."""
+
+    def __init__(self):
+        super().__init__(PreviewOptions(renderer="plot"))
+        self._both = Barrier(2)
+
+    def paint(self, opened, path):
+        painted = super().paint(opened, path)
+        self._both.wait()
+        return painted
+
+
+def test_one_cell_is_pictured_twice_at_a_time(sandbox, tmp_path, monkeypatch):
+    """Where two root IDs lead to one cell, each row has its picture, and no file is left."""
+    monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
+    link = link_of(CELL, server=sandbox.origin, tag="soma")
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    with PairPainter() as painter, ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(photograph_cell, link, painter, folder) for _ in range(2)]
+        first, second = (job.result().picture for job in jobs)
+    assert first == second
+    assert first.startswith("data:image/webp")
+    assert not list(folder.iterdir())
 
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet", "tsv", "csv"])
