@@ -15,6 +15,7 @@ from PIL import Image
 from synglancer import make_link
 from synglancer.celllist import CellList
 from synglancer.illustrations import photograph_cell, plot_cell, summarise_cells
+from synglancer.links import Skipped
 from synglancer.pages import render_report
 from synglancer.painting import PreviewOptions
 from synglancer.preview import Painter
@@ -142,3 +143,17 @@ def test_a_hundred_large_cells_are_below_ten_megabytes(sandbox: Sandbox, monkeyp
     made = build_report(given, many, Settings(), group_by=None, **WHEN)
     size = len(render_report(made, ".html"))
     assert 100 * len(one.picture) < size < 10_000_000
+
+
+def test_report_of_no_cell_bears_sorting(page: Page, tmp_path: Path, errors: list[str]) -> None:
+    """Where every cell was skipped, sorting the empty table complains of nothing."""
+    skipped = Skipped(CELLS[3], "It is not known.", "Look it up.", 3)
+    given = CellList([CELLS[3]], [], [[]])
+    made = build_report(given, [skipped], Settings(with_total=True), group_by=None, **WHEN)
+    file = tmp_path / "report.html"
+    file.write_bytes(render_report(made, ".html"))
+    page.goto(file.as_uri())
+    assert f"{CELLS[3]}: It is not known." in page.locator("#skipped").inner_text()
+    page.get_by_role("button", name="Cell").click()
+    assert page.locator("th[aria-sort=ascending]").count() == 1
+    assert errors == []
