@@ -15,8 +15,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from synglancer.sandbox.sample import ensure_sample
-from synglancer.sandbox.server import Sandbox, SandboxOptions
+from cave_sandbox.sample.build import ensure_sample
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 
 TOKEN = "bench-token"
 CELL = "864691135276234469"

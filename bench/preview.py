@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 from synglancer import make_link
-from synglancer.painting import Preview, PreviewOptions
-from synglancer.preview import render_previews
+from synglancer.render.picture_options import Preview, PreviewOptions
+from synglancer.render.screenshots import render_previews
 
 CELL = 864691135276234469
 TAGS = ("spine", "shaft", "soma")

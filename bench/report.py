@@ -20,10 +20,10 @@ from pathlib import Path
 import pandas as pd
 from playwright.sync_api import sync_playwright
 
+from cave_sandbox.sample.build import ensure_sample
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 from first_link import CELL, TOKEN, Run, new_home, run
-from synglancer.preview import find_browser
-from synglancer.sandbox.sample import ensure_sample
-from synglancer.sandbox.server import Sandbox, SandboxOptions
+from synglancer.render.screenshots import find_browser
 
 SIZES = (10, 100, 1000)
 EVERY = 4

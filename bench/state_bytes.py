@@ -20,9 +20,9 @@ import orjson
 import pandas as pd
 from nglui.statebuilder import AnnotationLayer, ImageLayer, SegmentationLayer, ViewerState
 
-from synglancer.annotations import build_annotations
-from synglancer.datastack import Datastack, Materialization
-from synglancer.view import Scene, build_state
+from synglancer.cave.records import Datastack, Materialization
+from synglancer.view.annotations import build_annotations
+from synglancer.view.state import Scene, build_state
 
 CELL = 864691135276234469
 COMPARED = 50_000

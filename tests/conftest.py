@@ -9,8 +9,8 @@ import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
-from synglancer.locks import locked
-from synglancer.sandbox.sample import ensure_sample
+from cave_sandbox.sample.build import ensure_sample
+from synglancer.cache.locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

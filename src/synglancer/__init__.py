@@ -26,25 +26,25 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from synglancer.batch import make_links
     from synglancer.errors import CellError, ServiceError, SynglancerError, UsageError
-    from synglancer.frames import add_links, html_link
-    from synglancer.links import Link, Skipped
-    from synglancer.pipeline import make_link
+    from synglancer.links.batch import make_links
+    from synglancer.links.dataframes import add_links, html_link
+    from synglancer.links.link import Link, Skipped
+    from synglancer.links.make import make_link
     from synglancer.settings import Settings
 
 _HOMES = {
     "CellError": "errors",
-    "Link": "links",
+    "Link": "links.link",
     "ServiceError": "errors",
     "Settings": "settings",
     "SynglancerError": "errors",
     "UsageError": "errors",
-    "Skipped": "links",
-    "add_links": "frames",
-    "html_link": "frames",
-    "make_link": "pipeline",
-    "make_links": "batch",
+    "Skipped": "links.link",
+    "add_links": "links.dataframes",
+    "html_link": "links.dataframes",
+    "make_link": "links.make",
+    "make_links": "links.batch",
 }
 
 
@@ -52,6 +52,6 @@ def __getattr__(name: str) -> Any:
     """Import a public name when it is first used: ``--help`` needs none of them."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415
+    from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

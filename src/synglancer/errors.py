@@ -1,8 +1,7 @@
 """The errors that synglancer raises on purpose, each with its exit code and its hint.
 
-Every error is one sentence that says what happened (`str(error)`) and one that says what to
-do (`error.hint`). It must not know where an error comes from: `cave` translates the services'
-answers into these classes, and `cli` prints them.
+Every error is one sentence that says what happened (`str(error)`) and one that says what to do
+(`error.hint`).
 
     SynglancerError                 exit 1  (never raised itself)
     ├── UsageError                  exit 2  what was asked cannot be asked

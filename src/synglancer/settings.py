@@ -1,7 +1,7 @@
 """What is asked of synglancer, beside the cell: one record, checked when it is made.
 
-`cli` fills it from flags, environment and file; a notebook fills it by keyword. It must not know
-how anything is done. Beyond the default profile below, nothing here knows minnie65.
+`cli` fills it from flags, environment and file; a notebook fills it by keyword. Beyond the default
+profile below, nothing here knows minnie65.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
-from synglancer.viewing import ViewSettings
+from synglancer.view_settings import ViewSettings
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
 DEFAULT_DATASTACK = "minnie65_public"
@@ -173,7 +173,7 @@ class Question:
 class Settings(ViewSettings, Question):
     """What is asked, beside the cell: which synapses, and how they are shown.
 
-    All parameters of `Question`, then all of `synglancer.viewing.ViewSettings`.
+    All parameters of `Question`, then all of `synglancer.view_settings.ViewSettings`.
 
     Raises
     ------

@@ -11,16 +11,16 @@ from proof import BASE_LAYERS, near, photograph, poll, prove, show
 from rows import PAPER, expect, read_rows
 from selection import read_selection
 
+from cave_sandbox.sample import identity as who
 from synglancer import make_link
-from synglancer.sandbox import sample_identity as who
-from synglancer.typecolours import choose_type_colour
+from synglancer.view.type_colors import choose_type_colour
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Page
 
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
 pytestmark = pytest.mark.browser
 

@@ -13,10 +13,10 @@ from proof import prove
 from rows import POSITION, expect, read_rows
 from selection import read_selection
 
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 from synglancer import make_link
-from synglancer.addresses import format_inline_link
-from synglancer.annotations import build_annotations
-from synglancer.sandbox.server import Sandbox, SandboxOptions
+from synglancer.states.urls import format_inline_link
+from synglancer.view.annotations import build_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

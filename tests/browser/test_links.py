@@ -12,9 +12,9 @@ from proof import prove
 from rows import PAPER, POSITION, SIDES, expect, read_rows
 from selection import read_selection
 
+from cave_sandbox.sample import identity as who
 from synglancer import make_link
-from synglancer.palette import PALETTES, choose_colours
-from synglancer.sandbox import sample_identity as who
+from synglancer.view.colors import PALETTES, choose_colours
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from playwright.sync_api import Page
 
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
 pytestmark = pytest.mark.browser
 

@@ -19,10 +19,10 @@ from commands import run_make_link_json
 from proof import Expected, NotProvedError, prove
 from rows import expect, read_rows
 
-from synglancer.addresses import format_link
-from synglancer.sandbox import sample_identity as who
-from synglancer.sandbox.server import Sandbox, SandboxOptions
+from cave_sandbox.sample import identity as who
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 from synglancer.settings import SITES
+from synglancer.states.urls import format_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

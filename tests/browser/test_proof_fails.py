@@ -11,9 +11,9 @@ import pytest
 from proof import NotProvedError, prove
 from rows import expect, read_rows
 
+from cave_sandbox.sample import identity as who
 from synglancer import make_link
-from synglancer.addresses import format_inline_link
-from synglancer.sandbox import sample_identity as who
+from synglancer.states.urls import format_inline_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
     from proof import Expected
 
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
     Break = Callable[[dict[str, Any]], None]
 

@@ -16,8 +16,8 @@ from blank import write_blank_datastack
 from proof import prove
 from rows import POSITION, SIDES, expect, read_rows
 
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 from synglancer import make_link
-from synglancer.sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

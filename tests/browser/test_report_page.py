@@ -13,21 +13,21 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 from synglancer import make_link
-from synglancer.celllist import CellList
-from synglancer.illustrations import photograph_cell, plot_cell, summarise_cells
-from synglancer.links import Skipped
-from synglancer.pages import render_report
-from synglancer.painting import PreviewOptions
-from synglancer.preview import Painter
+from synglancer.cells.lists import CellList
+from synglancer.links.link import Skipped
+from synglancer.render.picture_options import PreviewOptions
+from synglancer.render.screenshots import Painter
+from synglancer.report.pages import render_report
+from synglancer.report.pictures import photograph_cell, plot_cell, summarise_cells
+from synglancer.report.summary import build_report
 from synglancer.settings import Settings
-from synglancer.summary import build_report
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Page
 
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
 pytestmark = pytest.mark.browser
 

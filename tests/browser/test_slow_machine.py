@@ -9,15 +9,15 @@ import pytest
 from proof import LOOK, poll, prove
 from rows import expect, read_rows
 
+from cave_sandbox.sample import identity as who
 from synglancer import make_link
-from synglancer.sandbox import sample_identity as who
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from playwright.sync_api import Page, Route
 
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
 pytestmark = pytest.mark.browser
 

@@ -11,9 +11,9 @@ from proof import DRAWING, PANELS, near, photograph, poll, prove, show
 from rows import expect, read_rows
 from selection import READ
 
+from cave_sandbox.sample import identity as who
 from synglancer import make_link
-from synglancer.palette import PALETTES
-from synglancer.sandbox import sample_identity as who
+from synglancer.view.colors import PALETTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from playwright.sync_api import Page
 
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
 pytestmark = pytest.mark.browser
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 from cli.outcome import MISSING_TERMS, NO_PERMISSION, TOKEN, Outcome
 from synglancer.cli import build_make_link, build_synglancer, run
-from synglancer.sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

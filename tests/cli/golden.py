@@ -39,9 +39,9 @@ def summarise(state: dict[str, Any], origin: str) -> str:
 
 def main() -> None:
     """Write the golden state of the sample cell."""
+    from cave_sandbox.sample.build import ensure_sample
+    from cave_sandbox.web.server import Sandbox, SandboxOptions
     from synglancer import make_link
-    from synglancer.sandbox.sample import ensure_sample
-    from synglancer.sandbox.server import Sandbox, SandboxOptions
 
     with tempfile.TemporaryDirectory() as folder:
         data = ensure_sample(Path(folder) / "sample")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.outcome import CELL
-from synglancer.store import KINDS
+from synglancer.cache.answers import KINDS
 
 
 def cache() -> Path:

@@ -12,9 +12,9 @@ from urllib.parse import quote
 import pandas as pd
 import pytest
 
+from cave_sandbox.sample import identity as who
+from cave_sandbox.web.server import Sandbox
 from cli.outcome import CELL, TOKEN
-from synglancer.sandbox import sample_identity as who
-from synglancer.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from pathlib import Path

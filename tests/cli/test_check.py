@@ -8,7 +8,7 @@ import json
 import pytest
 
 from cli.outcome import CELL
-from synglancer.documents import find_links
+from synglancer.check.documents import find_links
 
 LINK = "https://s.org/#!middleauth+https://g.org/ngl_state/api/v1/123"
 
@@ -97,7 +97,7 @@ def test_the_token_goes_to_no_other_host(sandbox, synglancer, monkeypatch) -> No
 
 def test_a_state_that_is_not_the_one_of_the_receipt_is_bad(sandbox, make_link, synglancer) -> None:
     """When a state has fewer synapses than the receipt says, each layer's shortfall is told."""
-    from synglancer.history import history_file
+    from synglancer.cache.receipts import history_file
 
     link = make_link(CELL).out.strip()
     other = make_link(CELL, "--tag", "spine").out.strip()
@@ -115,7 +115,7 @@ def test_another_server_is_not_asked_about_a_link_of_ours(
     """A receipt says with which server a link was made: another one knows nothing of its cell."""
     from dataclasses import replace
 
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
     link = make_link(CELL, "--tag", "soma").out.strip()
     with Sandbox(replace(options, states=tmp_path / "other.sqlite")) as other:

@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 import requests
 
+from cave_sandbox.sample import identity as who
+from cave_sandbox.web.server import Sandbox
 from cli.outcome import CELL, TOKEN
 from synglancer import Link
 from synglancer import make_link as api_make_link
-from synglancer.sandbox import sample_identity as who
-from synglancer.sandbox.server import Sandbox
-from synglancer.typecolours import choose_type_colour
+from synglancer.view.type_colors import choose_type_colour
 
 if TYPE_CHECKING:
     from pathlib import Path

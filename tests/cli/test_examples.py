@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import nbformat
 import pytest
 
+from cave_sandbox.process import daemon
+from cave_sandbox.process.residence import Residence
 from cli.examples import FOLDER, clean, run_notebook
-from synglancer.sandbox import daemon
-from synglancer.sandbox.residence import Residence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

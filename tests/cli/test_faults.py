@@ -18,11 +18,11 @@ import orjson
 import pytest
 import requests
 
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
 from synglancer import make_link as api_make_link
-from synglancer import transport
+from synglancer.cave import http
 from synglancer.errors import UnreachableError
-from synglancer.sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +132,7 @@ def _surroundings(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[None]:
     """Pause shortly between tries; whatever happens, open no browser and leave no token."""
-    monkeypatch.setattr(transport, "_BACKOFF", 0.005)
+    monkeypatch.setattr(http, "_BACKOFF", 0.005)
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     monkeypatch.setenv("SYNGLANCER_SERVER", sandbox.origin)
     opened: list[str] = []

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import requests
 
+from cave_sandbox.sample import identity as who
 from cli.outcome import CELL, TOKEN
-from synglancer.history import history_file
-from synglancer.sandbox import sample_identity as who
+from synglancer.cache.receipts import history_file
 
 if TYPE_CHECKING:
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
 SITE = "https://viewer.example/a_b/?x=1&y=2"
 FOREIGN = "https://viewer.example/#!http://127.0.0.1:1/nglstate/api/v1/1234567890123456"

@@ -14,7 +14,7 @@ from cli.outcome import CELL, TOKEN
 from synglancer import Link, Settings
 from synglancer import make_link as api_make_link
 from synglancer.errors import UsageError
-from synglancer.viewing import CHOICES
+from synglancer.view_settings import CHOICES
 
 #: How the answer travels is no part of what was asked.
 TRAVEL = {"server", "token_file", "sandbox", "strict", "site", "inline", "timeout", "no_cache"}

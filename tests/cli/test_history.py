@@ -11,7 +11,7 @@ import pytest
 
 from cli.outcome import CELL, TOKEN
 from synglancer import make_link as api_make_link
-from synglancer.history import build_receipt
+from synglancer.cache.receipts import build_receipt
 
 
 def history_file() -> Path:

@@ -14,10 +14,10 @@ import pytest
 
 from cli.outcome import CELL, TOKEN
 from synglancer import make_link as api_make_link
-from synglancer.predictions import DTYPES
+from synglancer.synapses.predictions import DTYPES
 
 if TYPE_CHECKING:
-    from synglancer.sandbox.server import Sandbox
+    from cave_sandbox.web.server import Sandbox
 
 RECORD_KEYS = {
     "cell", "given", "url", "state_url", "state_id", "state_sha256", "datastack", "version",
@@ -218,7 +218,7 @@ def test_inline_link_carries_its_state_and_uploads_nothing(sandbox: Sandbox, mak
     assert (record["state_url"], record["state_id"]) == (None, None)
     assert not [request for request in sandbox.requests if "/nglstate/" in request.path]
     stored = make_link(CELL, "--tag", "soma").out.strip()
-    from synglancer.addresses import parse_link
+    from synglancer.states.urls import parse_link
 
     assert orjson.loads(parse_link(record["url"]).state) == fetch_state(stored)
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from cave_sandbox.sample import identity as who
+from cave_sandbox.web.server import Sandbox
 from cli.outcome import CELL, TOKEN
-from synglancer.sandbox import sample_identity as who
-from synglancer.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -115,7 +115,7 @@ def test_a_position_without_a_cell_is_refused(sandbox, make_link, given, said) -
 @pytest.mark.parametrize("fault", ["401", "html", "500", "hidden-404", "empty"])
 def test_a_graph_that_does_not_answer_is_named(sandbox, make_link, monkeypatch, fault) -> None:
     """Where the graph's record cannot be had there is no link, but two sentences and code 4."""
-    monkeypatch.setattr("synglancer.transport._BACKOFF", 0.005)
+    monkeypatch.setattr("synglancer.cave.http._BACKOFF", 0.005)
     sandbox.set_faults(f"GET /segmentation/table/*/info={fault}")
     make_link(at(0)).refuses(4)
     assert not [item for item in sandbox.requests if item.path.endswith("/post")]

@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from cli.outcome import CELL, TOKEN
-from synglancer.opening import OpenedLink, open_link
-from synglancer.painting import Preview, PreviewOptions
-from synglancer.preview import BROWSERS, change_background, render_previews
+from synglancer.render.picture_options import Preview, PreviewOptions
+from synglancer.render.screenshots import BROWSERS, change_background, render_previews
+from synglancer.states.opening import OpenedLink, open_link
 
 REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
 needs_browser = pytest.mark.skipif(
@@ -85,7 +85,7 @@ def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglance
     """A source that cannot be had is named; no file is left; the other links have theirs."""
     import orjson
 
-    from synglancer.addresses import format_inline_link, parse_link
+    from synglancer.states.urls import format_inline_link, parse_link
 
     good = make_link(CELL, "--layout", "3d", "--tag", "soma", "--inline").out.strip()
     parsed = parse_link(good)
@@ -180,17 +180,17 @@ def test_a_login_is_not_walked_around(synglancer, make_link, sandbox, tmp_path):
 
 def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatch):
     """A link that names another server is asked about without the token."""
-    from synglancer import transport
+    from synglancer.cave import http
 
     link = make_link(CELL).out.strip()
     sent: list[str | None] = []
-    send = transport._Bearer.__call__
+    send = http._Bearer.__call__
 
     def record(self, request):
         sent.append(send(self, request).headers.get("Authorization"))
         return request
 
-    monkeypatch.setattr(transport._Bearer, "__call__", record)
+    monkeypatch.setattr(http._Bearer, "__call__", record)
     open_link(link, server="https://cave.example.org")
     open_link(link, server=sandbox.origin)
     assert sent == [None, f"Bearer {TOKEN}"]

@@ -16,11 +16,11 @@ import pytest
 import requests
 
 from cli.outcome import CELL
-from synglancer.cells import RootId
-from synglancer.locks import locked
-from synglancer.pipeline import LinkMaker
+from synglancer.cache.answers import Store
+from synglancer.cache.locks import locked
+from synglancer.cells.parse import RootId
+from synglancer.links.make import LinkMaker
 from synglancer.settings import Settings
-from synglancer.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,8 +104,8 @@ def test_an_interrupted_command_waits_for_no_server(sandbox) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from synglancer.cells import RootId
-from synglancer.locks import locked
+from synglancer.cells.parse import RootId
+from synglancer.cache.locks import locked
 with locked(Path(sys.argv[1]), 0) as held:
     print(held, flush=True)
     time.sleep(600)

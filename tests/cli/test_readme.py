@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from synglancer.sandbox.residence import Residence
+from cave_sandbox.process.residence import Residence
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

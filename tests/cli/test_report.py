@@ -14,15 +14,15 @@ import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 
+from cave_sandbox.sample import identity as who
 from cli.examples import run_notebook
 from cli.latex import compile_latex
 from cli.outcome import CELL
 from synglancer import make_link as link_of
-from synglancer.illustrations import photograph_cell
-from synglancer.painting import PreviewOptions
-from synglancer.preview import Painter
-from synglancer.sandbox import sample_identity as who
-from synglancer.summary import summarise
+from synglancer.render.picture_options import PreviewOptions
+from synglancer.render.screenshots import Painter
+from synglancer.report.pictures import photograph_cell
+from synglancer.report.summary import summarise
 
 NASTY = ["<script>alert(1)</script>", "50% _x_ \\input{y} $", '"quoted" & 🧠', "שלום |x|"]
 OTHERS = ["864691135937424949", "864691135617152361", "864691136334080603"]

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cave_sandbox.web.server import Sandbox
 from cli.outcome import CELL, TOKEN
-from synglancer.sandbox.server import Sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Callable

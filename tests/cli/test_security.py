@@ -20,9 +20,9 @@ import pytest
 import requests
 from markdown_it import MarkdownIt
 
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 from cli.latex import compile_latex
 from cli.outcome import CELL, TOKEN
-from synglancer.sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -209,8 +209,8 @@ def test_a_server_over_plain_http_is_not_asked(make_link, monkeypatch) -> None:
 
 def test_a_server_that_leads_to_plain_http_is_refused(make_link, monkeypatch) -> None:
     """Where a server over https names one over http for its data, nothing is sent; exit code 4."""
-    from synglancer.datastack import Datastack
-    from synglancer.store import Store
+    from synglancer.cache.answers import Store
+    from synglancer.cave.records import Datastack
 
     server = "https://cave.example.org"
     downgraded = Datastack(

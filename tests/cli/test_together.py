@@ -10,12 +10,12 @@ import orjson
 import pandas as pd
 import pytest
 
+from cave_sandbox.sample import identity as who
+from cave_sandbox.web.server import Sandbox
 from cli.outcome import CELL, TOKEN
 from synglancer import Link
 from synglancer import make_link as api_make_link
-from synglancer.addresses import format_inline_link
-from synglancer.sandbox import sample_identity as who
-from synglancer.sandbox.server import Sandbox
+from synglancer.states.urls import format_inline_link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

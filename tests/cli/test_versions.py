@@ -8,9 +8,9 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from cave_sandbox.sample import identity as who
+from cave_sandbox.web.server import Sandbox
 from cli.outcome import CELL, TOKEN
-from synglancer.sandbox import sample_identity as who
-from synglancer.sandbox.server import Sandbox
 
 OLD = str(who.PARTNERS[2].root_id)
 """A cell that was never edited, so that it was valid at every version."""

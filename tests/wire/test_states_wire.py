@@ -21,8 +21,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from synglancer.sandbox.server import Sandbox, SandboxOptions
-from synglancer.sandbox.states import StateStore
+from cave_sandbox.services.states import StateStore
+from cave_sandbox.web.server import Sandbox, SandboxOptions
 
 DATA = Path(__file__).parents[1] / "data"
 EXCHANGES = [

@@ -1,7 +1,6 @@
 """make-link and synglancer: options, what is printed, exit codes. The only user of cyclopts.
 
-stdout is the result and nothing else; stderr is talk. It must not know how anything is done, and
-imports little: ``--help`` is answered before pandas and caveclient are loaded.
+stdout is the result and nothing else; stderr is talk.
 """
 
 from __future__ import annotations
@@ -65,13 +64,13 @@ def build_make_link() -> App:
 def build_synglancer() -> App:
     """Build the command ``synglancer``."""
     # Imported here: ``make-link`` has no use for them.
-    from synglancer.cli.cache import clear, info  # noqa: PLC0415
-    from synglancer.cli.check import check  # noqa: PLC0415
-    from synglancer.cli.history import history  # noqa: PLC0415
-    from synglancer.cli.preview import preview  # noqa: PLC0415
-    from synglancer.cli.report import report  # noqa: PLC0415
-    from synglancer.cli.sandbox import serve, start, status, stop  # noqa: PLC0415
-    from synglancer.cli.templates import copy, list_, show  # noqa: PLC0415
+    from synglancer.cli.cache import clear, info
+    from synglancer.cli.check import check
+    from synglancer.cli.history import history
+    from synglancer.cli.preview import preview
+    from synglancer.cli.report import report
+    from synglancer.cli.sandbox import serve, start, status, stop
+    from synglancer.cli.templates import copy, list_, show
 
     app = _make_app(
         "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
@@ -153,7 +152,7 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
         return _INTERRUPTED
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence
         if "--verbose" in arguments:
-            import traceback  # noqa: PLC0415
+            import traceback
 
             lines = "".join(traceback.format_exception(error)).splitlines()
             sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))

@@ -8,7 +8,7 @@ from synglancer.cli.printing import print_json, print_table
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
-    from synglancer.store import Kept
+    from synglancer.cache.answers import Kept
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _STEP = 1000
@@ -25,7 +25,7 @@ def info(*, output: Literal["table", "json"] = "table") -> None:
     output
         A table, or JSON.
     """
-    from synglancer.store import Store  # noqa: PLC0415
+    from synglancer.cache.answers import Store
 
     store = Store()
     kept = store.measure()
@@ -50,7 +50,7 @@ def clear(*, only: tuple[str, ...] = ()) -> None:
     only
         Only this kind, as `cache info` names it; can be repeated.
     """
-    from synglancer.store import KINDS, Store  # noqa: PLC0415
+    from synglancer.cache.answers import KINDS, Store
 
     for name in only:
         if name not in KINDS:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from synglancer.cells import enumerate_some
+from synglancer.cells.parse import enumerate_some
 from synglancer.cli.printing import TYPED, complain, print_json, print_table, printable
 from synglancer.errors import ServiceError, UsageError
 from synglancer.settings import DEFAULT_DATASTACK
@@ -14,11 +14,11 @@ from synglancer.settings import DEFAULT_DATASTACK
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from synglancer.documents import Document
-    from synglancer.links import Skipped
-    from synglancer.refresh import Refreshed
+    from synglancer.check.documents import Document
+    from synglancer.check.repair import Refreshed
+    from synglancer.check.verdicts import Verdict
+    from synglancer.links.link import Skipped
     from synglancer.settings import Settings
-    from synglancer.verdicts import Verdict
 
     Places = dict[str, list[tuple[str, int]]]
     Anew = Mapping[str, Refreshed | Skipped]
@@ -66,8 +66,8 @@ def check(
     output
         A table, or one JSON object a line.
     """
-    from synglancer.check import Checker  # noqa: PLC0415
-    from synglancer.settings import Settings  # noqa: PLC0415
+    from synglancer.check.checker import Checker
+    from synglancer.settings import Settings
 
     if not targets:
         raise UsageError("Nothing to check was given.", "Give a link in quotes, or a text file.")
@@ -92,7 +92,7 @@ def check(
     anew: Anew = {}
     said = _foretell(verdicts, settings) if dry_run else {}
     if fix and not dry_run:
-        from synglancer.refresh import refresh_links  # noqa: PLC0415
+        from synglancer.check.repair import refresh_links
 
         anew = refresh_links(checker, verdicts, settings, TYPED.get())
         said = _tell(anew)
@@ -108,7 +108,7 @@ def check(
 
 def _read_targets(targets: Sequence[str]) -> tuple[dict[str, Document], Places]:
     """Read the documents, each once, and find every link with the file and line of its places."""
-    from synglancer.documents import read_document  # noqa: PLC0415
+    from synglancer.check.documents import read_document
 
     documents: dict[str, Document] = {}
     places: Places = {}
@@ -128,7 +128,7 @@ def _read_targets(targets: Sequence[str]) -> tuple[dict[str, Document], Places]:
 
 def _tell(anew: Anew) -> dict[str, list[str]]:
     """Say what became of each bad link."""
-    from synglancer.refresh import Refreshed  # noqa: PLC0415
+    from synglancer.check.repair import Refreshed
 
     return {
         url: [f"Made anew: {_shorten(one.url)}", *one.made.warnings]
@@ -140,7 +140,7 @@ def _tell(anew: Anew) -> dict[str, list[str]]:
 
 def _foretell(verdicts: Sequence[Verdict], own: Settings) -> dict[str, list[str]]:
     """Say what would become of each bad link."""
-    from synglancer.refresh import read_asked  # noqa: PLC0415
+    from synglancer.check.repair import read_asked
 
     told = {}
     for verdict in verdicts:
@@ -154,7 +154,7 @@ def _foretell(verdicts: Sequence[Verdict], own: Settings) -> dict[str, list[str]
 
 def _find_fixed(anew: Anew, places: Places, unwritten: set[str]) -> set[str]:
     """Find the links that others have taken the place of, wherever they stood."""
-    from synglancer.links import Skipped  # noqa: PLC0415
+    from synglancer.links.link import Skipped
 
     return {
         url
@@ -165,8 +165,8 @@ def _find_fixed(anew: Anew, places: Places, unwritten: set[str]) -> set[str]:
 
 def _rewrite(name: str, document: Document, anew: Anew) -> bool:
     """Put the new links into a document; whether that went well, or was not needed."""
-    from synglancer.refresh import Refreshed  # noqa: PLC0415
-    from synglancer.rewriting import replace_links, rewrite_file  # noqa: PLC0415
+    from synglancer.check.repair import Refreshed
+    from synglancer.check.rewriting import replace_links, rewrite_file
 
     new = {url: one.url for url, one in anew.items() if isinstance(one, Refreshed)}
     places = sum(found.url in new for found in document.found)
@@ -190,7 +190,7 @@ def _print_records(
     anew: Anew,
     fixed: set[str],
 ) -> None:
-    from synglancer.refresh import Refreshed  # noqa: PLC0415
+    from synglancer.check.repair import Refreshed
 
     for verdict in verdicts:
         url = verdict.url

@@ -1,7 +1,6 @@
 """The files that a command writes beside the link: its state, its picture, its QR code.
 
-They are refused before anything is asked or uploaded, and written whole or not at all. It must
-not know what is in them.
+They are refused before anything is asked or uploaded, and written whole or not at all.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synglancer.cells import name_in_files
+from synglancer.cells.parse import name_in_files
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ def write_beside(option: str, path: Path, content: bytes) -> None:
     UsageError
         When it cannot be written after all.
     """
-    from synglancer.files import write_file  # noqa: PLC0415
+    from synglancer.cache.files import write_file
 
     try:
         write_file(path, content)

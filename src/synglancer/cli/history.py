@@ -27,7 +27,7 @@ def history(
     output
         A table; one JSON object a line, with the words that were typed; or the links alone.
     """
-    from synglancer.history import Damaged, history_file, read_receipts  # noqa: PLC0415
+    from synglancer.cache.receipts import Damaged, history_file, read_receipts
 
     if limit is not None and limit < 1:
         raise UsageError(f"A limit of {limit} shows nothing.", "Give --limit as 1 or more.")
@@ -59,7 +59,7 @@ def history(
 
 
 def _read_cell(text: str) -> str:
-    from synglancer.cells import parse_cell  # noqa: PLC0415
+    from synglancer.cells.parse import parse_cell
 
     return str(parse_cell(text))
 
@@ -74,7 +74,7 @@ def _print_rows(found: Collection[Mapping[str, Any]]) -> None:
 
 def _list_cells(record: Mapping[str, Any]) -> set[str]:
     """List the root IDs that a link shows."""
-    from synglancer.provenance import read_recorded_cells  # noqa: PLC0415
+    from synglancer.states.provenance import read_recorded_cells
 
     return {record["cell"], *map(str, read_recorded_cells(record))}
 

@@ -21,13 +21,18 @@ from synglancer.cli.printing import (
     print_warnings,
 )
 from synglancer.errors import UsageError
-from synglancer.painting import PreviewOptions, Renderer, refuse_latex_name, refuse_suffix
+from synglancer.render.picture_options import (
+    PreviewOptions,
+    Renderer,
+    refuse_latex_name,
+    refuse_suffix,
+)
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
-    from synglancer.links import Link
-    from synglancer.pipeline import LinkMaker
-    from synglancer.preview import Painter
+    from synglancer.links.link import Link
+    from synglancer.links.make import LinkMaker
+    from synglancer.render.screenshots import Painter
 
 _SOME_SKIPPED = 5
 
@@ -95,8 +100,8 @@ def link(
         Make one link for all cells, each in a colour of its own; synapses between them are in
         layers of their own.
     """
-    from synglancer.cells import read_cells  # noqa: PLC0415
-    from synglancer.pipeline import LinkMaker  # noqa: PLC0415
+    from synglancer.cells.parse import read_cells
+    from synglancer.links.make import LinkMaker
 
     if printing.verbose:
         print_retries()
@@ -135,7 +140,7 @@ def _link_one(
     asked: int,
 ) -> int:
     """Make, print and write one link; one among several that cannot be made is skipped."""
-    from synglancer.errors import CellError  # noqa: PLC0415
+    from synglancer.errors import CellError
 
     try:
         made = maker.make(*cells)
@@ -156,7 +161,7 @@ def _link_one(
     result = format_result(made, printing.output, printing.template, picture, qr)
     print(result, flush=True)  # noqa: T201
     if printing.open:
-        import webbrowser  # noqa: PLC0415
+        import webbrowser
 
         webbrowser.open(made.url)
     return code
@@ -168,7 +173,7 @@ def _refuse_files(printing: Printing, links: int) -> None:
     refuse_unwritable("--preview", printing.preview, links)
     refuse_unwritable("--qr", printing.qr, links)
     if printing.template:
-        from synglancer.templating import refuse_template  # noqa: PLC0415
+        from synglancer.render.templates import refuse_template
 
         refuse_template(printing.template)
         if printing.output in {"url", "json"}:
@@ -179,7 +184,7 @@ def _refuse_files(printing: Printing, links: int) -> None:
     if printing.preview:
         refuse_suffix(Path(printing.preview).suffix, printing.renderer)
     if printing.qr:
-        from synglancer.qr import refuse_qr_suffix  # noqa: PLC0415
+        from synglancer.render.qr import refuse_qr_suffix
 
         refuse_qr_suffix(Path(printing.qr).suffix)
     if printing.output == "latex":
@@ -188,7 +193,7 @@ def _refuse_files(printing: Printing, links: int) -> None:
 
 
 def _make_painter(printing: Printing) -> Painter:
-    from synglancer.preview import Painter  # noqa: PLC0415
+    from synglancer.render.screenshots import Painter
 
     return Painter(PreviewOptions(renderer=printing.renderer))
 
@@ -197,8 +202,8 @@ def _paint(painter: Painter | None, made: Link, printing: Printing) -> tuple[int
     """Make the picture; the link is good without it, and printed with what went wrong."""
     if painter is None or printing.preview is None:
         return 0, None
-    from synglancer.errors import PictureError  # noqa: PLC0415
-    from synglancer.opening import open_link  # noqa: PLC0415
+    from synglancer.errors import PictureError
+    from synglancer.states.opening import open_link
 
     try:
         painted = painter.paint(open_link(made), name_for_cells(printing.preview, made.cells))
@@ -211,7 +216,7 @@ def _paint(painter: Painter | None, made: Link, printing: Printing) -> tuple[int
 def _write_qr(made: Link, printing: Printing) -> Path | None:
     if printing.qr is None:
         return None
-    from synglancer.qr import format_qr  # noqa: PLC0415
+    from synglancer.render.qr import format_qr
 
     path = name_for_cells(printing.qr, made.cells)
     write_beside("--qr", path, format_qr(made.url, path.suffix))

@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from synglancer.cli.printing import complain, refuse_options
 from synglancer.errors import UsageError
-from synglancer.painting import Preview, PreviewOptions
+from synglancer.render.picture_options import Preview, PreviewOptions
 
 _SOME_SKIPPED = 5
 _DEFAULTS = PreviewOptions()
@@ -43,8 +43,8 @@ def preview(
     token_file
         File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
     """
-    from synglancer.opening import open_link  # noqa: PLC0415
-    from synglancer.preview import render_previews  # noqa: PLC0415
+    from synglancer.render.screenshots import render_previews
+    from synglancer.states.opening import open_link
 
     refuse_options(links)
     given = [line for link in links for line in (sys.stdin if link == "-" else [link])]

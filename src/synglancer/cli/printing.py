@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from synglancer.links import Link
+    from synglancer.links.link import Link
 
 TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("TYPED", default=None)
 """The words of the command that runs, its name first."""
@@ -36,10 +36,10 @@ def format_result(
     if output == "url":
         return made.url
     if output == "json":
-        import orjson  # noqa: PLC0415
+        import orjson
 
         return _escape_json(orjson.dumps(made.to_record()).decode())
-    from synglancer.report import render_card  # noqa: PLC0415
+    from synglancer.render.cards import render_card
 
     return render_card(made, output, template=template, picture=picture, qr=qr)
 
@@ -55,9 +55,9 @@ def _escape_character(character: str) -> str:
 
 def print_summary(made: Link) -> None:
     """Print the counts as a table, and what a reader should know."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
     tags = list(dict.fromkeys(tag for counts in made.counts_by_tag.values() for tag in counts))
@@ -78,8 +78,8 @@ def print_summary(made: Link) -> None:
 
 def _build_types(described: Mapping[str, Any]) -> Table:
     """Build the table of the partners' types: a legend, where they are shown by colour."""
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.table import Table
+    from rich.text import Text
 
     partners, synapses = described["partners"], described["synapses"]
     colours = described.get("colours", {})
@@ -98,8 +98,8 @@ def _build_types(described: Mapping[str, Any]) -> Table:
 
 def print_warnings(made: Link) -> None:
     """Print what a reader should know."""
-    from rich.console import Console  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.text import Text
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for warning in made.warnings:
@@ -121,7 +121,7 @@ def refuse_options(words: Iterable[str]) -> None:
 
 def print_retries() -> None:
     """Print from now on what is tried again, and why."""
-    import logging  # noqa: PLC0415
+    import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
     logging.getLogger("synglancer").setLevel(logging.INFO)
@@ -129,7 +129,7 @@ def print_retries() -> None:
 
 def print_json(record: Mapping[str, Any]) -> None:
     """Print an object as one line."""
-    import orjson  # noqa: PLC0415
+    import orjson
 
     print(orjson.dumps(record).decode(), flush=True)  # noqa: T201
 
@@ -139,9 +139,9 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     Links stay whole, whatever the terminal's width: they are there to be copied.
     """
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
     for name in names:

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 from synglancer.cli.files import refuse_unwritable, write_beside
 from synglancer.cli.printing import complain, print_retries, refuse_options
 from synglancer.errors import UsageError
-from synglancer.painting import Pictures  # noqa: TC001  # cyclopts reads it
+from synglancer.render.picture_options import Pictures  # noqa: TC001  # cyclopts reads it
 from synglancer.settings import Settings
 
 _SOME_SKIPPED = 5
@@ -64,13 +64,13 @@ def report(
     output
         The file: its ending, .html, .md, .tex, .ipynb, .csv or .parquet, says what it is.
     """
-    from datetime import datetime, timezone  # noqa: PLC0415
+    from datetime import datetime, timezone
 
-    from synglancer import __version__  # noqa: PLC0415
-    from synglancer.celllist import read_cell_list  # noqa: PLC0415
-    from synglancer.illustrations import summarise_cells  # noqa: PLC0415
-    from synglancer.pages import refuse_ending, render_report  # noqa: PLC0415
-    from synglancer.summary import build_report  # noqa: PLC0415
+    from synglancer import __version__
+    from synglancer.cells.lists import read_cell_list
+    from synglancer.report.pages import refuse_ending, render_report
+    from synglancer.report.pictures import summarise_cells
+    from synglancer.report.summary import build_report
 
     if reporting.verbose:
         print_retries()

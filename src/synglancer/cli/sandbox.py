@@ -7,9 +7,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
+from cave_sandbox.process import daemon
+from cave_sandbox.process.daemon import StartOptions
+from synglancer.cave.sandbox import translate_sandbox_errors
 from synglancer.errors import UsageError
-from synglancer.sandbox import daemon
-from synglancer.sandbox.daemon import StartOptions
 
 _DEFAULTS = StartOptions()
 
@@ -18,17 +19,21 @@ Options = Annotated[StartOptions, Parameter(name="*")]
 
 def serve(*, options: Options = _DEFAULTS) -> None:
     """Serve the sandbox in the foreground until it is stopped."""
-    daemon.serve_in_foreground(options)
+    with translate_sandbox_errors():
+        daemon.serve_in_foreground(options)
 
 
 def start(*, options: Options = _DEFAULTS) -> None:
     """Start the sandbox in the background, unless it is running, and print its address."""
-    print(daemon.start(None if options == _DEFAULTS else options).origin)  # noqa: T201
+    with translate_sandbox_errors():
+        running = daemon.start(None if options == _DEFAULTS else options)
+    print(running.origin)  # noqa: T201
 
 
 def status() -> int:
     """Print the address of the sandbox that runs in the background."""
-    running = daemon.status()
+    with translate_sandbox_errors():
+        running = daemon.status()
     if running is None:
         print("The sandbox is not running.", file=sys.stderr)  # noqa: T201
         return 1
@@ -38,5 +43,7 @@ def status() -> int:
 
 def stop() -> None:
     """Stop the sandbox that runs in the background; its states are kept."""
-    if not daemon.stop():
+    with translate_sandbox_errors():
+        stopped = daemon.stop()
+    if not stopped:
         raise UsageError("The sandbox is not running.", "There is nothing to stop.")

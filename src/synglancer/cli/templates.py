@@ -14,7 +14,7 @@ from synglancer.errors import UsageError
 
 def list_() -> None:
     """List the templates, and what each makes."""
-    from synglancer.templating import list_templates  # noqa: PLC0415
+    from synglancer.render.templates import list_templates
 
     print_table(["template", "makes"], [*list_templates().items()])
 
@@ -27,7 +27,7 @@ def show(name: str) -> None:
     name
         As `synglancer templates list` prints it.
     """
-    from synglancer.templating import read_template  # noqa: PLC0415
+    from synglancer.render.templates import read_template
 
     print(read_template(name)[1], end="")  # noqa: T201
 
@@ -44,7 +44,7 @@ def copy(
     output
         The copy: a file that is not there yet, or a folder (else this one).
     """
-    from synglancer.templating import read_template  # noqa: PLC0415
+    from synglancer.render.templates import read_template
 
     name, text = read_template(name)
     path = Path(name) if output is None else output / name if output.is_dir() else output

@@ -1,0 +1,305 @@
+"""The sandbox in the background: start it once, find it again, stop it.
+
+One sandbox runs for each user. Several processes that want it at once get the same one. Its port
+and its token stay the same from one start to the next, so that old links open again.
+
+The process itself is ``python -m cave_sandbox --background`` (see `__main__`). Its options, the
+token among them, travel through a pipe, because every user of a machine can read the arguments of
+all processes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from dataclasses import asdict, dataclass, field, fields
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from cave_sandbox.errors import InputError, ProcessError, SandboxError
+from cave_sandbox.process.residence import PAUSE, Residence, Running
+
+__all__ = ["Running", "StartOptions", "ensure", "serve_in_foreground", "start", "status", "stop"]
+
+#: Longest time to wait for a start, which may generate the sample first, in seconds.
+START_TIMEOUT = 180.0
+
+#: Longest time to wait for a first answer, in seconds.
+CHECK_TIMEOUT = 30.0
+
+#: Time that a sandbox is given to end by itself, in seconds.
+STOP_TIMEOUT = 10.0
+
+
+@dataclass(frozen=True)
+class StartOptions:
+    """What a sandbox is started with.
+
+    Parameters
+    ----------
+    data
+        Folder of data to serve instead of the synthetic cell (docs/data-folder.md).
+    host
+        Address on this machine to listen at.
+    port
+        Port to listen at; 0 for the last one if it is free, else any.
+    token
+        The token that requests must carry; else one is made at the first start.
+    row_limit
+        Rows after which an answer is cut off, as CAVE does.
+    latency_ms
+        Milliseconds that each request waits first.
+    fault
+        What should go wrong, for tests (docs/faults.md).
+    idle_minutes
+        Minutes that it goes on in the background without being asked.
+    """
+
+    data: Path | None = None
+    host: str = "127.0.0.1"
+    port: int = 0
+    token: str | None = field(default=None, repr=False)
+    row_limit: int | None = None
+    latency_ms: int = 0
+    fault: str | None = None
+    idle_minutes: float = 30.0
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the options as JSON values, the token among them."""
+        record = asdict(self)
+        record["data"] = None if self.data is None else str(self.data.absolute())
+        return record
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> StartOptions:
+        """Read what `to_record` wrote."""
+        data = record.get("data")
+        return cls(**{**record, "data": None if data is None else Path(data)})
+
+
+def status() -> Running | None:
+    """Return the sandbox that runs in the background, or None.
+
+    A record that a killed process left, whose process ID or port now belongs to something else,
+    counts as none.
+    """
+    return Residence.of_user().find_running()
+
+
+def ensure() -> Running:
+    """Return the sandbox that runs in the background, and start it if there is none.
+
+    Returns
+    -------
+    Running
+        Its address and token.
+
+    Raises
+    ------
+    ProcessError
+        When it does not start.
+    """
+    return status() or start()
+
+
+def start(options: StartOptions | None = None) -> Running:
+    """Start the sandbox in the background, unless it runs.
+
+    Parameters
+    ----------
+    options
+        What to start it with, or None for whatever runs, else the defaults.
+
+    Returns
+    -------
+    Running
+        The sandbox; it has answered a request.
+
+    Raises
+    ------
+    InputError
+        When one runs with other options.
+    ProcessError
+        When it does not start.
+    """
+    _require_extra()
+    residence = Residence.of_user()
+    residence.prepare()
+    try:
+        with residence.locked("start", START_TIMEOUT):
+            running = _await_settled(residence)
+            if running is None:
+                _launch(residence, options or StartOptions())
+                running = _await_settled(residence)
+                if running is None:
+                    raise _not_started(residence)
+                _check_answers(running)
+            elif options is not None:
+                _check_same(running, options)
+            return running
+    except TimeoutError as error:
+        raise ProcessError(
+            "Another process has been starting the sandbox for too long.",
+            "End that process, then try again.",
+        ) from error
+
+
+def stop() -> bool:
+    """Stop the sandbox in the background.
+
+    Returns
+    -------
+    bool
+        Whether one was running.
+
+    Raises
+    ------
+    ProcessError
+        When it cannot be stopped.
+    """
+    residence = Residence.of_user()
+    if not residence.is_locked("server"):
+        return False
+    try:
+        with residence.locked("start", START_TIMEOUT):
+            pid = _await_process(residence)
+            for order in (signal.SIGTERM, signal.SIGKILL):
+                if pid is None or not residence.is_locked("server"):
+                    break
+                os.kill(pid, order)
+                if residence.await_unlocked("server", STOP_TIMEOUT):
+                    return True
+    except (TimeoutError, ProcessLookupError):
+        pass
+    if residence.is_locked("server"):
+        raise ProcessError(
+            "The sandbox in the background did not stop.", f"See {residence.log} for the reason."
+        )
+    return True
+
+
+def serve_in_foreground(options: StartOptions) -> None:
+    """Serve in this process until it is told to end."""
+    _require_extra()
+    # The server is loaded only where it runs.
+    from cave_sandbox.process.serving import serve_foreground
+
+    serve_foreground(options)
+
+
+def _require_extra() -> None:
+    if find_spec("duckdb") is None or find_spec("tornado") is None:
+        raise InputError(
+            "The sandbox is not installed.",
+            "Install it with: pip install 'synglancer[sandbox]'.",
+        )
+
+
+def _await_process(residence: Residence) -> int | None:
+    """Return the process ID of who holds the server's lock, once it has told it."""
+    end = time.monotonic() + STOP_TIMEOUT
+    while residence.is_locked("server") and time.monotonic() < end:
+        pid = residence.read_record().get("pid")
+        if isinstance(pid, int):
+            return pid
+        time.sleep(PAUSE)
+    return None
+
+
+def _await_settled(residence: Residence) -> Running | None:
+    """Wait while a sandbox is starting or ending; return it when it runs."""
+    end = time.monotonic() + START_TIMEOUT
+    while True:
+        running = residence.find_running()
+        if running is not None or not residence.is_locked("server"):
+            return running
+        if time.monotonic() > end:
+            raise ProcessError(
+                "The sandbox in the background does not answer.",
+                "Stop it with `synglancer sandbox stop`, then try again.",
+            )
+        time.sleep(PAUSE)
+
+
+def _launch(residence: Residence, options: StartOptions) -> None:
+    """Start the process and wait for its word that it is ready."""
+    command = [sys.executable, "-m", "cave_sandbox", "--background"]
+    message = {"folder": str(residence.folder), "options": options.to_record()}
+    with (
+        residence.open_log() as log,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            # Else a file of the user's in the current folder could pass for a module.
+            cwd=residence.folder,
+            env=_environment(),
+            start_new_session=True,
+        ) as process,
+    ):
+        try:
+            said, _ = process.communicate(json.dumps(message).encode(), timeout=START_TIMEOUT)
+        except subprocess.TimeoutExpired as error:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise _not_started(residence) from error
+    _raise_refusal(residence, said)
+
+
+def _environment() -> dict[str, str]:
+    """Return the environment, with paths that hold in another folder and without CAVE's token."""
+    environment = {k: v for k, v in os.environ.items() if k != "CAVE_TOKEN"}
+    paths = environment.get("PYTHONPATH")
+    if paths:
+        absolute = [str(Path(path).absolute()) for path in paths.split(os.pathsep) if path]
+        environment["PYTHONPATH"] = os.pathsep.join(absolute)
+    return environment
+
+
+def _raise_refusal(residence: Residence, said: bytes) -> None:
+    """Raise what the process said that it could not do."""
+    try:
+        answer = json.loads(said)
+    except ValueError as error:
+        raise _not_started(residence) from error
+    if answer.get("ready"):
+        return
+    kind: type[SandboxError] = InputError if answer.get("usage") else ProcessError
+    raise kind(str(answer["error"]), str(answer["hint"]))
+
+
+def _not_started(residence: Residence) -> ProcessError:
+    return ProcessError("The sandbox did not start.", f"See {residence.log} for the reason.")
+
+
+def _check_answers(running: Running) -> None:
+    """Ask for what tells that a sandbox is ready."""
+    if running.options.get("fault"):
+        return  # the first request is the one that the fault was meant for
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{running.origin}/info/version", timeout=CHECK_TIMEOUT) as answer:
+            answer.read()
+    except OSError as error:
+        raise ProcessError(
+            f"The sandbox at {running.origin} does not answer.", f"See {running.log}."
+        ) from error
+
+
+def _check_same(running: Running, options: StartOptions) -> None:
+    """Refuse to take a sandbox for one that was asked for with other options."""
+    wanted = options.to_record()
+    for item in fields(StartOptions):
+        asked = wanted[item.name]
+        has = running.token if item.name == "token" else running.options.get(item.name)
+        if asked not in (item.default, has):
+            raise InputError(
+                f"The sandbox is running already at {running.origin}, with another {item.name}.",
+                "Stop it with `synglancer sandbox stop`, then start it again.",
+            )

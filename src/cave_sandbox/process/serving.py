@@ -1,0 +1,223 @@
+"""The life of a sandbox process: load, serve, notice that nobody asks any more, end.
+
+This module knows signals and the log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cave_sandbox.errors import InputError, SandboxError
+from cave_sandbox.process.daemon import StartOptions
+from cave_sandbox.process.idle import IdleWatch
+from cave_sandbox.process.residence import Residence
+from cave_sandbox.sample.build import ensure_sample
+from cave_sandbox.web.server import Sandbox, SandboxOptions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+__all__ = ["serve_background", "serve_foreground"]
+
+logger = logging.getLogger(__name__)
+
+#: Longest time between two looks at whether anybody asks, in seconds.
+LOOK_EVERY = 5.0
+
+#: Port numbers end here.
+PORTS = 2**16
+
+#: Time to wait for a sandbox that is just ending, in seconds.
+LOCK_TIMEOUT = 5.0
+
+
+class MaskingFormatter(logging.Formatter):
+    """Writes log lines in which no token can be read."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self.token = token
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, traceback included, with the token masked."""
+        return super().format(record).replace(self.token, "***")
+
+
+def serve_background(
+    folder: str, record: dict[str, Any], report: Callable[[dict[str, Any]], None]
+) -> None:
+    """Serve as the user's background sandbox until stopped or idle.
+
+    Parameters
+    ----------
+    folder
+        Its folder.
+    record
+        Its options, as `StartOptions.to_record` writes them.
+    report
+        Is called once, with ``{"ready": True}`` or with what went wrong.
+    """
+    residence = Residence(Path(folder))
+    options = StartOptions.from_record(record)
+    try:
+        with residence.locked("server", LOCK_TIMEOUT):
+            _serve_locked(residence, options, report)
+    except TimeoutError:
+        report(
+            {
+                "error": "Another sandbox is running in the background.",
+                "hint": "Stop it with `synglancer sandbox stop`.",
+            }
+        )
+    except SandboxError as error:
+        usage = isinstance(error, InputError)
+        report({"error": str(error), "hint": error.hint, "usage": usage})
+    except Exception as error:
+        logger.exception("The sandbox ends.")
+        report(
+            {
+                "error": f"The sandbox did not start: {type(error).__name__}.",
+                "hint": f"See {residence.log} for the reason.",
+            }
+        )
+
+
+def _serve_locked(
+    residence: Residence, options: StartOptions, report: Callable[[dict[str, Any]], None]
+) -> None:
+    last_port, last_token = _read_last(residence)
+    token = options.token or last_token or secrets.token_urlsafe(32)
+    kept = {"host": options.host, "port": last_port, "token": token}
+    residence.write_record(kept)  # without a process: nobody takes the last record for ours
+    _log_to_stderr(token)
+    ended = _end_on_signals()
+    with _open_sandbox(residence, options, token, last_port) as sandbox:
+        port = int(sandbox.origin.rsplit(":", 1)[1])
+        told = options.to_record()
+        del told["token"]
+        kept["port"] = port
+        running = {
+            **kept,
+            "origin": sandbox.origin,
+            "pid": os.getpid(),
+            "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            "options": told,
+        }
+        residence.write_record(running)
+        logger.info("Serving at %s.", sandbox.origin)
+        report({"ready": True})
+        _wait_until_idle(sandbox, ended, options.idle_minutes * 60)
+        residence.write_record(kept)
+    logger.info("Ended.")
+
+
+def _read_last(residence: Residence) -> tuple[int, str | None]:
+    """Return the port and the token of the last start, as far as they can be used again."""
+    last = residence.read_record()
+    port, token = last.get("port"), last.get("token")
+    return (
+        port if isinstance(port, int) and 0 < port < PORTS else 0,
+        token if isinstance(token, str) and token else None,
+    )
+
+
+def serve_foreground(options: StartOptions) -> None:
+    """Serve until the process is told to end, and print the address.
+
+    Parameters
+    ----------
+    options
+        What to serve; without a token one is made and shown on stderr.
+    """
+    residence = Residence.of_user()
+    residence.prepare()
+    token = options.token or secrets.token_urlsafe(32)
+    _log_to_stderr(token)
+    ended = _end_on_signals()
+    with _open_sandbox(residence, options, token, 0) as sandbox:
+        print(sandbox.origin, flush=True)  # noqa: T201  # the command's result
+        if options.token is None:
+            sys.stderr.write(f"Its token, for CAVE_TOKEN or --token-file: {token}\n")
+        sys.stderr.write("It serves until you stop it with Ctrl-C.\n")
+        while not ended.wait(LOOK_EVERY):
+            sandbox.take_requests()  # else the log of a sandbox that serves for weeks fills memory
+
+
+@contextmanager
+def _open_sandbox(
+    residence: Residence, options: StartOptions, token: str, last_port: int
+) -> Iterator[Sandbox]:
+    """Load and serve; at the last port where none was asked for and that one is free."""
+    wanted = SandboxOptions(
+        data=options.data or ensure_sample(residence.sample),
+        states=residence.states,
+        host=options.host,
+        port=options.port or last_port,
+        token=token,
+        row_limit=options.row_limit,
+        latency_ms=options.latency_ms,
+        fault=options.fault,
+    )
+    with _serve_somewhere(wanted, anywhere=not options.port) as sandbox:
+        yield sandbox
+
+
+@contextmanager
+def _serve_somewhere(options: SandboxOptions, *, anywhere: bool) -> Iterator[Sandbox]:
+    if options.port and anywhere and not _is_free(options.host, options.port):
+        options = replace(options, port=0)
+    with Sandbox(options) as sandbox:
+        yield sandbox
+
+
+def _is_free(host: str, port: int) -> bool:
+    """Whether a port can be listened at."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        # As servers do: a port of which only old connections are left counts as free.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> None:
+    watch = IdleWatch(limit, now=time.monotonic())
+    asked = 0
+    while not ended.wait(min(LOOK_EVERY, limit / 4)):
+        # A page that comes back by itself, after a restart or sleep, shows no use.
+        asked += sum(not item.path.startswith("/events/") for item in sandbox.take_requests())
+        pages = sandbox.page_streams.count
+        if watch.is_idle(now=time.monotonic(), requests=asked, pages=pages):
+            logger.info("Nobody has asked for %.0f s.", limit)
+            return
+
+
+def _end_on_signals() -> threading.Event:
+    """Return the event that an order to end sets."""
+    ended = threading.Event()
+    for order in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(order, lambda *_: ended.set())
+    return ended
+
+
+def _log_to_stderr(token: str) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(MaskingFormatter(token))
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    # Each request is a line there, too many to keep.
+    logging.getLogger("tornado.access").setLevel(logging.ERROR)

@@ -1,0 +1,1 @@
+"""The synthetic sample: cells, synapses, imagery and meshes."""

@@ -1,0 +1,120 @@
+"""The sandbox's sample data: generated once, kept on this machine, in the data folder's form.
+
+The folder holds::
+
+    folder/v<SAMPLE_VERSION>/
+      minnie65_public/   a synthetic cell in the place of the seed cell, and six partners
+      sandbox_second/    a small datastack with other names, tags and voxels
+
+`docs/data-folder.md` describes the form.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cave_sandbox.sample.minnie import Sample
+
+SAMPLE_VERSION = 6
+"""Raised with every change of what is generated, so that an older sample is not used again."""
+
+
+def ensure_sample(folder: Path) -> Path:
+    """Return the folder with the sample data, and generate it when it is not there.
+
+    Parameters
+    ----------
+    folder
+        Where samples are kept; created when missing. Each version of the sample has a folder of
+        its own below, so a server that still uses an older one is not disturbed.
+
+    Returns
+    -------
+    Path
+        A folder with one sub-folder a datastack. It is complete: it is generated beside its
+        place and then renamed, and of several processes that do so at once one wins.
+
+    Raises
+    ------
+    OSError
+        When the folder cannot be written.
+    """
+    place = folder / f"v{SAMPLE_VERSION}"
+    if place.is_dir():
+        return place
+    folder.mkdir(parents=True, exist_ok=True)
+    draft = _new_sibling(folder, place.name)
+    try:
+        write_sample(draft)
+        try:
+            draft.rename(place)
+        except OSError:
+            if not place.is_dir():
+                raise
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return place
+
+
+def write_sample(folder: Path) -> None:
+    """Generate the sample into an existing folder: the same bytes each time."""
+    # The generators import numpy and pandas; who only looks for a sample needs neither.
+    from cave_sandbox.sample.minnie import build_minnie
+    from cave_sandbox.sample.second import build_second
+    from cave_sandbox.sample.volume import write_volumes
+
+    for sample in (build_minnie(), build_second()):
+        _write_datastack(folder / sample.name, sample)
+        write_volumes(folder / sample.name / "precomputed", sample)
+
+
+def _new_sibling(folder: Path, name: str) -> Path:
+    """Create an empty folder beside the sample's place that no other process uses."""
+    from pathlib import Path
+
+    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
+    # mkdtemp keeps others out; a data folder is read like any other file of its owner.
+    draft.chmod(0o777 & ~_umask())
+    return draft
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _write_datastack(folder: Path, sample: Sample) -> None:
+    tables = folder / "tables"
+    tables.mkdir(parents=True)
+    for name, table in sample.tables.items():
+        table.to_parquet(tables / f"{name}.parquet", index=False)
+    for name, view in sample.views.items():
+        (folder / "views").mkdir(exist_ok=True)
+        view.to_parquet(folder / "views" / f"{name}.parquet", index=False)
+    if sample.roots is not None:
+        sample.roots.to_parquet(folder / "roots.parquet", index=False)
+    description = {**sample.description, "info": {**sample.description["info"]}}
+    _add_sources(description["info"], sample)
+    text = json.dumps(description, indent=2, ensure_ascii=False)
+    (folder / "datastack.json").write_text(text + "\n", encoding="utf-8")
+
+
+def _add_sources(info: dict[str, Any], sample: Sample) -> None:
+    """Say where imagery, segmentation and skeletons are served, and the viewer's voxel."""
+    base = f"precomputed://{{origin}}/precomputed/{sample.name}"
+    info["aligned_volume"] = {**info["aligned_volume"], "image_source": f"{base}/em"}
+    # caveclient takes the last part of this address for the name of the segmentation's table.
+    info["segmentation_source"] = f"{base}/seg/{sample.name}"
+    info["skeleton_source"] = f"{base}/skeleton/"
+    info |= {
+        f"viewer_resolution_{axis}": size
+        for axis, size in zip("xyz", sample.resolution, strict=True)
+    }

@@ -1,0 +1,275 @@
+"""Draw the tissue as an electron microscope would show it, near and far.
+
+Near: membranes, nuclei, mitochondria and synapses; far: cell bodies and vessels in speckled
+neuropil. Lengths are in nm, images have shape (z, y, x).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cave_sandbox.sample.fields import FAR, comes_near, measure_distance
+from cave_sandbox.sample.texture import Axes, enlarge, pack_neuropil, smooth_noise
+
+if TYPE_CHECKING:
+    from cave_sandbox.sample.fields import Field
+    from cave_sandbox.sample.formats import Lattice
+    from cave_sandbox.sample.geometry import Cell, Floats
+    from cave_sandbox.sample.tissue import Tissue
+
+Image = NDArray[np.uint8]
+
+_STEPS = 5
+"""Grey values are multiples of this: the eye does not see it, and files shrink by half."""
+
+_BATCH = 1_000_000
+"""Distances that are measured at once, for memory's sake."""
+
+_DENTS = 0.03
+"""How far nuclei and bodies depart from balls."""
+
+
+def draw_near(
+    lattice: Lattice, cells: list[Cell], tissue: Tissue, clefts: Floats, coarser: int
+) -> Image:
+    """Draw a small block in detail.
+
+    Parameters
+    ----------
+    lattice
+        The block.
+    cells
+        Cells whose outlines must be exact.
+    tissue
+        What else is there.
+    clefts
+        Synapses onto these cells, shape (n, 3).
+    coarser
+        How much coarser than the block outlines may be measured.
+    """
+    rough = lattice.coarser(coarser)
+    axes = _axes(lattice)
+    packed = pack_neuropil(_axes(rough), 620.0, 3)
+    kind = packed.kind.repeat(coarser, axis=1).repeat(coarser, axis=2)
+    wall = enlarge(packed.wall, coarser)
+    line = max(24.0, 0.4 * lattice.resolution[0])
+    grain = smooth_noise(axes, 2.2 * lattice.resolution[0], 11)
+    organelles = enlarge(smooth_noise(_axes(rough), 330.0, 12), coarser)
+    image = _draw_neurites(wall, kind, organelles, grain, line)
+    outline, nucleus = (enlarge(part, coarser) for part in _measure_bodies(rough, cells, tissue))
+    _draw_cytoplasm(image, axes, outline, grain, line)
+    _draw_nuclei(image, axes, nucleus, grain, line)
+    _draw_clefts(image, lattice, outline, clefts)
+    vessel = np.full(rough.shape[::-1], FAR, dtype=np.float32)
+    _measure_balls(rough, tissue.vessels, tissue.vessel_radii, vessel)
+    _draw_vessels(image, enlarge(vessel, coarser), line)
+    return _quantise(image)
+
+
+def draw_far(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> Image:
+    """Draw a large block from afar."""
+    axes = _axes(lattice)
+    size = float(lattice.resolution[0])
+    # The larger a voxel, the more neurites it averages over.
+    speckle = np.float32(10.0 * (256.0 / size) ** 0.2)
+    image = np.float32(140.0) + speckle * smooth_noise(axes, 1.3 * size, 21)
+    image += np.float32(3.0) * smooth_noise(axes, 9.0 * size, 22)
+    somata = np.stack([cell.soma.centre for cell in cells])
+    bodies = np.concatenate([tissue.bodies, somata])
+    radii = np.concatenate([tissue.body_radii, [cell.soma.radius for cell in cells]])
+    outline, nucleus = _measure_many(lattice, bodies, radii, (1.0, 0.76))
+    (vessel,) = _measure_many(lattice, tissue.vessels, tissue.vessel_radii, (1.0,))
+    if size < 600.0:  # noqa: PLR2004 - below that size, dendrites are wider than a voxel
+        for cell in cells:
+            if comes_near(lattice, cell):
+                np.minimum(outline, measure_distance(lattice, cell), out=outline)
+    calm = np.float32(1.0) - np.float32(0.6) * _inside(outline, size)
+    image = np.float32(140.0) + (image - np.float32(140.0)) * calm
+    image += 17.0 * _inside(outline, size)
+    image += 20.0 * _inside(nucleus, size)
+    image -= 26.0 * np.exp(-((nucleus / np.float32(0.5 * size)) ** 2))
+    image += (214.0 - image) * _inside(vessel, size)
+    above = np.clip((tissue.pia - axes[1]) / size + 0.5, 0.0, 1.0)[None, :, None]
+    image += (226.0 - image) * above
+    return _quantise(image)
+
+
+def _draw_neurites(wall: Field, kind: Field, organelles: Field, grain: Field, line: float) -> Field:
+    """Draw neurites: grey by neurite, vesicles in some, mitochondria, dark membranes."""
+    image: Field = 152.0 + 46.0 * (kind - np.float32(0.5)) + 7.0 * grain
+    vesicles = (kind < 0.3) & (wall > 60.0)  # noqa: PLR2004
+    image -= np.where(vesicles, 16.0 * np.clip(grain, 0.0, 2.0), 0.0).astype(np.float32)
+    deep = np.minimum(organelles - np.float32(0.85), (wall - np.float32(50.0)) / np.float32(60.0))
+    body = (deep > 0) & (kind > 0.22) & (kind < 0.85)  # noqa: PLR2004
+    image = np.where(body, 104.0 + 9.0 * grain, image)
+    image -= np.where(body, 30.0 * np.exp(-((deep / np.float32(0.12)) ** 2)), 0.0)
+    image = _darken(image, wall, line, 96.0)
+    # What a coarser voxel shows is an average.
+    return np.float32(140.0) + (image - np.float32(140.0)) * np.float32(_faintness(line))
+
+
+def _draw_cytoplasm(image: Field, axes: Axes, outline: Field, grain: Field, line: float) -> None:
+    """Draw what the cells hold, with ER and mitochondria, and the membrane around them."""
+    streaks = np.abs(_octaves(axes, 560.0, 31))
+    blobs = _octaves(axes, 500.0, 33) - np.float32(1.15)
+    body = 166.0 + 8.0 * grain
+    body -= 44.0 * np.clip(np.float32(1.6) - streaks / np.float32(0.07), 0.0, 1.0)
+    deep = outline < -200.0  # noqa: PLR2004
+    body = np.where((blobs > 0.0) & deep, 106.0 + 10.0 * grain, body)
+    body -= np.where(deep, 36.0 * np.clip(1.5 - np.abs(blobs) / np.float32(0.08), 0.0, 1.0), 0.0)
+    np.copyto(image, body.astype(np.float32), where=outline < 0)
+    image[:] = _darken(image, np.abs(outline), 1.25 * line, 104.0)
+
+
+def _draw_nuclei(image: Field, axes: Axes, nucleus: Field, grain: Field, line: float) -> None:
+    """Draw nuclei: pale, with chromatin at the edge, a nucleolus, and a dark envelope."""
+    noise = _octaves(axes, 620.0, 41)
+    body = 182.0 + 6.0 * grain + 4.0 * noise
+    edge = np.exp(-np.abs(nucleus) / np.float32(240.0))
+    body -= 46.0 * np.clip(0.75 * noise + 1.5 * edge - np.float32(0.75), 0.0, 1.0)
+    # Nucleoli keep away from the envelope.
+    heart = _octaves(axes, 2_300.0, 43) + np.float32(0.16) * noise - np.float32(0.95)
+    heart -= 2.6 * np.exp(nucleus / np.float32(700.0))
+    shade = np.clip(heart / np.float32(0.1), 0.0, 1.0)
+    body += (108.0 + 15.0 * grain - body) * shade
+    np.copyto(image, body.astype(np.float32), where=nucleus < 0)
+    image[:] = _darken(image, np.abs(nucleus), 1.1 * line, 96.0)
+    image[:] = _darken(image, np.abs(nucleus - np.float32(75.0)), line, 60.0)
+
+
+def _draw_clefts(image: Field, lattice: Lattice, outline: Field, clefts: Floats) -> None:
+    """Thicken the membrane at each synapse: its postsynaptic density."""
+    for cleft in clefts:
+        window = lattice.window(cleft, 420.0)
+        if window is None:
+            continue
+        offsets = [lattice.axis(i)[window[2 - i]] - np.float32(cleft[i]) for i in range(3)]
+        away = (
+            offsets[0][None, None, :] ** 2
+            + offsets[1][None, :, None] ** 2
+            + offsets[2][:, None, None] ** 2
+        )
+        near = np.exp(-away / np.float32(190.0**2))
+        thick = np.exp(-((outline[window] + np.float32(15.0)) ** 2) / np.float32(48.0**2))
+        image[window] -= (image[window] - 42.0) * np.clip(1.3 * near * thick, 0.0, 1.0)
+
+
+def _draw_vessels(image: Field, vessel: Field, line: float) -> None:
+    """Draw vessels: an empty lumen inside a thin dark wall."""
+    image[:] = np.where(vessel < 0, np.float32(222.0), image)
+    image[:] = _darken(image, np.abs(vessel + np.float32(120.0)), 4.0 * line, 84.0)
+
+
+def _measure_bodies(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> tuple[Field, Field]:
+    """Measure the distance to the surfaces of all cells and bodies, and to their nuclei."""
+    outline = np.full(lattice.shape[::-1], FAR, dtype=np.float32)
+    nucleus = outline.copy()
+    for cell in cells:
+        if comes_near(lattice, cell):
+            np.minimum(outline, measure_distance(lattice, cell), out=outline)
+    somata = np.stack([cell.soma.centre for cell in cells])
+    nuclei = np.array([cell.soma.nucleus_radius for cell in cells])
+    _measure_balls(lattice, somata, nuclei, nucleus, _DENTS)
+    _measure_balls(lattice, tissue.bodies, tissue.body_radii, outline, _DENTS)
+    _measure_balls(lattice, tissue.bodies, tissue.body_radii * 0.76, nucleus, _DENTS)
+    return outline, nucleus
+
+
+def _measure_many(
+    lattice: Lattice, centres: Floats, radii: Floats, shares: tuple[float, ...]
+) -> list[Field]:
+    """Measure the distance to many balls, and to smaller ones inside them.
+
+    Parameters
+    ----------
+    lattice
+        A scale on which the balls are small.
+    centres, radii
+        The balls, shape (n, 3) and (n,), nm.
+    shares
+        For each field to return, the share of the radius at which its balls end.
+    """
+    x, y, z = lattice.shape
+    fields = [np.full(x * y * z, FAR, dtype=np.float32) for _ in shares]
+    size = np.array(lattice.resolution, dtype=np.float32)
+    reach = np.ceil(radii.max() / size + 0.6).astype(np.int64)
+    spans = [np.arange(-steps, steps + 1) for steps in reach]
+    around = np.stack(np.meshgrid(*spans, indexing="ij"), axis=-1).reshape(-1, 3)
+    near = lattice.near(centres, radii + float(size.max()))
+    batch = max(1, _BATCH // len(around))
+    for rows in np.array_split(near, -(-len(near) // batch) or 1):
+        home = lattice.voxels(centres[rows])
+        middles = (home + np.array(lattice.offset) + 0.5) * size - centres[rows]
+        away = np.zeros((len(rows), len(around)), dtype=np.float32)
+        held = np.ones(away.shape, dtype=bool)
+        for axis in range(3):
+            steps = around[None, :, axis]
+            away += (middles[:, None, axis].astype(np.float32) + steps * size[axis]) ** 2
+            voxel = home[:, None, axis] + steps
+            held &= (voxel >= 0) & (voxel < lattice.shape[axis])
+        place = home @ np.array([1, x, x * y])
+        place = (place[:, None] + around @ np.array([1, x, x * y]))[held]
+        away = np.sqrt(away)
+        for field, share in zip(fields, shares, strict=True):
+            edges = (share * radii[rows, None]).astype(np.float32)
+            np.minimum.at(field, place, (away - edges)[held])
+    return [field.reshape(z, y, x) for field in fields]
+
+
+def _measure_balls(
+    lattice: Lattice, centres: Floats, radii: Floats, field: Field, dents: float = 0.0
+) -> None:
+    """Lower a distance field to that of balls, with dents of a share of their radius."""
+    reach = radii + 2.0 * max(lattice.resolution)
+    axes = _axes(lattice)
+    for row in lattice.near(centres, reach):
+        window = lattice.window(centres[row], reach[row])
+        if window is None:
+            continue
+        x, y, z = (axes[i][window[2 - i]] - np.float32(centres[row, i]) for i in range(3))
+        x, y, z = x[None, None, :], y[None, :, None], z[:, None, None]
+        away = np.sqrt(x**2 + y**2 + z**2)
+        radius = np.float32(radii[row])
+        if dents:
+            turn = np.float32(3.0) / np.maximum(away, 1.0)
+            wave = np.sin(x * turn + row) + np.sin(y * turn - row) + np.sin(z * turn)
+            away -= np.float32(dents) * radius * wave
+        np.minimum(field[window], away - radius, out=field[window])
+
+
+def _axes(lattice: Lattice) -> Axes:
+    return lattice.axis(0), lattice.axis(1), lattice.axis(2)
+
+
+def _octaves(axes: Axes, period: float, number: int) -> Field:
+    """Draw noise of two periods, on half of the voxels along x and y: its blobs are rounder."""
+    half = (axes[0][::2], axes[1][::2], axes[2])
+    field = smooth_noise(half, period, number)
+    field += np.float32(0.5) * smooth_noise(half, 0.43 * period, number + 1)
+    return enlarge(field * np.float32(0.9), 2)
+
+
+def _faintness(line: float) -> float:
+    """Return how much paler neuropil gets when its membranes are drawn wider than they are."""
+    return min(1.0, 26.0 / line)
+
+
+def _inside(distance: Field, softness: float) -> Field:
+    """Turn a distance into 1 inside and 0 outside, soft at the edge."""
+    share: Field = np.clip(np.float32(0.5) - distance / np.float32(softness), 0.0, 1.0)
+    return share
+
+
+def _darken(image: Field, distance: Field, width: float, depth: float) -> Field:
+    """Draw a dark line where a distance is below a width."""
+    shade = np.clip(1.5 - distance / np.float32(width), 0.0, 1.0)
+    darker: Field = image - np.float32(depth) * shade
+    return darker
+
+
+def _quantise(image: Field) -> Image:
+    steps = np.rint(np.clip(image, 12.0, 245.0) / _STEPS)
+    return (steps * _STEPS).astype(np.uint8)

@@ -1,0 +1,263 @@
+"""Write Neuroglancer's precomputed format: scales, chunks, compressed segmentation.
+
+Every file is the same for the same content: compressed files carry no time.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from cave_sandbox.sample.geometry import Floats, Ints
+
+_BLOCK = 8
+_LEVEL = 2
+"""Higher levels make images no smaller, as most of an image is noise."""
+
+Triple = tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Lattice:
+    """The voxels of one scale of a volume.
+
+    Attributes
+    ----------
+    resolution
+        Size of a voxel in nm, (x, y, z).
+    offset
+        The first voxel, counted from the position (0, 0, 0) nm.
+    shape
+        Number of voxels, (x, y, z).
+    chunk
+        Size of a chunk in voxels.
+    """
+
+    resolution: Triple
+    offset: Triple
+    shape: Triple
+    chunk: Triple
+
+    @property
+    def key(self) -> str:
+        """The scale's name and folder."""
+        return "_".join(str(size) for size in self.resolution)
+
+    def axis(self, index: int) -> NDArray[np.float32]:
+        """Return the centres of the voxels along an axis, in nm."""
+        places = np.arange(self.shape[index]) + self.offset[index] + 0.5
+        return (places * self.resolution[index]).astype(np.float32)
+
+    def voxels(self, positions: Floats) -> Ints:
+        """Find the voxels, counted from the first, that hold positions (n, 3) in nm."""
+        found = np.floor(positions / np.array(self.resolution)).astype(np.int64)
+        counted: Ints = found - np.array(self.offset)
+        return counted
+
+    def window(self, centre: Floats, reach: float) -> tuple[slice, slice, slice] | None:
+        """Return slices (z, y, x) that hold all within reach (nm) of a position, or None."""
+        slices = []
+        for index in (2, 1, 0):
+            size, first = self.resolution[index], self.offset[index]
+            low = max(int((centre[index] - reach) // size) - first, 0)
+            high = min(int((centre[index] + reach) // size) - first + 1, self.shape[index])
+            if low >= high:
+                return None
+            slices.append(slice(low, high))
+        return slices[0], slices[1], slices[2]
+
+    def near(self, centres: Floats, reach: Floats) -> Ints:
+        """List which of some positions (n, 3) have a voxel within their reach (n,) in nm."""
+        low = np.array(self.offset) * np.array(self.resolution)
+        high = low + np.array(self.shape) * np.array(self.resolution)
+        around = np.asarray(reach)[:, None]
+        return np.flatnonzero(np.all((centres + around > low) & (centres - around < high), axis=1))
+
+    def coarser(self, times: int) -> Lattice:
+        """Return the lattice with voxels that are larger along x and y.
+
+        Its first voxel and its shape must be multiples of ``times`` there.
+        """
+        x, y, z = self.resolution
+        first = (self.offset[0] // times, self.offset[1] // times, self.offset[2])
+        shape = (self.shape[0] // times, self.shape[1] // times, self.shape[2])
+        return Lattice((x * times, y * times, z), first, shape, shape)
+
+    def chunks(self) -> Iterator[tuple[str, Triple, Triple]]:
+        """Yield name, lower and upper bound of each chunk, counted from the first voxel."""
+        ranges = [range(0, size, step) for size, step in zip(self.shape, self.chunk, strict=True)]
+        for z in ranges[2]:
+            for y in ranges[1]:
+                for x in ranges[0]:
+                    low = (x, y, z)
+                    high = (
+                        min(x + self.chunk[0], self.shape[0]),
+                        min(y + self.chunk[1], self.shape[1]),
+                        min(z + self.chunk[2], self.shape[2]),
+                    )
+                    name = "_".join(
+                        f"{a + first}-{b + first}"
+                        for a, b, first in zip(low, high, self.offset, strict=True)
+                    )
+                    yield name, low, high
+
+    def describe(self, encoding: str) -> dict[str, Any]:
+        """Return the scale's record in an ``info`` file."""
+        record: dict[str, Any] = {
+            "key": self.key,
+            "resolution": list(self.resolution),
+            "voxel_offset": list(self.offset),
+            "size": list(self.shape),
+            "chunk_sizes": [list(self.chunk)],
+            "encoding": encoding,
+        }
+        if encoding == "compressed_segmentation":
+            record["compressed_segmentation_block_size"] = [_BLOCK] * 3
+        return record
+
+
+def extent_record(lattice: Lattice, resolution: tuple[float, float, float]) -> dict[str, Any]:
+    """Describe a hidden first scale: it says how far the volume extends, and is never read.
+
+    The viewer takes the bounds and the voxel of a volume from its first scale; the finest scale
+    that the sample has covers only the surroundings of a soma.
+    """
+    sizes = [int(size) for size in resolution]
+    lower = [f * s // v for f, s, v in zip(lattice.offset, lattice.resolution, sizes, strict=True)]
+    size = [n * s // v for n, s, v in zip(lattice.shape, lattice.resolution, sizes, strict=True)]
+    return {
+        "key": "extent",
+        "resolution": sizes,
+        "voxel_offset": lower,
+        "size": size,
+        "chunk_sizes": [[64, 64, 64]],
+        "encoding": "raw",
+        "hidden": True,
+    }
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON, in a folder that is made when missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def write_gzip(path: Path, content: bytes) -> None:
+    """Write ``path.gz``, which the sandbox serves for ``path``."""
+    path.with_name(f"{path.name}.gz").write_bytes(pack(content))
+
+
+def pack(content: bytes) -> bytes:
+    """Compress bytes, without the time."""
+    return gzip.compress(content, compresslevel=_LEVEL, mtime=0)
+
+
+def write_image(folder: Path, lattice: Lattice, image: NDArray[np.uint8]) -> None:
+    """Write a scale of an image, shape (z, y, x), as raw chunks."""
+    place = folder / lattice.key
+    place.mkdir(parents=True)
+    for name, low, high in lattice.chunks():
+        part = image[low[2] : high[2], low[1] : high[1], low[0] : high[0]]
+        write_gzip(place / name, np.ascontiguousarray(part).tobytes())
+
+
+def write_segmentation(
+    folder: Path,
+    lattice: Lattice,
+    voxels: Ints,
+    labels: NDArray[np.uint8],
+    segments: NDArray[np.uint64],
+) -> None:
+    """Write a scale of a segmentation in compressed_segmentation chunks.
+
+    Parameters
+    ----------
+    folder
+        The segmentation's folder.
+    lattice
+        The scale.
+    voxels
+        Voxels that are not empty, counted from the first, each once; shape (n, 3).
+    labels
+        Index into ``segments`` of each, above 0; shape (n,).
+    segments
+        IDs; the first is 0, for what is empty.
+    """
+    place = folder / lattice.key
+    place.mkdir(parents=True)
+    chunk_of = voxels // np.array(lattice.chunk)
+    counts = -(-np.array(lattice.shape) // np.array(lattice.chunk))
+    number = chunk_of[:, 0] + counts[0] * (chunk_of[:, 1] + counts[1] * chunk_of[:, 2])
+    order = np.argsort(number, kind="stable")
+    starts = np.searchsorted(number[order], np.arange(int(np.prod(counts)) + 1))
+    empty: dict[Triple, bytes] = {}
+    for index, (name, low, high) in enumerate(lattice.chunks()):
+        rows = order[starts[index] : starts[index + 1]]
+        shape = (high[0] - low[0], high[1] - low[1], high[2] - low[2])
+        if len(rows) or shape not in empty:
+            packed = pack(_encode(voxels[rows] - np.array(low), labels[rows], segments, shape))
+            if len(rows) == 0:
+                empty[shape] = packed
+        else:
+            packed = empty[shape]
+        (place / f"{name}.gz").write_bytes(packed)
+
+
+def _encode(
+    voxels: Ints, labels: NDArray[np.uint8], segments: NDArray[np.uint64], shape: Triple
+) -> bytes:
+    """Encode a chunk of which only some voxels are not empty."""
+    grid = -(-np.array(shape) // _BLOCK)
+    block, inside = voxels // _BLOCK, voxels % _BLOCK
+    number = block[:, 0] + grid[0] * (block[:, 1] + grid[1] * block[:, 2])
+    used, row = np.unique(number, return_inverse=True)
+    content = np.zeros((len(used), _BLOCK**3), dtype=np.uint8)
+    content[row, inside[:, 0] + _BLOCK * (inside[:, 1] + _BLOCK * inside[:, 2])] = labels
+    headers = np.zeros((int(np.prod(grid)), 2), dtype=np.uint32)
+    tables, values = _fill(headers, used, content, segments)
+    # One channel: its data begin after this one offset.
+    return b"".join([np.uint32(1).tobytes(), headers.tobytes(), tables, values])
+
+
+def _fill(
+    headers: NDArray[np.uint32],
+    used: Ints,
+    content: NDArray[np.uint8],
+    segments: NDArray[np.uint64],
+) -> tuple[bytes, bytes]:
+    """Fill the headers of a chunk's blocks; return lookup tables and encoded values."""
+    present = np.zeros((len(used), len(segments)), dtype=bool)
+    present[np.arange(len(used))[:, None], content] = True
+    empty = np.zeros((1, len(segments)), dtype=bool)
+    empty[0, 0] = True
+    patterns, which = np.unique(np.concatenate([empty, present]), axis=0, return_inverse=True)
+    which = which.ravel()
+    sizes = patterns.sum(axis=1)
+    tables = b"".join(segments[pattern].astype("<u8").tobytes() for pattern in patterns)
+    starts = 2 * len(headers) + 2 * np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    headers[:, 0] = starts[which[0]]
+    widths = np.select([sizes <= 1, sizes <= 2, sizes <= 4], [0, 1, 2], 4)[which[1:]]  # noqa: PLR2004
+    ranks = (np.cumsum(patterns, axis=1) - 1)[which[1:]]
+    codes = np.take_along_axis(ranks, content.astype(np.int64), axis=1).astype(np.uint8)
+    headers[used, 0] = starts[which[1:]] | (widths << 24)
+    at = 2 * len(headers) + len(tables) // 4
+    encoded = []
+    for width in (1, 2, 4):
+        rows = np.flatnonzero(widths == width)
+        bits = (codes[rows][:, :, None] >> np.arange(width, dtype=np.uint8)) & 1
+        packed = np.packbits(bits.reshape(len(rows), _BLOCK**3 * width), axis=1, bitorder="little")
+        words = packed.shape[1] // 4
+        headers[used[rows], 1] = at + words * np.arange(len(rows))
+        encoded.append(packed.tobytes())
+        at += words * len(rows)
+    return tables, b"".join(encoded)

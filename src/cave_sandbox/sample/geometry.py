@@ -1,0 +1,297 @@
+"""Shapes of a synthetic neuron: soma, branches, spines, boutons, and points on their surfaces.
+
+All lengths are in nm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+def unit(vectors: Floats) -> Floats:
+    """Scale vectors to length 1.
+
+    Parameters
+    ----------
+    vectors
+        Shape (..., 3), none of them zero.
+    """
+    scaled: Floats = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return scaled
+
+
+def perpendicular(rng: np.random.Generator, axes: Floats) -> Floats:
+    """Draw a unit vector at a right angle to each axis.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    axes
+        Unit vectors, shape (n, 3).
+    """
+    raw = rng.normal(size=axes.shape)
+    return unit(raw - np.sum(raw * axes, axis=1, keepdims=True) * axes)
+
+
+@dataclass(frozen=True)
+class Branch:
+    """An unbranched neurite, from where it leaves its parent to its tip.
+
+    Attributes
+    ----------
+    kind
+        ``apical``, ``basal`` or ``axon``.
+    points
+        Centre line in nm, shape (n, 3), n >= 2.
+    radii
+        Radius at each point in nm, shape (n,).
+    parent, parent_node
+        Index of the branch that it leaves and of the point there; -1 where it leaves the soma.
+    """
+
+    kind: str
+    points: Floats
+    radii: Floats
+    parent: int
+    parent_node: int
+
+    def tangents(self) -> Floats:
+        """Return the unit direction at each point, shape (n, 3)."""
+        return unit(np.gradient(self.points, axis=0))
+
+    def arc(self) -> Floats:
+        """Measure the length along the centre line at each point in nm, shape (n,)."""
+        steps = np.linalg.norm(np.diff(self.points, axis=0), axis=1)
+        return np.concatenate([[0.0], np.cumsum(steps)])
+
+
+@dataclass(frozen=True)
+class Soma:
+    """A star-shaped soma: a ball drawn out towards the neurites that leave it.
+
+    Attributes
+    ----------
+    centre
+        Its centre in nm, shape (3,).
+    radius, nucleus_radius
+        Radius of the ball, and of the nucleus inside, in nm.
+    lobes
+        Unit directions of the neurites, shape (k, 3).
+    heights
+        How far each lobe stands out, relative to the radius, shape (k,).
+    sharpness
+        How narrow each lobe is, shape (k,).
+    """
+
+    centre: Floats
+    radius: float
+    nucleus_radius: float
+    lobes: Floats
+    heights: Floats
+    sharpness: Floats
+
+    def surface(self, directions: Floats) -> Floats:
+        """Measure in nm from the centre to the surface along unit directions.
+
+        Parameters
+        ----------
+        directions
+            Shape (n, 3).
+
+        Returns
+        -------
+        Floats
+            Shape (n,).
+        """
+        bulge = np.exp(self.sharpness * (directions @ self.lobes.T - 1.0)) @ self.heights
+        ripple = np.sin(directions @ np.array([5.0, 3.0, 4.0])) * 0.02
+        distance: Floats = self.radius * (1.0 + bulge + ripple)
+        return distance
+
+    def depth(self, points: Floats) -> Floats:
+        """Measure how far outside the surface points are, along rays from the centre (nm).
+
+        Negative inside. Shape (n, 3) in, (n,) out.
+        """
+        rays = points - self.centre
+        lengths = np.maximum(np.linalg.norm(rays, axis=1), 1e-6)
+        outside: Floats = lengths - self.surface(rays / lengths[:, None])
+        return outside
+
+
+@dataclass(frozen=True)
+class Spines:
+    """Dendritic spines, one a row.
+
+    Attributes
+    ----------
+    base
+        Where the neck leaves the centre line of the dendrite, nm, shape (n, 3).
+    direction
+        Unit direction from base to head, shape (n, 3).
+    length
+        From base to the centre of the head, nm, shape (n,).
+    shaft
+        Radius of the dendrite at the base, nm, shape (n,).
+    neck_radius, head_radius
+        In nm, shape (n,).
+    """
+
+    base: Floats
+    direction: Floats
+    length: Floats
+    shaft: Floats
+    neck_radius: Floats
+    head_radius: Floats
+
+    def heads(self) -> Floats:
+        """Return the centres of the heads in nm, shape (n, 3)."""
+        centres: Floats = self.base + self.direction * self.length[:, None]
+        return centres
+
+
+@dataclass(frozen=True)
+class Boutons:
+    """Swellings of an axon, one a row: centres (n, 3), radii (n,) and axes (n, 3), in nm."""
+
+    centres: Floats
+    radii: Floats
+    axes: Floats
+
+    def joined(self, other: Boutons) -> Boutons:
+        """Return these boutons followed by others."""
+        return Boutons(
+            np.concatenate([self.centres, other.centres]),
+            np.concatenate([self.radii, other.radii]),
+            np.concatenate([self.axes, other.axes]),
+        )
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A neuron: its root ID and its shape."""
+
+    root_id: int
+    soma: Soma
+    branches: tuple[Branch, ...]
+    spines: Spines
+    boutons: Boutons
+
+
+@dataclass(frozen=True)
+class Sites:
+    """Points on a cell's surface.
+
+    Attributes
+    ----------
+    points
+        In nm, shape (n, 3).
+    normals
+        Unit vectors out of the cell, shape (n, 3).
+    thickness
+        How deep the cell is below each point in nm, shape (n,).
+    """
+
+    points: Floats
+    normals: Floats
+    thickness: Floats
+
+    def take(self, rows: Ints) -> Sites:
+        """Return the sites of these rows."""
+        return Sites(self.points[rows], self.normals[rows], self.thickness[rows])
+
+
+@dataclass(frozen=True)
+class AxisSamples:
+    """Points on the centre lines of a cell: (n, 3) points and tangents, (n,) radii, in nm."""
+
+    points: Floats
+    tangents: Floats
+    radii: Floats
+
+
+def sample_axes(
+    rng: np.random.Generator,
+    branches: list[Branch],
+    count: int,
+    *,
+    keep_off: Soma,
+    clearance: float,
+) -> AxisSamples:
+    """Spread points evenly, with jitter, along the centre lines of branches.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    branches
+        Branches to use, as one long line.
+    count
+        How many points.
+    keep_off, clearance
+        Only places at least ``clearance`` nm outside this soma are used.
+    """
+    starts = [branch.points[:-1] for branch in branches]
+    ends = [branch.points[1:] for branch in branches]
+    first, last = np.concatenate(starts), np.concatenate(ends)
+    tangents = np.concatenate([branch.tangents()[:-1] for branch in branches])
+    first_radii = np.concatenate([branch.radii[:-1] for branch in branches])
+    last_radii = np.concatenate([branch.radii[1:] for branch in branches])
+    free = (keep_off.depth(first) > clearance) & (keep_off.depth(last) > clearance)
+    first, last, tangents = first[free], last[free], tangents[free]
+    first_radii, last_radii = first_radii[free], last_radii[free]
+    ends_at = np.cumsum(np.linalg.norm(last - first, axis=1))
+    wanted = (np.arange(count) + rng.uniform(size=count)) / count * ends_at[-1]
+    segment = np.minimum(np.searchsorted(ends_at, wanted), len(ends_at) - 1)
+    begins_at = np.concatenate([[0.0], ends_at[:-1]])
+    share = (wanted - begins_at[segment]) / (ends_at - begins_at)[segment]
+    points = first[segment] + (last - first)[segment] * share[:, None]
+    radii = first_radii[segment] + (last_radii - first_radii)[segment] * share
+    return AxisSamples(points, tangents[segment], radii)
+
+
+def shaft_sites(rng: np.random.Generator, samples: AxisSamples) -> Sites:
+    """Draw a point on the surface of the neurite around each point of its centre line."""
+    normals = perpendicular(rng, samples.tangents)
+    return Sites(samples.points + normals * samples.radii[:, None], normals, 2.0 * samples.radii)
+
+
+def soma_sites(rng: np.random.Generator, soma: Soma, count: int) -> Sites:
+    """Draw points on a soma's surface, away from where neurites leave it.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    soma
+        The soma.
+    count
+        How many points.
+    """
+    directions = unit(rng.normal(size=(40 * count + 400, 3)))
+    nearness = np.max(directions @ soma.lobes.T, axis=1)
+    directions = directions[nearness < np.cos(np.deg2rad(24.0))][:count]
+    points = soma.centre + directions * soma.surface(directions)[:, None]
+    return Sites(points, directions, np.full(count, soma.radius))
+
+
+def spine_sites(rng: np.random.Generator, spines: Spines) -> Sites:
+    """Draw a point on the outer half of each spine's head."""
+    tilt = rng.normal(scale=0.45, size=spines.direction.shape)
+    normals = unit(spines.direction + tilt)
+    points = spines.heads() + normals * spines.head_radius[:, None]
+    return Sites(points, normals, 2.0 * spines.head_radius)
+
+
+def bouton_sites(rng: np.random.Generator, boutons: Boutons) -> Sites:
+    """Draw a point on the surface of each bouton, at its side."""
+    normals = perpendicular(rng, boutons.axes)
+    points = boutons.centres + normals * boutons.radii[:, None]
+    return Sites(points, normals, 2.0 * boutons.radii)

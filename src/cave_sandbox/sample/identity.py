@@ -1,0 +1,94 @@
+"""Who is who in the synthetic sample: root IDs, names of tables, what is said of them.
+
+Tests and the modules that write the sample read these.
+
+Everything here but the seed cell's root ID and totals is made up: no row of the sample was
+measured, and each text that a reader may see says so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SYNTHETIC = "Synthetic sample of the synglancer sandbox: no row of it was measured."
+
+MINNIE = "minnie65_public"
+SYNAPSE_TABLE = "synapses_pni_2"
+PREDICTION_TABLE = "synapse_target_predictions_ssa_v2"
+NUCLEUS_TABLE = "nucleus_detection_v0"
+SPINE_TABLE = "synapse_spine_mapping_v2"
+MULTI_INPUT_TABLE = "multi_input_spine_predictions_ssa"
+CELL_TYPE_VIEW = "aibs_cell_info"
+
+SEED_ROOT_ID = 864691135276234469
+"""The cell of the sample that has the totals of the real one at version 1718."""
+
+INPUT_PREDICTIONS = {"spine": 2262, "shaft": 711, "soma": 103}
+"""Inputs of the seed cell with a prediction, by tag, its autapse among them: 3,076."""
+
+OUTPUT_PREDICTIONS = {"spine": 221, "shaft": 86, "soma": 9}
+"""Outputs of the seed cell with a prediction, by tag, its autapse among them: 316."""
+
+UNLABELLED_INPUTS = {"spine": 158, "shaft": 49, "soma": 7}
+"""Inputs of the seed cell without a prediction, by where they are: 214."""
+
+UNLABELLED_OUTPUTS = {"spine": 15, "shaft": 7, "soma": 1}
+"""Outputs of the seed cell without a prediction: 23."""
+
+NUCLEUS_WITHOUT_ROOT = 491_002
+"""ID of the nucleus that no segment holds (``pt_root_id`` 0)."""
+
+OUTDATED_ONE_SUCCESSOR = 864691135190772513
+"""A root ID that an edit replaced by the seed cell."""
+
+OUTDATED_SPLIT = 864691134880361457
+"""A root ID that a split replaced by the seed cell and a fragment without a nucleus."""
+
+SPLIT_FRAGMENT = 864691136520114903
+"""The fragment that the split left: an axon that makes a synapse onto the seed cell."""
+
+OUTDATED_MERGED_CELLS = 864691135404918287
+"""A root ID that a split replaced by two cells, each with a nucleus."""
+
+
+@dataclass(frozen=True)
+class Partner:
+    """A cell of the sample beside the seed cell.
+
+    Attributes
+    ----------
+    root_id, nucleus_id
+        Its root ID and the ID of its nucleus.
+    label, cell_type
+        What segment properties say of it.
+    excitatory
+        Whether it is a pyramidal cell.
+    offset
+        Where its soma is, from the seed cell's, in µm.
+    """
+
+    root_id: int
+    nucleus_id: int
+    label: str
+    cell_type: str
+    excitatory: bool
+    offset: tuple[float, float, float]
+
+
+SEED_NUCLEUS_ID = 264_824
+
+PARTNERS = (
+    Partner(864691135617152361, 264_901, "L2/3 pyramidal A", "23P", True, (66.0, 24.0, -38.0)),
+    Partner(864691135937424949, 262_678, "L2/3 pyramidal B", "23P", True, (-92.0, -34.0, 46.0)),
+    Partner(864691136334080603, 301_095, "L5 pyramidal", "5P-IT", True, (24.0, 268.0, 30.0)),
+    Partner(864691135468905857, 258_319, "basket cell", "BC", False, (-41.0, 16.0, -24.0)),
+    Partner(864691136108938168, 303_149, "Martinotti cell", "MC", False, (58.0, 176.0, 36.0)),
+    Partner(864691135772309216, 266_512, "bipolar cell", "BPC", False, (31.0, -62.0, -44.0)),
+)
+
+SECOND = "sandbox_second"
+SECOND_SYNAPSE_TABLE = "synapse_table_a"
+SECOND_PREDICTION_TABLE = "synapse_compartment_v1"
+SECOND_SEED_ROOT_ID = 720575940618238523
+SECOND_PARTNER_ROOT_ID = 720575940631693610
+ODD_TAG = '"odd" tag, ünïcode'

@@ -1,0 +1,245 @@
+"""Surfaces and skeletons of the sample's cells.
+
+Neurites become tubes, spines and boutons swellings, the soma a ball that is drawn out towards its
+neurites; the tubes begin inside what they leave, so that the parts join. Positions are in nm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cave_sandbox.sample.geometry import Floats, Ints, perpendicular, unit
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from cave_sandbox.sample.geometry import Boutons, Branch, Cell, Soma, Spines
+
+_DENDRITE_SIDES = 7
+_AXON_SIDES = 4
+_SPINE_SIDES = 5
+_BOUTON_SIDES = 6
+_GRAIN = 4.0
+"""Vertices lie on multiples of this many nm: nobody sees it, and the files halve."""
+
+COMPARTMENTS = {"soma": 1.0, "axon": 2.0, "basal": 3.0, "apical": 4.0}
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """Triangles: vertices (n, 3) in nm, and vertex indices (m, 3), seen from outside."""
+
+    vertices: Floats
+    triangles: Ints
+
+
+@dataclass(frozen=True)
+class Skeleton:
+    """Centre lines: vertices (n, 3) and radii (n,) in nm, edges (m, 2), compartments (n,)."""
+
+    vertices: Floats
+    edges: Ints
+    radii: Floats
+    compartments: Floats
+
+
+def build_mesh(cell: Cell) -> Mesh:
+    """Build the surface of a cell."""
+    parts = [_soma_mesh(cell.soma), *(_branch_mesh(cell.soma, branch) for branch in cell.branches)]
+    parts += [_spine_mesh(cell.spines), _bouton_mesh(cell.boutons)]
+    return _join([part for part in parts if len(part.triangles)])
+
+
+def encode_mesh(mesh: Mesh) -> bytes:
+    """Encode a mesh as a fragment of the single-resolution precomputed format."""
+    count = np.uint32(len(mesh.vertices)).tobytes()
+    vertices = (np.rint(mesh.vertices / _GRAIN) * _GRAIN).astype("<f4").tobytes()
+    return count + vertices + mesh.triangles.astype("<u4").tobytes()
+
+
+def build_skeleton(cell: Cell) -> Skeleton:
+    """Build the skeleton of a cell: a tree rooted at the soma."""
+    vertices, radii = [cell.soma.centre[None]], [np.array([cell.soma.radius])]
+    compartments, edges = [np.array([COMPARTMENTS["soma"]])], []
+    first_nodes: list[int] = []
+    total = 1
+    for branch in cell.branches:
+        # The first point is the parent's own node, or the soma's centre.
+        count = len(branch.points) - 1
+        root = 0 if branch.parent < 0 else first_nodes[branch.parent] + branch.parent_node - 1
+        root = max(root, 0)
+        chain = np.concatenate([[root], np.arange(total, total + count)])
+        edges.append(np.stack([chain[:-1], chain[1:]], axis=1))
+        vertices.append(branch.points[1:])
+        radii.append(branch.radii[1:])
+        compartments.append(np.full(count, COMPARTMENTS[branch.kind]))
+        first_nodes.append(total)
+        total += count
+    return Skeleton(
+        np.concatenate(vertices),
+        np.concatenate(edges),
+        np.concatenate(radii),
+        np.concatenate(compartments),
+    )
+
+
+def encode_skeleton(skeleton: Skeleton) -> bytes:
+    """Encode a skeleton in the precomputed format, with attributes radius and compartment."""
+    head = np.array([len(skeleton.vertices), len(skeleton.edges)], dtype="<u4").tobytes()
+    return b"".join(
+        [
+            head,
+            skeleton.vertices.astype("<f4").tobytes(),
+            skeleton.edges.astype("<u4").tobytes(),
+            skeleton.radii.astype("<f4").tobytes(),
+            skeleton.compartments.astype("<f4").tobytes(),
+        ]
+    )
+
+
+def _join(parts: list[Mesh]) -> Mesh:
+    counts = [len(part.vertices) for part in parts]
+    starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+    triangles = [part.triangles + start for part, start in zip(parts, starts, strict=True)]
+    return Mesh(np.concatenate([part.vertices for part in parts]), np.concatenate(triangles))
+
+
+def _branch_mesh(soma: Soma, branch: Branch) -> Mesh:
+    """Draw a tube around a branch, from inside the soma, with a rounded tip."""
+    points, radii = branch.points, branch.radii
+    if branch.parent < 0:
+        points, radii = _refine_start(points, radii)
+        kept = soma.depth(points) > -0.6 * soma.radius
+        points, radii = points[kept], radii[kept]
+        # A thin start stays below the soma's surface, which curves away beside the stem.
+        radii[0] *= 0.55
+    tangents = unit(np.gradient(points, axis=0))
+    sides = _AXON_SIDES if branch.kind == "axon" else _DENDRITE_SIDES
+    # The direction least shared by the tangents serves as "up" all along without a twist.
+    up = np.linalg.eigh(tangents.T @ tangents)[1][:, 0]
+    first = unit(up - (tangents @ up)[:, None] * tangents)
+    second = np.cross(tangents, first)
+    rings = _ring_points(points, first, second, radii, sides)
+    tip = points[-1] + tangents[-1] * radii[-1]
+    return _tube(rings[None], tip[None])
+
+
+def _refine_start(points: Floats, radii: Floats) -> tuple[Floats, Floats]:
+    """Add points to the first stretch of a branch, where it leaves the soma."""
+    places = np.concatenate([np.arange(0.0, 9.0, 0.4), np.arange(9.0, len(radii))])
+    nodes = np.arange(len(radii))
+    refined = np.stack([np.interp(places, nodes, points[:, i]) for i in range(3)], axis=1)
+    return refined, np.interp(places, nodes, radii)
+
+
+def _spine_mesh(spines: Spines) -> Mesh:
+    """Draw all spines: a neck, and a head of two rings and a tip."""
+    count = len(spines.length)
+    if count == 0:
+        return Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+    head, neck, length = spines.head_radius, spines.neck_radius, spines.length
+    heights = np.stack(
+        [0.7 * spines.shaft, length - 0.9 * head, length - 0.3 * head, length + 0.5 * head]
+    )
+    widths = np.stack([2.0 * neck, neck, 0.97 * head, 0.85 * head])
+    return _turned(spines.base, spines.direction, heights, widths, length + head, _SPINE_SIDES)
+
+
+def _bouton_mesh(boutons: Boutons) -> Mesh:
+    """Draw all boutons: ellipsoids along the axon."""
+    if len(boutons.radii) == 0:
+        return Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
+    radii = boutons.radii
+    heights = np.stack([-1.35 * radii, -0.75 * radii, 0.0 * radii, 0.75 * radii])
+    widths = np.stack([0.25 * radii, 0.83 * radii, radii, 0.83 * radii])
+    return _turned(boutons.centres, boutons.axes, heights, widths, 1.4 * radii, _BOUTON_SIDES)
+
+
+def _turned(
+    base: Floats, axes: Floats, heights: Floats, widths: Floats, top: Floats, sides: int
+) -> Mesh:
+    """Turn profiles around their axes.
+
+    Parameters
+    ----------
+    base, axes
+        Start and unit direction of n axes, shape (n, 3).
+    heights, widths
+        Height and radius of each ring, shape (rings, n).
+    top
+        Height of the tip, shape (n,).
+    sides
+        Vertices of a ring.
+    """
+    first = perpendicular(np.random.default_rng(len(base)), axes)
+    second = np.cross(axes, first)
+    centres = base[None] + axes[None] * heights[:, :, None]
+    rings = _ring_points(centres, first, second, widths, sides).swapaxes(0, 1)
+    return _tube(rings, base + axes * top[:, None])
+
+
+def _ring_points(
+    centres: Floats, first: Floats, second: Floats, radii: Floats, sides: int
+) -> Floats:
+    """Place vertices around centres: shape (..., 3) and (...) in, (..., sides, 3) out."""
+    angles = np.arange(sides) * 2.0 * np.pi / sides
+    spokes = (
+        first[..., None, :] * np.cos(angles)[:, None]
+        + second[..., None, :] * np.sin(angles)[:, None]
+    )
+    points: Floats = centres[..., None, :] + spokes * radii[..., None, None]
+    return points
+
+
+def _tube(rings: Floats, tips: Floats) -> Mesh:
+    """Join rings (n, rings, sides, 3) to n tubes, each closed by a fan to its tip (n, 3)."""
+    count, length, sides, _ = rings.shape
+    ring = np.arange(length - 1)[:, None] * sides
+    here = ring + np.arange(sides)
+    beside = ring + (np.arange(sides) + 1) % sides
+    walls = np.stack(
+        [
+            np.stack([here, beside, here + sides], axis=-1),
+            np.stack([beside, beside + sides, here + sides], axis=-1),
+        ]
+    ).reshape(-1, 3)
+    last = (length - 1) * sides + np.arange(sides)
+    fan = np.stack([last, np.roll(last, -1), np.full(sides, length * sides)], axis=1)
+    one = np.concatenate([walls, fan])
+    stride = length * sides + 1
+    triangles = (one[None] + np.arange(count)[:, None, None] * stride).reshape(-1, 3)
+    vertices = np.concatenate([rings.reshape(count, -1, 3), tips[:, None]], axis=1)
+    return Mesh(vertices.reshape(-1, 3), triangles)
+
+
+def _soma_mesh(soma: Soma) -> Mesh:
+    directions, triangles = _ball(4)
+    vertices = soma.centre + directions * soma.surface(directions)[:, None]
+    return Mesh(vertices, triangles)
+
+
+def _ball(rounds: int) -> tuple[Floats, NDArray[np.int64]]:
+    """Split an octahedron's faces again and again: unit vectors (n, 3), triangles (m, 3)."""
+    vertices = np.concatenate([np.eye(3), -np.eye(3)])
+    triangles = np.array(
+        [[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]]
+    )
+    for _ in range(rounds + 1):
+        edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+        unique, place = np.unique(edges, axis=0, return_inverse=True)
+        middle = place.reshape(-1, 3) + len(vertices)
+        vertices = np.concatenate([vertices, unit(vertices[unique].sum(axis=1))])
+        a, b, c = triangles.T
+        ab, bc, ca = middle.T
+        triangles = np.concatenate(
+            [
+                np.stack([a, ab, ca], 1),
+                np.stack([ab, b, bc], 1),
+                np.stack([ca, bc, c], 1),
+                np.stack([ab, bc, ca], 1),
+            ]
+        )
+    return vertices, triangles

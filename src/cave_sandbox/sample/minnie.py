@@ -1,0 +1,337 @@
+"""The sample's first datastack: a cell in the place of the seed cell, and its partners.
+
+It decides which cells there are, how many synapses they make, and what the tables are called.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from cave_sandbox.sample import identity as who
+from cave_sandbox.sample.cell import (
+    INTERNEURON,
+    LAYER_5,
+    LAYER_23,
+    SMALL_LAYER_23,
+    grow_cell,
+)
+from cave_sandbox.sample.growth import UM
+from cave_sandbox.sample.spines import build_spine_tables
+from cave_sandbox.sample.tables import (
+    Grid,
+    build_cell_types,
+    build_nuclei,
+    build_predictions,
+    build_synapses,
+    draw_partners,
+    draw_root_ids,
+)
+from cave_sandbox.sample.wiring import (
+    Contacts,
+    Inputs,
+    innervate,
+    input_contacts,
+    join_contacts,
+    output_contacts,
+    place_inputs,
+)
+
+if TYPE_CHECKING:
+    from cave_sandbox.sample.geometry import Boutons, Cell, Floats
+
+SOMA = np.array([744_000.0, 536_000.0, 836_000.0])
+"""Centre of the seed cell's soma in nm."""
+
+PIA = 316_000.0
+"""Where the pia is along y, in nm."""
+
+GRID = Grid((4.0, 4.0, 40.0))
+
+_SEED_NUMBER = 1718
+_EXPIRED = 661
+_ROOT_RANGE = (864_691_132_500_000_000, 864_691_137_200_000_000)
+
+_ONTO_SEED = (
+    {"spine": 4},
+    {"spine": 3},
+    {"spine": 2},
+    {"soma": 11, "shaft": 6},
+    {"shaft": 7, "spine": 2},
+    {"shaft": 3},
+)
+_FROM_SEED = (
+    {"spine": 4, "shaft": 1},
+    {"spine": 3},
+    {"spine": 5, "shaft": 2},
+    {"shaft": 4, "soma": 1},
+    {"shaft": 4},
+    {"shaft": 2},
+)
+_EXCITATORY_INPUTS = {"spine": 195, "shaft": 74, "soma": 22}
+_INHIBITORY_INPUTS = {"spine": 22, "shaft": 168, "soma": 38}
+_PARTNER_UNLABELLED = {"spine": 12, "shaft": 9, "soma": 2}
+_EXCITATORY_OUTPUTS = {"spine": 33, "shaft": 15, "soma": 1}
+_INHIBITORY_OUTPUTS = {"spine": 14, "shaft": 46, "soma": 31}
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A datastack of the sample, in memory.
+
+    Attributes
+    ----------
+    name
+        The datastack's name.
+    description
+        What ``datastack.json`` says, but for the sources.
+    cells
+        Its cells, the one to look at first.
+    labels
+        Label and cell type of each cell, by root ID.
+    tables
+        Its tables by name.
+    roots
+        Root IDs over time, or None.
+    resolution
+        The viewer's voxel in nm.
+    contacts
+        Its synapses.
+    pia
+        Where the pia is along y, nm.
+    views
+        Its views by name.
+    detail
+        Side of the finest block of imagery in voxels.
+    """
+
+    name: str
+    description: dict[str, Any]
+    cells: list[Cell]
+    labels: dict[int, tuple[str, str]]
+    tables: dict[str, pd.DataFrame]
+    roots: pd.DataFrame | None
+    resolution: tuple[float, float, float]
+    contacts: Contacts
+    pia: float
+    detail: int
+    views: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+
+def build_minnie() -> Sample:
+    """Grow the cells of ``minnie65_public``, wire them, and build the tables."""
+    rng = np.random.default_rng(_SEED_NUMBER)
+    cells = _grow_cells(rng)
+    inputs = _place_all_inputs(rng, cells)
+    en_passant = [cell.boutons for cell in cells]
+    cells = _wire(rng, cells, inputs)
+    contacts = _list_contacts(rng, cells, inputs, en_passant)
+    synapses = build_synapses(rng, contacts, GRID)
+    predictions = build_predictions(rng, synapses, contacts, contacts.tags)
+    nuclei = dict(
+        zip([who.SEED_NUCLEUS_ID, *(p.nucleus_id for p in who.PARTNERS)], cells, strict=True)
+    )
+    stray: Floats = SOMA + np.array([-118.0, 61.0, 52.0]) * UM
+    spines = build_spine_tables(synapses, predictions, contacts, cells, GRID)
+    tables = {
+        who.SYNAPSE_TABLE: spines.synapses.sort_values("id", ignore_index=True),
+        who.PREDICTION_TABLE: spines.predictions,
+        who.NUCLEUS_TABLE: build_nuclei(rng, nuclei, {who.NUCLEUS_WITHOUT_ROOT: stray}, GRID),
+        who.SPINE_TABLE: spines.mapping,
+        who.MULTI_INPUT_TABLE: spines.multi_input,
+    }
+    labels = {p.root_id: (p.label, p.cell_type) for p in who.PARTNERS}
+    labels[who.SEED_ROOT_ID] = ("L2/3 pyramidal, seed", "23P")
+    return Sample(
+        name=who.MINNIE,
+        description=_describe(),
+        cells=cells,
+        labels=labels,
+        tables=tables,
+        roots=_lineage(),
+        resolution=GRID.resolution,
+        contacts=contacts,
+        pia=PIA,
+        detail=1152,
+        views={who.CELL_TYPE_VIEW: build_cell_types(tables[who.NUCLEUS_TABLE], contacts, labels)},
+    )
+
+
+def _grow_cells(rng: np.random.Generator) -> list[Cell]:
+    cells = [grow_cell(rng, who.SEED_ROOT_ID, SOMA, LAYER_23)]
+    for partner in who.PARTNERS:
+        plan = SMALL_LAYER_23 if partner.excitatory else INTERNEURON
+        if partner.cell_type.startswith("5P"):
+            plan = LAYER_5
+        centre = SOMA + np.array(partner.offset) * UM
+        cells.append(grow_cell(rng, partner.root_id, centre, plan))
+    return cells
+
+
+def _place_all_inputs(rng: np.random.Generator, cells: list[Cell]) -> list[Inputs]:
+    inputs = [place_inputs(rng, cells[0], who.INPUT_PREDICTIONS, who.UNLABELLED_INPUTS)]
+    for cell, partner in zip(cells[1:], who.PARTNERS, strict=True):
+        counts = _EXCITATORY_INPUTS if partner.excitatory else _INHIBITORY_INPUTS
+        inputs.append(place_inputs(rng, cell, counts, _PARTNER_UNLABELLED))
+    return inputs
+
+
+def _wire(rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs]) -> list[Cell]:
+    """Let the partners innervate the seed cell, the seed cell the partners, and itself."""
+    wired = [
+        innervate(rng, cell, inputs[0], wanted)
+        for cell, wanted in zip(cells[1:], _ONTO_SEED, strict=True)
+    ]
+    seed = innervate(rng, cells[0], inputs[0], {"shaft": 1})
+    for target, wanted in zip(inputs[1:], _FROM_SEED, strict=True):
+        seed = innervate(rng, seed, target, wanted)
+    return [seed, *wired]
+
+
+def _list_contacts(
+    rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs], en_passant: list[Boutons]
+) -> Contacts:
+    """Give the places that are left to axons of which only the root ID exists."""
+    axons = draw_root_ids(rng, 6_000, *_ROOT_RANGE)
+    known = [cell.root_id for cell in cells]
+    axons = axons[~np.isin(axons, known)]
+    parts = []
+    for cell, received in zip(cells, inputs, strict=True):
+        free = np.flatnonzero(received.pre == 0)
+        received.pre[free] = draw_partners(rng, axons[1000:], len(free))
+        if cell.root_id == who.SEED_ROOT_ID:
+            spine = free[(received.tags[free] == "spine") & received.predicted[free]]
+            received.pre[spine[0]] = who.SPLIT_FRAGMENT
+        parts.append(input_contacts(rng, cell, received))
+    onto_cells = join_contacts(parts)
+    for number, (cell, boutons) in enumerate(zip(cells, en_passant, strict=True)):
+        predicted, unlabelled = _outputs_left(number, cell, onto_cells)
+        count = sum(predicted.values()) + sum(unlabelled.values())
+        post = draw_partners(rng, axons[:1000], count)
+        parts.append(output_contacts(rng, cell, boutons, post, predicted, unlabelled))
+    return join_contacts(parts)
+
+
+def _outputs_left(number: int, cell: Cell, made: Contacts) -> tuple[dict[str, int], dict[str, int]]:
+    """Count the outputs that a cell has beside those onto the cells of the sample."""
+    if number > 0:
+        excitatory = who.PARTNERS[number - 1].excitatory
+        counts = _EXCITATORY_OUTPUTS if excitatory else _INHIBITORY_OUTPUTS
+        return counts, {"spine": 2, "shaft": 2}
+    own = made.pre == cell.root_id
+    left = {
+        tag: count - int(np.sum(own & (made.tags == tag)))
+        for tag, count in who.OUTPUT_PREDICTIONS.items()
+    }
+    return left, who.UNLABELLED_OUTPUTS
+
+
+def _lineage() -> pd.DataFrame:
+    """Root IDs that edits replaced, and one that an edit made."""
+    merged = f"{who.PARTNERS[0].root_id} {who.PARTNERS[1].root_id}"
+    split = f"{who.SEED_ROOT_ID} {who.SPLIT_FRAGMENT}"
+    first, edit_1, edit_2, edit_3 = (
+        "2020-06-01T00:00:00Z",
+        "2024-06-05T14:21:09Z",
+        "2025-03-11T09:40:52Z",
+        "2025-09-18T17:03:33Z",
+    )
+    rows = [
+        (who.OUTDATED_ONE_SUCCESSOR, first, edit_3, str(who.SEED_ROOT_ID)),
+        (who.OUTDATED_SPLIT, first, edit_1, split),
+        (who.OUTDATED_MERGED_CELLS, first, edit_2, merged),
+        (who.SPLIT_FRAGMENT, edit_1, "", ""),
+    ]
+    columns = ["root_id", "created", "expired", "successors"]
+    lineage: pd.DataFrame = pd.DataFrame(rows, columns=columns)
+    return lineage
+
+
+def _describe() -> dict[str, Any]:
+    """Say what ``datastack.json`` says, but for the sources."""
+    early = [who.SYNAPSE_TABLE, who.NUCLEUS_TABLE]
+    # As released: from then on the mapping of spines takes the older table's place.
+    late = [*early, who.PREDICTION_TABLE, who.SPINE_TABLE, who.CELL_TYPE_VIEW]
+    versions = [
+        (117, "2021-06-11T08:10:00.215114", "2121-05-18T08:10:00.215114", early),
+        (661, "2023-04-06T20:17:09.199182", "2024-03-29T20:17:09.199182", early),
+        (943, "2024-01-22T08:10:01.497934", "2123-12-29T08:10:01.497934", early),
+        (1300, "2025-01-13T10:10:01.286229", "2124-12-20T10:10:01.286229", early),
+        (1718, "2026-03-07T08:10:01.190228", "2027-03-01T08:10:01.190228", None),
+        (1822, "2026-06-27T08:10:01.306917", "2027-06-21T08:10:01.306917", late),
+    ]
+    return {
+        "name": who.MINNIE,
+        "info": {
+            "description": f"{who.SYNTHETIC} It stands in for minnie65_public.",
+            "aligned_volume": {
+                "name": "minnie65_phase3",
+                "display_name": "MICrONS mm^3 (synthetic sample)",
+                "description": who.SYNTHETIC,
+            },
+            "synapse_table": who.SYNAPSE_TABLE,
+            "soma_table": who.NUCLEUS_TABLE,
+        },
+        "versions": [
+            {
+                "version": version,
+                "time_stamp": time_stamp,
+                "expires_on": expires_on,
+                "status": "EXPIRED" if version == _EXPIRED else "AVAILABLE",
+                "tables": tables,
+            }
+            for version, time_stamp, expires_on, tables in versions
+        ],
+        "tables": _describe_tables(),
+        "views": {
+            who.CELL_TYPE_VIEW: {
+                "voxel_resolution": list(GRID.resolution),
+                "description": f"Cell types of cells and of many axons. {who.SYNTHETIC}",
+                "notice_text": who.SYNTHETIC,
+            }
+        },
+    }
+
+
+def _describe_tables() -> dict[str, Any]:
+    voxel = list(GRID.resolution)
+    return {
+        who.SYNAPSE_TABLE: {
+            "schema": "synapse",
+            "voxel_resolution": voxel,
+            "description": f"Synapses of the sample's cells. {who.SYNTHETIC}",
+            "notice_text": None,
+            "reference_table": None,
+        },
+        who.PREDICTION_TABLE: {
+            "schema": "reference_tag_float",
+            "voxel_resolution": [1, 1, 1],
+            "description": f"Postsynaptic targets: soma, shaft or spine. {who.SYNTHETIC}",
+            "notice_text": who.SYNTHETIC,
+            "reference_table": who.SYNAPSE_TABLE,
+        },
+        who.NUCLEUS_TABLE: {
+            "schema": "nucleus_detection",
+            "voxel_resolution": voxel,
+            "description": f"Nuclei of the sample's cells. {who.SYNTHETIC}",
+            "notice_text": None,
+            "reference_table": None,
+        },
+        who.SPINE_TABLE: {
+            "schema": "reference_simple_group_indexed",
+            "voxel_resolution": [1, 1, 1],
+            "description": f"The spine that each synapse is on. {who.SYNTHETIC}",
+            "notice_text": who.SYNTHETIC,
+            "reference_table": who.SYNAPSE_TABLE,
+        },
+        who.MULTI_INPUT_TABLE: {
+            "schema": "reference_simple_group",
+            "voxel_resolution": [1, 1, 1],
+            "description": f"Synapses that share a spine with another. {who.SYNTHETIC}",
+            "notice_text": who.SYNTHETIC,
+            "reference_table": who.SYNAPSE_TABLE,
+        },
+    }

@@ -1,0 +1,168 @@
+"""The sample's second datastack: other names, other tags, another voxel, no somata.
+
+It is there to show that nothing about minnie65 is taken for granted.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from cave_sandbox.sample import identity as who
+from cave_sandbox.sample.cell import INTERNEURON, Plan, grow_cell
+from cave_sandbox.sample.geometry import Cell, sample_axes, shaft_sites
+from cave_sandbox.sample.growth import UM
+from cave_sandbox.sample.minnie import Sample
+from cave_sandbox.sample.tables import (
+    Grid,
+    build_predictions,
+    build_synapses,
+    draw_partners,
+    draw_root_ids,
+)
+from cave_sandbox.sample.wiring import (
+    Contacts,
+    Inputs,
+    innervate,
+    input_contacts,
+    join_contacts,
+    output_contacts,
+    place_inputs,
+)
+
+GRID = Grid((8.0, 8.0, 33.0))
+SOMA = np.array([420_000.0, 460_000.0, 700_000.0])
+
+PLAN = Plan(
+    trunk=55.0,
+    obliques=3,
+    tuft=(30.0, 40.0),
+    stems=5,
+    basal=(20.0, 60.0),
+    axon=110.0,
+    axon_up=False,
+    collaterals=(0.4, 0.7),
+    collateral=(60.0, 50.0),
+    spines=150,
+    boutons=40,
+    soma_radius=6.0,
+)
+
+TAGS = {
+    "spine": who.ODD_TAG,
+    "shaft": "dendrite",
+    "soma": "soma",
+    "initial segment": "axon initial segment",
+}
+"""What the prediction table calls each place."""
+
+_INPUTS = {"spine": 140, "shaft": 52, "soma": 17}
+_UNLABELLED = {"spine": 8, "shaft": 5, "soma": 1}
+_INITIAL_SEGMENT = 11
+_OUTPUTS = {"spine": 24, "shaft": 13, "soma": 2}
+_ROOT_RANGE = (720_575_940_600_000_000, 720_575_940_660_000_000)
+
+
+def build_second() -> Sample:
+    """Grow the cells of the second datastack, wire them, and build the tables."""
+    rng = np.random.default_rng(7)
+    seed = grow_cell(rng, who.SECOND_SEED_ROOT_ID, SOMA, PLAN)
+    beside = SOMA + np.array([44.0, 12.0, -20.0]) * UM
+    partner = grow_cell(rng, who.SECOND_PARTNER_ROOT_ID, beside, INTERNEURON)
+    inputs = place_inputs(rng, seed, _INPUTS, _UNLABELLED)
+    boutons = seed.boutons
+    partner = innervate(rng, partner, inputs, {"shaft": 4, "soma": 3})
+    axons = draw_root_ids(rng, 500, *_ROOT_RANGE)
+    free = np.flatnonzero(inputs.pre == 0)
+    inputs.pre[free] = draw_partners(rng, axons[100:], len(free))
+    count = sum(_OUTPUTS.values()) + 2
+    contacts = join_contacts(
+        [
+            input_contacts(rng, seed, inputs),
+            _onto_initial_segment(rng, seed, axons[400:]),
+            output_contacts(
+                rng, seed, boutons, draw_partners(rng, axons[:100], count), _OUTPUTS, {"spine": 2}
+            ),
+        ]
+    )
+    synapses = build_synapses(rng, contacts, GRID)
+    tags = np.array([TAGS[place] for place in contacts.tags])
+    tables = {
+        who.SECOND_SYNAPSE_TABLE: synapses.sort_values("id", ignore_index=True),
+        who.SECOND_PREDICTION_TABLE: build_predictions(rng, synapses, contacts, tags),
+    }
+    labels = {seed.root_id: ("sandbox cell", "pyramidal"), partner.root_id: ("partner", "basket")}
+    return Sample(
+        name=who.SECOND,
+        description=_describe(),
+        cells=[seed, partner],
+        labels=labels,
+        tables=tables,
+        roots=None,
+        resolution=GRID.resolution,
+        contacts=contacts,
+        pia=0.0,
+        detail=768,
+    )
+
+
+def _onto_initial_segment(rng: np.random.Generator, cell: Cell, axons: Any) -> Contacts:
+    """List synapses onto the first stretch of the axon, as chandelier cells make them."""
+    stem = next(b for b in cell.branches if b.kind == "axon" and b.parent == -1)
+    near = cell.soma.depth(stem.points) < 45.0 * UM
+    stretch = type(stem)("axon", stem.points[near], stem.radii[near], -1, -1)
+    axis = sample_axes(rng, [stretch], _INITIAL_SEGMENT, keep_off=cell.soma, clearance=8.0 * UM)
+    inputs = Inputs(
+        shaft_sites(rng, axis),
+        np.repeat("initial segment", _INITIAL_SEGMENT),
+        np.ones(_INITIAL_SEGMENT, dtype=bool),
+        axons[:_INITIAL_SEGMENT],
+    )
+    return input_contacts(rng, cell, inputs)
+
+
+def _describe() -> dict[str, Any]:
+    """Say what ``datastack.json`` says, but for the sources."""
+    return {
+        "name": who.SECOND,
+        "info": {
+            "description": f"{who.SYNTHETIC} A small datastack with names of its own.",
+            "aligned_volume": {
+                "name": who.SECOND,
+                "display_name": "Second sandbox volume (synthetic sample)",
+                "description": who.SYNTHETIC,
+            },
+            "synapse_table": who.SECOND_SYNAPSE_TABLE,
+            "soma_table": None,
+        },
+        "versions": [
+            {
+                "version": version,
+                "time_stamp": time_stamp,
+                "expires_on": expires_on,
+                "status": "AVAILABLE",
+                "tables": None,
+            }
+            for version, time_stamp, expires_on in (
+                (6, "2026-01-12T09:30:00.000001", "2027-01-12T09:30:00.000001"),
+                (7, "2026-05-04T12:00:00.250000", "2027-05-04T12:00:00.250000"),
+            )
+        ],
+        "tables": {
+            who.SECOND_SYNAPSE_TABLE: {
+                "schema": "synapse",
+                "voxel_resolution": list(GRID.resolution),
+                "description": f"Synapses. {who.SYNTHETIC}",
+                "notice_text": None,
+                "reference_table": None,
+            },
+            who.SECOND_PREDICTION_TABLE: {
+                "schema": "reference_tag_float",
+                "voxel_resolution": [1, 1, 1],
+                "description": f"Compartments that synapses are on. {who.SYNTHETIC}",
+                "notice_text": who.SYNTHETIC,
+                "reference_table": who.SECOND_SYNAPSE_TABLE,
+            },
+        },
+    }

@@ -1,0 +1,255 @@
+"""Synapses and nuclei of the sample as the tables that the sandbox loads.
+
+Positions become voxels, synapses get IDs, sizes and, where predicted, a confidence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+if TYPE_CHECKING:
+    from cave_sandbox.sample.geometry import Cell, Floats, Ints
+    from cave_sandbox.sample.wiring import Contacts, Tags
+
+_LAYER = 1 << 56
+_CHUNK_ORIGIN = np.array([26385, 30308, 14850])
+_CHUNK_SIZE = np.array([256, 256, 512])
+
+_CONFIDENCE_TAIL = {"spine": 14.0, "shaft": 8.0, "soma": 30.0, "initial segment": 8.0}
+
+
+_MTYPES = {
+    "23P": "L2a",
+    "4P": "L4a",
+    "5P-IT": "L5a",
+    "5P-ET": "L5ET",
+    "6P-CT": "L6CT",
+    "BC": "PTC",
+    "MC": "DTC",
+    "BPC": "ITC",
+    "NGC": "STC",
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The voxel of a table: its size in nm, (x, y, z)."""
+
+    resolution: tuple[float, float, float]
+
+    def voxels(self, positions: Floats) -> Ints:
+        """Round positions in nm to voxels, shape (n, 3)."""
+        rounded: Ints = np.rint(positions / np.array(self.resolution)).astype(np.int64)
+        return rounded
+
+
+def draw_root_ids(rng: np.random.Generator, count: int, low: int, high: int) -> Ints:
+    """Draw distinct root IDs from a range, in any order."""
+    drawn = np.unique(rng.integers(low, high, size=2 * count + 64))
+    return rng.permutation(drawn)[:count]
+
+
+def draw_partners(rng: np.random.Generator, root_ids: Ints, count: int) -> Ints:
+    """Choose a partner for each synapse: most make one synapse, some two or three."""
+    repeats = rng.choice([1, 2, 3], size=len(root_ids), p=[0.9, 0.08, 0.02])
+    return rng.permutation(np.repeat(root_ids, repeats)[:count])
+
+
+def supervoxel_ids(rng: np.random.Generator, positions: Floats) -> Ints:
+    """Make supervoxel IDs as the chunked graph of minnie65 does.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness, for the number within the chunk.
+    positions
+        In nm, shape (n, 3).
+
+    Returns
+    -------
+    Ints
+        Layer in the highest 8 bits, then 10 bits for the chunk on each axis, then the number;
+        shape (n,).
+    """
+    chunk = (np.floor(positions / np.array([8.0, 8.0, 40.0])).astype(np.int64) - _CHUNK_ORIGIN) // (
+        _CHUNK_SIZE
+    )
+    numbers = rng.integers(1_000, 740_000, size=len(positions))
+    ids: Ints = _LAYER | (chunk[:, 0] << 46) | (chunk[:, 1] << 36) | (chunk[:, 2] << 26) | numbers
+    return ids
+
+
+def build_synapses(rng: np.random.Generator, contacts: Contacts, grid: Grid) -> pd.DataFrame:
+    """Build a table of schema ``synapse``, its rows in the order of the contacts.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    contacts
+        The synapses.
+    grid
+        The table's voxel.
+    """
+    count = len(contacts.pre)
+    columns: dict[str, Ints] = {"id": draw_root_ids(rng, count, 100_000_000, 500_000_000)}
+    for name, positions in (
+        ("pre", contacts.pre_pt),
+        ("ctr", contacts.ctr_pt),
+        ("post", contacts.post_pt),
+    ):
+        voxels = grid.voxels(positions)
+        columns |= {f"{name}_pt_position_{axis}": voxels[:, i] for i, axis in enumerate("xyz")}
+    columns["size"] = _draw_sizes(rng, contacts)
+    columns["pre_pt_supervoxel_id"] = supervoxel_ids(rng, contacts.pre_pt)
+    columns["pre_pt_root_id"] = contacts.pre
+    columns["post_pt_supervoxel_id"] = supervoxel_ids(rng, contacts.post_pt)
+    columns["post_pt_root_id"] = contacts.post
+    table: pd.DataFrame = pd.DataFrame(columns)
+    return table
+
+
+def build_predictions(
+    rng: np.random.Generator, synapses: pd.DataFrame, contacts: Contacts, tags: Tags
+) -> pd.DataFrame:
+    """Build a table of schema ``reference_tag_float`` for the predicted synapses.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    synapses
+        The table that it refers to, row by row the contacts.
+    contacts
+        The synapses.
+    tags
+        What the table calls the places, shape (n,).
+    """
+    rows = np.flatnonzero(contacts.predicted)
+    tail = np.array([_CONFIDENCE_TAIL[place] for place in contacts.tags[rows]])
+    # A small head close to its shaft is where a classifier is least sure.
+    small = (contacts.tags[rows] == "spine") & (contacts.calibre[rows] < 340.0)  # noqa: PLR2004
+    doubt = rng.beta(1.0, np.where(small, tail * 0.3, tail))
+    value = np.clip(1.0 - doubt, 0.34, 1.0).astype(np.float32)
+    table = pd.DataFrame(
+        {
+            "id": np.arange(len(rows), dtype=np.int64) + 1,
+            "target_id": synapses["id"].to_numpy()[rows],
+            "tag": tags[rows].astype(object),
+            "value": value,
+        }
+    )
+    shuffled = table.sample(frac=1.0, random_state=int(rng.integers(2**31)))
+    shuffled["id"] = np.arange(len(rows), dtype=np.int64) + 1
+    numbered: pd.DataFrame = shuffled.reset_index(drop=True)
+    return numbered
+
+
+def build_nuclei(
+    rng: np.random.Generator, cells: dict[int, Cell], strays: dict[int, Floats], grid: Grid
+) -> pd.DataFrame:
+    """Build a table of schema ``nucleus_detection``.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    cells
+        Cells by the ID of their nucleus.
+    strays
+        Positions in nm of nuclei that no segment holds, by their ID.
+    grid
+        The table's voxel.
+    """
+    radii = [cell.soma.nucleus_radius for cell in cells.values()] + [4_600.0] * len(strays)
+    centres = np.stack([*(cell.soma.centre for cell in cells.values()), *strays.values()])
+    reach = np.array(radii)[:, None] * 1.08
+    columns: dict[str, Ints | Floats] = {"id": np.array([*cells, *strays], dtype=np.int64)}
+    for name, positions in (
+        ("pt_position", centres),
+        ("bb_start_position", centres - reach),
+        ("bb_end_position", centres + reach),
+    ):
+        voxels = grid.voxels(positions)
+        columns |= {f"{name}_{axis}": voxels[:, i] for i, axis in enumerate("xyz")}
+    columns["volume"] = 4.0 / 3.0 * np.pi * (np.array(radii) / 1000.0) ** 3
+    supervoxels = supervoxel_ids(rng, centres)
+    roots = [*(cell.root_id for cell in cells.values()), *([0] * len(strays))]
+    columns["pt_root_id"] = np.array(roots, dtype=np.int64)
+    columns["pt_supervoxel_id"] = np.where(columns["pt_root_id"] == 0, 0, supervoxels)
+    table: pd.DataFrame = pd.DataFrame(columns)
+    return table
+
+
+def build_cell_types(
+    nuclei: pd.DataFrame, contacts: Contacts, labels: dict[int, tuple[str, str]]
+) -> pd.DataFrame:
+    """Build a view with the cell types of the cells, and of two in three of the other axons.
+
+    The types of axons that are only a root ID follow where they land: those on spines are of
+    excitatory types, those on the soma of inhibitory ones. Nothing is drawn at random, so that
+    the other tables stay as they are.
+
+    Parameters
+    ----------
+    nuclei
+        The table of nuclei.
+    contacts
+        The synapses.
+    labels
+        Label and cell type of each cell, by root ID.
+    """
+    known = nuclei[nuclei["pt_root_id"].isin(labels)]
+    columns = ["id", "pt_root_id", *(f"pt_position_{axis}" for axis in "xyz")]
+    view = known[columns].copy()
+    view["cell_type"] = [labels[root][1] for root in view["pt_root_id"]]
+    roots, first = np.unique(contacts.pre, return_index=True)
+    typed = (roots % 3 != 0) & ~np.isin(roots, nuclei["pt_root_id"])
+    roots, first = roots[typed], first[typed]
+    inhibitory = contacts.tags[first] != "spine"
+    names = np.where(
+        inhibitory,
+        np.array(["BC", "MC", "BPC", "NGC"])[roots % 4],
+        np.array(["23P", "4P", "5P-IT", "5P-ET", "6P-CT"])[roots % 5],
+    )
+    voxels = Grid((4.0, 4.0, 40.0)).voxels(contacts.pre_pt[first])
+    others = pd.DataFrame(
+        {
+            "id": 600_000 + np.arange(len(roots), dtype=np.int64),
+            "pt_root_id": roots,
+            **{f"pt_position_{axis}": voxels[:, i] for i, axis in enumerate("xyz")},
+            "cell_type": names.astype(object),
+        }
+    )
+    joined = pd.concat([view, others], ignore_index=True)
+    excitatory = joined["cell_type"].str.contains("P") & (joined["cell_type"] != "BPC")
+    joined["broad_type"] = np.where(excitatory, "excitatory", "inhibitory").astype(object)
+    joined["mtype"] = joined["cell_type"].map(_MTYPES)
+    joined["cell_type_source"] = "synthetic"
+    return _spoil(joined)
+
+
+def _spoil(view: pd.DataFrame) -> pd.DataFrame:
+    """Add what real views have too: a merged cell, cells without a type, a nucleus in no cell."""
+    view.loc[view.index % 50 == 49, "cell_type"] = None  # noqa: PLR2004  # one in fifty
+    merged = view[view["cell_type"] == "BC"].tail(3).assign(cell_type="MC")
+    nowhere = view.tail(1).assign(pt_root_id=0)
+    more = pd.concat([merged, nowhere], ignore_index=True)
+    more["id"] = 700_000 + np.arange(len(more), dtype=np.int64)
+    spoilt: pd.DataFrame = pd.concat([view, more], ignore_index=True)
+    return spoilt
+
+
+def _draw_sizes(rng: np.random.Generator, contacts: Contacts) -> Ints:
+    """Draw sizes in voxels, lognormal as those of minnie65; big heads have big synapses."""
+    count = len(contacts.pre)
+    spine = contacts.tags == "spine"
+    with_head = 8.45 + 2.6 * np.log(contacts.calibre / 460.0) + rng.normal(scale=0.7, size=count)
+    without = 8.3 + rng.normal(scale=0.95, size=count)
+    drawn = np.exp(np.where(spine, with_head, without))
+    sizes: Ints = 4 * np.rint(np.clip(drawn, 160.0, 98_000.0) / 4.0).astype(np.int64)
+    return sizes

@@ -1,0 +1,221 @@
+"""Write what the viewer draws: imagery, segmentation, meshes, skeletons, segment properties.
+
+The finest scales cover only the surroundings of the first cell's soma, the coarsest everything.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cave_sandbox.sample.em import draw_far, draw_near
+from cave_sandbox.sample.fields import comes_near, list_voxels, measure_distance
+from cave_sandbox.sample.formats import (
+    Lattice,
+    Triple,
+    extent_record,
+    write_gzip,
+    write_image,
+    write_json,
+    write_segmentation,
+)
+from cave_sandbox.sample.mesh import build_mesh, build_skeleton, encode_mesh, encode_skeleton
+from cave_sandbox.sample.tissue import scatter_tissue
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from cave_sandbox.sample.geometry import Cell, Floats, Ints
+    from cave_sandbox.sample.minnie import Sample
+
+_MARGIN = 12_000.0
+
+
+def write_volumes(folder: Path, sample: Sample) -> None:
+    """Write ``em``, ``seg/<datastack>`` and ``skeleton`` below a folder."""
+    thickness = int(sample.resolution[2])
+    whole = _whole(sample.cells, (4096, 4096, 96 * thickness))
+    _write_imagery(folder / "em", sample, whole)
+    segmentation = folder / "seg" / sample.name
+    _write_segmentation(segmentation, sample, whole)
+    _write_meshes(segmentation / "mesh", sample.cells)
+    _write_skeletons(folder / "skeleton", sample.cells)
+    _write_properties(segmentation / "properties", sample)
+
+
+def _whole(cells: list[Cell], resolution: Triple) -> Lattice:
+    """Return the lattice that holds all cells, with some room around them."""
+    points = np.concatenate([branch.points for cell in cells for branch in cell.branches])
+    size = np.array(resolution)
+    low = np.floor((points.min(axis=0) - _MARGIN) / size).astype(int)
+    high = np.ceil((points.max(axis=0) + _MARGIN) / size).astype(int)
+    return Lattice(resolution, _triple(low), _triple(high - low), (64, 64, 64))
+
+
+def _block(resolution: Triple, centre: Floats, shape: Triple, chunk: Triple) -> Lattice:
+    """Return a block around a position, on multiples of eight voxels: `Lattice.coarser`."""
+    first = np.rint(centre / np.array(resolution) - np.array(shape) / 2.0).astype(int)
+    first[:2] -= first[:2] % 8
+    return Lattice(resolution, _triple(first), shape, chunk)
+
+
+def _finer(lattice: Lattice, times: int, chunk: Triple) -> Lattice:
+    """Return a lattice of the same extent with smaller voxels."""
+    resolution = _triple(np.array(lattice.resolution) // times)
+    offset = _triple(np.array(lattice.offset) * times)
+    return Lattice(resolution, offset, _triple(np.array(lattice.shape) * times), chunk)
+
+
+def _slab(lattice: Lattice, centre: Floats, count: int) -> Lattice:
+    """Return the sections of a lattice around a position."""
+    middle = round(centre[2] / lattice.resolution[2])
+    offset = (*lattice.offset[:2], middle - count // 2)
+    return Lattice(lattice.resolution, offset, (*lattice.shape[:2], count), lattice.chunk)
+
+
+def _triple(values: Ints) -> Triple:
+    x, y, z = (int(value) for value in values)
+    return x, y, z
+
+
+def _write_imagery(folder: Path, sample: Sample, whole: Lattice) -> None:
+    thickness = int(sample.resolution[2])
+    soma = sample.cells[0].soma.centre
+    lower = np.array(whole.offset) * np.array(whole.resolution)
+    upper = lower + np.array(whole.shape) * np.array(whole.resolution)
+    rng = np.random.default_rng(101)
+    tissue = scatter_tissue(rng, lower.astype(float), upper.astype(float), sample.cells, sample.pia)
+    thick = 8 * thickness
+    side = sample.detail
+    near = _block((20, 20, thick), soma, (side, side, 3), (side // 4, side // 4, 3))
+    wide = _block((96, 96, 2 * thick), soma, (side * 3 // 8, side * 3 // 8, 8), (192, 192, 8))
+    mid = _block(
+        (256, 256, 12 * thickness), soma, (side * 3 // 8, side * 3 // 8, 20), (192, 192, 20)
+    )
+    slab = _slab(_finer(whole, 4, (256, 256, 8)), soma, 8)
+    scales = (near, wide, mid, slab, whole)
+    contacts = sample.contacts
+    clefts = contacts.ctr_pt[contacts.post == sample.cells[0].root_id]
+    for scale, coarser in ((near, 2), (wide, 1)):
+        image = draw_near(scale, sample.cells, tissue, clefts, coarser)
+        write_image(folder, scale, image)
+    for scale in (mid, slab, whole):
+        write_image(folder, scale, draw_far(scale, sample.cells, tissue))
+    records = [scale.describe("raw") for scale in scales]
+    info = _info("image", "uint8", [extent_record(whole, sample.resolution), *records])
+    write_json(folder / "info", info)
+
+
+def _write_segmentation(folder: Path, sample: Sample, whole: Lattice) -> None:
+    thickness = int(sample.resolution[2])
+    soma = sample.cells[0].soma.centre
+    segments = np.array([0, *(cell.root_id for cell in sample.cells)], dtype=np.uint64)
+    side = sample.detail // 2
+    near = _block((40, 40, 4 * thickness), soma, (side, side, 8), (side // 2, side // 2, 8))
+    side = side * 3 // 4
+    wide = _block((128, 128, 4 * thickness), soma, (side, side, 32), (side // 2, side // 2, 32))
+    fine = _finer(whole, 8, (256, 256, 128))
+    for scale in (near, wide):
+        voxels, labels = _fill_dense(scale, sample.cells)
+        write_segmentation(folder, scale, voxels, labels, segments)
+    for scale in (fine, whole):
+        voxels, labels = _fill_sparse(scale, sample)
+        write_segmentation(folder, scale, voxels, labels, segments)
+    scales = [scale.describe("compressed_segmentation") for scale in (near, wide, fine, whole)]
+    info = _info("segmentation", "uint64", [extent_record(whole, sample.resolution), *scales])
+    info |= {"mesh": "mesh", "segment_properties": "properties"}
+    write_json(folder / "info", info)
+
+
+def _fill_dense(lattice: Lattice, cells: list[Cell]) -> tuple[Ints, Any]:
+    """Label the voxels of a small scale with the cell that they are deepest in."""
+    deepest = np.zeros(lattice.shape[::-1], dtype=np.float32)
+    labels = np.zeros(lattice.shape[::-1], dtype=np.uint8)
+    for number, cell in enumerate(cells, start=1):
+        if not comes_near(lattice, cell):
+            continue
+        distance = measure_distance(lattice, cell)
+        labels[distance < deepest] = number
+        np.minimum(deepest, distance, out=deepest)
+    found = np.nonzero(labels)
+    return np.stack(found[::-1], axis=1), labels[found]
+
+
+def _fill_sparse(lattice: Lattice, sample: Sample) -> tuple[Ints, Any]:
+    """List the voxels of a large scale; where cells meet, the first cell has them."""
+    shape = np.array(lattice.shape, dtype=np.int64)
+    contacts = sample.contacts
+    codes, labels = [], []
+    for number, cell in enumerate(sample.cells, start=1):
+        # A synapse's own voxel belongs to its cell, however thin the cell is there.
+        post = contacts.post_pt[contacts.post == cell.root_id]
+        pre = contacts.pre_pt[contacts.pre == cell.root_id]
+        size = np.array(sample.resolution)
+        # The tables' positions are rounded, and that is where people look.
+        ends = lattice.voxels(np.rint(np.concatenate([post, pre]) / size) * size)
+        voxels = np.concatenate([list_voxels(lattice, cell), ends])
+        code = np.unique(voxels[:, 0] + shape[0] * (voxels[:, 1] + shape[1] * voxels[:, 2]))
+        codes.append(code)
+        labels.append(np.full(len(code), number, dtype=np.uint8))
+    unique, first = np.unique(np.concatenate(codes), return_index=True)
+    xyz = [unique % shape[0], unique // shape[0] % shape[1], unique // (shape[0] * shape[1])]
+    return np.stack(xyz, axis=1), np.concatenate(labels)[first]
+
+
+def _write_meshes(folder: Path, cells: list[Cell]) -> None:
+    write_json(folder / "info", {"@type": "neuroglancer_legacy_mesh"})
+    for cell in cells:
+        fragment = f"{cell.root_id}.surface"
+        write_json(folder / f"{cell.root_id}:0", {"fragments": [fragment]})
+        write_gzip(folder / fragment, encode_mesh(build_mesh(cell)))
+
+
+def _write_skeletons(folder: Path, cells: list[Cell]) -> None:
+    attributes = [
+        {"id": name, "data_type": "float32", "num_components": 1}
+        for name in ("radius", "compartment")
+    ]
+    info = {
+        "@type": "neuroglancer_skeletons",
+        "transform": [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0],
+        "vertex_attributes": attributes,
+    }
+    write_json(folder / "info", info)
+    for cell in cells:
+        write_gzip(folder / str(cell.root_id), encode_skeleton(build_skeleton(cell)))
+
+
+def _write_properties(folder: Path, sample: Sample) -> None:
+    """Label the cells and tag them with their type, and each as synthetic."""
+    labels = [sample.labels[cell.root_id] for cell in sample.cells]
+    types = sorted({cell_type for _, cell_type in labels})
+    tags = ["synthetic", *types]
+    inline = {
+        "ids": [str(cell.root_id) for cell in sample.cells],
+        "properties": [
+            {
+                "id": "label",
+                "type": "label",
+                "values": [f"{label} (synthetic)" for label, _ in labels],
+            },
+            {
+                "id": "tags",
+                "type": "tags",
+                "tags": tags,
+                "tag_descriptions": ["made up for the sandbox", *("cell type" for _ in types)],
+                "values": [sorted([0, tags.index(cell_type)]) for _, cell_type in labels],
+            },
+        ],
+    }
+    write_json(folder / "info", {"@type": "neuroglancer_segment_properties", "inline": inline})
+
+
+def _info(kind: str, data_type: str, scales: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "@type": "neuroglancer_multiscale_volume",
+        "type": kind,
+        "data_type": data_type,
+        "num_channels": 1,
+        "scales": scales,
+    }

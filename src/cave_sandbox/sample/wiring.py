@@ -1,0 +1,290 @@
+"""Wire the cells of the sample: who makes a synapse onto whom, where, and on what.
+
+Each input of a cell has a place on its surface. Cells of the sample grow a twig with a bouton to
+the places that they innervate; all other inputs come from axons of which only the root ID exists.
+All lengths are in nm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cave_sandbox.sample.geometry import (
+    Boutons,
+    Branch,
+    Cell,
+    Floats,
+    Ints,
+    Sites,
+    Spines,
+    bouton_sites,
+    sample_axes,
+    shaft_sites,
+    soma_sites,
+    spine_sites,
+    unit,
+)
+from cave_sandbox.sample.growth import UM
+
+Tags = NDArray[np.str_]
+Flags = NDArray[np.bool_]
+
+TWIG_RADIUS = 160.0
+BOUTON_RADIUS = 360.0
+
+
+@dataclass
+class Inputs:
+    """The places on a cell that receive a synapse.
+
+    Attributes
+    ----------
+    sites
+        The places, n of them.
+    tags
+        What each is on: ``spine``, ``shaft`` or ``soma``; shape (n,).
+    predicted
+        Whether the prediction table has a row for it, shape (n,).
+    pre
+        Root ID of the presynaptic cell, 0 while it has none; shape (n,), int64.
+    """
+
+    sites: Sites
+    tags: Tags
+    predicted: Flags
+    pre: Ints
+
+
+@dataclass(frozen=True)
+class Contacts:
+    """Synapses, one a row.
+
+    Attributes
+    ----------
+    pre, post
+        Root IDs, shape (n,), int64.
+    pre_pt, ctr_pt, post_pt
+        Positions in nm, shape (n, 3): inside the presynaptic cell, at the cleft, inside the
+        postsynaptic cell.
+    tags
+        What the synapse is on, shape (n,).
+    predicted
+        Whether the prediction table has a row for it, shape (n,).
+    calibre
+        How thick the postsynaptic structure is below it, nm, shape (n,).
+    """
+
+    pre: Ints
+    post: Ints
+    pre_pt: Floats
+    ctr_pt: Floats
+    post_pt: Floats
+    tags: Tags
+    predicted: Flags
+    calibre: Floats
+
+
+def join_contacts(parts: list[Contacts]) -> Contacts:
+    """Put the rows of several sets of synapses below each other."""
+    return Contacts(
+        *(
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in Contacts.__dataclass_fields__
+        )
+    )
+
+
+def place_inputs(
+    rng: np.random.Generator,
+    cell: Cell,
+    predicted: dict[str, int],
+    unlabelled: dict[str, int],
+) -> Inputs:
+    """Choose where a cell receives synapses.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    cell
+        The cell. Each of its spines gets a synapse, and some get a second one when there are
+        more synapses than spines.
+    predicted, unlabelled
+        How many synapses with and without a prediction there are, by tag.
+    """
+    counts = {tag: predicted[tag] + unlabelled[tag] for tag in ("spine", "shaft", "soma")}
+    heads = _spread_over_spines(rng, cell, counts["spine"])
+    dendrites = [branch for branch in cell.branches if branch.kind != "axon"]
+    axis = sample_axes(rng, dendrites, counts["shaft"], keep_off=cell.soma, clearance=1.5 * UM)
+    groups = (
+        spine_sites(rng, heads),
+        shaft_sites(rng, axis),
+        soma_sites(rng, cell.soma, counts["soma"]),
+    )
+    flags = []
+    for tag, count in counts.items():
+        flag = np.zeros(count, dtype=bool)
+        flag[rng.permutation(count)[: predicted[tag]]] = True
+        flags.append(flag)
+    sites = Sites(
+        np.concatenate([group.points for group in groups]),
+        np.concatenate([group.normals for group in groups]),
+        np.concatenate([group.thickness for group in groups]),
+    )
+    total = sum(counts.values())
+    tags = np.repeat(list(counts), list(counts.values()))
+    return Inputs(sites, tags, np.concatenate(flags), np.zeros(total, dtype=np.int64))
+
+
+def innervate(rng: np.random.Generator, axon: Cell, inputs: Inputs, wanted: dict[str, int]) -> Cell:
+    """Let a cell's axon reach places of another cell, or of its own.
+
+    The free places nearest to the axon are taken (written into ``inputs.pre``), and a twig that
+    ends in a bouton grows to each.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    axon
+        The presynaptic cell.
+    inputs
+        The places of the postsynaptic cell.
+    wanted
+        How many synapses to make, by tag.
+
+    Returns
+    -------
+    Cell
+        The presynaptic cell with its new twigs and boutons.
+    """
+    nodes = _axon_nodes(axon)
+    where = np.stack([axon.branches[branch].points[node] for branch, node in nodes])
+    busy = np.zeros(len(nodes), dtype=bool)
+    taken: list[int] = []
+    twigs: list[Branch] = []
+    for tag, count in wanted.items():
+        free = np.flatnonzero((inputs.pre == 0) & inputs.predicted & (inputs.tags == tag))
+        aims = inputs.sites.points[free] + inputs.sites.normals[free] * BOUTON_RADIUS
+        far = np.linalg.norm(aims[:, None] - where[None], axis=2)
+        left = count
+        for row in np.argsort(far.min(axis=1), kind="stable"):
+            if left == 0:
+                break
+            node = int(np.argmin(np.where(busy, np.inf, far[row])))
+            # Neighbouring nodes stay free of a second twig, as boutons keep a distance.
+            busy[max(node - 1, 0) : node + 2] = True
+            taken.append(int(free[row]))
+            twigs.append(_grow_twig(rng, where[node], aims[row], nodes[node]))
+            left -= 1
+    inputs.pre[taken] = axon.root_id
+    return _with_twigs(axon, twigs)
+
+
+def input_contacts(rng: np.random.Generator, cell: Cell, inputs: Inputs) -> Contacts:
+    """List the synapses onto a cell."""
+    sites, count = inputs.sites, len(inputs.pre)
+    inside = np.minimum(0.3 * sites.thickness, 420.0)[:, None]
+    outside = rng.uniform(140.0, 240.0, size=(count, 1))
+    return Contacts(
+        pre=inputs.pre,
+        post=np.full(count, cell.root_id, dtype=np.int64),
+        pre_pt=sites.points + sites.normals * outside,
+        ctr_pt=sites.points,
+        post_pt=sites.points - sites.normals * inside,
+        tags=inputs.tags,
+        predicted=inputs.predicted,
+        calibre=sites.thickness,
+    )
+
+
+def output_contacts(
+    rng: np.random.Generator,
+    cell: Cell,
+    boutons: Boutons,
+    post: Ints,
+    predicted: dict[str, int],
+    unlabelled: dict[str, int],
+) -> Contacts:
+    """List synapses of a cell's boutons onto cells of which only the root ID exists.
+
+    Parameters
+    ----------
+    rng
+        Source of randomness.
+    cell
+        The presynaptic cell.
+    boutons
+        Its boutons; some get a second synapse when there are more synapses than boutons.
+    post
+        Root IDs of the postsynaptic cells, shape (n,).
+    predicted, unlabelled
+        How many of the n synapses have and lack a prediction, by tag.
+    """
+    tags, flags = [], []
+    for labelled, counts in ((True, predicted), (False, unlabelled)):
+        for tag, count in counts.items():
+            tags += [tag] * count
+            flags += [labelled] * count
+    order = rng.permutation(len(tags))
+    rows = _spread(rng, len(boutons.radii), len(tags))
+    used = Boutons(boutons.centres[rows], boutons.radii[rows], boutons.axes[rows])
+    sites = bouton_sites(rng, used)
+    outside = rng.uniform(140.0, 240.0, size=(len(tags), 1))
+    return Contacts(
+        pre=np.full(len(tags), cell.root_id, dtype=np.int64),
+        post=post,
+        pre_pt=sites.points - sites.normals * np.minimum(0.3 * sites.thickness, 300.0)[:, None],
+        ctr_pt=sites.points,
+        post_pt=sites.points + sites.normals * outside,
+        tags=np.array(tags)[order],
+        predicted=np.array(flags)[order],
+        calibre=460.0 * np.exp(rng.normal(scale=0.28, size=len(tags))),
+    )
+
+
+def _spread(rng: np.random.Generator, places: int, count: int) -> Ints:
+    """Choose places for synapses: each once, in any order, before any twice."""
+    rounds = [rng.permutation(places) for _ in range(-(-count // places))]
+    return np.concatenate(rounds)[:count]
+
+
+def _spread_over_spines(rng: np.random.Generator, cell: Cell, count: int) -> Spines:
+    rows = _spread(rng, len(cell.spines.length), count)
+    return replace(
+        cell.spines,
+        **{name: getattr(cell.spines, name)[rows] for name in cell.spines.__dataclass_fields__},
+    )
+
+
+def _axon_nodes(cell: Cell) -> list[tuple[int, int]]:
+    """List (branch, node) of an axon, every second one, away from the soma."""
+    found = []
+    for index, branch in enumerate(cell.branches):
+        if branch.kind == "axon":
+            far = cell.soma.depth(branch.points) > 25.0 * UM
+            found += [(index, int(node)) for node in np.flatnonzero(far)[1:-1:2]]
+    return found
+
+
+def _grow_twig(
+    rng: np.random.Generator, start: Floats, end: Floats, leaves: tuple[int, int]
+) -> Branch:
+    """Grow a twig along a slightly bent line."""
+    reach = float(np.linalg.norm(end - start))
+    along = np.linspace(0.0, 1.0, max(4, round(reach / (2.0 * UM))))[:, None]
+    bend = rng.normal(size=3) * 0.1 * reach
+    points = start + (end - start) * along + np.sin(np.pi * along) * bend
+    return Branch("axon", points, np.full(len(points), TWIG_RADIUS), *leaves)
+
+
+def _with_twigs(cell: Cell, twigs: list[Branch]) -> Cell:
+    if not twigs:
+        return cell
+    ends = np.stack([twig.points[-1] for twig in twigs])
+    axes = unit(ends - np.stack([twig.points[-2] for twig in twigs]))
+    boutons = Boutons(ends, np.full(len(twigs), BOUTON_RADIUS), axes)
+    return replace(cell, branches=(*cell.branches, *twigs), boutons=cell.boutons.joined(boutons))

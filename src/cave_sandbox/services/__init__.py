@@ -1,0 +1,1 @@
+"""The CAVE services that the sandbox answers for."""

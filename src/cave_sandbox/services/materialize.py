@@ -1,0 +1,327 @@
+"""The materialization service, apart from queries: versions, tables, what is known of each.
+
+Recorded from MaterializationEngine 5.26.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tornado.ioloop import IOLoop
+
+from cave_sandbox.services.info import build_record
+from cave_sandbox.web.handler import Handler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
+
+    from cave_sandbox.services.auth import Auth
+    from cave_sandbox.tables.database import Tables
+    from cave_sandbox.tables.dataset import Dataset, Table, Version
+
+__all__ = ["MaterializeHandler", "MaterializeSource", "routes"]
+
+VERSION = "5.26.4"
+BASE = r"/materialize/api/v[23]"
+
+
+@dataclass(frozen=True)
+class MaterializeSource:
+    """What the handlers answer from.
+
+    Attributes
+    ----------
+    datasets
+        The datastacks by name.
+    tables
+        Their rows.
+    auth
+        The token checks.
+    row_limit
+        The most rows that one query gives.
+    """
+
+    datasets: Mapping[str, Dataset]
+    tables: Tables
+    auth: Auth
+    row_limit: int
+
+
+class MaterializeHandler(Handler):
+    """Base of the materialization service's handlers."""
+
+    service: ClassVar[str] = "materialize"
+    exposed_headers: ClassVar[str] = "WWW-Authenticate, column_names"
+
+    def initialize(self, source: MaterializeSource) -> None:
+        """Take what is answered from."""
+        self.source = source
+
+    def admit(self, name: str) -> Dataset | None:
+        """Return the datastack, or answer the request and return None."""
+        dataset = self.source.datasets.get(name)
+        if not self.source.auth.check(self, self.service, name if dataset else None):
+            return None
+        if dataset is None:
+            address = f"{self.origin}/info/api/v2/datastack/full/{name}"
+            self.send_failure(f"404 Client Error: NOT FOUND for url: {address}")
+        return dataset
+
+    def send_failure(self, message: str) -> None:
+        """Answer as the service does when anything went wrong, with its message."""
+        self.send_json({"code": 500, "message": message, "traceback": []}, 500)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        """Answer what went wrong inside as the service does."""
+        if status_code == 500:  # noqa: PLR2004 - the status of our own faults
+            self.send_failure("Internal Server Error")
+        else:
+            super().write_error(status_code, **kwargs)
+
+    async def outside(self, work: Callable[..., Any], *given: Any) -> Any:
+        """Run work that takes time off the event loop."""
+        return await IOLoop.current().run_in_executor(None, work, *given)
+
+
+class VersionHandler(MaterializeHandler):
+    """The service's version and those of its interface, open to all."""
+
+    def get(self, kind: str) -> None:
+        """Answer one or the other."""
+        self.send_json([2, 3] if kind == "api/versions" else VERSION)
+
+
+class VersionsHandler(MaterializeHandler):
+    """The versions of a datastack, as numbers or as records."""
+
+    def get(self, name: str, kind: str) -> None:
+        """Answer those that are served, or all when ``expired`` is asked for."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        expired = self.get_query_argument("expired", "False").lower() == "true"
+        versions = [item for item in dataset.versions if item.available or expired]
+        if kind == "versions":
+            self.send_json([item.version for item in versions])
+        else:
+            self.send_json([version_record(dataset, item) for item in versions])
+
+
+class VersionRecordHandler(MaterializeHandler):
+    """One version."""
+
+    def get(self, name: str, number: str) -> None:
+        """Answer its record."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        version = dataset.version(int(number))
+        if version is None:
+            self.send_json("No version found", 404)
+        else:
+            self.send_json(version_record(dataset, version))
+
+
+class TablesHandler(MaterializeHandler):
+    """The tables of a version: their names, or what is known of each."""
+
+    def get(self, name: str, number: str, described: str | None) -> None:
+        """Answer names or records."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        version = dataset.version(int(number))
+        if version is None:
+            self.send_failure(f"404 Not Found: version {number} not found in {name}")
+            return
+        found = [item for key in dataset.tables if (item := dataset.table(key, version))]
+        if described is None:
+            self.send_json([item.name for item in found])
+        else:
+            self.send_json([table_record(dataset, item, self.origin) for item in found])
+
+
+class TableRecordHandler(MaterializeHandler):
+    """One table of a version: what is known of it, or how many rows it has."""
+
+    async def get(self, name: str, number: str, table_name: str, kind: str) -> None:
+        """Answer its record or its count."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        version = dataset.version(int(number))
+        table = dataset.table(table_name, version) if version is not None else None
+        if table is None:
+            self.send_json(
+                f"No table named '{table_name}' found for version '{number}' in datastack '{name}'",
+                404,
+            )
+        elif kind == "metadata":
+            self.send_json(table_record(dataset, table, self.origin))
+        else:
+            self.send_json(await self.outside(self.source.tables.count, name, table_name))
+
+
+class StringValuesHandler(MaterializeHandler):
+    """The values of a table's text columns."""
+
+    async def get(self, name: str, table_name: str) -> None:
+        """Answer them by column."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        table = dataset.table(table_name, None)
+        if table is None:
+            self.send_json(f"No table named '{table_name}' found in datastack '{name}'", 404)
+            return
+        texts = [item.name for item in table.fields if item.sql_type == "VARCHAR"]
+        self.send_json(
+            {
+                column: await self.outside(self.source.tables.distinct, name, table_name, column)
+                for column in texts
+            }
+        )
+
+
+class ViewsHandler(MaterializeHandler):
+    """The views of a version, by name: what is known of each, or their columns."""
+
+    def get(self, name: str, number: str, schemas: str | None) -> None:
+        """Answer records or columns."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        version = dataset.version(int(number))
+        found = [view for key in dataset.views if (view := dataset.view(key, version))]
+        describe = view_schema if schemas else view_record
+        self.send_json({view.name: describe(view) for view in found} if version else {})
+
+
+class ViewHandler(MaterializeHandler):
+    """One view of a version: what is known of it, or its columns."""
+
+    def get(self, name: str, number: str, view_name: str, kind: str) -> None:
+        """Answer its record or its columns."""
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        version = dataset.version(int(number))
+        view = dataset.view(view_name, version) if version is not None else None
+        if view is None:
+            self.send_json(f"No view named '{view_name}' found in datastack '{name}'", 404)
+        else:
+            self.send_json(view_record(view) if kind == "metadata" else view_schema(view))
+
+
+class NotServedHandler(MaterializeHandler):
+    """Any other address of the service."""
+
+    def get(self) -> None:
+        """Answer that there is nothing."""
+        self.send_error_page(404)
+
+    def post(self) -> None:
+        """Answer that there is nothing."""
+        self.send_error_page(404)
+
+
+def version_record(dataset: Dataset, version: Version) -> dict[str, Any]:
+    """Return what the service says of a version."""
+    return {
+        "version": version.version,
+        "is_merged": False,
+        "status": version.status,
+        "valid": version.available,
+        "datastack": dataset.name,
+        "time_stamp": _moment(version.time_stamp),
+        "expires_on": _moment(version.expires_on),
+        "id": version.row,
+    }
+
+
+def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
+    """Return what the service says of a table."""
+    first = _moment(min(item.time_stamp for item in dataset.versions))
+    x, y, z = table.voxel_resolution
+    record = {
+        "table_name": table.name,
+        "schema": table.schema,
+        "aligned_volume": build_record(dataset, origin)["aligned_volume"]["name"],
+        "created": first,
+        "valid": True,
+        "id": 1 + list(dataset.tables).index(table.name),
+        "schema_type": table.schema,
+        "user_id": "1",
+        "description": "",
+        "notice_text": None,
+        "reference_table": table.reference_table,
+        "flat_segmentation_source": None,
+        "voxel_resolution_x": x,
+        "voxel_resolution_y": y,
+        "voxel_resolution_z": z,
+        "write_permission": "PRIVATE",
+        "read_permission": "PUBLIC",
+        "last_modified": first,
+    }
+    if any(item.from_segmentation for item in table.fields):
+        last = _moment(max(item.time_stamp for item in dataset.versions))
+        record |= {
+            "segmentation_source": None,
+            "pcg_table_name": dataset.name,
+            "last_updated": last,
+        }
+    return record | dict(table.details)
+
+
+def view_record(view: Table) -> dict[str, Any]:
+    """Return what the service says of a view."""
+    x, y, z = view.voxel_resolution
+    record = {
+        "table_name": view.name,
+        "description": "",
+        "notice_text": None,
+        "live_compatible": False,
+        "voxel_resolution_x": x,
+        "voxel_resolution_y": y,
+        "voxel_resolution_z": z,
+    }
+    return record | dict(view.details)
+
+
+_VIEW_TYPES = {"BIGINT": "integer", "DOUBLE": "float", "VARCHAR": "string", "POINT": "SpatialPoint"}
+
+
+def view_schema(view: Table) -> dict[str, Any]:
+    """Return the columns of a view with their types."""
+    return {item.name: {"type": _VIEW_TYPES[item.sql_type]} for item in view.fields}
+
+
+def _moment(moment: datetime) -> str:
+    """Write a moment as the service does: UTC, without saying so."""
+    return moment.replace(tzinfo=None).isoformat()
+
+
+def routes(source: MaterializeSource) -> list[Any]:
+    """Return the service's routes, apart from queries; they come after those.
+
+    Parameters
+    ----------
+    source
+        What they answer from.
+    """
+    shared = {"source": source}
+    one = rf"{BASE}/datastack/([^/]+)"
+    version = rf"{one}/version/(-?\d+)"
+    return [
+        (r"/materialize/(version|api/versions)", VersionHandler, shared),
+        (rf"{one}/(versions|metadata)", VersionsHandler, shared),
+        (version, VersionRecordHandler, shared),
+        (rf"{version}/tables(/metadata)?", TablesHandler, shared),
+        (rf"{version}/table/([^/]+)/(metadata|count)", TableRecordHandler, shared),
+        (rf"{one}/table/([^/]+)/unique_string_values", StringValuesHandler, shared),
+        (rf"{version}/views(/schemas)?", ViewsHandler, shared),
+        (rf"{version}/views/([^/]+)/(metadata|schema)", ViewHandler, shared),
+        (r"/materialize/.*", NotServedHandler, shared),
+    ]

@@ -1,0 +1,284 @@
+"""Queries of the materialization service: one table, a join, or live.
+
+It turns a request into a query, runs it off the event loop and sends the rows in the form that the
+request accepts.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from cave_sandbox.services.materialize import BASE, MaterializeHandler, MaterializeSource
+from cave_sandbox.tables.database import QueryFailedError
+from cave_sandbox.tables.query_body import QueryError, SchemaError, parse_body
+from cave_sandbox.tables.sql import build_count, build_query
+from cave_sandbox.tables.wire import choose_compression, to_arrow, to_json, to_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import pyarrow as pa
+
+    from cave_sandbox.tables.dataset import Dataset, Table
+    from cave_sandbox.tables.query_body import QueryBody
+    from cave_sandbox.tables.sql import Query
+
+__all__ = ["routes"]
+
+PANDAS_WARNING = (
+    "Using non-pandas query execution is deprecated as it can mangle types, please upgrade "
+    "caveclient to >=8.0.0 to use pandas for improved type handling."
+)
+ARROW_WARNING = (
+    "Response is in pyarrow IPC format. If you encounter a parsing error, please upgrade "
+    "CAVEClient to >=5.9.0 with: pip install --upgrade caveclient. To suppress this warning, pass "
+    "arrow_format=True in your query parameters."
+)
+
+
+@dataclass(frozen=True)
+class _Form:
+    """How the answer is to be sent: the address's arguments and what the client accepts."""
+
+    arrow: bool
+    announced: bool
+    direct: bool
+    count: bool
+    sample: int | None
+    compression: str | None
+    gzipped: bool
+
+
+class QueryHandler(MaterializeHandler):
+    """Base of the three kinds of query."""
+
+    async def answer(
+        self,
+        kind: str,
+        name: str,
+        number: str | None,
+        table_name: str = "",
+        *,
+        of_view: bool = False,
+    ) -> None:
+        """Answer a query.
+
+        Parameters
+        ----------
+        kind
+            ``simple``, ``join`` or ``live``.
+        name
+            The datastack.
+        number
+            The version, or None for a live query.
+        table_name
+            The table of a simple query.
+        of_view
+            Whether that is a view.
+        """
+        dataset = self.admit(name)
+        if dataset is None:
+            return
+        try:
+            form = self._form()
+            body = parse_body(kind, self.request.body, table_name)
+            tables = _find_tables(dataset, body, number, of_view=of_view)
+            if kind == "live":
+                _check_roots(dataset, body, self._allows("allow_invalid_root_ids"))
+            if form.count and kind == "simple":
+                query = build_count(body, dataset, tables)
+            else:
+                query = build_query(body, dataset, tables, self.source.row_limit, form.sample)
+            content, count = await self.outside(self._work, query, form)
+        except SchemaError as error:
+            self.send_json({"schema_errors": error.errors}, 500)
+        except (QueryError, QueryFailedError) as error:
+            self.send_failure(str(error))
+        else:
+            notices = [] if kind == "live" else _notices(tables)
+            self._send(query, form, content, _all_warnings(kind, query, form, notices, count))
+
+    def _work(self, query: Query, form: _Form) -> tuple[bytes, int]:
+        """Run a query and encode its rows; on a thread of its own."""
+        rows: pa.Table = self.source.tables.run(query.sql, query.parameters)
+        table = to_arrow(rows, query.outputs, direct=form.direct)
+        content = to_stream(table, form.compression) if form.arrow else to_json(table)
+        return (gzip.compress(content, 6) if form.gzipped else content), rows.num_rows
+
+    def _form(self) -> _Form:
+        accepted = self.request.headers.get("Accept-Encoding", "")
+        sample = self.get_query_argument("random_sample", "")
+        if sample and not sample.isdecimal():
+            raise QueryError(f"400 Bad Request: random_sample {sample} is no number of rows")
+        compressed = self._allows("ipc_compress", default=True)
+        return _Form(
+            arrow=self._allows("return_pyarrow", default=True),
+            announced=self._allows("arrow_format"),
+            direct=self._allows("direct_sql_pandas"),
+            count=self._allows("count"),
+            sample=int(sample) if sample else None,
+            compression=choose_compression(accepted) if compressed else None,
+            gzipped="gzip" in accepted,
+        )
+
+    def _allows(self, name: str, *, default: bool = False) -> bool:
+        given = self.get_query_argument(name, str(default))
+        return given.lower() in {"true", "1", "yes"}
+
+    def _send(self, query: Query, form: _Form, content: bytes, warnings: list[str]) -> None:
+        if form.arrow:
+            self.set_header("Content-Type", "data.arrow")
+            self.set_header("Cache-Control", "no-cache")
+        else:
+            self.set_header("Content-Type", "application/json")
+        for warning in warnings:
+            self.add_header("Warning", _header_safe(warning))
+        for size in query.resolution:
+            self.add_header("dataframe_resolution", str(size))
+        self.set_header("column_names", _header_safe(str(query.names)))
+        if form.gzipped:
+            self.set_header("Content-Encoding", "gzip")
+            self.add_header("Vary", "Accept-Encoding")
+        self.finish(content)
+
+
+class SimpleQueryHandler(QueryHandler):
+    """Rows of one table."""
+
+    async def post(self, name: str, number: str, table_name: str) -> None:
+        """Answer the query."""
+        await self.answer("simple", name, number, table_name)
+
+
+class ViewQueryHandler(QueryHandler):
+    """Rows of one view."""
+
+    async def post(self, name: str, number: str, view_name: str) -> None:
+        """Answer the query."""
+        await self.answer("simple", name, number, view_name, of_view=True)
+
+
+class JoinQueryHandler(QueryHandler):
+    """Rows of tables that belong together."""
+
+    async def post(self, name: str, number: str) -> None:
+        """Answer the query."""
+        await self.answer("join", name, number)
+
+
+class LiveQueryHandler(QueryHandler):
+    """Rows as they are at a moment, whatever the version."""
+
+    async def post(self, name: str) -> None:
+        """Answer the query."""
+        await self.answer("live", name, None)
+
+
+def _find_tables(
+    dataset: Dataset, body: QueryBody, number: str | None, *, of_view: bool
+) -> dict[str, Table]:
+    """Return the tables of a request, in its order.
+
+    Raises
+    ------
+    QueryError
+        When the version, or one of them in it, is not there.
+    """
+    version = None
+    if number is not None:
+        version = dataset.version(int(number))
+        if version is None and int(number) == 0:
+            raise QueryError(
+                f"404 Not Found: Analysis version 0 not found for datastack {dataset.name}"
+            )
+        if version is None:
+            raise QueryError(f"404 Not Found: version {number} not found in {dataset.name}")
+    # Joins name the referring table first, and are refused for that one first.
+    order = [join.left for join in body.joins] + list(body.tables)
+    found: dict[str, Table] = {}
+    for name in dict.fromkeys(order):
+        table = dataset.view(name, version) if of_view else dataset.table(name, version)
+        if table is None:
+            where = f"for version {number} in" if number is not None else "in"
+            raise QueryError(
+                f"404 Not Found: Analysis table '{name}' not found {where} datastack {dataset.name}"
+            )
+        found[name] = table
+    return found
+
+
+def _check_roots(dataset: Dataset, body: QueryBody, allowed: bool) -> None:
+    """Refuse a live query for root IDs that are not valid at its moment, unless it allows them."""
+    if allowed or body.moment is None:
+        return
+    try:
+        moment = datetime.fromisoformat(body.moment.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise SchemaError({"timestamp": ["Not a valid datetime."]}) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    invalid = []
+    for item in body.filters:
+        if item.kind not in {"in", "equal"} or not item.column.endswith("_root_id"):
+            continue
+        for value in item.value if isinstance(item.value, list) else [item.value]:
+            root = dataset.roots.get(int(value)) if str(value).isdecimal() else None
+            if root is not None and not root.valid_at(moment):
+                invalid.append(root.root_id)
+    if invalid:
+        raise QueryError(
+            "400 Bad Request: Some root_ids passed are not valid at the query timestamp: "
+            f"{sorted(set(invalid))}"
+        )
+
+
+def _notices(tables: Mapping[str, Table]) -> list[str]:
+    """Return what the owners of the tables want readers to know."""
+    return [
+        f"Table Owner Notice on {name}: {notice}"
+        for name, table in tables.items()
+        if (notice := table.details.get("notice_text"))
+    ]
+
+
+def _all_warnings(
+    kind: str, query: Query, form: _Form, notices: list[str], count: int
+) -> list[str]:
+    """Return the ``Warning`` headers, in the recorded service's order."""
+    if form.arrow and not form.announced:
+        # The recorded service forgets all others.
+        return [ARROW_WARNING]
+    limited = [f'201 - "Limited query to {query.limit} rows'] if count == query.limit else []
+    first, second = (limited, notices) if kind == "simple" else (notices, query.warnings)
+    warnings = [*first, *second, *(query.warnings if kind == "simple" else limited)]
+    if not form.direct:
+        warnings.append(PANDAS_WARNING)
+    return list(Counter(warnings))
+
+
+def _header_safe(text: str) -> str:
+    """Return a text that a header can carry, whatever a data folder says."""
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    return printable.encode("latin-1", "replace").decode("latin-1").strip()
+
+
+def routes(source: MaterializeSource) -> list[Any]:
+    """Return the routes of the three kinds of query.
+
+    Parameters
+    ----------
+    source
+        What they answer from.
+    """
+    shared = {"source": source}
+    one = rf"{BASE}/datastack/([^/]+)"
+    return [
+        (rf"{one}/version/(-?\d+)/table/([^/]+)/query", SimpleQueryHandler, shared),
+        (rf"{one}/version/(-?\d+)/views/([^/]+)/query", ViewQueryHandler, shared),
+        (rf"{one}/version/(-?\d+)/query", JoinQueryHandler, shared),
+        (rf"{one}/query", LiveQueryHandler, shared),
+    ]

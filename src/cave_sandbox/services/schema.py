@@ -1,0 +1,62 @@
+"""The schema service: which annotation schemas there are, and what is in them."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from cave_sandbox.tables.schemas import documents
+from cave_sandbox.web.handler import Handler
+
+__all__ = ["routes"]
+
+
+class SchemaHandler(Handler):
+    """Base of the schema service's handlers, which are open to all."""
+
+    service: ClassVar[str] = "schema"
+
+
+class VersionsHandler(SchemaHandler):
+    """The versions of the service's interface."""
+
+    def get(self) -> None:
+        """Answer them."""
+        self.send_json([2])
+
+
+class TypesHandler(SchemaHandler):
+    """The schemas: their names, or all documents."""
+
+    def get(self, kind: str) -> None:
+        """Answer names or documents."""
+        self.send_json(list(documents()) if kind == "type" else documents())
+
+
+class NamedTypesHandler(SchemaHandler):
+    """Several schemas, named in the address."""
+
+    def post(self) -> None:
+        """Answer their documents; names that are not served are left out."""
+        names = self.get_query_argument("schema_names", "").split(",")
+        self.send_json({name: documents()[name] for name in names if name in documents()})
+
+
+class TypeHandler(SchemaHandler):
+    """One schema."""
+
+    def get(self, name: str) -> None:
+        """Answer its document."""
+        if name in documents():
+            self.send_json(documents()[name])
+        else:
+            self.send_error_page(404)
+
+
+def routes() -> list[Any]:
+    """Return the service's routes."""
+    return [
+        (r"/schema/versions", VersionsHandler),
+        (r"/schema/(?:api/v2/)?(type|types_all)", TypesHandler),
+        (r"/schema/(?:api/v2/)?types", NamedTypesHandler),
+        (r"/schema/(?:api/v2/)?type/([^/]+)", TypeHandler),
+    ]

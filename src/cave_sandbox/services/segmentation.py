@@ -1,0 +1,296 @@
+"""The chunked graph's service, as far as root IDs go: which are valid, and what became of others.
+
+It answers what caveclient's ``chunkedgraph`` asks about root IDs.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from tornado.ioloop import IOLoop
+from tornado.web import HTTPError
+
+from cave_sandbox.services.info import build_record
+from cave_sandbox.tables.lineage import Lineage
+from cave_sandbox.web.handler import Handler
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from cave_sandbox.services.auth import Auth
+    from cave_sandbox.tables.database import Tables
+    from cave_sandbox.tables.dataset import Dataset
+
+__all__ = ["routes"]
+
+VERSION = "3.0.9"
+#: What caveclient derives the layer of its suggestions from.
+LAYERS = 10
+#: Folder of the volume of supervoxels, where a data folder has one.
+SUPERVOXELS = "supervoxels"
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class GraphSource:
+    """What the handlers answer from."""
+
+    datasets: Mapping[str, Dataset]
+    lineages: Mapping[str, Lineage]
+    auth: Auth
+
+
+class GraphHandler(Handler):
+    """Base of the service's handlers."""
+
+    service: ClassVar[str] = "segmentation"
+
+    def initialize(self, source: GraphSource) -> None:
+        """Take what is answered from."""
+        self.source = source
+
+    def admit(self, name: str) -> Lineage | None:
+        """Return the history of a table's root IDs, or answer the request and return None."""
+        lineage = self.source.lineages.get(name)
+        if not self.source.auth.check(self, self.service, name if lineage else None):
+            return None
+        if lineage is None:
+            self.send_json(
+                {"code": 404, "error": "Not Found", "message": f"Table {name} does not exist"}, 404
+            )
+        return lineage
+
+    def moment(self, name: str) -> datetime | None:
+        """Return a moment from the address (seconds since 1970), or None when it is not there."""
+        given = self.get_query_argument(name, None)
+        if given is None:
+            return None
+        try:
+            return datetime.fromtimestamp(float(given), timezone.utc)
+        except (ValueError, OverflowError, OSError) as error:
+            raise HTTPError(400, "%s is no time", name) from error
+
+    def numbers(self, key: str) -> list[int]:
+        """Return the IDs in the body."""
+        try:
+            given = json.loads(self.request.body)[key]
+            listed = given if isinstance(given, list) else [given]
+            return [int(number) for number in listed]
+        except (KeyError, TypeError, ValueError) as error:
+            raise HTTPError(400, "%s is no list of IDs", key) from error
+
+    async def outside(self, work: Callable[..., Any], *given: Any) -> Any:
+        """Run work that looks into tables off the event loop."""
+        return await IOLoop.current().run_in_executor(None, work, *given)
+
+
+class VersionHandler(GraphHandler):
+    """The service's version and those of its interface, open to all."""
+
+    def get(self, kind: str) -> None:
+        """Answer one or the other."""
+        self.send_json([0, 1] if kind == "versions" else VERSION)
+
+
+class InfoHandler(GraphHandler):
+    """The segmentation's shape, and where the volume of its supervoxels is."""
+
+    def get(self, name: str) -> None:
+        """Answer the volume's own record, or else as much as caveclient asks for."""
+        if self.admit(name) is None:
+            return
+        dataset = self.source.datasets[name]
+        graph = {"cv_mip": 0, "n_layers": LAYERS}
+        volume = (dataset.precomputed or Path()) / SUPERVOXELS / "info"
+        if dataset.precomputed and volume.is_file():
+            place = f"{self.origin}/precomputed/{name}/{SUPERVOXELS}"
+            described = json.loads(volume.read_text("utf-8"))
+            self.send_json({**described, "data_dir": place, "graph": graph})
+            return
+        record = build_record(dataset, self.origin)
+        size = [record[f"viewer_resolution_{axis}"] for axis in "xyz"]
+        self.send_json({"graph": graph, "scales": [{"resolution": size}]})
+
+
+class LatestHandler(GraphHandler):
+    """Whether root IDs are valid at a moment."""
+
+    async def post(self, name: str) -> None:
+        """Answer a list of booleans."""
+        lineage = self.admit(name)
+        if lineage is None:
+            return
+        moment = self.moment("timestamp") or now()
+        latest = await self.outside(lineage.are_latest, self.numbers("node_ids"), moment)
+        self.send_json({"is_latest": latest})
+
+
+class TimestampsHandler(GraphHandler):
+    """When root IDs began, or were last valid."""
+
+    async def post(self, name: str) -> None:
+        """Answer seconds since 1970; 0 for what is no root ID."""
+        lineage = self.admit(name)
+        if lineage is None:
+            return
+        roots = self.numbers("node_ids")
+        moment = self.moment("timestamp") or now()
+        latest = self.get_query_argument("latest", "False").lower() == "true"
+
+        def look() -> list[float]:
+            moments = (
+                lineage.ended(root, moment) if latest else lineage.created(root) for root in roots
+            )
+            return [(item or EPOCH).timestamp() for item in moments]
+
+        self.send_json({"timestamp": await self.outside(look)})
+
+
+class LeavesHandler(GraphHandler):
+    """The supervoxels of a root ID, which stand for its chunks on all layers."""
+
+    async def get(self, name: str, root: str) -> None:
+        """Answer them."""
+        lineage = self.admit(name)
+        if lineage is not None:
+            leaves = await self.outside(lineage.leaves, int(root))
+            self.send_json({"leaf_ids": leaves})
+
+
+class RootHandler(GraphHandler):
+    """The root ID of one supervoxel."""
+
+    async def get(self, name: str, supervoxel: str) -> None:
+        """Answer it."""
+        lineage = self.admit(name)
+        if lineage is not None:
+            moment = self.moment("timestamp") or now()
+            found = await self.outside(lineage.roots_at, [int(supervoxel)], moment)
+            self.send_json({"root_id": found[0]})
+
+
+class RootsHandler(GraphHandler):
+    """The root IDs of many supervoxels, in binary."""
+
+    async def post(self, name: str) -> None:
+        """Answer little-endian uint64s in the order of those in the body."""
+        lineage = self.admit(name)
+        if lineage is None:
+            return
+        body = self.request.body
+        if len(body) % 8:
+            raise HTTPError(400, "the body is no list of uint64")
+        moment = self.moment("timestamp") or now()
+        asked = struct.unpack(f"<{len(body) // 8}Q", body)
+        found = await self.outside(lineage.roots_at, asked, moment)
+        self.set_header("Content-Type", "application/octet-stream")
+        self.finish(struct.pack(f"<{len(found)}Q", *found))
+
+
+class LineageHandler(GraphHandler):
+    """The graph of what became of root IDs, and what they came from."""
+
+    async def post(self, name: str) -> None:
+        """Answer it in NetworkX's node-link form."""
+        lineage = self.admit(name)
+        if lineage is None:
+            return
+        roots = self.numbers("root_ids")
+        past, future = self.moment("timestamp_past"), self.moment("timestamp_future")
+        self.send_json(await self.outside(_node_link, lineage, roots, past, future))
+
+
+class PastHandler(GraphHandler):
+    """The root IDs that held, or will hold, parts of root IDs."""
+
+    async def get(self, name: str) -> None:
+        """Answer them by root ID, for each moment that is asked for."""
+        lineage = self.admit(name)
+        if lineage is None:
+            return
+        roots = self.numbers("root_ids")
+        maps: dict[str, dict[str, list[int]]] = {}
+        for when in ("past", "future"):
+            moment = self.moment(f"timestamp_{when}")
+            maps[f"{when}_id_map"] = (
+                await self.outside(_related, lineage, roots, moment) if moment else {}
+            )
+        self.send_json(maps)
+
+
+class OldestHandler(GraphHandler):
+    """The first moment that is known."""
+
+    def get(self, name: str) -> None:
+        """Answer it in ISO 8601."""
+        lineage = self.admit(name)
+        if lineage is not None:
+            self.send_json({"iso": lineage.oldest.isoformat()})
+
+
+def _node_link(
+    lineage: Lineage, roots: list[int], past: datetime | None, future: datetime | None
+) -> dict[str, Any]:
+    nodes, links = lineage.graph(roots, past, future)
+    described = [
+        {"id": root, "timestamp": (lineage.created(root) or EPOCH).timestamp(), "operation_id": 0}
+        for root in sorted(nodes)
+    ]
+    return {
+        "directed": True,
+        "multigraph": False,
+        "graph": {},
+        "nodes": described,
+        "links": [{"source": parent, "target": child} for parent, child in sorted(links)],
+    }
+
+
+def _related(lineage: Lineage, roots: Iterable[int], moment: datetime) -> dict[str, list[int]]:
+    return {str(root): lineage.related(root, moment) for root in roots}
+
+
+def now() -> datetime:
+    """Return the present moment, UTC."""
+    return datetime.now(timezone.utc)
+
+
+def routes(datasets: Mapping[str, Dataset], tables: Tables, auth: Auth) -> list[Any]:
+    """Return the service's routes.
+
+    Parameters
+    ----------
+    datasets
+        The datastacks by name; the chunked graph's table has the datastack's name.
+    tables
+        Their rows, which say which root IDs there are.
+    auth
+        The token checks.
+    """
+    lineages = {
+        name: Lineage(
+            dataset,
+            partial(tables.known_roots, dataset),
+            partial(tables.supervoxel_roots, dataset),
+        )
+        for name, dataset in datasets.items()
+    }
+    shared = {"source": GraphSource(datasets, lineages, auth)}
+    one = r"/segmentation/api/v1/table/([^/]+)"
+    return [
+        (r"/segmentation/api/(versions?)", VersionHandler, shared),
+        (r"/segmentation/(?:api/v1/)?table/([^/]+)/info", InfoHandler, shared),
+        (rf"{one}/is_latest_roots", LatestHandler, shared),
+        (rf"{one}/root_timestamps", TimestampsHandler, shared),
+        (rf"{one}/node/(\d+)/leaves", LeavesHandler, shared),
+        (rf"{one}/node/(\d+)/root", RootHandler, shared),
+        (rf"{one}/roots_binary", RootsHandler, shared),
+        (rf"{one}/lineage_graph_multiple", LineageHandler, shared),
+        (rf"{one}/past_id_mapping", PastHandler, shared),
+        (rf"{one}/oldest_timestamp", OldestHandler, shared),
+    ]

@@ -1,0 +1,143 @@
+"""One filter of a request -> one SQL condition and its values.
+
+It knows how the recorded service compares values with columns of each type, what it takes for a
+number and with which words it refuses.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from cave_sandbox.tables.database import quote
+from cave_sandbox.tables.query_body import QueryError
+from cave_sandbox.tables.schemas import AXES, Field
+
+if TYPE_CHECKING:
+    from cave_sandbox.tables.query_body import Filter
+
+__all__ = ["build_condition"]
+
+COMPARISONS = {
+    "equal": "=",
+    "greater": ">",
+    "less": "<",
+    "greater_equal": ">=",
+    "less_equal": "<=",
+}
+
+#: SQL type -> the name that PostgreSQL gives it in its messages.
+POSTGRES_NAMES = {
+    "BIGINT": "bigint",
+    "INTEGER": "integer",
+    "DOUBLE": "double precision",
+    "BOOLEAN": "boolean",
+    "TIMESTAMPTZ": "timestamp",
+}
+BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+
+#: SQL types of whole numbers.
+WHOLE = frozenset({"BIGINT", "INTEGER"})
+
+#: Whole numbers beyond this are the same to any 64-bit column, and fit DuckDB's widest type.
+WIDEST = 2**100
+
+
+def build_condition(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
+    """Return the SQL of a filter, with ``?`` for its values, and the values.
+
+    Parameters
+    ----------
+    item
+        The filter.
+    field
+        The column that it is about.
+    alias
+        What the column's table is called in the query.
+
+    Raises
+    ------
+    QueryError
+        When its value does not fit the column.
+    """
+    if item.kind == "spatial":
+        return _spatial(item, field, alias)
+    if field.is_point:
+        raise QueryError(f"column {item.column} is a position: use filter_spatial_dict")
+    column = f"{alias}.{quote(field.name)}"
+    if item.kind in {"in", "notin"}:
+        if not isinstance(item.value, list):
+            raise QueryError(f"{item.column}: a list of values is needed")
+        values = [_coerced(value, field) for value in item.value]
+        kind = field.sql_type
+        if kind in WHOLE:
+            # What is too large for the column is in no row, and no error.
+            values, kind = [value for value in values if abs(value) < 2**63], "BIGINT"
+        negation = "NOT " if item.kind == "notin" else ""
+        return f"{column} {negation}IN (SELECT unnest(?::{kind}[]))", [values]
+    if item.kind == "regex":
+        if field.sql_type != "VARCHAR" or not isinstance(item.value, str):
+            raise QueryError(f"operator does not exist: {item.column} ~ {item.value!r}")
+        return f"regexp_matches({column}, ?)", [item.value]
+    return f"{column} {COMPARISONS[item.kind]} ?", [_coerced(item.value, field)]
+
+
+def _spatial(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
+    """Return the condition for a position in a box, both corners included.
+
+    The box is in voxels of the table, whatever the unit that the answer is given in.
+    """
+    if not field.is_point:
+        raise QueryError(f"column {item.column} is not a position")
+    try:
+        low, high = ([float(edge) for edge in corner] for corner in item.value)
+        whole = len(low) == len(high) == len(AXES) and all(map(math.isfinite, (*low, *high)))
+    except (TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise QueryError(f"bounding box of {item.column} must be two corners of three numbers")
+    parts = []
+    values: list[Any] = []
+    for axis, first, last in zip(AXES, low, high, strict=True):
+        parts.append(f"{alias}.{quote(f'{field.name}_{axis}')} BETWEEN ? AND ?")
+        values += [first, last]
+    return f"({' AND '.join(parts)})", values
+
+
+def _coerced(value: Any, field: Field) -> Any:
+    """Return a value as the column's type, as PostgreSQL reads the same literal."""
+    try:
+        if field.sql_type in WHOLE:
+            return _whole(value)
+        if field.sql_type == "DOUBLE":
+            return float(value)
+        if field.sql_type == "BOOLEAN":
+            return BOOLEANS[str(value).strip().lower()]
+        if field.sql_type == "TIMESTAMPTZ":
+            return _moment(value)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        kind = POSTGRES_NAMES[field.sql_type]
+        raise QueryError(
+            "Execution failed on sql 'SELECT ...': "
+            f'invalid input syntax for type {kind}: "{value}"'
+        ) from error
+    if not isinstance(value, str):
+        raise QueryError(
+            "Execution failed on sql 'SELECT ...': operator does not exist for type character "
+            f"varying and {value!r}"
+        )
+    return value
+
+
+def _whole(value: Any) -> int | float:
+    if isinstance(value, float) and not value.is_integer():
+        return value
+    number = int(value)
+    return max(-WIDEST, min(WIDEST, number))
+
+
+def _moment(value: Any) -> datetime:
+    text = str(value)
+    moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment

@@ -1,0 +1,330 @@
+"""A data folder, read: `docs/data-folder.md` -> the records of `dataset`.
+
+It reads `datastack.json`, the heads of the table files and the root IDs.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+import math
+import zlib
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from cave_sandbox.errors import InputError
+from cave_sandbox.tables.dataset import Dataset, Root, Table, Version
+from cave_sandbox.tables.schemas import Field, documents, fields_of, is_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+
+__all__ = ["read_datasets"]
+
+FORM = "see docs/data-folder.md for the form of a data folder"
+SUFFIXES = (".parquet", ".csv", ".csv.gz")
+ROOTS_STEM = "roots"
+DEFAULT_NAME = "minnie65_public"
+DEFAULT_VERSION = 1718
+DEFAULT_TIME = datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc)
+#: A version without an expiry is served for as long as CAVE serves a permanent one.
+LIFETIME = timedelta(days=36500)
+
+#: What a file that is not what its name says may raise.
+UNREADABLE = (OSError, EOFError, ValueError, zlib.error, pa.ArrowException)
+
+
+def read_datasets(folder: Path) -> dict[str, Dataset]:
+    """Read a data folder.
+
+    Parameters
+    ----------
+    folder
+        A folder with one datastack, or with one sub-folder a datastack.
+
+    Returns
+    -------
+    dict of str to Dataset
+        The datastacks by name.
+
+    Raises
+    ------
+    InputError
+        When the folder is absent, empty, or does not have the documented form.
+    """
+    if not folder.is_dir():
+        raise InputError(f"There is no data folder {folder}.", f"Name a folder; {FORM}.")
+    nested = sorted(path.parent for path in folder.glob("*/datastack.json"))
+    places = [folder] if (folder / "datastack.json").is_file() or not nested else nested
+    datasets: dict[str, Dataset] = {}
+    for place in places:
+        dataset = _read_dataset(place)
+        if dataset.name in datasets:
+            raise InputError(
+                f"Two sub-folders of {folder} hold datastack {dataset.name}.",
+                'Give each its own "name" in its datastack.json.',
+            )
+        datasets[dataset.name] = dataset
+    return datasets
+
+
+def _read_dataset(folder: Path) -> Dataset:
+    described = _read_description(folder)
+    files = dict(_table_files(folder))
+    roots_path = files.pop(ROOTS_STEM, None)
+    if not files:
+        raise InputError(f"The data folder {folder} has no tables.", f"Add one; {FORM}.")
+    versions = tuple(_read_versions(folder, described.get("versions")))
+    precomputed = folder / "precomputed"
+    return Dataset(
+        name=str(described.get("name", DEFAULT_NAME)),
+        info=_mapping(folder, described, "info"),
+        versions=versions,
+        tables=_read_tables(folder, files, _mapping(folder, described, "tables")),
+        roots=_with_successors(_read_roots(roots_path)),
+        precomputed=precomputed if precomputed.is_dir() else None,
+        views=_read_views(folder, _mapping(folder, described, "views")),
+    )
+
+
+def _read_description(folder: Path) -> dict[str, Any]:
+    path = folder / "datastack.json"
+    if not path.is_file():
+        return {}
+    try:
+        described = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as JSON: {error}.", f"Mend it; {FORM}.") from error
+    if not isinstance(described, dict):
+        raise InputError(f"{path} does not hold a JSON object.", f"Mend it; {FORM}.")
+    return described
+
+
+def _mapping(folder: Path, described: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = described.get(key) or {}
+    if not isinstance(value, dict):
+        raise InputError(
+            f'"{key}" in {folder / "datastack.json"} is not an object.', f"Mend it; {FORM}."
+        )
+    return value
+
+
+def _table_files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Yield name and file of everything that may be a table, or the root IDs."""
+    for place in (folder, folder / "tables"):
+        for path in sorted(place.glob("*")):
+            suffix = next((end for end in SUFFIXES if path.name.endswith(end)), None)
+            if suffix is not None and path.is_file():
+                yield path.name.removesuffix(suffix), path
+
+
+def _read_versions(folder: Path, listed: Any) -> Iterator[Version]:
+    if listed is None:
+        yield Version(DEFAULT_VERSION, DEFAULT_TIME, DEFAULT_TIME + LIFETIME)
+        return
+    try:
+        for place, item in enumerate(listed, start=1):
+            shown = _time(item["time_stamp"])
+            expires = item.get("expires_on")
+            tables = item.get("tables")
+            yield Version(
+                version=int(item["version"]),
+                time_stamp=shown,
+                expires_on=_time(expires) if expires else shown + LIFETIME,
+                status=str(item.get("status", "AVAILABLE")),
+                tables=None if tables is None else frozenset(tables),
+                row=int(item.get("id", place)),
+            )
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f'"versions" in {folder / "datastack.json"} is not as documented ({error!r}).',
+            f"Mend it; {FORM}.",
+        ) from error
+
+
+def _read_tables(
+    folder: Path, files: Mapping[str, Path], described: Mapping[str, Any]
+) -> dict[str, Table]:
+    missing = sorted(set(described) - set(files))
+    if missing:
+        raise InputError(
+            f"{folder / 'datastack.json'} names table {missing[0]}, and there is no file for it.",
+            f"Add tables/{missing[0]}.parquet, or take the name out.",
+        )
+    tables = {name: _read_table(name, files[name], described.get(name) or {}) for name in files}
+    synapses = next((item.name for item in tables.values() if item.schema == "synapse"), None)
+    for name, table in tables.items():
+        if is_reference(table.schema) and table.reference_table is None and synapses is not None:
+            tables[name] = replace(table, reference_table=synapses)
+    return tables
+
+
+def _read_views(folder: Path, described: Mapping[str, Any]) -> dict[str, Table]:
+    views = {}
+    for path in sorted((folder / "views").glob("*.parquet")):
+        name = path.stem
+        details = dict(described.get(name) or {})
+        size = details.pop("voxel_resolution", (4, 4, 40))
+        views[name] = Table(
+            name=name,
+            schema="view",
+            path=path,
+            voxel_resolution=_resolution(name, size),
+            stored=_stored_columns(path),
+            details=details,
+            columns=tuple(_view_columns(path)),
+        )
+    missing = sorted(set(described) - set(views))
+    if missing:
+        raise InputError(
+            f"{folder / 'datastack.json'} names view {missing[0]}, and there is no file for it.",
+            f"Add views/{missing[0]}.parquet, or take the name out.",
+        )
+    return views
+
+
+def _view_columns(path: Path) -> Iterator[Field]:
+    """Yield the columns of a view as its file has them; three that end _x, _y, _z are a point."""
+    schema = pq.read_schema(path)
+    for item in schema:
+        stem, _, axis = item.name.rpartition("_")
+        if stem.endswith("_position") and {f"{stem}_{end}" for end in "xyz"} <= set(schema.names):
+            if axis == "x":
+                yield Field(stem, "POINT")
+        elif pa.types.is_integer(item.type):
+            yield Field(item.name, "BIGINT")
+        elif pa.types.is_floating(item.type):
+            yield Field(item.name, "DOUBLE")
+        else:
+            yield Field(item.name, "VARCHAR")
+
+
+def _read_table(name: str, path: Path, described: Mapping[str, Any]) -> Table:
+    stored = _stored_columns(path)
+    schema = described.get("schema") or _guess_schema(path, stored)
+    if schema not in documents():
+        raise InputError(
+            f"Table {name} has schema {schema}, which the sandbox does not serve.",
+            f"Use one of {', '.join(documents())}.",
+        )
+    if "id" not in stored:
+        raise InputError(f"{path} has no column id.", f"Add it, unique for each row; {FORM}.")
+    usual = (1, 1, 1) if is_reference(schema) else (4, 4, 40)
+    own = {"schema", "voxel_resolution", "reference_table"}
+    return Table(
+        name=name,
+        schema=schema,
+        path=path,
+        voxel_resolution=_resolution(name, described.get("voxel_resolution", usual)),
+        stored=stored,
+        reference_table=described.get("reference_table"),
+        details={key: value for key, value in described.items() if key not in own},
+    )
+
+
+def _resolution(name: str, given: Any) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(size) for size in given)
+    except (TypeError, ValueError):
+        x = y = z = 0.0
+    if not all(0 < size < math.inf for size in (x, y, z)):
+        raise InputError(
+            f"The voxel_resolution of table {name} is not three sizes in nm.", f"Mend it; {FORM}."
+        )
+    return x, y, z
+
+
+def _guess_schema(path: Path, stored: tuple[str, ...]) -> str:
+    """Return the schema that most columns of the file belong to, all its own being there."""
+    fitting: dict[str, int] = {}
+    filled = {"created", "deleted", "superceded_id", "valid"}
+    for schema in documents():
+        wanted = {
+            column
+            for item in fields_of(schema)
+            if not item.name.endswith("_supervoxel_id")
+            for column in item.columns
+        } - filled
+        if wanted <= set(stored):
+            fitting[schema] = len(wanted)
+    if not fitting:
+        raise InputError(
+            f"The columns of {path} fit no schema that the sandbox serves.",
+            f"Name the schema in datastack.json, or complete the columns; {FORM}.",
+        )
+    return max(fitting, key=lambda schema: fitting[schema])
+
+
+def _stored_columns(path: Path) -> tuple[str, ...]:
+    try:
+        if path.suffix == ".parquet":
+            return tuple(pq.read_schema(path).names)
+        with _open_text(path) as lines:
+            return tuple(next(csv.reader(lines), ()))
+    except UNREADABLE as error:
+        raise InputError(f"{path} cannot be read: {error}.", f"Write it again; {FORM}.") from error
+
+
+def _open_text(path: Path) -> Any:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
+
+
+def _read_roots(path: Path | None) -> Iterator[Root]:
+    if path is None:
+        return
+    try:
+        for row in _rows(path):
+            successors = str(row.get("successors") or "").split()
+            yield Root(
+                root_id=int(row["root_id"]),
+                created=_time(row["created"]),
+                expired=_time(row["expired"]) if row.get("expired") else None,
+                successors=tuple(int(text) for text in successors),
+            )
+    except (KeyError, TypeError, *UNREADABLE) as error:
+        raise InputError(
+            f"The root IDs in {path} cannot be read ({error!r}).", f"Mend them; {FORM}."
+        ) from error
+
+
+def _with_successors(roots: Iterable[Root]) -> dict[int, Root]:
+    """Return root IDs by ID, with the successors that have no row of their own.
+
+    Such a successor began when the first of the root IDs before it ended, and is still valid.
+    """
+    listed = {root.root_id: root for root in roots}
+    begun: dict[int, datetime] = {}
+    for root in listed.values():
+        for successor in root.successors:
+            if successor not in listed:
+                end = root.expired or root.created
+                begun[successor] = min(end, begun.get(successor, end))
+    implied = {root_id: Root(root_id, created, None, ()) for root_id, created in begun.items()}
+    return {**listed, **implied}
+
+
+def _rows(path: Path) -> Iterable[dict[str, Any]]:
+    if path.suffix == ".parquet":
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+        return rows
+    with _open_text(path) as lines:
+        return list(csv.DictReader(lines))
+
+
+def _time(value: Any) -> datetime:
+    """Read a moment; without a time zone it is UTC."""
+    moment = value if isinstance(value, datetime) else _parse_iso(str(value))
+    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+
+
+def _parse_iso(text: str) -> datetime:
+    """Read ISO 8601, with the ``Z`` that Python 3.10 does not read itself."""
+    return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)

@@ -1,0 +1,168 @@
+"""What the sandbox serves, as plain records: datastacks, versions, tables and root IDs over time.
+
+`data_folder` fills these records from files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cave_sandbox.tables.schemas import fields_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from cave_sandbox.tables.schemas import Field
+
+__all__ = ["Dataset", "Root", "Table", "Version"]
+
+
+@dataclass(frozen=True)
+class Version:
+    """A materialization version.
+
+    Attributes
+    ----------
+    version
+        Its number.
+    time_stamp, expires_on
+        The moment that it shows, and when it stops being served (UTC).
+    status
+        ``AVAILABLE`` or ``EXPIRED``.
+    tables
+        Names of its tables, or None for all of the datastack's.
+    row
+        The ID that the service gives it.
+    """
+
+    version: int
+    time_stamp: datetime
+    expires_on: datetime
+    status: str = "AVAILABLE"
+    tables: frozenset[str] | None = None
+    row: int = 1
+
+    @property
+    def available(self) -> bool:
+        """Whether its tables are served."""
+        return self.status == "AVAILABLE"
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: where its rows are, and what the services say about it.
+
+    Attributes
+    ----------
+    name, schema
+        Its name, and the name of its annotation schema.
+    path
+        The file that holds its rows.
+    voxel_resolution
+        Size of the voxel that its positions count, in nm, (x, y, z).
+    stored
+        The columns that the file has.
+    reference_table
+        The table that its ``target_id`` refers to, or None.
+    details
+        Further fields of its metadata, as given in ``datastack.json``.
+    columns
+        The columns of a view, which has no schema; empty for a table.
+    """
+
+    name: str
+    schema: str
+    path: Path
+    voxel_resolution: tuple[float, float, float]
+    stored: tuple[str, ...]
+    reference_table: str | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
+    columns: tuple[Field, ...] = ()
+
+    @property
+    def is_view(self) -> bool:
+        """Whether it is a view: rows without IDs of their own that are never deleted."""
+        return bool(self.columns)
+
+    @property
+    def fields(self) -> tuple[Field, ...]:
+        """Its columns, as a query names them."""
+        return self.columns or fields_of(self.schema)
+
+
+@dataclass(frozen=True)
+class Root:
+    """A root ID in time.
+
+    Attributes
+    ----------
+    root_id
+        The root ID.
+    created, expired
+        When it began, and when it ended (UTC; None while it is valid).
+    successors
+        The root IDs that took its place, the largest part first.
+    """
+
+    root_id: int
+    created: datetime
+    expired: datetime | None
+    successors: tuple[int, ...]
+
+    def valid_at(self, moment: datetime) -> bool:
+        """Whether it is a root ID at a moment."""
+        return self.created <= moment and (self.expired is None or moment < self.expired)
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A datastack with all that the sandbox serves of it.
+
+    Attributes
+    ----------
+    name
+        The datastack's name.
+    info
+        The fields of the info service's record that ``datastack.json`` sets.
+    versions
+        Its versions, in the order of the file.
+    tables
+        Its tables by name.
+    roots
+        The root IDs whose history is known, by ID.
+    precomputed
+        Folder of its imagery and segmentation, or None.
+    views
+        Its views by name.
+    """
+
+    name: str
+    info: Mapping[str, Any]
+    versions: tuple[Version, ...]
+    tables: Mapping[str, Table]
+    roots: Mapping[int, Root]
+    precomputed: Path | None
+    views: Mapping[str, Table] = field(default_factory=dict)
+
+    def version(self, number: int) -> Version | None:
+        """Return a version by its number, or None."""
+        return next((item for item in self.versions if item.version == number), None)
+
+    def table(self, name: str, version: Version | None) -> Table | None:
+        """Return a table if the version has it, or None."""
+        return self._served(self.tables, name, version)
+
+    def view(self, name: str, version: Version | None) -> Table | None:
+        """Return a view if the version has it, or None."""
+        return self._served(self.views, name, version)
+
+    @staticmethod
+    def _served(held: Mapping[str, Table], name: str, version: Version | None) -> Table | None:
+        if version is not None and not version.available:
+            return None
+        if version is not None and version.tables is not None and name not in version.tables:
+            return None
+        return held.get(name)

@@ -1,0 +1,323 @@
+"""The body of a query request: checked, and read into one record.
+
+It knows the three bodies that the materialize service takes (one table, a join, a live query) and
+the messages of its validation.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["Filter", "Join", "QueryBody", "QueryError", "SchemaError", "parse_body"]
+
+#: Body key -> the comparison it asks for.
+FILTER_KINDS = {
+    "filter_in_dict": "in",
+    "filter_notin_dict": "notin",
+    "filter_equal_dict": "equal",
+    "filter_greater_dict": "greater",
+    "filter_less_dict": "less",
+    "filter_greater_equal_dict": "greater_equal",
+    "filter_less_equal_dict": "less_equal",
+    "filter_spatial_dict": "spatial",
+    "filter_regex_dict": "regex",
+}
+
+BAD_REQUEST = (
+    "400 Bad Request: The browser (or proxy) sent a request that this server could not understand."
+)
+
+
+class QueryError(Exception):
+    """A request that the materialize service answers with status 500 and this message."""
+
+
+class SchemaError(Exception):
+    """A body that does not have the service's form.
+
+    Parameters
+    ----------
+    errors
+        What is wrong with each key.
+    """
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        super().__init__(str(errors))
+        self.errors = errors
+
+
+@dataclass(frozen=True)
+class Filter:
+    """One condition on one column."""
+
+    kind: str
+    table: str
+    column: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Join:
+    """Two tables whose rows belong together where two columns are equal."""
+
+    left: str
+    left_column: str
+    right: str
+    right_column: str
+
+
+@dataclass(frozen=True)
+class QueryBody:
+    """What a request asks for.
+
+    Attributes
+    ----------
+    kind
+        ``simple`` (one table), ``join`` or ``live``.
+    tables
+        The tables in the order of the answer's columns.
+    joins
+        How they belong together.
+    filters
+        The conditions, all of which a row must meet.
+    columns
+        Selected columns of each table, in order; None for all.
+    any_columns
+        Columns to take from the first table that has them (deprecated), or None.
+    suffixes
+        What is put after a name that two tables have, by table.
+    suffix_list
+        The same by position (deprecated), or None.
+    limit, offset
+        How many rows, from which on; limit None for as many as the server gives.
+    resolution
+        Voxel size to give positions in, in nm, or None for the table's own.
+    moment
+        The moment of a live query, as given (ISO 8601), or None.
+    """
+
+    kind: str
+    tables: tuple[str, ...]
+    joins: tuple[Join, ...] = ()
+    filters: tuple[Filter, ...] = ()
+    columns: Mapping[str, list[str]] | None = None
+    any_columns: list[str] | None = None
+    suffixes: Mapping[str, str] = field(default_factory=dict)
+    suffix_list: list[str] | None = None
+    limit: int | None = None
+    offset: int = 0
+    resolution: tuple[float, float, float] | None = None
+    moment: str | None = None
+
+
+def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
+    """Read the body of a query.
+
+    Parameters
+    ----------
+    kind
+        ``simple``, ``join`` or ``live``.
+    raw
+        The body as sent.
+    table
+        The table of a simple query, from its address.
+
+    Raises
+    ------
+    QueryError
+        When it is not a JSON object.
+    SchemaError
+        When a key is unknown, missing or of the wrong type.
+    """
+    try:
+        given = json.loads(raw)
+    except ValueError as error:
+        raise QueryError(BAD_REQUEST) from error
+    if not isinstance(given, dict):
+        raise SchemaError({"_schema": ["Invalid input type."]})
+    _validate(kind, given)
+    common: dict[str, Any] = {
+        "filters": tuple(_filters(given)),
+        "limit": given.get("limit"),
+        "offset": given.get("offset") or 0,
+        "resolution": _resolution(given.get("desired_resolution")),
+    }
+    return _READERS[kind](given, common, table)
+
+
+def _read_simple(given: dict[str, Any], common: dict[str, Any], table: str) -> QueryBody:
+    selected = given.get("select_columns")
+    columns = None if selected is None else {table: selected}
+    return QueryBody("simple", (table,), columns=columns, **common)
+
+
+def _read_join(given: dict[str, Any], common: dict[str, Any], _table: str) -> QueryBody:
+    pairs = given["tables"]
+    joins = tuple(
+        Join(left, left_column, right, right_column)
+        for (left, left_column), (right, right_column) in pairwise(pairs)
+    )
+    return QueryBody(
+        "join",
+        # The recorded service gives the columns of the referred table first.
+        tuple(dict.fromkeys(name for name, _ in reversed(pairs))),
+        joins,
+        columns=given.get("select_column_map"),
+        any_columns=given.get("select_columns"),
+        suffixes=given.get("suffix_map") or {},
+        suffix_list=given.get("suffixes"),
+        **common,
+    )
+
+
+def _read_live(given: dict[str, Any], common: dict[str, Any], _table: str) -> QueryBody:
+    joins = tuple(Join(*map(str, item)) for item in given.get("join_tables") or ())
+    names = [given["table"], *(name for join in joins for name in (join.left, join.right))]
+    return QueryBody(
+        "live",
+        tuple(dict.fromkeys(names)),
+        joins,
+        columns=given.get("select_columns"),
+        suffixes=given.get("suffixes") or {},
+        moment=given["timestamp"],
+        **common,
+    )
+
+
+_READERS: dict[str, Callable[[dict[str, Any], dict[str, Any], str], QueryBody]] = {
+    "simple": _read_simple,
+    "join": _read_join,
+    "live": _read_live,
+}
+
+
+def _filters(given: dict[str, Any]) -> list[Filter]:
+    return [
+        Filter(kind, table, column, value)
+        for key, kind in FILTER_KINDS.items()
+        for table, conditions in (given.get(key) or {}).items()
+        for column, value in (conditions or {}).items()
+    ]
+
+
+def _resolution(given: list[float] | None) -> tuple[float, float, float] | None:
+    if given is None:
+        return None
+    x, y, z = (float(size) for size in given)
+    return x, y, z
+
+
+def _validate(kind: str, given: dict[str, Any]) -> None:
+    checks = _CHECKS[kind]
+    errors = {key: ["Unknown field."] for key in given if key not in checks}
+    for key in ("tables",) if kind == "join" else ("table", "timestamp") if kind == "live" else ():
+        if key not in given:
+            errors[key] = ["Missing data for required field."]
+    for key, check in checks.items():
+        if given.get(key) is not None and (problem := check(given[key])):
+            errors[key] = [problem]
+    if errors:
+        raise SchemaError(errors)
+
+
+def _check_mapping(value: Any) -> str | None:
+    return None if isinstance(value, dict) else "Not a valid mapping type."
+
+
+def _check_filter(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "Not a valid mapping type."
+    whole = all(item is None or isinstance(item, dict) for item in value.values())
+    return None if whole else "Not a valid mapping type."
+
+
+def _check_strings(value: Any) -> str | None:
+    if not isinstance(value, list):
+        return "Not a valid list."
+    return None if all(isinstance(item, str) for item in value) else "Not a valid string."
+
+
+def _check_string(value: Any) -> str | None:
+    return None if isinstance(value, str) else "Not a valid string."
+
+
+def _check_string_map(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "Not a valid mapping type."
+    return None if all(isinstance(item, str) for item in value.values()) else "Not a valid string."
+
+
+def _check_columns_map(value: Any) -> str | None:
+    if not isinstance(value, dict):
+        return "Not a valid mapping type."
+    return next((problem for item in value.values() if (problem := _check_strings(item))), None)
+
+
+def _check_integer(value: Any) -> str | None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    return None if whole else "Not a valid integer."
+
+
+def _check_resolution(value: Any) -> str | None:
+    if not isinstance(value, list):
+        return "Not a valid list."
+    if any(isinstance(size, bool) or not isinstance(size, (int, float)) for size in value):
+        return "Not a valid number."
+    if len(value) != 3:  # noqa: PLR2004 - x, y, z
+        return "Length must be 3."
+    return None if all(size > 0 for size in value) else "Must be greater than 0."
+
+
+def _check_tables(value: Any) -> str | None:
+    if not isinstance(value, list) or not value:
+        return "Not a valid list."
+    for pair in value:
+        if (problem := _check_strings(pair)) is not None:
+            return problem
+        if len(pair) != 2:  # noqa: PLR2004 - a table and its column
+            return "Length must be 2."
+    return None
+
+
+def _check_joins(value: Any) -> str | None:
+    if not isinstance(value, list):
+        return "Not a valid list."
+    for item in value:
+        if (problem := _check_strings(item)) is not None:
+            return problem
+        if len(item) != 4:  # noqa: PLR2004 - two tables, each with its column
+            return "Length must be 4."
+    return None
+
+
+_COMMON_CHECKS: dict[str, Callable[[Any], str | None]] = {
+    **dict.fromkeys(FILTER_KINDS, _check_filter),
+    "offset": _check_integer,
+    "limit": _check_integer,
+    "desired_resolution": _check_resolution,
+}
+_CHECKS: dict[str, dict[str, Callable[[Any], str | None]]] = {
+    "simple": {**_COMMON_CHECKS, "select_columns": _check_strings},
+    "join": {
+        **_COMMON_CHECKS,
+        "tables": _check_tables,
+        "select_columns": _check_strings,
+        "select_column_map": _check_columns_map,
+        "suffixes": _check_strings,
+        "suffix_map": _check_string_map,
+    },
+    "live": {
+        **_COMMON_CHECKS,
+        "table": _check_string,
+        "timestamp": _check_string,
+        "join_tables": _check_joins,
+        "select_columns": _check_columns_map,
+        "suffixes": _check_string_map,
+    },
+}

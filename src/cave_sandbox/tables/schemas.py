@@ -1,0 +1,139 @@
+"""The annotation schemas that the sandbox serves: their documents, and the columns they mean.
+
+`schemas.json` holds the documents as CAVE's schema service sends them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+__all__ = ["AXES", "Field", "documents", "fields_of", "is_reference"]
+
+AXES = ("x", "y", "z")
+
+#: The order of the columns of CAVE's tables, where it differs from the document's.
+FIELD_ORDER = {
+    "synapse": ("valid", "pre_pt", "post_pt", "ctr_pt", "size"),
+    "nucleus_detection": ("valid", "volume", "pt", "bb_start", "bb_end"),
+    "reference_simple_group": ("valid", "target_id", "group_id"),
+    "reference_simple_group_indexed": ("valid", "target_id", "group_id"),
+}
+
+#: JSON type (or format, when there is one) -> SQL type.
+SQL_TYPES = {
+    "integer": "BIGINT",
+    "float": "DOUBLE",
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "string": "VARCHAR",
+}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One column of a table, as a query names it.
+
+    Attributes
+    ----------
+    name
+        Its name in a query and in the ``column_names`` header.
+    sql_type
+        Its SQL type; ``POINT`` for a position, which is kept as three integer columns.
+    from_segmentation
+        Whether it comes from the segmentation (supervoxel and root IDs).
+    """
+
+    name: str
+    sql_type: str
+    from_segmentation: bool = False
+
+    @property
+    def is_point(self) -> bool:
+        """Whether it is a position with three axes."""
+        return self.sql_type == "POINT"
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The stored columns: one, or one an axis."""
+        if self.is_point:
+            return tuple(f"{self.name}_{axis}" for axis in AXES)
+        return (self.name,)
+
+
+#: What every table has before the columns of its schema.
+COMMON_FIELDS = (
+    Field("id", "BIGINT"),
+    Field("created", "TIMESTAMPTZ"),
+    Field("deleted", "TIMESTAMPTZ"),
+    Field("superceded_id", "BIGINT"),
+)
+
+
+@cache
+def documents() -> dict[str, Any]:
+    """Return the schema documents by name."""
+    text = files("cave_sandbox.tables").joinpath("schemas.json").read_text("utf-8")
+    parsed: dict[str, Any] = json.loads(text)
+    return parsed
+
+
+@cache
+def fields_of(schema: str) -> tuple[Field, ...]:
+    """Return the columns of a table, in CAVE's order.
+
+    Raises
+    ------
+    KeyError
+        When the schema is not served.
+
+    Examples
+    --------
+    >>> [field.name for field in fields_of("reference_tag_float")]
+    ['id', 'created', 'deleted', 'superceded_id', 'tag', 'valid', 'target_id', 'value']
+    """
+    properties = _properties(schema)
+    order = FIELD_ORDER.get(schema, _default_order(properties))
+    annotated: list[Field] = []
+    segmented: list[Field] = []
+    for name in order:
+        described = properties[name]
+        kind = described.get("$ref", "").rsplit("/", 1)[-1]
+        if kind in {"SpatialPoint", "BoundSpatialPoint"}:
+            annotated.append(Field(f"{name}_position", "POINT"))
+        else:
+            annotated.append(Field(name, _sql_type(described)))
+        if kind == "BoundSpatialPoint":
+            segmented.append(Field(f"{name}_supervoxel_id", "BIGINT", from_segmentation=True))
+            segmented.append(Field(f"{name}_root_id", "BIGINT", from_segmentation=True))
+    return (*COMMON_FIELDS, *annotated, *segmented)
+
+
+def is_reference(schema: str) -> bool:
+    """Whether tables of the schema point to the rows of another table."""
+    return "target_id" in _properties(schema)
+
+
+def _properties(schema: str) -> dict[str, Any]:
+    document = documents()[schema]
+    definition = document["$ref"].rsplit("/", 1)[-1]
+    properties: dict[str, Any] = document["definitions"][definition]["properties"]
+    return properties
+
+
+def _default_order(properties: dict[str, Any]) -> tuple[str, ...]:
+    """Own columns first, then ``valid`` and the reference, as the recorded tables have them."""
+    late = [name for name in ("valid", "target_id", "value") if name in properties]
+    return (*(name for name in properties if name not in late), *late)
+
+
+def _sql_type(described: dict[str, Any]) -> str:
+    if described.get("format") == "integer":
+        return "INTEGER"  # the schema's own numbers; references and segments have 64 bits
+    kind = described.get("format", described["type"])
+    if isinstance(kind, list):
+        kind = next(name for name in kind if name != "null")
+    return SQL_TYPES[kind]

@@ -1,0 +1,344 @@
+"""A checked request body -> the query that answers it, as SQL text and values.
+
+It knows CAVE's rules: which columns an answer has, their suffixes and units, what a row limit does,
+which warnings go along. Names from a request reach the text only when a table has them, and quoted;
+values never do.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from cave_sandbox.tables.conditions import build_condition
+from cave_sandbox.tables.database import quote, table_path
+from cave_sandbox.tables.query_body import QueryError
+from cave_sandbox.tables.schemas import AXES, Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from cave_sandbox.tables.dataset import Dataset, Table
+    from cave_sandbox.tables.query_body import QueryBody
+
+__all__ = ["Output", "Query", "build_query"]
+
+#: Suffixes of columns that two tables have, when none are given.
+DEFAULT_SUFFIXES = ("x", "y", "z", "xx", "yy", "zz")
+
+#: Columns that are named in the header and left out of the rows, by kind of query.
+DROPPED = {
+    "simple": frozenset({"deleted"}),
+    "join": frozenset({"deleted", "superceded_id"}),
+    "live": frozenset(),
+}
+#: Columns that a live query does not have at all.
+NOT_LIVE = frozenset({"valid", "superceded_id"})
+
+#: The recorded service passes over ``filter_notin_dict`` in joins and gives all rows.
+PASSED_OVER = {"simple": frozenset(), "join": frozenset({"notin"}), "live": frozenset()}
+
+LIST_WARNING = (
+    "Select_columns is deprecated for join queries, please use select_column_map a dictionary "
+    "which is more explicit about what columns to select from what tables. This query result will "
+    "attempt to select the first column it finds of this name in any table, but if there are more "
+    "than one such column it will not select both. Upgrade caveclient to >=5.0.0 ."
+)
+SUFFIX_WARNING = (
+    "Suffixes is deprecated for complex queries as it can be ambiguous what you desire, please "
+    "pass suffix_map as a dictionary to explicitly set suffixes for individual tables. Upgrade "
+    "caveclient to >=5.0.0 "
+)
+
+
+@dataclass(frozen=True)
+class Output:
+    """One column of the rows.
+
+    Attributes
+    ----------
+    name
+        Its name in the answer.
+    sql_type
+        Its SQL type.
+    scaled
+        Whether it is a position that was given another unit.
+    """
+
+    name: str
+    sql_type: str
+    scaled: bool = False
+
+
+@dataclass(frozen=True)
+class Query:
+    """A query, ready to run.
+
+    Attributes
+    ----------
+    sql, parameters
+        Its text and its values.
+    outputs
+        The columns of the rows, in order.
+    names
+        For the ``column_names`` header: table -> column -> name in the answer.
+    resolution
+        Voxel size that positions are given in, in nm.
+    limit
+        The most rows that come back.
+    warnings
+        What is said about the request.
+    """
+
+    sql: str
+    parameters: tuple[Any, ...]
+    outputs: tuple[Output, ...]
+    names: Mapping[str, Mapping[str, str]]
+    resolution: tuple[float, float, float]
+    limit: int
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A table of the query with the columns that are selected from it."""
+
+    table: Table
+    alias: str
+    fields: tuple[Field, ...]
+    selected: tuple[Field, ...]
+    suffix: str = ""
+
+    def field(self, name: str) -> Field:
+        """Return a column by its name; the message is the recorded service's."""
+        for item in self.fields:
+            if item.name == name:
+                return item
+        raise QueryError(f"'{name}'")
+
+
+def build_query(
+    body: QueryBody,
+    dataset: Dataset,
+    tables: Mapping[str, Table],
+    row_limit: int,
+    sample: int | None = None,
+) -> Query:
+    """Build the query for a request.
+
+    Parameters
+    ----------
+    body
+        The request.
+    dataset
+        The datastack that is asked.
+    tables
+        The tables of ``body.tables``, all of them.
+    row_limit
+        The most rows that the server gives.
+    sample
+        Take this many rows at random, or None.
+
+    Raises
+    ------
+    QueryError
+        When a column is not there, or a value does not fit it.
+    """
+    sources = _suffixed(body, _selected(body, [tables[name] for name in body.tables]))
+    by_name = {source.table.name: source for source in sources}
+    names, columns, outputs = _columns(body, sources)
+    where, values = _where(body, by_name)
+    limit = row_limit if body.limit is None else min(body.limit, row_limit)
+    if limit < 0 or body.offset < 0:
+        raise QueryError(
+            "LIMIT must not be negative" if limit < 0 else "OFFSET must not be negative"
+        )
+    sql = (
+        f"SELECT {', '.join(columns)} FROM {_from(body, dataset.name, by_name)} "  # noqa: S608 - quoted names
+        f"WHERE {where}"
+    )
+    if sample is not None:
+        sql = f"SELECT * FROM ({sql}) USING SAMPLE {int(sample)} ROWS"  # noqa: S608 - a number
+    return Query(
+        sql=f"{sql} LIMIT {limit} OFFSET {body.offset}",
+        parameters=tuple(values),
+        outputs=tuple(outputs),
+        names=names,
+        resolution=body.resolution or _default_resolution(body, by_name),
+        limit=limit,
+        warnings=_warnings(body),
+    )
+
+
+def _columns(
+    body: QueryBody, sources: Sequence[_Source]
+) -> tuple[dict[str, dict[str, str]], list[str], list[Output]]:
+    """Return the names for the header, and SQL and description of each column of the rows."""
+    names: dict[str, dict[str, str]] = {}
+    columns: list[str] = []
+    outputs: list[Output] = []
+    shared = _shared_names(sources)
+    for source in sources:
+        names[source.table.name] = {}
+        for item in source.selected:
+            suffix = source.suffix if item.name in shared else ""
+            names[source.table.name][item.name] = item.name + suffix
+            if item.name in DROPPED[body.kind]:
+                continue
+            for sql, output in _expressions(source, item, suffix, body.resolution):
+                columns.append(f"{sql} AS {quote(output.name)}")
+                outputs.append(output)
+    return names, columns, outputs
+
+
+def build_count(body: QueryBody, dataset: Dataset, tables: Mapping[str, Table]) -> Query:
+    """Build the query that counts the rows of a request for one table."""
+    query = build_query(replace(body, limit=None, offset=0), dataset, tables, 0)
+    source = _Source(tables[body.tables[0]], "t0", tables[body.tables[0]].fields, ())
+    by_name = {source.table.name: source}
+    where, values = _where(body, by_name)
+    sql = f"SELECT count(*) AS count FROM {_from(body, dataset.name, by_name)} WHERE {where}"  # noqa: S608
+    return replace(
+        query, sql=sql, parameters=tuple(values), outputs=(Output("count", "COUNT"),), limit=2
+    )
+
+
+def _selected(body: QueryBody, tables: Sequence[Table]) -> list[_Source]:
+    """Return the tables with the columns that the request selects from each."""
+    sources = []
+    wanted = list(dict.fromkeys(body.any_columns or ()))
+    for place, table in enumerate(tables):
+        fields = table.fields
+        if body.kind == "live":
+            fields = tuple(item for item in fields if item.name not in NOT_LIVE)
+        source = _Source(table, f"t{place}", fields, fields)
+        if body.any_columns is not None:
+            own = {item.name for item in fields}
+            found = [name for name in wanted if name in own]
+            wanted = [name for name in wanted if name not in own]
+            source = replace(source, selected=_in_order(source, found))
+        elif body.columns is not None:
+            source = replace(source, selected=_listed(body, source))
+        sources.append(source)
+    if wanted:
+        raise QueryError(f"400 Bad Request: column {wanted[0]} not found in any table referenced")
+    if not any(source.selected for source in sources):
+        raise QueryError("400 Bad Request: no columns selected")
+    return sources
+
+
+def _listed(body: QueryBody, source: _Source) -> tuple[Field, ...]:
+    listed = (body.columns or {}).get(source.table.name, [])
+    own = {item.name for item in source.fields}
+    for name in listed:
+        if name not in own and body.kind == "simple":
+            raise QueryError(f"{name} not in model or models for {source.table.name}")
+        if name not in own:
+            raise QueryError(f"400 Bad Request: column {name} not found in {source.table.name}")
+    return _in_order(source, listed)
+
+
+def _in_order(source: _Source, names: Sequence[str]) -> tuple[Field, ...]:
+    """Return the named columns; a root ID brings its supervoxel ID along, before it."""
+    own = {item.name: item for item in source.fields}
+    wanted: dict[str, Field] = {}
+    for name in names:
+        supervoxel = name.removesuffix("_root_id") + "_supervoxel_id"
+        if name.endswith("_root_id") and supervoxel in own:
+            wanted.setdefault(supervoxel, own[supervoxel])
+        wanted[name] = own[name]
+    return tuple(wanted.values())
+
+
+def _suffixed(body: QueryBody, sources: Sequence[_Source]) -> list[_Source]:
+    if body.suffixes:
+        return [replace(item, suffix=body.suffixes.get(item.table.name, "")) for item in sources]
+    given = tuple(body.suffix_list or DEFAULT_SUFFIXES)
+    padded = (*given, *[""] * len(sources))
+    return [replace(item, suffix=suffix) for item, suffix in zip(sources, padded, strict=False)]
+
+
+def _shared_names(sources: Sequence[_Source]) -> set[str]:
+    """Return the names of selected columns that more than one table has."""
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for source in sources:
+        own = {item.name for item in source.selected}
+        shared |= seen & own
+        seen |= own
+    return shared
+
+
+def _default_resolution(
+    body: QueryBody, sources: Mapping[str, _Source]
+) -> tuple[float, float, float]:
+    """Return the voxel size of the referred table, else of the only one."""
+    name = body.joins[-1].right if body.joins else body.tables[0]
+    return sources[name].table.voxel_resolution
+
+
+def _expressions(
+    source: _Source,
+    item: Field,
+    suffix: str,
+    resolution: tuple[float, float, float] | None,
+) -> list[tuple[str, Output]]:
+    """Return SQL and description of each column that a selected one becomes."""
+    if not item.is_point:
+        sql = f"{source.alias}.{quote(item.name)}"
+        return [(sql, Output(item.name + suffix, item.sql_type))]
+    made = []
+    for place, axis in enumerate(AXES):
+        sql = f"{source.alias}.{quote(f'{item.name}_{axis}')}"
+        size = source.table.voxel_resolution[place]
+        if resolution is not None and resolution[place] != size:
+            # Towards zero, as recorded; both sizes are numbers by the body's check.
+            factor = f"{float(size)!r}::DOUBLE / {float(resolution[place])!r}::DOUBLE"
+            sql = f"CAST(trunc({sql} * ({factor})) AS INTEGER)"
+        name = f"{item.name}{suffix}_{axis}"
+        made.append((sql, Output(name, "INTEGER", scaled=resolution is not None)))
+    return made
+
+
+def _from(body: QueryBody, datastack: str, sources: Mapping[str, _Source]) -> str:
+    first = sources[body.joins[0].left if body.joins else body.tables[0]]
+    text = f"{table_path(datastack, first.table.name)} AS {first.alias}"
+    joined = {first.table.name}
+    for join in body.joins:
+        left, right = sources[join.left], sources[join.right]
+        left.field(join.left_column)
+        right.field(join.right_column)
+        on = f"{left.alias}.{quote(join.left_column)} = {right.alias}.{quote(join.right_column)}"
+        if join.right in joined:
+            raise QueryError(f"400 Bad Request: table {join.right} is joined twice")
+        joined.add(join.right)
+        text += f" JOIN {table_path(datastack, join.right)} AS {right.alias} ON {on}"
+    return text
+
+
+def _where(body: QueryBody, sources: Mapping[str, _Source]) -> tuple[str, list[Any]]:
+    """Return the condition on rows; rows that are not valid any more never come."""
+    parts = [
+        "true" if source.table.is_view else f"{source.alias}.valid" for source in sources.values()
+    ]
+    values: list[Any] = []
+    for item in body.filters:
+        if item.table not in sources:
+            raise QueryError(f"'{item.table}'")
+        source = sources[item.table]
+        field = source.field(item.column)
+        if item.kind in PASSED_OVER[body.kind]:
+            continue
+        text, own = build_condition(item, field, source.alias)
+        parts.append(text)
+        values.extend(own)
+    return " AND ".join(parts), values
+
+
+def _warnings(body: QueryBody) -> tuple[str, ...]:
+    given = []
+    if body.any_columns is not None:
+        given.append(LIST_WARNING)
+    if body.suffix_list is not None:
+        given.append(SUFFIX_WARNING)
+    return tuple(given)

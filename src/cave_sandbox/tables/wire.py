@@ -1,0 +1,185 @@
+"""Rows in the forms that cross the wire: Arrow streams and JSON, as CAVE's pandas makes them.
+
+It knows dtypes, the pandas metadata in an Arrow schema and compression by ``Accept-Encoding``.
+pandas itself is not needed to say what pandas would.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from cave_sandbox.tables.sql import Output
+
+__all__ = ["choose_compression", "to_arrow", "to_json", "to_stream"]
+
+NANOSECONDS = pa.timestamp("ns", tz="UTC")
+
+#: SQL type -> Arrow type, and pandas' name and dtype for it.
+DTYPES: dict[str, tuple[Any, str, str]] = {
+    "BIGINT": (pa.int64(), "int64", "Int64"),
+    "INTEGER": (pa.int32(), "int32", "Int32"),
+    # Kept with 64 bits, as in CAVE's database, and sent with 32.
+    "DOUBLE": (pa.float32(), "float32", "Float32"),
+    "BOOLEAN": (pa.bool_(), "bool", "boolean"),
+    "VARCHAR": (pa.string(), "unicode", "string"),
+    "TIMESTAMPTZ": (NANOSECONDS, "datetimetz", "datetime64[ns]"),
+    "COUNT": (pa.int64(), "int64", "int64"),
+}
+#: What a text column without a text becomes.
+EMPTY = (pa.null(), "empty", "object")
+#: The same without ``direct_sql_pandas``, when pandas guesses the types from text.
+GUESSED: dict[str, tuple[Any, str, str]] = {
+    **DTYPES,
+    "BIGINT": (pa.int64(), "int64", "int64"),
+    "INTEGER": (pa.int64(), "int64", "int64"),
+    "DOUBLE": (pa.float64(), "float64", "float64"),
+    "BOOLEAN": (pa.bool_(), "bool", "bool"),
+    "VARCHAR": (pa.string(), "unicode", "object"),
+}
+DOUBLE = (pa.float64(), "float64", "float64")
+WHOLE = (pa.int64(), "int64", "int64")
+
+#: Digits that pandas writes after the point in JSON.
+JSON_DIGITS = 10
+
+
+def to_arrow(rows: pa.Table, outputs: Sequence[Output], *, direct: bool) -> pa.Table:
+    """Give rows the types and the pandas metadata that CAVE's have.
+
+    Parameters
+    ----------
+    rows
+        The rows as the database gave them.
+    outputs
+        What each column is.
+    direct
+        Whether ``direct_sql_pandas`` was asked for.
+
+    Returns
+    -------
+    pyarrow.Table
+        With the metadata key ``pandas``.
+    """
+    arrays = []
+    fields = []
+    described = []
+    for place, output in enumerate(outputs):
+        array = rows.column(place)
+        if direct:
+            array, kind = _typed(array, output)
+        else:
+            array, kind = _guessed(array, output)
+        arrays.append(array)
+        fields.append(pa.field(output.name, kind[0]))
+        described.append(_describe(output.name, kind))
+    schema = pa.schema(fields, {"pandas": _metadata(described, rows.num_rows)})
+    return pa.Table.from_arrays(arrays, schema=schema)
+
+
+def to_stream(table: pa.Table, compression: str | None) -> bytes:
+    """Write a table as an Arrow IPC stream of one record batch."""
+    sink = pa.BufferOutputStream()
+    options = pa.ipc.IpcWriteOptions(compression=compression)
+    arrays = [column.combine_chunks() for column in table.columns]
+    batch = pa.RecordBatch.from_arrays(arrays, schema=table.schema)
+    with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
+        writer.write_batch(batch)
+    stream: bytes = sink.getvalue().to_pybytes()
+    return stream
+
+
+def to_json(table: pa.Table) -> bytes:
+    """Write a table as a JSON list of records: times in ms, floats with ten digits."""
+    columns = []
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if pa.types.is_timestamp(field.type):
+            milliseconds = column.cast(pa.timestamp("ms", tz="UTC"), safe=False)
+            columns.append(milliseconds.cast(pa.int64()).to_pylist())
+        elif pa.types.is_floating(field.type):
+            columns.append([_rounded(value) for value in column.to_pylist()])
+        else:
+            columns.append(column.to_pylist())
+    names = table.schema.names
+    records = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
+    return orjson.dumps(records)
+
+
+def choose_compression(accepted: str) -> str | None:
+    """Return the compression of an Arrow stream for an ``Accept-Encoding``.
+
+    Examples
+    --------
+    >>> choose_compression("gzip, zstd"), choose_compression("gzip")
+    ('zstd', None)
+    """
+    if "lz4" in accepted:
+        return "lz4"
+    return "zstd" if "zstd" in accepted else None
+
+
+def _typed(array: Any, output: Output) -> tuple[Any, tuple[Any, str, str]]:
+    kind = DTYPES[output.sql_type]
+    if output.sql_type == "VARCHAR" and array.null_count == len(array):
+        return pa.chunked_array([pa.nulls(len(array))]), EMPTY
+    return array.cast(kind[0]), kind
+
+
+def _guessed(array: Any, output: Output) -> tuple[Any, tuple[Any, str, str]]:
+    """Return a column as pandas guesses it from PostgreSQL's text."""
+    kind = GUESSED[output.sql_type]
+    if output.sql_type == "DOUBLE" and len(array) and _all_whole(array):
+        kind = WHOLE
+    if output.scaled or (pa.types.is_integer(kind[0]) and array.null_count):
+        kind = DOUBLE
+    if output.sql_type == "VARCHAR" and array.null_count == len(array):
+        return pa.chunked_array([pa.nulls(len(array))]), EMPTY
+    return array.cast(kind[0]), kind
+
+
+def _all_whole(array: Any) -> bool:
+    return all(value is not None and value.is_integer() for value in array.to_pylist())
+
+
+def _rounded(value: float | None) -> float | None:
+    if value is None or value != value:  # noqa: PLR0124 - NaN is null in pandas' JSON
+        return None
+    return round(value, JSON_DIGITS)
+
+
+def _describe(name: str, kind: tuple[Any, str, str]) -> dict[str, Any]:
+    zone = {"timezone": "UTC"} if kind[1] == "datetimetz" else None
+    return {
+        "name": name,
+        "field_name": name,
+        "pandas_type": kind[1],
+        "numpy_type": kind[2],
+        "metadata": zone,
+    }
+
+
+def _metadata(columns: list[dict[str, Any]], count: int) -> str:
+    index = {"kind": "range", "name": None, "start": 0, "stop": count, "step": 1}
+    names = {
+        "name": None,
+        "field_name": None,
+        "pandas_type": "unicode",
+        "numpy_type": "object",
+        "metadata": {"encoding": "UTF-8"},
+    }
+    return json.dumps(
+        {
+            "index_columns": [index],
+            "column_indexes": [names],
+            "columns": columns,
+            "creator": {"library": "pyarrow", "version": pa.__version__},
+            "pandas_version": version("pandas"),
+        }
+    )

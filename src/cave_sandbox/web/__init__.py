@@ -1,0 +1,1 @@
+"""HTTP: the server, its handlers, files, the viewer and faults."""

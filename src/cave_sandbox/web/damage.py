@@ -1,0 +1,150 @@
+"""Answers made wrong on purpose: cut, renamed, retyped, mislabelled.
+
+Each function takes a genuine body and returns what a broken server or proxy might have sent in its
+place. Arrow streams and JSON are altered in their own terms, so that they still parse: the damage
+is in what they say.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["alter_content", "decode_content", "truncate"]
+
+#: What is put where gzip was announced.
+NOT_GZIP = b"this was never compressed: " * 8
+
+#: What a proxy or a login page says in place of the service.
+HTML_PAGE = (
+    "<!doctype html>\n<html lang=en>\n<title>Sign in</title>\n<h1>Sign in</h1>\n"
+    "<p>Please sign in to continue.</p>\n"
+)
+
+
+def decode_content(body: bytes, encoding: str | None) -> bytes:
+    """Undo a content encoding.
+
+    Parameters
+    ----------
+    body
+        The body as it would be sent.
+    encoding
+        Its ``Content-Encoding``: ``gzip``, ``deflate`` or None.
+
+    Returns
+    -------
+    bytes
+        The body without it.
+    """
+    if encoding == "gzip":
+        return gzip.decompress(body)
+    if encoding == "deflate":
+        return zlib.decompress(body)
+    return body
+
+
+def truncate(body: bytes) -> bytes:
+    """Return the first half of a body."""
+    return body[: len(body) // 2]
+
+
+def alter_content(body: bytes, damage: str) -> bytes:
+    """Damage what an answer says, and leave its form whole.
+
+    Parameters
+    ----------
+    body
+        An Arrow IPC stream, or JSON; anything else is returned as it is.
+    damage
+        ``wrong-columns`` (every name changed), ``wrong-dtypes`` (numbers become text, text
+        becomes numbers), ``extra-columns`` (two more) or ``reordered-columns`` (backwards).
+
+    Returns
+    -------
+    bytes
+        The altered body, uncompressed.
+    """
+    try:
+        table = pa.ipc.open_stream(body).read_all()
+    except pa.ArrowInvalid:
+        return _alter_json(body, damage)
+    altered = ARROW_DAMAGES[damage](table)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, altered.schema) as writer:
+        writer.write_table(altered)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def _rename_table(table: Any) -> Any:
+    return table.rename_columns([f"other_{name}" for name in table.column_names])
+
+
+def _retype_table(table: Any) -> Any:
+    for index, field in enumerate(table.schema):
+        values = table.column(index).to_pylist()
+        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
+            column = pa.array([None if v is None else len(v) for v in values], pa.int64())
+        else:
+            column = pa.array([None if v is None else f"value {v}" for v in values], pa.string())
+        table = table.set_column(index, pa.field(field.name, column.type), column)
+    return _without_pandas_metadata(table)
+
+
+def _extend_table(table: Any) -> Any:
+    numbers = pa.array(range(table.num_rows), pa.int64())
+    texts = pa.array([f"note {row}" for row in range(table.num_rows)], pa.string())
+    return table.append_column("extra_number", numbers).append_column("extra_text", texts)
+
+
+def _reverse_table(table: Any) -> Any:
+    return table.select(list(reversed(table.column_names)))
+
+
+def _without_pandas_metadata(table: Any) -> Any:
+    """Drop the description of the old types, which would have pandas restore some of them."""
+    kept = {k: v for k, v in (table.schema.metadata or {}).items() if k != b"pandas"}
+    return table.replace_schema_metadata(kept or None)
+
+
+def _alter_json(body: bytes, damage: str) -> bytes:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return body
+    change = JSON_DAMAGES[damage]
+    if isinstance(value, list):
+        value = [change(item) if isinstance(item, dict) else item for item in value]
+    elif isinstance(value, dict):
+        value = change(value)
+    return json.dumps(value).encode()
+
+
+def _retype_value(value: Any) -> Any:
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, (int, float)):
+        return f"value {value}"
+    return value
+
+
+ARROW_DAMAGES: dict[str, Callable[[Any], Any]] = {
+    "wrong-columns": _rename_table,
+    "wrong-dtypes": _retype_table,
+    "extra-columns": _extend_table,
+    "reordered-columns": _reverse_table,
+}
+
+JSON_DAMAGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "wrong-columns": lambda record: {f"other_{key}": value for key, value in record.items()},
+    "wrong-dtypes": lambda record: {key: _retype_value(value) for key, value in record.items()},
+    "extra-columns": lambda record: {**record, "extra_number": 1, "extra_text": "note"},
+    "reordered-columns": lambda record: dict(reversed(record.items())),
+}

@@ -1,0 +1,366 @@
+"""Faults on demand: what networks, proxies and services do wrong, at the request that you choose.
+
+A specification is a list of rules, separated by commas::
+
+    PATTERN=FAULT[*TIMES][@NTH]
+
+``PATTERN`` is a glob over ``METHOD /path`` (the query left out), or over ``/path`` alone when it
+has no space: ``POST */query``, ``*/nglstate/*``. Each rule counts every request that it matches. It
+acts from the ``NTH`` of them on (1 when left out), ``TIMES`` times (always when left out). Of
+several rules that would act on a request, the first does. ``POST */query=reset*2@3`` resets the
+third and the fourth query.
+
+===================== ==========================================================================
+``refused`` the connection is closed before a byte is answered ``reset`` the same, with a TCP reset
+``reset-body`` closed in the middle of the body ``silence:SECONDS`` nothing is sent for so long,
+then the genuine answer ``401`` ... ``504`` 401, 403, 404, 429, 500, 502, 503, 504: that status
+``429:retry-after=N`` 429 with the ``Retry-After`` header, in seconds ``tos`` 403, terms of service
+not accepted ``hidden-429`` 500 with ``429 Too Many Requests`` in the JSON, as CAVE sends it
+``hidden-404`` 500 with ``404 Not Found`` in the JSON ``html`` 200 with an HTML page ``empty`` the
+genuine status and headers, and no body ``truncated-arrow`` half of the body, as if it were all
+``wrong-columns`` every column has another name ``wrong-dtypes`` numbers become text, text becomes
+numbers ``extra-columns`` two more columns ``reordered-columns`` the columns backwards ``bad-gzip``
+gzip is announced, and is not there =====================
+==========================================================================
+
+The faults ``reset-body``, ``empty``, ``truncated-arrow``, ``bad-gzip`` and those of columns alter a
+genuine answer: the request has been served, a posted state is kept. The others come in place of the
+service.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+import struct
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from cave_sandbox.errors import InputError
+from cave_sandbox.web.damage import (
+    HTML_PAGE,
+    NOT_GZIP,
+    alter_content,
+    decode_content,
+    truncate,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from cave_sandbox.web.handler import Handler
+
+__all__ = ["Faults", "Rule", "parse_faults"]
+
+STATUSES = frozenset({"401", "403", "404", "429", "500", "502", "503", "504"})
+COLUMN_DAMAGES = frozenset({"wrong-columns", "wrong-dtypes", "extra-columns", "reordered-columns"})
+#: Faults that come in place of an answer.
+BEFORE = frozenset({"refused", "reset", "tos", "hidden-429", "hidden-404", "html"}) | STATUSES
+#: Faults that alter an answer on its way out.
+AFTER = frozenset({"reset-body", "empty", "truncated-arrow", "bad-gzip"}) | COLUMN_DAMAGES
+
+RULE = re.compile(
+    r"(?P<pattern>[^=]+)=(?P<fault>[a-z0-9-]+)(?::(?P<argument>[^*@]+))?"
+    r"(?:\*(?P<times>\d+))?(?:@(?P<nth>[1-9]\d*))?"
+)
+
+SECONDS = re.compile(r"\d+(\.\d+)?")
+RETRY_AFTER = re.compile(r"retry-after=\d+")
+
+#: Statuses of answers that have no body to damage.
+BODILESS = frozenset({204, 304})
+
+#: How often a silent request looks whether its client has gone, in seconds.
+SLICE = 0.05
+
+
+@dataclass
+class Rule:
+    """One rule of a specification, and how often it has matched.
+
+    Attributes
+    ----------
+    pattern
+        Glob over ``METHOD /path``.
+    fault
+        Name of the fault.
+    seconds
+        How long `silence` lasts, or the value of ``Retry-After``; None when there is none.
+    times
+        How many matching requests it acts on, or None for all.
+    nth
+        The first matching request that it acts on, counted from 1.
+    matched
+        How many requests have matched so far.
+    """
+
+    pattern: str
+    fault: str
+    seconds: float | None = None
+    times: int | None = None
+    nth: int = 1
+    matched: int = field(default=0, compare=False)
+
+    def acts_on(self, line: str) -> bool:
+        """Count a request if it matches, and say whether the fault is due.
+
+        Parameters
+        ----------
+        line
+            The request as ``METHOD /path``.
+        """
+        if not fnmatchcase(line, self.pattern):
+            return False
+        self.matched += 1
+        behind = self.matched - self.nth
+        return behind >= 0 and (self.times is None or behind < self.times)
+
+
+def parse_faults(spec: str | None) -> list[Rule]:
+    """Read a specification.
+
+    Parameters
+    ----------
+    spec
+        Rules separated by commas, or None or blank for no faults.
+
+    Returns
+    -------
+    list of Rule
+        The rules in their order.
+
+    Raises
+    ------
+    InputError
+        When a rule cannot be read.
+
+    Examples
+    --------
+    >>> parse_faults("POST */query=503*2")[0].times
+    2
+    """
+    return [_parse_rule(text.strip()) for text in (spec or "").split(",") if text.strip()]
+
+
+def _parse_rule(text: str) -> Rule:
+    match = RULE.fullmatch(text)
+    if match is None:
+        raise _bad_rule(text)
+    fault, argument = match["fault"], match["argument"]
+    seconds: float | None = None
+    if fault == "silence" and argument is not None and SECONDS.fullmatch(argument):
+        seconds = float(argument)
+    elif fault == "429" and argument is not None and RETRY_AFTER.fullmatch(argument):
+        seconds = int(argument.removeprefix("retry-after="))
+    elif argument is not None or fault not in BEFORE | AFTER:
+        raise _bad_rule(text)
+    pattern = match["pattern"].strip()
+    return Rule(
+        pattern=pattern if " " in pattern else f"* {pattern}",
+        fault=fault,
+        seconds=seconds,
+        times=None if match["times"] is None else int(match["times"]),
+        nth=int(match["nth"] or 1),
+    )
+
+
+def _bad_rule(text: str) -> InputError:
+    known = ", ".join(sorted(BEFORE | AFTER | {"silence:SECONDS", "429:retry-after=N"}))
+    return InputError(
+        f"The fault {text!r} cannot be read.",
+        f"Write PATTERN=FAULT[*TIMES][@NTH] with one of: {known}.",
+    )
+
+
+class Faults:
+    """The latency and the faults of a sandbox.
+
+    Parameters
+    ----------
+    spec
+        Rules as this module's text describes them, or None.
+    latency_ms
+        How long each request waits first, in milliseconds.
+
+    Raises
+    ------
+    InputError
+        When a rule cannot be read, or the latency is negative.
+    """
+
+    def __init__(self, spec: str | None = None, latency_ms: float = 0) -> None:
+        if latency_ms < 0:
+            raise InputError(
+                f"A latency of {latency_ms} ms is negative.", "Give 0 or more milliseconds."
+            )
+        self.rules = parse_faults(spec)
+        self.latency = latency_ms / 1000
+        self._due: WeakKeyDictionary[Any, Rule] = WeakKeyDictionary()
+
+    async def before(self, handler: Handler) -> bool:
+        """Let a request meet its latency and its fault.
+
+        Parameters
+        ----------
+        handler
+            The request, before anything of it has been looked at.
+
+        Returns
+        -------
+        bool
+            True when the fault was the answer, or the connection is gone: nothing is to be done.
+        """
+        if self.latency and await _keep_silent(handler, self.latency):
+            return True
+        line = f"{handler.request.method} {handler.request.path}"
+        # Each rule counts, also behind one that acts: no rule shifts the count of another.
+        acting = [rule for rule in self.rules if rule.acts_on(line)]
+        if not acting:
+            return False
+        rule = acting[0]
+        if rule.fault == "silence":
+            return await _keep_silent(handler, rule.seconds or 0)
+        if rule.fault in AFTER:
+            self._due[handler] = rule
+            return False
+        _answer_instead(handler, rule)
+        return True
+
+    def after(self, handler: Handler, body: bytes) -> bytes:
+        """Let the fault of a request alter the answer on its way out.
+
+        Parameters
+        ----------
+        handler
+            The request, with the status and headers of its answer.
+        body
+            The genuine body, in the content encoding that the headers name.
+
+        Returns
+        -------
+        bytes
+            The body to send.
+        """
+        rule = self._due.pop(handler, None)
+        if rule is None or handler.get_status() in BODILESS:
+            return body
+        handler.clear_header("Content-Length")
+        if rule.fault == "empty":
+            return b""
+        if rule.fault == "reset-body":
+            return _cut_connection(handler, body)
+        if rule.fault == "bad-gzip":
+            handler.set_header("Content-Encoding", "gzip")
+            return NOT_GZIP
+        plain = decode_content(body, handler.content_encoding)
+        handler.clear_header("Content-Encoding")
+        if rule.fault == "truncated-arrow":
+            return truncate(plain)
+        return alter_content(plain, rule.fault)
+
+
+async def _keep_silent(handler: Handler, seconds: float) -> bool:
+    """Wait, and give up as soon as the client has; say whether it has."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + seconds
+    stream = _stream(handler)
+    # Looked at again and again: tornado tells a handler's hooks of a lost client only once.
+    while loop.time() < end and not stream.closed():  # noqa: ASYNC110
+        await asyncio.sleep(max(min(SLICE, end - loop.time()), 0))
+    return bool(stream.closed())
+
+
+def _stream(handler: Handler) -> Any:
+    connection: Any = handler.request.connection
+    return connection.stream
+
+
+def _cut_connection(handler: Handler, body: bytes) -> bytes:
+    """Send the headers and half of the body, then close."""
+    handler.set_header("Content-Length", str(max(len(body), 2)))
+    handler.write(truncate(body) or b" ")
+    handler.flush()
+    _stream(handler).close()
+    return b""
+
+
+def _answer_instead(handler: Handler, rule: Rule) -> None:
+    if rule.fault in {"refused", "reset"}:
+        stream = _stream(handler)
+        if rule.fault == "reset":
+            linger = struct.pack("ii", 1, 0)  # close() then sends RST in place of FIN
+            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        stream.close()
+        return
+    special = ANSWERS.get(rule.fault)
+    if special is not None:
+        special(handler)
+        return
+    if rule.seconds is not None:
+        handler.set_header("Retry-After", str(int(rule.seconds)))
+    handler.send_error_page(int(rule.fault))
+
+
+def _refuse_token(handler: Handler) -> None:
+    handler.set_header(
+        "WWW-Authenticate",
+        f'Bearer realm="{handler.origin}/sticky_auth/api/v1/authorize", error="invalid_token", '
+        'error_description="Invalid/Expired Token"',
+    )
+    body = {"error": "invalid_token", "message": "Unauthorized - Token is Invalid or Expired"}
+    _refuse(handler, 401, body, "Invalid/Expired Token")
+
+
+def _refuse_permission(handler: Handler) -> None:
+    body = {
+        "data": {"auth_dataset": "sandbox", "required_permission": "view"},
+        "error": "missing_permission",
+        "message": "Missing permission: view for dataset sandbox",
+    }
+    _refuse(handler, 403, body, "Missing permission: view")
+
+
+def _refuse_terms(handler: Handler) -> None:
+    body = {
+        "data": {
+            "tos_form_url": f"{handler.origin}/sticky_auth/api/v1/tos/3/accept",
+            "tos_id": 3,
+            "tos_name": "MICrONS Public Synapse/Tables",
+        },
+        "error": "missing_tos",
+        "message": "Need to accept Terms of Service to access resource.",
+    }
+    handler.send_json(body, 403)
+
+
+def _refuse(handler: Handler, status: int, body: dict[str, Any], text: str) -> None:
+    """Refuse in JSON, or in plain text as the state server does."""
+    if handler.service == "nglstate":
+        handler.set_status(status)
+        handler.set_header("Content-Type", "text/html; charset=utf-8")
+        handler.finish(text)
+    else:
+        handler.send_json(body, status)
+
+
+def _hide(message: str) -> Callable[[Handler], None]:
+    body = {"code": 500, "message": message, "traceback": []}
+    return lambda handler: handler.send_json(body, 500)
+
+
+def _send_html(handler: Handler) -> None:
+    handler.set_header("Content-Type", "text/html; charset=utf-8")
+    handler.finish(HTML_PAGE)
+
+
+ANSWERS: dict[str, Callable[[Handler], None]] = {
+    "401": _refuse_token,
+    "403": _refuse_permission,
+    "tos": _refuse_terms,
+    "hidden-429": _hide("429 Too Many Requests: 2 per 1 minute"),
+    "hidden-404": _hide("404 Not Found: what was asked for is not served here"),
+    "html": _send_html,
+}

@@ -1,0 +1,279 @@
+"""The sandbox: an embedded CAVE on a loopback port.
+
+`Sandbox` assembles the services, runs them on an event loop in a thread of its own, and logs the
+requests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tornado.httpserver import HTTPServer
+from tornado.web import Application, RequestHandler
+
+from cave_sandbox.errors import InputError
+from cave_sandbox.services import info, login, materialize, query, schema, segmentation, states
+from cave_sandbox.services.auth import Auth
+from cave_sandbox.tables.data_folder import read_datasets
+from cave_sandbox.tables.database import Tables
+from cave_sandbox.web import viewer
+from cave_sandbox.web.faults import Faults, parse_faults
+from cave_sandbox.web.handler import Context, HostRefusal, NotFound
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import TracebackType
+
+    from tornado.httputil import HTTPServerRequest
+    from typing_extensions import Self
+
+    from cave_sandbox.web.faults import Rule
+
+__all__ = ["DEFAULT_ROW_LIMIT", "Request", "Sandbox", "SandboxOptions"]
+
+#: The most rows that CAVE gives for one query.
+DEFAULT_ROW_LIMIT = 200_000
+
+#: The only addresses that are bound: what the sandbox serves is for this machine.
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+
+#: How long stopping waits for the thread, in seconds.
+PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class SandboxOptions:
+    """How a sandbox is set up.
+
+    Attributes
+    ----------
+    data
+        The data folder; docs/data-folder.md says what is in it.
+    states
+        The SQLite file that keeps posted states.
+    token
+        The token that may do everything.
+    host, port
+        Where to listen: a loopback address, and a port or 0 for a free one.
+    no_permission_token, missing_tos_token
+        Tokens that are refused, as CAVE refuses them, or None.
+    row_limit
+        The most rows that one query gives, or None for CAVE's own limit.
+    latency_ms
+        How long each request waits before it is answered, in ms.
+    fault
+        The faults that requests meet, as `faults` describes them, or None.
+    open_states
+        Whether states may be read without a token.
+    allowed_hosts
+        Further values of ``Host`` to answer under, for tests that lead CAVE's own names here.
+    """
+
+    data: Path
+    states: Path
+    token: str = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 0
+    no_permission_token: str | None = field(default=None, repr=False)
+    missing_tos_token: str | None = field(default=None, repr=False)
+    row_limit: int | None = None
+    latency_ms: int = 0
+    fault: str | None = None
+    open_states: bool = True
+    allowed_hosts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Request:
+    """A request that was answered.
+
+    Attributes
+    ----------
+    method, path
+        What was asked; the path without its query.
+    status
+        The status of the answer.
+    """
+
+    method: str
+    path: str
+    status: int
+
+
+class _GuardedApplication(Application):
+    """An application that answers only under known names, and logs what it answered."""
+
+    def __init__(self, rules: list[Any], hosts: set[str], log: list[Request], **given: Any) -> None:
+        super().__init__(rules, **given)
+        self._hosts = hosts
+        self._log = log
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Return what answers a request: a refusal when its ``Host`` is not ours."""
+        if request.host.lower() not in self._hosts:
+            return self.get_handler_delegate(request, HostRefusal)
+        return super().find_handler(request, **kwargs)
+
+    def log_request(self, handler: RequestHandler) -> None:
+        """Add a request to the log."""
+        request = handler.request
+        self._log.append(Request(request.method or "", request.path, handler.get_status()))
+
+
+class Sandbox:
+    """An embedded CAVE server.
+
+    Parameters
+    ----------
+    options
+        How it is set up.
+
+    Attributes
+    ----------
+    origin
+        Its address, e.g. ``http://127.0.0.1:43210``; known once it listens.
+    requests
+        What has been asked, in the order of the answers.
+
+    Raises
+    ------
+    InputError
+        When the address is not a loopback address or is taken, or the data cannot be served.
+
+    Examples
+    --------
+    >>> with Sandbox(options) as sandbox:  # doctest: +SKIP
+    ...     requests.get(f"{sandbox.origin}/info/version")
+    """
+
+    def __init__(self, options: SandboxOptions) -> None:
+        if options.host not in LOOPBACK_HOSTS:
+            raise InputError(
+                f"The sandbox cannot listen at {options.host}, which other machines may reach.",
+                "Use 127.0.0.1, localhost or ::1.",
+            )
+        limit = DEFAULT_ROW_LIMIT if options.row_limit is None else options.row_limit
+        if limit < 1:
+            raise InputError(f"A row limit of {limit} gives no rows.", "Give 1 or more.")
+        self.options = options
+        self.requests: list[Request] = []
+        faults = Faults(options.fault, options.latency_ms)
+        auth = Auth(options.token, options.no_permission_token, options.missing_tos_token)
+        datasets = read_datasets(options.data)
+        self._tables = Tables(datasets)
+        source = materialize.MaterializeSource(datasets, self._tables, auth, limit)
+        self.page_streams = viewer.OpenStreams()
+        self._rules = [
+            *info.routes(datasets, auth),
+            *query.routes(source),
+            *materialize.routes(source),
+            *schema.routes(),
+            *segmentation.routes(datasets, self._tables, auth),
+            *states.routes(
+                states.StateStore(options.states), auth, open_states=options.open_states
+            ),
+            *login.routes(),
+            *viewer.routes(
+                {name: item.precomputed for name, item in datasets.items() if item.precomputed},
+                self.page_streams,
+            ),
+        ]
+        self._context = Context(auth, faults)
+        self._socket = _listen(options)
+        port: int = self._socket.getsockname()[1]
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        self.origin = f"http://{host}:{port}"
+        names = {"127.0.0.1", "localhost", "[::1]"}
+        self._hosts = {f"{name}:{port}" for name in names} | set(options.allowed_hosts)
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._ended: asyncio.Event | None = None
+        self._ready = threading.Event()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def take_requests(self) -> list[Request]:
+        """Return the requests that were answered so far, and forget them."""
+        taken = self.requests[:]
+        del self.requests[: len(taken)]  # others may have come meanwhile, behind these
+        return taken
+
+    def set_faults(self, spec: str | None) -> list[Rule]:
+        """Replace the faults that requests meet from now on, as `faults` describes them.
+
+        Returns
+        -------
+        list of Rule
+            The new rules, which count the requests that they match.
+        """
+        rules = parse_faults(spec)
+        self._context.faults.rules = rules
+        return rules
+
+    def start(self) -> None:
+        """Serve in a thread of its own, and return once requests are answered."""
+        self._thread = threading.Thread(target=self.serve_forever, name="sandbox", daemon=True)
+        self._thread.start()
+        if not self._ready.wait(PATIENCE):
+            raise RuntimeError("the sandbox's thread did not start")
+
+    def serve_forever(self) -> None:
+        """Serve in this thread until `stop` is called from another, or the process is told to."""
+        asyncio.run(self._serve())
+
+    def stop(self) -> None:
+        """Stop serving and give up the port; may be called from any thread, more than once."""
+        if self._loop is not None and self._ended is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(self._ended.set)
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(PATIENCE)
+            self._thread = None
+        self._socket.close()
+        self._tables.close()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._ended = asyncio.Event()
+        application = _GuardedApplication(
+            self._rules,
+            self._hosts,
+            self.requests,
+            context=self._context,
+            default_handler_class=NotFound,
+        )
+        server = HTTPServer(application, max_buffer_size=states.MAX_BODY + 2**20)
+        server.add_socket(self._socket)
+        self._ready.set()
+        try:
+            await self._ended.wait()
+        finally:
+            server.stop()
+            await server.close_all_connections()
+
+
+def _listen(options: SandboxOptions) -> socket.socket:
+    """Bind the port; of localhost, the IPv4 address."""
+    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
+    try:
+        bound = socket.create_server((options.host, options.port), family=family, backlog=128)
+    except (OSError, OverflowError) as error:
+        raise InputError(
+            f"The sandbox cannot listen at {options.host}:{options.port}: {error}.",
+            "Choose another port, or 0 for a free one.",
+        ) from error
+    bound.setblocking(False)
+    return bound

@@ -1,0 +1,1 @@
+"""Files on this machine: answers that are reused, receipts, and how files are written."""

@@ -1,0 +1,78 @@
+"""Where files lie on this machine, and how they are written: whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import platformdirs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LEFTOVER = ".writing-"
+"""How the name of a file begins that is not whole yet."""
+
+_ABANDONED = 3600.0
+"""Seconds after which such a file is no process's any more: writing one takes moments."""
+
+
+def cache_folder() -> Path:
+    """Return the folder of what can be fetched again (``SYNGLANCER_CACHE_DIR``)."""
+    given = os.environ.get("SYNGLANCER_CACHE_DIR")
+    return Path(given) if given else platformdirs.user_cache_path("synglancer")
+
+
+def data_folder() -> Path:
+    """Return the folder of what cannot: receipts, sandbox states (``SYNGLANCER_DATA_DIR``)."""
+    given = os.environ.get("SYNGLANCER_DATA_DIR")
+    return Path(given) if given else platformdirs.user_data_path("synglancer")
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary file that takes the place of `path` when all went well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=LEFTOVER)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def remove_leftovers(folder: Path, pattern: str = f"{LEFTOVER}*") -> None:
+    """Remove what processes that were killed left in a folder, after an hour."""
+    for path in folder.glob(pattern):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file of the user's, whole or not at all; what is no file, such as a pipe, is kept.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written; the file that was there before is untouched.
+    """
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)  # /dev/null and its kind: nothing may take their place
+        return
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
+    with replacing(path.resolve()) as temporary:
+        temporary.write_bytes(content)
+        temporary.chmod(mode)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

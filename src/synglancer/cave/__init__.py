@@ -1,0 +1,1 @@
+"""The CAVE services: sessions, queries, metadata, tokens and HTTP."""

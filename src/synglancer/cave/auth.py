@@ -1,0 +1,102 @@
+"""Who gets the token: the CAVE server that was named, the server that it names for its data.
+
+Nobody else: no viewer, no host that an answer redirects to, nobody over plain http but this
+machine.
+"""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from synglancer.cave.responses import quote_words
+from synglancer.errors import ServiceError, UsageError
+
+_PORTS = {"http": 80, "https": 443}
+
+Origin = tuple[str, str, int]
+
+
+class Credentials:
+    """A token, and the servers that may see it.
+
+    Parameters
+    ----------
+    token
+        The token, or None where there is none.
+    server
+        Address of the CAVE server that was named.
+
+    Raises
+    ------
+    UsageError
+        When others on the way to that server could read the token.
+    """
+
+    def __init__(self, token: str | None, server: str) -> None:
+        self._token = token
+        self._server = server
+        own = _origin(server)
+        self._local = own is not None and own[0] == "http" and is_loopback(own[1])
+        if token and own is not None and own[0] != "https" and not self._local:
+            raise UsageError(
+                f"The token would travel unencrypted to {quote_words(server)}.",
+                "Give --server as an address that begins with https://; http:// is for this "
+                "machine only.",
+            )
+        self._trusted = {own}
+
+    def __repr__(self) -> str:
+        """Show where the token is sent, and not the token."""
+        return f"Credentials({'***' if self._token else None}, {self._server!r})"
+
+    def trust(self, server: str) -> None:
+        """Let a server that the named one relies on see the token too.
+
+        Parameters
+        ----------
+        server
+            Its address, as the named server gives it.
+
+        Raises
+        ------
+        ServiceError
+            When it is no address, or others on the way there could read the token.
+        """
+        origin = _origin(server)
+        safe = origin is not None and (
+            origin[0] == "https" or not self._token or (self._local and is_loopback(origin[1]))
+        )
+        if not safe:
+            raise ServiceError(
+                f"{quote_words(self._server)} keeps its data at {quote_words(server)}, where the "
+                "token would not be safe.",
+                "Nothing was sent there: tell the server's administrators that it needs https.",
+            )
+        self._trusted.add(origin)
+
+    def token_for(self, url: str | None) -> str | None:
+        """Return the token where the server of an address may see it, else None."""
+        return self._token if _origin(url or "") in self._trusted - {None} else None
+
+
+def is_loopback(host: str | None) -> bool:
+    """Whether a host is this machine, by its name alone: ``localhost``, 127.0.0.0/8 or ::1."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host or "").is_loopback
+    except ValueError:
+        return False
+
+
+def _origin(url: str) -> Origin | None:
+    """Return scheme, host and port of an address; None where it has none of http or https."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return None
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc:
+        return None
+    return parts.scheme, parts.hostname, port or _PORTS[parts.scheme]

@@ -1,0 +1,397 @@
+"""CAVE, asked through caveclient: the only module that imports it.
+
+Each method is one request, or says how many.
+
+The service clients are made one by one with their API version given, since `CAVEclient(...)` costs
+six requests before the first question, writes a map of servers into the user's home, and would have
+to be told not to wait forever (see `transport`).
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Literal
+
+from synglancer.cave.http import DEFAULT_TIMEOUT, guard
+from synglancer.cave.lazy_imports import import_lazily, put_off
+from synglancer.cave.pagination import fetch_whole
+from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
+from synglancer.cave.records import Soma
+from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
+
+# What caveclient imports and is not needed here is half of its time: all its other clients, and
+# IPython for the page of one address.
+import_lazily("caveclient")
+with put_off("IPython.display.HTML"):
+    from caveclient.materializationengine import MaterializationClient
+from caveclient.auth import AuthClient  # noqa: E402
+from caveclient.base import Version  # noqa: E402
+from caveclient.jsonservice import JSONService  # noqa: E402
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
+
+    import pandas as pd
+    from caveclient.chunkedgraph import ChunkedGraphClient
+
+    from synglancer.cave.auth import Credentials
+    from synglancer.cave.records import Datastack, Materialization, PredictionTable
+
+Direction = Literal["inputs", "outputs"]
+
+CELL_COLUMN: dict[Direction, str] = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+"""The column that holds the cell's own root ID, for each direction."""
+
+_SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
+_SPINE_COLUMNS = ["id", "pre_pt_root_id", "post_pt_root_id"]
+_NEW_ENOUGH = Version("999")
+# Of the chunked graph, caveclient knows what is new in 1, 2 and 3.
+_NEWEST = {"ChunkedGraphClient": Version("3.999")}
+
+
+class Cave:
+    """The services of one datastack on one CAVE server.
+
+    Parameters
+    ----------
+    server
+        Address of the global server: information and states.
+    datastack
+        The datastack's name.
+    credentials
+        The token, and who may see it.
+    timeout
+        Seconds that one request may take, retries included.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        datastack: str,
+        credentials: Credentials,
+        timeout: float = DEFAULT_TIMEOUT,
+    ) -> None:
+        self._server = server
+        self._name = datastack
+        self._timeout = timeout
+        # It never holds the token, which is added to each request where it leaves.
+        self._auth = AuthClient(token="", server_address=server)
+        self._credentials = credentials
+
+    def _client(self, kind: type, *args: Any, repeatable: bool = True, **kwargs: Any) -> Any:
+        """Make a service client whose session is guarded from its first request on."""
+        credentials, timeout = self._credentials, self._timeout
+
+        class Guarded(kind):  # type: ignore[misc]  # caveclient is untyped
+            def _get_version(self) -> Version:
+                # Called once, when the session has just been made, to ask the service's version,
+                # by which caveclient refuses old services. We check what comes back instead,
+                # which costs no request; so the version is said to be new enough.
+                self.session.cookies.clear()
+                self.session.headers.pop("Authorization", None)
+                guard(self.session, credentials, timeout, repeatable=repeatable)
+                return _NEWEST.get(kind.__name__, _NEW_ENOUGH)
+
+        return Guarded(*args, auth_client=self._auth, **kwargs)
+
+    def _materialize(self, server: str) -> MaterializationClient:
+        return self._client(MaterializationClient, server, datastack_name=self._name, api_version=3)
+
+    def fetch_predictions(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: PredictionTable,
+        cells: Sequence[int],
+        direction: Direction,
+    ) -> pd.DataFrame:
+        """Fetch the predictions of cells' synapses in one direction.
+
+        That is 1 request for all of them, or more where the server cuts its answer off.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``id`` (of the synapse), ``size``, ``pre_pt_root_id``, ``post_pt_root_id``,
+            ``ctr_pt_position_x``, ``_y``, ``_z`` (nm), ``tag``, ``value``; in any order.
+
+        Raises
+        ------
+        TruncatedError
+            When the server left rows out, and does so in every part of the answer.
+        ServiceError
+            When it cannot be asked.
+        """
+        wanted = {table.synapse_table: {CELL_COLUMN[direction]: one_or_several(cells)}}
+        return self._query_join(datastack, at, table, wanted, _SYNAPSE_COLUMNS, ["tag", "value"])
+
+    def fetch_spines(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: PredictionTable,
+        cells: Sequence[int],
+        direction: Direction,
+    ) -> pd.DataFrame:
+        """Fetch the spines that cells' synapses in one direction are on (1 request, or more).
+
+        Returns
+        -------
+        pandas.DataFrame
+            Columns ``id`` (of the synapse), ``pre_pt_root_id``, ``post_pt_root_id`` and
+            ``group_id`` (of the spine); synapses that are on no spine have no row.
+        """
+        wanted = {table.synapse_table: {CELL_COLUMN[direction]: one_or_several(cells)}}
+        return self._query_join(datastack, at, table, wanted, _SPINE_COLUMNS, ["group_id"])
+
+    def fetch_synapses_on(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: PredictionTable,
+        cells: list[int],
+        spines: list[int],
+    ) -> pd.DataFrame:
+        """Fetch all synapses on some spines of some cells, as `fetch_spines` does.
+
+        Rows of further spines may come along: where a number is that of a spine of two cells.
+        """
+        own = {table.name: {"group_id": spines}, table.synapse_table: {"post_pt_root_id": cells}}
+        return self._query_join(datastack, at, table, own, _SPINE_COLUMNS, ["group_id"])
+
+    def fetch_cell_types(
+        self, datastack: Datastack, at: Materialization, view: str, column: str
+    ) -> pd.DataFrame:
+        """Fetch the types of all cells that a view has (1 request, or more).
+
+        Columns are ``id`` (of the nucleus), ``pt_root_id`` and the one asked for, a text.
+        """
+        client = self._materialize(datastack.server)
+        columns = ["id", "pt_root_id", column]
+        with _caveclient_errors(datastack.server):
+            return fetch_whole(lambda span: ask_view(client, at, view, columns, span))
+
+    def fetch_synapses(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: str,
+        cells: Sequence[int],
+        direction: Direction,
+    ) -> pd.DataFrame:
+        """Fetch cells' synapses in one direction, predicted or not (1 request, or more).
+
+        Returns
+        -------
+        pandas.DataFrame
+            As `fetch_predictions`, without ``tag`` and ``value``.
+        """
+        wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
+        return self._query_table(datastack, at, table, wanted, _SYNAPSE_COLUMNS)
+
+    def fetch_synapse_count(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: str,
+        cells: Sequence[int],
+        direction: Direction,
+    ) -> int:
+        """Fetch how many synapses cells have in one direction, predicted or not (1 request).
+
+        Raises
+        ------
+        TruncatedError
+            When live rows had to be counted, and the server left some out.
+        ServiceError
+            When it cannot be asked.
+        """
+        wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
+        if at.expired:  # live queries do not count
+            return len(self._query_table(datastack, at, table, wanted, ["id"]))
+        client = self._materialize(datastack.server)
+        with _caveclient_errors(datastack.server):
+            frame = client.query_table(
+                table,
+                materialization_version=at.version,
+                merge_reference=False,
+                get_counts=True,
+                metadata=False,
+                log_warning=False,
+                split_positions=True,
+                **{name_filter(wanted): wanted},
+            )
+            return int(frame["count"].iloc[0])
+
+    def fetch_count_between(
+        self, datastack: Datastack, at: Materialization, table: str, cells: Sequence[int]
+    ) -> int:
+        """Fetch how many synapses go from one of several cells onto another (1 request, or more).
+
+        The rows are fetched, since a service cannot count without the cells' autapses.
+        """
+        ends = [*CELL_COLUMN.values()]
+        wanted = {end: [*cells] for end in ends}
+        frame = self._query_table(datastack, at, table, wanted, ["id", *ends])
+        with _caveclient_errors(datastack.server):
+            return int((frame[ends[0]] != frame[ends[1]]).sum())
+
+    def fetch_somata(
+        self, datastack: Datastack, at: Materialization, table: str, cells: Sequence[int]
+    ) -> dict[int, list[tuple[float, float, float]]]:
+        """Fetch the positions of cells' somata (1 request).
+
+        Returns
+        -------
+        dict of list of (x, y, z)
+            For each cell, in nm: one for a whole neuron, none for a fragment, several where cells
+            are merged.
+
+        Raises
+        ------
+        ServiceError
+            When they cannot be asked.
+        """
+        wanted = {"pt_root_id": one_or_several(cells)}
+        columns = ["id", "pt_root_id", "pt_position"]
+        frame = self._query_table(datastack, at, table, wanted, columns)
+        found: dict[int, list[tuple[float, float, float]]] = {cell: [] for cell in cells}
+        with _caveclient_errors(datastack.server):
+            points = [frame[f"pt_position_{axis}"].astype(float) for axis in "xyz"]
+            for cell, *point in zip(frame["pt_root_id"].astype("int64"), *points, strict=True):
+                found[int(cell)].append((point[0], point[1], point[2]))
+        return found
+
+    def fetch_nuclei(
+        self, datastack: Datastack, at: Materialization, table: str, column: str, values: list[int]
+    ) -> list[Soma]:
+        """Fetch the nuclei with one of these IDs, or in one of these cells (1 request).
+
+        Parameters
+        ----------
+        datastack, at, table
+            Where to ask.
+        column
+            ``id`` or ``pt_root_id``.
+        values
+            What it may hold.
+
+        Raises
+        ------
+        ServiceError
+            When they cannot be asked.
+        """
+        names = ["id", "pt_root_id", "pt_supervoxel_id"]
+        frame = self._query_table(datastack, at, table, {column: values}, names)
+        with _caveclient_errors(datastack.server):
+            columns = [frame[name].astype("int64").tolist() for name in names]
+            return [Soma(*numbers) for numbers in zip(*columns, strict=True)]
+
+    def _query_table(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: str,
+        wanted: dict[str, Any],
+        columns: list[str],
+    ) -> pd.DataFrame:
+        """Fetch the rows in which each of these columns holds one value, or one of several.
+
+        That is 1 request, or more where the answer is cut off.
+        """
+        client = self._materialize(datastack.server)
+        with _caveclient_errors(datastack.server):
+            return fetch_whole(lambda span: ask_table(client, at, table, wanted, columns, span))
+
+    def _query_join(
+        self,
+        datastack: Datastack,
+        at: Materialization,
+        table: PredictionTable,
+        wanted: dict[str, dict[str, Any]],
+        of_synapses: list[str],
+        of_table: list[str],
+    ) -> pd.DataFrame:
+        """Fetch rows of a table with the synapses that they refer to (1 request, or more)."""
+        client = self._materialize(datastack.server)
+        columns = {table.synapse_table: of_synapses, table.name: of_table}
+        with _caveclient_errors(datastack.server):
+            return fetch_whole(lambda span: ask_join(client, at, table, wanted, columns, span))
+
+    def _graph(self, datastack: Datastack) -> ChunkedGraphClient:
+        from caveclient.chunkedgraph import ChunkedGraphClient  # imports networkx
+
+        table = datastack.segmentation_source.rstrip("/").rsplit("/", 1)[-1]
+        return self._client(ChunkedGraphClient, datastack.server, table, api_version=1)
+
+    def fetch_validity(self, datastack: Datastack, cells: list[int], at: datetime) -> list[bool]:
+        """Fetch which root IDs were valid at a moment (1 request)."""
+        with _caveclient_errors(datastack.server):
+            valid = self._graph(datastack).is_latest_roots(cells, timestamp=at)
+            return [bool(item) for item in valid]
+
+    def fetch_lifetime(self, datastack: Datastack, cell: int) -> tuple[datetime, datetime]:
+        """Fetch the first and the last moment at which a root ID was valid (2 requests)."""
+        with _caveclient_errors(datastack.server):
+            graph = self._graph(datastack)
+            first = graph.get_root_timestamps([cell])[0]
+            return first, graph.get_root_timestamps([cell], latest=True)[0]
+
+    def fetch_related(self, datastack: Datastack, cell: int, at: datetime) -> list[int]:
+        """Fetch the root IDs that a root ID became until a moment, or came from (2 requests).
+
+        Not all need be valid then: that is for `fetch_validity` to say.
+        """
+        with _caveclient_errors(datastack.server):
+            related = self._graph(datastack).get_latest_roots(cell, timestamp=at)
+            return sorted({int(item) for item in related})
+
+    def fetch_roots(self, datastack: Datastack, supervoxels: list[int], at: datetime) -> list[int]:
+        """Fetch the root ID that each supervoxel had at a moment, 0 for none (1 request)."""
+        with _caveclient_errors(datastack.server):
+            roots = self._graph(datastack).get_roots(supervoxels, timestamp=at)
+            return [int(item) for item in roots]
+
+    def upload_state(self, state: bytes) -> str:
+        """Upload a state (1 request) and return its address.
+
+        The bytes are posted as they are through caveclient's session: its own
+        `upload_state_json` would encode them again, so that what is stored would not be what was
+        hashed.
+
+        Raises
+        ------
+        ServiceError
+            When the server refuses it, or its answer holds no address.
+        """
+        return self._upload(state, "")
+
+    def upload_properties(self, properties: bytes) -> str:
+        """Upload segment properties (1 request), likewise as they are, and return their address."""
+        return self._upload(properties, "/property")
+
+    def _upload(self, content: bytes, kind: str) -> str:
+        client = self._client(JSONService, self._server, api_version=1, repeatable=False)
+        base = client.state_service_endpoint.removesuffix("/post") + kind
+        response = client.session.post(f"{base}/post", data=content)
+        with _caveclient_errors(self._server):
+            found = re.search(r"/(\d+)$", str(response.json()))
+        if not found:
+            raise BadAnswerError(
+                f"The state server at {self._server} stored the state, but did not say where.",
+                "Try again; if it stays so, tell the server's administrators.",
+            )
+        return f"{base}/{found[1]}"
+
+
+@contextmanager
+def _caveclient_errors(server: str) -> Iterator[None]:
+    """Turn whatever caveclient, pandas or Arrow make of a strange answer into one of our errors."""
+    try:
+        yield
+    except SynglancerError:
+        raise
+    except Exception as error:
+        raise build_not_cave_error(server) from error

@@ -1,0 +1,112 @@
+"""Answers that end with their time, wherever the server stops, and however slowly it goes on.
+
+A timeout of a socket holds for each piece that is read, and a body or headers that trickle in start
+it anew: so the connection is shut when the time is up.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+
+import requests
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ReadTimeoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def read_whole(response: requests.Response, deadline: float) -> None:
+    """Read the body, so that an answer that breaks off is an error of the request.
+
+    Parameters
+    ----------
+    response
+        An answer whose headers have come.
+    deadline
+        The moment by `time.monotonic` at which it must be whole.
+
+    Raises
+    ------
+    requests.ReadTimeout
+        When it is not.
+    requests.RequestException
+        When it breaks off or cannot be unpacked.
+    """
+    with _shutting(response.raw.shutdown, deadline - time.monotonic()) as late:
+        try:
+            _ = response.content
+        except requests.RequestException as error:
+            if late.is_set() or isinstance(error.args[0], ReadTimeoutError):
+                raise requests.ReadTimeout(request=response.request) from error
+            raise
+    if late.is_set():  # a body without a length ends where it is shut
+        raise requests.ReadTimeout(request=response.request)
+
+
+@contextmanager
+def _shutting(shut: Callable[[], Any], seconds: float) -> Iterator[threading.Event]:
+    """Shut a connection when the time is up; the event tells whether that was done."""
+    late = threading.Event()
+
+    def act() -> None:
+        late.set()
+        with suppress(OSError, ValueError, RuntimeError):  # it may just have ended by itself
+            shut()
+
+    timer = threading.Timer(max(seconds, 0), act)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield late
+    finally:
+        timer.cancel()
+
+
+class _Timed:
+    """Bounds how long the headers of an answer may take, all of them together."""
+
+    sock: socket.socket
+    timeout: float | None
+
+    def getresponse(self) -> Any:
+        if self.timeout is None:
+            return super().getresponse()  # type: ignore[misc]
+        held = self.sock  # the connection may let go of it
+        with _shutting(lambda: held.shutdown(socket.SHUT_RDWR), self.timeout) as late:
+            try:
+                response = super().getresponse()  # type: ignore[misc]
+            except (OSError, HTTPException) as error:
+                if late.is_set():
+                    raise TimeoutError from error
+                raise
+        if late.is_set():  # headers end where they are shut
+            response.close()
+            raise TimeoutError
+        return response
+
+
+class _TimedConnection(_Timed, HTTPConnection):
+    pass
+
+
+class _TimedSecureConnection(_Timed, HTTPSConnection):
+    pass
+
+
+class _Pool(HTTPConnectionPool):
+    ConnectionCls = _TimedConnection
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _TimedSecureConnection
+
+
+POOLS = {"http": _Pool, "https": _SecurePool}
+"""Pools of connections that are bounded so, by scheme."""

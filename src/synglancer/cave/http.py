@@ -1,0 +1,236 @@
+"""HTTP to CAVE, guarded: every request has a timeout, every refusal becomes one of our errors.
+
+`cave` mounts `GuardedAdapter` on caveclient's sessions; `Fetcher` fetches small things without
+caveclient, whose import takes a second.
+
+Why an adapter: caveclient sets no timeout, follows redirects to login pages, opens a web browser on
+missing terms of service, logs a truncated answer as a warning and repeats uploads. All of these are
+decided where a response first arrives, before caveclient sees it.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import Timeout
+from urllib3.exceptions import NewConnectionError
+
+from synglancer.cave.auth import is_loopback
+from synglancer.cave.deadlines import POOLS, read_whole
+from synglancer.cave.responses import name_host, refuse_bad_answer
+from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synglancer.cave.auth import Credentials
+
+logger = logging.getLogger("synglancer")
+
+DEFAULT_TIMEOUT = 60.0
+"""Seconds that one question may take, retries included."""
+
+_TRIES = 4
+_BACKOFF = 0.25  # seconds before the first retry; doubled each time, with jitter
+_PATIENCE = 20.0  # the longest Retry-After, in seconds, that we sit out
+
+
+class GuardedAdapter(HTTPAdapter):
+    """A requests adapter that never waits forever and never lets a refusal through.
+
+    Parameters
+    ----------
+    timeout
+        Seconds that one request may take, retries included.
+    repeatable
+        Whether a request that may have reached the server can be sent again. False for uploads:
+        the state server gives each a new address.
+
+    Raises
+    ------
+    ServiceError
+        From `send`, one of its subclasses, for everything but a whole answer with status 200.
+    """
+
+    def __init__(self, timeout: float = DEFAULT_TIMEOUT, *, repeatable: bool = True) -> None:
+        super().__init__(pool_maxsize=16)
+        self._timeout = timeout
+        self._repeatable = repeatable
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make connections whose answers end with their time, headers included."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Make such connections through a proxy as well."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = POOLS
+        return manager
+
+    def send(
+        self,
+        request: requests.PreparedRequest,
+        stream: bool = False,
+        timeout: object = None,  # noqa: ARG002  # ours holds: caveclient passes none
+        verify: bool | str = True,
+        cert: Any = None,
+        proxies: Mapping[str, str] | None = None,
+    ) -> requests.Response:
+        """Send a request, again where that is safe and may help; return a whole answer."""
+        if is_loopback(urlsplit(str(request.url)).hostname):
+            proxies = {}  # what is for this machine, its token above all, stays on it
+        options = {"stream": stream, "verify": verify, "cert": cert, "proxies": proxies}
+        deadline = time.monotonic() + self._timeout
+        repeatable = self._repeatable or request.method in {"GET", "HEAD"}
+        for attempt in range(1, _TRIES + 1):
+            left = max(deadline - time.monotonic(), 0.001)
+            try:
+                return self._send_once(request, left, options)
+            except ServiceError as error:
+                pause = _pause_before_retry(error, attempt, repeatable=repeatable)
+                if pause is None or time.monotonic() + pause >= deadline:
+                    raise
+                logger.info("%s Trying again in %.1f s.", error, pause)
+                time.sleep(pause)
+        raise AssertionError("the last try returns or raises")  # pragma: no cover
+
+    def _send_once(
+        self, request: requests.PreparedRequest, seconds: float, options: dict[str, Any]
+    ) -> requests.Response:
+        started = time.monotonic()
+        try:
+            # `total` counts connecting and waiting together; `deadlines` bounds the rest.
+            total: Any = Timeout(total=seconds)  # requests passes it on; its types do not say so
+            response = super().send(request, timeout=total, **options)
+            read_whole(response, started + seconds)
+        except requests.RequestException as error:
+            raise _translate_exception(error, request, seconds) from error
+        refuse_bad_answer(response)
+        return response
+
+
+def _pause_before_retry(error: ServiceError, attempt: int, *, repeatable: bool) -> float | None:
+    """Seconds to wait before sending again, or None when that is unsafe, useless or enough."""
+    if attempt >= _TRIES or not error.transient or (error.sent and not repeatable):
+        return None
+    if error.retry_after is not None:
+        return error.retry_after if error.retry_after <= _PATIENCE else None
+    jitter = random.uniform(0.5, 1.5)  # noqa: S311  # not a secret
+    return float(_BACKOFF * 2 ** (attempt - 1) * jitter)
+
+
+def _translate_exception(
+    error: requests.RequestException, request: requests.PreparedRequest, seconds: float
+) -> ServiceError:
+    """Say in our words why no whole answer came."""
+    host = name_host(request.url)
+    if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
+        return UnreachableError(
+            f"{host} did not answer within {seconds:.0f} s.",
+            "Try again later, or allow more time with --timeout.",
+            sent=isinstance(error, requests.ReadTimeout),
+            transient=False,
+        )
+    if isinstance(error, requests.exceptions.SSLError):
+        return UnreachableError(
+            f"{host} could not prove who it is (TLS).",
+            "Check the server's address and this machine's certificates.",
+            transient=False,
+        )
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return UnreachableError(
+            f"{host} broke off in the middle of its answer.", "Try again later.", sent=True
+        )
+    if isinstance(error, requests.exceptions.ContentDecodingError):
+        return BadAnswerError(
+            f"{host} sent an answer that cannot be unpacked.",
+            "Try again; if it stays so, check the server's address.",
+        )
+    if isinstance(error, requests.ConnectionError):
+        reason = getattr(error.args[0], "reason", None) if error.args else None
+        refused = isinstance(reason, NewConnectionError)
+        return UnreachableError(
+            f"{host} could not be reached." if refused else f"{host} closed the connection.",
+            "Check the server's address and your connection, then try again.",
+            transient=not refused,
+            sent=not refused,
+        )
+    return UnreachableError(
+        f"{host} could not be asked: {type(error).__name__}.",
+        "Check the server's address (--server).",
+        transient=False,
+    )
+
+
+class Fetcher:
+    """Fetches from CAVE hosts without caveclient, over connections that are kept open.
+
+    Parameters
+    ----------
+    credentials
+        The token, and who may see it; others are asked without.
+    timeout
+        Seconds that one request may take, retries included.
+    """
+
+    def __init__(self, credentials: Credentials, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self._session = requests.Session()
+        guard(self._session, credentials, timeout)
+
+    def fetch(self, url: str) -> bytes:
+        """Fetch a whole answer (1 request).
+
+        Raises
+        ------
+        ServiceError
+            When it cannot be had.
+        """
+        return self._session.get(url).content
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+
+def guard(
+    session: requests.Session, credentials: Credentials, timeout: float, *, repeatable: bool = True
+) -> None:
+    """Make a session send the token, wait no longer than it may, and raise our errors.
+
+    Parameters
+    ----------
+    session
+        A session.
+    credentials
+        The token, and who may see it.
+    timeout
+        Seconds that one request may take, retries included.
+    repeatable
+        Whether a request that may have reached the server can be sent again.
+    """
+    adapter = GuardedAdapter(timeout, repeatable=repeatable)
+    session.mount("http://", adapter)
+    session.mount("https://", adapter)
+    session.auth = _Bearer(credentials)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """Sends the token to whom may see it.
+
+    It is set even without a token: else requests would look for a .netrc password.
+    """
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if token := self._credentials.token_for(request.url):
+            request.headers["Authorization"] = f"Bearer {token}"
+        return request

@@ -1,0 +1,226 @@
+"""Whole answers from a server that cuts long ones off: what was cut is asked again in parts.
+
+A part is a range of `id`, lower end included, upper end not: whatever the ends are, each row lies
+in exactly one part. (Pages by offset would not do: the servers give rows in no order.) Parts that
+are cut as well are split again.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from synglancer.errors import BadAnswerError, TruncatedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    import pandas as pd
+
+logger = logging.getLogger("synglancer")
+
+_AT_ONCE = 4
+"""Parts that are asked for side by side."""
+
+_MOST_REQUESTS = 1000
+"""Requests that one answer may take."""
+
+_USUAL_LIMITS = frozenset({200_000, 500_000})
+"""Row limits of CAVE servers: so many rows are taken for cut even where no warning came."""
+
+_MAX_ID = 2**63 - 1
+_MOST_PARTS = 16
+_DOUBLINGS = 6
+
+
+@dataclass(frozen=True)
+class Span:
+    """A range of `id`.
+
+    Attributes
+    ----------
+    first
+        The lowest ID in it, or None where it has no lower end.
+    end
+        The first ID above it, or None where it has no upper end.
+    """
+
+    first: int | None = None
+    end: int | None = None
+
+    @property
+    def at_least(self) -> dict[str, int] | None:
+        """The lower end, as caveclient's ``filter_greater_equal_dict`` of one table."""
+        return None if self.first is None else {"id": self.first}
+
+    @property
+    def below(self) -> dict[str, int] | None:
+        """The upper end, as caveclient's ``filter_less_dict`` of one table."""
+        return None if self.end is None else {"id": self.end}
+
+    def holds(self, id_: int) -> bool:
+        """Whether an ID lies in the range."""
+        return (self.first is None or id_ >= self.first) and (self.end is None or id_ < self.end)
+
+
+EVERYTHING = Span()
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """An answer that is not whole: the range asked for, the IDs that came, how many may come."""
+
+    span: Span
+    ids: frozenset[int]
+    limit: int
+    error: TruncatedError | None
+
+
+def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
+    """Fetch all rows of a query, in parts where the server cuts its answer off.
+
+    Parameters
+    ----------
+    ask
+        Asks for the rows whose `id` is in a range (1 request), for a table with the int64 column
+        ``id``. Raises `TruncatedError`, with the rows that came, where there are more. It is
+        called by up to four threads at once.
+
+    Returns
+    -------
+    pandas.DataFrame
+        All rows, in any order. An answer that was not cut comes back as it is.
+
+    Raises
+    ------
+    TruncatedError
+        When a single ID has more rows than the server gives, or too many requests were needed.
+    BadAnswerError
+        When the server answers with rows outside the range, or loses some between two requests.
+    """
+    whole = _ask(ask, EVERYTHING, None)
+    if not isinstance(whole, _Cut):
+        return whole
+    logger.info("An answer was cut off after %d rows: asking in ranges of id.", whole.limit)
+    seen, limit, asked = set(whole.ids), whole.limit, 1
+    parts: list[pd.DataFrame] = []
+    waiting = _split(whole)
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        while waiting:
+            asked += len(waiting)
+            if asked > _MOST_REQUESTS:
+                raise TruncatedError(
+                    f"A whole answer would take more than {_MOST_REQUESTS:,} requests of "
+                    f"{limit:,} rows.",
+                    "Ask for less at once, for instance only --inputs or only --outputs.",
+                ) from whole.error
+            answers = list(pool.map(lambda span: _ask(ask, span, limit), waiting))
+            waiting = []
+            for answer in answers:
+                if isinstance(answer, _Cut):
+                    seen |= answer.ids
+                    waiting += _split(answer)
+                else:
+                    parts.append(answer)
+    logger.info("It is whole after %d requests.", asked)
+    return _join(parts, seen)
+
+
+def _ask(ask: Callable[[Span], pd.DataFrame], span: Span, limit: int | None) -> pd.DataFrame | _Cut:
+    """Ask for a range, and judge by warning and by number of rows whether all of it came."""
+    try:
+        frame = ask(span)
+    except TruncatedError as error:
+        ids = _read_ids(error)
+        _refuse_strays(ids, span)
+        return _Cut(span, ids, error.limit or len(ids), error)
+    suspicious = len(frame) in _USUAL_LIMITS or (limit is not None and len(frame) >= limit)
+    if span == EVERYTHING and not suspicious:
+        return frame
+    ids = frozenset(int(id_) for id_ in frame["id"])
+    _refuse_strays(ids, span)
+    return _Cut(span, ids, len(frame), None) if suspicious else frame
+
+
+def _read_ids(error: TruncatedError) -> frozenset[int]:
+    """Return the IDs of the rows that came, which show where the others may be."""
+    import pyarrow as pa  # only where an answer was cut
+
+    try:
+        ids = pa.ipc.open_stream(error.content).read_all()["id"].to_pylist()
+        return frozenset(int(id_) for id_ in ids)
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        raise error from problem
+
+
+def _refuse_strays(ids: Iterable[int], span: Span) -> None:
+    if not all(span.holds(id_) for id_ in ids):
+        raise BadAnswerError(
+            "The server was asked for a range of IDs and gave others.",
+            "Its row limit cannot be worked around; ask for less at once, such as only --inputs.",
+        )
+
+
+def _split(cut: _Cut) -> list[Span]:
+    """Split a range into several.
+
+    Raises
+    ------
+    TruncatedError
+        When it holds a single ID.
+    """
+    first, end = cut.span.first, cut.span.end
+    inner = [
+        pivot
+        for pivot in _pivots(cut)
+        if (first is None or pivot > first) and (end is None or pivot < end) and pivot <= _MAX_ID
+    ]
+    if not inner:
+        raise TruncatedError(
+            f"The server cut its answer off after {cut.limit:,} rows, even for a single synapse.",
+            "Ask the server's administrators for a higher row limit.",
+        ) from cut.error
+    edges = [first, *sorted(set(inner)), end]
+    return [Span(low, high) for low, high in pairwise(edges)]
+
+
+def _pivots(cut: _Cut) -> list[int]:
+    """Choose where to split; some may lie outside the range.
+
+    Servers often give the rows with the lowest IDs first. Where those that came fill only the
+    beginning of a range, there are more parts accordingly, so that few are cut again.
+    """
+    if not cut.ids:
+        return []
+    low, high = min(cut.ids), max(cut.ids) + 1
+    first, end = cut.span.first, cut.span.end
+    if first is not None and end is None:
+        # The rows reach nobody knows how far: parts that grow.
+        step = max((high - first) * 3 // 4, 1)
+        return [first + step * 2**doubling for doubling in range(_DOUBLINGS)]
+    if first is not None and end is not None:
+        parts = -(-3 * (end - first) // (2 * (high - first)))
+        return _between(first, end, min(max(parts, 2), _MOST_PARTS))
+    return [*_between(low, high, 2), high] if end is None else _between(low, end, 2)
+
+
+def _between(low: int, high: int, parts: int) -> list[int]:
+    return [low + (high - low) * part // parts for part in range(1, parts)]
+
+
+def _join(parts: list[pd.DataFrame], seen: set[int]) -> pd.DataFrame:
+    """Put the parts together, and check that no row that was seen is missing."""
+    import pandas as pd  # loaded by whoever asked
+
+    # An empty part has no types of its own: it would turn the columns of others into objects.
+    filled = [part for part in parts if len(part)]
+    joined: pd.DataFrame = pd.concat(filled or parts[:1], ignore_index=True)
+    if not seen.issubset(int(id_) for id_ in joined["id"]):
+        raise BadAnswerError(
+            "The server left rows out that it had given before.",
+            "Try again; if it stays so, tell the server's administrators.",
+        )
+    return joined

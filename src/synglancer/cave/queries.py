@@ -1,0 +1,188 @@
+"""How a question to the materialization service is put: a table, a join, a view, or live.
+
+Each question is one request, for the rows in a range of ``id``.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import pandas as pd
+
+    from synglancer.cave.pagination import Span
+    from synglancer.cave.records import Materialization, PredictionTable
+
+_FORM: dict[str, Any] = {
+    "split_positions": True,
+    "desired_resolution": [1, 1, 1],  # nm
+    "metadata": False,
+}
+"""How each answer comes: positions in nm, a column an axis, and nothing beside the rows."""
+
+_QUIET: dict[str, Any] = {"log_warning": False}
+
+
+def one_or_several(cells: Sequence[int]) -> int | list[int]:
+    """Return what a column must hold to be of these cells: a single one is asked for as such."""
+    return [*cells] if len(cells) > 1 else cells[0]
+
+
+def name_filter(wanted: dict[str, Any]) -> str:
+    """Name caveclient's filter for columns that hold one value, or one of several.
+
+    Examples
+    --------
+    >>> name_filter({"id": 1}), name_filter({"id": [1, 2]})
+    ('filter_equal_dict', 'filter_in_dict')
+    """
+    several = isinstance(next(iter(wanted.values())), list)
+    return "filter_in_dict" if several else "filter_equal_dict"
+
+
+def ask_table(
+    client: Any,
+    at: Materialization,
+    table: str,
+    wanted: dict[str, Any],
+    columns: list[str],
+    span: Span,
+) -> pd.DataFrame:
+    """Ask for the rows in which each of these columns holds one value, or one of several.
+
+    Parameters
+    ----------
+    client
+        A `MaterializationClient`.
+    at
+        The version; where it is served no more, its moment is asked for live.
+    table
+        Its name.
+    wanted
+        What columns may hold: values, or lists of them.
+    columns
+        Which columns to give.
+    span
+        The range of ``id``.
+    """
+    asked = {
+        name_filter(wanted): wanted,
+        "filter_greater_equal_dict": span.at_least,
+        "filter_less_dict": span.below,
+        "select_columns": columns,
+    }
+    if at.expired:
+        conditions = {name: {table: value} for name, value in asked.items() if value}
+        return _ask_live(client, table, at, **conditions)
+    frame: pd.DataFrame = client.query_table(
+        table,
+        materialization_version=at.version,
+        merge_reference=False,
+        **asked,
+        **_FORM,
+        **_QUIET,
+    )
+    return frame
+
+
+def ask_join(
+    client: Any,
+    at: Materialization,
+    table: PredictionTable,
+    wanted: dict[str, dict[str, Any]],
+    columns: dict[str, list[str]],
+    span: Span,
+) -> pd.DataFrame:
+    """Ask for rows of a table that refers to synapses, each with its synapse.
+
+    Parameters
+    ----------
+    client, at
+        As for `ask_table`.
+    table
+        The table that refers to the synapses.
+    wanted
+        What columns may hold, by table: all of them values, or all of them lists.
+    columns
+        Which columns to give, by table; one that both have is the synapse's.
+    span
+        The range of the synapse's ``id``.
+    """
+    synapses = table.synapse_table
+    asked: dict[str, Any] = {
+        name_filter(next(iter(wanted.values()))): wanted,
+        "filter_greater_equal_dict": _by_table(synapses, span.at_least),
+        "filter_less_dict": _by_table(synapses, span.below),
+        "select_columns": columns,
+        "suffixes": {table.name: "_ref", synapses: ""},
+    }
+    if at.expired:
+        join = [table.name, "target_id", synapses, "id"]
+        return _ask_live(client, table.name, at, joins=[join], **asked)
+    frame: pd.DataFrame = client.join_query(
+        tables=[[table.name, "target_id"], [synapses, "id"]],
+        materialization_version=at.version,
+        **asked,
+        **_FORM,
+        **_QUIET,
+    )
+    return frame
+
+
+def ask_view(
+    client: Any, at: Materialization, view: str, columns: list[str], span: Span
+) -> pd.DataFrame:
+    """Ask for the rows of a view, which no version that is served no more answers.
+
+    Parameters
+    ----------
+    client, at, columns, span
+        As for `ask_table`.
+    view
+        Its name.
+    """
+    # Of a table it can be told not to log its owner's notice; of a view it cannot.
+    with _unsaid("caveclient.base", "Table Owner Notice"):
+        frame: pd.DataFrame = client.query_view(
+            view,
+            materialization_version=at.version,
+            filter_greater_equal_dict=span.at_least,
+            filter_less_dict=span.below,
+            select_columns=columns,
+            **_FORM,
+        )
+    return frame
+
+
+def _by_table(table: str, condition: dict[str, int] | None) -> dict[str, dict[str, int]] | None:
+    """Return a condition as joins take it: by table."""
+    return None if condition is None else {table: condition}
+
+
+def _ask_live(client: Any, table: str, at: Materialization, **asked: Any) -> pd.DataFrame:
+    """Ask for rows as they were at a version's moment, of a service that serves it no more."""
+    # caveclient calls this method a test to each who uses it; ours are told why we do.
+    with _unsaid("", "Deprecation: this method is to facilitate beta"):
+        frame: pd.DataFrame = client.live_live_query(
+            table, at.timestamp, **asked, **_FORM, **_QUIET
+        )
+    return frame
+
+
+@contextmanager
+def _unsaid(logger: str, beginning: str) -> Iterator[None]:
+    """Keep messages that begin so from a logger."""
+
+    def is_other(record: logging.LogRecord) -> bool:
+        return not str(record.msg).startswith(beginning)
+
+    speaker = logging.getLogger(logger)
+    speaker.addFilter(is_other)
+    try:
+        yield
+    finally:
+        speaker.removeFilter(is_other)

@@ -1,0 +1,103 @@
+"""What CAVE says about a datastack, a version and a table, as plain frozen records.
+
+`cave` fetches these, `store` keeps them, `view` draws from them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+
+@dataclass(frozen=True)
+class Datastack:
+    """A datastack, as the info service describes it.
+
+    Attributes
+    ----------
+    name
+        The datastack's name, e.g. ``minnie65_public``.
+    server
+        Address of the server that answers its queries, without a trailing slash.
+    image_source, segmentation_source
+        Neuroglancer source URLs, as the info service gives them.
+    skeleton_source
+        Neuroglancer source URL of its skeletons, or None.
+    viewer_resolution
+        Size of the viewer's voxel in nm, (x, y, z).
+    viewer_site
+        Address of the viewer that its users open, or None.
+    synapse_table, soma_table
+        Names of its tables of synapses and of somata, or None.
+    """
+
+    name: str
+    server: str
+    image_source: str
+    segmentation_source: str
+    skeleton_source: str | None
+    viewer_resolution: tuple[float, float, float]
+    viewer_site: str | None
+    synapse_table: str | None
+    soma_table: str | None
+
+
+@dataclass(frozen=True)
+class Materialization:
+    """A materialization version of a datastack.
+
+    Attributes
+    ----------
+    version
+        The version's number.
+    timestamp
+        The moment that it shows (UTC).
+    expires_on
+        The moment until which it is served (UTC), or None when the service does not say.
+    expired
+        Whether it is served no more, so that its moment can only be asked for by live queries.
+    """
+
+    version: int
+    timestamp: datetime
+    expires_on: datetime | None
+    expired: bool = False
+
+
+@dataclass(frozen=True)
+class Soma:
+    """A row of a datastack's table of somata.
+
+    Attributes
+    ----------
+    nucleus
+        The ID of its nucleus.
+    root_id, supervoxel
+        The cell and the supervoxel that it lies in, 0 for none.
+    """
+
+    nucleus: int
+    root_id: int
+    supervoxel: int
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """A table of predictions that refers to a table of synapses.
+
+    Attributes
+    ----------
+    name
+        The prediction table, schema ``reference_tag_float``.
+    synapse_table
+        The table that its ``target_id`` refers to.
+    notice
+        What its owner wants readers to know, or None.
+    """
+
+    name: str
+    synapse_table: str
+    notice: str | None

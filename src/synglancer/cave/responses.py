@@ -1,0 +1,185 @@
+"""What an answer stands for: a whole one with status 200, or one of our errors.
+
+It reads status, headers and body as CAVE's services, and the proxies before them, write them. Only
+the server's own words are quoted: as one printable line, without the token.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import orjson
+
+from synglancer.errors import (
+    LoginError,
+    NotServedError,
+    PermissionMissingError,
+    RateLimitError,
+    ServiceError,
+    TermsOfServiceError,
+    TruncatedError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+_ARROW_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
+"""How a stream of Arrow ends. Readers take one without it for whole, and miss the rows after."""
+
+_HTTP_OK = 200
+_LIMITED = re.compile(r"Limited query to (\d+) rows")
+_HIDDEN_STATUS = re.compile(r"^(4\d\d) [A-Z][A-Za-z ]+: ?(.*)", re.DOTALL)
+_MAX_QUOTE = 200
+
+
+def refuse_bad_answer(response: requests.Response) -> None:
+    """Raise the error that an answer stands for, unless it is a whole one with status 200.
+
+    Parameters
+    ----------
+    response
+        An answer whose body has been read.
+
+    Raises
+    ------
+    ServiceError
+        One of its subclasses. Never holds a token: only the server's own words are quoted.
+    """
+    host = name_host(response.url)
+    status = response.status_code
+    if response.is_redirect or status in {401, 302}:
+        raise _login_error(host, has_token="Authorization" in response.request.headers)
+    message = _server_message(response)
+    hidden = _HIDDEN_STATUS.match(message)
+    if hidden and status >= _HTTP_OK:
+        status, message = int(hidden[1]), hidden[2] or message
+    if status == 403:  # noqa: PLR2004
+        raise _forbidden_error(response, host)
+    if status == 404:  # noqa: PLR2004
+        raise NotServedError(
+            f"{host} does not have what was asked: {quote_words(message)}.",
+            "Check --datastack, --version and --table.",
+        )
+    if status == 429:  # noqa: PLR2004
+        raise RateLimitError(
+            f"{host} asks for fewer requests ({quote_words(message)}).",
+            "Wait a minute, then try again.",
+            sent=False,  # turned away before it had an effect
+            retry_after=_retry_after(response),
+        )
+    if status != _HTTP_OK:
+        raise ServiceError(
+            f"{host} failed with status {status}: {quote_words(message)}.",
+            "Try again later; if it stays so, tell the server's administrators.",
+            transient=status in {502, 503, 504},
+        )
+    if not _is_whole(response):
+        raise UnreachableError(
+            f"{host} broke off in the middle of its answer.", "Try again later.", sent=True
+        )
+    limited = _LIMITED.search(response.headers.get("Warning", ""))
+    if limited:
+        raise TruncatedError(
+            f"{host} cut its answer off after {int(limited[1]):,} rows.",
+            "Ask for less at once, for instance only --inputs or only --outputs.",
+            limit=int(limited[1]),
+            content=response.content,
+        )
+
+
+def _is_whole(response: requests.Response) -> bool:
+    """Whether a body ends where its kind must, which its length does not prove.
+
+    A gzip stream that breaks off is unpacked as far as it goes, without a word.
+    """
+    kind = response.headers.get("Content-Type", "")
+    if kind.startswith("data.arrow"):
+        return response.content.endswith(_ARROW_END)
+    if not kind.startswith("application/json"):
+        return True
+    try:
+        orjson.loads(response.content)
+    except ValueError:
+        try:
+            json.loads(response.content)  # NaN, which some servers write
+        except ValueError:
+            return False
+    return True
+
+
+def _login_error(host: str, *, has_token: bool) -> LoginError:
+    if has_token:
+        return LoginError(
+            f"{host} does not accept the token.",
+            "Get a new one from your CAVE server and give it by CAVE_TOKEN or --token-file.",
+        )
+    return LoginError(
+        f"{host} asks for a login, and no token was found.",
+        "Give one by CAVE_TOKEN or --token-file, or save it once with caveclient "
+        "(CAVEclient.auth.save_token).",
+    )
+
+
+def _forbidden_error(response: requests.Response, host: str) -> ServiceError:
+    try:
+        refusal = json.loads(_body(response))
+    except ValueError:
+        refusal = {}
+    details = refusal.get("data") if isinstance(refusal, dict) else None
+    details = details if isinstance(details, dict) else {}
+    details = {name: quote_words(str(value)) for name, value in details.items()}
+    if isinstance(refusal, dict) and refusal.get("error") == "missing_tos":
+        return TermsOfServiceError(
+            f"{host} wants its terms of service accepted first: "
+            f"{details.get('tos_name', 'terms of service')}.",
+            f"Accept them once at {details.get('tos_form_url', 'the server')}, then try again.",
+        )
+    dataset = details.get("auth_dataset", "this dataset")
+    return PermissionMissingError(
+        f"The token may not read {dataset} on {host}.",
+        "Ask the dataset's owners for permission, or use another account's token.",
+    )
+
+
+def _server_message(response: requests.Response) -> str:
+    """Return what the server says of a failure, or nothing for a good answer."""
+    if response.status_code == _HTTP_OK:
+        return ""
+    try:
+        answer = json.loads(_body(response))
+    except ValueError:
+        text = _body(response)
+        if "<html" in text.lower():
+            title = re.search(r"<title>(.*?)</title>", text, re.DOTALL | re.IGNORECASE)
+            return title[1] if title else "an HTML page"
+        return text
+    if isinstance(answer, dict):
+        return str(answer.get("message") or answer.get("error") or answer)
+    return str(answer)
+
+
+def _body(response: requests.Response) -> str:
+    """Return the body as text, without the token where a server repeats it."""
+    token = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
+    text = response.content.decode("utf-8", "replace")
+    return text.replace(token, "(token)") if token else text
+
+
+def _retry_after(response: requests.Response) -> float | None:
+    value = response.headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else None
+
+
+def quote_words(text: str) -> str:
+    """Quote a server's words: one printable line, of bounded length, without its full stop."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return (line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…").rstrip(". ")
+
+
+def name_host(url: str | bytes | None) -> str:
+    """Return the host of an address, with its port, as it is named in a sentence."""
+    return urlsplit(str(url or "")).netloc or "The server"

@@ -1,0 +1,98 @@
+"""Where the CAVE token comes from."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from synglancer.errors import UsageError
+from synglancer.settings import DEFAULT_SERVER
+
+
+def find_token(server: str, token_file: str | None = None) -> str | None:
+    """Find the token for a server.
+
+    In this order: `token_file`; the environment variable ``CAVE_TOKEN``; the files that caveclient
+    uses, ``~/.cloudvolume/secrets/<host>-cave-secret.json`` and, over https only,
+    ``~/.cloudvolume/secrets/cave-secret.json``.
+
+    Parameters
+    ----------
+    server
+        Address of the CAVE server.
+    token_file
+        A file that holds the token: as plain text, or as JSON with the key ``token``.
+
+    Returns
+    -------
+    str or None
+        The token, or None where there is none.
+
+    Raises
+    ------
+    UsageError
+        When `token_file` cannot be read or holds no token.
+    """
+    if token_file is not None:
+        return _read_token_file(Path(os.path.expanduser(token_file)))  # noqa: PTH111  # never fails
+    if token := os.environ.get("CAVE_TOKEN", "").strip():
+        return _checked(token, "CAVE_TOKEN")
+    secrets = Path("~/.cloudvolume/secrets").expanduser()
+    address = urlsplit(server)
+    places = [secrets / f"{address.netloc}-cave-secret.json"]
+    if address.scheme == "https":
+        # The token for all servers is not for one that anybody on the way could listen to.
+        places.append(secrets / "cave-secret.json")
+    for place in places:
+        if place.is_file():
+            return _read_token_file(place)
+    return None
+
+
+def find_saved_token(host: str) -> str | None:
+    """Find a token that was saved for one https host and no other.
+
+    For addresses that come from a link: whoever wrote the link chose the host, so a token that was
+    given for another purpose is not for it.
+
+    Parameters
+    ----------
+    host
+        Host, and port if any.
+    """
+    if host == urlsplit(DEFAULT_SERVER).netloc:
+        return find_token(DEFAULT_SERVER)
+    if "/" in host or host in {"", ".", ".."}:
+        return None
+    place = Path("~/.cloudvolume/secrets").expanduser() / f"{host}-cave-secret.json"
+    return _read_token_file(place) if place.is_file() else None
+
+
+def _read_token_file(path: Path) -> str:
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a text file"
+        raise UsageError(
+            f"The token file {path} cannot be read: {reason}.",
+            "Give a file that holds the token, as plain text or as JSON with the key 'token'.",
+        ) from error
+    if text.startswith("{"):
+        try:
+            held = json.loads(text).get("token")
+        except ValueError:
+            held = None
+        text = held.strip() if isinstance(held, str) else ""
+    return _checked(text, f"The token file {path}")
+
+
+def _checked(token: str, where: str) -> str:
+    """Refuse what cannot be a token, without repeating it."""
+    if not token or not token.isascii() or not token.isprintable() or " " in token:
+        raise UsageError(
+            f"{where} does not hold a token.",
+            "It is one word of letters and digits, as your CAVE server shows it once.",
+        )
+    return token

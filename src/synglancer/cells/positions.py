@@ -1,0 +1,156 @@
+"""The segment at a position, read from the segmentation volume itself with cloud-volume.
+
+cloud-volume comes with the extra ``synglancer[positions]`` and is imported here only. It reads the
+volume's blocks, which are public; what needs the token, the chunked graph, is asked by the guarded
+`Fetcher` and by `cave`.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import orjson
+
+from synglancer.errors import (
+    CellError,
+    ServiceError,
+    SynglancerError,
+    UnreachableError,
+    UsageError,
+    build_not_cave_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from synglancer.cave.http import Fetcher
+
+_GRAPHENE = "graphene"
+
+
+@dataclass(frozen=True)
+class Segment:
+    """What a segmentation volume holds at a position.
+
+    Attributes
+    ----------
+    number
+        Its label, 0 for none.
+    is_supervoxel
+        Whether the label is a supervoxel ID of the chunked graph, and not a root ID.
+    """
+
+    number: int
+    is_supervoxel: bool
+
+
+def fetch_segment(
+    fetcher: Fetcher, source: str, point: tuple[float, float, float], timeout: float
+) -> Segment:
+    """Fetch the label at a position: 2 or 3 requests.
+
+    Parameters
+    ----------
+    fetcher
+        Asks the chunked graph's service where its volume is.
+    source
+        The segmentation's address, ``graphene://…`` or ``precomputed://…``.
+    point
+        The position in nm, (x, y, z).
+    timeout
+        Seconds that it may take.
+
+    Raises
+    ------
+    UsageError
+        When cloud-volume is not installed.
+    CellError
+        When the volume does not reach that far, or has nothing stored there.
+    ServiceError
+        When the volume cannot be read.
+    """
+    kind, _, address = source.replace("middleauth+", "").partition("://")
+    volume, info = f"{kind}://{address}", None
+    if kind == _GRAPHENE:
+        # The service's own record says where the volume of supervoxels is. cloud-volume could ask
+        # for it too, but would hand the token on to the volume's host.
+        parts = urlsplit(address)
+        path = parts.path.strip("/").removeprefix("segmentation/").removeprefix("api/v1/")
+        server = f"{parts.scheme}://{parts.netloc}"
+        try:
+            info = orjson.loads(fetcher.fetch(f"{server}/segmentation/{path}/info"))
+            data = str(info["data_dir"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise build_not_cave_error(server) from error
+        volume = data if data.startswith("precomputed://") else f"precomputed://{data}"
+    label = _within(timeout, lambda: _read_voxel(volume, info, point), urlsplit(address).netloc)
+    return Segment(label, is_supervoxel=kind == _GRAPHENE)
+
+
+def _read_voxel(volume: str, info: dict[str, Any] | None, point: tuple[float, float, float]) -> int:
+    """Read one voxel, at the finest scale that covers the position."""
+    try:
+        from cloudvolume import CloudVolume  # an extra, and three seconds
+        from cloudvolume.exceptions import EmptyVolumeException
+    except ImportError as error:
+        raise UsageError(
+            "To find the cell at a position, the segmentation has to be read with cloud-volume, "
+            "which is not installed.",
+            "Install it with: pip install 'synglancer[positions]'; or give a root ID instead.",
+        ) from error
+    reader = CloudVolume(volume, info=info, progress=False, use_https=True, secrets={})
+    where = f"The position {', '.join(f'{value:,.0f}' for value in point)} nm"
+    for mip, scale in enumerate(reader.info["scales"]):
+        if scale.get("hidden"):
+            continue
+        voxel = [int(value // edge) for value, edge in zip(point, scale["resolution"], strict=True)]
+        lower = scale.get("voxel_offset", (0, 0, 0))
+        bounds = zip(voxel, lower, scale["size"], strict=True)
+        if all(low <= place < low + length for place, low, length in bounds):
+            reader.mip = mip
+            x, y, z = voxel
+            try:
+                return int(reader[x : x + 1, y : y + 1, z : z + 1].flat[0])
+            except EmptyVolumeException as error:
+                # Buckets refuse what is absent and what is forbidden alike: neither is background.
+                raise CellError(
+                    f"{where} lies in a block of the segmentation that is not there, or may not be "
+                    "read.",
+                    "Check the position in the viewer, or give a root ID or nucleus:ID.",
+                ) from error
+    raise CellError(
+        f"{where} lies outside of the segmentation.",
+        "Check its unit: x,y,z are voxels as the viewer shows them, x,y,z@nm are nm.",
+    )
+
+
+def _within(seconds: float, read: Callable[[], int], host: str) -> int:
+    """Read, but no longer than that: cloud-volume itself would repeat and wait for minutes."""
+    found: list[int] = []
+    failed: list[Exception] = []
+
+    def work() -> None:
+        try:
+            found.append(read())
+        except Exception as error:  # noqa: BLE001  # raised again below
+            failed.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        raise UnreachableError(
+            f"The segmentation of {host} could not be read within {seconds:.0f} s.",
+            "Try again later, allow more time with --timeout, or give a root ID or nucleus:ID.",
+        )
+    if failed:
+        if isinstance(failed[0], SynglancerError):
+            raise failed[0]
+        raise ServiceError(
+            f"The segmentation of {host} could not be read: {type(failed[0]).__name__}.",
+            "Try again later, or give a root ID or nucleus:ID.",
+        ) from failed[0]
+    return found[0]

@@ -1,0 +1,311 @@
+"""Which cell is meant → a root ID that is valid at the version, and what had to be said of it.
+
+A root ID is taken as it is given, which costs no request; only where it had no rows is the chunked
+graph asked what became of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import orjson
+
+from synglancer.cells.parse import (
+    Cell,
+    LinkCells,
+    Nucleus,
+    Position,
+    enumerate_some,
+    parse_root_id,
+)
+from synglancer.errors import (
+    CellError,
+    LoginError,
+    NotServedError,
+    ServiceError,
+    UsageError,
+)
+from synglancer.states.urls import parse_link
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from synglancer.cave.records import Soma
+    from synglancer.synapses.sources import Sources
+
+_MANY = 12
+
+
+@dataclass(frozen=True)
+class Followed:
+    """A root ID that is not valid at the version, and the one that was used instead.
+
+    Attributes
+    ----------
+    given, used
+        The two root IDs.
+    valid_from, valid_until
+        When the given one was valid (UTC).
+    why
+        ``only`` when no other root ID has parts of it, ``nucleus`` when others have, and this one
+        holds its nucleus.
+    version
+        The version, for the sentence.
+    earlier
+        Whether the one that is used came before the given one.
+    """
+
+    given: int
+    used: int
+    valid_from: datetime
+    valid_until: datetime
+    why: str
+    version: int
+    earlier: bool
+
+    def __str__(self) -> str:
+        """Say what was given, until when it was valid, and what is used instead."""
+        why = ", which holds its nucleus," if self.why == "nucleus" else ""
+        return (
+            f"{self.given} is not valid at version {self.version}: {self._lifetime()}; its "
+            f"{'predecessor' if self.earlier else 'successor'} {self.used}{why} is used instead."
+        )
+
+    def _lifetime(self) -> str:
+        if self.earlier:
+            return f"it came into being on {self.valid_from:%Y-%m-%d}"
+        return f"it was valid until {self.valid_until:%Y-%m-%d}"
+
+    def to_record(self) -> dict[str, str]:
+        """Return what the provenance record says; 64-bit IDs are strings."""
+        return {
+            "given": str(self.given),
+            "valid_from": self.valid_from.isoformat(timespec="milliseconds"),
+            "valid_until": self.valid_until.isoformat(timespec="milliseconds"),
+            "used": str(self.used),
+            "why": self.why,
+        }
+
+
+def resolve_cell(sources: Sources, cell: Cell) -> int:
+    """Find the root ID of a cell: no request for a root ID, which is taken as it is given.
+
+    Raises
+    ------
+    CellError
+        When no cell is found, or more than one.
+    ServiceError
+        When a service that has to be asked refuses or fails.
+    """
+    if isinstance(cell, Nucleus):
+        return _resolve_nucleus(sources, cell)
+    if isinstance(cell, Position):
+        return _resolve_position(sources, cell)
+    if isinstance(cell, LinkCells):
+        cells = resolve_link(sources, cell)
+        if len(cells) > 1:
+            raise CellError(
+                f"The link selects {len(cells)} cells: {enumerate_some(cells, _MANY)}.",
+                "Give one of them; or the link to make-link, which makes a link for each, or with "
+                "--together one for all.",
+            )
+        return cells[0]
+    return cell.value
+
+
+def resolve_link(sources: Sources, cell: LinkCells) -> list[int]:
+    """Find the cells that are selected in a Neuroglancer link (no request, or 1).
+
+    Raises
+    ------
+    UsageError
+        When it is no such link.
+    CellError
+        When it selects none.
+    ServiceError
+        When its state cannot be fetched.
+    """
+    link = parse_link(cell.url)
+    state = link.state if link.state_url is None else _fetch_state(sources, link.state_url)
+    cells = _read_selection(state or b"", sources.datastack.segmentation_source)
+    if not cells:
+        raise CellError(
+            "No cell is selected in the link.",
+            "Select one in the viewer and copy its link again, or give its root ID.",
+        )
+    return cells
+
+
+def _fetch_state(sources: Sources, state_url: str) -> bytes:
+    """Fetch the state that a link names: from any host, with the token or without."""
+    try:
+        return sources.fetch_state(state_url)
+    except LoginError as error:
+        if state_url.startswith(f"{sources.server}/"):
+            raise
+        raise LoginError(
+            f"{urlsplit(state_url).netloc} asks for a login, and the token is for "
+            f"{sources.server} alone.",
+            "Open the link in the viewer, and give the root ID that is selected there.",
+        ) from error
+    except ServiceError as error:
+        if type(error) not in {ServiceError, NotServedError}:
+            raise
+        # So state servers answer for a state that they do not have.
+        raise ServiceError(
+            f"The link's state cannot be had: {error}",
+            "It may not be there any more: check that the link is whole, or give the root ID.",
+        ) from error
+
+
+def _read_selection(state: bytes, segmentation: str) -> list[int]:
+    """Read the selected segments of a state: of the datastack's own segmentation where it has it.
+
+    A segment whose ID begins with ``!`` is listed, but not selected.
+    """
+    try:
+        layers = [
+            layer
+            for layer in orjson.loads(state)["layers"]
+            if layer.get("type", "").startswith("segmentation")
+            and layer.get("segments")
+            and layer.get("visible", True)
+        ]
+        name = segmentation.rpartition("://")[2].rstrip("/")
+        own = [layer for layer in layers if name in str(layer.get("source")).replace("\\/", "/")]
+        listed = [str(item) for layer in own or layers for item in layer["segments"]]
+        cells = [parse_root_id(item) for item in listed if not item.startswith("!")]
+    except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
+        raise CellError(
+            "The link's state is not one of Neuroglancer, or selects what are no root IDs.",
+            "Copy the link again from the browser's address bar, or give a root ID.",
+        ) from error
+    return list(dict.fromkeys(cells))
+
+
+def _resolve_nucleus(sources: Sources, cell: Nucleus) -> int:
+    where = sources.name_version()
+    table, nuclei = sources.fetch_nuclei("id", [cell.value])
+    if len(nuclei) != 1:
+        problem = "no row for" if not nuclei else f"{len(nuclei)} rows for"
+        raise CellError(
+            f"The table {table} has {problem} nucleus {cell.value} in {where}.",
+            "Check the nucleus ID, or give the cell's root ID.",
+        )
+    if nuclei[0].root_id <= 0:
+        raise CellError(
+            f"Nucleus {cell.value} lies in no cell of the segmentation in {where}.",
+            "Give another nucleus, or the cell's root ID.",
+        )
+    return nuclei[0].root_id
+
+
+def _resolve_position(sources: Sources, cell: Position) -> int:
+    size = sources.datastack.viewer_resolution if cell.unit == "voxel" else (1.0, 1.0, 1.0)
+    x, y, z = (value * edge for value, edge in zip(cell.point, size, strict=True))
+    root_id = sources.fetch_root_at((x, y, z))
+    if not root_id:
+        raise CellError(
+            f"There is no cell at {cell} in {sources.name_version()}.",
+            "Give a position within a cell, in voxels of the viewer's resolution "
+            f"({', '.join(f'{edge:g}' for edge in sources.datastack.viewer_resolution)} nm), or "
+            "in nm with @nm behind it.",
+        )
+    return root_id
+
+
+def resolve_outdated(sources: Sources, root_id: int, *, strict: bool) -> Followed | None:
+    """Find what a root ID without rows is at the version.
+
+    It costs 1 request for one that is valid, and up to 8 for one that is not.
+
+    Parameters
+    ----------
+    sources
+        Whom to ask.
+    root_id
+        The root ID.
+    strict
+        Refuse one that is not valid.
+
+    Returns
+    -------
+    Followed or None
+        What to use instead; None for a root ID that is valid, and just has no rows.
+
+    Raises
+    ------
+    CellError
+        When it is no root ID of a cell, or what became of it is not certain.
+    """
+    if sources.fetch_validity([root_id])[0]:
+        return None
+    at = sources.materialization
+    try:
+        first, last = sources.fetch_lifetime(root_id)
+        related = [item for item in sources.fetch_related(root_id) if item != root_id]
+    except ServiceError as error:
+        if type(error) not in {ServiceError, NotServedError}:
+            raise
+        # The chunked graph fails where it is asked for the history of what never was a root ID.
+        raise _unknown(sources, root_id) from error
+    valid = sources.fetch_validity(related) if related else []
+    candidates = [item for item, good in zip(related, valid, strict=True) if good]
+    if not candidates:
+        raise _unknown(sources, root_id)
+    why, nuclei = "only", []
+    chosen = candidates
+    if len(candidates) > 1:
+        nuclei = _fetch_own_nuclei(sources, root_id, last, candidates)
+        why, chosen = "nucleus", sorted({nucleus.root_id for nucleus in nuclei})
+    if len(chosen) != 1:
+        raise _ambiguous(sources, root_id, candidates, nuclei)
+    followed = Followed(root_id, chosen[0], first, last, why, at.version, first > at.timestamp)
+    if strict:
+        sentence = str(followed).replace(" is used instead.", " would be used instead.")
+        raise CellError(sentence, f"Give {followed.used}, or leave out --strict.")
+    return followed
+
+
+def _fetch_own_nuclei(
+    sources: Sources, root_id: int, moment: datetime, candidates: list[int]
+) -> list[Soma]:
+    """Fetch the nuclei of the candidates that lay in the root ID while it was valid (2 requests).
+
+    A candidate may have got its nucleus from another cell that it was merged with.
+    """
+    try:
+        _, nuclei = sources.fetch_nuclei("pt_root_id", candidates)
+    except NotServedError:
+        return []  # without a table of somata nothing is certain
+    placed = [nucleus for nucleus in nuclei if nucleus.supervoxel > 0]
+    if not placed:
+        return []
+    then = sources.fetch_roots([nucleus.supervoxel for nucleus in placed], moment)
+    return [nucleus for nucleus, root in zip(placed, then, strict=True) if root == root_id]
+
+
+def _unknown(sources: Sources, root_id: int) -> CellError:
+    return CellError(
+        f"{root_id} is not the root ID of a cell in {sources.name_version()}.",
+        "It may be mistyped, or be of another version: look the cell up, or give the "
+        "version that it is from with --version.",
+    )
+
+
+def _ambiguous(
+    sources: Sources, root_id: int, candidates: list[int], nuclei: list[Soma]
+) -> CellError:
+    held = {nucleus.root_id: nucleus.nucleus for nucleus in nuclei}
+    named = [
+        f"{item} (nucleus {held[item]})" if item in held else str(item)
+        for item in sorted(candidates, key=lambda item: (item not in held, item))
+    ]
+    return CellError(
+        f"{root_id} is not valid in {sources.name_version()}, and several cells have parts of it: "
+        f"{enumerate_some(named, _MANY)}.",
+        "Look at them in the viewer and give the one that you mean, or name the cell by its "
+        "nucleus (nucleus:ID) or by a position in it (x,y,z).",
+    )

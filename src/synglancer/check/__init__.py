@@ -1,0 +1,1 @@
+"""Links in documents: found, checked and repaired."""

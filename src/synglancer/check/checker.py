@@ -1,0 +1,390 @@
+"""Is a link alive, complete and still current: its state is fetched, and CAVE asked about it.
+
+The token goes to the CAVE server that was named and to no other host, whatever a link or a state
+says: other hosts are asked without.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from synglancer.cache.answers import Store
+from synglancer.cache.receipts import Receipt, read_receipts
+from synglancer.cave.auth import Credentials
+from synglancer.cave.http import Fetcher
+from synglancer.cave.metadata import fetch_datastack, fetch_materialization
+from synglancer.cave.records import Datastack, Materialization
+from synglancer.check.verdicts import (
+    Verdict,
+    compare_layers,
+    count_layers,
+    find_flaws,
+    read_expected,
+    read_segments,
+    read_server,
+    read_state,
+)
+from synglancer.errors import (
+    BadAnswerError,
+    LoginError,
+    NotServedError,
+    PermissionMissingError,
+    RateLimitError,
+    ServiceError,
+    SynglancerError,
+    TermsOfServiceError,
+    UnreachableError,
+    UsageError,
+)
+from synglancer.states.provenance import read_moment, read_recorded_cells
+from synglancer.states.urls import hash_state, parse_link
+from synglancer.synapses.sources import Sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from synglancer.settings import Settings
+
+    Answer = TypeVar("Answer")
+
+_SIDE_BY_SIDE = 8
+_REFUSED = (
+    BadAnswerError,
+    LoginError,
+    PermissionMissingError,
+    RateLimitError,
+    TermsOfServiceError,
+    UnreachableError,
+)
+"""Errors after which nothing is known of a state, not even whether it is there."""
+
+
+@dataclass
+class _Finding:
+    """What is known of a link while it is being checked: the making of a `Verdict`."""
+
+    url: str
+    state: dict[str, Any] | None = None
+    moment: datetime | None = None
+    problems: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class Checker:
+    """Checks links, asking what they share once.
+
+    Parameters
+    ----------
+    settings
+        Which CAVE server may be asked with which token, and for how long; its datastack is the
+        one that states which are not ours are compared with.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        sources = Sources(settings, Store(enabled=False))
+        self._server = sources.server
+        self._credentials = Credentials(sources.token, sources.server)
+        self._fetcher = Fetcher(self._credentials, settings.timeout)
+
+    def check(self, links: Sequence[str]) -> list[Verdict]:
+        """Check links: every step, in order.
+
+        Parameters
+        ----------
+        links
+            Neuroglancer links, each of them once.
+
+        Returns
+        -------
+        list of Verdict
+            One for each link, in the same order.
+        """
+        receipts = _index_receipts()
+        with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
+            findings = list(pool.map(self._open, links))
+            for finding in findings:
+                _compare(finding, receipts.get(finding.url))
+            stacks = self._ask_datastacks(pool, findings)
+            self._ask_versions(pool, findings, stacks)
+            self._ask_cells(pool, findings, stacks)
+        return [_conclude(finding) for finding in findings]
+
+    def _open(self, url: str) -> _Finding:
+        """Read the state that a link carries, or fetch it (1 request)."""
+        finding = _Finding(url)
+        try:
+            parsed = parse_link(url)
+        except UsageError as error:
+            finding.problems.append(str(error))
+            finding.facts.update(parses=False)
+            return finding
+        content = parsed.state
+        if parsed.state_url is not None:
+            content = self._fetch(parsed.state_url, finding)
+        if content is None:
+            return finding
+        finding.state = read_state(content)
+        finding.facts.update(reachable=True, parses=finding.state is not None)
+        finding.facts["sha256"] = hash_state(content)
+        if finding.state is None:
+            finding.problems.append("What it opens is not a Neuroglancer state.")
+        return finding
+
+    def _fetch(self, state_url: str, finding: _Finding) -> bytes | None:
+        own = _origin(state_url) == _origin(self._server)
+        host = urlsplit(state_url).netloc
+        try:
+            return self._fetcher.fetch(state_url)
+        except LoginError as error:
+            foreign = f"{host} asks for a login, and the token is for {self._server} alone."
+            finding.unknown.append(str(error) if own else foreign)
+        except _REFUSED as error:
+            finding.unknown.append(str(error))
+        except ServiceError as error:
+            if error.transient:
+                finding.unknown.append(str(error))
+            else:
+                finding.facts.update(reachable=False)
+                finding.problems.append(f"The state is not there any more: {error}")
+        return None
+
+    def _ask_datastacks(
+        self, pool: ThreadPoolExecutor, findings: Iterable[_Finding]
+    ) -> dict[str, Datastack | SynglancerError]:
+        """Ask about the datastacks of these links (1 request each)."""
+        for finding in findings:
+            if finding.state is not None and finding.facts.get("source") is None:
+                _read_foreign(finding, self._settings.datastack)
+            made_with = read_server(finding.facts.get("source") or {})
+            if made_with is not None and _origin(made_with) != _origin(self._server):
+                # What a state names is not a server to send a token to.
+                finding.unknown.append(
+                    f"It was made with the CAVE server {made_with}, and {self._server} is asked."
+                )
+                finding.facts.update(datastack=None)
+        names = {finding.facts.get("datastack") for finding in findings} - {None}
+        return _ask_all(pool, names, self._ask_datastack)
+
+    def _ask_datastack(self, name: str) -> Datastack:
+        datastack = fetch_datastack(self._fetcher, self._server, name)
+        self._credentials.trust(datastack.server)
+        return datastack
+
+    def _ask_versions(
+        self,
+        pool: ThreadPoolExecutor,
+        findings: Iterable[_Finding],
+        stacks: Mapping[str, Datastack | SynglancerError],
+    ) -> None:
+        """Ask whether the versions of these links are still served (1 request each)."""
+        keys = {_version_of(finding) for finding in findings} - {None}
+
+        def ask(key: tuple[str, int]) -> Materialization:
+            return fetch_materialization(self._fetcher, _or_raise(stacks[key[0]]), key[1])
+
+        answers = _ask_all(pool, keys, ask)
+        for finding in findings:
+            key = _version_of(finding)
+            if key is not None:
+                _judge_version(finding, key, answers[key])
+
+    def _ask_cells(
+        self,
+        pool: ThreadPoolExecutor,
+        findings: Sequence[_Finding],
+        stacks: Mapping[str, Datastack | SynglancerError],
+    ) -> None:
+        """Ask whether the cells were whole at each link's moment, and are now (2 requests each)."""
+        now = datetime.now(timezone.utc)
+        asked: dict[tuple[str, datetime], set[int]] = defaultdict(set)
+        for finding in findings:
+            if finding.state is not None and not _is_of(finding, stacks):
+                finding.facts.update(cells=finding.facts.get("cells", ()), datastack=None)
+            for moment in (finding.moment, now):
+                if moment is not None and finding.facts.get("datastack"):
+                    asked[finding.facts["datastack"], moment].update(finding.facts["cells"])
+        questions = {(name, at, tuple(sorted(ids))) for (name, at), ids in asked.items() if ids}
+
+        def ask(question: tuple[str, datetime, tuple[int, ...]]) -> dict[int, bool]:
+            from synglancer.cave.client import Cave  # a second of imports
+
+            name, at, cells = question
+            stack = _or_raise(stacks[name])
+            cave = Cave(self._server, name, self._credentials, self._settings.timeout)
+            return dict(zip(cells, cave.fetch_validity(stack, list(cells), at), strict=True))
+
+        answers = _ask_all(pool, questions, ask)
+        by_moment = {(name, at): answer for (name, at, _), answer in answers.items()}
+        for finding in findings:
+            name = finding.facts.get("datastack")
+            then = by_moment.get((name, finding.moment)) if name and finding.moment else None
+            _judge_cells(finding, then, by_moment.get((name, now)) if name else None)
+
+
+def _ask_all(
+    pool: ThreadPoolExecutor, keys: Iterable[Any], ask: Callable[[Any], Answer]
+) -> dict[Any, Answer | SynglancerError]:
+    """Ask several questions side by side; an error is an answer too."""
+
+    def attempt(key: Any) -> Answer | SynglancerError:
+        try:
+            return ask(key)
+        except SynglancerError as error:
+            return error
+
+    keys = list(keys)
+    return dict(zip(keys, pool.map(attempt, keys), strict=True))
+
+
+def _or_raise(answer: Datastack | SynglancerError) -> Datastack:
+    if isinstance(answer, SynglancerError):
+        raise answer
+    return answer
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
+    except ValueError:
+        return ("", url, None)
+    return (parts.scheme, parts.hostname, port)
+
+
+def _index_receipts() -> dict[str, Receipt]:
+    """Read which receipt each link has, the newest where there are several."""
+    try:
+        return {item.record["url"]: item for item in read_receipts() if isinstance(item, Receipt)}
+    except OSError:
+        return {}
+
+
+def _compare(finding: _Finding, receipt: Receipt | None) -> None:
+    """Compare a state with the receipt on this machine and with the record inside of it."""
+    facts, state = finding.facts, finding.state
+    inside = state.get("synglancer") if state is not None else None
+    inside = inside if isinstance(inside, dict) else None
+    source = receipt.record if receipt else inside
+    facts["source"] = source
+    if source is not None:
+        facts["cells"] = read_recorded_cells(source)
+        facts["datastack"] = _text(source.get("datastack"))
+        version = source.get("version")
+        facts["version"] = version if isinstance(version, int) else None
+        finding.moment = read_moment(source.get("timestamp"))
+    if state is None:
+        return
+    facts["layers"] = count_layers(state)
+    finding.problems.extend(find_flaws(state, facts.get("cells", ())))
+    for origin, told in (("receipt", receipt and receipt.record), ("record", inside)):
+        expected = read_expected(told) if told else None
+        if expected is None:
+            continue
+        if "expected" not in facts:
+            facts.update(expected=expected, expected_from=origin)
+            finding.problems.extend(compare_layers(facts["layers"], expected))
+        elif expected != facts["expected"]:
+            finding.problems.append("The record inside the state and the receipt here differ.")
+    if receipt and facts.get("sha256") != receipt.record.get("state_sha256"):
+        finding.problems.append(
+            f"The state is not the one that was made here ({receipt.record['when'][:10]})."
+        )
+
+
+def _read_foreign(finding: _Finding, datastack: str) -> None:
+    """Read what a state that is not ours says of its cells and their moment."""
+    state = finding.state or {"layers": []}
+    graphs = [layer for layer in state["layers"] if "graphene://" in str(layer.get("source"))]
+    cells = tuple(dict.fromkeys(cell for layer in graphs for cell in read_segments(layer)))
+    stamps = {layer.get("timestamp") for layer in graphs if layer.get("timestamp")}
+    stamp = stamps.pop() if len(stamps) == 1 else None
+    if isinstance(stamp, str) and stamp.isascii() and stamp.isdigit():
+        stamp = int(stamp)
+    if isinstance(stamp, int | float):
+        try:
+            finding.moment = datetime.fromtimestamp(stamp / 1000, timezone.utc)
+        except (ValueError, OverflowError, OSError):
+            finding.notes.append("Its timestamp is not a moment.")
+    finding.facts.update(cells=cells, datastack=datastack if cells else None)
+    finding.notes.append("No record tells how many synapses it should show.")
+
+
+def _is_of(finding: _Finding, stacks: Mapping[str, Datastack | SynglancerError]) -> bool:
+    """Whether a link's segmentation is the datastack's own, so that its IDs mean cells of it."""
+    stack = stacks.get(finding.facts.get("datastack") or "")
+    if finding.facts.get("source") is not None or not isinstance(stack, Datastack):
+        return True
+    wanted = stack.segmentation_source.rpartition("://")[2].rstrip("/")
+    return any(wanted in str(layer.get("source")) for layer in (finding.state or {})["layers"])
+
+
+def _version_of(finding: _Finding) -> tuple[str, int] | None:
+    name, version = finding.facts.get("datastack"), finding.facts.get("version")
+    return (name, version) if name and version is not None else None
+
+
+def _judge_version(
+    finding: _Finding, key: tuple[str, int], answer: Materialization | SynglancerError
+) -> None:
+    if isinstance(answer, NotServedError):
+        finding.facts.update(served=False)
+        finding.problems.append(str(answer))
+    elif isinstance(answer, SynglancerError):
+        finding.unknown.append(f"Whether version {key[1]} is served is not known: {answer}")
+    elif answer.expired:
+        finding.facts.update(served=False)
+        live = finding.facts["source"].get("live") is True  # made when it was not either
+        sentence = f"Version {key[1]} of {key[0]} is not served any more"
+        if live:
+            finding.notes.append(f"{sentence}: live queries at its moment were asked.")
+        else:
+            finding.problems.append(f"{sentence}.")
+    else:
+        finding.facts.update(served=True, served_until=answer.expires_on)
+
+
+def _judge_cells(
+    finding: _Finding,
+    then: dict[int, bool] | SynglancerError | None,
+    now: dict[int, bool] | SynglancerError | None,
+) -> None:
+    cells = finding.facts.get("cells", ())
+    if isinstance(then, SynglancerError) or isinstance(now, SynglancerError):
+        error = then if isinstance(then, SynglancerError) else now
+        finding.unknown.append(f"Whether the cell is valid is not known: {error}")
+        return
+    if then is not None:
+        wrong = [cell for cell in cells if not then[cell]]
+        finding.facts.update(valid_then=not wrong)
+        finding.problems.extend(f"{cell} was no cell at the link's moment." for cell in wrong)
+    if now is not None:
+        edited = [cell for cell in cells if not now[cell]]
+        finding.facts.update(valid_now=not edited)
+        unpinned = finding.moment is None
+        sentences = [
+            f"{cell} has been edited since, and has another root ID now." for cell in edited
+        ]
+        (finding.problems if unpinned else finding.notes).extend(sentences)
+
+
+def _conclude(finding: _Finding) -> Verdict:
+    facts = {name: value for name, value in finding.facts.items() if name != "sha256"}
+    return Verdict(
+        url=finding.url,
+        problems=tuple(dict.fromkeys(finding.problems)),
+        unknown=tuple(dict.fromkeys(finding.unknown)),
+        notes=tuple(dict.fromkeys(finding.notes)),
+        **facts,
+    )
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None

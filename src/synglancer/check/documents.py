@@ -1,0 +1,253 @@
+"""Neuroglancer links in documents: found whatever the format's escapes.
+
+A document is decoded in layers (a notebook is JSON that holds HTML and Markdown), with a map back
+to where each character stands in the file; links are looked for in what a reader would see.
+"""
+
+from __future__ import annotations
+
+import bisect
+import html
+import json
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from synglancer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+_ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+_JSON_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[\"\\/bfnrt])")
+_MARKDOWN_ESCAPE = re.compile(r"\\[!-/:-@\[-`{-~]")
+_LATEX_ESCAPE = re.compile(r"\\[#%_&{}$]|\\textasciitilde(?:\{\}|(?![A-Za-z]))|\\~\{\}")
+_CSV_ESCAPE = re.compile('""')
+
+
+def _read_latex(escape: str) -> str:
+    return "~" if "~" in escape or "tilde" in escape else escape[1]
+
+
+@dataclass(frozen=True)
+class Layer:
+    r"""How a format hides characters.
+
+    Attributes
+    ----------
+    pattern, decode
+        What an escape looks like, and what it stands for.
+    escapes
+        Characters that a link must not hold bare, and how each is written.
+    verbatim
+        Whether links may stand there without any escape, as in LaTeX's ``\url``.
+    """
+
+    pattern: re.Pattern[str]
+    decode: Callable[[str], str]
+    escapes: Mapping[str, str] = field(default_factory=dict)
+    verbatim: bool = False
+
+    def read(self, text: str) -> str:
+        """Undo the escapes of a text."""
+        return self.pattern.sub(lambda match: self.decode(match[0]), text)
+
+
+_HTML = Layer(_ENTITY, html.unescape, {char: html.escape(char) for char in "&<>\"'"})
+_JSON = Layer(
+    _JSON_ESCAPE,
+    lambda escape: str(json.loads(f'"{escape}"', strict=False)),
+    {'"': '\\"', "\\": "\\\\"},
+)
+_MARKDOWN = Layer(_MARKDOWN_ESCAPE, lambda escape: escape[1])
+_LATEX = Layer(
+    _LATEX_ESCAPE,
+    _read_latex,
+    {**{char: f"\\{char}" for char in "#%_&{}$"}, "~": "\\textasciitilde{}"},
+    verbatim=True,
+)
+_CSV = Layer(_CSV_ESCAPE, lambda _: '"', {'"': '""'})
+
+_LAYERS: dict[str, tuple[Layer, ...]] = {
+    **dict.fromkeys((".html", ".htm", ".xhtml", ".xml", ".svg"), (_HTML,)),
+    **dict.fromkeys((".md", ".markdown", ".qmd", ".rmd"), (_MARKDOWN, _HTML)),
+    **dict.fromkeys((".tex", ".latex", ".ltx", ".bib", ".bbl"), (_LATEX,)),
+    **dict.fromkeys((".json", ".jsonl", ".ndjson"), (_JSON,)),
+    **dict.fromkeys((".csv", ".tsv"), (_CSV,)),
+    ".ipynb": (_JSON, _HTML),
+}
+"""How each format hides characters, the outermost first; a file of any other name hides none."""
+
+_START = re.compile(
+    r"https?://[^\s\"'<>`|\\^{}()\[\]#]*?"
+    r"(?:#!(?=\{|%7[bB]|[a-z0-9]+(?:\+[a-z0-9]+)*://)|[?&]json_url=(?=[a-z0-9+]+(?::|%3[aA])))"
+)
+_ADDRESS = re.compile(r"[A-Za-z0-9%$\-_.+!*~@&=:;?/]*")
+_ENCODED = re.compile(r"[A-Za-z0-9%$\-_.+!*'(),~@&=:;?/]*%7[dD]")
+_BARE = re.compile(r"[A-Za-z0-9%$\-_.+!*'(),~@&=:;?/{}\[\]]*\}")
+
+
+@dataclass(frozen=True)
+class Found:
+    """A Neuroglancer link in a document.
+
+    Attributes
+    ----------
+    url
+        The link, as a reader copies it.
+    line
+        The line of the file that it begins in, counted from 1.
+    start, end
+        Where it stands in the file's text, escapes included.
+    """
+
+    url: str
+    line: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Document:
+    """A text file, and the links in it.
+
+    Attributes
+    ----------
+    path
+        The file.
+    content
+        Its bytes.
+    text
+        The same as text; what is not UTF-8 (or marked UTF-16) is carried along unread.
+    encoding
+        How `text` becomes `content` again.
+    found
+        The links, in the order of the file.
+    """
+
+    path: Path
+    content: bytes
+    text: str
+    encoding: str
+    found: tuple[Found, ...]
+
+
+def read_document(path: Path) -> Document:
+    """Read a file and find the links in it.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be read, or is no text.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read: {error.strerror}.",
+            "Give a Neuroglancer link in quotes, or a text file such as paper.md.",
+        ) from error
+    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
+    if encoding == "utf-16":
+        encoding += "-le" if content[:2] == b"\xff\xfe" else "-be"
+    elif b"\0" in content:
+        raise UsageError(
+            f"{path} is not a text file.",
+            "Export it as Markdown, HTML, LaTeX, CSV or plain text, and check that.",
+        )
+    try:
+        text = content.decode(encoding, _errors(encoding))
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} begins as a text in UTF-16, and is none.", "Save it as UTF-8, and check that."
+        ) from error
+    return Document(path, content, text, encoding, tuple(find_links(text, path.suffix)))
+
+
+def _errors(encoding: str) -> str:
+    return "surrogateescape" if encoding == "utf-8" else "surrogatepass"
+
+
+def encode_text(document: Document, text: str) -> bytes:
+    """Write a text as the bytes that the document's text was read from."""
+    return text.encode(document.encoding, _errors(document.encoding))
+
+
+def find_layers(suffix: str) -> tuple[Layer, ...]:
+    """Return how a format hides characters, the outermost layer first; none for any other."""
+    return _LAYERS.get(suffix.lower(), ())
+
+
+def find_links(text: str, suffix: str) -> list[Found]:
+    """Find the links in a text.
+
+    Parameters
+    ----------
+    text
+        What the file holds.
+    suffix
+        Its format, by the end of the file's name, such as ``.md``.
+    """
+    maps: list[_Map] = []
+    decoded = text
+    for layer in find_layers(suffix):
+        decoded, places = _decode(decoded, layer)
+        maps.append(places)
+    lines = [match.end() for match in re.finditer(r"\r\n|\n|\r", text)]
+    found = []
+    position = 0
+    while match := _START.search(decoded, position):
+        position = _find_end(decoded, match)
+        start, end = match.start(), position
+        for places in reversed(maps):
+            start, end = places.find(start), places.find(end)
+        line = bisect.bisect_right(lines, start) + 1
+        found.append(Found(decoded[match.start() : position], line, start, end))
+        position = max(position, match.end())
+    return found
+
+
+def _find_end(text: str, match: re.Match[str]) -> int:
+    """Find where a link ends: before the punctuation of the sentence that it stands in."""
+    start = match.end()
+    if text.startswith('{"', start):  # a state as it is, with its quotes
+        with suppress(ValueError):
+            return json.JSONDecoder().raw_decode(text, start)[1]
+    for pattern in (_ENCODED, _BARE):
+        state = pattern.match(text, start) if text[start] in "%{" else None
+        if state:
+            return state.end()
+    address = _ADDRESS.match(text, start)
+    return start + len(address[0].rstrip(".;:!?*_~") if address else "")
+
+
+class _Map:
+    """From a place in decoded text back to the text before."""
+
+    def __init__(self) -> None:
+        self._decoded = [0]
+        self._raw = [0]
+
+    def add(self, decoded: int, raw: int) -> None:
+        self._decoded.append(decoded)
+        self._raw.append(raw)
+
+    def find(self, place: int) -> int:
+        nearest = bisect.bisect_right(self._decoded, place) - 1
+        return self._raw[nearest] + place - self._decoded[nearest]
+
+
+def _decode(text: str, layer: Layer) -> tuple[str, _Map]:
+    """Undo a format's escapes, and remember where each of them stood."""
+    parts, places = [], _Map()
+    raw = decoded = 0
+    for match in layer.pattern.finditer(text):
+        meaning = layer.decode(match[0])
+        parts += [text[raw : match.start()], meaning]
+        decoded += match.start() - raw + len(meaning)
+        raw = match.end()
+        places.add(decoded, raw)
+    parts.append(text[raw:])
+    return "".join(parts), places

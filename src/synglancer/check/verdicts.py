@@ -1,0 +1,191 @@
+"""What can be said of a link from its state alone, and the record of all that was found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from datetime import datetime
+
+_MAX_EXACT = 2**53 - 1
+_MAX_UINT64 = 2**64 - 1
+_MAX_TEXT = 30  # characters: more digits are no ID, and slow to read
+
+Status = Literal["good", "bad", "unknown"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What was found of one link.
+
+    Attributes
+    ----------
+    url
+        The link.
+    reachable
+        Whether its state is there; None where that could not be asked.
+    parses
+        Whether that is a Neuroglancer state; None where there is none to read.
+    layers
+        Number of annotations per layer, by name; None for a layer that holds none itself.
+    expected
+        The numbers that there should be, by the layer's name; None where nobody noted them.
+    expected_from
+        Who noted them: the receipt on this machine, or the record inside the state.
+    cells
+        The root IDs that the link shows.
+    valid_then, valid_now
+        Whether all of them were whole cells at the link's moment, and are now.
+    datastack, version
+        Where its synapses come from.
+    served, served_until
+        Whether that version is still served, and until when (UTC), where the service says so.
+    problems
+        What is wrong, a sentence each.
+    unknown
+        What could not be asked, a sentence each.
+    notes
+        What is not wrong, and good to know.
+    source
+        The receipt, or the record inside the state: what the link can be made from again.
+    """
+
+    url: str
+    reachable: bool | None = None
+    parses: bool | None = None
+    layers: Mapping[str, int | None] = field(default_factory=dict)
+    expected: Mapping[str, int] | None = None
+    expected_from: Literal["receipt", "record"] | None = None
+    cells: tuple[int, ...] = ()
+    valid_then: bool | None = None
+    valid_now: bool | None = None
+    datastack: str | None = None
+    version: int | None = None
+    served: bool | None = None
+    served_until: datetime | None = None
+    problems: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    source: Mapping[str, Any] | None = field(default=None, repr=False)
+
+    @property
+    def status(self) -> Status:
+        """``bad`` when something is wrong, ``unknown`` when something could not be asked."""
+        if self.problems:
+            return "bad"
+        return "unknown" if self.unknown else "good"
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what ``--output json`` prints: 64-bit IDs are strings."""
+        until = self.served_until
+        return {
+            "url": self.url,
+            "status": self.status,
+            "reachable": self.reachable,
+            "parses": self.parses,
+            "layers": dict(self.layers),
+            "expected": None if self.expected is None else dict(self.expected),
+            "expected_from": self.expected_from,
+            "cells": [str(cell) for cell in self.cells],
+            "valid_then": self.valid_then,
+            "valid_now": self.valid_now,
+            "datastack": self.datastack,
+            "version": self.version,
+            "served": self.served,
+            "served_until": until.isoformat().replace("+00:00", "Z") if until else None,
+            "problems": list(self.problems),
+            "unknown": list(self.unknown),
+            "notes": list(self.notes),
+        }
+
+
+def read_state(content: bytes) -> dict[str, Any] | None:
+    """Read a Neuroglancer state; None when it is none."""
+    try:
+        state = orjson.loads(content)
+    except ValueError:
+        return None
+    layers = state.get("layers") if isinstance(state, dict) else None
+    if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
+        return None
+    read: dict[str, Any] = state
+    return read
+
+
+def count_layers(state: Mapping[str, Any]) -> dict[str, int | None]:
+    """Count the annotations of each layer; None for a layer that holds none itself."""
+    counts: dict[str, int | None] = {}
+    for layer in state["layers"]:
+        notes = layer.get("annotations")
+        local = layer.get("type") == "annotation" and isinstance(notes, list)
+        counts[str(layer.get("name", ""))] = len(notes) if local else None
+    return counts
+
+
+def read_expected(source: Mapping[str, Any]) -> dict[str, int] | None:
+    """Read how many annotations each layer should have, from a receipt or a record."""
+    counts = source.get("counts")
+    if not isinstance(counts, dict):
+        return None
+    return {
+        f"{direction}: {tag}": number
+        for direction, tags in counts.items()
+        if isinstance(tags, dict)
+        for tag, number in tags.items()
+        if isinstance(number, int) and number > 0
+    }
+
+
+def read_server(source: Mapping[str, Any]) -> str | None:
+    """Read with which CAVE server a link was made, from a receipt or a record."""
+    options = source.get("options")
+    server = source.get("server") or (isinstance(options, dict) and options.get("server"))
+    return server if isinstance(server, str) else None
+
+
+def compare_layers(layers: Mapping[str, int | None], expected: Mapping[str, int]) -> list[str]:
+    """Say, a sentence each, which layers are missing or hold another number of synapses."""
+    sentences = []
+    for name, number in expected.items():
+        if name not in layers:
+            sentences.append(f"The layer {name!r} with its {number:,} synapses is missing.")
+        elif layers[name] != number:
+            held = layers[name] or 0
+            sentences.append(f"The layer {name!r} has {held:,} synapses instead of {number:,}.")
+    return sentences
+
+
+def find_flaws(state: Mapping[str, Any], cells: Sequence[int]) -> list[str]:
+    """Say, a sentence each, what makes a viewer show something else than was meant."""
+    sentences = []
+    if not state["layers"]:
+        sentences.append("The state has no layers: the viewer stays empty.")
+    if any(number > _MAX_EXACT for number in _integers(state)):
+        sentences.append("IDs stand in the state as numbers, which viewers round to other IDs.")
+    selected = {cell for layer in state["layers"] for cell in read_segments(layer)}
+    sentences.extend(f"The cell {cell} is not selected." for cell in cells if cell not in selected)
+    return sentences
+
+
+def read_segments(layer: Mapping[str, Any]) -> list[int]:
+    """Read the root IDs that a segmentation layer shows; hidden ones are left out."""
+    segments = layer.get("segments")
+    texts = [str(item)[:_MAX_TEXT] for item in segments] if isinstance(segments, list) else []
+    numbers = [int(text) for text in texts if text.isascii() and text.isdigit()]
+    return [number for number in numbers if 0 < number <= _MAX_UINT64]
+
+
+def _integers(value: Any) -> Iterator[int]:
+    waiting = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            waiting.extend(item.values())
+        elif isinstance(item, list):
+            waiting.extend(item)
+        elif isinstance(item, int):
+            yield abs(item)

@@ -1,0 +1,196 @@
+"""Many cells → a link each, several at a time; a cell that cannot be shown is skipped and named.
+
+What the cells share is asked once. Links that were made are kept, so that a batch that stopped goes
+on where it was when it is asked again.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from synglancer.errors import (
+    LoginError,
+    NotServedError,
+    PermissionMissingError,
+    SynglancerError,
+    TermsOfServiceError,
+    UnreachableError,
+)
+from synglancer.links.link import Link, Skipped
+from synglancer.links.make import LinkMaker
+from synglancer.settings import Settings, build_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
+
+Result = TypeVar("Result")
+
+WORKERS = 4
+"""Cells at a time: what one server bears, and what hides its latency."""
+
+_FOR_ALL = (LoginError, PermissionMissingError, TermsOfServiceError, NotServedError)
+_SILENCES = 3  # in a row: the service is down, rather than one cell too large for it
+
+
+def make_links(
+    cells: Iterable[int | str],
+    settings: Settings | None = None,
+    *,
+    progress: bool = False,
+    **options: Any,
+) -> list[Link | Skipped]:
+    """Make a link for each of many cells.
+
+    Parameters
+    ----------
+    cells
+        Root IDs; one that is repeated is asked for once.
+    settings
+        What is asked, as a record.
+    progress
+        Whether to show a progress bar, where there is a terminal or a notebook.
+    **options
+        Or by keyword, as for `make_link`.
+
+    Returns
+    -------
+    list of Link or Skipped
+        One for each cell, in their order.
+
+    Raises
+    ------
+    UsageError
+        When the question cannot be asked.
+    ServiceError
+        When the service is down or refuses all: login, permission, terms, an unknown table.
+
+    Examples
+    --------
+    >>> make_links([864691135276234469], sandbox=True)  # doctest: +SKIP
+    """
+    asked = settings or build_settings(options)
+    return map_links(list(cells), asked, lambda link: link, progress=progress)
+
+
+def map_links(
+    cells: Sequence[int | str],
+    settings: Settings,
+    use: Callable[[Link], Result],
+    *,
+    progress: bool = False,
+) -> list[Result | Skipped]:
+    """Make a link for each of many cells, and keep of it only what is wanted.
+
+    Parameters
+    ----------
+    cells
+        Root IDs.
+    settings
+        What is asked, beside the cell.
+    use
+        Takes what is wanted from a link, in any of several threads: states are large.
+    progress
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    list
+        For each cell, in their order, what `use` returned; or why it was skipped.
+
+    Raises
+    ------
+    ServiceError
+        As `make_links`.
+    """
+    distinct = list(dict.fromkeys(str(cell) for cell in cells))
+    batch = _Batch(settings, use)
+    jobs: dict[str, Future[Result | Skipped]] = {}
+    with (
+        ThreadPoolExecutor(max_workers=WORKERS) as pool,
+        _progress(len(distinct), progress) as tick,
+    ):
+        try:
+            for number, cell in enumerate(distinct):
+                jobs[cell] = pool.submit(batch.make, cell)
+                jobs[cell].add_done_callback(lambda _: tick())
+                if number == 0:
+                    jobs[cell].result()  # alone: what the cells share, and whether we may ask
+            results = {cell: job.result() for cell, job in jobs.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    return [results[str(cell)] for cell in cells]
+
+
+class _Batch(Generic[Result]):
+    """The cells of one batch: what they share, and whether to go on."""
+
+    def __init__(self, settings: Settings, use: Callable[[Link], Result]) -> None:
+        self._maker = LinkMaker(settings)
+        self._use = use
+        self._keeps = not settings.no_cache
+        self._lock = Lock()
+        self._made = 0
+        self._silences = 0
+        self._stop: SynglancerError | None = None
+
+    def make(self, cell: str) -> Result | Skipped:
+        """Make one link, unless the batch has stopped.
+
+        Raises
+        ------
+        SynglancerError
+            When the batch stops: the same error for each cell that is left.
+        """
+        if self._stop is not None:
+            raise self._stop
+        try:
+            made = self._maker.make(cell)
+        except SynglancerError as error:
+            if self._ends(error):
+                raise
+            return Skipped(cell, str(error), error.hint, error.exit_code)
+        with self._lock:
+            self._made += 1
+            self._silences = 0
+        return self._use(made)
+
+    def _ends(self, error: SynglancerError) -> bool:
+        """Decide whether an error is one cell's, or would be that of all others too."""
+        with self._lock:
+            if isinstance(error, UnreachableError):
+                self._silences += 1
+            silent = self._silences >= _SILENCES or not self._made
+            ends = isinstance(error, _FOR_ALL) or (isinstance(error, UnreachableError) and silent)
+            if ends and self._stop is None:
+                self._stop = error
+                if self._made and self._keeps:
+                    error.hint += f" The {self._made:,} links made so far are kept for next time."
+            return ends
+
+
+@contextmanager
+def _progress(total: int, wanted: bool) -> Iterator[Callable[[], None]]:
+    """Show a progress bar on stderr, where somebody looks; give what moves it on by one."""
+    if not wanted:
+        yield lambda: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    if console.is_jupyter:  # where rich's own bar needs ipywidgets
+        from synglancer.render.notebook import show_progress
+
+        with show_progress(total) as tick:
+            yield tick
+        return
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
+        task = bar.add_task("Links", total=total)
+        yield lambda: bar.advance(task)

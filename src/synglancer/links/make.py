@@ -1,0 +1,362 @@
+"""From a cell to a link: the ordered steps.
+
+Read `LinkMaker.make` and `LinkMaker._make_anew` to know the program. pandas and nglui are imported
+when they are first needed: a repeated question needs neither.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cache.answers import Store
+from synglancer.cache.receipts import add_receipt, build_receipt
+from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, parse_cell
+from synglancer.cells.resolve import resolve_cell, resolve_link, resolve_outdated
+from synglancer.errors import (
+    LoginError,
+    RateLimitError,
+    ServiceError,
+    UnreachableError,
+    UsageError,
+)
+from synglancer.links.link import Link
+from synglancer.links.record import build_question, build_record, find_somata, list_given_options
+from synglancer.links.upload import upload_properties, upload_state
+from synglancer.links.warnings import (
+    explain_autapses,
+    explain_context,
+    explain_emptiness,
+    explain_hidden,
+    explain_inline,
+    explain_live,
+    explain_silence,
+    explain_tags,
+)
+from synglancer.settings import MULTI_INPUT, Settings, build_settings
+from synglancer.states.provenance import read_followed
+from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
+from synglancer.synapses.sources import Sources
+from synglancer.view_settings import MAX_CELLS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    from synglancer.cells.resolve import Followed
+    from synglancer.synapses.sources import CellData
+    from synglancer.view.state import State
+
+Cells = tuple[RootId | Nucleus | Position, ...]
+"""What one link shows: one cell, or several in the order in which they were given."""
+
+_BUILDING = Lock()
+"""Held while a state is built: threads would gain nothing, and libraries load lazily."""
+
+_NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
+
+
+def make_link(
+    cell: int | str | Iterable[int | str], settings: Settings | None = None, **options: Any
+) -> Link:
+    """Make a link that shows a cell's synapses, or those of several cells together.
+
+    Parameters
+    ----------
+    cell
+        Root ID of the cell; or ``nucleus:ID``, a position ``x,y,z`` (voxels of the viewer's
+        resolution) or ``x,y,z@nm``, or a Neuroglancer link that selects it. A list of these is
+        one link for all of them, in this order; for a link each see `make_links`.
+    settings
+        What is asked, as a record.
+    **options
+        Or by keyword: any parameter of `synglancer.Settings`, such as ``sandbox=True``,
+        ``tag="spine"``, ``min_confidence=0.9`` or ``version="latest"``.
+
+    Returns
+    -------
+    Link
+        With ``url``, ``state``, ``state_url``, ``counts`` and ``predictions`` (positions in nm).
+
+    Raises
+    ------
+    UsageError
+        When the question cannot be asked.
+    CellError
+        When a cell is not known at that version.
+    ServiceError
+        When a service refuses or fails.
+
+    Examples
+    --------
+    >>> link = make_link(864691135276234469, sandbox=True)  # doctest: +SKIP
+    >>> link.counts  # doctest: +SKIP
+    """
+    maker = LinkMaker(settings or build_settings(options))
+    if isinstance(cell, str) or not isinstance(cell, Iterable):
+        return maker.make(cell)
+    return maker.make(*(one for given in cell for one in maker.expand(given)))
+
+
+class LinkMaker:
+    """Makes links for several cells with the same settings, asking what they share once.
+
+    Parameters
+    ----------
+    settings
+        What is asked, beside the cell.
+    command
+        The words that were typed, for the receipts; None where no command was.
+    """
+
+    def __init__(self, settings: Settings, command: Sequence[str] | None = None) -> None:
+        self._settings = settings
+        self._command = command
+        self._store = Store(enabled=not settings.no_cache)
+        self._sources = Sources(settings, self._store)
+
+    def make(self, *given: int | str) -> Link:
+        """Make one link, for one cell or for several together: every step, in order.
+
+        Raises
+        ------
+        SynglancerError
+            One of its subclasses; nothing is left half-done.
+        """
+        started = time.monotonic()
+        typed = self._read_cells(given)
+        words = " ".join(str(word) for word in given)
+        link = self._find_known_link(typed, words, started)
+        if link is None:
+            # Of several processes that ask the same, the first makes the link: looking again,
+            # the others find it.
+            with self._store.alone(self._question(typed), self._settings.timeout):
+                link = self._find_known_link(typed, words, started)
+                if link is None:
+                    link = self._resolve_and_make(typed, words, started)
+        self._add_receipt(link)
+        return link
+
+    def _resolve_and_make(self, typed: Cells, given: str, started: float) -> Link:
+        """Find the root IDs, and the link that is known for them, or make one; and remember it."""
+        roots = dict.fromkeys(RootId(resolve_cell(self._sources, cell)) for cell in typed)
+        cells: Cells = tuple(roots)
+        link = self._find_known_link(cells, given, started) if cells != typed else None
+        link = link or self._make_anew([cell.value for cell in roots], given, started)
+        for asked in {typed, cells}:
+            self._store.save_link(self._question(asked), link.to_record())
+        return link
+
+    def _make_anew(self, cells: list[int], given: str, started: float) -> Link:
+        """Make a link that is not known yet: load, check, filter, build, upload."""
+        cells, data, followed = self._load_cells(cells)
+        frame, warnings = self._check_tables(cells, data, followed)
+        shown = self._filter(frame, data)
+        record = build_record(self._settings, self._sources, cells, frame, shown, data, followed)
+        properties = self._upload_properties(cells, shown, data)
+        with _BUILDING:
+            state = self._build_state(cells, shown, data, record, properties)
+        with ThreadPoolExecutor(max_workers=1) as pool:
+            pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
+            state_url = None if self._settings.inline else upload_state(self._sources, state)
+        return self._build_link(cells, given, state, state_url, record, warnings, started)
+
+    def _add_receipt(self, link: Link) -> None:
+        options = {**list_given_options(self._settings), "server": self._sources.server}
+        record = link.to_record()
+        add_receipt(build_receipt(record, options, self._command, self._sources.token))
+
+    def _question(self, cells: Cells) -> dict[str, Any]:
+        return build_question(self._settings, self._sources, cells)
+
+    def _find_known_link(self, cells: Cells, given: str, started: float) -> Link | None:
+        """Find the answer to the same question, if the state server still has it (1 request)."""
+        if self._settings.no_cache or self._settings.inline:
+            return None
+        record = self._store.load_link(self._question(cells))
+        if record is None or (self._settings.strict and "followed" in record):
+            return None
+        try:
+            state = self._sources.fetch_state(record["state_url"])
+        except (LoginError, UnreachableError, RateLimitError):
+            raise
+        except ServiceError:
+            return None  # lost there: the link is made anew
+        if hash_state(state) != record["state_sha256"]:
+            return None
+        seconds = time.monotonic() - started
+        return Link.from_record(record, state, given=given, elapsed_s=seconds)
+
+    def _read_cells(self, given: Sequence[int | str]) -> Cells:
+        """Read which cells are meant; what a link selects is asked for first (1 request)."""
+        if not 0 < len(given) <= MAX_CELLS:
+            raise UsageError(
+                f"{len(given):,} cells cannot be shown together.",
+                f"Give at least one, and at most {MAX_CELLS}.",
+            )
+        cells = [parse_cell(one) for one in given]  # all first: a typing error costs no request
+        read: list[RootId | Nucleus | Position] = [
+            RootId(resolve_cell(self._sources, cell)) if isinstance(cell, LinkCells) else cell
+            for cell in cells
+        ]
+        return tuple(dict.fromkeys(read))
+
+    def expand(self, given: int | str) -> list[str]:
+        """List the cells that are meant: those that a Neuroglancer link selects, or else itself."""
+        cell = parse_cell(given)
+        if not isinstance(cell, LinkCells):
+            return [str(given)]
+        return [str(item) for item in resolve_link(self._sources, cell)]
+
+    def _load_cells(self, cells: list[int]) -> tuple[list[int], CellData, list[Followed]]:
+        """Load cells; one without rows is followed, or refused, or has no synapses."""
+        data = self._sources.load_cells(cells)
+        strict = self._settings.strict
+        looked_up = {
+            cell: resolve_outdated(self._sources, cell, strict=strict)
+            for cell in cells
+            if cell not in data.found
+        }
+        followed = [found for found in looked_up.values() if found is not None]
+        if followed:
+            used = {found.given: found.used for found in followed}
+            cells = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
+            data = self._sources.load_cells(cells)
+        return cells, data, followed
+
+    def _check_tables(
+        self, cells: list[int], data: CellData, followed: list[Followed]
+    ) -> tuple[pd.DataFrame, list[str]]:
+        """Put the tables together, and list what has to be said about them."""
+        from synglancer.synapses.predictions import (
+            count_autapses,
+            explain_left_out,
+            find_ends,
+            gather_between,
+            join_predictions,
+        )
+
+        frame = gather_between(join_predictions([table.frame for table in data.tables]), cells)
+        warnings = [str(found) for found in followed]
+        if self._sources.materialization.expired:
+            warnings.append(explain_live(self._sources.materialization))
+        if data.somata is None:
+            warnings.append(_NO_SOMA)
+        warnings += explain_left_out(data.tables, cells)
+        if len(frame):  # else it is said of all of them
+            ends = find_ends(frame)
+            warnings += [explain_silence(cell) for cell in cells if cell not in ends]
+        autapses = count_autapses(frame)
+        if autapses and len(self._settings.directions) > 1:
+            warnings.append(explain_autapses(autapses, len(cells)))
+        divided = {MULTI_INPUT} if data.context.multi_input is not None else set()
+        warnings += explain_tags(self._settings.tag, sorted({*frame["tag"], *divided}))
+        return frame, warnings
+
+    def _filter(self, frame: pd.DataFrame, data: CellData) -> pd.DataFrame:
+        """Keep the synapses that are to be shown, and say of them what else was asked for."""
+        from synglancer.synapses.cell_types import label_partners
+        from synglancer.synapses.predictions import filter_predictions
+        from synglancer.synapses.shared_spines import divide_tags
+
+        settings, context, tags = self._settings, data.context, self._settings.tag
+        if context.multi_input is not None:
+            frame, tags = divide_tags(frame, context.multi_input, tags), ()
+        shown = filter_predictions(
+            frame,
+            tags=tags,
+            min_confidence=0.0 if settings.soft_filter else settings.min_confidence,
+            min_size=settings.min_size,
+        )
+        return label_partners(shown, context.cell_types) if context.cell_types else shown
+
+    def _upload_properties(
+        self, cells: list[int], shown: pd.DataFrame, data: CellData
+    ) -> str | None:
+        """Upload what the list of segments says of the partners; a whole state has no place."""
+        types = data.context.cell_types
+        if types is None or self._settings.inline:
+            return None
+        from synglancer.synapses.predictions import name_directions
+        from synglancer.view.segment_properties import build_segment_properties
+
+        directions = name_directions(self._settings.directions, cells)
+        content = build_segment_properties(shown, cells, types, directions)
+        return upload_properties(self._sources, self._store, content)
+
+    def _build_state(
+        self,
+        cells: list[int],
+        shown: pd.DataFrame,
+        data: CellData,
+        record: dict[str, Any],
+        properties: str | None,
+    ) -> State:
+        from synglancer.synapses.predictions import POSITION_COLUMNS
+        from synglancer.view.annotations import build_annotations
+        from synglancer.view.staging import find_focus, stage_view
+        from synglancer.view.state import Scene, build_state
+
+        scene = Scene(
+            cells=cells,
+            datastack=self._sources.datastack,
+            materialization=self._sources.materialization,
+            table=self._sources.table.name,
+            groups=build_annotations(shown),
+            positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
+            somata=[*find_somata(data).values()],
+            record=record,
+            focus=find_focus(shown),
+            properties_url=properties,
+        )
+        return build_state(scene, stage_view(self._settings, cells, shown))
+
+    def _build_link(
+        self,
+        cells: list[int],
+        given: str,
+        state: State,
+        state_url: str | None,
+        record: Mapping[str, Any],
+        warnings: Sequence[str],
+        started: float,
+    ) -> Link:
+        site = resolve_site(self._settings.site, self._sources.datastack.viewer_site)
+        warnings = list(warnings)
+        if state_url is None:
+            url = format_inline_link(site, state.json)
+            warnings += explain_inline(site, self._sources.server)
+        else:
+            url = format_link(site, state_url)
+        if not record["shown"]:
+            warnings.append(explain_emptiness(record["total"], len(cells)))
+        warnings += [*explain_hidden(record), *explain_context(record)]
+        return Link(
+            cell=cells[0],
+            cells=tuple(cells),
+            given=given,
+            url=url,
+            state_url=state_url,
+            state_id=state_url.rsplit("/", 1)[-1] if state_url else None,
+            state_sha256=state.sha256,
+            datastack=self._sources.datastack.name,
+            version=self._sources.materialization.version,
+            timestamp=self._sources.materialization.timestamp,
+            table=self._sources.table.name,
+            counts_by_tag=record["counts"],
+            shown=record["shown"],
+            total=record["total"],
+            filters=record["filters"],
+            warnings=warnings,
+            elapsed_s=time.monotonic() - started,
+            state_json=state.json,
+            all_synapses=record.get("all_synapses"),
+            followed=read_followed(record.get("followed")),
+            live=record.get("live", False),
+            multi_input=record.get("multi_input"),
+            cell_types=record.get("cell_types"),
+        )

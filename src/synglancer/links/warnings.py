@@ -1,0 +1,117 @@
+"""What a reader should know about a link, a sentence each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from synglancer.cave.records import Materialization
+
+
+def explain_live(version: Materialization) -> str:
+    """Say that a version is served no more, and what is shown in its place."""
+    return (
+        f"Version {version.version} ({version.timestamp:%Y-%m-%d}) is not served any more: the "
+        "synapses are from a live query at its moment, which differs from it where annotations "
+        "were made or removed later."
+    )
+
+
+def explain_autapses(count: int, cells: int = 1) -> str:
+    """Say how many synapses cells make onto themselves, and how they count."""
+    one = count == 1
+    return (
+        f"{count:,} {'synapse' if one else 'synapses'} of {_a_cell(cells)} onto itself (autapse"
+        f"{'' if one else 's'}) {'counts' if one else 'count'} once among inputs and once among "
+        "outputs."
+    )
+
+
+def explain_emptiness(total: int, cells: int = 1) -> str:
+    """Say why no synapse is shown."""
+    if total:
+        return f"No synapse passes the filters; {total:,} are filtered out."
+    having = "The cell has" if cells == 1 else "The cells have"
+    return f"{having} no synapse with a prediction in this table."
+
+
+def explain_silence(cell: int) -> str:
+    """Say which of several cells is shown without a synapse."""
+    return f"{cell} has none of the synapses that were asked for; it is selected all the same."
+
+
+def _a_cell(cells: int) -> str:
+    return "the cell" if cells == 1 else "a cell"
+
+
+def explain_tags(asked: Sequence[str], present: Sequence[str]) -> list[str]:
+    """Name the tags that were asked for and no synapse has: they may be mistyped."""
+    if not present:
+        return []
+    return [
+        f"No synapse here has the tag {tag!r}: there are {', '.join(map(repr, present))}."
+        for tag in dict.fromkeys(asked)
+        if tag not in present
+    ]
+
+
+def explain_inline(site: str, server: str) -> list[str]:
+    """Say what a viewer may do to an inline link, unless it is the one that a sandbox serves.
+
+    neuroglancer 2.41.2 writes its address 400 ms after the first change, also while it still reads
+    the state behind an inline link; a layer that is read then is lost. With the processor slowed
+    threefold that happened to 16 inline links of 16, small and large, and to 0 short links of 8.
+    """
+    if urlsplit(site).netloc == urlsplit(server).netloc:
+        return []
+    told = "'Cannot read properties of undefined'"
+    advice = "open the link again, or make it without --inline"
+    loss = "On a slow machine, viewers can lose a layer of an inline link"
+    return [f"{loss}: where one says {told}, {advice}."]
+
+
+def explain_hidden(record: Mapping[str, Any]) -> list[str]:
+    """Say how many synapses a soft filter hides, if any."""
+    hidden = sum(count for tags in record.get("hidden", {}).values() for count in tags.values())
+    if not hidden:
+        return []
+    shown = record["shown"]
+    hint = "lower the confidence sliders to see them"
+    return [f"{hidden:,} of the {shown:,} synapses are hidden at first: {hint}."]
+
+
+def explain_context(record: Mapping[str, Any]) -> list[str]:
+    """Say how synapses on spines with several inputs count, and what is known of the partners."""
+    sentences = []
+    if "multi_input" in record:
+        sentences.append(_explain_multi_input(**record["multi_input"]))
+    if "cell_types" in record:
+        sentences.append(_explain_types(record["cell_types"]))
+    return sentences
+
+
+def _explain_multi_input(table: str, former_tags: Mapping[str, Mapping[str, int]]) -> str:
+    counts = {name: sum(tags.values()) for name, tags in former_tags.items() if tags}
+    if not counts:
+        return f"No synapse shown is on a spine with several inputs in {table}."
+    total = sum(counts.values())
+    tags = dict.fromkeys(tag for each in former_tags.values() for tag in each)
+    each = " and ".join(f"{count:,} among {name}" for name, count in counts.items())
+    where = f" ({each})" if len(counts) > 1 else ""
+    verb = "synapse is" if total == 1 else "synapses are"
+    return (
+        f"{total:,} {verb} on a spine with several inputs in {table}{where}, counted as "
+        f"multi-input instead of {' or '.join(tags)}."
+    )
+
+
+def _explain_types(described: Mapping[str, Any]) -> str:
+    total, several = sum(described["partners"].values()), described["ambiguous"]
+    rest = f"; {several:,} of the others have several there, as merged cells" if several else ""
+    return (
+        f"{described['known']:,} of {total:,} partners have a type in {described['view']} "
+        f"({described['column']}){rest}."
+    )

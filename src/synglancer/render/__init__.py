@@ -1,0 +1,1 @@
+"""Links as cards, plots, screenshots, QR codes and notebook views."""

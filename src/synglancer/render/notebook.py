@@ -1,0 +1,84 @@
+"""Views and progress in a notebook: the only module that imports IPython, and only when called."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from synglancer.cave.auth import is_loopback
+from synglancer.errors import UsageError
+from synglancer.render.cards import render_template
+from synglancer.states.login import build_login_notice
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from synglancer.links.link import Link
+
+_LENGTH = re.compile(r"[1-9][0-9]{0,4}(px|%|em|rem|vw|vh)?")
+
+
+def show_link(link: Link, width: int | str, height: int | str) -> None:
+    """Display the viewer of a link below the cell that runs.
+
+    Parameters
+    ----------
+    link
+        The link.
+    width, height
+        In pixels; or as CSS has it, such as ``80%``.
+
+    Raises
+    ------
+    UsageError
+        When a length is none, or there is no IPython to display it.
+    """
+    for length in (width, height):
+        if not _LENGTH.fullmatch(str(length)):
+            raise UsageError(
+                f"{length!r} is no width or height.", "Give pixels, such as 600, or '100%'."
+            )
+    try:
+        from IPython.display import display
+    except ImportError as error:
+        raise UsageError(
+            "Without IPython no view can be shown here.",
+            "Install it with: pip install 'synglancer[notebook]'; or open link.url in a browser.",
+        ) from error
+    frame = render_template(
+        "frame.html.j2",
+        link=link,
+        width=width,
+        height=height,
+        notice=build_login_notice(link.url, link.state),
+        local=is_loopback(urlsplit(link.url).hostname),
+    )
+    # Where no HTML can be shown, as in a terminal, the link is.
+    display({"text/html": frame, "text/plain": link.url}, raw=True)
+
+
+@contextmanager
+def show_progress(total: int) -> Iterator[Callable[[], None]]:
+    """Show a progress bar in a notebook, and give what moves it on by one."""
+    from threading import Lock
+
+    from IPython.display import display
+
+    done, lock = 0, Lock()
+
+    def draw() -> dict[str, str]:
+        words = f"{done:,} of {total:,} links"
+        bar = f'<progress value="{done}" max="{total}" aria-label="{words}"></progress> {words}'
+        return {"text/html": bar, "text/plain": words}
+
+    handle = display(draw(), raw=True, display_id=True)
+
+    def tick() -> None:
+        nonlocal done
+        with lock:
+            done += 1
+            handle.update(draw(), raw=True)
+
+    yield tick

@@ -1,0 +1,115 @@
+"""How pictures are made, and what there is afterwards: plain records, checked when made."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from synglancer.errors import UsageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+Renderer = Literal["browser", "plot"]
+
+Pictures = Literal["plot", "browser", "none"]
+"""What a report has of each cell."""
+
+_SMALLEST, _LARGEST = 16, 8192  # sides of a picture, in pixels
+_LONGEST_WAIT = 3600.0
+_LARGEST_SCALE = 4  # beyond that, no graphics card draws it
+
+
+@dataclass(frozen=True, kw_only=True)
+class PreviewOptions:
+    """How pictures are made.
+
+    Parameters
+    ----------
+    size
+        Width and height in pixels of the page, as 960x640.
+    scale
+        Pixels of the picture for each pixel of the page: 2 for print and sharp screens.
+    background
+        Put this behind the view, dark or white, instead of its own.
+    interface
+        Keep the viewer's bars and panels around the view, as whoever opens the link sees them.
+    renderer
+        Take the picture in a browser; or plot the synapses, which needs none.
+    wait
+        Seconds that one view may take to be drawn.
+    """
+
+    size: str = "960x640"
+    scale: float = 1.0
+    background: Literal["dark", "white"] | None = None
+    interface: bool = False
+    renderer: Renderer = "browser"
+    wait: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.scale <= _LARGEST_SCALE:
+            raise UsageError(
+                f"A scale of {self.scale:g} is out of range.",
+                f"Give --scale above 0, up to {_LARGEST_SCALE}.",
+            )
+        if not 0 < self.wait <= _LONGEST_WAIT:
+            raise UsageError(
+                f"{self.wait:g} s is not how long a picture can take.",
+                "Give --wait in seconds, above 0 and at most an hour.",
+            )
+        _ = self.pixels
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """Width and height of the page, in pixels."""
+        width, _, height = self.size.lower().partition("x")
+        if width.isdecimal() and height.isdecimal() and len(self.size) <= len("8192x8192"):
+            sides = int(width), int(height)
+            if min(sides) >= _SMALLEST and max(sides) * self.scale <= _LARGEST:
+                return sides
+        raise UsageError(
+            f"{self.size[:20]!r} is not the size of a picture.",
+            f"Give --size as width x height in pixels, such as 960x640; with --scale, at most "
+            f"{_LARGEST} a side.",
+        )
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A picture of a link.
+
+    Attributes
+    ----------
+    given
+        The link.
+    path
+        The file, PNG or SVG.
+    renderer
+        Whether a browser took it or it was plotted.
+    elapsed_s
+        Seconds that it took.
+    """
+
+    given: str
+    path: Path
+    renderer: Renderer
+    elapsed_s: float
+
+
+def refuse_suffix(suffix: str, renderer: Renderer) -> None:
+    """Refuse a kind of file that a renderer cannot write."""
+    if suffix != ".png" and (suffix, renderer) != (".svg", "plot"):
+        raise UsageError(
+            f"A picture cannot be written as {suffix or 'a file without an ending'!r}.",
+            "Name it .png; or .svg, with --renderer plot.",
+        )
+
+
+def refuse_latex_name(name: str) -> None:
+    """Refuse a picture that LaTeX cannot include: an SVG file, or a name that it would misread."""
+    if name.endswith(".svg") or not name.isprintable() or set(name) & set("%#{}\\^~"):
+        raise UsageError(
+            f"LaTeX cannot include the picture {name}.",
+            "Give it a plain name that ends in .png.",
+        )

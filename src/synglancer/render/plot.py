@@ -1,0 +1,298 @@
+"""A state → a plot of its synapses, without a browser and without the network.
+
+The synapses are projected as the 3D view looks at them: inputs as discs, outputs as rings, those
+between cells as targets, in the colours of their layers, with the somata, a legend and a scale bar
+in µm. What the view hides, by a layer that is off or a confidence slider, the plot does not show
+either. Colour is by layer: a view that is coloured by confidence is plotted by tag. One that is
+coloured by the partners' types is plotted so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.render.canvas import Canvas, make_canvas
+from synglancer.settings import BETWEEN, PARTNER_TYPE, UNKNOWN_TYPE
+from synglancer.states.predictions import parse_predictions
+from synglancer.synapses.predictions import POSITION_COLUMNS
+from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.view.shaders import MIN_CONFIDENCE, choose_diameter
+from synglancer.view.type_colors import choose_type_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+    Array = np.ndarray[Any, Any]
+
+_MARGIN = 24.0
+_LINE = 18.0  # from one line of the legend to the next
+_CHARACTER = 7.0  # width of one, in the legend
+_LARGER = {"outputs": 1.6, BETWEEN: 2.4}  # else their holes close
+_MIDDLE = 0.45  # of a target, as a share of its diameter
+_SMALLEST_NM = 20_000.0  # no closer than a soma and what is around it
+_BAR_SHARE = 0.2  # of the width, at most
+_SOMA_DIAMETER = 13.0
+_TEXT = {"dark": "#e4e6ec", "white": "#25272d"}
+_BRIGHT = 0.5
+_REFERENCE_HEIGHT = 640.0
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """One layer of synapses: its name, how many it shows, and where, (n, 3) in nm."""
+
+    name: str
+    direction: str
+    colour: str
+    points: Array
+
+
+def plot_state(
+    state: Mapping[str, Any],
+    *,
+    suffix: str = ".png",
+    size: tuple[int, int] = (960, 640),
+    scale: float = 1.0,
+    background: str | None = None,
+) -> bytes:
+    """Plot the synapses that a state shows.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state with local annotations.
+    suffix
+        ``.svg`` or ``.png``.
+    size
+        Width and height in pixels.
+    scale
+        Pixels of the file for each of those.
+    background
+        ``dark`` or ``white``; by default what is behind the 3D view.
+
+    Returns
+    -------
+    bytes
+        The file's content.
+    """
+    background = background or _read_background(state)
+    layers = _read_layers(state)
+    somata = _read_somata(state)
+    title = str(state.get("title") or "Synapses")
+    canvas = make_canvas(suffix, size, scale, BACKGROUNDS[background].projection, title)
+    rotation = _read_rotation(state)
+    points = [layer.points for layer in layers] + ([somata] if len(somata) else [])
+    seen = np.vstack([np.empty((0, 3)), *(part @ rotation for part in points)])[:, :2]
+    project, nm_per_pixel = _fit_beside_legend(seen, size, layers)
+    text = _TEXT[background]
+    grow = math.sqrt(min(size) / _REFERENCE_HEIGHT)
+    sizes = _choose_diameters(layers, grow)
+    for layer in layers:
+        places = project(layer.points @ rotation)
+        _draw(canvas, layer, places, sizes[layer.direction], text)
+    if len(somata):
+        canvas.rings(project(somata @ rotation), _SOMA_DIAMETER * grow, text)
+    _write_legend(canvas, title, layers, text, somata=len(somata))
+    _draw_bar(canvas, size, nm_per_pixel, text)
+    return canvas.finish()
+
+
+def _draw(canvas: Canvas, layer: _Layer, places: Array, diameter: float, middle: str) -> None:
+    draw = canvas.rings if layer.direction == "outputs" else canvas.discs
+    draw(places, diameter, layer.colour)
+    if layer.direction == BETWEEN:
+        canvas.discs(places, _MIDDLE * diameter, middle)
+
+
+def _choose_diameters(layers: Sequence[_Layer], grow: float) -> dict[str, float]:
+    counts: dict[str, int] = {}
+    for layer in layers:
+        counts[layer.direction] = counts.get(layer.direction, 0) + len(layer.points)
+    return {
+        direction: (choose_diameter(count) + 1) * grow * _LARGER.get(direction, 1)
+        for direction, count in counts.items()
+    }
+
+
+def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
+    """Read what each visible layer of synapses shows, in the order of the layers.
+
+    Where colours say the partners' types, there is one layer of the plot for each of these.
+    """
+    read: list[_Layer] = []
+    types = _read_type_colours(state)
+    for layer in state.get("layers", []):
+        if layer.get("type") != "annotation" or layer.get("visible") is False:
+            continue
+        frame = parse_predictions({**state, "layers": [layer]})
+        least = (layer.get("shaderControls") or {}).get(MIN_CONFIDENCE, 0)
+        if isinstance(least, int | float) and least > 0:
+            frame = frame[~(frame["confidence"] < np.float32(least))]
+        name = str(layer.get("name", ""))
+        direction, _, tag = name.rpartition(": ")
+        colour = layer.get("annotationColor")
+        if not _is_colour(colour):
+            colour = choose_colours([tag], PALETTES["paper"])[tag]
+        if types and PARTNER_TYPE in frame:
+            for kind, rows in frame.groupby(PARTNER_TYPE):
+                named = f"{direction}: {kind}"
+                colour = types.get(str(kind), types[UNKNOWN_TYPE])
+                read.append(_Layer(named, direction, colour, _read_points(rows)))
+        else:
+            read.append(_Layer(name, direction, str(colour), _read_points(frame)))
+    return _merge_layers(read) if types else read
+
+
+def _read_points(frame: pd.DataFrame) -> Array:
+    points: Array = frame[POSITION_COLUMNS].to_numpy(dtype=float)
+    return points
+
+
+def _read_type_colours(state: Mapping[str, Any]) -> dict[str, str]:
+    """Read the colours of the partners' types, that of unknown ones first; empty without any."""
+    record = state.get("synglancer")
+    described = record.get("cell_types") if isinstance(record, dict) else None
+    colours = described.get("colours") if isinstance(described, dict) else None
+    if not isinstance(colours, dict):
+        return {}
+    named = {str(name): colour for name, colour in colours.items() if _is_colour(colour)}
+    return {UNKNOWN_TYPE: choose_type_colour(UNKNOWN_TYPE), **named}
+
+
+def _merge_layers(layers: Sequence[_Layer]) -> list[_Layer]:
+    """Put layers of the same name together; unknown types come first, under the others."""
+    by_name: dict[str, list[_Layer]] = {}
+    for layer in layers:
+        by_name.setdefault(layer.name, []).append(layer)
+    merged = [
+        _Layer(
+            name, parts[0].direction, parts[0].colour, np.vstack([part.points for part in parts])
+        )
+        for name, parts in by_name.items()
+    ]
+    directions = list(dict.fromkeys(layer.direction for layer in layers))
+
+    def place(layer: _Layer) -> tuple[int, bool, str]:
+        known = not layer.name.endswith(f": {UNKNOWN_TYPE}")
+        return directions.index(layer.direction), known, layer.name
+
+    return sorted(merged, key=place)
+
+
+def _is_colour(value: object) -> bool:
+    hexadecimal = "0123456789abcdefABCDEF"
+    return (
+        isinstance(value, str)
+        and len(value) == len("#rrggbb")
+        and value[0] == "#"
+        and all(digit in hexadecimal for digit in value[1:])
+    )
+
+
+def _read_somata(state: Mapping[str, Any]) -> Array:
+    """Read where the somata are, shape (m, 3) in nm; (0, 3) where the state does not say."""
+    record = state.get("synglancer")
+    record = record if isinstance(record, dict) else {}
+    several, soma = record.get("somata"), record.get("soma")
+    points = [*several.values()] if isinstance(several, dict) else [soma] if soma else []
+    return np.array(points, dtype=float).reshape(-1, 3)
+
+
+def _read_background(state: Mapping[str, Any]) -> str:
+    colour = state.get("projectionBackgroundColor")
+    if not _is_colour(colour):
+        return "dark"  # as the viewer's own
+    red, green, blue = (int(str(colour)[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > _BRIGHT else "dark"
+
+
+def _read_rotation(state: Mapping[str, Any]) -> Array:
+    """Read how the 3D view is turned: a matrix that takes rows of (x, y, z) to its axes."""
+    turned = state.get("projectionOrientation")
+    if not isinstance(turned, list) or len(turned) != len("xyzw"):
+        return np.eye(3)
+    quaternion = np.array(turned, dtype=float)
+    length = float(np.linalg.norm(quaternion))
+    if not math.isfinite(length) or length == 0:
+        return np.eye(3)
+    x, y, z, w = quaternion / length
+    # Columns are the view's axes in the data; rows times it are coordinates along them.
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+            [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+            [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+def _fit_beside_legend(
+    seen: Array, size: tuple[int, int], layers: Sequence[_Layer]
+) -> tuple[Any, float]:
+    """Fit all points into the picture, and beside the legend where they would run into it."""
+    widest = max((len(layer.name) for layer in layers), default=0) + len("  10,000")
+    legend = np.array([_MARGIN + 16 + _CHARACTER * widest, _MARGIN + _LINE * (len(layers) + 1.5)])
+    project, nm_per_pixel = _fit(seen, size, 0.0)
+    if len(seen) and (project(seen) < legend).all(axis=1).any() and 2 * legend[0] < size[0]:
+        return _fit(seen, size, float(legend[0]))
+    return project, nm_per_pixel
+
+
+def _fit(seen: Array, size: tuple[int, int], left: float) -> tuple[Any, float]:
+    """Fit points (n, 2) in nm into a picture but for its left: from rows of nm to pixels."""
+    low = seen.min(axis=0) if len(seen) else np.zeros(2)
+    high = seen.max(axis=0) if len(seen) else np.zeros(2)
+    extent = np.maximum(high - low, _SMALLEST_NM)
+    corner = np.array([left + _MARGIN, _MARGIN + _LINE])
+    room = np.maximum(np.array(size, dtype=float) - _MARGIN - corner, 1.0)
+    nm_per_pixel = float(np.max(extent / room))
+    centre = (low + high) / 2
+
+    def project(rows: Array) -> Array:
+        return (rows[:, :2] - centre) / nm_per_pixel + corner + room / 2
+
+    return project, nm_per_pixel
+
+
+def choose_bar(nm: float) -> float:
+    """Choose the longest round length that is no longer than this, in nm.
+
+    Examples
+    --------
+    >>> [choose_bar(nm) for nm in (99_000, 49_000, 1_500)]
+    [50000.0, 20000.0, 1000.0]
+    """
+    power = 10.0 ** math.floor(math.log10(nm))
+    return max(step * power for step in (1, 2, 5) if step * power <= nm)
+
+
+def _draw_bar(canvas: Canvas, size: tuple[int, int], nm_per_pixel: float, colour: str) -> None:
+    width, height = size
+    nm = choose_bar(_BAR_SHARE * width * nm_per_pixel)
+    pixels = nm / nm_per_pixel
+    right, bottom = width - _MARGIN, height - _MARGIN
+    canvas.line((right - pixels, bottom), (right, bottom), colour)
+    label = f"{nm / 1000:g} µm"
+    canvas.words((right - pixels / 2, bottom - 12), label, colour, anchor="middle")
+
+
+def _write_legend(
+    canvas: Canvas, title: str, layers: Sequence[_Layer], colour: str, *, somata: int
+) -> None:
+    """Name the cells, and each layer with its marker and how many it shows."""
+    left, top = _MARGIN, _MARGIN
+    canvas.words((left, top), title, colour)
+    for layer in layers:
+        top += _LINE
+        _draw(canvas, layer, np.array([[left + 5, top]]), 9.0, colour)
+        canvas.words((left + 16, top), f"{layer.name}  {len(layer.points):,}", colour)
+    if somata:
+        top += _LINE
+        canvas.rings(np.array([[left + 5, top]]), 10.0, colour)
+        canvas.words((left + 16, top), "soma" if somata == 1 else "somata", colour)

@@ -1,0 +1,398 @@
+"""Link → picture, in a headless browser or drawn here: the only module that uses Playwright.
+
+A picture is taken of a view that is proved to be drawn: every layer of the state is there, its
+sources are loaded, its annotations are counted, its shaders compiled.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cave_sandbox
+from synglancer.cache.files import write_file
+from synglancer.errors import PictureError, SynglancerError
+from synglancer.links.link import Skipped
+from synglancer.render.picture_options import Preview, PreviewOptions, refuse_suffix
+from synglancer.states.opening import open_link
+from synglancer.view.colors import BACKGROUNDS
+from synglancer.view.shaders import format_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import TracebackType
+
+    from typing_extensions import Self
+
+    from synglancer.links.link import Link
+    from synglancer.states.opening import OpenedLink
+
+BROWSERS = (
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+)
+"""Where a browser may be, in the order in which they are looked for."""
+
+_FLAGS = [
+    "--use-gl=angle",
+    "--use-angle=gl-egl",
+    "--ignore-gpu-blocklist",
+    # A hosted viewer may read what the sandbox serves on loopback.
+    "--disable-features=LocalNetworkAccessChecks",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-default-apps",
+    "--disable-sync",
+    "--no-first-run",
+]
+_FLAGS_AS_ROOT = ["--no-sandbox", "--disable-dev-shm-usage"]
+_BLOCKED = ("*://*.google-analytics.com/*", "*://*.googletagmanager.com/*")
+_POLL_S = 0.05
+
+_SCRIPT = (Path(__file__).parent / "screenshots.js").read_text(encoding="utf-8")
+_STEADY = Path(cave_sandbox.__file__).parent / "web" / "steady_viewer.js"
+
+
+def render_previews(
+    links: Sequence[Link | str],
+    folder: Path,
+    options: PreviewOptions | None = None,
+    *,
+    suffix: str = ".png",
+    find_state: Callable[[Link | str], OpenedLink] = open_link,
+    progress: bool = False,
+) -> list[Preview | Skipped]:
+    """Make a picture of each link, in one browser.
+
+    Parameters
+    ----------
+    links
+        Links, as made or as text.
+    folder
+        Where the pictures go; made when it is not there. A picture is named after the cell.
+    options
+        How; by default as in `PreviewOptions`.
+    suffix
+        ``.png``, or ``.svg`` with the renderer plot.
+    find_state
+        What finds the state behind a link, as `synglancer.states.opening.open_link` does.
+    progress
+        Whether to show a progress bar on stderr, where that is a terminal.
+
+    Returns
+    -------
+    list of Preview or Skipped
+        One for each link, in their order.
+
+    Raises
+    ------
+    PictureError
+        When there is no browser.
+    """
+    options = options or PreviewOptions()
+    refuse_suffix(suffix, options.renderer)
+    folder.mkdir(parents=True, exist_ok=True)
+    taken: set[str] = set()
+    results: list[Preview | Skipped] = []
+    with ExitStack() as stack:
+        painter = stack.enter_context(Painter(options))
+        step = stack.enter_context(_progress(len(links), shown=progress))
+        for link in links:
+            try:
+                opened = find_state(link)
+                name = _choose_name(opened.name, taken)
+                results.append(painter.paint(opened, folder / f"{name}{suffix}"))
+            except SynglancerError as error:
+                results.append(Skipped(str(link), str(error), error.hint, error.exit_code))
+            step()
+    return results
+
+
+def _choose_name(name: str, taken: set[str]) -> str:
+    """Name a picture so that none is written over by the next."""
+    number, chosen = 1, name
+    while chosen in taken:
+        number += 1
+        chosen = f"{name}-{number}"
+    taken.add(chosen)
+    return chosen
+
+
+def find_browser() -> str:
+    """Find a browser on this machine.
+
+    Raises
+    ------
+    PictureError
+        When there is none, or nothing to drive it with.
+    """
+    from importlib.util import find_spec
+
+    if find_spec("playwright") is None:
+        raise PictureError(
+            "Playwright, which drives the browser that takes pictures, is not installed.",
+            "Install it with: pip install 'synglancer[preview]'; or give --renderer plot, which "
+            "needs neither.",
+        )
+    for name in BROWSERS:
+        if found := shutil.which(name):
+            return found
+    raise PictureError(
+        "No browser was found to take a picture with.",
+        "Install Chromium (Debian, Ubuntu: apt install chromium; macOS: brew install chromium); or "
+        "give --renderer plot, which needs none.",
+    )
+
+
+class Painter:
+    """Makes pictures, one after the other, in one browser that is opened at the first of them.
+
+    Parameters
+    ----------
+    options
+        How.
+
+    Raises
+    ------
+    PictureError
+        When entered without a browser on this machine.
+    """
+
+    def __init__(self, options: PreviewOptions) -> None:
+        self._options = options
+        # Playwright belongs to one thread, and to one without an event loop, as notebooks have.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
+        self._browser: _Browser | None = None
+
+    def __enter__(self) -> Self:
+        if self._options.renderer == "browser":
+            find_browser()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._browser is not None:
+            self._thread.submit(self._browser.close).result()
+        self._thread.shutdown()
+
+    def paint(self, opened: OpenedLink, path: Path) -> Preview:
+        """Make the picture of a link, and write it whole.
+
+        Parameters
+        ----------
+        opened
+            The link and its state.
+        path
+            The file, PNG or SVG.
+
+        Raises
+        ------
+        PictureError
+            When the view cannot be drawn, or the file cannot be written.
+        """
+        started = time.monotonic()
+        if self._options.renderer == "plot":
+            picture = self._plot(opened, path.suffix)
+        else:
+            picture = self._thread.submit(self._photograph, opened).result()
+        try:
+            write_file(path, picture)
+        except OSError as error:
+            raise PictureError(
+                f"The picture {path} cannot be written: {error.strerror}.",
+                "Choose another file or folder.",
+            ) from error
+        return Preview(opened.url, path, self._options.renderer, time.monotonic() - started)
+
+    def _plot(self, opened: OpenedLink, suffix: str) -> bytes:
+        from synglancer.render.plot import plot_state  # imports pandas
+
+        options = self._options
+        return plot_state(
+            opened.state,
+            suffix=suffix,
+            size=options.pixels,
+            scale=options.scale,
+            background=options.background,
+        )
+
+    def _photograph(self, opened: OpenedLink) -> bytes:
+        if opened.login_host:
+            raise PictureError(
+                f"The view behind this link needs a login at {opened.login_host}, which the "
+                "browser that takes pictures does not have.",
+                "Give --renderer plot, which draws the synapses without a browser.",
+            )
+        if self._browser is None:
+            self._browser = _Browser(self._options)
+        return self._browser.photograph(opened)
+
+
+class _Browser:
+    """One browser with one page, which stays at a viewer as long as the links name the same."""
+
+    def __init__(self, options: PreviewOptions) -> None:
+        from playwright.sync_api import sync_playwright  # an extra
+
+        self._options = options
+        self._site: str | None = None
+        self._shown: str | None = None
+        width, height = options.pixels
+        flags = _FLAGS + (_FLAGS_AS_ROOT if getattr(os, "geteuid", lambda: 1)() == 0 else [])
+        with ExitStack() as stack:
+            playwright = stack.enter_context(sync_playwright())
+            browser = playwright.chromium.launch(executable_path=find_browser(), args=flags)
+            stack.callback(browser.close)
+            context = browser.new_context(
+                viewport={"width": width, "height": height}, device_scale_factor=options.scale
+            )
+            context.add_init_script(path=_STEADY)
+            for pattern in _BLOCKED:
+                context.route(pattern, lambda route: route.abort())
+            self._page = context.new_page()
+            self._stack = stack.pop_all()
+
+    def close(self) -> None:
+        """Close the browser."""
+        self._stack.close()
+
+    def photograph(self, opened: OpenedLink) -> bytes:
+        """Open a link and take its picture when it is proved to be drawn, as PNG."""
+        from playwright.sync_api import Error
+
+        # The same fragment again would be no change, and the viewer would wait for one.
+        reuse = opened.site == self._site and opened.url != self._shown
+        self._shown = opened.url
+        try:
+            problem = self._show(opened, reuse=reuse)
+            if not problem:
+                return bytes(self._page.screenshot(type="png", animations="disabled"))
+        except Error as error:
+            self._site = None
+            problem = f"the browser says: {' '.join(error.message.split())[:200]}"
+        raise PictureError(
+            f"The view of this link was not drawn: {problem}.",
+            "Open the link to see why; --renderer plot draws its synapses without a browser.",
+        )
+
+    def _show(self, opened: OpenedLink, *, reuse: bool) -> str | None:
+        """Open a link and wait until it is drawn; return what is wrong otherwise."""
+        fragment = opened.url.partition("#")[2]
+        if reuse:  # the viewer that is open already, after all in it was cleared away
+            self._page.evaluate(_SCRIPT + "\nshowState", {"layers": []})
+            self._page.evaluate("fragment => { location.hash = fragment; }", fragment)
+        else:
+            self._site = None
+            self._page.goto("about:blank")  # else only the fragment would change
+            self._page.goto(opened.url, timeout=self._options.wait * 1000)
+            self._site = opened.site
+        problem = self._wait(opened.state)
+        if problem and reuse:
+            return self._show(opened, reuse=False)
+        if self._options.background and not problem:
+            changed = change_background(opened.state, self._options.background)
+            self._page.evaluate(_SCRIPT + "\nshowState", {"layers": []})
+            self._page.evaluate(_SCRIPT + "\nshowState", changed)
+            problem = self._wait(changed)
+        return problem
+
+    def _wait(self, state: Mapping[str, Any]) -> str | None:
+        """Wait until a state is drawn on two polls; return what is wrong otherwise."""
+        expected = _expect(state)
+        plain = self._options.interface  # then nothing is taken away
+        deadline = time.monotonic() + self._options.wait
+        last: Mapping[str, Any] | None = None
+        while True:
+            found = self._page.evaluate(_SCRIPT + "\nlookAtViewer", expected)
+            if found["complete"] and not plain:  # what follows is checked in its new size
+                self._page.evaluate(_SCRIPT + "\nundressViewer")
+                plain, last = True, None
+                continue
+            if found == last and (found["final"] or not found["problem"]):
+                return found["problem"] or None
+            last = found
+            if time.monotonic() > deadline:
+                return f"after {self._options.wait:g} s, {found['problem'] or 'it still changes'}"
+            self._page.wait_for_timeout(_POLL_S * 1000)
+
+
+def change_background(state: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Put another background behind a state, and change what our views choose by it.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state, which stays as it is.
+    name
+        ``dark`` or ``white``.
+
+    Returns
+    -------
+    dict
+        The state with the background, and with cell meshes and rings that stand out from it.
+    """
+    wanted = BACKGROUNDS[name]
+    others = [known for known in BACKGROUNDS.values() if known is not wanted]
+    layers = []
+    for layer in state.get("layers", []):
+        changed = dict(layer)
+        for other in others:
+            if "segmentColors" in changed:
+                changed["segmentColors"] = {
+                    segment: wanted.cell if colour == other.cell else colour
+                    for segment, colour in changed["segmentColors"].items()
+                }
+            if isinstance(changed.get("shader"), str):
+                changed["shader"] = changed["shader"].replace(
+                    format_colour(other.ring), format_colour(wanted.ring)
+                )
+        layers.append(changed)
+    return {
+        **state,
+        "layers": layers,
+        "projectionBackgroundColor": wanted.projection,
+        "crossSectionBackgroundColor": wanted.cross_section,
+    }
+
+
+def _expect(state: Mapping[str, Any]) -> dict[str, int | None]:
+    """Return what must be in the viewer: each layer, and its number of annotations if its own."""
+    expected: dict[str, int | None] = {}
+    for layer in state.get("layers", []):
+        own = layer.get("type") == "annotation" and "annotations" in layer
+        count = len({note.get("id") for note in layer["annotations"]}) if own else None
+        expected[str(layer.get("name", ""))] = count
+    return expected
+
+
+def _progress(total: int, *, shown: bool) -> Any:
+    """Return a context that gives a function to call after each picture."""
+    from contextlib import contextmanager
+
+    @contextmanager
+    def bar() -> Any:
+        if not (shown and sys.stderr.isatty()):
+            yield lambda: None
+            return
+        from rich.console import Console
+        from rich.progress import Progress
+
+        with Progress(console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task("Pictures", total=total)
+            yield lambda: progress.advance(task)
+
+    return bar()

@@ -1,0 +1,67 @@
+"""The template files: where they are, and what each makes."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from synglancer.errors import UsageError
+
+ENDING = ".j2"
+
+_SUMMARY = re.compile(r"\{#-?\s*(.*?\.)\s", re.DOTALL)  # the first sentence of the first comment
+
+
+def templates_folder() -> Path:
+    """Return the folder of the templates: in the package, or beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    installed = package / "templates"
+    return installed if installed.is_dir() else package.parent.parent / "templates"
+
+
+def list_templates() -> dict[str, str]:
+    """List the templates: name → what it makes, in a sentence."""
+    return {
+        path.name: _summarise(path.read_text(encoding="utf-8"))
+        for path in sorted(templates_folder().glob(f"*{ENDING}"))
+    }
+
+
+def read_template(name: str) -> tuple[str, str]:
+    """Read a template by its name, with or without its ending.
+
+    Returns
+    -------
+    tuple of str
+        Its whole name, and its text.
+
+    Raises
+    ------
+    UsageError
+        When there is none of that name.
+    """
+    known = list_templates()
+    for candidate in (name, f"{name}{ENDING}"):
+        if candidate in known:
+            return candidate, (templates_folder() / candidate).read_text(encoding="utf-8")
+    raise UsageError(f"There is no template {name!r}.", f"Choose from: {', '.join(known)}.")
+
+
+def refuse_template(path: Path) -> None:
+    """Refuse a user's own template that is not there.
+
+    Raises
+    ------
+    UsageError
+        When it is no file.
+    """
+    if not path.is_file():
+        raise UsageError(
+            f"There is no template {path}.",
+            "Name a file of Jinja2; `synglancer templates copy` gives you one of ours.",
+        )
+
+
+def _summarise(text: str) -> str:
+    found = _SUMMARY.match(text)
+    return " ".join(found[1].split()) if found else ""

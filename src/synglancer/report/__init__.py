@@ -1,0 +1,1 @@
+"""Reports on many links: numbers, pages and tables."""

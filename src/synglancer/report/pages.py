@@ -1,0 +1,133 @@
+"""A report → a file: a page through the templates, or a table."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import orjson
+
+from synglancer.errors import UsageError
+from synglancer.render.cards import render_template
+from synglancer.render.templates import refuse_template
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+    from synglancer.report.summary import Report
+
+PAGES = {
+    ".html": "report.html.j2",
+    ".md": "report.md.j2",
+    ".tex": "report.tex.j2",
+    ".ipynb": "report.ipynb.j2",
+}
+"""Endings of files that a template makes."""
+
+TABLES = (".csv", ".parquet")
+"""Endings of files that hold the table alone."""
+
+
+def refuse_ending(path: Path, template: Path | None) -> None:
+    """Refuse a file that no report can be written as.
+
+    Raises
+    ------
+    UsageError
+        By its ending; or when a template is given for a table, or is not there.
+    """
+    if path.suffix not in {*PAGES, *TABLES}:
+        raise UsageError(
+            f"A report cannot be written as {path.suffix or 'a file without an ending'!r}.",
+            f"Name the file with one of {', '.join([*PAGES, *TABLES])}.",
+        )
+    if template and path.suffix in TABLES:
+        raise UsageError(
+            "A table is not made by a template.", f"Name the file with one of {', '.join(PAGES)}."
+        )
+    if template:
+        refuse_template(template)
+
+
+def render_report(report: Report, suffix: str, template: Path | None = None) -> bytes:
+    """Render a report.
+
+    Parameters
+    ----------
+    report
+        What it shows.
+    suffix
+        One of `PAGES` and `TABLES`.
+    template
+        The user's own template, instead of ours.
+
+    Raises
+    ------
+    UsageError
+        When that template fails, or makes no notebook where it should.
+    """
+    if suffix in PAGES:
+        page = render_template(PAGES[suffix], template, report=report)
+        if suffix == ".ipynb":
+            _refuse_no_notebook(page, template)
+        return page.encode()
+    frame = build_table(report)
+    if suffix == ".csv":
+        return frame.to_csv(index=False).encode()
+    content = io.BytesIO()
+    frame.to_parquet(content, index=False)
+    return content.getvalue()
+
+
+def _refuse_no_notebook(page: str, template: Path | None) -> None:
+    try:
+        content = orjson.loads(page)
+    except orjson.JSONDecodeError as error:
+        raise UsageError(
+            f"What the template {template or 'of notebooks'} makes is not JSON: {error}.",
+            "Pass each cell's whole text through the filter `json`, as ours does.",
+        ) from error
+    if not (isinstance(content, dict) and "cells" in content):
+        raise UsageError(
+            f"What the template {template} makes is no notebook.",
+            "Compare it with ours, which `synglancer templates show report.ipynb` prints.",
+        )
+
+
+def build_table(report: Report) -> pd.DataFrame:
+    """Build the table: the file's columns, then ours; one row for each cell that was given.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Ours are ``cell`` (UInt64), ``link``, ``link_problem``, ``version`` (Int64), ``shown`` and
+        ``total`` (Int64), and for each direction all synapses of the cell, such as ``all_inputs``
+        (Int64), and for each tag its count, such as ``inputs_spine`` (Int64). A name that
+        the file has already is followed by ``_synglancer``.
+    """
+    import pandas as pd
+
+    made = [row.summary for row in report.rows]
+    ours: dict[str, pd.Series] = {
+        "cell": pd.Series([int(one.link["cell"]) if one else None for one in made], dtype="UInt64"),
+        "link": pd.Series([one.link["url"] if one else "" for one in made], dtype=object),
+        "link_problem": pd.Series(
+            [row.skipped.reason if row.skipped else "" for row in report.rows], dtype=object
+        ),
+    }
+    for name in ("version", "shown", "total"):
+        ours[name] = pd.Series([one.link[name] if one else None for one in made], dtype="Int64")
+    for side in report.directions:
+        totals = [one.all_synapses(side) if one else None for one in made]
+        ours[f"all_{side}"] = pd.Series(totals, dtype="Int64")
+        for tag in report.tags:
+            counts = [one.count(side, tag) if one else None for one in made]
+            ours[f"{side}_{tag}"] = pd.Series(counts, dtype="Int64")
+    values = {
+        name: pd.Series([row.extras[i] for row in report.rows], dtype=object)
+        for i, name in enumerate(report.columns)
+    }
+    renamed = {f"{name}_synglancer" if name in values else name: ours[name] for name in ours}
+    return pd.DataFrame({**values, **renamed})

@@ -1,0 +1,90 @@
+"""Cells → what a report says of each, with its picture: plotted, photographed or none."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from synglancer.errors import PictureError
+from synglancer.links.batch import map_links
+from synglancer.render.picture_options import PreviewOptions
+from synglancer.report.summary import summarise
+from synglancer.states.opening import open_link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from synglancer.links.link import Link, Skipped
+    from synglancer.render.picture_options import Pictures
+    from synglancer.render.screenshots import Painter
+    from synglancer.report.summary import CellSummary
+    from synglancer.settings import Settings
+
+_SIZE = PreviewOptions(size="480x320", scale=1.5)
+
+
+def summarise_cells(
+    cells: Sequence[str], settings: Settings, pictures: Pictures, *, progress: bool = False
+) -> list[CellSummary | Skipped]:
+    """Make each cell's link, and take from it what a report says.
+
+    Parameters
+    ----------
+    cells
+        Root IDs.
+    settings
+        What is asked, beside the cell.
+    pictures
+        Plot each cell's synapses, photograph its view, or neither.
+    progress
+        Whether to show a progress bar.
+
+    Raises
+    ------
+    PictureError
+        When photographs are asked for and there is no browser, before anything else is asked.
+    ServiceError
+        As `synglancer.make_links`.
+    """
+    with ExitStack() as stack:
+        use: Callable[[Link], CellSummary] = summarise
+        if pictures == "plot":
+            use = plot_cell
+        elif pictures == "browser":
+            from synglancer.render.screenshots import Painter
+
+            folder = Path(stack.enter_context(TemporaryDirectory()))
+            painter = stack.enter_context(Painter(_SIZE))
+
+            def use(link: Link) -> CellSummary:
+                return photograph_cell(link, painter, folder)
+
+        return map_links(cells, settings, use, progress=progress)
+
+
+def plot_cell(link: Link) -> CellSummary:
+    """Summarise a link, with a plot of its synapses as SVG."""
+    from synglancer.render.plot import plot_state
+
+    # White is what a page's own colours take the place of.
+    plotted = plot_state(link.state, suffix=".svg", size=_SIZE.pixels, background="white")
+    return summarise(link, plotted.decode())
+
+
+def photograph_cell(link: Link, painter: Painter, folder: Path) -> CellSummary:
+    """Summarise a link, with a photograph of its view; or with a plot, and why it is one."""
+    from synglancer.render.canvas import shrink_photograph
+    from synglancer.render.cards import format_data_uri
+
+    # A folder of its own: another thread may photograph the same cell, given otherwise.
+    with TemporaryDirectory(dir=folder) as own:
+        path = Path(own) / f"{link.cell}.png"
+        try:
+            painter.paint(open_link(link), path)
+        except PictureError as error:
+            return replace(plot_cell(link), picture_problem=str(error))
+        content = shrink_photograph(path.read_bytes())
+    return summarise(link, format_data_uri(content, ".webp"))

@@ -1,0 +1,377 @@
+"""Links of many cells → the numbers and words that a report shows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from statistics import fmean
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from cave_sandbox.sample.identity import SYNTHETIC
+from synglancer.links.record import list_given_options
+from synglancer.render.cards import describe_filters
+from synglancer.states.provenance import RECORD, read_notice
+from synglancer.synapses.partners import read_partners
+from synglancer.view.annotations import sort_tags
+from synglancer.view.colors import PALETTES, choose_colours
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from synglancer.cells.lists import CellList
+    from synglancer.links.link import Link, Skipped
+    from synglancer.settings import Settings
+
+BINS = 20
+"""Bins of the confidence, 0 to 1."""
+
+PARTNER_STEPS = ("1", "2", "3", "4", "5 or more")
+"""Synapses that one partner has with the cell."""
+
+_NOTEBOOK_COLUMNS = ("cell", "link")
+_CITATIONS = [
+    "Pedigo et al. (2026), for the predicted targets.",
+    (
+        "The MICrONS Consortium (2025). Functional connectomics spanning multiple areas of mouse "
+        "visual cortex. Nature 640, 435-447. https://doi.org/10.1038/s41586-025-08790-w"
+    ),
+    (
+        "Dorkenwald et al. (2025). CAVE: Connectome Annotation Versioning Engine. Nature Methods "
+        "22, 1112-1120. https://doi.org/10.1038/s41592-024-02426-z"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """What a report says of one cell.
+
+    Attributes
+    ----------
+    link
+        Its record, as ``--output json`` prints it.
+    server
+        The CAVE server.
+    confidence
+        Tag → number of synapses in each of `BINS` bins.
+    partners
+        Direction → number of partners for each of `PARTNER_STEPS`.
+    picture
+        An SVG element, or the address of a picture (a data URI), or empty.
+    notice
+        What the owner of the table wants readers to know, or empty.
+    picture_problem
+        Why the picture is a plot where a photograph was asked for, or empty.
+    """
+
+    link: Mapping[str, Any]
+    server: str
+    confidence: Mapping[str, list[int]]
+    partners: Mapping[str, list[int]]
+    picture: str = ""
+    notice: str = ""
+    picture_problem: str = ""
+
+    @property
+    def counts(self) -> Mapping[str, Mapping[str, int]]:
+        """Shown synapses: direction → tag → count."""
+        counts: Mapping[str, Mapping[str, int]] = self.link["counts"]
+        return counts
+
+    def total(self, direction: str) -> int:
+        """Shown synapses in a direction."""
+        return sum(self.counts.get(direction, {}).values())
+
+    def all_synapses(self, direction: str) -> int | None:
+        """All synapses of the cell in a direction, with and without a prediction."""
+        counted: Mapping[str, int] = self.link.get("all_synapses") or {}
+        return counted.get(direction)
+
+    def count(self, direction: str, tag: str) -> int:
+        """Shown synapses with a tag."""
+        return self.counts.get(direction, {}).get(tag, 0)
+
+    def share(self, direction: str, tag: str) -> float:
+        """Their share of the direction's, 0 to 1; 0 where there are none."""
+        return self.count(direction, tag) / max(self.total(direction), 1)
+
+
+def summarise(link: Link, picture: str = "") -> CellSummary:
+    """Take from a link what a report says of its cell."""
+    shown = link.predictions
+    confidence = {}
+    for tag, rows in shown.groupby("tag"):
+        values = rows["confidence"].to_numpy(dtype=float)
+        counts, _ = np.histogram(values[np.isfinite(values)], bins=BINS, range=(0, 1))
+        confidence[str(tag)] = counts.tolist()
+    partners = {}
+    others = read_partners(shown)
+    foreign = ~others.isin([0, link.cell])  # 0 is no segment, and autapses make no partner
+    for direction in link.counts_by_tag:
+        each = others[foreign & (shown["direction"] == direction)].value_counts().to_numpy()
+        steps = np.minimum(each, len(PARTNER_STEPS))
+        partners[direction] = np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
+    server, notice = str(link.state.get(RECORD, {}).get("server", "")), read_notice(link.state)
+    return CellSummary(link.to_record(), server, confidence, partners, picture, notice)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a report: what was given, and what became of it.
+
+    Attributes
+    ----------
+    given
+        What was given as the cell.
+    extras
+        The other columns of the file, as text.
+    group
+        The group, or empty.
+    summary, skipped
+        What is said of the cell; or why nothing is. One of them is None.
+    """
+
+    given: str
+    extras: list[str]
+    group: str
+    summary: CellSummary | None
+    skipped: Skipped | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Cells with the same value in the group column.
+
+    Attributes
+    ----------
+    name
+        That value.
+    cells, members
+        How many have a link; and those, each once.
+    mean, low, high
+        Direction → tag → share of the cells' synapses: the mean over cells, the least, the most.
+        Cells without a synapse in a direction are not counted there.
+    """
+
+    name: str
+    cells: int
+    members: list[CellSummary]
+    mean: dict[str, dict[str, float]]
+    low: dict[str, dict[str, float]]
+    high: dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that a template is given, as ``report``.
+
+    Attributes
+    ----------
+    rows
+        One for each cell that was given, in their order.
+    columns
+        Names of the other columns of the file.
+    group_by
+        Name of the group column, or empty.
+    directions, tags, colours
+        Directions asked for; tags found; tag → ``#rrggbb``.
+    synthetic
+        Whether the data say that they are the sandbox's.
+    filters, options
+        Which synapses were asked for, as texts; all that was asked, by the names of `Settings`.
+    notice
+        What the owner of the table wants readers to know, or empty.
+    """
+
+    rows: list[Row]
+    columns: list[str]
+    group_by: str
+    directions: tuple[str, ...]
+    tags: list[str]
+    colours: dict[str, str]
+    synthetic: bool
+    notice: str
+    generator: str
+    made_on: str
+    filters: list[str] = field(default_factory=list)
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def cells(self) -> list[CellSummary]:
+        """The cells that there is a link for, each once, however many rows are of it."""
+        return _list_distinct(self.rows)
+
+    @cached_property
+    def skipped(self) -> list[Skipped]:
+        """The cells that there is none for."""
+        return [row.skipped for row in self.rows if row.skipped]
+
+    @cached_property
+    def provenance(self) -> CellSummary | None:
+        """A cell that says where all come from: server, datastack, version and table."""
+        return self.cells[0] if self.cells else None
+
+    @cached_property
+    def given(self) -> dict[str, list[str]]:
+        """The file's columns, as texts; names that a notebook needs are followed by ``_given``."""
+        return {
+            f"{name}_given" if name in _NOTEBOOK_COLUMNS else name: [
+                row.extras[i] for row in self.rows
+            ]
+            for i, name in enumerate(self.columns)
+        }
+
+    @cached_property
+    def picture_problems(self) -> dict[str, int]:
+        """Why pictures are plots where photographs were asked for → of how many cells."""
+        problems = [cell.picture_problem for cell in self.cells if cell.picture_problem]
+        return {problem: problems.count(problem) for problem in dict.fromkeys(problems)}
+
+    @cached_property
+    def confidence(self) -> dict[str, list[int]]:
+        """Tag → synapses of all cells in each of `BINS` bins."""
+        zero = [0] * BINS
+        parts = {tag: [cell.confidence.get(tag, zero) for cell in self.cells] for tag in self.tags}
+        return {tag: [sum(bins) for bins in zip(*part, strict=True)] for tag, part in parts.items()}
+
+    @cached_property
+    def partners(self) -> dict[str, list[int]]:
+        """Direction → partners of all cells for each of `PARTNER_STEPS`."""
+        return {
+            direction: [
+                sum(steps)
+                for steps in zip(*(cell.partners[direction] for cell in self.cells), strict=True)
+            ]
+            for direction in self.directions
+        }
+
+    @cached_property
+    def totals(self) -> dict[str, int]:
+        """Direction → all synapses of all cells, where they were counted."""
+        return {
+            side: sum(cell.all_synapses(side) or 0 for cell in self.cells)
+            for side in self.directions
+            if any(cell.all_synapses(side) is not None for cell in self.cells)
+        }
+
+    @cached_property
+    def groups(self) -> list[Group]:
+        """The groups, in the order of their names."""
+        if not self.group_by:
+            return []
+        names = sorted({row.group for row in self.rows})
+        return [self._compare(name) for name in names]
+
+    def _compare(self, name: str) -> Group:
+        cells = _list_distinct([row for row in self.rows if row.group == name])
+
+        def over(take: Any) -> dict[str, dict[str, float]]:
+            result: dict[str, dict[str, float]] = {}
+            for side in self.directions:
+                counted = [cell for cell in cells if cell.total(side)]
+                result[side] = {
+                    tag: take([cell.share(side, tag) for cell in counted])
+                    for tag in self.tags
+                    if counted
+                }
+            return result
+
+        return Group(name, len(cells), cells, over(fmean), over(min), over(max))
+
+    @property
+    def methods(self) -> str:
+        """A paragraph for a paper's methods."""
+        origin = self.provenance
+        if origin is None:
+            return "No cell could be shown."
+        link, many = origin.link, len(self.cells)
+        filters = f" Only synapses with {' and '.join(self.filters)} are shown." * bool(
+            self.filters
+        )
+        totals = " and ".join(f"{count:,} {side}" for side, count in self.totals.items())
+        having = "these cells have" if many > 1 else "this cell has"
+        in_all = f"; with and without one, {having} {totals}" * bool(totals)
+        unpredicted = "and without " * bool(self.options.get("with_unlabelled"))
+        table = (link.get("multi_input") or {}).get("table")
+        several = f" Those on spines with several inputs are by the table {table}." * bool(table)
+        synthetic = " These data are SYNTHETIC and describe no real cell." * self.synthetic
+        return (
+            f"Synapses of {many:,} cell{'s' * (many != 1)} and their predicted postsynaptic "
+            f"targets were taken from the table {link['table']} of the datastack "
+            f"{link['datastack']} at materialization version {link['version']} "
+            f"({link['timestamp'][:10]}), through CAVE at {origin.server}.{filters} "
+            f"Counts are of synapses with {unpredicted}a prediction{in_all}.{several} Each link "
+            f"opens them in Neuroglancer at that version. Made with {self.generator}.{synthetic}"
+        )
+
+    @property
+    def citations(self) -> list[str]:
+        """What to cite, where that is known."""
+        origin = self.provenance
+        known = origin and origin.link["datastack"] == "minnie65_public" and not self.synthetic
+        return _CITATIONS[:] if known else []
+
+
+def _list_distinct(rows: Sequence[Row]) -> list[CellSummary]:
+    """List the cells of rows, each once: several root IDs may have led to one cell."""
+    made = [row.summary for row in rows if row.summary]
+    return list({summary.link["cell"]: summary for summary in made}.values())
+
+
+def build_report(
+    cells: CellList,
+    results: Sequence[CellSummary | Skipped],
+    settings: Settings,
+    *,
+    group_by: str | None,
+    generator: str,
+    made_on: str,
+) -> Report:
+    """Put together what a report shows.
+
+    Parameters
+    ----------
+    cells, results
+        What was given, and what became of each.
+    settings
+        What was asked.
+    group_by
+        The column that names each cell's group.
+    generator, made_on
+        Program and version; and the date.
+    """
+    at = cells.columns.index(group_by) if group_by else 0
+    rows = [
+        Row(
+            given=given,
+            extras=values,
+            group=values[at] if group_by else "",
+            summary=result if isinstance(result, CellSummary) else None,
+            skipped=None
+            if isinstance(result, CellSummary)
+            else replace(result, given=given or f"row {number}"),
+        )
+        for number, (given, values, result) in enumerate(
+            zip(cells.cells, cells.values, results, strict=True), start=1
+        )
+    ]
+    made = [row.summary for row in rows if row.summary]
+    found = {tag for cell in made for tags in cell.counts.values() for tag in tags}
+    notice = next((cell.notice for cell in made if cell.notice), "")
+    tags = sort_tags(found)
+    return Report(
+        rows=rows,
+        columns=cells.columns,
+        group_by=group_by or "",
+        directions=settings.directions,
+        tags=tags,
+        colours=choose_colours(tags, PALETTES[settings.palette]),
+        synthetic=SYNTHETIC in notice,
+        notice="" if SYNTHETIC in notice else notice,
+        generator=generator,
+        made_on=made_on,
+        filters=describe_filters(made[0].link["filters"]) if made else [],
+        options=list_given_options(settings),
+    )

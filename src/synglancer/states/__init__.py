@@ -1,0 +1,1 @@
+"""Neuroglancer states: their URLs, and reading any state back."""

@@ -1,0 +1,77 @@
+"""A link → who has to log in where to open it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_LOGIN = re.compile(r"middleauth\+https://([^/\"?#\s]+)")
+_MICRONS_HOSTS = {"global.daf-apis.com", "minnie.microns-daf.com"}
+_MICRONS_TERMS = "https://global.daf-apis.com/sticky_auth/api/v1/tos/2/accept"
+
+
+@dataclass(frozen=True)
+class LoginNotice:
+    """What a reader has to do before a link opens.
+
+    Attributes
+    ----------
+    text
+        One sentence.
+    terms_url
+        Where the terms of service are accepted, or None.
+    """
+
+    text: str
+    terms_url: str | None
+
+
+def build_login_notice(url: str, state: Mapping[str, Any]) -> LoginNotice | None:
+    """Say what a reader of a link has to do first; None where it opens for everybody.
+
+    Parameters
+    ----------
+    url
+        The link.
+    state
+        What it shows.
+    """
+    host = find_login_host(url, state)
+    if host is None:
+        return None
+    if host in _MICRONS_HOSTS:
+        return LoginNotice(
+            "Readers log in with a Google account and accept the MICrONS terms of service, once.",
+            _MICRONS_TERMS,
+        )
+    return LoginNotice(f"Readers log in at {host}.", None)
+
+
+def find_login_host(url: str, state: Mapping[str, Any]) -> str | None:
+    """Find the host that a reader of a link has to log in to.
+
+    Parameters
+    ----------
+    url
+        The link.
+    state
+        What it shows.
+
+    Returns
+    -------
+    str or None
+        The host, or None where the link opens for everybody.
+    """
+    places = [url]
+    for layer in state.get("layers", []):
+        source = layer.get("source")
+        items = source if isinstance(source, list) else [source]
+        places += [str(item.get("url", "") if isinstance(item, dict) else item) for item in items]
+    for place in places:
+        if found := _LOGIN.search(place):
+            return found[1]
+    return None

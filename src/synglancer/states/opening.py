@@ -1,0 +1,106 @@
+"""A link → the state behind it: carried by the link, made just now, or fetched.
+
+What a link names is fetched as data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from synglancer.cells.parse import name_in_files
+from synglancer.errors import BadAnswerError
+from synglancer.links.link import Link
+from synglancer.settings import DEFAULT_SERVER
+from synglancer.states.login import find_login_host
+from synglancer.states.provenance import read_cells
+from synglancer.states.urls import parse_link
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class OpenedLink:
+    """A link and what it shows.
+
+    Attributes
+    ----------
+    url
+        The link.
+    site
+        The viewer's address.
+    state
+        The Neuroglancer state; 64-bit IDs are strings.
+    """
+
+    url: str
+    site: str
+    state: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        """A name for files: the cells' root IDs where the state says them."""
+        cells = read_cells(self.state)
+        return name_in_files(cells) if cells else "view"
+
+    @property
+    def login_host(self) -> str | None:
+        """Host that a reader has to log in to, or None."""
+        return find_login_host(self.url, self.state)
+
+
+def open_link(
+    link: Link | str, *, server: str | None = None, token_file: str | None = None
+) -> OpenedLink:
+    """Find the state behind a link.
+
+    Parameters
+    ----------
+    link
+        A link that was made, which has its state; or any Neuroglancer link.
+    server
+        Address of the CAVE server: the only one that the token is sent to.
+    token_file
+        File that holds the token, else found as for every command.
+
+    Raises
+    ------
+    UsageError
+        When it is not a Neuroglancer link.
+    ServiceError
+        When its state cannot be fetched (1 request), or is none.
+    """
+    if isinstance(link, Link):
+        return OpenedLink(link.url, parse_link(link.url).site, link.state)
+    parsed = parse_link(link)
+    text = parsed.state
+    if parsed.state_url is not None:
+        text = _fetch_state(parsed.state_url, server or DEFAULT_SERVER, token_file)
+    try:
+        state = orjson.loads(text or b"")
+    except ValueError:
+        state = None
+    if not isinstance(state, dict) or not all(
+        isinstance(layer, dict) for layer in state.get("layers", [])
+    ):
+        raise BadAnswerError(
+            "What this link names is not a Neuroglancer state.",
+            "Copy the link again, whole; a link that was cut short shows nothing either.",
+        )
+    return OpenedLink(link.strip(), parsed.site, state)
+
+
+def _fetch_state(state_url: str, server: str, token_file: str | None) -> bytes:
+    from synglancer.cave.auth import Credentials
+    from synglancer.cave.http import Fetcher  # imports requests
+    from synglancer.cave.tokens import find_token
+
+    # A link may name any host: the token is for the user's own server alone.
+    fetcher = Fetcher(Credentials(find_token(server, token_file), server))
+    try:
+        return fetcher.fetch(state_url)
+    finally:
+        fetcher.close()

@@ -1,0 +1,337 @@
+"""A state → where it comes from and what was asked: the way back of the provenance record.
+
+For our own states every answer comes back as it was; for others as much as they say. States are
+data from anywhere: nothing in them is believed that does not have the right form.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import BadAnswerError, UsageError
+from synglancer.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+RECORD = "synglancer"
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MAX_UINT64 = 2**64 - 1
+_MAX_DIGITS = 20
+_FILTERS = ("tag", "min_confidence", "min_size", "soft_filter")
+
+
+def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
+    """Read what a state says of itself.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state.
+
+    Returns
+    -------
+    dict
+        ``cell`` (int), ``cells``, ``datastack``, ``version`` (int), ``timestamp`` (datetime),
+        ``table``, ``counts_by_tag``, ``shown``, ``total``, ``filters``, ``all_synapses``,
+        ``followed``, ``live``, ``multi_input``, ``cell_types`` and ``warnings``, as in
+        `synglancer.links.link.Link`. What the state does not say is 0, empty or the year 1970, and
+        named in the warnings.
+    """
+    record = _read_record(state)
+    cells = read_cells(state)
+    counts = _count_annotations(state)
+    shown = sum(count for tags in counts.values() for count in tags.values())
+    found: dict[str, Any] = {
+        # Of several that are just selected, none is *the* cell.
+        "cell": cells[0] if len(cells) == 1 or read_recorded_cells(record) else 0,
+        "cells": cells,
+        "datastack": _text(record.get("datastack")),
+        "version": _whole(record.get("version")),
+        "timestamp": read_moment(record.get("timestamp")) or _read_pin(state),
+        "table": _text(record.get("table")),
+        "counts_by_tag": _merge_asked(counts, record.get("counts")),
+        "shown": shown,
+        "total": max(shown, _whole(record.get("total"))),
+        "filters": _mapping(record.get("filters")),
+        "all_synapses": _mapping(record.get("all_synapses")) or None,
+        "followed": read_followed(record.get("followed")),
+        "live": record.get("live") is True,
+        "multi_input": _read_multi_input(record.get("multi_input")),
+        "cell_types": _read_cell_types(record.get("cell_types")),
+    }
+    names = {"cell": "cell", "version": "version", "timestamp": "moment"}
+    missing = [name for key, name in names.items() if not found[key] or found[key] == _EPOCH]
+    warnings = [f"The state does not say which {', '.join(missing)} it shows."] if missing else []
+    if record and _whole(record.get("shown")) != shown:
+        warnings.append(
+            f"The state was changed after it was made: it shows {shown:,} synapses, and its record "
+            f"says {_whole(record.get('shown')):,}."
+        )
+    if others := _count_other_shapes(state):
+        warnings.append(f"{others:,} annotations are no points and are not read.")
+    return {**found, "warnings": warnings}
+
+
+def parse_settings(state: Mapping[str, Any]) -> Settings:
+    """Read what was asked, beside the cell, from a state that synglancer made.
+
+    Raises
+    ------
+    UsageError
+        When the state has no provenance record, or one that was changed into what cannot be asked.
+    """
+    record = _read_record(state)
+    if not record:
+        raise UsageError(
+            "The state has no provenance record of synglancer, so what was asked is not known.",
+            "Use the link's state or its predictions instead.",
+        )
+    directions = _mapping(record.get("counts"))
+    filters = _mapping(record.get("filters"))
+    try:
+        return Settings(
+            datastack=record["datastack"],
+            version=record["version"],
+            table=record["table"],
+            server=record["server"],
+            inputs="outputs" not in directions,
+            outputs="inputs" not in directions,
+            with_unlabelled=record.get("with_unlabelled", False),
+            with_total="all_synapses" in record,
+            **_read_asked_context(record),
+            **{name: filters[name] for name in _FILTERS if name in filters},
+            **{
+                name: value
+                for name, value in _mapping(record.get("view")).items()
+                if name != "soft_filter"
+            },
+        )
+    except (AttributeError, KeyError, TypeError) as error:
+        raise UsageError(
+            "The state's provenance record was changed, or is of another version of synglancer.",
+            "Make the link again from its cell.",
+        ) from error
+
+
+def read_notice(state: Mapping[str, Any]) -> str:
+    """Read what the owner of the table wants readers to know; empty where nothing is said."""
+    return _text(_read_record(state).get("notice"))
+
+
+def check_state(state: object, source: str) -> dict[str, Any]:
+    """Refuse what is not a Neuroglancer state.
+
+    Raises
+    ------
+    BadAnswerError
+        When it is none.
+    """
+    if isinstance(state, dict) and isinstance(state.get("layers"), list):
+        return state
+    raise BadAnswerError(
+        f"{source} holds no Neuroglancer state.", "Check the link, or copy it again, whole."
+    )
+
+
+def annotation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the layers that hold annotations of their own."""
+    for layer in state.get("layers", []):
+        if isinstance(layer, dict) and layer.get("type") == "annotation":
+            notes = layer.get("annotations")
+            if isinstance(notes, list) and notes:
+                yield layer
+
+
+def is_point(note: object) -> bool:
+    """Whether an annotation is a point with three coordinates."""
+    if not isinstance(note, dict) or note.get("type", "point") != "point":
+        return False
+    point = note.get("point")
+    return (
+        isinstance(point, list)
+        and len(point) >= 3  # noqa: PLR2004  # x, y, z
+        and all(isinstance(value, int | float) for value in point[:3])
+    )
+
+
+def split_layer_name(name: str) -> tuple[str, str]:
+    """Return direction and tag of a layer; the direction is empty where the name has none.
+
+    Examples
+    --------
+    >>> split_layer_name("inputs: spine"), split_layer_name("my notes")
+    (('inputs', 'spine'), ('', 'my notes'))
+    """
+    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
+    return (direction, tag) if mark else ("", name)
+
+
+def _read_record(state: Mapping[str, Any]) -> dict[str, Any]:
+    return _mapping(state.get(RECORD))
+
+
+def _count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for layer in annotation_layers(state):
+        direction, tag = split_layer_name(str(layer.get("name", "")))
+        tags = counts.setdefault(direction, {})
+        tags[tag] = tags.get(tag, 0) + sum(map(is_point, layer["annotations"]))
+    return counts
+
+
+def _merge_asked(counts: dict[str, dict[str, int]], recorded: object) -> dict[str, dict[str, int]]:
+    """Keep the directions that were asked for and have no synapse; tags are sorted."""
+    asked = [*_mapping(recorded), *counts]
+    return {name: dict(sorted(counts.get(name, {}).items())) for name in dict.fromkeys(asked)}
+
+
+def _count_other_shapes(state: Mapping[str, Any]) -> int:
+    return sum(
+        not is_point(note) for layer in annotation_layers(state) for note in layer["annotations"]
+    )
+
+
+def _segmentation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    for layer in state.get("layers", []):
+        if isinstance(layer, dict) and layer.get("type") == "segmentation":
+            yield layer
+
+
+def write_followed(records: Sequence[Mapping[str, str]], cells: int) -> dict[str, Any]:
+    """Say which root IDs were followed: an object where one cell was asked for, else a list."""
+    followed = [dict(one) for one in records]
+    if not followed:
+        return {}
+    return {"followed": followed[0] if len(followed) == cells == 1 else followed}
+
+
+def read_followed(given: object) -> tuple[Mapping[str, str], ...]:
+    """Read which root IDs were followed, as `write_followed` says it."""
+    found = given if isinstance(given, list) else [given]
+    return tuple(one for one in found if isinstance(one, dict))
+
+
+def _read_multi_input(given: object) -> dict[str, Any] | None:
+    """Read which synapses are said to share a spine; None where that is not said as we say it."""
+    described = _mapping(given)
+    former = _mapping(described.get("former_tags"))
+    if not _text(described.get("table")) or not all(map(_is_count, former.values())):
+        return None
+    return {"table": described["table"], "former_tags": former}
+
+
+def _read_cell_types(given: object) -> dict[str, Any] | None:
+    """Read of what types the partners are; None where that is not said as we say it."""
+    described = _mapping(given)
+    whole = (
+        _text(described.get("view"))
+        and _text(described.get("column"))
+        and _is_count(described.get("partners"))
+        and all(map(_is_count, _mapping(described.get("synapses")).values()))
+        and isinstance(described.get("synapses"), dict)
+    )
+    if not whole:
+        return None
+    colours = {
+        name: colour
+        for name, colour in _mapping(described.get("colours")).items()
+        if re.fullmatch("#[0-9a-f]{6}", _text(colour))
+    }
+    named = ("view", "column", "synapses", "partners")
+    return {
+        **{name: described[name] for name in named},
+        "known": _whole(described.get("known")),
+        "ambiguous": _whole(described.get("ambiguous")),
+        **({"colours": colours} if colours else {}),
+    }
+
+
+def _is_count(given: object) -> bool:
+    """Whether it holds whole numbers by name."""
+    return isinstance(given, dict) and all(_whole(number) for number in given.values())
+
+
+def _read_asked_context(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Read which options named spines and types, as `Settings` takes them."""
+    asked: dict[str, Any] = {}
+    if "multi_input" in record:
+        asked |= {"multi_input": True, "multi_input_table": record["multi_input"]["table"]}
+    if "cell_types" in record:
+        described = record["cell_types"]
+        asked |= {
+            "cell_types": True,
+            "cell_type_view": described["view"],
+            "cell_type_column": described["column"],
+        }
+    return asked
+
+
+def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:
+    """Read which cells a record or a receipt names: one, or several of which it is the first."""
+    cell, listed = _read_cell(record.get("cell")), record.get("cells")
+    cells = tuple(_read_cell(one) for one in listed) if isinstance(listed, list) else ()
+    if not cell:
+        return ()
+    return tuple(dict.fromkeys(cells)) if all(cells) and cells[:1] == (cell,) else (cell,)
+
+
+def read_cells(state: Mapping[str, Any]) -> tuple[int, ...]:
+    """Read which cells a state shows: those of its record, or else all that are selected."""
+    return read_recorded_cells(_read_record(state)) or _read_selected(state)
+
+
+def _read_selected(state: Mapping[str, Any]) -> tuple[int, ...]:
+    """Read the cells that are selected."""
+    selected = [
+        cell
+        for layer in _segmentation_layers(state)
+        for segment in layer.get("segments") or []
+        # A leading "!" is the viewer's mark of a segment that is listed, and not shown.
+        if not str(segment).startswith("!") and (cell := _read_cell(segment))
+    ]
+    return tuple(dict.fromkeys(selected))
+
+
+def _read_pin(state: Mapping[str, Any]) -> datetime:
+    """Read the moment that the segmentation is pinned to: whole milliseconds, no floats."""
+    for layer in _segmentation_layers(state):
+        pin = layer.get("timestamp")
+        pin = int(pin) if isinstance(pin, str) and pin.isdecimal() else pin
+        if isinstance(pin, int) and 0 < pin < 2**53:
+            try:
+                return _EPOCH + timedelta(milliseconds=pin)
+            except OverflowError:
+                continue
+    return _EPOCH
+
+
+def _read_cell(given: object) -> int:
+    text = str(given)
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        return 0
+    cell = int(text)
+    return cell if cell <= _MAX_UINT64 else 0
+
+
+def read_moment(given: object) -> datetime | None:
+    """Read a moment in ISO 8601, UTC where it names no zone; None for what is none."""
+    try:
+        moment = datetime.fromisoformat(_text(given).replace("Z", "+00:00"))
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+
+
+def _text(given: object) -> str:
+    return given if isinstance(given, str) else ""
+
+
+def _whole(given: object) -> int:
+    return given if isinstance(given, int) and not isinstance(given, bool) and given > 0 else 0
+
+
+def _mapping(given: object) -> dict[str, Any]:
+    return dict(given) if isinstance(given, dict) else {}

@@ -1,0 +1,1 @@
+"""Tables of synapses: predictions, partners, shared spines and cell types."""

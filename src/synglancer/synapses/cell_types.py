@@ -1,0 +1,148 @@
+"""The types of the cells on the other side of the synapses.
+
+A view of cell types is checked and read; synapses are labelled with their partner's type.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from synglancer.errors import BadAnswerError
+from synglancer.settings import PARTNER_TYPE, UNKNOWN_TYPE
+from synglancer.synapses.partners import read_partners
+from synglancer.synapses.predictions import count_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+
+@dataclass(frozen=True)
+class CellTypes:
+    """Types of cells by root ID.
+
+    Attributes
+    ----------
+    view, column
+        Where they come from.
+    types
+        Type of each cell that has one; index uint64, values text.
+    ambiguous
+        Root IDs that the view gives several types, because cells are merged in them: they have
+        none here.
+    """
+
+    view: str
+    column: str
+    types: pd.Series[Any]
+    ambiguous: frozenset[int]
+
+
+def build_cell_types(raw: pd.DataFrame, view: str, column: str) -> CellTypes:
+    """Check a raw answer with the types of cells.
+
+    Parameters
+    ----------
+    raw
+        Columns ``pt_root_id`` and ``column``, with others beside them; several rows may be of one
+        cell, and types may be missing.
+    view, column
+        Where they come from.
+
+    Raises
+    ------
+    BadAnswerError
+        When a column is missing or holds something else.
+    """
+    for name in ("pt_root_id", column):
+        if list(raw.columns).count(name) != 1:
+            raise _bad(view, f"the column {name!r} is missing, or there twice")
+    roots, types = raw["pt_root_id"], raw[column]
+    if len(raw) and not pd.api.types.is_integer_dtype(roots.dtype):
+        raise _bad(view, "the root IDs are no whole numbers")
+    given = types.notna().to_numpy()
+    if not all(isinstance(value, str) for value in types[given]):
+        raise _bad(view, f"the column {column!r} holds something else than text")
+    ids = roots.to_numpy(dtype="int64", na_value=0).astype("uint64")
+    named = given & (types.fillna("").astype(str).str.strip() != "").to_numpy() & (ids != 0)
+    rows = pd.DataFrame({"root": ids[named], "type": types[named].astype(object).to_numpy()})
+    rows = rows.drop_duplicates()
+    several = rows["root"].duplicated(keep=False)
+    single = rows[~several]
+    return CellTypes(
+        view,
+        column,
+        pd.Series(single["type"].to_numpy(), index=single["root"].to_numpy("uint64"), dtype=object),
+        frozenset(int(root) for root in rows.loc[several, "root"]),
+    )
+
+
+def label_partners(frame: pd.DataFrame, types: CellTypes) -> pd.DataFrame:
+    """Add to each synapse its partner's type, as a column `PARTNER_TYPE` (text).
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n,)
+        A table of predictions; see `synglancer.synapses.predictions.DTYPES`.
+    types
+        The types.
+    """
+    labels = read_partners(frame).map(types.types)
+    return frame.assign(**{PARTNER_TYPE: labels.fillna(UNKNOWN_TYPE).astype(object)})
+
+
+def describe_partners(
+    shown: pd.DataFrame, cells: Collection[int], types: CellTypes, directions: Sequence[str]
+) -> dict[str, Any]:
+    """Describe, for the provenance record, of what types the partners are.
+
+    Parameters
+    ----------
+    shown
+        The synapses shown, as `label_partners` gives them.
+    cells
+        Root IDs of the cells shown, which are no partners.
+    types
+        The types.
+    directions
+        Directions to list, with or without synapses.
+
+    Returns
+    -------
+    dict
+        ``view`` and ``column``; ``synapses``, the number of synapses by direction and the
+        partner's type; ``partners``, the number of cells by type; ``known``, how many of these
+        have one; and ``ambiguous``, how many of the others have several in the view.
+    """
+    partners = pd.DataFrame({"root": read_partners(shown), "type": shown[PARTNER_TYPE]})
+    partners = partners[~partners["root"].isin([0, *cells])].drop_duplicates()
+    counts = partners["type"].value_counts()
+    by_type = shown.drop(columns="tag").rename(columns={PARTNER_TYPE: "tag"})
+    return {
+        "view": types.view,
+        "column": types.column,
+        "synapses": count_predictions(by_type, directions),
+        "partners": {name: int(counts[name]) for name in sort_types(counts.index)},
+        "known": int((partners["type"] != UNKNOWN_TYPE).sum()),
+        "ambiguous": int(partners["root"].isin(list(types.ambiguous)).sum()),
+    }
+
+
+def sort_types(names: Collection[str]) -> list[str]:
+    """Sort types by name, `UNKNOWN_TYPE` last.
+
+    Examples
+    --------
+    >>> sort_types(["unknown", "BC", "23P"])
+    ['23P', 'BC', 'unknown']
+    """
+    return sorted(names, key=lambda name: (name == UNKNOWN_TYPE, name))
+
+
+def _bad(view: str, what: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"The view {view!r} of cell types cannot be read: {what}.",
+        "Check the names given with --cell-type-view and --cell-type-column.",
+    )

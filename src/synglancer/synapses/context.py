@@ -1,0 +1,193 @@
+"""What a link says beyond its predictions: spines with several inputs, and types of partners.
+
+Only what was asked for is loaded, or fetched and kept, side by side with the predictions. pandas is
+imported when something has to be read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cave.metadata import SPINES, fetch_view_columns
+from synglancer.errors import NotServedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Executor
+
+    import numpy as np
+
+    from synglancer.cache.answers import Store
+    from synglancer.cave.client import Direction
+    from synglancer.cave.records import PredictionTable
+    from synglancer.settings import Settings
+    from synglancer.synapses.cell_types import CellTypes
+    from synglancer.synapses.sources import Sources
+
+
+@dataclass(frozen=True)
+class Context:
+    """What was asked for beyond the predictions of one cell, or of several together.
+
+    Attributes
+    ----------
+    multi_input : array, shape (k,), uint64, or None
+        Their synapses on spines with several inputs, by ID; None where that was not asked.
+    cell_types
+        Types of all cells; None where that was not asked.
+    """
+
+    multi_input: np.ndarray[Any, Any] | None = None
+    cell_types: CellTypes | None = None
+
+
+class ContextSource:
+    """Loads the context of cells, asking what they share once.
+
+    Parameters
+    ----------
+    settings
+        What is asked, beside the cells.
+    store
+        What is kept on this machine.
+    sources
+        Who is asked.
+    """
+
+    def __init__(self, settings: Settings, store: Store, sources: Sources) -> None:
+        self._settings = settings
+        self._store = store
+        self._sources = sources
+        self._types: CellTypes | None = None
+        self._reading = Lock()
+
+    def load_shared(self) -> None:
+        """Load what all cells share: records of the tables (1 request each, the first time).
+
+        Raises
+        ------
+        NotServedError
+            When the version has no such table or view, or not with the columns that are needed.
+        """
+        if self._settings.multi_input:
+            self._load_spine_table()
+        if self._settings.cell_types:
+            self._check_view()
+
+    def ask(self, pool: Executor, cells: Sequence[int]) -> Callable[[], Context]:
+        """Begin to load the context of cells; the function that comes back waits for it.
+
+        Parameters
+        ----------
+        pool
+            What runs the questions side by side.
+        cells
+            Root IDs of the cells.
+        """
+        settings = self._settings
+        names = settings.directions if settings.multi_input else ()
+        spines = [pool.submit(self._find_multi_input, cells, name) for name in names]
+        types = pool.submit(self._load_types) if settings.cell_types else None
+
+        def wait() -> Context:
+            multi_input = None
+            if spines:
+                import numpy as np
+
+                multi_input = np.unique(np.concatenate([job.result() for job in spines]))
+            return Context(multi_input, types.result() if types else None)
+
+        return wait
+
+    def _load_spine_table(self) -> PredictionTable:
+        return self._sources.load_table(str(self._settings.multi_input_table), SPINES)
+
+    def _find_multi_input(self, cells: Sequence[int], direction: Direction) -> np.ndarray[Any, Any]:
+        """Find the cells' synapses on spines with several inputs, by ID.
+
+        The spines that a cell receives its inputs on are its own: all of their synapses are among
+        its inputs. Those that it makes synapses onto are asked for by what else is on them.
+        """
+        from synglancer.synapses.shared_spines import find_multi_input, keep_own, read_spines
+
+        sources, table = self._sources, self._load_spine_table()
+        expected = sources.table.synapse_table
+        if table.synapse_table != expected:
+            raise NotServedError(
+                f"The table {table.name!r} refers to synapses of {table.synapse_table!r}, and the "
+                f"predictions to those of {expected!r}.",
+                f"Choose with --multi-input-table one that refers to {expected!r}.",
+            )
+        where = (sources.datastack, sources.materialization, table)
+        kept = not sources.materialization.expired
+        own = sources.tables.load(
+            sources.key(table.name),
+            cells,
+            direction,
+            lambda missing: sources.cave.fetch_spines(*where, missing, direction),
+            read_spines,
+            kept=kept,
+        )
+        if direction == "inputs" or own.empty:
+            return find_multi_input(own)
+        posts, spines = (
+            sorted(set(own[name].tolist())) for name in ("post_pt_root_id", "group_id")
+        )
+        found = sources.tables.load_one(
+            sources.key(table.name, "shared", *map(str, sorted(cells))),
+            lambda: sources.cave.fetch_synapses_on(*where, posts, spines),
+            lambda raw: find_multi_input(read_spines(raw)),
+            kept=kept,
+        )
+        return keep_own(found, own)
+
+    def _check_view(self) -> None:
+        """Refuse a view that is not there, or not with the columns that are needed."""
+        sources, settings = self._sources, self._settings
+        view, wanted = str(settings.cell_type_view), settings.cell_type_column
+        columns = self._store.load_view(sources.datastack, sources.version, view)
+        if columns is None:
+            where = (sources.fetcher, sources.datastack, sources.version)
+            try:
+                columns = fetch_view_columns(*where, view)
+            except NotServedError:
+                self._refuse_live(view)
+                raise
+            self._store.save_view(sources.datastack, sources.version, view, columns)
+        missing = [name for name in ("id", "pt_root_id", wanted) if name not in columns]
+        if missing:
+            raise NotServedError(
+                f"The view {view!r} has no column {missing[0]!r}.",
+                f"Choose with --cell-type-column one of: {', '.join(columns)}."
+                if missing[0] == wanted
+                else "Choose with --cell-type-view one that has a row for each cell.",
+            )
+
+    def _refuse_live(self, view: str) -> None:
+        """Refuse a version that is served no more: views answer no live queries."""
+        at = self._sources.materialization
+        if at.expired:
+            raise NotServedError(
+                f"Version {at.version} of {self._sources.datastack.name} is not served any more, "
+                f"and the view {view!r} of cell types answers no live queries.",
+                "Choose a newer --version, or leave --cell-types out.",
+            )
+
+    def _load_types(self) -> CellTypes:
+        """Load or fetch the types of all cells, once for all that are asked about."""
+        from synglancer.synapses.cell_types import build_cell_types
+
+        view, column = str(self._settings.cell_type_view), self._settings.cell_type_column
+        sources = self._sources
+        self._refuse_live(view)
+        with self._reading:
+            if self._types is None:
+                where = (sources.datastack, sources.materialization)
+                self._types = sources.tables.load_one(
+                    sources.key(view, column, "types"),
+                    lambda: sources.cave.fetch_cell_types(*where, view, column),
+                    lambda raw: build_cell_types(raw, view, column),
+                )
+        return self._types

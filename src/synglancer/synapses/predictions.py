@@ -1,0 +1,351 @@
+"""The table of predictions: columns, dtypes, units, filters, completeness.
+
+`cave` fetches raw tables; here they are checked and brought into one form, so that everything after
+can rely on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from synglancer.errors import BadAnswerError
+from synglancer.settings import BETWEEN
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+UNLABELLED = "unlabelled"
+"""The tag of synapses without a prediction, which is not one of the table's tags."""
+
+UNTAGGED = "untagged"
+"""The tag of predictions whose tag is missing."""
+
+POSITION_COLUMNS = ["ctr_pt_position_x", "ctr_pt_position_y", "ctr_pt_position_z"]
+
+DTYPES = {
+    "id": "uint64",
+    "direction": "str",
+    "tag": "str",
+    "confidence": "float32",
+    "size": "float32",
+    "pre_pt_root_id": "uint64",
+    "post_pt_root_id": "uint64",
+    "ctr_pt_position_x": "int64",
+    "ctr_pt_position_y": "int64",
+    "ctr_pt_position_z": "int64",
+}
+"""Columns of a table of predictions, in order. Positions are in nm, sizes in voxels."""
+
+CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+"""The column that holds the cell's own root ID, for each direction."""
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A table that was checked, and what had to be said about it.
+
+    Attributes
+    ----------
+    frame
+        Rows sorted by synapse ID; columns and dtypes as in `DTYPES`.
+    left_out
+        Rows that were left out, once for each reason: columns as in `DTYPES`, and ``why``; see
+        `explain_left_out`.
+    ids
+        Synapse IDs of all rows, those left out included, shape (n,), uint64.
+    """
+
+    frame: pd.DataFrame
+    left_out: pd.DataFrame
+    ids: np.ndarray = field(default_factory=lambda: np.empty(0, dtype="uint64"), compare=False)
+
+
+def join_raw(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put raw answers together: an empty one has no types of its own, and is left out."""
+    filled = [part for part in parts if len(part)]
+    return pd.concat(filled, ignore_index=True) if len(filled) > 1 else (filled or [*parts])[0]
+
+
+def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str) -> Checked:
+    """Check a raw answer and bring it into the common form.
+
+    Parameters
+    ----------
+    raw
+        Columns ``id``, ``size``, ``pre_pt_root_id``, ``post_pt_root_id``, ``ctr_pt_position_x``,
+        ``_y``, ``_z`` (nm) and, for predictions, ``tag`` and ``value``; in any order, with others
+        beside them. Without ``tag`` and ``value``, the synapses count as unlabelled.
+    cells
+        The root IDs that were asked for.
+    direction
+        ``inputs`` or ``outputs``.
+
+    Returns
+    -------
+    Checked
+        The rows, one for each synapse.
+
+    Raises
+    ------
+    BadAnswerError
+        When a column is missing or of the wrong kind, or a row belongs to another cell.
+    """
+    labelled = "tag" in raw.columns or "value" in raw.columns
+    frame = pd.DataFrame(
+        {
+            "id": _integers(raw, "id", "uint64"),
+            "direction": pd.Series(direction, index=range(len(raw)), dtype=object),
+            "tag": pd.Series(
+                _tags(raw) if labelled else UNLABELLED, index=range(len(raw)), dtype=object
+            ),
+            "confidence": _floats(raw, "value") if labelled else np.float32("nan"),
+            "size": _floats(raw, "size"),
+            "pre_pt_root_id": _integers(raw, "pre_pt_root_id", "uint64"),
+            "post_pt_root_id": _integers(raw, "post_pt_root_id", "uint64"),
+        },
+        index=pd.RangeIndex(len(raw)),
+    )
+    if not frame[CELL_COLUMN[direction]].isin(np.array([*cells], dtype="uint64")).all():
+        named = ", ".join(str(cell) for cell in cells)
+        raise BadAnswerError(
+            f"The server answered with synapses of other cells than {named}.",
+            "Try again; if it stays so, tell the server's administrators.",
+        )
+    placed = np.ones(len(raw), dtype=bool)
+    for column in POSITION_COLUMNS:
+        values = _floats(raw, column, "float64")
+        placed &= np.isfinite(values)
+        frame[column] = np.rint(np.where(np.isfinite(values), values, 0)).astype("int64")
+    has = {"position": placed, "size": np.isfinite(frame["size"].to_numpy())}
+    if labelled:
+        has["confidence"] = np.isfinite(frame["confidence"].to_numpy())
+    kind = "" if labelled else " without a prediction"
+    return _keep_whole_rows(frame.astype({"confidence": "float32"})[list(DTYPES)], has, kind)
+
+
+def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str) -> Checked:
+    """Leave out rows that lack something and further rows of the same synapse, and say why."""
+    ids = frame["id"].to_numpy()
+    whole = np.logical_and.reduce([*has.values()])
+    left_out = {
+        f"{{count:,}} {{name}}{kind} have no {what} and are left out.": frame[~there]
+        for what, there in has.items()
+    }
+    frame = frame[whole]
+    frame = frame.sort_values(["id", "confidence"], ascending=[True, False], kind="stable")
+    repeated = frame["id"].duplicated()
+    why = (
+        f"{{count:,}} further rows of {{name}}{kind} repeat a synapse; the most confident is shown."
+    )
+    left_out[why] = frame[repeated]
+    parts = [rows.assign(why=why) for why, rows in left_out.items()]
+    return Checked(
+        frame[~repeated].reset_index(drop=True), pd.concat(parts, ignore_index=True), ids
+    )
+
+
+def _column(raw: pd.DataFrame, name: str) -> pd.Series:
+    if list(raw.columns).count(name) != 1:
+        raise BadAnswerError(
+            f"The server's answer lacks the column {name!r}, or has it twice.",
+            "Check that --table names a table of predictions that refers to synapses.",
+        )
+    column: pd.Series = raw[name]
+    return column
+
+
+def _wrong_kind(name: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"The column {name!r} of the server's answer holds something else than it should.",
+        "Check that --table names a table of predictions that refers to synapses.",
+    )
+
+
+def _integers(raw: pd.DataFrame, name: str, dtype: str) -> np.ndarray:
+    column = _column(raw, name)
+    # Floats would have lost digits of 64-bit IDs already: they are refused, not rounded.
+    if len(column) and not pd.api.types.is_integer_dtype(column.dtype):
+        raise _wrong_kind(name)
+    if column.isna().any() or (len(column) and column.min() < 0):
+        raise _wrong_kind(name)
+    return column.to_numpy(dtype=dtype)
+
+
+def _floats(raw: pd.DataFrame, name: str, dtype: str = "float32") -> np.ndarray:
+    column = _column(raw, name)
+    if len(column) and not pd.api.types.is_numeric_dtype(column.dtype):
+        raise _wrong_kind(name)
+    return column.to_numpy(dtype=dtype, na_value=np.nan)
+
+
+def _tags(raw: pd.DataFrame) -> list[str]:
+    column = _column(raw, "tag")
+    tags = [
+        UNTAGGED if missing else tag for tag, missing in zip(column, column.isna(), strict=True)
+    ]
+    if not all(isinstance(tag, str) for tag in tags):
+        raise _wrong_kind("tag")
+    return tags
+
+
+def build_unlabelled(
+    raw: pd.DataFrame, cells: Collection[int], direction: str, labelled: Checked
+) -> Checked:
+    """Check a raw answer with all of the cells' synapses, and keep those without a prediction.
+
+    Rows that both answers have are left to the other one, which has said what it left out.
+
+    Parameters
+    ----------
+    raw, cells, direction
+        As for `build_predictions`, without ``tag`` and ``value``.
+    labelled
+        The synapses with a prediction, in the same direction.
+    """
+    rest = ~np.isin(_integers(raw, "id", "uint64"), labelled.ids)
+    return build_predictions(raw[rest], cells, direction)
+
+
+def count_autapses(frame: pd.DataFrame) -> int:
+    """Count the synapses of cells onto themselves; one that is shown in both directions is one."""
+    own = frame["pre_pt_root_id"] == frame["post_pt_root_id"]
+    return int(frame.loc[own, "id"].nunique())
+
+
+def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put tables of predictions together, keeping columns and dtypes even when all are empty."""
+    filled = [part for part in parts if len(part)]
+    if not filled:
+        return _empty()
+    joined: pd.DataFrame = pd.concat(filled, ignore_index=True)
+    return joined
+
+
+def find_cells(frame: pd.DataFrame) -> set[int]:
+    """Find the cells that have rows in a table of their inputs and outputs."""
+    return {
+        int(cell)
+        for direction, column in CELL_COLUMN.items()
+        for cell in frame.loc[frame["direction"] == direction, column].unique()
+    }
+
+
+def find_ends(frame: pd.DataFrame) -> set[int]:
+    """Find all that have a synapse in a table, on either side of it."""
+    ends = (frame[column].unique().tolist() for column in CELL_COLUMN.values())
+    return {cell for side in ends for cell in side}
+
+
+def gather_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.DataFrame:
+    """Give the synapses from one of the cells onto another a direction of their own.
+
+    Each of them is an output of one cell and an input of the other; what comes back has it once,
+    as ``between``. Where one direction was asked for, the synapses between the cells are among its
+    rows and become ``between`` all the same. A cell's synapses onto itself stay what they are.
+
+    Parameters
+    ----------
+    frame
+        A table of predictions, inputs and outputs of the cells.
+    cells
+        Root IDs of the cells that are shown together.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The rows left, then those between the cells; columns and dtypes as in `DTYPES`.
+    """
+    inside = _lie_between(frame, cells)
+    if not inside.any():
+        return frame
+    between = frame[inside].drop_duplicates("id").assign(direction=BETWEEN)
+    return join_predictions([frame[~inside], between])
+
+
+def _lie_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.Series[bool]:
+    """Find the rows of synapses from one of the cells onto another."""
+    known = np.array([*cells], dtype="uint64")
+    pre, post = frame["pre_pt_root_id"], frame["post_pt_root_id"]
+    inside: pd.Series[bool] = pre.isin(known) & post.isin(known) & (pre != post)
+    return inside
+
+
+def explain_left_out(tables: Sequence[Checked], cells: Collection[int]) -> list[str]:
+    """Say, a sentence for each kind of row, what was left out of tables.
+
+    A synapse from one of the cells onto another is in the tables of both directions: it counts
+    once, as between them.
+
+    Parameters
+    ----------
+    tables
+        Inputs and outputs of the cells.
+    cells
+        Root IDs of the cells that are shown together.
+    """
+    if not any(len(table.left_out) for table in tables):
+        return []
+    rows = pd.concat([table.left_out for table in tables], ignore_index=True)
+    inside, received = _lie_between(rows, cells), rows["direction"] == "inputs"
+    keys = pd.MultiIndex.from_frame(rows[["why", "id"]])
+    again = inside & ~received & keys.isin(keys[inside & received])
+    names = rows["direction"].mask(inside, "synapses between the cells")
+    counts = rows[~again].groupby(["why", names[~again]], sort=False).size()
+    return [str(why).format(count=count, name=name) for (why, name), count in counts.items()]
+
+
+def name_directions(asked: Sequence[str], cells: Collection[int]) -> tuple[str, ...]:
+    """Name the directions that counts have: what was asked, and ``between`` for several cells."""
+    return (*asked, BETWEEN) if len(cells) > 1 else (*asked,)
+
+
+def _empty() -> pd.DataFrame:
+    kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
+def filter_predictions(
+    frame: pd.DataFrame,
+    *,
+    tags: Collection[str] = (),
+    min_confidence: float = 0.0,
+    min_size: float = 0.0,
+) -> pd.DataFrame:
+    """Keep the predictions that pass every filter.
+
+    Synapses without a prediction have no tag and no confidence to be judged by: they pass those
+    two filters.
+
+    Parameters
+    ----------
+    frame
+        A table of predictions.
+    tags
+        Tags to keep; all when empty.
+    min_confidence
+        The least confidence, 0 … 1.
+    min_size
+        The least size, in voxels.
+    """
+    unlabelled = frame["tag"] == UNLABELLED
+    keep = frame["size"] >= min_size
+    if tags:
+        keep &= frame["tag"].isin(list(tags)) | unlabelled
+    if min_confidence > 0:
+        # Compared as float32, the table's own precision: 0.9 keeps a stored 0.9.
+        keep &= (frame["confidence"] >= np.float32(min_confidence)) | unlabelled
+    kept: pd.DataFrame = frame[keep].reset_index(drop=True)
+    return kept
+
+
+def count_predictions(frame: pd.DataFrame, directions: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Count the predictions per direction and tag, tags sorted."""
+    counts: dict[str, dict[str, int]] = {direction: {} for direction in directions}
+    sizes = frame.groupby(["direction", "tag"], sort=True).size().reset_index(name="count")
+    for direction, tag, count in zip(sizes["direction"], sizes["tag"], sizes["count"], strict=True):
+        counts[direction][tag] = int(count)
+    return counts

@@ -1,0 +1,143 @@
+"""Which synapses lie on a spine with several inputs, and what becomes of their tags.
+
+A spine counts as one with several inputs by all of its synapses in the table of spines, whether
+they are shown or not. A synapse on such a spine is shown once: its tag becomes `MULTI_INPUT`, as
+the paper divides what a synapse is on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from synglancer.errors import BadAnswerError
+from synglancer.settings import MULTI_INPUT
+from synglancer.synapses.predictions import UNLABELLED, count_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+_COLUMNS = ("id", "post_pt_root_id", "group_id")
+
+
+def read_spines(raw: pd.DataFrame) -> pd.DataFrame:
+    """Check a raw answer that says which spine each synapse is on.
+
+    Parameters
+    ----------
+    raw
+        Columns ``id`` (of the synapse), ``post_pt_root_id`` and ``group_id`` (of the spine), with
+        others beside them.
+
+    Returns
+    -------
+    DataFrame
+        These columns, int64, a row for each synapse on a spine. Numbers of spines below 0, and
+        missing ones, stand for none.
+
+    Raises
+    ------
+    BadAnswerError
+        When a column is missing or holds something else.
+    """
+    columns = {}
+    for name in _COLUMNS:
+        if list(raw.columns).count(name) != 1:
+            raise _bad(f"lacks the column {name!r}, or has it twice")
+        column = raw[name]
+        if len(raw) and not pd.api.types.is_integer_dtype(column.dtype):
+            raise _bad(f"holds something else than whole numbers in the column {name!r}")
+        columns[name] = column.to_numpy(dtype="int64", na_value=-1)
+    frame = pd.DataFrame(columns)
+    placed: pd.DataFrame = frame[frame["group_id"] >= 0].drop_duplicates(ignore_index=True)
+    return placed
+
+
+def find_multi_input(spines: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """Find the synapses that share their spine with another one.
+
+    Parameters
+    ----------
+    spines : DataFrame, shape (n,)
+        What `read_spines` gave: all synapses of the spines that are asked about.
+
+    Returns
+    -------
+    array, shape (k,), uint64
+        Synapse IDs, sorted.
+    """
+    # Numbers of spines need not be unique among cells.
+    sharing = spines.groupby(["post_pt_root_id", "group_id"])["id"].transform("nunique")
+    found = spines.loc[sharing > 1, "id"].to_numpy("uint64")
+    return np.unique(found)
+
+
+def keep_own(found: np.ndarray[Any, Any], own: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """Keep, of some synapse IDs, those that are among a cell's own.
+
+    Parameters
+    ----------
+    found : array, shape (k,), uint64
+        Synapse IDs.
+    own
+        What `read_spines` gave of the cell's own synapses.
+    """
+    among: np.ndarray[Any, Any] = np.isin(found, own["id"].to_numpy("uint64"))
+    return found[among]
+
+
+def divide_tags(
+    frame: pd.DataFrame, multi_input: np.ndarray[Any, Any], tags: Collection[str]
+) -> pd.DataFrame:
+    """Give synapses on spines with several inputs a tag of their own, and filter by tag.
+
+    Parameters
+    ----------
+    frame : DataFrame, shape (n,)
+        A table of predictions; see `synglancer.synapses.predictions.DTYPES`.
+    multi_input : array, shape (k,), uint64
+        Synapses on spines with several inputs. Those without a prediction keep their tag, since
+        they have no confidence to be judged by.
+    tags
+        Tags to keep, as the table of predictions has them, or `MULTI_INPUT`; all when empty.
+
+    Returns
+    -------
+    DataFrame
+        The rows that are kept, each once.
+    """
+    unlabelled = frame["tag"] == UNLABELLED
+    shared = frame["id"].isin(multi_input) & ~unlabelled
+    keep = pd.Series(data=True, index=frame.index)
+    if tags:
+        keep = frame["tag"].isin(list(tags)) | unlabelled | (shared & (MULTI_INPUT in tags))
+    divided = frame.assign(tag=frame["tag"].where(~shared, MULTI_INPUT))
+    kept: pd.DataFrame = divided[keep].reset_index(drop=True)
+    return kept
+
+
+def count_former_tags(
+    frame: pd.DataFrame, shown: pd.DataFrame, directions: Sequence[str]
+) -> dict[str, dict[str, int]]:
+    """Count, by the tags that they had, the synapses shown on spines with several inputs.
+
+    Parameters
+    ----------
+    frame
+        The predictions as the table has them.
+    shown
+        Those that are shown, with the tags of `divide_tags`.
+    directions
+        Directions to list, with or without synapses.
+    """
+    divided = shown.loc[shown["tag"] == MULTI_INPUT, ["id", "direction"]]
+    return count_predictions(frame.merge(divided, on=["id", "direction"]), directions)
+
+
+def _bad(what: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"The server's answer about spines {what}.",
+        "Check that --multi-input-table names a table of the schema reference_simple_group.",
+    )

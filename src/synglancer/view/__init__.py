@@ -1,0 +1,1 @@
+"""From tables of synapses to a Neuroglancer state."""

@@ -1,0 +1,300 @@
+"""Predictions -> Neuroglancer's JSON for point annotations, a column at a time.
+
+One group per direction and tag, each a JSON array ready to be placed in a layer. It knows the
+form of an annotation and nothing of layers, colours or the viewer's state. The bytes are
+canonical: they are what orjson writes with sorted keys after reading them, so the same rows
+give the same bytes.
+
+The viewer drops a whole layer without a word when one of its annotations is malformed, and
+merges annotations that share an id. So what would do that is refused here, before any upload.
+"""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from synglancer.errors import BadAnswerError
+from synglancer.settings import BETWEEN, PARTNER_TYPE, UNKNOWN_TYPE
+from synglancer.synapses.predictions import UNLABELLED
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    import pandas as pd
+
+DIRECTIONS = ("inputs", "outputs", BETWEEN)
+KNOWN_TAGS = ("spine", "shaft", "soma", "multi-input")
+
+_POSITION = tuple(f"ctr_pt_position_{axis}" for axis in "xyz")
+_IDS = ("id", "pre_pt_root_id", "post_pt_root_id")
+_ROWS_AT_A_TIME = 1 << 12  # bounds the memory beside the bytes that are made
+_UINT8_VALUES = 2**8
+_UINT32_MAX = 2**32 - 1
+_SAFE_INTEGER = 2**53 - 1  # the viewer reads JSON numbers as doubles
+
+
+@dataclass(frozen=True)
+class AnnotationProperty:
+    """A number that each annotation of a layer carries.
+
+    Attributes
+    ----------
+    id
+        Its name in the layer; a shader reads it as ``prop_<id>()``.
+    type
+        Neuroglancer's name of its type, e.g. ``float32``.
+    description
+        What it means, shown by the viewer.
+    labels
+        Names of the numbers from 0 on, where they stand for names; the viewer shows these.
+    """
+
+    id: str
+    type: str
+    description: str
+    labels: tuple[str, ...] = ()
+
+
+CONFIDENCE = AnnotationProperty(
+    "confidence", "float32", "How sure the classifier is of the tag, 0 to 1"
+)
+SIZE = AnnotationProperty("size", "uint32", "Size of the synapse, in voxels of its detection")
+
+
+@dataclass(frozen=True)
+class AnnotationGroup:
+    """The annotations of one layer.
+
+    Attributes
+    ----------
+    direction
+        ``inputs`` or ``outputs`` of the cells, or ``between`` them.
+    tag
+        Predicted postsynaptic target, e.g. ``spine``, or ``unlabelled``.
+    count
+        Number of annotations.
+    json
+        A JSON array of Neuroglancer point annotations: position in nm, the synapse ID as
+        ``id``, pre- and postsynaptic root IDs as its two lists of segments.
+    properties
+        What each annotation's ``props`` holds, in order.
+    median_size
+        Median of the synapses' sizes, in voxels of their detection.
+    """
+
+    direction: str
+    tag: str
+    count: int
+    json: bytes
+    properties: tuple[AnnotationProperty, ...]
+    median_size: float = 0.0
+
+
+def build_annotations(predictions: pd.DataFrame) -> list[AnnotationGroup]:
+    """Build the annotations of each direction and tag that has rows.
+
+    Parameters
+    ----------
+    predictions : DataFrame, shape (n,)
+        ``id``, ``pre_pt_root_id``, ``post_pt_root_id`` (uint64); ``direction``, ``tag`` (str);
+        ``confidence`` (float32, missing only where the tag is ``unlabelled``); ``size`` (float32
+        or integer, voxels); ``ctr_pt_position_x/y/z`` (int64, nm). With a column ``partner_type``
+        (str), annotations carry a number that stands for it, the same in all layers.
+
+    Returns
+    -------
+    list of AnnotationGroup
+        Inputs, outputs, then those between cells; within each, spine, shaft, soma, multi-input,
+        other tags by name, unlabelled. Rows keep their order.
+
+    Raises
+    ------
+    BadAnswerError
+        If a value is missing or would make the viewer drop or merge annotations.
+
+    Examples
+    --------
+    >>> [(group.direction, group.tag, group.count) for group in build_annotations(predictions)]
+    [('inputs', 'spine', 2410), ('inputs', 'shaft', 602), ('outputs', 'spine', 207)]
+    """
+    columns = _read_columns(predictions)
+    types = _read_types(predictions, columns)
+    groups = []
+    for direction, tag, rows in _find_groups(predictions):
+        labelled = tag != UNLABELLED
+        picked = {name: column[rows] for name, column in columns.items()}
+        _check_group(picked, direction, tag, labelled=labelled)
+        groups.append(
+            AnnotationGroup(
+                direction=direction,
+                tag=tag,
+                count=len(rows),
+                json=_write_json(picked, labelled=labelled),
+                properties=(*((CONFIDENCE, SIZE) if labelled else (SIZE,)), *types),
+                median_size=float(np.median(picked["size"])),
+            )
+        )
+    return groups
+
+
+def _find_groups(predictions: pd.DataFrame) -> list[tuple[str, str, np.ndarray[Any, Any]]]:
+    """Row numbers (int64) of each direction and tag, in the order in which layers are shown."""
+    for name in ("direction", "tag"):
+        if predictions[name].isna().any():
+            raise _bad(f"A synapse came without a {name}")
+    grouped = predictions.groupby(["direction", "tag"], sort=False, observed=True)
+    found = cast("dict[tuple[str, str], np.ndarray[Any, Any]]", grouped.indices)
+    named = [(str(direction), str(tag), rows) for (direction, tag), rows in found.items()]
+    return sorted(named, key=lambda group: (*_rank(group[0], DIRECTIONS), *_rank_tag(group[1])))
+
+
+def sort_tags(tags: Collection[str]) -> list[str]:
+    """Sort tags as their layers are.
+
+    Examples
+    --------
+    >>> sort_tags(["unlabelled", "vesicle", "soma", "spine"])
+    ['spine', 'soma', 'vesicle', 'unlabelled']
+    """
+    return sorted(tags, key=_rank_tag)
+
+
+def _rank(name: str, known: tuple[str, ...]) -> tuple[int, str]:
+    return (known.index(name) if name in known else len(known), name)
+
+
+def _rank_tag(tag: str) -> tuple[int, str]:
+    return (len(KNOWN_TAGS) + 1, tag) if tag == UNLABELLED else _rank(tag, KNOWN_TAGS)
+
+
+def _read_columns(predictions: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
+    """Columns as numpy arrays: IDs uint64, positions int64 nm, size uint32, confidence float32."""
+    columns = {name: _read_integers(predictions[name], pa.uint64()) for name in _IDS}
+    for name in _POSITION:
+        columns[name] = _read_integers(predictions[name], pa.int64())
+        if len(predictions) and np.abs(columns[name]).max() > _SAFE_INTEGER:
+            raise _bad(f"A synapse has a {name} beyond any volume")
+    size = predictions["size"].to_numpy(dtype=np.float64, na_value=np.nan)
+    # NaN fails both comparisons, so it is caught here too.
+    if not ((size >= 0) & (size <= _UINT32_MAX)).all():
+        raise _bad("A synapse has a size that is missing, negative or too large")
+    columns["size"] = np.rint(size).astype(np.uint32)
+    columns["confidence"] = predictions["confidence"].to_numpy(dtype=np.float32, na_value=np.nan)
+    return columns
+
+
+def _read_types(
+    predictions: pd.DataFrame, columns: dict[str, np.ndarray[Any, Any]]
+) -> tuple[AnnotationProperty, ...]:
+    """Give the partners' types numbers, among the columns; the unknown type has 0.
+
+    Returns
+    -------
+    tuple of AnnotationProperty
+        The property that names the numbers; empty where the predictions have no types.
+    """
+    if PARTNER_TYPE not in predictions.columns:
+        return ()
+    given = predictions[PARTNER_TYPE]
+    labels = (UNKNOWN_TYPE, *sorted(set(given) - {UNKNOWN_TYPE}))
+    kind = "uint8" if len(labels) <= _UINT8_VALUES else "uint32"
+    numbers = {label: number for number, label in enumerate(labels)}
+    columns[PARTNER_TYPE] = given.map(numbers).to_numpy(dtype=kind)
+    described = "Cell type of the partner, the cell on the synapse's other side"
+    return (AnnotationProperty(PARTNER_TYPE, kind, described, labels),)
+
+
+def _read_integers(column: pd.Series[Any], dtype: Any) -> np.ndarray[Any, Any]:
+    """Whole numbers of a column, without a detour through floats.
+
+    Raises
+    ------
+    BadAnswerError
+        If one is missing, fractional or does not fit.
+    """
+    try:
+        values = pa.array(column, from_pandas=True).cast(dtype)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as err:
+        raise _bad(f"The column {column.name} holds something else than whole numbers") from err
+    if isinstance(values, pa.ChunkedArray):
+        values = values.combine_chunks()
+    if values.null_count:
+        raise _bad(f"A synapse came without {column.name}")
+    array: np.ndarray[Any, Any] = values.to_numpy(zero_copy_only=False)
+    return array
+
+
+def _check_group(
+    columns: dict[str, np.ndarray[Any, Any]], direction: str, tag: str, *, labelled: bool
+) -> None:
+    """Refuse what would empty or thin out the layer without a word."""
+    if labelled and not np.isfinite(columns["confidence"]).all():
+        raise _bad(f"A synapse tagged {tag!r} has no finite confidence")
+    ids = np.sort(columns["id"])
+    if (ids[1:] == ids[:-1]).any():
+        twice = ids[1:][ids[1:] == ids[:-1]][0]
+        raise _bad(f"The synapse {twice} came twice among the {direction} tagged {tag!r}")
+
+
+def _write_json(columns: dict[str, np.ndarray[Any, Any]], *, labelled: bool) -> bytes:
+    """Write one group's array, some rows at a time into one buffer."""
+    count = len(columns["id"])
+    out = io.BytesIO()
+    out.write(b"[")
+    for start in range(0, count, _ROWS_AT_A_TIME):
+        rows = {name: column[start : start + _ROWS_AT_A_TIME] for name, column in columns.items()}
+        out.write(_join_rows(rows, labelled=labelled))
+    if count:
+        out.seek(-1, io.SEEK_CUR)  # over the last comma
+    out.write(b"]")
+    out.truncate()
+    return out.getvalue()  # shares the buffer: no second copy
+
+
+def _join_rows(rows: dict[str, np.ndarray[Any, Any]], *, labelled: bool) -> memoryview:
+    """Write the rows' annotations, each followed by a comma, as one Arrow array's bytes."""
+    numbers = [name for name in (*_IDS, "size", PARTNER_TYPE) if name in rows]
+    text = {name: pc.cast(pa.array(rows[name]), pa.string()) for name in numbers}
+    x, y, z = (pc.cast(pa.array(rows[name]), pa.string()) for name in _POSITION)
+    props = [_write_floats(rows["confidence"]), ",", text["size"]] if labelled else [text["size"]]
+    if PARTNER_TYPE in rows:
+        props += [",", text[PARTNER_TYPE]]
+    pieces = [
+        '{"id":"',
+        text["id"],
+        '","point":[',
+        *(x, ",", y, ",", z),
+        '],"props":[',
+        *props,
+        '],"segments":[["',
+        text["pre_pt_root_id"],
+        '"],["',
+        text["post_pt_root_id"],
+        '"]],"type":"point"},',
+    ]
+    joined = pc.binary_join_element_wise(*pieces, "")
+    # An Arrow string array keeps its values end to end: that run of bytes is the JSON.
+    return memoryview(joined.buffers()[2])[: pc.sum(pc.binary_length(joined)).as_py()]
+
+
+def _write_floats(values: np.ndarray[Any, Any]) -> Any:
+    """Shortest decimals that are the same float32, written as orjson writes a double.
+
+    The detour through Python floats makes the text a fixed point: orjson switches to exponents
+    at other magnitudes for float32 than for the double that a reader makes of the text.
+    """
+    shortest = orjson.loads(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY))
+    return pa.array(orjson.dumps(shortest)[1:-1].decode("ascii").split(","), pa.string())
+
+
+def _bad(message: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"{message}.", "Ask again later, or for another version; if it stays, report the table."
+    )

@@ -1,0 +1,126 @@
+"""What there is to show and how: the records that the view is built from.
+
+Plain values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cells.parse import name_cells
+from synglancer.errors import UsageError
+from synglancer.view_settings import check_choices
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+
+    from synglancer.cave.records import Datastack, Materialization
+    from synglancer.view.annotations import AnnotationGroup
+    from synglancer.view_settings import BackgroundName, ColorBy, Layout, PaletteName
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Everything that the view needs to know.
+
+    Attributes
+    ----------
+    cells
+        Root IDs of the cells that are shown, in their order.
+    datastack, materialization, table
+        Where and when the predictions are from.
+    groups
+        The annotations, one group per layer, in the order of the layers.
+    positions : array, shape (n, 3), nm
+        Positions of all synapses shown.
+    somata : array, shape (m, 3), nm
+        Where the cells' somata are, as far as they are known.
+    record
+        Provenance, put into the state; JSON values, with 64-bit IDs as strings.
+    focus : (x, y, z), nm, or None
+        What to look at; by default the first soma.
+    properties_url
+        Where properties of the segments are stored, or None.
+    """
+
+    cells: Sequence[int]
+    datastack: Datastack
+    materialization: Materialization
+    table: str
+    groups: Sequence[AnnotationGroup]
+    positions: np.ndarray[Any, Any]
+    somata: Sequence[tuple[float, float, float]]
+    record: Mapping[str, object]
+    focus: tuple[float, float, float] | None = None
+    properties_url: str | None = None
+
+
+@dataclass(frozen=True)
+class ViewOptions:
+    """How it is shown.
+
+    Attributes
+    ----------
+    layout
+        The viewer's panels.
+    background
+        ``dark`` or ``white``.
+    figure
+        A clean picture: 3D only, white, no axes, no panels.
+    palette
+        Name of the colours per tag.
+    color_by
+        ``tag``; ``confidence`` for a ramp within each layer; or ``partner-type``.
+    min_confidence
+        Where the confidence sliders start, 0 to 1; less confident synapses are in the state
+        but hidden.
+    show_panel
+        Whether the first synapse layer's side panel is open.
+    filter_by_selection
+        Whether only synapses of the selected segments are drawn.
+    cells
+        Colour of each cell; empty for a cell alone, whose colour goes with the background.
+    partners
+        Other cells to select, root ID -> colour.
+    type_colours
+        Colour of each type of partner, where they say it.
+    """
+
+    layout: Layout = "xy-3d"
+    background: BackgroundName = "dark"
+    figure: bool = False
+    palette: PaletteName = "paper"
+    color_by: ColorBy = "tag"
+    min_confidence: float = 0.0
+    show_panel: bool = False
+    filter_by_selection: bool = False
+    cells: Mapping[int, str] = field(default_factory=dict)
+    partners: Mapping[int, str] = field(default_factory=dict)
+    type_colours: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_choices(self)
+        if not 0 <= self.min_confidence <= 1:
+            raise UsageError(
+                f"A confidence of {self.min_confidence} does not exist.",
+                "Give a number from 0 to 1.",
+            )
+
+
+def count_by_direction(groups: Sequence[AnnotationGroup]) -> dict[str, int]:
+    """Count the annotations of each direction, in the order of the groups."""
+    counts: dict[str, int] = {}
+    for group in groups:
+        counts[group.direction] = counts.get(group.direction, 0) + group.count
+    return counts
+
+
+def format_title(scene: Scene) -> str:
+    """Title of the page: cells, version and counts."""
+    counts = count_by_direction(scene.groups)
+    shown = ", ".join(f"{count:,} {direction}" for direction, count in counts.items())
+    place = f"{scene.datastack.name} v{scene.materialization.version}"
+    return f"{name_cells(scene.cells)} · {place} · {shown or 'no synapses'}"

@@ -1,0 +1,362 @@
+"""What there is to show -> the canonical Neuroglancer state that shows it.
+
+The layers and the state are built with nglui's and neuroglancer's own types, without annotations;
+the annotations' bytes are then placed in them as they are. This is the only module that imports
+nglui and neuroglancer, and it does so inside functions, since they are slow to import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from synglancer.cave.lazy_imports import import_lazily, put_off
+from synglancer.settings import BETWEEN, MULTI_INPUT, PARTNER_TYPE
+from synglancer.states.provenance import RECORD
+from synglancer.states.urls import format_properties_source
+from synglancer.view.camera import CameraView, frame_cell
+from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.view.scene import Scene, ViewOptions, count_by_direction, format_title
+from synglancer.view.shaders import (
+    MIN_CONFIDENCE,
+    Marker,
+    build_marker_shader,
+    choose_diameter,
+    list_sliders,
+)
+from synglancer.view.tool_palette import bind_keys, build_palette
+from synglancer.view.type_colors import choose_type_colour
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synglancer.cave.records import Datastack
+    from synglancer.view.annotations import AnnotationGroup, AnnotationProperty
+
+__all__ = [
+    "Scene",
+    "State",
+    "ViewOptions",
+    "build_state",
+    "format_layer_name",
+    "format_sources",
+    "format_timestamp",
+    "make_plain",
+]
+
+SEGMENTATION = "segmentation"
+_RARE_EXTRA = 1.5  # pixels more for the few synapses that were asked for by themselves
+_SAFE_INTEGER = 2**53 - 1
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+
+
+@dataclass(frozen=True)
+class State:
+    """A Neuroglancer state.
+
+    Attributes
+    ----------
+    json
+        Its canonical JSON: keys sorted, no white space.
+    sha256
+        Of those bytes, in hexadecimal.
+    """
+
+    json: bytes
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Read the JSON."""
+        state: dict[str, Any] = orjson.loads(self.json)
+        return state
+
+
+def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
+    """Build the state that shows a scene.
+
+    Parameters
+    ----------
+    scene
+        What to show.
+    options
+        How; by default as in `ViewOptions`.
+
+    Raises
+    ------
+    ValueError
+        If a whole number of the state is beyond 2^53 - 1: viewers would round it.
+    """
+    options = options or ViewOptions()
+    frame = make_plain(_build_frame(scene, options))
+    layers = {layer["name"]: layer for layer in frame["layers"]}
+    for group in scene.groups:
+        layers[format_layer_name(group)]["annotations"] = orjson.Fragment(group.json)
+    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
+    return State(json, hashlib.sha256(json).hexdigest())
+
+
+def format_layer_name(group: AnnotationGroup) -> str:
+    """Name of a group's layer, e.g. ``inputs: spine``."""
+    return f"{group.direction}: {group.tag}"
+
+
+def format_timestamp(timestamp: datetime) -> int:
+    """Milliseconds since the epoch, whole and without a detour through floats.
+
+    Examples
+    --------
+    >>> format_timestamp(datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc))
+    1772871001190
+    """
+    return (timestamp - _EPOCH) // timedelta(milliseconds=1)
+
+
+def make_plain(value: object, path: str = "") -> Any:
+    """Copy JSON-like values with numpy's scalars made Python's own.
+
+    Raises
+    ------
+    ValueError
+        If a whole number outside of strings is one that a viewer would round.
+    """
+    if isinstance(value, Mapping):
+        return {key: make_plain(item, f"{path}/{key}") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [make_plain(item, f"{path}/{i}") for i, item in enumerate(value)]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, int) and abs(value) > _SAFE_INTEGER:
+        raise ValueError(f"{value} at {path} is beyond 2^53 - 1 and would be rounded")
+    return value
+
+
+def load_libraries() -> None:
+    """Import nglui ahead of `build_state`, at a time when there is something to wait for."""
+    import_lazily("cloudvolume")  # for sources without a resolution, which there are none of here
+    import_lazily("caveclient")
+    with put_off("caveclient.CAVEclient", "IPython.display.HTML"):
+        import nglui.statebuilder  # noqa: F401
+
+
+def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
+    """Build the state without annotations, as plain JSON values."""
+    load_libraries()
+    from nglui.statebuilder import ViewerState
+
+    background = BACKGROUNDS["white" if options.figure else options.background]
+    camera = _choose_camera(scene, options)
+    colours = choose_colours([group.tag for group in scene.groups], PALETTES[options.palette])
+    markers = _choose_markers(scene, options, background.ring)
+    viewer = ViewerState(
+        # Without a named site and capabilities nglui would ask the site what it can do.
+        capabilities="legacy",
+        infer_coordinates=False,
+        dimensions=list(scene.datastack.viewer_resolution),
+        position=list(camera.position) if camera.position else None,
+        scale_imagery=camera.cross_section_scale,
+        scale_3d=camera.projection_scale,
+        layout=options.layout,
+        title=format_title(scene),
+        show_axis_lines=False,  # they would be the most saturated thing in the picture
+        show_default_annotations=False,
+        projection_background_color=background.projection,
+        cross_section_background_color=background.cross_section,
+        selected_layer=format_layer_name(scene.groups[0]) if scene.groups else SEGMENTATION,
+        selected_layer_visible=options.show_panel and not options.figure,
+        layers=[
+            _build_imagery(scene.datastack),
+            _build_segmentation(scene, options, background.cell),
+            *(
+                _build_synapses(group, colours[group.tag], marker, options)
+                for group, marker in zip(scene.groups, markers, strict=True)
+            ),
+        ],
+        extra={RECORD: dict(scene.record)},
+    )
+    frame: dict[str, Any] = viewer.to_dict()
+    _add_tools(frame, scene.groups, markers, shown=options.show_panel and not options.figure)
+    if options.figure:
+        # Orthographic: the scale bar holds for the whole picture.
+        frame["layout"] = {"type": "3d", "orthographicProjection": True}
+    return frame
+
+
+def _add_tools(
+    frame: dict[str, Any], groups: Sequence[AnnotationGroup], markers: list[Marker], *, shown: bool
+) -> None:
+    """Make the sliders of the synapse layers reachable by keys, and together in one palette."""
+    sliders = {
+        format_layer_name(group): list_sliders(marker)
+        for group, marker in zip(groups, markers, strict=True)
+    }
+    for number, layer in enumerate(frame["layers"], 1):
+        if keys := bind_keys(number, sliders.get(layer["name"], ())):
+            layer["toolBindings"] = keys
+    if sliders:
+        frame["toolPalettes"] = build_palette(sliders, shown=shown)
+
+
+def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
+    # Views without sections need not be centred at the soma; they show more when they are not.
+    only_3d = options.figure or options.layout == "3d"
+    return frame_cell(
+        scene.positions,
+        scene.somata,
+        scene.datastack.viewer_resolution,
+        focus=scene.focus,
+        centred=only_3d,
+        aspect=1.5 if only_3d else 0.9,
+    )
+
+
+def _choose_markers(scene: Scene, options: ViewOptions, ring: str) -> list[Marker]:
+    """Choose how each group's markers look: plain discs for inputs, ringed ones for outputs.
+
+    Those between cells are targets: large, and light where the others have their colour.
+    """
+    groups = scene.groups
+    typical = _choose_typical_size(groups)
+    counts = count_by_direction(groups)
+    panel = 0.5 if options.layout == "4panel" and not options.figure else 1.0
+    # Of several cells, one wants to see which is which.
+    room = {BETWEEN: 2.0 * panel} if len(scene.cells) > 1 else {}
+    panel = 0.4 * panel if len(scene.cells) > 1 else panel
+    return [
+        Marker(
+            ring=None if group.direction == "inputs" else ring,
+            labelled=any(prop.id == "confidence" for prop in group.properties),
+            typical_size=typical,
+            by_confidence=options.color_by == "confidence",
+            types=_choose_types(group, options),
+            diameter=choose_diameter(counts[group.direction], room.get(group.direction, panel))
+            + (_RARE_EXTRA if group.tag == MULTI_INPUT else 0.0),
+            inverted=group.direction == BETWEEN,
+        )
+        for group in groups
+    ]
+
+
+def _choose_types(group: AnnotationGroup, options: ViewOptions) -> tuple[tuple[str, str], ...]:
+    """Name and colour of each number that stands for a type; none where types have no colours."""
+    if not options.type_colours:
+        return ()
+    labels = next(prop.labels for prop in group.properties if prop.id == PARTNER_TYPE)
+    return tuple((label, choose_type_colour(label)) for label in labels)
+
+
+def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:
+    """Size that gets the middle marker: the groups' medians, weighted; two digits."""
+    count = sum(group.count for group in groups)
+    if not count:
+        return 1.0
+    mean = sum(group.median_size * group.count for group in groups) / count
+    return max(1.0, float(f"{mean:.2g}"))
+
+
+def _build_imagery(datastack: Datastack) -> Any:
+    from nglui.statebuilder import ImageLayer
+
+    return ImageLayer(name="imagery", source=datastack.image_source)
+
+
+def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
+    from nglui.statebuilder import SegmentationLayer
+
+    datastack = scene.datastack
+    sources = [datastack.segmentation_source]
+    if datastack.skeleton_source:
+        sources.append(datastack.skeleton_source)
+    urls = format_sources(sources, datastack.server)
+    if scene.properties_url:
+        # First: where a segmentation has tags of its own, the viewer shows those that come first.
+        urls.insert(0, format_properties_source(scene.properties_url))
+    own = {cell: options.cells.get(cell, colour) for cell in scene.cells}
+    selected = {**own, **options.partners}
+    return SegmentationLayer(
+        name=SEGMENTATION,
+        source=sources,
+        # Strings throughout: viewers read JSON numbers as doubles.
+        segments=[str(int(segment)) for segment in selected],
+        segment_colors={str(int(segment)): value for segment, value in selected.items()},
+        selected_alpha=0.35,
+        not_selected_alpha=0.0,
+        alpha_3d=0.6,
+        extra={
+            # nglui takes a login for granted for any graphene source, even on plain http.
+            "source": [{"url": url} for url in urls],
+            "timestamp": format_timestamp(scene.materialization.timestamp),
+        },
+    )
+
+
+def format_sources(sources: Sequence[str], server: str) -> list[str]:
+    """Source URLs as viewers need them: those behind a login say so.
+
+    Graphene over https needs a login, and so does a precomputed source on the same host as a
+    graphene one or as the server itself. Plain http has no login in any viewer.
+
+    Examples
+    --------
+    >>> format_sources(["graphene://https://cave.org/table"], "https://cave.org")
+    ['graphene://middleauth+https://cave.org/table']
+    """
+    marked = [
+        url.replace("graphene://https://", "graphene://middleauth+https://") for url in sources
+    ]
+    private = {_read_host(url) for url in marked if url.startswith("graphene://")}
+    private.add(_read_host(server))
+    return [
+        url.replace("precomputed://https://", "precomputed://middleauth+https://")
+        if _read_host(url) in private
+        else url
+        for url in marked
+    ]
+
+
+def _read_host(url: str) -> str:
+    """Host and port of a source URL, whatever schemes are in front of it."""
+    return url.rpartition("://")[2].split("/", 1)[0].lower()
+
+
+def _build_synapses(
+    group: AnnotationGroup, colour: str, marker: Marker, options: ViewOptions
+) -> Any:
+    from nglui.statebuilder import AnnotationLayer
+
+    relationships = ["pre", "post"]
+    return AnnotationLayer(
+        name=format_layer_name(group),
+        resolution=[1, 1, 1],  # nm, as the annotations' points are
+        color=colour,
+        linked_segmentation=dict.fromkeys(relationships, SEGMENTATION),
+        filter_by_segmentation=relationships if options.filter_by_selection else None,
+        shader=build_marker_shader(marker),
+        shader_controls=(
+            {MIN_CONFIDENCE: options.min_confidence}
+            if marker.labelled and options.min_confidence
+            else None
+        ),
+        set_position=False,
+        extra={
+            "annotationProperties": [_describe_property(prop) for prop in group.properties],
+            "annotationRelationships": relationships,
+            # With nothing selected, the viewer would draw all of them.
+            **({"ignoreNullSegmentFilter": False} if options.filter_by_selection else {}),
+            # Whoever opens the side panel finds the sliders, not the code or the source.
+            "tab": "rendering",
+            "codeVisible": False,
+        },
+    )
+
+
+def _describe_property(prop: AnnotationProperty) -> dict[str, Any]:
+    described = {"id": prop.id, "type": prop.type, "description": prop.description}
+    if not prop.labels:
+        return described
+    values = list(range(len(prop.labels)))
+    return {**described, "enum_values": values, "enum_labels": list(prop.labels)}

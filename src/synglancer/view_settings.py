@@ -1,0 +1,105 @@
+"""How a link shows its synapses: the options of the view, checked when they are made.
+
+Plain choices, the same for every cell.
+"""
+
+# Without `from __future__ import annotations`: cyclopts would look for the names of the types of
+# these fields in the module of the class that inherits them.
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal, get_args
+
+from synglancer.errors import UsageError
+
+Layout = Literal["xy-3d", "3d", "4panel", "xy"]
+BackgroundName = Literal["dark", "white"]
+PaletteName = Literal["paper", "safe"]
+ColorBy = Literal["tag", "confidence", "partner-type"]
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "layout": get_args(Layout),
+    "background": get_args(BackgroundName),
+    "palette": get_args(PaletteName),
+    "color_by": get_args(ColorBy),
+}
+"""What can be given for each option that is a choice."""
+
+MAX_CELLS = MAX_PARTNERS = 100
+"""Meshes beyond this number take a viewer minutes to load."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewSettings:
+    """How it is shown.
+
+    Parameters
+    ----------
+    layout
+        Arrangement of the viewer's panels.
+    background
+        Behind the 3D view: dark, or white for slides and print.
+    figure
+        A clean picture for a figure: 3D alone, white, without axes and panels.
+    palette
+        Colours per tag: those of the paper, or safe ones for all kinds of colour vision.
+    color_by
+        What a synapse's colour says: its tag, how sure the classifier is of it, or the type of the
+        cell on its other side.
+    soft_filter
+        Keep less confident synapses in the state; the slider starts at --min-confidence.
+    panel
+        Open the side panel with the sliders.
+    filter_by_selection
+        Draw only the synapses of the cells that are selected in the viewer.
+    partners
+        Also select this many of the strongest partners, each in a colour of its own.
+
+    Raises
+    ------
+    UsageError
+        When a value cannot be used.
+    """
+
+    layout: Layout = "xy-3d"
+    background: BackgroundName = "dark"
+    figure: bool = False
+    palette: PaletteName = "paper"
+    color_by: ColorBy = "tag"
+    soft_filter: bool = False
+    panel: bool = False
+    filter_by_selection: bool = False
+    partners: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used."""
+        check_choices(self)
+        if not 0 <= self.partners <= MAX_PARTNERS:
+            raise UsageError(
+                f"{self.partners:,} partners cannot be shown.",
+                f"Give --partners between 0 and {MAX_PARTNERS}.",
+            )
+
+    def describe_view(self) -> dict[str, Any]:
+        """Return the options of the view that differ from the defaults, by name."""
+        return {
+            field.name: getattr(self, field.name)
+            for field in fields(ViewSettings)
+            if getattr(self, field.name) != field.default
+        }
+
+
+def check_choices(options: object) -> None:
+    """Refuse a value that is none of an option's choices.
+
+    Raises
+    ------
+    UsageError
+        With the choices.
+    """
+    for name, known in CHOICES.items():
+        value = getattr(options, name)
+        if value not in known:
+            option = name.replace("_", "-")
+            raise UsageError(
+                f"There is no {option} {value!r}.", f"Choose one of: {', '.join(known)}."
+            )

@@ -1,0 +1,359 @@
+"""What is kept comes back whole or not at all, and never costs the link."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from synglancer.cache.answers import Store
+from synglancer.cache.files import cache_folder, data_folder, write_file
+from synglancer.cache.receipts import add_receipt
+from synglancer.cave.records import Datastack, Materialization, PredictionTable
+
+SERVER = "https://cave.example.org"
+DATASTACK = Datastack(
+    name="minnie65_public",
+    server="https://local.example.org",
+    image_source="precomputed://https://images.example.org/em",
+    segmentation_source="graphene://https://local.example.org/segmentation/table/m",
+    skeleton_source=None,
+    viewer_resolution=(4.0, 4.0, 40.0),
+    viewer_site="https://viewer.example.org/",
+    synapse_table="synapses",
+    soma_table=None,
+)
+MOMENT = datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc)
+VERSION = Materialization(1718, MOMENT, MOMENT.replace(year=2027))
+TABLE = PredictionTable("labels", "synapses", 'Read "this".\n')
+KEY: list[Any] = [SERVER, "minnie65_public", 1718, "labels", "864691135276234469", "inputs"]
+QUESTION = {"cell": "864691135276234469", "version": 1718, "filters": {"tag": ["spine"]}}
+
+
+def raw_table(rows: int = 40) -> pd.DataFrame:
+    return pd.DataFrame(
+        {
+            "id": pd.array(range(rows), dtype="Int64"),
+            "value": pd.array([row / 64 for row in range(rows)], dtype="Float32"),
+            "pre_pt_root_id": pd.array([864691135988251651] * rows, dtype="Int64"),
+            "tag": pd.array([f"épine {row % 3}" for row in range(rows)], dtype=object),
+        }
+    )
+
+
+def files(kind: str) -> list[Path]:
+    return sorted((cache_folder() / kind).iterdir())
+
+
+def fill(store: Store) -> None:
+    store.save_datastack(SERVER, DATASTACK)
+    store.save_materialization(DATASTACK, VERSION)
+    store.save_table(DATASTACK, 1718, TABLE)
+    store.save_somata(KEY, [(1.5, 2.0, 3.0)])
+    store.save_link(QUESTION, {"url": "https://x", "counts": {"inputs": {"spine": 2}}})
+    store.save_predictions(KEY, raw_table())
+
+
+def load(store: Store) -> list[Any]:
+    return [
+        store.load_datastack(SERVER, "minnie65_public"),
+        store.load_materialization(DATASTACK, 1718),
+        store.load_table(DATASTACK, 1718, "labels"),
+        store.load_somata(KEY),
+        store.load_link(QUESTION),
+        store.load_predictions(KEY),
+    ]
+
+
+def test_all_that_is_kept_comes_back():
+    """Records, soma positions, links and tables are what they were, in type and value."""
+    fill(Store())
+    *records, table = load(Store())
+    assert records == [
+        DATASTACK,
+        VERSION,
+        TABLE,
+        [(1.5, 2.0, 3.0)],
+        {"url": "https://x", "counts": {"inputs": {"spine": 2}}},
+    ]
+    pd.testing.assert_frame_equal(table, raw_table())
+
+
+def test_an_empty_table_is_kept_too():
+    """That a cell has no rows is an answer as well."""
+    Store().save_predictions(KEY, raw_table(0))
+    loaded = Store().load_predictions(KEY)
+    assert loaded is not None
+    pd.testing.assert_frame_equal(loaded, raw_table(0))
+
+
+def test_nothing_is_found_where_nothing_was_kept():
+    """An empty folder answers every question with none."""
+    assert load(Store()) == [None] * 6
+
+
+def test_another_question_does_not_get_this_answer():
+    """Server, datastack, version, table, cell and direction each are part of the key."""
+    store = Store()
+    fill(store)
+    for part in range(len(KEY)):
+        other = [*KEY]
+        other[part] = 5 if other[part] == 1718 else f"{other[part]}x"
+        assert store.load_predictions(other) is None
+        assert store.load_somata(other) is None
+    assert store.load_link({**QUESTION, "filters": {}}) is None
+    assert store.load_link(dict(reversed(QUESTION.items()))) is not None, "order does not matter"
+    assert store.load_datastack("https://other.example.org", "minnie65_public") is None
+    assert store.load_table(DATASTACK, 1719, "labels") is None
+
+
+def test_a_store_that_is_off_reads_and_writes_nothing():
+    """--no-cache leaves the cache as it is, in both directions."""
+    off = Store(enabled=False)
+    fill(off)
+    assert not cache_folder().exists()
+    fill(Store())
+    assert load(off) == [None] * 6
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"", b"{", b"null", b"[]", b"{}", b'{"saved":1,"record":{}}', b"\xff\x00", b"PAR1PAR1"],
+)
+def test_what_does_not_read_back_is_fetched_again(damage):
+    """A file of any other content counts as none, and can be written anew."""
+    fill(Store())
+    for kind in ("datastacks", "versions", "tables", "somata", "links", "predictions"):
+        [path] = files(kind)
+        path.write_bytes(damage)
+    assert load(Store()) == [None] * 6
+    fill(Store())
+    assert all(found is not None for found in load(Store()))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@pytest.mark.parametrize("kind", ["datastacks", "links", "predictions"])
+def test_a_flipped_bit_is_found(kind, place, bit):
+    """One wrong bit anywhere in a file is found; it gives no wrong answer and no other error."""
+    store = Store()
+    fill(store)
+    [path] = files(kind)
+    content = bytearray(path.read_bytes())
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    position = {"datastacks": 0, "links": 4, "predictions": 5}[kind]
+    assert load(store)[position] is None
+
+
+def test_a_torn_table_is_found():
+    """A table without its end is none."""
+    store = Store()
+    store.save_predictions(KEY, raw_table())
+    [path] = files("predictions")
+    path.write_bytes(path.read_bytes()[:-100])
+    assert store.load_predictions(KEY) is None
+
+
+def test_a_new_table_takes_the_place_of_the_old_one():
+    """A question has one table, the last one."""
+    store = Store()
+    store.save_predictions(KEY, raw_table(3))
+    store.save_predictions(KEY, raw_table(7))
+    assert len(files("predictions")) == 1
+    loaded = store.load_predictions(KEY)
+    assert loaded is not None
+    assert len(loaded) == 7
+
+
+@pytest.mark.parametrize("age", [-3600, 24 * 3600 + 1, 400 * 24 * 3600])
+def test_what_can_change_is_kept_for_a_day(monkeypatch, age):
+    """Datastacks and versions are asked again after a day, or when the clock went back."""
+    fill(Store())
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + age)
+    datastack, version, table, *_ = load(Store())
+    assert datastack is None
+    assert version is None
+    assert table == TABLE, "a table of a version never changes"
+
+
+def test_a_failure_while_writing_leaves_nothing_behind(monkeypatch):
+    """A full disk, or any exception, leaves neither a half file nor a temporary one."""
+    store = Store()
+    store.save_predictions(KEY, raw_table(3))
+
+    def fail(_self: Path, _content: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    store.save_predictions(KEY, raw_table(7))
+    store.save_link(QUESTION, {"url": "x"})
+    monkeypatch.undo()
+    loaded = store.load_predictions(KEY)
+    assert loaded is not None
+    assert len(loaded) == 3, "the table that was there stays"
+    assert store.load_link(QUESTION) is None
+    assert [path.name for path in cache_folder().rglob(".writing-*")] == []
+
+
+def test_an_interruption_while_writing_leaves_nothing_behind(monkeypatch):
+    """Ctrl-C in the middle of writing goes through, and leaves no file."""
+
+    def interrupt(_self: Path, _target: Path) -> Path:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Path, "replace", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        Store().save_link(QUESTION, {"url": "x"})
+    assert files("links") == []
+
+
+def test_a_folder_that_cannot_be_written_costs_the_cache_only(monkeypatch, tmp_path):
+    """Where the folders cannot be made, nothing is kept and nothing fails."""
+    blocked = tmp_path / "a file"
+    blocked.write_text("in the way")
+    monkeypatch.setenv("SYNGLANCER_CACHE_DIR", str(blocked / "cache"))
+    monkeypatch.setenv("SYNGLANCER_DATA_DIR", str(blocked / "data"))
+    store = Store()
+    fill(store)
+    add_receipt({"url": "x"})
+    assert load(store) == [None] * 6
+
+
+def test_the_tables_used_longest_ago_go_first(monkeypatch):
+    """Above the size bound, tables go in the order in which they were last used."""
+    store = Store()
+    keys = [[*KEY, str(number)] for number in range(4)]
+    for age, key in enumerate(keys):
+        store.save_predictions(key, raw_table())
+        [path] = store._find_predictions(key)
+        os.utime(path, (1_000_000 + age, 1_000_000 + age))
+    size = max(path.stat().st_size for path in files("predictions"))
+    assert store.load_predictions(keys[0]) is not None  # used just now
+    monkeypatch.setenv("SYNGLANCER_CACHE_MAX", str(3 * size + 10))
+    store = Store()
+    store.save_predictions([*KEY, "new"], raw_table())
+    kept = [store.load_predictions(key) is not None for key in [*keys, [*KEY, "new"]]]
+    assert kept == [True, False, False, True, True]
+
+
+def test_folders_are_those_of_the_environment_or_the_platform(monkeypatch, tmp_path):
+    """SYNGLANCER_CACHE_DIR and SYNGLANCER_DATA_DIR win; else the user's own folders are used."""
+    assert cache_folder() == Path(os.environ["SYNGLANCER_CACHE_DIR"])
+    monkeypatch.delenv("SYNGLANCER_CACHE_DIR")
+    monkeypatch.delenv("SYNGLANCER_DATA_DIR")
+    assert cache_folder().is_relative_to(tmp_path)
+    assert data_folder().is_relative_to(tmp_path)
+    assert cache_folder() != data_folder()
+
+
+WRITER = """
+import sys
+from synglancer.cache.receipts import add_receipt
+from synglancer.cache.answers import Store
+import pandas as pd
+number = int(sys.argv[1])
+store = Store()
+key = ["server", "datastack", 1, "table", "cell", "inputs"]
+table = pd.DataFrame({"id": pd.array(range(500), dtype="Int64")})
+for line in range(40):
+    add_receipt({"process": number, "line": line, "filling": "x" * 6000})
+    store.save_link({"cell": str(number % 2)}, {"url": "y" * 1000})
+    assert store.load_link({"cell": str(number % 2)}) == {"url": "y" * 1000}
+    if line % 10 == 0:
+        store.save_predictions(key, table)
+        assert store.load_predictions(key) is not None
+"""
+
+
+def test_eight_processes_at_once_do_not_disturb_each_other():
+    """Lines of the history do not mix, and what one writes another reads whole."""
+    writers = [
+        subprocess.Popen(
+            [sys.executable, "-c", WRITER, str(number)], stderr=subprocess.PIPE, text=True
+        )
+        for number in range(8)
+    ]
+    for writer in writers:
+        _, complaints = writer.communicate(timeout=120)
+        assert writer.returncode == 0, complaints
+    lines = (data_folder() / "history.jsonl").read_bytes().splitlines()
+    seen = [(line["process"], line["line"]) for line in map(orjson.loads, lines)]
+    assert sorted(seen) == [(process, line) for process in range(8) for line in range(40)]
+    assert [path.name for path in cache_folder().rglob(".writing-*")] == []
+
+
+def test_receipts_are_the_users_own():
+    """The history can be read by nobody else, and each line is one JSON object."""
+    add_receipt({"warnings": ["line\nbreak"], "cell": "5"})
+    add_receipt({"cell": "6"})
+    path = data_folder() / "history.jsonl"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [orjson.loads(line)["cell"] for line in path.read_bytes().splitlines()] == ["5", "6"]
+
+
+# -- files of the user's -----------------------------------------------------------------------
+
+
+def test_a_new_file_has_the_mode_that_the_user_wants(tmp_path):
+    """A new file follows the umask; an old one keeps its mode."""
+    mask = os.umask(0o027)
+    try:
+        write_file(tmp_path / "new.json", b"1")
+    finally:
+        os.umask(mask)
+    assert (tmp_path / "new.json").stat().st_mode & 0o777 == 0o640
+    old = tmp_path / "old.json"
+    old.write_bytes(b"before")
+    old.chmod(0o604)
+    write_file(old, b"after")
+    assert old.read_bytes() == b"after"
+    assert old.stat().st_mode & 0o777 == 0o604
+
+
+def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
+    """When writing fails, the file that was there is untouched, and none is beside it."""
+    path = tmp_path / "state.json"
+    path.write_bytes(b"before")
+
+    def fail(_self: Path, _target: Path) -> Path:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="No space"):
+        write_file(path, b"after")
+    assert path.read_bytes() == b"before"
+    assert [file.name for file in tmp_path.glob(".writing-*")] == []
+
+
+def test_a_link_to_a_file_stays_a_link(tmp_path):
+    """Writing through a symbolic link changes the file that it names."""
+    target = tmp_path / "target.json"
+    target.write_bytes(b"before")
+    link = tmp_path / "link.json"
+    link.symlink_to(target)
+    write_file(link, b"after")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"after"
+
+
+def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
+    """A named pipe, as /dev/null and its kind, is still one afterwards."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)
+    write_file(pipe, b"through")
+    content, _ = reader.communicate(timeout=20)
+    assert content == b"through"
+    assert pipe.is_fifo()

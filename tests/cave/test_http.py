@@ -1,0 +1,719 @@
+"""Every answer of a server is a whole one with status 200, or one of our errors.
+
+The server is a real one on loopback whose answers are scripted, byte by byte where they break.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import logging
+import socket
+import struct
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+import requests
+
+from synglancer.cave import http
+from synglancer.cave.auth import Credentials
+from synglancer.cave.http import Fetcher, guard
+from synglancer.errors import (
+    BadAnswerError,
+    LoginError,
+    NotServedError,
+    PermissionMissingError,
+    RateLimitError,
+    ServiceError,
+    TermsOfServiceError,
+    TruncatedError,
+    UnreachableError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TOKEN = "d34db33f5ec7e7"
+OK = (200, {"Content-Type": "application/json"}, b'{"fine": true}')
+
+
+@dataclass
+class Server:
+    """A server that gives its scripted answers in order, the last one for ever."""
+
+    url: str
+    answers: list[Any] = field(default_factory=list)
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def next_answer(self) -> Any:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    scripted: Server
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        record = {"method": self.command, "path": self.path, "headers": self.headers, "body": body}
+        self.scripted.requests.append(record)
+        answer = self.scripted.next_answer()
+        if callable(answer):
+            self.close_connection = True
+            answer(self)
+            return
+        status, headers, content = answer
+        self.send_response(status)
+        for name, value in headers if isinstance(headers, list) else headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_POST = _answer  # noqa: N815  # names given by http.server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@contextmanager
+def serve(port: int = 0) -> Iterator[Server]:
+    """Serve on loopback until the block ends."""
+    handler = type("Handler", (_Handler,), {})
+    httpd = ThreadingHTTPServer(("127.0.0.1", port), handler)
+    httpd.daemon_threads = True
+    httpd.handle_error = lambda *_: None  # connections break here on purpose
+    handler.scripted = Server(f"http://127.0.0.1:{httpd.server_port}/nglstate/api/v1/5")
+    thread = threading.Thread(target=httpd.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield handler.scripted
+    finally:
+        handler.scripted.closing.set()
+        httpd.shutdown()
+        httpd.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serve() as scripted:
+        yield scripted
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait shortly between tries."""
+    monkeypatch.setattr(http, "_BACKOFF", 0.005)
+
+
+@pytest.fixture(autouse=True)
+def _no_browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """No web browser is ever opened, whatever a server answers."""
+    opened: list[str] = []
+    for name in ("open", "open_new", "open_new_tab"):
+        monkeypatch.setattr(f"webbrowser.{name}", lambda url, *_, **__: opened.append(url))
+    yield
+    assert opened == []
+
+
+def failure(server: Server, answer: Any, *, token: str | None = TOKEN) -> ServiceError:
+    """Return the error that an answer becomes, after checking what holds for all of them."""
+    server.answers = [answer]
+    with pytest.raises(ServiceError) as caught:
+        Fetcher(Credentials(token, server.url), 5).fetch(server.url)
+    error = caught.value
+    for sentence in (str(error), error.hint):
+        assert TOKEN not in sentence
+        assert sentence.isprintable()
+        assert sentence.endswith((".", "?"))
+        assert len(sentence) < 400
+    return error
+
+
+def as_json(status: int, content: Any, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    return status, {"Content-Type": "application/json", **headers}, json.dumps(content).encode()
+
+
+def as_html(status: int, title: str) -> tuple[int, dict[str, str], bytes]:
+    page = f"<!doctype html>\n<html lang=en><title>{title}</title><h1>{title}</h1></html>"
+    return status, {"Content-Type": "text/html"}, page.encode()
+
+
+# -- answers that are fine ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["identity", "gzip", "chunked", "until-close"])
+def test_a_whole_answer_is_returned(server, method):
+    """A body arrives as it was sent: as it is, compressed, in chunks, or until the end."""
+    body = b'{"a": 1}' * 5000
+
+    def chunked(handler: _Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.wfile.write(b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+
+    def until_close(handler: _Handler) -> None:
+        handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+
+    server.answers = [
+        {
+            "identity": (200, {}, body),
+            "gzip": (200, {"Content-Encoding": "gzip"}, gzip.compress(body)),
+            "chunked": chunked,
+            "until-close": until_close,
+        }[method]
+    ]
+    assert Fetcher(Credentials(TOKEN, server.url)).fetch(server.url) == body
+
+
+def test_the_token_is_sent_as_a_bearer(server):
+    """The token travels in the Authorization header, and nowhere else."""
+    server.answers = [OK]
+    Fetcher(Credentials(TOKEN, server.url)).fetch(server.url)
+    [request] = server.requests
+    assert request["headers"]["Authorization"] == f"Bearer {TOKEN}"
+    assert TOKEN not in request["path"]
+    assert "Cookie" not in request["headers"]
+
+
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_a_netrc_password_is_never_sent(server, token):
+    """A .netrc that names the host is ignored, with a token and without."""
+    netrc = Path("~/.netrc").expanduser()
+    netrc.write_text("machine 127.0.0.1\nlogin somebody\npassword hidden\n")
+    netrc.chmod(0o600)
+    server.answers = [OK]
+    Fetcher(Credentials(token, server.url)).fetch(server.url)
+    expected = None if token is None else f"Bearer {token}"
+    assert server.requests[0]["headers"]["Authorization"] == expected
+
+
+# -- login, permission, terms of service -------------------------------------------------------
+
+
+def test_a_token_that_is_not_accepted_is_said_to_be_so(server):
+    """401 with a token, as JSON or plain text, asks for a new token."""
+    for answer in (
+        as_json(401, {"error": "invalid_token", "message": f"Token {TOKEN} is invalid"}),
+        (401, {"Content-Type": "text/plain"}, b"Invalid/Expired Token"),
+    ):
+        error = failure(server, answer)
+        assert isinstance(error, LoginError)
+        assert "does not accept the token" in str(error)
+    assert len(server.requests) == 2, "and nothing is tried again"
+
+
+def test_a_missing_token_is_said_to_be_missing(server):
+    """401 without a token asks for one."""
+    error = failure(server, (401, {}, b"no token"), token=None)
+    assert isinstance(error, LoginError)
+    assert "no token was found" in str(error)
+    assert "CAVE_TOKEN" in error.hint
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("token", [None, TOKEN])
+def test_redirects_are_never_followed(server, status, token):
+    """A redirect is a request to log in; the second host hears nothing, least of all the token."""
+    with serve() as second:
+        second.answers = [OK]
+        error = failure(
+            server, (status, {"Location": second.url}, b"<html>login</html>"), token=token
+        )
+        assert isinstance(error, LoginError)
+        assert second.requests == []
+    assert len(server.requests) == 1
+
+
+def test_a_post_is_not_redirected_either(server):
+    """An upload is not sent on to another host."""
+    with serve() as second, requests.Session() as session:
+        second.answers = [OK]
+        server.answers = [(307, {"Location": second.url}, b"")]
+        guard(session, Credentials(TOKEN, server.url), 5, repeatable=False)
+        with pytest.raises(LoginError):
+            session.post(server.url, data=b"{}")
+        assert second.requests == []
+
+
+MISSING_TOS = {
+    "error": "missing_tos",
+    "message": "Need to accept Terms of Service to access resource.",
+    "data": {
+        "tos_id": 2,
+        "tos_name": "MICrONS Public",
+        "tos_form_url": "https://global.daf-apis.com/sticky_auth/api/v1/tos/2/accept",
+    },
+}
+
+
+def test_missing_terms_of_service_name_the_form(server):
+    """403 missing_tos says which terms, and where to accept them."""
+    error = failure(server, as_json(403, MISSING_TOS))
+    assert isinstance(error, TermsOfServiceError)
+    assert "MICrONS Public" in str(error)
+    assert MISSING_TOS["data"]["tos_form_url"] in error.hint
+
+
+def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
+    """caveclient, which opens a web browser on missing_tos, never sees that answer."""
+    from synglancer.cave.client import Cave  # a second of imports
+    from synglancer.cave.records import Datastack
+
+    server.answers = [as_json(403, MISSING_TOS)]
+    origin = server.url.removesuffix("/nglstate/api/v1/5")
+    datastack = Datastack(
+        "d", origin, "", f"graphene://{origin}/table/t", None, (1,) * 3, *[None] * 3
+    )
+    cave = Cave(origin, "d", Credentials(TOKEN, origin), 5)
+    with pytest.raises(TermsOfServiceError):
+        cave.fetch_validity(datastack, 864691135276234469, datetime.now(timezone.utc))
+    assert not Path("~/.cloudvolume").expanduser().exists(), "and nothing is written at home"
+
+
+def test_a_missing_permission_names_the_dataset(server):
+    """403 missing_permission says which dataset the token may not read."""
+    refusal = {"error": "missing_permission", "data": {"auth_dataset": "minnie65_phase3"}}
+    error = failure(server, as_json(403, refusal))
+    assert isinstance(error, PermissionMissingError)
+    assert "minnie65_phase3" in str(error)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_html(403, "403 Forbidden"),
+        (403, {}, b""),
+        as_json(403, ["no"]),
+        as_json(403, {"error": "missing_permission", "data": None}),
+        as_json(403, {"error": "missing_permission", "data": "x"}),
+    ],
+)
+def test_any_other_403_is_a_missing_permission(server, answer):
+    """403 in any other form, HTML too, is a missing permission."""
+    assert isinstance(failure(server, answer), PermissionMissingError)
+
+
+# -- what the services say in other words ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_json(404, {"message": "Version 5 not found"}),
+        as_html(404, "404 Not Found"),
+        (404, {}, b""),
+        as_json(500, {"code": 500, "message": "404 Not Found: table xyz does not exist"}),
+    ],
+)
+def test_what_is_not_there_is_not_served(server, answer):
+    """404, or a 500 that hides one, is not tried again, and points to the options."""
+    error = failure(server, answer)
+    assert isinstance(error, NotServedError)
+    assert "--table" in error.hint
+    assert len(server.requests) == 1
+
+
+def test_rate_limits_are_waited_for(server):
+    """429 is tried again, after what Retry-After says, and the answer then counts."""
+    server.answers = [
+        as_json(429, {"message": "slow down"}, **{"Retry-After": "0"}),
+        as_json(429, {"message": "slow down"}),
+        as_json(500, {"code": 500, "message": "429 Too Many Requests: 5 per 1 minute"}),
+        OK,
+    ]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == OK[2]
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("retry_after", "expected"),
+    [("0", 0), ("999999", 999999), ("soon", None), ("-1", None), ("1e3", None), ("²", None)],
+)
+def test_retry_after_is_read_where_it_is_a_number(server, retry_after, expected):
+    """Retry-After in seconds is kept in the error; anything else counts as none."""
+    error = failure(server, (429, {"Retry-After": retry_after}, b"slow down"))
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after == expected
+
+
+def test_a_long_retry_after_is_left_to_the_user(server):
+    """Longer than we sit out means once, and then the error."""
+    failure(server, (429, {"Retry-After": "3600"}, b"slow down"))
+    assert len(server.requests) == 1
+
+
+def test_a_persistent_rate_limit_ends(server):
+    """429 for ever is given up after four tries; without words too."""
+    error = failure(server, (429, {}, b""))
+    assert isinstance(error, RateLimitError)
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_json(500, {"code": 500, "message": "relation does not exist"}),
+        as_html(500, "500 Internal Server Error"),
+        (500, {}, b""),
+        (500, {"Content-Type": "application/json"}, b"{broken"),
+        (500, {}, b"\xff\xfe\x00"),
+        (204, {}, b""),
+        (304, {}, b""),
+        (418, {}, b"teapot"),
+    ],
+)
+def test_a_failure_is_not_repeated(server, answer):
+    """Any other status is the server's failure, with its number, and asked once."""
+    error = failure(server, answer)
+    assert type(error) is ServiceError
+    assert f"status {answer[0]}" in str(error)
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_gateways_that_recover_are_asked_again(server, status):
+    """502, 503 and 504 are tried again; three of them cost nothing but requests."""
+    server.answers = [as_html(status, "gateway")] * 3 + [OK]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == OK[2]
+    assert len(server.requests) == 4
+
+
+def test_gateways_that_do_not_recover_end(server):
+    """A server that stays away is given up after four tries, with its title."""
+    error = failure(server, as_html(503, "503 Service Unavailable"))
+    assert "503 Service Unavailable" in str(error)
+    assert len(server.requests) == 4
+
+
+# -- connections that break --------------------------------------------------------------------
+
+
+def hang_up(handler: _Handler) -> None:
+    """Close the connection before any answer."""
+    handler.connection.shutdown(socket.SHUT_RDWR)
+
+
+def reset(handler: _Handler) -> None:
+    """Reset the connection before any answer."""
+    handler.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    handler.rfile.close()
+    handler.wfile.close()
+    handler.connection.close()
+
+
+def break_off(handler: _Handler) -> None:
+    """Announce more than is sent."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+
+
+def break_off_chunks(handler: _Handler) -> None:
+    """End between two chunks."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n")
+
+
+BREAKS = [hang_up, reset, break_off, break_off_chunks]
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_question_is_repeated_when_the_connection_breaks(server, broken):
+    """What breaks before or in the middle of an answer is asked again, and never half taken."""
+    server.answers = [broken, broken, OK]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == OK[2]
+    assert len(server.requests) == 3
+
+
+@pytest.mark.parametrize("broken", BREAKS)
+def test_a_connection_that_keeps_breaking_ends(server, broken):
+    """After four tries it is said that no whole answer came."""
+    error = failure(server, broken)
+    assert isinstance(error, UnreachableError)
+    assert error.sent
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("broken", [*BREAKS, as_html(502, "gateway"), as_html(504, "gateway")])
+def test_an_upload_is_not_repeated_once_it_was_sent(server, broken):
+    """An upload that may have been stored is not sent twice, whatever broke after it."""
+    server.answers = [broken, OK]
+    with requests.Session() as session:
+        guard(session, Credentials(TOKEN, server.url), 5, repeatable=False)
+        with pytest.raises(ServiceError):
+            session.post(server.url, data=b"{}")
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    "turned_away",
+    [
+        (429, {"Retry-After": "0"}, b"slow down"),
+        as_json(500, {"code": 500, "message": "429 Too Many Requests: 5 per 1 minute"}),
+    ],
+)
+def test_an_upload_that_was_turned_away_is_sent_again(server, turned_away):
+    """A rate limit refuses before anything is stored: the upload is tried again."""
+    server.answers = [turned_away, OK]
+    with requests.Session() as session:
+        guard(session, Credentials(TOKEN, server.url), 5, repeatable=False)
+        assert session.post(server.url, data=b"{}").content == OK[2]
+    assert len(server.requests) == 2
+
+
+def test_a_proxy_hears_nothing_of_this_machine(server, monkeypatch):
+    """What is asked of a server on loopback does not travel through a proxy."""
+    with serve() as proxy:
+        proxy.answers = [OK]
+        for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
+            monkeypatch.setenv(name, proxy.url.removesuffix("/nglstate/api/v1/5"))
+        server.answers = [(200, {}, b"direct")]
+        assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == b"direct"
+        assert proxy.requests == []
+
+
+def test_another_server_is_asked_without_the_token(server):
+    """Who is not among the trusted hosts, though on the same machine, never sees the token."""
+    with serve() as other:
+        server.answers = other.answers = [OK]
+        fetcher = Fetcher(Credentials(TOKEN, server.url), 5)
+        fetcher.fetch(other.url)
+        fetcher.fetch(server.url)
+        assert other.requests[0]["headers"]["Authorization"] is None
+        assert server.requests[0]["headers"]["Authorization"] == f"Bearer {TOKEN}"
+
+
+def test_a_query_by_post_is_repeated(server):
+    """A query that is sent as POST is asked again: it changes nothing."""
+    server.answers = [hang_up, OK]
+    with requests.Session() as session:
+        guard(session, Credentials(TOKEN, server.url), 5)
+        assert session.post(server.url, data=b"{}").content == OK[2]
+    assert [request["body"] for request in server.requests] == [b"{}", b"{}"]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def test_a_server_that_is_not_there_cannot_be_reached(caplog):
+    """A port where nobody listens is named at once: nothing was sent, and nothing is repeated."""
+    port = free_port()
+    caplog.set_level(logging.INFO)
+    with requests.Session() as session:
+        guard(session, Credentials(TOKEN, f"http://127.0.0.1:{port}"), 5, repeatable=False)
+        with pytest.raises(UnreachableError, match=f":{port} could not be reached") as caught:
+            session.post(f"http://127.0.0.1:{port}/resolve", data=b"{}")
+    assert not caught.value.sent
+    assert "address" in caught.value.hint
+    assert "Trying again" not in caplog.text
+
+
+def stay_silent(handler: _Handler) -> None:
+    """Say nothing until the test is over."""
+    handler.scripted.closing.wait(20)
+
+
+def stop_in_the_middle(handler: _Handler) -> None:
+    """Begin an answer and say nothing more."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
+    handler.scripted.closing.wait(20)
+
+
+def trickle(handler: _Handler) -> None:
+    """Send a byte at a time, each of them soon enough for a socket's timeout."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+    for _ in range(100):
+        if handler.scripted.closing.wait(0.05):
+            return
+        try:
+            handler.wfile.write(b" ")
+        except OSError:
+            return
+
+
+def trickle_until_close(handler: _Handler) -> None:
+    """Do the same with a body whose length nobody knows."""
+    handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
+    for _ in range(100):
+        if handler.scripted.closing.wait(0.05):
+            return
+        try:
+            handler.wfile.write(b" ")
+        except OSError:
+            return
+
+
+def trickle_headers(handler: _Handler) -> None:
+    """Send a header line at a time, each of them soon enough for a socket's timeout."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    for line in range(90):
+        if handler.scripted.closing.wait(0.05):
+            return
+        try:
+            handler.wfile.write(b"X-Line-%d: more\r\n" % line)
+        except OSError:
+            return
+
+
+SILENCES = [stay_silent, stop_in_the_middle, trickle, trickle_until_close, trickle_headers]
+
+
+@pytest.mark.parametrize("silence", SILENCES)
+def test_silence_ends_with_the_timeout(server, silence):
+    """A server that takes longer than it may, at any point of its answer, is given up once."""
+    server.answers = [silence]
+    with pytest.raises(UnreachableError, match="did not answer within") as caught:
+        Fetcher(Credentials(TOKEN, server.url), 0.3).fetch(server.url)
+    assert "--timeout" in caught.value.hint
+    assert caught.value.sent
+    assert len(server.requests) == 1
+    assert not server.closing.is_set()
+
+
+# -- answers that are not what they say --------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is not gzip", gzip.compress(b"x" * 100, mtime=0)[:-8] + b"!" * 8]
+)
+def test_a_body_that_cannot_be_unpacked_is_a_bad_answer(server, content):
+    """gzip that is none, or is damaged, is named; it is not taken for data."""
+    error = failure(server, (200, {"Content-Encoding": "gzip"}, content))
+    assert isinstance(error, BadAnswerError)
+    assert "unpacked" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["json", "gzip", "empty"])
+def test_json_that_ends_too_early_is_asked_for_again(server, kind):
+    """JSON that breaks off, in a gzip stream that does so without a word too, is never taken."""
+    body = json.dumps({"rows": list(range(5000))}).encode()
+    json_headers = {"Content-Type": "application/json"}
+    packed = {**json_headers, "Content-Encoding": "gzip"}
+    cut = {
+        "json": (200, json_headers, body[: len(body) // 2]),
+        "gzip": (200, packed, gzip.compress(body)[:-3000]),
+        "empty": (200, json_headers, b""),
+    }[kind]
+    server.answers = [cut, (200, packed, gzip.compress(body))]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == body
+    assert len(server.requests) == 2
+    error = failure(server, cut)
+    assert isinstance(error, UnreachableError)
+    assert "broke off" in str(error)
+
+
+def test_nan_in_json_is_no_sign_of_an_end(server):
+    """NaN, which the state server stores, does not make JSON count as broken off."""
+    server.answers = [(200, {"Content-Type": "application/json"}, b'{"a": NaN}')]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == b'{"a": NaN}'
+
+
+def write_arrow(batches: int) -> bytes:
+    table = pa.table({"id": list(range(100))})
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        for batch in table.to_batches(100 // batches):
+            writer.write_batch(batch)
+    return sink.getvalue().to_pybytes()
+
+
+def test_arrow_that_ends_between_two_batches_is_not_whole(server):
+    """Rows that break off where Arrow's reader would not notice are asked for again."""
+    arrow = {"Content-Type": "data.arrow"}
+    whole = write_arrow(4)
+    cuts = [end for end in range(len(whole)) if readable_rows(whole[:end])]
+    assert cuts, "the reader itself takes some of the cut streams for whole"
+    server.answers = [(200, arrow, whole[: cuts[0]]), (200, arrow, whole)]
+    assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == whole
+    assert len(server.requests) == 2
+    error = failure(server, (200, arrow, whole[: cuts[-1]]))
+    assert isinstance(error, UnreachableError)
+    assert "broke off" in str(error)
+    assert isinstance(failure(server, (200, arrow, b"")), UnreachableError)
+
+
+def readable_rows(content: bytes) -> int:
+    try:
+        return len(pa.ipc.open_stream(content).read_all())
+    except (OSError, ValueError):
+        return 0
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        [("Warning", '201 - "Limited query to 200000 rows')],
+        [("Warning", '299 - "deprecated"'), ("Warning", '201 - "Limited query to 200000 rows')],
+        [("Warning", '201 - "Limited query to 200000 rows'), ("Warning", '299 - "deprecated"')],
+        [("warning", '201 - "Limited query to 200000 rows"')],
+    ],
+)
+def test_a_truncated_answer_is_an_error(server, headers):
+    """An answer that was cut off is refused, wherever the warning stands among others."""
+    error = failure(server, (200, headers, b"rows"))
+    assert isinstance(error, TruncatedError)
+    assert "200,000 rows" in str(error)
+
+
+def test_other_warnings_do_not_matter(server):
+    """A warning that says nothing of rows does not make an answer bad."""
+    server.answers = [(200, {"Warning": '299 - "deprecated"'}, b"rows")]
+    assert Fetcher(Credentials(TOKEN, server.url)).fetch(server.url) == b"rows"
+
+
+# -- words of a server -------------------------------------------------------------------------
+
+EVIL = "\x1b]0;owned\x07\x1b[2J\r\n\u202eforged line: all is well\x00" + "A" * 5000
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        as_json(500, {"message": EVIL}),
+        as_json(500, {"message": {"deep": [EVIL]}}),
+        as_json(404, {"error": EVIL}),
+        as_json(429, EVIL),
+        as_html(500, EVIL),
+        (500, {}, EVIL.encode()),
+        as_json(403, {"error": "missing_tos", "data": {"tos_name": EVIL, "tos_form_url": EVIL}}),
+        as_json(403, {"error": "missing_permission", "data": {"auth_dataset": EVIL}}),
+    ],
+)
+def test_words_of_a_server_are_one_printable_line(server, answer):
+    """Escapes, line breaks and floods arrive as one short line of printable text."""
+    error = failure(server, answer)  # checks the sentences
+    assert "\n" not in str(error) + error.hint
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
+def test_a_token_that_a_server_repeats_is_left_out(server, status, caplog):
+    """A server that answers with the request's headers does not get the token onto a screen."""
+    caplog.set_level(logging.DEBUG)
+    words = f"You sent Authorization: Bearer {TOKEN}"
+    data = {"tos_form_url": f"https://x/?token={TOKEN}", "auth_dataset": TOKEN, "tos_name": TOKEN}
+    for content in ({"message": words}, {"error": "missing_tos", "data": data}, words):
+        failure(server, as_json(status, content))  # checks the sentences
+    failure(server, as_html(status, words))
+    assert TOKEN not in caplog.text
+
+
+def test_the_token_is_in_no_log_and_no_chain_of_errors(server, caplog):
+    """Neither log lines of any library nor the errors behind ours hold the token."""
+    caplog.set_level(logging.DEBUG)
+    for broken in BREAKS:
+        error: BaseException | None = failure(server, broken)
+        while error is not None:
+            assert TOKEN not in repr(error)
+            error = error.__cause__ or error.__context__
+    assert "Trying again" in caplog.text
+    assert TOKEN not in caplog.text

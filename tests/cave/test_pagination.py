@@ -1,0 +1,169 @@
+"""An answer that a server cuts off becomes whole, or an error: never a smaller table.
+
+The server is a table in memory that gives at most so many rows, in an order of its own.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.cave import pagination
+from synglancer.cave.pagination import EVERYTHING, Span, fetch_whole
+from synglancer.errors import BadAnswerError, TruncatedError
+
+TOP = 2**63 - 1
+
+
+@dataclass
+class Server:
+    """Rows in the order in which they are given, and what was asked for."""
+
+    ids: list[int]
+    limit: int
+    warns: bool = True
+    asked: list[Span] = field(default_factory=list)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    at_once: int = 0
+    most_at_once: int = 0
+
+    def __call__(self, span: Span) -> pd.DataFrame:
+        with self.lock:
+            self.at_once += 1
+            self.most_at_once = max(self.most_at_once, self.at_once)
+            self.asked.append(span)
+        ids = [id_ for id_ in self.ids if span.holds(id_)][: self.limit]
+        with self.lock:
+            self.at_once -= 1
+        frame = pd.DataFrame({"id": pd.array(ids, dtype="Int64"), "row": [str(i) for i in ids]})
+        if self.warns and len(ids) == self.limit:  # as CAVE does, also where that was all
+            raise TruncatedError("Cut off.", "Wait.", limit=self.limit, content=write(frame))
+        return frame
+
+
+def write(frame: pd.DataFrame) -> bytes:
+    table = pa.Table.from_pandas(frame, preserve_index=False)
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue().to_pybytes()
+
+
+def check(server: Server) -> None:
+    whole = fetch_whole(server)
+    assert sorted(whole["id"].tolist()) == sorted(server.ids)
+    assert whole["row"].tolist() == [str(id_) for id_ in whole["id"]]
+    assert str(whole["id"].dtype) == "Int64"
+
+
+def test_an_answer_below_the_limit_is_asked_for_once():
+    """A whole answer comes back as it is, for one request without a range."""
+    server = Server(list(range(99)), 100)
+    check(server)
+    assert server.asked == [EVERYTHING]
+
+
+@given(
+    ids=st.lists(st.integers(0, TOP) | st.integers(0, 300), min_size=1, max_size=150, unique=True),
+    limit=st.integers(2, 40),
+)
+def test_every_row_comes_back_once_in_whatever_order_it_is_given(ids, limit):
+    """Rows at any IDs of 63 bits, sparse or dense, in any order, are all there, and once."""
+    check(Server(ids, limit))
+
+
+@pytest.mark.parametrize("rows", [100, 101, 199, 3076])
+@pytest.mark.parametrize("order", ["ascending", "descending", "mixed"])
+def test_the_number_of_requests_follows_the_number_of_rows(rows, order):
+    """Few parts are asked for in vain: 4 requests for each 100 rows at most, 4 at once at most."""
+    ids = [400_000_000 + 7_919 * row for row in range(rows)]
+    if order == "mixed":
+        ids = [ids[row * 1_009 % rows] for row in range(rows)]
+    server = Server(ids[::-1] if order == "descending" else ids, 100)
+    check(server)
+    assert len(server.asked) <= 8 + 4 * rows / 100
+    assert server.most_at_once <= 4
+
+
+def test_parts_cover_everything_and_never_overlap():
+    """The parts that count, from the lowest to the highest ID, meet without gap or overlap."""
+    server = Server(list(range(0, 5000, 5)), 64)
+    check(server)
+    edges = {span.first for span in server.asked} | {span.end for span in server.asked}
+    for edge in edges - {None}:
+        below = [span for span in server.asked if span.end == edge]
+        above = [span for span in server.asked if span.first == edge]
+        assert below, edge
+        assert above, edge
+
+
+def test_a_repeated_row_is_kept():
+    """Several rows of one ID, which a join gives, are all kept."""
+    check(Server([1, 2, 2, 2, 3, 4, 4, 5, 6], 4))
+
+
+def test_an_id_with_more_rows_than_the_limit_is_an_error():
+    """What no range can part is refused, and not taken for whole."""
+    with pytest.raises(TruncatedError, match="single synapse"):
+        fetch_whole(Server([1, 2, 2, 2, 2, 3], 3))
+    with pytest.raises(TruncatedError, match="single synapse"):
+        fetch_whole(Server([7, 8], 1))
+    with pytest.raises(TruncatedError, match="single synapse"):
+        fetch_whole(Server([TOP, TOP, TOP], 2))
+
+
+def test_requests_are_bounded(monkeypatch):
+    """An answer of too many parts is given up."""
+    monkeypatch.setattr(pagination, "_MOST_REQUESTS", 50)
+    server = Server(list(range(1000)), 4)
+    with pytest.raises(TruncatedError, match="more than 50 requests of 4 rows"):
+        fetch_whole(server)
+    assert len(server.asked) <= 50
+
+
+@pytest.mark.parametrize("limit", [200_000, 500_000])
+def test_a_usual_limit_is_suspicious_without_a_warning(limit):
+    """So many rows as CAVE gives at most count as cut, though the warning got lost on the way."""
+    server = Server(list(range(limit + 5)), limit, warns=False)
+    assert len(fetch_whole(server)) == limit + 5
+
+
+def test_a_server_that_ignores_ranges_is_found_out():
+    """Rows outside the range that was asked for are an error, not a table with repetitions."""
+
+    def ask(span: Span) -> pd.DataFrame:
+        server = Server(list(range(10)), 6)
+        return server(EVERYTHING if span == EVERYTHING else Span(span.first, None))
+
+    with pytest.raises((BadAnswerError, TruncatedError)):
+        fetch_whole(ask)
+
+
+def test_a_row_that_is_lost_between_two_requests_is_missed():
+    """A row that came in the answer that was cut, and in no part, is an error."""
+    server = Server(list(range(10)), 6)
+
+    def ask(span: Span) -> pd.DataFrame:
+        if span != EVERYTHING and 3 in server.ids:
+            server.ids.remove(3)
+        return server(span)
+
+    with pytest.raises(BadAnswerError, match="left rows out"):
+        fetch_whole(ask)
+
+
+@pytest.mark.parametrize("content", [b"", b"no Arrow", write(pd.DataFrame({"other": [1, 2]}))])
+def test_rows_that_cannot_be_read_leave_the_answer_cut(content):
+    """Where the rows that came say nothing of IDs, the error stays what it was."""
+
+    def ask(_: Span) -> pd.DataFrame:
+        raise TruncatedError("Cut off after 2 rows.", "Wait.", limit=2, content=content)
+
+    with pytest.raises(TruncatedError, match="after 2 rows"):
+        fetch_whole(ask)

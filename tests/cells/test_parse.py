@@ -1,0 +1,202 @@
+"""What was typed becomes a root ID, or two sentences that say why not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from synglancer.cells.parse import (
+    LinkCells,
+    Nucleus,
+    Position,
+    RootId,
+    parse_cell,
+    parse_root_id,
+    read_cells,
+)
+from synglancer.errors import UsageError
+
+CELL = 864691135276234469
+MAX = 2**64 - 1
+
+
+def is_supervoxel(number: int) -> bool:
+    return number >> 56 == 1
+
+
+roots = st.integers(1, MAX).filter(lambda number: not is_supervoxel(number))
+
+
+@given(roots)
+@example(1)
+@example(CELL)
+@example(2**53 + 1)
+@example(2**63)
+@example(MAX)
+def test_any_root_id_comes_back_exactly(number):
+    """Every 64-bit number outside the supervoxels' layer is read digit by digit."""
+    assert parse_cell(str(number)) == RootId(number)
+    assert parse_cell(number) == RootId(number)
+    assert parse_cell(np.uint64(number)) == RootId(number)
+    assert parse_cell(str(RootId(number))) == RootId(number)
+
+
+@given(roots, st.sampled_from([" {} ", "\t{}\n", "+{}", "000{}", "\u00a0{}"]))
+def test_what_surrounds_a_number_is_overlooked(number, form):
+    """White space, a plus sign and leading zeros do not change an ID."""
+    cell = parse_root_id(form.format(number))
+    assert cell == number
+    assert type(cell) is int
+
+
+@pytest.mark.parametrize(
+    ("given_text", "reason"),
+    [
+        ("", "No cell was given"),
+        (" \t\n", "No cell was given"),
+        ("abc", "is a whole number"),
+        ("1,2", "three coordinates"),
+        ("1,2,3,4", "three coordinates"),
+        ("cells.txt", "no file"),
+        ("https://spelunker.cave-explorer.org/", "not a Neuroglancer link"),
+        ("86469113527623446x", "is a whole number"),
+        ("864691135276234469,1", "three coordinates"),
+        ("0x10", "is a whole number"),
+        ("1_000", "is a whole number"),
+        ("--5", "is a whole number"),
+        ("\u0668\u0666\u0664", "is a whole number"),
+        ("\uff18\uff16\uff14", "is a whole number"),
+        ("²", "is a whole number"),
+        ("nan", "is a whole number"),
+        ("inf", "is a whole number"),
+        ("None", "is a whole number"),
+        ("0", "above zero"),
+        ("-0", "above zero"),
+        ("-864691135276234469", "above zero"),
+        ("8.64691135276234e17", "rounded number"),
+        ("8.64691135276234469E+17", "rounded number"),
+        ("864691135276234e3", "rounded number"),
+        ("123.0", "rounded number"),
+        ("123.", "rounded number"),
+        (str(2**64), "too large"),
+        ("864691135276234469864691135276234469", "too large"),
+        pytest.param("9" * 100_000, "too large", id="very-long"),
+        ("88954888800920543", "supervoxel"),
+        (str(1 << 56), "supervoxel"),
+        (str((2 << 56) - 1), "supervoxel"),
+    ],
+)
+def test_wrong_text_is_refused_with_its_reason(given_text, reason):
+    """Each kind of wrong input is named for what it is, with advice, and quoted shortly."""
+    with pytest.raises(UsageError) as caught:
+        parse_cell(given_text)
+    message, hint = str(caught.value), caught.value.hint
+    assert reason in message
+    assert message.endswith(".")
+    assert hint.endswith(".")
+    assert len(message) < 200
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("given_value", "reason"),
+    [
+        (8.64691135276234e17, "rounded number"),
+        (123.0, "rounded number"),
+        (np.float64(123), "rounded number"),
+        (float("nan"), "whole number"),
+        (None, "whole number"),
+        (True, "whole number"),
+        (b"864691135276234469", "whole number"),
+        ([CELL], "whole number"),
+        (0, "above zero"),
+        (-1, "above zero"),
+        (2**64, "too large"),
+        pytest.param(10**5000, "too large", id="10**5000"),
+        pytest.param(-(10**5000), "too large", id="-10**5000"),
+    ],
+)
+def test_wrong_values_from_a_notebook_are_refused(given_value, reason):
+    """What is not text nor an integer, above all a float that lost its digits, is refused."""
+    with pytest.raises(UsageError, match=reason):
+        parse_cell(given_value)
+
+
+@given(st.text())
+def test_any_text_is_a_cell_or_two_sentences(text):
+    """No text at all gets another exception, nor reaches a terminal as it is."""
+    try:
+        assert parse_cell(str(parse_cell(text))) == parse_cell(text)
+    except UsageError as error:
+        assert (str(error) + error.hint).isprintable()  # noqa: PT017  # both outcomes are right
+
+
+@given(st.integers(1, 2**63 - 1), st.sampled_from(["nucleus:{}", " Nucleus: {} ", "NUCLEUS:{}\n"]))
+def test_a_nucleus_is_read_exactly(number, form):
+    """A nucleus ID is read digit by digit, and written as one would type it."""
+    assert parse_cell(form.format(number)) == Nucleus(number)
+    assert parse_cell(str(Nucleus(number))) == Nucleus(number)
+
+
+@pytest.mark.parametrize("text", ["nucleus:", "nucleus:0", "nucleus:-1", "nucleus:1.5", "nucleus:²",
+                                  f"nucleus:{2**63}"])  # fmt: skip
+def test_a_wrong_nucleus_is_refused(text):
+    """What is no nucleus ID is refused with advice on how to give one."""
+    with pytest.raises(UsageError, match="does not name a nucleus") as caught:
+        parse_cell(text)
+    assert "nucleus:264824" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("text", "position"),
+    [
+        ("1,2,3", Position((1, 2, 3), "voxel")),
+        (" ( 1, 2 ,3 ) ", Position((1, 2, 3), "voxel")),
+        ("[186000.5,134000,20900]", Position((186000.5, 134000, 20900), "voxel")),
+        ("744000,536000,836000@nm", Position((744000, 536000, 836000), "nm")),
+        ("-1,.5,+3 @ nm", Position((-1, 0.5, 3), "nm")),
+    ],
+)
+def test_a_position_is_read_with_its_unit(text, position):
+    """Positions are read as the viewer copies them, in voxels or nm, and written back the same."""
+    assert parse_cell(text) == position
+    assert parse_cell(str(position)) == position
+
+
+def test_a_link_is_kept_whole():
+    """A Neuroglancer link is kept as it is, whatever it holds."""
+    url = "https://spelunker.cave-explorer.org/#!middleauth+https://global.daf-apis.com/nglstate/1"
+    assert parse_cell(f" {url}\n") == LinkCells(url)
+
+
+def test_files_hold_one_cell_a_line(tmp_path):
+    """Lines of a file take the place of its name; comments and empty lines are passed over."""
+    link = "https://a.b/#!https://a.b/1"
+    file = tmp_path / "cells.txt"
+    file.write_text(f"# cells\n\n{CELL}  # the first\nnucleus:5\r\n{link}\n 1,2,3 #x\n")
+    assert read_cells(["7", str(file), "9"]) == ["7", str(CELL), "nucleus:5", link, "1,2,3", "9"]
+
+
+def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
+    """A file that is called like a root ID does not get in its way."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / str(CELL)).write_text("5\n")
+    assert read_cells([str(CELL)]) == [str(CELL)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"5\nabc\n", "line 2: 'abc' is not a root ID"),
+        (b"# nothing\n", "names no cell"),
+        (b"\xff\xfe\x00", "not a text file"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_its_line(tmp_path, content, reason):
+    """What is wrong in a file is named with its line."""
+    file = tmp_path / "cells.txt"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=reason):
+        read_cells([str(file)])

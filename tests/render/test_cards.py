@@ -1,0 +1,185 @@
+"""Cards in real renderers: docutils, pdfLaTeX, a Markdown parser, and what stands on them."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import orjson
+import pytest
+from docutils.core import publish_parts
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from PIL import Image
+
+from cli.latex import compile_latex as engine
+from render.card_examples import NASTY, URL, example_link, one_line
+from synglancer.errors import UsageError
+from synglancer.render.cards import build_count_rows, render_card
+from synglancer.render.escapes import escape_rst
+
+
+def make_pixel() -> bytes:
+    content = io.BytesIO()
+    Image.new("RGB", (2, 2), "#fb49b0").save(content, "PNG")
+    return content.getvalue()
+
+
+class Page(HTMLParser):
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        self.text = one_line(" ".join(self.words))
+
+    def handle_starttag(self, tag, attrs):
+        self.elements.append(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+def read_rst(text: str) -> Page:
+    """Read reStructuredText as Sphinx does; any complaint is an error."""
+    settings = {"halt_level": 2, "report_level": 2, "raw_enabled": False}
+    return Page(publish_parts(text, writer="html5", settings_overrides=settings)["html_body"])
+
+
+@pytest.mark.parametrize("word", NASTY)
+def test_markup_arrives_as_text_in_rst(word):
+    """Rendered by docutils without a complaint, a word is text and the table stays a table."""
+    page, plain = (read_rst(render_card(example_link(w), "rst")) for w in (word, "word"))
+    assert page.elements == plain.elements
+    assert page.text.count(one_line(word)) == 6
+
+
+@given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20))
+def test_any_word_arrives_as_text_in_rst(word):
+    """The same for any printable word, beside other text."""
+    page = read_rst(f"a {escape_rst(word)} b")
+    assert set(page.elements) <= {"main", "p"}
+    assert page.text == f"a {word} b"
+
+
+@pytest.mark.parametrize("url", [URL, "https://a.org/#!http://b.org/x_", "https://a.org/#!a`b<c>_"])
+def test_addresses_survive_rst(url):
+    """docutils makes a link to the very address, whatever it ends with."""
+    page = read_rst(render_card(example_link(url=url), "rst"))
+    href = next(value or "" for key, value in page.attributes if key == "href")
+    assert href.replace("%60", "`").replace("%3C", "<").replace("%3E", ">") == url
+
+
+def compile_latex(text: str, folder, *, expect_pages: int = 1) -> str:
+    """Compile with a real engine, in which any error is one, and return its log."""
+    head = "\\documentclass{article}\\usepackage{graphicx}\\usepackage{hyperref}\\begin{document}"
+    (folder / "card.tex").write_text(f"{head}\n{text}\n\\end{{document}}\n", encoding="utf-8")
+    log = engine(folder / "card.tex")
+    assert f"({expect_pages} page" in log
+    return log
+
+
+def test_latex_compiles_with_every_nasty_word(tmp_path):
+    """pdfLaTeX compiles a card of each nasty word without an error, in one document."""
+    words = [*NASTY, "[x]", "*", "שלום", "👩‍🔬 neuron", "ÅØßłžñ", "µm ≥ 3"]
+    cards = "\\newpage\n".join(render_card(example_link(word), "latex") for word in words)
+    compile_latex(cards, tmp_path, expect_pages=len(words))
+
+
+def test_latex_holds_the_very_address_and_the_picture(tmp_path):
+    """The PDF's link is the address, with its '#!', '%' and '_', and the picture is in it."""
+    (tmp_path / "a_cell.png").write_bytes(make_pixel())
+    url = "https://a.org/x_y#!%7B%22a%22:1%7D&b"
+    card = render_card(example_link(url=url), "latex", picture=Path("a_cell.png"))
+    log = compile_latex("\\pdfcompresslevel=0\\pdfobjcompresslevel=0\n" + card, tmp_path)
+    assert "a_cell.png" in log
+    assert f"/URI({url})".encode() in (tmp_path / "card.pdf").read_bytes().replace(b" ", b"")
+
+
+@pytest.mark.parametrize("name", ["a%b.png", "a#b.png", "cell.svg"])
+def test_latex_refuses_pictures_that_it_cannot_include(name):
+    """A name that LaTeX would misread is refused instead of breaking the document."""
+    with pytest.raises(UsageError):
+        render_card(example_link(), "latex", picture=Path(name))
+
+
+def test_pictures_stand_beside_text_cards_and_inside_html(tmp_path):
+    """Markdown and reStructuredText name the file; HTML holds it."""
+    path = tmp_path / "my (cell) 1.png"
+    path.write_bytes(make_pixel())
+    html = Page(render_card(example_link(), "html", picture=path))
+    assert (dict(html.attributes)["src"] or "").startswith("data:image/png;base64,iVBOR")
+    name = Path("pictures/my (cell) 1.png")
+    markdown = Page(MarkdownIt("gfm-like", {"linkify": False}).render(
+        render_card(example_link(), "markdown", picture=name, qr=name)
+    ))  # fmt: skip
+    assert [value for key, value in markdown.attributes if key == "src"] == [
+        "pictures/my%20%28cell%29%201.png"
+    ] * 2
+    rst = read_rst(render_card(example_link(), "rst", picture=name))
+    assert ("src", "pictures/my%20%28cell%29%201.png") in rst.attributes
+
+
+def test_every_picture_has_words_for_those_who_cannot_see_it():
+    """Each image of a card has a text in its place."""
+    for card_format in ("html", "markdown", "rst"):
+        card = render_card(example_link(), card_format, picture="a.png", qr="b.svg")
+        card = {"html": str, "markdown": MarkdownIt("commonmark").render}.get(
+            card_format, lambda text: publish_parts(text, writer="html5")["html_body"]
+        )(card)
+        page = Page(card)
+        assert page.elements.count("img") == 2
+        assert [value for key, value in page.attributes if key == "alt"] == [
+            f"Synapses of {example_link().cell}",
+            "QR code of the link",
+        ]
+
+
+@pytest.mark.parametrize("card_format", ["html", "markdown", "latex", "rst"])
+def test_login_is_announced_where_there_is_one(card_format):
+    """Readers of a CAVE link are told to log in; those of a sandbox's or public link are not."""
+    private = render_card(example_link(), card_format)
+    assert "Google account" in private
+    assert "sticky" in private
+    public = render_card(
+        example_link(url="http://127.0.0.1:1/v/s/#!http://127.0.0.1:1/nglstate/api/v1/5"),
+        card_format,
+    )
+    assert "Google account" not in public
+    other = example_link(url="https://a.org/#!https://b.org/nglstate/api/v1/5")
+    source = {"url": "graphene://middleauth+https://cave.example.org/table/x"}
+    state = orjson.dumps({"layers": [{"type": "segmentation", "source": [source]}]})
+    assert "Readers log in at" in render_card(replace(other, state_json=state), card_format)
+
+
+@pytest.mark.parametrize("card_format", ["html", "markdown", "latex", "rst"])
+def test_filters_are_named(card_format):
+    """A card says which synapses were asked for, where not all were: a soft filter keeps all."""
+    filters = {"tag": ["shaft", "spine"], "min_confidence": 0.9, "min_size": 1500.0}
+    card = render_card(replace(example_link(), filters=filters), card_format)
+    text = card.replace("\\", "")
+    assert "(tag shaft or spine, confidence at least 0.9, size at least 1,500 voxels)" in text
+    soft = {"min_confidence": 0.9, "soft_filter": True}
+    for every in ({}, soft):
+        card = render_card(replace(example_link(), filters=every), card_format)
+        assert "confidence at least" not in card
+
+
+def test_bars_are_in_proportion_and_in_the_layers_colours():
+    """The longest bar is the largest count; what is there has a bar; colours are the state's."""
+    state = {"layers": [{"name": "inputs: shaft", "annotationColor": "#123456"}]}
+    link = replace(
+        example_link(),
+        counts_by_tag={"inputs": {"shaft": 1000, "spine": 500, "soma": 1, "x": 0}},
+        state_json=orjson.dumps(state),
+    )
+    rows = build_count_rows(link)
+    assert [row.bar for row in rows] == ["█" * 20, "█" * 10, "▏", ""]
+    assert [row.share for row in rows] == [1.0, 0.5, 0.001, 0.0]
+    assert [row.colour for row in rows[:2]] == ["#123456", "#fb49b0"]

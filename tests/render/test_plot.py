@@ -1,0 +1,202 @@
+"""Plots show each synapse once, where it is, in its colour, and nothing that the view hides."""
+
+from __future__ import annotations
+
+import io
+import re
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageChops
+
+from synglancer.render.plot import choose_bar, plot_state
+
+REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
+SVG = "{http://www.w3.org/2000/svg}"
+SPINE, SOMA = "#fb49b0", "#00beff"
+
+
+def layer(name: str, colour: str, points, **more) -> dict:
+    """A layer of synapses at points in nm, confidences rising from 0 to 1."""
+    confidences = np.linspace(0, 1, max(len(points), 1)).tolist()
+    return {
+        "type": "annotation",
+        "name": name,
+        "annotationColor": colour,
+        "annotationProperties": [{"id": "confidence", "type": "float32"}],
+        "source": [
+            {
+                "url": "local://annotations",
+                "transform": {"outputDimensions": {axis: [1e-9, "m"] for axis in "xyz"}},
+            }
+        ],
+        "annotations": [
+            {"type": "point", "id": str(i), "point": list(point), "props": [confidences[i]]}
+            for i, point in enumerate(points)
+        ],
+        **more,
+    }
+
+
+def example_state(**more) -> dict:
+    """Inputs along a slope, outputs along another, and a soma."""
+    slope = [(i * 1000, i * 500, 40 * i) for i in range(100)]
+    axon = [(i * 4000, 60_000 - i * 1000, 0) for i in range(20)]
+    return {
+        "title": "A cell",
+        "layers": [
+            {"type": "image", "name": "imagery", "source": "precomputed://https://a.org/em"},
+            layer("inputs: spine", SPINE, slope),
+            layer("outputs: soma", SOMA, axon),
+        ],
+        "synglancer": {"cell": "1", "soma": [50_000, 30_000, 0]},
+        **more,
+    }
+
+
+def read_svg(state: dict, **options) -> ET.Element:
+    return ET.fromstring(plot_state(state, suffix=".svg", **options))
+
+
+def places(root: ET.Element, colour: str) -> np.ndarray:
+    """Where a colour's circles are, without the one in the legend."""
+    path = next(path for path in root.iter(f"{SVG}path") if path.get("stroke") == colour)
+    return np.array(re.findall(r"M(-?[\d.]+) (-?[\d.]+)", path.get("d") or ""), dtype=float)
+
+
+@pytest.mark.parametrize("background", ["dark", "white"])
+def test_plots_look_like_the_reference(background):
+    """The PNG is the reference picture, give or take what fonts and smoothing change."""
+    content = plot_state(example_state(), size=(640, 400), background=background)
+    made = Image.open(io.BytesIO(content)).convert("RGB")
+    reference = Image.open(REFERENCES / f"plot-{background}.png").convert("RGB")
+    assert made.size == reference.size
+    apart = np.asarray(ImageChops.difference(made, reference), dtype=float)
+    assert apart.mean() < 0.8, "synglancer's plots changed: look at them, then write them anew"
+    plain = Image.new("RGB", made.size, reference.getpixel((0, 0)))
+    assert np.asarray(ImageChops.difference(reference, plain), dtype=float).mean() > 1.2
+
+
+def test_each_synapse_is_drawn_once_where_it_is():
+    """Circles are as many as synapses, and an even scale leads from nm to pixels."""
+    root = read_svg(example_state())
+    spots = places(root, SPINE)
+    assert len(spots) == 100
+    across, down = np.diff(spots, axis=0).T
+    assert np.allclose(across, across[0], atol=0.11)
+    assert np.allclose(down, across[0] / 2, atol=0.11)
+    assert len(places(root, SOMA)) == 20
+    assert (spots >= 0).all()
+    assert (spots[:, 0] <= 960).all()
+    assert (spots[:, 1] <= 640).all()
+
+
+def test_the_legend_hides_no_synapse():
+    """Where synapses would lie under the legend, all are drawn to its right."""
+    spots = np.vstack([places(read_svg(example_state()), colour) for colour in (SPINE, SOMA)])
+    assert spots[:, 0].min() > 24 + 16 + 7 * len("inputs: spine  100")
+
+
+def test_inputs_are_discs_and_outputs_are_rings():
+    """Discs are filled lines of no length with round ends; rings are open circles."""
+    by_colour = {path.get("stroke"): path for path in read_svg(example_state()).iter(f"{SVG}path")}
+    assert by_colour[SPINE].get("stroke-linecap") == "round"
+    assert "a" in (by_colour[SOMA].get("d") or "")
+    assert by_colour[SOMA].get("stroke-linecap") is None
+
+
+def test_synapses_between_cells_are_targets():
+    """Each has a disc in the layer's colour and a smaller one in it; each cell's soma a ring."""
+    state = example_state()
+    state["layers"][2]["name"] = "between: soma"
+    state["synglancer"] = {"cell": "1", "somata": {"1": [0, 0, 0], "2": [50_000, 30_000, 0]}}
+    root = read_svg(state)
+    discs = [path for path in root.iter(f"{SVG}path") if path.get("stroke-linecap") == "round"]
+    whole = next(path for path in discs if path.get("stroke") == SOMA)
+    middle = next(path for path in discs if path.get("d") == whole.get("d") and path is not whole)
+    assert (whole.get("d") or "").count("M") == 20
+    assert float(middle.get("stroke-width") or 0) < float(whole.get("stroke-width") or 0) / 2
+    assert "somata" in [text.text for text in root.iter(f"{SVG}text")]
+
+
+def test_what_the_view_hides_is_not_plotted():
+    """Neither a layer that is off, nor synapses below the slider's start."""
+    state = example_state()
+    state["layers"][1]["shaderControls"] = {"min_confidence": 0.5}
+    state["layers"][2]["visible"] = False
+    root = read_svg(state)
+    assert len(places(root, SPINE)) == 50
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    assert "inputs: spine  50" in words
+    assert not any("outputs" in (word or "") for word in words)
+
+
+def test_the_scale_bar_is_as_long_as_it_says():
+    """The bar's pixels, by the scale of the synapses, are its label's µm."""
+    root = read_svg(example_state())
+    nm_per_pixel = 99_000 / np.ptp(places(root, SPINE)[:, 0])
+    label = next(t.text for t in root.iter(f"{SVG}text") if "µm" in (t.text or ""))
+    line = next(p.get("d") for p in root.iter(f"{SVG}path") if "L" in (p.get("d") or ""))
+    x1, x2 = (float(x) for x in re.findall(r"[ML]([\d.]+) ", line))
+    assert (x2 - x1) * nm_per_pixel / 1000 == pytest.approx(float(label.split()[0]), rel=0.01)
+
+
+def test_the_plane_is_that_of_the_view():
+    """A view turned by a quarter about x shows depth downwards."""
+    state = example_state(projectionOrientation=[2**0.5 / 2, 0, 0, 2**0.5 / 2])
+    state["layers"] = [layer("inputs: spine", SPINE, [(0, 0, 0), (0, 0, 90_000), (9_000, 0, 0)])]
+    state["synglancer"] = {}
+    spots = places(read_svg(state), SPINE)
+    assert abs(spots[1, 1] - spots[0, 1]) > 500
+    assert spots[1, 0] == pytest.approx(spots[0, 0], abs=0.2)
+
+
+def test_the_background_is_the_views_own_unless_asked():
+    """White behind a white view, dark behind a dark one, either when asked."""
+    for given, asked, expected in (
+        ("#ffffff", None, "#ffffff"),
+        ("#000000", None, "#000000"),
+        ("#000000", "white", "#ffffff"),
+        ("not a colour", None, "#000000"),
+    ):
+        root = read_svg(example_state(projectionBackgroundColor=given), background=asked)
+        rect = root.find(f"{SVG}rect")
+        assert rect is not None
+        assert rect.get("fill") == expected
+
+
+@pytest.mark.parametrize("suffix", [".svg", ".png"])
+@pytest.mark.parametrize("count", [0, 1])
+def test_views_with_next_to_nothing_are_plotted(suffix, count):
+    """No synapse or one is a picture too, and no other layer has to be there."""
+    state = {"layers": [layer("inputs: spine", SPINE, [(5, 5, 5)] * count)]}
+    assert plot_state(state, suffix=suffix)
+    assert plot_state({}, suffix=suffix)
+
+
+def test_words_stay_words():
+    """No name becomes markup, and what XML cannot hold is left out."""
+    nasty = '</text><script>"&\x00\x1b<b> שלום 👩‍🔬'
+    state = {"title": nasty, "layers": [layer(f"inputs: {nasty}", '"><script>', [(0, 0, 0)])]}
+    root = read_svg(state)
+    assert {element.tag.removeprefix(SVG) for element in root.iter()} == {
+        "svg", "title", "rect", "path", "text",
+    }  # fmt: skip
+    assert any("<script>" in (text.text or "") for text in root.iter(f"{SVG}text"))
+    assert plot_state(state, suffix=".png")
+
+
+def test_scale_multiplies_the_pixels():
+    """A scale of 2 gives twice the width and height."""
+    image = Image.open(io.BytesIO(plot_state(example_state(), size=(300, 200), scale=2)))
+    assert image.size == (600, 400)
+
+
+@pytest.mark.parametrize("nm", np.geomspace(1, 1e9, 40).tolist())
+def test_bars_are_round_and_fit(nm):
+    """A bar is 1, 2 or 5 times a power of ten, and no shorter than it needs to be."""
+    bar = choose_bar(nm)
+    assert f"{bar:.0e}"[0] in "125"
+    assert nm / 2.5 < bar <= nm

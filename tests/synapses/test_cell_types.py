@@ -1,0 +1,124 @@
+"""Types of partners: read from a view, put on synapses and into the list of segments."""
+
+from __future__ import annotations
+
+import json
+
+import pandas as pd
+import pytest
+
+from synglancer.errors import BadAnswerError
+from synglancer.synapses.cell_types import build_cell_types, describe_partners, label_partners
+from synglancer.synapses.predictions import DTYPES
+from synglancer.view.annotations import build_annotations
+from synglancer.view.segment_properties import build_segment_properties
+
+CELL = 864_691_135_276_234_469
+
+VIEW = pd.DataFrame(
+    [
+        *((1, CELL, "23P"), (2, 5, "BC"), (3, 5, "BC"), (4, 6, "BC"), (5, 6, "MC")),
+        *((6, 7, None), (7, 8, " "), (8, 0, "NGC"), (9, 9, "L2/3 IT")),
+    ],
+    columns=["id", "pt_root_id", "cell_type"],
+).astype({"pt_root_id": "Int64", "cell_type": "string"})
+
+
+def synapses(*pairs: tuple[str, int]) -> pd.DataFrame:
+    kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+    rows = [
+        (number, direction, "spine", 0.5, 100, *ends, 1, 2, 3)
+        for number, (direction, partner) in enumerate(pairs, start=1)
+        for ends in [(partner, CELL) if direction == "inputs" else (CELL, partner)]
+    ]
+    return pd.DataFrame(rows, columns=list(DTYPES)).astype(kinds)
+
+
+def test_a_view_gives_one_type_a_cell() -> None:
+    """Rows that agree are one type; those that do not, that say nothing, or that are of no cell
+    are none, and cells with several are remembered."""
+    types = build_cell_types(VIEW, "types", "cell_type")
+    assert types.types.to_dict() == {CELL: "23P", 5: "BC", 9: "L2/3 IT"}
+    assert types.types.index.dtype == "uint64"
+    assert types.ambiguous == {6}
+    none = build_cell_types(VIEW[:0].astype({"cell_type": object}), "types", "cell_type")
+    assert none.types.empty
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        VIEW.drop(columns="cell_type"),
+        VIEW.assign(cell_type=3),
+        VIEW.astype({"pt_root_id": "float64"}),
+    ],
+)
+def test_views_of_another_kind_are_refused(raw: pd.DataFrame) -> None:
+    """A view without the column, with other than text in it, or with rounded IDs is an error."""
+    with pytest.raises(BadAnswerError, match="types"):
+        build_cell_types(raw, "types", "cell_type")
+
+
+SHOWN = synapses(
+    *(("inputs", 5), ("inputs", 5), ("inputs", 6), ("outputs", 9), ("outputs", 0)),
+    *(("inputs", CELL), ("outputs", 2**63 + 11)),
+)
+TYPES = build_cell_types(VIEW, "types", "cell_type")
+
+
+def test_partners_are_described_as_they_are() -> None:
+    """Synapses count by direction and the partner's type, partners once each; no cell and the
+    cell itself are no partners; those without a type are unknown."""
+    described = describe_partners(
+        label_partners(SHOWN, TYPES), [CELL], TYPES, ["inputs", "outputs", "between"]
+    )
+    assert described == {
+        "view": "types",
+        "column": "cell_type",
+        "synapses": {
+            "inputs": {"23P": 1, "BC": 2, "unknown": 1},
+            "outputs": {"L2/3 IT": 1, "unknown": 2},
+            "between": {},
+        },
+        "partners": {"BC": 1, "L2/3 IT": 1, "unknown": 2},
+        "known": 2,
+        "ambiguous": 1,
+    }
+
+
+def test_annotations_carry_a_number_that_is_named() -> None:
+    """Every layer names the same numbers, 0 being the unknown type, in each annotation's place."""
+    for group in build_annotations(label_partners(SHOWN, TYPES)):
+        prop = group.properties[-1]
+        assert (prop.id, prop.type) == ("partner_type", "uint8")
+        assert prop.labels == ("unknown", "23P", "BC", "L2/3 IT")
+        notes = json.loads(group.json)
+        types = label_partners(SHOWN, TYPES).set_index("id")["partner_type"]
+        assert [prop.labels[note["props"][-1]] for note in notes] == [
+            types[int(note["id"])] for note in notes
+        ]
+
+
+def test_more_types_than_a_byte_holds_are_numbered() -> None:
+    """With 300 types the numbers have 32 bits, and each still has its name."""
+    many = synapses(*(("inputs", root) for root in range(1, 301)))
+    [group] = build_annotations(many.assign(partner_type=[f"t{number}" for number in range(300)]))
+    prop = group.properties[-1]
+    assert prop.type == "uint32"
+    notes = json.loads(group.json)
+    assert [prop.labels[note["props"][-1]] for note in notes] == [f"t{n}" for n in range(300)]
+
+
+def test_segment_properties_are_sorted_and_whole() -> None:
+    """All partners and the cell are listed by rising ID, as the viewer merges them, with their
+    type as a tag without white space and their numbers of synapses; no ID loses a digit."""
+    content = json.loads(build_segment_properties(SHOWN, [CELL], TYPES, ["inputs", "outputs"]))
+    inline = content["inline"]
+    assert content["@type"] == "neuroglancer_segment_properties"
+    assert inline["ids"] == ["5", "6", "9", str(CELL), str(2**63 + 11)]
+    tags, inputs, outputs = inline["properties"]
+    assert [[tags["tags"][tag] for tag in row] for row in tags["values"]] == [
+        *(["BC"], [], ["L2/3_IT"], ["23P"], []),
+    ]
+    assert (inputs["id"], inputs["values"]) == ("inputs", [2, 1, 0, 1, 0])
+    assert (outputs["id"], outputs["values"]) == ("outputs", [0, 0, 1, 0, 1])

@@ -1,0 +1,55 @@
+"""The strongest partners are found from the synapses alone, in one order only."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from synglancer.synapses.partners import find_strongest_partners, read_partners
+from synglancer.synapses.predictions import join_predictions
+from synglancer.view.colors import choose_cell_colours
+
+CELL = 2**64 - 1
+
+
+def synapses(rows: list[tuple[str, int, float]]) -> pd.DataFrame:
+    """Rows of direction, partner and size, as a table of predictions."""
+    frame = pd.DataFrame(rows, columns=["direction", "partner", "size"])
+    received = frame["direction"] == "inputs"
+    partner = np.array([row[1] for row in rows], "uint64")
+    return frame.assign(
+        pre_pt_root_id=np.where(received, partner, np.uint64(CELL)).astype("uint64"),
+        post_pt_root_id=np.where(received, np.uint64(CELL), partner).astype("uint64"),
+    )
+
+
+def test_both_directions_count_together() -> None:
+    """A partner with two inputs and one output has three synapses, and comes first."""
+    frame = synapses([("inputs", 7, 1), ("outputs", 7, 1), ("inputs", 7, 1), ("inputs", 8, 900)])
+    assert find_strongest_partners(frame, [CELL], 2) == [(7, 3), (8, 1)]
+
+
+def test_ties_go_to_the_larger_synapses_then_the_smaller_id() -> None:
+    """With as many synapses, total size decides; then the ID, so that the order is one."""
+    frame = synapses([("inputs", 9, 5), ("inputs", 8, 5), ("outputs", 2**63 + 1, 6)])
+    assert find_strongest_partners(frame, [CELL], 9) == [(2**63 + 1, 1), (8, 1), (9, 1)]
+
+
+def test_neither_the_cell_nor_the_background_is_a_partner() -> None:
+    """Autapses and synapses without a segment give no partner."""
+    frame = synapses([("inputs", CELL, 5), ("outputs", 0, 5), ("outputs", 4, 1)])
+    assert find_strongest_partners(frame, [CELL], 9) == [(4, 1)]
+
+
+def test_no_synapses_no_partners() -> None:
+    """An empty table has no partners and keeps its type."""
+    empty = join_predictions([])
+    assert find_strongest_partners(empty, [CELL], 3) == []
+    assert read_partners(empty).dtype == "uint64"
+
+
+def test_colours_of_cells_are_distinct_and_stable() -> None:
+    """A hundred colours are all different, and a shorter list is the beginning of a longer."""
+    colours = choose_cell_colours(100)
+    assert len(set(colours)) == 100
+    assert colours[:7] == choose_cell_colours(7)

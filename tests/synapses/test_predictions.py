@@ -1,0 +1,412 @@
+"""A raw answer becomes one form, and what is left out of it is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from synglancer.errors import BadAnswerError
+from synglancer.synapses.predictions import (
+    DTYPES,
+    POSITION_COLUMNS,
+    UNLABELLED,
+    UNTAGGED,
+    build_predictions,
+    build_unlabelled,
+    count_autapses,
+    count_predictions,
+    explain_left_out,
+    filter_predictions,
+    find_cells,
+    gather_between,
+    join_predictions,
+)
+
+CELL = 864691135276234469
+PARTNER = 864691135988251651  # a double rounds it
+EXPECTED = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+
+
+def raw_answer(count: int = 3, **columns: Any) -> pd.DataFrame:
+    """Rows as caveclient returns them: nullable integers and floats, text as object."""
+    frame = pd.DataFrame(
+        {
+            "id": pd.array(range(1, count + 1), dtype="Int64"),
+            "size": pd.array([100.0 + row for row in range(count)], dtype="Float32"),
+            "pre_pt_root_id": pd.array([PARTNER] * count, dtype="Int64"),
+            "post_pt_root_id": pd.array([CELL] * count, dtype="Int64"),
+            "ctr_pt_position_x": pd.array([4 * row for row in range(count)], dtype="Int32"),
+            "ctr_pt_position_y": pd.array([8] * count, dtype="Int32"),
+            "ctr_pt_position_z": pd.array([40] * count, dtype="Int32"),
+            "tag": pd.array(["spine"] * count, dtype=object),
+            "value": pd.array([0.75] * count, dtype="Float32"),
+        }
+    )
+    return frame.assign(**columns)
+
+
+def kinds(frame: pd.DataFrame) -> dict[str, str]:
+    return {str(name): str(kind) for name, kind in frame.dtypes.items()}
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+@pytest.mark.parametrize("labelled", [True, False])
+def test_every_answer_has_the_same_columns_and_dtypes(count, labelled):
+    """Empty, one row or many, predicted or not: the form is the documented one."""
+    raw = raw_answer(count)
+    raw = raw if labelled else raw.drop(columns=["tag", "value"])
+    checked = build_predictions(raw, [CELL], "inputs")
+    assert kinds(checked.frame) == EXPECTED
+    assert len(checked.frame) == count
+    assert explain_left_out([checked], [CELL]) == []
+    assert kinds(filter_predictions(checked.frame, tags=["soma"], min_size=1)) == EXPECTED
+    assert kinds(join_predictions([checked.frame, checked.frame[:0]])) == EXPECTED
+
+
+def test_no_tables_at_all_have_the_documented_form():
+    """Joining nothing, or nothing but empty tables, keeps columns and dtypes."""
+    empty = build_predictions(raw_answer(0), [CELL], "outputs").frame
+    for parts in ([], [empty], [empty, empty]):
+        assert kinds(join_predictions(parts)) == EXPECTED
+
+
+def test_plain_pandas_dtypes_are_taken_too():
+    """Plain int64, uint64, float64 and text of any dtype give the same table."""
+    raw = raw_answer()
+    plain = raw.astype(
+        {
+            "id": "int64",
+            "size": "float64",
+            "pre_pt_root_id": "uint64",
+            "post_pt_root_id": "int64",
+            **dict.fromkeys(POSITION_COLUMNS, "float64"),
+            "tag": "string",
+            "value": "float64",
+        }
+    )
+    pd.testing.assert_frame_equal(
+        build_predictions(plain, [CELL], "inputs").frame,
+        build_predictions(raw, [CELL], "inputs").frame,
+    )
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(1, 2**64 - 1), unique=True, max_size=20), st.integers(1, 2**64 - 1))
+def test_ids_of_64_bits_arrive_digit_by_digit(ids, cell):
+    """No ID passes through a float; rows are sorted by it."""
+    raw = pd.DataFrame(
+        {
+            "id": np.array(ids, dtype="uint64"),
+            "pre_pt_root_id": np.full(len(ids), cell, dtype="uint64"),
+            "post_pt_root_id": np.array(ids, dtype="uint64"),
+            "size": 1.0,
+            "value": 0.5,
+            "tag": "spine",
+            **dict.fromkeys(POSITION_COLUMNS, 1),
+        }
+    )
+    frame = build_predictions(raw, [cell], "outputs").frame
+    assert frame["id"].tolist() == sorted(ids)
+    assert frame["post_pt_root_id"].tolist() == sorted(ids)
+    assert set(frame["pre_pt_root_id"].tolist()) <= {cell}
+
+
+@settings(max_examples=25)
+@given(st.permutations(list(raw_answer().columns)))
+def test_order_of_columns_and_further_columns_do_not_matter(order):
+    """Columns are taken by name; others are left alone."""
+    raw = raw_answer()[list(order)].assign(created="x", id_ref=7, ctr_pt_position=[[1, 2, 3]] * 3)
+    pd.testing.assert_frame_equal(
+        build_predictions(raw, [CELL], "inputs").frame,
+        build_predictions(raw_answer(), [CELL], "inputs").frame,
+    )
+
+
+@pytest.mark.parametrize("name", list(raw_answer().columns))
+def test_a_missing_or_doubled_column_is_named(name):
+    """An answer without a column, or with two of a name, is refused by that name."""
+    for raw in (
+        raw_answer().drop(columns=name),
+        pd.concat([raw_answer(), raw_answer()[[name]]], axis=1),
+    ):
+        with pytest.raises(BadAnswerError, match=repr(name)):
+            build_predictions(raw, [CELL], "inputs")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("id", [1.0, 2.0, 3.0]),
+        ("id", ["1", "2", "3"]),
+        ("id", pd.array([1, None, 3], dtype="Int64")),
+        ("id", [1, -2, 3]),
+        ("post_pt_root_id", [float(CELL)] * 3),
+        ("pre_pt_root_id", [float(PARTNER)] * 3),
+        ("pre_pt_root_id", pd.array([PARTNER, None, PARTNER], dtype="Int64")),
+        ("size", ["big", "small", "tiny"]),
+        ("value", ["sure", "sure", "sure"]),
+        ("ctr_pt_position_x", ["a", "b", "c"]),
+        ("tag", [1, 2, 3]),
+        ("tag", [["spine"], ["spine"], ["spine"]]),
+    ],
+)
+def test_columns_of_the_wrong_kind_are_refused(name, values):
+    """IDs as floats have lost digits and are refused, as is all else of the wrong kind."""
+    with pytest.raises(BadAnswerError, match=repr(name)) as caught:
+        build_predictions(raw_answer(**{name: values}), [CELL], "inputs")
+    assert "--table" in caught.value.hint
+
+
+@pytest.mark.parametrize("direction", ["inputs", "outputs"])
+def test_rows_of_another_cell_are_refused(direction):
+    """One row of another cell makes the answer a wrong one, whichever the direction."""
+    column = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}[direction]
+    for cells in ([CELL, CELL, CELL + 1], [CELL + 1] * 3):
+        with pytest.raises(BadAnswerError, match=f"other cells than {CELL}"):
+            build_predictions(raw_answer(**{column: cells}), [CELL], direction)
+
+
+def test_a_synapse_is_shown_once_and_the_rest_is_counted():
+    """Of several rows of a synapse the most confident stays; the others are counted."""
+    raw = raw_answer(5, id=[7, 7, 9, 7, 1], value=[0.2, 0.9, 0.5, 0.4, 0.1])
+    checked = build_predictions(raw, [CELL], "inputs")
+    assert checked.frame["id"].tolist() == [1, 7, 9]
+    assert checked.frame["confidence"].tolist() == np.float32([0.1, 0.9, 0.5]).tolist()
+    told = "2 further rows of inputs repeat a synapse; the most confident is shown."
+    assert explain_left_out([checked], [CELL]) == [told]
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("ctr_pt_position_x", "position"),
+        ("ctr_pt_position_y", "position"),
+        ("ctr_pt_position_z", "position"),
+        ("size", "size"),
+        ("value", "confidence"),
+    ],
+)
+def test_rows_that_lack_something_are_counted_and_named(name, what):
+    """A synapse without a position, size or confidence is left out, and said to be."""
+    for missing in (None, pd.NA, float("nan"), float("inf")):
+        kind = "Float64" if missing is pd.NA else "float64"
+        raw = raw_answer(**{name: pd.Series([1, missing, 3], dtype=kind)})
+        checked = build_predictions(raw, [CELL], "inputs")
+        assert checked.frame["id"].tolist() == [1, 3]
+        told = f"1 inputs have no {what} and are left out."
+        assert explain_left_out([checked], [CELL]) == [told]
+        assert kinds(checked.frame) == EXPECTED
+
+
+def test_nullable_positions_that_are_missing_are_named():
+    """A null in an integer column, as the server sends it, counts as missing."""
+    raw = raw_answer(ctr_pt_position_z=pd.array([1, None, None], dtype="Int32"))
+    checked = build_predictions(raw, [CELL], "inputs")
+    assert checked.frame["ctr_pt_position_z"].tolist() == [1]
+    told = "2 inputs have no position and are left out."
+    assert explain_left_out([checked], [CELL]) == [told]
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_a_prediction_without_a_tag_is_untagged(missing):
+    """A missing tag is a tag of its own, not a lost row."""
+    checked = build_predictions(raw_answer(tag=["spine", missing, "soma"]), [CELL], "inputs")
+    assert checked.frame["tag"].tolist() == ["spine", UNTAGGED, "soma"]
+    assert explain_left_out([checked], [CELL]) == []
+
+
+def test_tags_are_taken_as_they_are():
+    """Quotes, line breaks, markup and other scripts in tags are data."""
+    tags = ['a"b', "c\nd", "<b>épine</b>\u202e"]
+    checked = build_predictions(raw_answer(tag=tags), [CELL], "inputs")
+    assert checked.frame["tag"].tolist() == tags
+
+
+def test_an_autapse_is_both_an_input_and_an_output():
+    """A synapse of the cell onto itself passes in each direction."""
+    raw = raw_answer(1, pre_pt_root_id=[CELL])
+    for direction in ("inputs", "outputs"):
+        assert len(build_predictions(raw, [CELL], direction).frame) == 1
+
+
+@settings(max_examples=25)
+@given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)))
+def test_unlabelled_are_those_without_a_prediction(all_ids, labelled_ids):
+    """What has a prediction is not shown twice: labelled and unlabelled add up to all."""
+    everything = sorted(all_ids | labelled_ids)
+    synapses = raw_answer(len(everything), id=pd.array(everything, dtype="Int64")).drop(
+        columns=["tag", "value"]
+    )
+    labelled = build_predictions(
+        raw_answer(len(labelled_ids), id=pd.array(sorted(labelled_ids), dtype="Int64")),
+        [CELL],
+        "inputs",
+    )
+    rest = build_unlabelled(synapses, [CELL], "inputs", labelled).frame
+    assert sorted([*rest["id"], *labelled.frame["id"]]) == everything
+    assert set(rest["tag"]) <= {UNLABELLED}
+    assert rest["confidence"].isna().all()
+    assert kinds(rest) == EXPECTED
+
+
+def test_what_one_table_has_said_the_other_does_not_repeat():
+    """A row that both tables have without a position is named once, and shown by neither."""
+    missing = pd.array([None, 8, 8], dtype="Int32")
+    labelled = build_predictions(
+        raw_answer(3, id=[1, 2, 3], ctr_pt_position_x=missing), [CELL], "inputs"
+    )
+    synapses = raw_answer(
+        5, id=[1, 2, 3, 4, 5], ctr_pt_position_x=pd.array([None, 8, 8, None, 8], dtype="Int32")
+    ).drop(columns=["tag", "value"])
+    rest = build_unlabelled(synapses, [CELL], "inputs", labelled)
+    assert explain_left_out([labelled, rest], [CELL]) == [
+        "1 inputs have no position and are left out.",
+        "1 inputs without a prediction have no position and are left out.",
+    ]
+    assert [*labelled.frame["id"], *rest.frame["id"]] == [2, 3, 5]
+
+
+def test_what_is_left_out_between_cells_is_counted_once():
+    """A synapse between cells that has no position, or several rows, is named once; where only
+    one direction has it, too; autapses and synapses of others count in each direction."""
+    ends = {"pre_pt_root_id": [CELL, CELL, CELL, 5], "post_pt_root_id": [PARTNER, PARTNER, CELL, 5]}
+    missing = pd.array([None, 8, None, None], dtype="Int32")
+    raw = raw_answer(4, id=[1, 2, 3, 4], ctr_pt_position_x=missing, **ends)
+    raw = pd.concat([raw, raw[1:2], raw[1:2]], ignore_index=True)
+    known = [CELL, PARTNER, 5]
+    tables = [build_predictions(raw, known, direction) for direction in ("inputs", "outputs")]
+    lack = "have no position and are left out."
+    repeat = "repeat a synapse; the most confident is shown."
+    between = "synapses between the cells"
+    assert explain_left_out(tables, known) == [
+        f"1 {between} {lack}",
+        f"2 inputs {lack}",
+        f"2 further rows of {between} {repeat}",
+        f"2 outputs {lack}",
+    ]
+    assert explain_left_out(tables[1:], known) == [
+        f"1 {between} {lack}",
+        f"2 outputs {lack}",
+        f"2 further rows of {between} {repeat}",
+    ]
+
+
+def test_an_autapse_is_counted_once():
+    """A synapse of the cell onto itself, shown in both directions, is one autapse."""
+    parts = [
+        build_predictions(
+            raw_answer(1, pre_pt_root_id=CELL, post_pt_root_id=CELL), [CELL], direction
+        )
+        for direction in ("inputs", "outputs")
+    ]
+    assert count_autapses(join_predictions([part.frame for part in parts])) == 1
+    assert count_autapses(parts[0].frame) == 1
+    assert count_autapses(join_predictions([])) == 0
+
+
+@settings(max_examples=50)
+@given(
+    pairs=st.lists(st.tuples(*[st.sampled_from([0, 11, 12, 13, 14])] * 2), max_size=25),
+    cells=st.lists(st.sampled_from([11, 12, 13]), min_size=1, unique=True),
+    asked=st.sampled_from([("inputs",), ("outputs",), ("inputs", "outputs")]),
+)
+def test_each_synapse_of_several_cells_is_there_once(pairs, cells, asked):
+    """Inputs, outputs and those between the cells are parts of what was asked, without a synapse
+    twice (but for autapses, once in each direction), whatever the order of the cells."""
+    ends = {"inputs": 1, "outputs": 0}
+    parts = []
+    for direction in asked:
+        mine = [i for i, pair in enumerate(pairs) if pair[ends[direction]] in cells]
+        raw = raw_answer(
+            len(mine),
+            id=[i + 1 for i in mine],
+            pre_pt_root_id=[pairs[i][0] for i in mine],
+            post_pt_root_id=[pairs[i][1] for i in mine],
+        )
+        parts.append(build_predictions(raw, cells, direction).frame)
+    joined = join_predictions(parts)
+    gathered = gather_between(joined, cells)
+    found = set(zip(gathered["id"], gathered["direction"], strict=True))
+    assert len(found) == len(gathered)
+    assert found == {
+        (i + 1, "between" if pre != post and {pre, post} <= {*cells} else direction)
+        for i, (pre, post) in enumerate(pairs)
+        for direction in asked
+        if (pre, post)[ends[direction]] in cells
+    }
+    assert kinds(gathered) == EXPECTED
+    pd.testing.assert_frame_equal(gathered, gather_between(joined, cells[::-1]))
+    assert find_cells(joined) == {pair[ends[d]] for pair in pairs for d in asked} & {*cells}
+
+
+def predictions() -> pd.DataFrame:
+    raw = raw_answer(
+        4,
+        tag=["spine", "shaft", "soma", "spine"],
+        value=np.float32([0.9, 0.899, 1.0, 0.0]),
+        size=[10, 20, 30, 40],
+    )
+    bare = raw_answer(1, id=[9], size=[5]).drop(columns=["tag", "value"])
+    return join_predictions(
+        [
+            build_predictions(raw, [CELL], "inputs").frame,
+            build_predictions(bare, [CELL], "inputs").frame,
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        ({}, [1, 2, 3, 4, 9]),
+        ({"min_confidence": 0.9}, [1, 3, 9]),
+        ({"min_confidence": 1.0}, [3, 9]),
+        ({"min_confidence": 1e-30}, [1, 2, 3, 9]),
+        ({"tags": ["spine"]}, [1, 4, 9]),
+        ({"tags": ["spine", "soma"]}, [1, 3, 4, 9]),
+        ({"tags": ["none such"]}, [9]),
+        ({"min_size": 20}, [2, 3, 4]),
+        ({"min_size": 5}, [1, 2, 3, 4, 9]),
+        ({"tags": ["spine"], "min_confidence": 0.5, "min_size": 6}, [1]),
+    ],
+)
+def test_filters_keep_what_passes_all_of_them(filters, ids):
+    """A stored 0.9 passes 0.9; without a prediction only the size decides."""
+    kept = filter_predictions(predictions(), **filters)
+    assert kept["id"].tolist() == ids
+    assert kept.index.tolist() == list(range(len(ids)))
+
+
+@settings(max_examples=50)
+@given(
+    st.lists(st.floats(0, 1, width=32), max_size=20),
+    st.floats(0, 1, width=32),
+)
+def test_the_boundary_of_confidence_is_inclusive_in_the_tables_precision(values, least):
+    """For any float32 written in decimals, what equals it passes."""
+    raw = raw_answer(len(values), value=pd.array(values, dtype="Float32"))
+    frame = build_predictions(raw, [CELL], "inputs").frame
+    typed = float(str(np.float32(least)))
+    kept = filter_predictions(frame, min_confidence=typed)
+    assert len(kept) == sum(np.float32(value) >= np.float32(least) for value in values)
+
+
+def test_counts_are_sorted_by_tag_and_name_each_direction():
+    """Counts add up, tags are sorted, and a direction without rows is there, empty."""
+    frame = predictions()
+    assert count_predictions(frame, ["inputs", "outputs"]) == {
+        "inputs": {"shaft": 1, "soma": 1, "spine": 2, "unlabelled": 1},
+        "outputs": {},
+    }
+    assert list(count_predictions(frame, ["inputs"])["inputs"]) == [
+        "shaft",
+        "soma",
+        "spine",
+        "unlabelled",
+    ]
+    assert count_predictions(frame[:0], ["outputs"]) == {"outputs": {}}

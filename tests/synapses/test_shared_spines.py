@@ -1,0 +1,98 @@
+"""Spines with several inputs: found by all of their synapses, shown once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from synglancer.errors import BadAnswerError
+from synglancer.settings import MULTI_INPUT
+from synglancer.synapses.predictions import DTYPES, UNLABELLED
+from synglancer.synapses.shared_spines import (
+    count_former_tags,
+    divide_tags,
+    find_multi_input,
+    read_spines,
+)
+
+BIG = 864_691_135_276_234_469
+
+
+def raw_spines(*rows: tuple[int, int, object]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["id", "post_pt_root_id", "group_id"])
+    return frame.astype({"id": "Int64", "post_pt_root_id": "Int64", "group_id": "Int32"})
+
+
+def synapses(*rows: tuple[int, str, str]) -> pd.DataFrame:
+    kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+    frame = pd.DataFrame(rows, columns=["id", "direction", "tag"])
+    return frame.reindex(columns=list(DTYPES), fill_value=1).astype(kinds)
+
+
+def test_synapses_share_a_spine_within_one_cell() -> None:
+    """A number that two cells use is two spines; rows that repeat a synapse do not make it two;
+    missing and negative numbers are no spine, and 0 is one."""
+    raw = raw_spines(
+        *((1, BIG, 0), (2, BIG, 0), (3, BIG + 1, 0)),
+        *((4, BIG, 7), (4, BIG, 7)),
+        *((5, BIG, -1), (6, BIG, -1), (7, BIG, None), (8, BIG, None)),
+        *((9, BIG, 8), (10, BIG, 8), (11, BIG, 8)),
+    )
+    found = find_multi_input(read_spines(raw))
+    assert found.dtype == np.uint64
+    assert found.tolist() == [1, 2, 9, 10, 11]
+    assert find_multi_input(read_spines(raw[:0])).tolist() == []
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        raw_spines((1, BIG, 0)).drop(columns="group_id"),
+        raw_spines((1, BIG, 0)).astype({"group_id": "float64"}),
+    ],
+)
+def test_answers_of_another_kind_are_refused(raw: pd.DataFrame) -> None:
+    """An answer without numbers of spines, or with other than whole ones, is an error."""
+    with pytest.raises(BadAnswerError, match="group_id"):
+        read_spines(raw)
+
+
+TABLE = synapses(
+    (1, "inputs", "spine"),
+    (2, "inputs", "spine"),
+    (3, "inputs", "shaft"),
+    (4, "outputs", "spine"),
+    (5, "inputs", UNLABELLED),
+)
+SHARED = np.array([1, 3, 4, 5], dtype="uint64")
+
+
+@pytest.mark.parametrize(
+    ("tags", "kept"),
+    [
+        ((), [1, 2, 3, 4, 5]),
+        (("spine",), [1, 2, 4, 5]),
+        (("shaft",), [3, 5]),
+        ((MULTI_INPUT,), [1, 3, 4, 5]),
+        (("shaft", MULTI_INPUT), [1, 3, 4, 5]),
+    ],
+)
+def test_a_synapse_is_shown_once(tags: tuple[str, ...], kept: list[int]) -> None:
+    """Each synapse that passes the filter is in the result once, on its spine or under its tag;
+    filters know both, and one without a prediction keeps its tag and passes."""
+    divided = divide_tags(TABLE, SHARED, tags)
+    assert divided["id"].tolist() == kept
+    expected = {1: MULTI_INPUT, 2: "spine", 3: MULTI_INPUT, 4: MULTI_INPUT, 5: UNLABELLED}
+    assert divided["tag"].tolist() == [expected[id_] for id_ in kept]
+    assert divided.dtypes.equals(TABLE.dtypes)
+
+
+def test_former_tags_are_counted() -> None:
+    """The tags that the table has for synapses on shared spines are counted, by direction."""
+    shown = divide_tags(TABLE, SHARED, ())
+    assert count_former_tags(TABLE, shown, ["inputs", "outputs", "between"]) == {
+        "inputs": {"shaft": 1, "spine": 1},
+        "outputs": {"spine": 1},
+        "between": {},
+    }
