@@ -1,6 +1,6 @@
 """Make the pictures of the README and of docs/pictures.md: the synthetic cell, by option.
 
-Run by ``make pictures``. Each is a link on the sandbox, photographed as ``synglancer preview`` does
+Run by ``make pictures``. Each is a link on the sandbox, captured as ``synglancer preview`` does
 it; the files are then reduced to 256 colours, since everyone who clones the project carries them.
 """
 

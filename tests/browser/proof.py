@@ -359,9 +359,9 @@ class Shown:
         layers = [*BASE_LAYERS, *self.expected.counts]
         if not self.whole:
             show(self.page, layers)
-            self.whole.append(photograph(self.page))
+            self.whole.append(take_screenshot(self.page))
         show(self.page, [layer for layer in layers if layer != self.name])
-        changed = np.abs(self.whole[0] - photograph(self.page)).max(axis=2) > CHANGE
+        changed = np.abs(self.whole[0] - take_screenshot(self.page)).max(axis=2) > CHANGE
         if not changed.any():
             self.whole.clear()  # it may have been taken too early
         return int(changed.sum())
@@ -369,9 +369,9 @@ class Shown:
     def count_alone(self) -> int:
         """Count the pixels that lose the colour when this layer is hidden, as all others are."""
         show(self.page, [self.name])
-        alone = near(photograph(self.page), self.colour)
+        alone = near(take_screenshot(self.page), self.colour)
         show(self.page, [])
-        return int((alone & ~near(photograph(self.page), self.colour)).sum())
+        return int((alone & ~near(take_screenshot(self.page), self.colour)).sum())
 
 
 def find_unseen(
@@ -392,7 +392,7 @@ def show(page: Page, names: list[str]) -> None:
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 
-def photograph(page: Page) -> Picture:
+def take_screenshot(page: Page) -> Picture:
     """Take a picture of the panels, shape (height, width, 3)."""
     png = page.screenshot(clip=page.evaluate(PANELS))
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=np.int16)

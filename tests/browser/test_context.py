@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from proof import BASE_LAYERS, near, photograph, poll, prove, show
+from proof import BASE_LAYERS, near, poll, prove, show, take_screenshot
 from rows import PAPER, expect, read_rows
 from selection import read_selection
 
@@ -81,7 +81,7 @@ def test_types_are_named_and_coloured(
     seen: dict[str, int] = {}
 
     def has_colours() -> bool:
-        picture = photograph(page)
+        picture = take_screenshot(page)
         named = {kind: choose_type_colour(kind) for kind in ("23P", "5P-ET")}
         for kind, colour in {**named, "tag": PAPER["spine"]}.items():
             seen[kind] = int(near(picture, colour).sum())

@@ -18,7 +18,7 @@ from synglancer.links.link import Skipped
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
 from synglancer.report.pages import render_report
-from synglancer.report.pictures import photograph_cell, plot_cell, summarise_cells
+from synglancer.report.pictures import plot_cell, screenshot_cell, summarise_cells
 from synglancer.report.summary import build_report
 from synglancer.settings import Settings
 
@@ -96,19 +96,19 @@ def test_report_sorts_and_filters(page: Page, address: str, errors: list[str]) -
     assert not errors
 
 
-def test_photographs_or_else_plots(
+def test_screenshots_or_else_plots(
     page: Page, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A view is photographed; one behind a login is plotted, with the reason, once on the page."""
+    """A view is captured in a browser; one behind a login is plotted, and the page says why."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     settings = Settings(server=sandbox.origin, tag=("soma",), with_total=True)
     (taken,) = summarise_cells(CELLS[:1], settings, "browser")
-    photograph = Image.open(io.BytesIO(base64.b64decode(taken.picture.partition(",")[2])))
-    apart = np.abs(np.asarray(photograph, dtype=int) - (0x00, 0xBE, 0xFF)).max(axis=2)
+    screenshot = Image.open(io.BytesIO(base64.b64decode(taken.picture.partition(",")[2])))
+    apart = np.abs(np.asarray(screenshot, dtype=int) - (0x00, 0xBE, 0xFF)).max(axis=2)
     assert (apart < 40).sum() > 20  # somata are blue
     link = make_link(CELLS[1], settings)
     state = link.state_json.replace(b'"precomputed://http', b'"precomputed://middleauth+https')
-    plotted = photograph_cell(replace(link, state_json=state), Painter(PreviewOptions()), tmp_path)
+    plotted = screenshot_cell(replace(link, state_json=state), Painter(PreviewOptions()), tmp_path)
     given = CellList(CELLS[:2], [], [[], []])
     made = build_report(given, [taken, plotted], settings, group_by=None, **WHEN)
     (tmp_path / "report.html").write_bytes(render_report(made, ".html"))
@@ -116,7 +116,9 @@ def test_photographs_or_else_plots(
     page.locator(".pictures figure img").scroll_into_view_if_needed()
     page.wait_for_function("() => document.querySelector('.pictures img').naturalWidth === 720")
     assert page.locator(".pictures figure > svg").count() == 1
-    assert page.get_by_text("1 plotted, not photographed: The view behind").count() == 1
+    assert (
+        page.get_by_text("1 plotted instead of captured in a browser: The view behind").count() == 1
+    )
     assert not list(tmp_path.glob("*.png"))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from proof import DRAWING, PANELS, near, photograph, poll, prove, show
+from proof import DRAWING, PANELS, near, poll, prove, show, take_screenshot
 from rows import expect, read_rows
 from selection import READ
 
@@ -66,7 +66,7 @@ def link(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str
 def count_pixels(page: Page, layer: str, colour: str = SOMA) -> int:
     """Count the pixels of a colour with one layer shown alone."""
     show(page, [layer])
-    return int(near(photograph(page), colour).sum())
+    return int(near(take_screenshot(page), colour).sum())
 
 
 def middle_of_section(page: Page) -> tuple[float, float]:
@@ -156,7 +156,7 @@ def test_figure_and_safe_palette(page: Page, link: Callable[..., str], rows: pd.
     prove(page, link(figure=True, palette="safe", panel=True), safe)
     assert page.evaluate("() => viewer.layout.toJSON().type") == "3d"
     assert page.evaluate(SIDE_PANELS) == []
-    assert np.mean((photograph(page) == 255).all(axis=2)) > 0.8
+    assert np.mean((take_screenshot(page) == 255).all(axis=2)) > 0.8
 
 
 def test_white_and_confidence(page: Page, link: Callable[..., str], rows: pd.DataFrame) -> None:
@@ -174,7 +174,7 @@ def test_white_and_confidence(page: Page, link: Callable[..., str], rows: pd.Dat
     assert poll(page, lambda: count_pixels(page, "inputs: soma", blue) > 0, DRAWING)
     assert count_pixels(page, "inputs: soma", SOMA) == 0
     show(page, [])
-    assert np.mean((photograph(page) == 255).all(axis=2)) > 0.95
+    assert np.mean((take_screenshot(page) == 255).all(axis=2)) > 0.95
 
 
 def test_filter_by_selection(page: Page, link: Callable[..., str], rows: pd.DataFrame) -> None:

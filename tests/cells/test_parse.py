@@ -12,9 +12,9 @@ from synglancer.cells.parse import (
     Nucleus,
     Position,
     RootId,
+    list_given_cells,
     parse_cell,
     parse_root_id,
-    read_cells,
 )
 from synglancer.errors import UsageError
 
@@ -176,14 +176,21 @@ def test_files_hold_one_cell_a_line(tmp_path):
     link = "https://a.b/#!https://a.b/1"
     file = tmp_path / "cells.txt"
     file.write_text(f"# cells\n\n{CELL}  # the first\nnucleus:5\r\n{link}\n 1,2,3 #x\n")
-    assert read_cells(["7", str(file), "9"]) == ["7", str(CELL), "nucleus:5", link, "1,2,3", "9"]
+    assert list_given_cells(["7", str(file), "9"]) == [
+        "7",
+        str(CELL),
+        "nucleus:5",
+        link,
+        "1,2,3",
+        "9",
+    ]
 
 
 def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
     """A file that is called like a root ID does not get in its way."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / str(CELL)).write_text("5\n")
-    assert read_cells([str(CELL)]) == [str(CELL)]
+    assert list_given_cells([str(CELL)]) == [str(CELL)]
 
 
 @pytest.mark.parametrize(
@@ -199,4 +206,4 @@ def test_a_wrong_file_is_refused_by_its_line(tmp_path, content, reason):
     file = tmp_path / "cells.txt"
     file.write_bytes(content)
     with pytest.raises(UsageError, match=reason):
-        read_cells([str(file)])
+        list_given_cells([str(file)])

@@ -2,7 +2,7 @@
 
 ``python tests/cli/examples.py`` (``make examples``) runs them and stores their outputs anew. A link
 to the sandbox opens on the machine that made it, and nowhere else: it is taken out, and where
-the viewer was stands a photograph of it.
+the viewer was stands a screenshot of it.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def _clean_text(text: str) -> str:
     return re.sub(r"\bT_[0-9a-f]{5}", "T_links", text)  # what pandas calls a styled table
 
 
-def photograph_frames(notebook: NotebookNode) -> None:
-    """Put a photograph of the viewer where it was shown."""
+def screenshot_frames(notebook: NotebookNode) -> None:
+    """Put a screenshot of the viewer where it was shown."""
     with TemporaryDirectory() as folder, Painter(PreviewOptions(size="800x480")) as painter:
         for cell in notebook.cells:
             for output in cell.get("outputs", []):
@@ -76,7 +76,7 @@ def _describe(path: Path) -> dict[str, Any]:
     content = io.BytesIO()
     image.save(content, "PNG", optimize=True)
     picture = base64.b64encode(content.getvalue()).decode()
-    return {"image/png": picture, "text/plain": "A photograph of the viewer that appears here."}
+    return {"image/png": picture, "text/plain": "A screenshot of the viewer that appears here."}
 
 
 def main() -> None:
@@ -85,7 +85,7 @@ def main() -> None:
     for path in sorted(FOLDER.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
         run_notebook(notebook)
-        photograph_frames(notebook)
+        screenshot_frames(notebook)
         clean(notebook)
         nbformat.validate(notebook)
         nbformat.write(notebook, path)

@@ -242,7 +242,7 @@ def test_extras_are_whole_below_a_row_limit(make_link, options, monkeypatch) -> 
 
 
 def test_an_expired_version_has_spines_and_no_types(sandbox: Sandbox, make_link) -> None:
-    """Spines are asked for live at the moment of a version that is not served any more; views
+    """Spines are asked for live at the timestamp of a version that has expired; views
     cannot be, and are refused with what can be done."""
     old = str(who.PARTNERS[3].root_id)
     record = json.loads(make_link(old, "--version", "661", "--multi-input", "--output", "json").out)

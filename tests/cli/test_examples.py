@@ -48,7 +48,7 @@ def _words(output: nbformat.NotebookNode) -> tuple[Any, ...]:
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_show_what_running_them_shows(path) -> None:
     """Run on the sandbox from top to bottom, a notebook shows the words that are stored in it; only
-    the viewer is stored as a photograph."""
+    the viewer is stored as a screenshot."""
     stored = nbformat.read(path, as_version=4)
     nbformat.validate(stored)
     again = nbformat.read(path, as_version=4)
@@ -56,9 +56,9 @@ def test_examples_show_what_running_them_shows(path) -> None:
     (view,) = [cell for cell in again.cells if cell.source.startswith("link.show")]
     assert view.outputs[0]["data"]["text/html"].startswith('<iframe src="http://127.0.0.1:')
     clean(again)
-    (photograph,) = [cell for cell in stored.cells if cell.id == view.id]
-    assert photograph.outputs[0]["data"]["image/png"]
-    view.outputs = photograph.outputs
+    (screenshot,) = [cell for cell in stored.cells if cell.id == view.id]
+    assert screenshot.outputs[0]["data"]["image/png"]
+    view.outputs = screenshot.outputs
     assert words_of(again) == words_of(stored)
 
 

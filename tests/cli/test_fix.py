@@ -126,7 +126,7 @@ def test_what_is_wrong_is_made_anew_from_the_record(sandbox, make_link, synglanc
     assert records[outdated]["refreshed"]["cell"] == CELL
     assert "is used instead" in records[outdated]["refreshing"][1]
     assert records[gone]["refreshed"]["url"] == live
-    assert "not served any more" in " ".join(records[gone]["refreshing"])
+    assert "has expired" in " ".join(records[gone]["refreshing"])
     assert count_states(sandbox) == before + 1
 
 

@@ -63,7 +63,7 @@ questions = st.fixed_dictionaries(
 @example(words={"min_confidence": 0.9, "soft_filter": True, "partners": 3, "figure": True})
 @example(words={"multi_input": True, "color_by": "partner-type", "cell_type_column": "broad_type"})
 def test_a_link_read_back_is_what_was_asked(sandbox, words) -> None:
-    """For all options: settings, counts, moment, hash and every synapse are those of the link."""
+    """With any options: settings, counts, timestamp, hash and every synapse are the link's."""
     asked = Settings(server=sandbox.origin, inline=True, **words)
     made = api_make_link(int(CELL), asked)
     back = Link.from_url(made.url)

@@ -82,7 +82,7 @@ def at(voxel: int) -> str:
 
 
 def test_a_position_is_a_supervoxel_and_then_the_cell_that_has_it(sandbox, make_link) -> None:
-    """The label is read from the volume, and the graph asked whose it was at the moment."""
+    """The label is read from the volume, and the graph asked whose it was at the timestamp."""
     made = make_link(at(0), at(1), f"{ORIGIN[0] * 8},{ORIGIN[1] * 8},20900", "--output", "json")
     cells = [json.loads(line)["cell"] for line in made.lines]
     assert cells == [CELL, str(PARTNER.root_id), CELL], made.err

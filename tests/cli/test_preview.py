@@ -146,7 +146,7 @@ def test_html_cards_open_in_a_browser(sandbox, make_link, tmp_path):
 
 
 def test_a_plot_needs_no_browser(sandbox, make_link, synglancer, monkeypatch, tmp_path):
-    """With no browser anywhere, plots are made; photographs are refused before any request."""
+    """With no browser anywhere, plots are made; screenshots are refused before any request."""
     monkeypatch.setenv("PATH", str(tmp_path))
     picture = tmp_path / "cell.svg"
     done = make_link(CELL, "--preview", picture, "--renderer", "plot", "--output", "rst")

@@ -21,7 +21,7 @@ from cli.outcome import CELL
 from synglancer import make_link as link_of
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
-from synglancer.report.pictures import photograph_cell
+from synglancer.report.pictures import screenshot_cell
 from synglancer.report.summary import summarise
 
 NASTY = ["<script>alert(1)</script>", "50% _x_ \\input{y} $", '"quoted" & 🧠', "שלום |x|"]
@@ -174,7 +174,7 @@ def test_one_cell_is_pictured_twice_at_a_time(sandbox, tmp_path, monkeypatch):
     folder = tmp_path / "pictures"
     folder.mkdir()
     with PairPainter() as painter, ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(photograph_cell, link, painter, folder) for _ in range(2)]
+        jobs = [pool.submit(screenshot_cell, link, painter, folder) for _ in range(2)]
         first, second = (job.result().picture for job in jobs)
     assert first == second
     assert first.startswith("data:image/webp")

@@ -132,7 +132,7 @@ def test_cells_that_are_kept_are_not_asked_for_again(sandbox: Sandbox, make_link
 
 def test_one_direction_and_totals(sandbox: Sandbox, make_link, synapses) -> None:
     """With --inputs, those from another of the cells are between; --with-total counts, without a
-    prediction too, what the table has of each kind, also where a version is served no more."""
+    prediction too, what the table has of each kind, also where a version has expired."""
     known = [int(cell) for cell in CELLS]
     into, out_of = (synapses[column].isin(known) for column in ENDS.values())
     across = into & out_of & (synapses["pre_pt_root_id"] != synapses["post_pt_root_id"])

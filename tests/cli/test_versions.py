@@ -1,4 +1,4 @@
-"""Versions by number, by day and the latest; and those that are served no more."""
+"""Versions by number, by day and the latest; and those that have expired."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_an_unknown_version_names_those_that_are_there(sandbox, make_link) -> No
 
 
 def test_an_expired_version_is_asked_for_live(sandbox, make_link, sample) -> None:
-    """An expired version gives the rows of a live query at its moment, and says so."""
+    """An expired version gives the rows of a live query at its timestamp, and says so."""
     made = make_link(OLD, "--version", "661", "--with-total", "--output", "json")
     assert made.code == 0, made.err
     record = json.loads(made.out)
@@ -51,13 +51,13 @@ def test_an_expired_version_is_asked_for_live(sandbox, make_link, sample) -> Non
         assert record["all_synapses"][direction] == (synapses[column] == int(OLD)).sum()
     assert (record["version"], record["live"]) == (661, True)
     assert record["timestamp"] == "2023-04-06T20:17:09.199182Z"
-    assert "not served any more" in record["warnings"][0]
+    assert "has expired" in record["warnings"][0]
     assert "Deprecation" not in made.err
     live = [item for item in sandbox.requests if item.path.endswith(f"{who.MINNIE}/query")]
     assert live
     state = make_link(OLD, "--version", "661", "--quiet")
     assert state.out.strip() != record["url"], "another question: without the total"
-    assert "not served any more" in state.err
+    assert "has expired" in state.err
 
 
 def test_live_rows_lie_where_the_versions_rows_lie(sandbox, make_link) -> None:
@@ -80,4 +80,4 @@ def test_refused_live_queries_name_other_versions(options, make_link, monkeypatc
     broken = replace(options, fault="POST /materialize/api/v3/datastack/minnie65_public/query=500")
     with Sandbox(broken) as sandbox:
         outcome = make_link(OLD, "--version", "661", "--server", sandbox.origin)
-    outcome.refuses(4, "live query at its moment was refused", "1718", "943 (2024-01-22)")
+    outcome.refuses(4, "live query at its timestamp was refused", "1718", "943 (2024-01-22)")

@@ -205,14 +205,14 @@ def test_a_record_has_the_keys_of_the_contract():
     st.lists(texts),
     st.lists(st.integers(1, 2**64 - 1), max_size=3),
 )
-def test_a_record_makes_the_link_again(cell, given_text, moment, zone, counts, warnings, others):
+def test_a_record_makes_the_link_again(cell, given_text, timestamp, zone, counts, warnings, others):
     """Through JSON and back, a link is the same."""
     link = example_link(
         cell=cell,
         cells=tuple(dict.fromkeys([cell, *others])),
         followed=tuple({"given": "1", "used": str(other)} for other in others),
         given=given_text,
-        timestamp=moment.replace(tzinfo=zone),
+        timestamp=timestamp.replace(tzinfo=zone),
         counts_by_tag={"inputs": counts},
         warnings=warnings,
         elapsed_s=0.5,

@@ -9,9 +9,9 @@ import pytest
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
 from traitlets.config import Config
-from render.test_cards import Page
 
 from render.card_examples import URL, example_link
+from render.test_cards import Page
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:

@@ -58,7 +58,7 @@ def nglui_like(cell: int) -> dict[str, Any]:
 
 @given(st.integers(1, 2**64 - 1))
 def test_links_of_other_tools_are_read_as_far_as_they_say(cell: int) -> None:
-    """Cell, moment, positions in nm and IDs come back; what is not said is named."""
+    """Cell, timestamp, positions in nm and IDs come back; what is not said is named."""
     link = read(nglui_like(cell))
     assert link.cell == cell
     assert link.timestamp == datetime(2026, 3, 7, 8, 10, 1, 190000, tzinfo=timezone.utc)
@@ -91,11 +91,11 @@ def test_voxels_and_nm_are_exact_both_ways(voxel: int, size: int) -> None:
 
 @given(st.timedeltas(min_value=timedelta(days=1), max_value=timedelta(days=80_000)))
 def test_the_pin_is_exact_to_the_millisecond(age: timedelta) -> None:
-    """A moment that is pinned comes back as its millisecond, never as the one before or after."""
-    moment = datetime(1970, 1, 1, tzinfo=timezone.utc) + age
-    layer = {"type": "segmentation", "timestamp": format_timestamp(moment)}
+    """A pinned timestamp comes back as its millisecond, never as the one before or after."""
+    timestamp = datetime(1970, 1, 1, tzinfo=timezone.utc) + age
+    layer = {"type": "segmentation", "timestamp": format_timestamp(timestamp)}
     read_back = parse_provenance({"layers": [layer]})["timestamp"]
-    assert timedelta(0) <= moment - read_back < timedelta(milliseconds=1)
+    assert timedelta(0) <= timestamp - read_back < timedelta(milliseconds=1)
     assert read_back.microsecond % 1000 == 0
 
 

@@ -187,7 +187,7 @@ def test_synapse_layers_are_linked_and_described() -> None:
 
 
 def test_segmentation_shows_the_cell_at_its_version() -> None:
-    """The cell is selected as a string, in its own colour, pinned to the version's moment."""
+    """The cell is selected as a string, in its own colour, pinned to the version's timestamp."""
     layer = layers_of(SCENE, ViewOptions(partners={2**64 - 1: "#aa8800"}))["segmentation"]
     assert layer["segments"] == [str(CELL), str(2**64 - 1)]
     assert layer["segmentColors"][str(2**64 - 1)] == "#aa8800"
@@ -217,11 +217,11 @@ def test_sources_behind_a_login_say_so(given_url: str, expected: str) -> None:
 
 @given(st.integers(0, 4 * 10**12), st.integers(0, 999))
 def test_timestamps_are_exact(milliseconds: int, beyond: int) -> None:
-    """A moment comes out as its whole milliseconds, in any time zone."""
-    moment = EPOCH + timedelta(milliseconds=milliseconds, microseconds=beyond)
-    assert format_timestamp(moment) == milliseconds
+    """A timestamp comes out as its whole milliseconds, in any time zone."""
+    timestamp = EPOCH + timedelta(milliseconds=milliseconds, microseconds=beyond)
+    assert format_timestamp(timestamp) == milliseconds
     east = timezone(timedelta(hours=5, minutes=30))
-    assert format_timestamp(moment.astimezone(east)) == milliseconds
+    assert format_timestamp(timestamp.astimezone(east)) == milliseconds
 
 
 def test_view_looks_at_the_soma() -> None:

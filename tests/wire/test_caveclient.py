@@ -176,24 +176,24 @@ def history(tmp_path_factory):
         ).chunkedgraph  # fmt: skip
 
 
-def moment(year):
+def timestamp(year):
     return dt.datetime(year, 6, 1, tzinfo=dt.timezone.utc)
 
 
 def test_root_ids_are_latest_only_while_they_are_valid(history):
     """An ended root ID is not the latest, its successor is, an unknown one never."""
     ids = [10, 20, 30, 40, 50, 60, 99]
-    latest = history.is_latest_roots(ids, timestamp=moment(2026))
+    latest = history.is_latest_roots(ids, timestamp=timestamp(2026))
     assert latest.tolist() == [False, True, False, True, True, True, False]
-    latest = history.is_latest_roots(ids, timestamp=moment(2022))
+    latest = history.is_latest_roots(ids, timestamp=timestamp(2022))
     assert latest.tolist() == [True, False, True, False, False, True, False]
 
 
 def test_suggestions_name_the_largest_part_first(history):
     """A split root ID is suggested its first successor, and the second with a smaller share."""
-    assert history.suggest_latest_roots(10, timestamp=moment(2026)) == 20
+    assert history.suggest_latest_roots(10, timestamp=timestamp(2026)) == 20
     roots, shares = history.suggest_latest_roots(
-        30, timestamp=moment(2026), return_all=True, return_fraction_overlap=True
+        30, timestamp=timestamp(2026), return_all=True, return_fraction_overlap=True
     )
     assert roots.tolist() == [40, 50]
     assert shares.tolist() == [0.75, 0.25]
@@ -201,29 +201,29 @@ def test_suggestions_name_the_largest_part_first(history):
 
 def test_latest_roots_follow_time_forwards_and_backwards(history):
     """The successors are found from the ended root ID, and it from each of them."""
-    assert sorted(history.get_latest_roots(30, timestamp=moment(2026))) == [40, 50]
-    assert history.get_latest_roots(10, timestamp=moment(2022)).tolist() == [10]
-    assert history.get_latest_roots(40, timestamp=moment(2022)).tolist() == [30]
+    assert sorted(history.get_latest_roots(30, timestamp=timestamp(2026))) == [40, 50]
+    assert history.get_latest_roots(10, timestamp=timestamp(2022)).tolist() == [10]
+    assert history.get_latest_roots(40, timestamp=timestamp(2022)).tolist() == [30]
 
 
 def test_root_timestamps_say_when_root_ids_began(history):
     """A root ID began when the file says so, its successor when it ended."""
     began = history.get_root_timestamps([10, 20])
     assert [item.year for item in began] == [2021, 2023]
-    ended = history.get_root_timestamps([10], latest=True, timestamp=moment(2026))
+    ended = history.get_root_timestamps([10], latest=True, timestamp=timestamp(2026))
     assert ended[0].year == 2022
 
 
 def test_past_ids_are_those_that_held_the_same_parts(history):
     """Both successors of a root ID were that root ID."""
-    found = history.get_past_ids([40, 50], timestamp_past=moment(2022))
+    found = history.get_past_ids([40, 50], timestamp_past=timestamp(2022))
     assert found["past_id_map"] == {40: [30], 50: [30]}
 
 
 def test_supervoxels_lead_back_to_their_root_id(history):
     """Every supervoxel of a root ID belongs to it, and to what took its place."""
     leaves = history.get_leaves(30)
-    assert set(history.get_roots(leaves, timestamp=moment(2022))) == {30}
-    assert set(history.get_roots(leaves, timestamp=moment(2026))) == {40, 50}
-    assert history.get_root_id(int(history.get_leaves(60)[0]), timestamp=moment(2026)) == 60
+    assert set(history.get_roots(leaves, timestamp=timestamp(2022))) == {30}
+    assert set(history.get_roots(leaves, timestamp=timestamp(2026))) == {40, 50}
+    assert history.get_root_id(int(history.get_leaves(60)[0]), timestamp=timestamp(2026)) == 60
     assert history.get_oldest_timestamp().year == 2020

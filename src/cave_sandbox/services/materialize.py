@@ -235,15 +235,15 @@ def version_record(dataset: Dataset, version: Version) -> dict[str, Any]:
         "status": version.status,
         "valid": version.available,
         "datastack": dataset.name,
-        "time_stamp": _moment(version.time_stamp),
-        "expires_on": _moment(version.expires_on),
+        "time_stamp": _timestamp(version.time_stamp),
+        "expires_on": _timestamp(version.expires_on),
         "id": version.row,
     }
 
 
 def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
     """Return what the service says of a table."""
-    first = _moment(min(item.time_stamp for item in dataset.versions))
+    first = _timestamp(min(item.time_stamp for item in dataset.versions))
     x, y, z = table.voxel_resolution
     record = {
         "table_name": table.name,
@@ -266,7 +266,7 @@ def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
         "last_modified": first,
     }
     if any(item.from_segmentation for item in table.fields):
-        last = _moment(max(item.time_stamp for item in dataset.versions))
+        last = _timestamp(max(item.time_stamp for item in dataset.versions))
         record |= {
             "segmentation_source": None,
             "pcg_table_name": dataset.name,
@@ -298,9 +298,9 @@ def view_schema(view: Table) -> dict[str, Any]:
     return {item.name: {"type": _VIEW_TYPES[item.sql_type]} for item in view.fields}
 
 
-def _moment(moment: datetime) -> str:
-    """Write a moment as the service does: UTC, without saying so."""
-    return moment.replace(tzinfo=None).isoformat()
+def _timestamp(timestamp: datetime) -> str:
+    """Write a timestamp as the service does: UTC, without saying so."""
+    return timestamp.replace(tzinfo=None).isoformat()
 
 
 def routes(source: MaterializeSource) -> list[Any]:

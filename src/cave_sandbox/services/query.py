@@ -171,7 +171,7 @@ class JoinQueryHandler(QueryHandler):
 
 
 class LiveQueryHandler(QueryHandler):
-    """Rows as they are at a moment, whatever the version."""
+    """Rows as they are at a timestamp, whatever the version."""
 
     async def post(self, name: str) -> None:
         """Answer the query."""
@@ -212,22 +212,22 @@ def _find_tables(
 
 
 def _check_roots(dataset: Dataset, body: QueryBody, allowed: bool) -> None:
-    """Refuse a live query for root IDs that are not valid at its moment, unless it allows them."""
-    if allowed or body.moment is None:
+    """Refuse a live query for root IDs that are invalid at its timestamp, unless it allows them."""
+    if allowed or body.timestamp is None:
         return
     try:
-        moment = datetime.fromisoformat(body.moment.replace("Z", "+00:00"))
+        timestamp = datetime.fromisoformat(body.timestamp.replace("Z", "+00:00"))
     except ValueError as error:
         raise SchemaError({"timestamp": ["Not a valid datetime."]}) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
+    if timestamp.tzinfo is None:
+        timestamp = timestamp.replace(tzinfo=timezone.utc)
     invalid = []
     for item in body.filters:
         if item.kind not in {"in", "equal"} or not item.column.endswith("_root_id"):
             continue
         for value in item.value if isinstance(item.value, list) else [item.value]:
             root = dataset.roots.get(int(value)) if str(value).isdecimal() else None
-            if root is not None and not root.valid_at(moment):
+            if root is not None and not root.valid_at(timestamp):
                 invalid.append(root.root_id)
     if invalid:
         raise QueryError(

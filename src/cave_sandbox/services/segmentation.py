@@ -66,8 +66,8 @@ class GraphHandler(Handler):
             )
         return lineage
 
-    def moment(self, name: str) -> datetime | None:
-        """Return a moment from the address (seconds since 1970), or None when it is not there."""
+    def timestamp(self, name: str) -> datetime | None:
+        """Return a timestamp from the address (seconds since 1970), or None if it is absent."""
         given = self.get_query_argument(name, None)
         if given is None:
             return None
@@ -119,15 +119,15 @@ class InfoHandler(GraphHandler):
 
 
 class LatestHandler(GraphHandler):
-    """Whether root IDs are valid at a moment."""
+    """Whether root IDs are valid at a timestamp."""
 
     async def post(self, name: str) -> None:
         """Answer a list of booleans."""
         lineage = self.admit(name)
         if lineage is None:
             return
-        moment = self.moment("timestamp") or now()
-        latest = await self.outside(lineage.are_latest, self.numbers("node_ids"), moment)
+        timestamp = self.timestamp("timestamp") or now()
+        latest = await self.outside(lineage.are_latest, self.numbers("node_ids"), timestamp)
         self.send_json({"is_latest": latest})
 
 
@@ -140,12 +140,13 @@ class TimestampsHandler(GraphHandler):
         if lineage is None:
             return
         roots = self.numbers("node_ids")
-        moment = self.moment("timestamp") or now()
+        timestamp = self.timestamp("timestamp") or now()
         latest = self.get_query_argument("latest", "False").lower() == "true"
 
         def look() -> list[float]:
             moments = (
-                lineage.ended(root, moment) if latest else lineage.created(root) for root in roots
+                lineage.ended(root, timestamp) if latest else lineage.created(root)
+                for root in roots
             )
             return [(item or EPOCH).timestamp() for item in moments]
 
@@ -170,8 +171,8 @@ class RootHandler(GraphHandler):
         """Answer it."""
         lineage = self.admit(name)
         if lineage is not None:
-            moment = self.moment("timestamp") or now()
-            found = await self.outside(lineage.roots_at, [int(supervoxel)], moment)
+            timestamp = self.timestamp("timestamp") or now()
+            found = await self.outside(lineage.roots_at, [int(supervoxel)], timestamp)
             self.send_json({"root_id": found[0]})
 
 
@@ -186,9 +187,9 @@ class RootsHandler(GraphHandler):
         body = self.request.body
         if len(body) % 8:
             raise HTTPError(400, "the body is no list of uint64")
-        moment = self.moment("timestamp") or now()
+        timestamp = self.timestamp("timestamp") or now()
         asked = struct.unpack(f"<{len(body) // 8}Q", body)
-        found = await self.outside(lineage.roots_at, asked, moment)
+        found = await self.outside(lineage.roots_at, asked, timestamp)
         self.set_header("Content-Type", "application/octet-stream")
         self.finish(struct.pack(f"<{len(found)}Q", *found))
 
@@ -202,7 +203,7 @@ class LineageHandler(GraphHandler):
         if lineage is None:
             return
         roots = self.numbers("root_ids")
-        past, future = self.moment("timestamp_past"), self.moment("timestamp_future")
+        past, future = self.timestamp("timestamp_past"), self.timestamp("timestamp_future")
         self.send_json(await self.outside(_node_link, lineage, roots, past, future))
 
 
@@ -210,22 +211,22 @@ class PastHandler(GraphHandler):
     """The root IDs that held, or will hold, parts of root IDs."""
 
     async def get(self, name: str) -> None:
-        """Answer them by root ID, for each moment that is asked for."""
+        """Answer them by root ID, for each timestamp that is asked for."""
         lineage = self.admit(name)
         if lineage is None:
             return
         roots = self.numbers("root_ids")
         maps: dict[str, dict[str, list[int]]] = {}
         for when in ("past", "future"):
-            moment = self.moment(f"timestamp_{when}")
+            timestamp = self.timestamp(f"timestamp_{when}")
             maps[f"{when}_id_map"] = (
-                await self.outside(_related, lineage, roots, moment) if moment else {}
+                await self.outside(_related, lineage, roots, timestamp) if timestamp else {}
             )
         self.send_json(maps)
 
 
 class OldestHandler(GraphHandler):
-    """The first moment that is known."""
+    """The first timestamp that is known."""
 
     def get(self, name: str) -> None:
         """Answer it in ISO 8601."""
@@ -251,12 +252,12 @@ def _node_link(
     }
 
 
-def _related(lineage: Lineage, roots: Iterable[int], moment: datetime) -> dict[str, list[int]]:
-    return {str(root): lineage.related(root, moment) for root in roots}
+def _related(lineage: Lineage, roots: Iterable[int], timestamp: datetime) -> dict[str, list[int]]:
+    return {str(root): lineage.related(root, timestamp) for root in roots}
 
 
 def now() -> datetime:
-    """Return the present moment, UTC."""
+    """Return the present timestamp, UTC."""
     return datetime.now(timezone.utc)
 
 

@@ -115,7 +115,7 @@ def _coerced(value: Any, field: Field) -> Any:
         if field.sql_type == "BOOLEAN":
             return BOOLEANS[str(value).strip().lower()]
         if field.sql_type == "TIMESTAMPTZ":
-            return _moment(value)
+            return _timestamp(value)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         kind = POSTGRES_NAMES[field.sql_type]
         raise QueryError(
@@ -137,7 +137,7 @@ def _whole(value: Any) -> int | float:
     return max(-WIDEST, min(WIDEST, number))
 
 
-def _moment(value: Any) -> datetime:
+def _timestamp(value: Any) -> datetime:
     text = str(value)
-    moment = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+    timestamp = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    return timestamp.replace(tzinfo=timezone.utc) if timestamp.tzinfo is None else timestamp

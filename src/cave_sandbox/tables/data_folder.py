@@ -320,9 +320,9 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
 
 
 def _time(value: Any) -> datetime:
-    """Read a moment; without a time zone it is UTC."""
-    moment = value if isinstance(value, datetime) else _parse_iso(str(value))
-    return moment.replace(tzinfo=timezone.utc) if moment.tzinfo is None else moment
+    """Read a timestamp; without a time zone it is UTC."""
+    timestamp = value if isinstance(value, datetime) else _parse_iso(str(value))
+    return timestamp.replace(tzinfo=timezone.utc) if timestamp.tzinfo is None else timestamp
 
 
 def _parse_iso(text: str) -> datetime:

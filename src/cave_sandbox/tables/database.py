@@ -163,8 +163,8 @@ class Tables:
         source = "read_parquet(?)"
         if table.path.suffix != ".parquet":
             source = "read_csv(?, header=true, all_varchar=true)"
-        has_moment = "created" in table.stored or table.is_view
-        parameters = [] if has_moment else [first]
+        has_timestamp = "created" in table.stored or table.is_view
+        parameters = [] if has_timestamp else [first]
         try:
             self._connection.execute(
                 f"CREATE TABLE {target} AS SELECT {', '.join(columns)} FROM {source}",  # noqa: S608 - quoted names

@@ -29,7 +29,7 @@ class Version:
     version
         Its number.
     time_stamp, expires_on
-        The moment that it shows, and when it stops being served (UTC).
+        The timestamp that it shows, and when it stops being served (UTC).
     status
         ``AVAILABLE`` or ``EXPIRED``.
     tables
@@ -112,9 +112,9 @@ class Root:
     expired: datetime | None
     successors: tuple[int, ...]
 
-    def valid_at(self, moment: datetime) -> bool:
-        """Whether it is a root ID at a moment."""
-        return self.created <= moment and (self.expired is None or moment < self.expired)
+    def valid_at(self, timestamp: datetime) -> bool:
+        """Whether it is a root ID at a timestamp."""
+        return self.created <= timestamp and (self.expired is None or timestamp < self.expired)
 
 
 @dataclass(frozen=True)

@@ -67,11 +67,11 @@ class Lineage:
             for root_id in line:
                 self._leaves[root_id].append(supervoxel)
 
-    def are_latest(self, roots: list[int], moment: datetime) -> list[bool]:
-        """Return whether each is a root ID at a moment."""
+    def are_latest(self, roots: list[int], timestamp: datetime) -> list[bool]:
+        """Return whether each is a root ID at a timestamp."""
         unlisted = self._known(root for root in roots if root not in self._roots)
         return [
-            self._roots[root].valid_at(moment) if root in self._roots else root in unlisted
+            self._roots[root].valid_at(timestamp) if root in self._roots else root in unlisted
             for root in roots
         ]
 
@@ -81,11 +81,11 @@ class Lineage:
             return self._roots[root].created
         return self.oldest if self._known([root]) else None
 
-    def ended(self, root: int, moment: datetime) -> datetime | None:
-        """Return the last moment, up to the given one, at which it is a root ID, or None."""
+    def ended(self, root: int, timestamp: datetime) -> datetime | None:
+        """Return the last timestamp, up to the given one, at which it is a root ID, or None."""
         if root in self._roots:
-            return min(self._roots[root].expired or moment, moment)
-        return moment if self._known([root]) else None
+            return min(self._roots[root].expired or timestamp, timestamp)
+        return timestamp if self._known([root]) else None
 
     def leaves(self, root: int) -> list[int]:
         """Return the supervoxels of a root ID; none when there is no such root ID."""
@@ -93,8 +93,8 @@ class Lineage:
             return list(self._leaves[root])
         return [root ^ MARK] if self._known([root]) else []
 
-    def roots_at(self, supervoxels: Iterable[int], moment: datetime) -> list[int]:
-        """Return the root ID that each supervoxel belongs to at a moment, 0 for none."""
+    def roots_at(self, supervoxels: Iterable[int], timestamp: datetime) -> list[int]:
+        """Return the root ID that each supervoxel belongs to at a timestamp, 0 for none."""
         asked = list(supervoxels)
         unlisted = self._known(
             root for item in asked if item not in self._lines and (root := item ^ MARK)
@@ -104,7 +104,7 @@ class Lineage:
         for item in asked:
             if item in self._lines or located.get(item) in self._roots:
                 line = self._lines.get(item) or self._own_line(located[item])
-                valid = (root for root in line if self._roots[root].valid_at(moment))
+                valid = (root for root in line if self._roots[root].valid_at(timestamp))
                 found.append(next(valid, 0))
             else:
                 known = item ^ MARK if item ^ MARK in unlisted else 0
@@ -125,9 +125,9 @@ class Lineage:
             line.insert(0, earlier[0])
         return line + self._downwards(root)[1:]
 
-    def related(self, root: int, moment: datetime) -> list[int]:
-        """Return the root IDs that hold parts of a root ID at a moment."""
-        return sorted({found for found in self.roots_at(self.leaves(root), moment) if found})
+    def related(self, root: int, timestamp: datetime) -> list[int]:
+        """Return the root IDs that hold parts of a root ID at a timestamp."""
+        return sorted({found for found in self.roots_at(self.leaves(root), timestamp) if found})
 
     def graph(
         self, roots: Iterable[int], past: datetime | None, future: datetime | None

@@ -98,8 +98,8 @@ class QueryBody:
         How many rows, from which on; limit None for as many as the server gives.
     resolution
         Voxel size to give positions in, in nm, or None for the table's own.
-    moment
-        The moment of a live query, as given (ISO 8601), or None.
+    timestamp
+        The timestamp of a live query, as given (ISO 8601), or None.
     """
 
     kind: str
@@ -113,7 +113,7 @@ class QueryBody:
     limit: int | None = None
     offset: int = 0
     resolution: tuple[float, float, float] | None = None
-    moment: str | None = None
+    timestamp: str | None = None
 
 
 def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
@@ -185,7 +185,7 @@ def _read_live(given: dict[str, Any], common: dict[str, Any], _table: str) -> Qu
         joins,
         columns=given.get("select_columns"),
         suffixes=given.get("suffixes") or {},
-        moment=given["timestamp"],
+        timestamp=given["timestamp"],
         **common,
     )
 

@@ -327,20 +327,20 @@ class Cave:
         return self._client(ChunkedGraphClient, datastack.server, table, api_version=1)
 
     def fetch_validity(self, datastack: Datastack, cells: list[int], at: datetime) -> list[bool]:
-        """Fetch which root IDs were valid at a moment (1 request)."""
+        """Fetch which root IDs were valid at a timestamp (1 request)."""
         with _caveclient_errors(datastack.server):
             valid = self._graph(datastack).is_latest_roots(cells, timestamp=at)
             return [bool(item) for item in valid]
 
     def fetch_lifetime(self, datastack: Datastack, cell: int) -> tuple[datetime, datetime]:
-        """Fetch the first and the last moment at which a root ID was valid (2 requests)."""
+        """Fetch the first and the last timestamp at which a root ID was valid (2 requests)."""
         with _caveclient_errors(datastack.server):
             graph = self._graph(datastack)
             first = graph.get_root_timestamps([cell])[0]
             return first, graph.get_root_timestamps([cell], latest=True)[0]
 
     def fetch_related(self, datastack: Datastack, cell: int, at: datetime) -> list[int]:
-        """Fetch the root IDs that a root ID became until a moment, or came from (2 requests).
+        """Fetch the root IDs that a root ID became until a timestamp, or came from (2 requests).
 
         Not all need be valid then: that is for `fetch_validity` to say.
         """
@@ -349,7 +349,7 @@ class Cave:
             return sorted({int(item) for item in related})
 
     def fetch_roots(self, datastack: Datastack, supervoxels: list[int], at: datetime) -> list[int]:
-        """Fetch the root ID that each supervoxel had at a moment, 0 for none (1 request)."""
+        """Fetch the root ID that each supervoxel had at a timestamp, 0 for none (1 request)."""
         with _caveclient_errors(datastack.server):
             roots = self._graph(datastack).get_roots(supervoxels, timestamp=at)
             return [int(item) for item in roots]

@@ -30,7 +30,7 @@ def read_whole(response: requests.Response, deadline: float) -> None:
     response
         An answer whose headers have come.
     deadline
-        The moment by `time.monotonic` at which it must be whole.
+        The timestamp by `time.monotonic` at which it must be whole.
 
     Raises
     ------

@@ -23,7 +23,7 @@ from urllib3.exceptions import NewConnectionError
 
 from synglancer.cave.auth import is_loopback
 from synglancer.cave.deadlines import POOLS, read_whole
-from synglancer.cave.responses import name_host, refuse_bad_answer
+from synglancer.cave.responses import check_answer, name_host
 from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class GuardedAdapter(HTTPAdapter):
             read_whole(response, started + seconds)
         except requests.RequestException as error:
             raise _translate_exception(error, request, seconds) from error
-        refuse_bad_answer(response)
+        check_answer(response)
         return response
 
 

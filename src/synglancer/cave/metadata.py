@@ -151,7 +151,7 @@ def _fetch_newest(fetcher: Fetcher, datastack: Datastack, day: str | None) -> Ma
     if not before:
         raise NotServedError(
             f"{datastack.name} has no version before {day} that is still served.",
-            advise_version(served, moment=end),
+            advise_version(served, timestamp=end),
         )
     return max(before, key=lambda item: item.timestamp)
 
@@ -166,7 +166,7 @@ def fetch_served(fetcher: Fetcher, datastack: Datastack) -> list[Materialization
 
 
 def advise_version(
-    served: list[Materialization], *, moment: datetime | None = None, number: int | None = None
+    served: list[Materialization], *, timestamp: datetime | None = None, number: int | None = None
 ) -> str:
     """Say which versions there are, and which of them to choose: the nearest one that stays.
 
@@ -174,7 +174,7 @@ def advise_version(
     ----------
     served
         The versions that are served.
-    moment, number
+    timestamp, number
         What was asked for, one of both.
     """
     advice = (
@@ -185,8 +185,8 @@ def advise_version(
         return f"{advice}."
 
     def distance(item: Materialization) -> float:
-        if moment is not None:
-            return abs((item.timestamp - moment).total_seconds())
+        if timestamp is not None:
+            return abs((item.timestamp - timestamp).total_seconds())
         return abs(item.version - (number or 0))
 
     nearest = min(staying, key=distance)
@@ -295,8 +295,12 @@ def _optional_text(value: Any) -> str | None:
 
 
 def _read_utc(text: str) -> datetime:
-    moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    timestamp = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    return (
+        timestamp.astimezone(timezone.utc)
+        if timestamp.tzinfo
+        else timestamp.replace(tzinfo=timezone.utc)
+    )
 
 
 def _enumerate(names: list[Any]) -> str:

@@ -135,13 +135,13 @@ def _ask(ask: Callable[[Span], pd.DataFrame], span: Span, limit: int | None) -> 
         frame = ask(span)
     except TruncatedError as error:
         ids = _read_ids(error)
-        _refuse_strays(ids, span)
+        _check_span(ids, span)
         return _Cut(span, ids, error.limit or len(ids), error)
     suspicious = len(frame) in _USUAL_LIMITS or (limit is not None and len(frame) >= limit)
     if span == EVERYTHING and not suspicious:
         return frame
     ids = frozenset(int(id_) for id_ in frame["id"])
-    _refuse_strays(ids, span)
+    _check_span(ids, span)
     return _Cut(span, ids, len(frame), None) if suspicious else frame
 
 
@@ -156,7 +156,7 @@ def _read_ids(error: TruncatedError) -> frozenset[int]:
         raise error from problem
 
 
-def _refuse_strays(ids: Iterable[int], span: Span) -> None:
+def _check_span(ids: Iterable[int], span: Span) -> None:
     if not all(span.holds(id_) for id_ in ids):
         raise BadAnswerError(
             "The server was asked for a range of IDs and gave others.",

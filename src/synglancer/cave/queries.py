@@ -59,7 +59,7 @@ def ask_table(
     client
         A `MaterializationClient`.
     at
-        The version; where it is served no more, its moment is asked for live.
+        The version; where it has expired, its timestamp is asked for live.
     table
         Its name.
     wanted
@@ -136,7 +136,7 @@ def ask_join(
 def ask_view(
     client: Any, at: Materialization, view: str, columns: list[str], span: Span
 ) -> pd.DataFrame:
-    """Ask for the rows of a view, which no version that is served no more answers.
+    """Ask for the rows of a view, which no version that has expired answers.
 
     Parameters
     ----------
@@ -164,7 +164,7 @@ def _by_table(table: str, condition: dict[str, int] | None) -> dict[str, dict[st
 
 
 def _ask_live(client: Any, table: str, at: Materialization, **asked: Any) -> pd.DataFrame:
-    """Ask for rows as they were at a version's moment, of a service that serves it no more."""
+    """Ask for rows as they were at a version's timestamp, of a service that serves it no more."""
     # caveclient calls this method a test to each who uses it; ours are told why we do.
     with _unsaid("", "Deprecation: this method is to facilitate beta"):
         frame: pd.DataFrame = client.live_live_query(

@@ -54,11 +54,11 @@ class Materialization:
     version
         The version's number.
     timestamp
-        The moment that it shows (UTC).
+        The timestamp that it shows (UTC).
     expires_on
-        The moment until which it is served (UTC), or None when the service does not say.
+        The timestamp until which it is served (UTC), or None when the service does not say.
     expired
-        Whether it is served no more, so that its moment can only be asked for by live queries.
+        Whether it has expired, so that its timestamp can only be asked for by live queries.
     """
 
     version: int

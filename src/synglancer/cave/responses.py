@@ -36,7 +36,7 @@ _HIDDEN_STATUS = re.compile(r"^(4\d\d) [A-Z][A-Za-z ]+: ?(.*)", re.DOTALL)
 _MAX_QUOTE = 200
 
 
-def refuse_bad_answer(response: requests.Response) -> None:
+def check_answer(response: requests.Response) -> None:
     """Raise the error that an answer stands for, unless it is a whole one with status 200.
 
     Parameters

@@ -76,19 +76,46 @@ def read_cell_list(
 
 
 def _read_file(path: Path, column: str | None) -> CellList:
-    from synglancer.links.dataframes import read_cells  # imports pandas
-
     frame = _read_frame(path)
     frame.columns = [str(name) for name in frame.columns]
     if column is None:
         column = next((name for name in _GUESSES if name in frame.columns), _GUESSES[0])
-    cells = read_cells(frame, column)
+    cells = read_column(frame, column)
     if not cells:
         raise UsageError(f"The file {path} names no cell.", "Give one with a row for each cell.")
     others = [name for name in dict.fromkeys(frame.columns) if name != column]
     values = frame[others].to_numpy(dtype=object)  # also where there are no other columns
     rows = [[_text(value) for value in row] for row in values]
     return CellList(cells, list(frame[others].columns), rows)
+
+
+def read_column(df: pd.DataFrame, column: str) -> list[str]:
+    """Read a column of root IDs as text, an empty one where a row has none.
+
+    Raises
+    ------
+    UsageError
+        When there is no such column, or its IDs are rounded.
+    """
+    if list(df.columns).count(column) != 1:
+        names = ", ".join(str(name) for name in df.columns)
+        raise UsageError(
+            f"The table has no column {column!r}, or has it twice.",
+            f"Name the column of root IDs; there are: {names}.",
+        )
+    import pandas as pd
+
+    values: pd.Series[Any] = df[column]
+    if pd.api.types.is_float_dtype(values.dtype):
+        raise UsageError(
+            f"The column {column!r} holds floats, which have rounded its root IDs.",
+            "Read it as text or integers, for instance with pandas.read_csv(…, "
+            f"dtype={{{column!r}: 'Int64'}}).",
+        )
+    return [
+        "" if missing else str(value).strip()
+        for value, missing in zip(values, values.isna(), strict=True)
+    ]
 
 
 def _text(value: Any) -> str:
@@ -105,7 +132,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
             return pd.read_parquet(path)
         if kind == ".xlsx":
             frame = pd.read_excel(path, dtype=object)
-            _refuse_rounded(path, frame)
+            _check_not_rounded(path, frame)
             return frame.astype(object).where(frame.notna(), "")
         separator = "\t" if kind == ".tsv" else ","
         return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
@@ -122,7 +149,7 @@ def _read_frame(path: Path) -> pd.DataFrame:
         ) from error
 
 
-def _refuse_rounded(path: Path, frame: pd.DataFrame) -> None:
+def _check_not_rounded(path: Path, frame: pd.DataFrame) -> None:
     """Refuse numbers of a spreadsheet that it may have rounded: their digits are not known."""
     for name in frame.columns:
         large = [v for v in frame[name] if isinstance(v, int | float) and abs(v) > _EXACT]

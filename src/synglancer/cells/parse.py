@@ -221,7 +221,7 @@ def _parse_position(found: re.Match[str]) -> Position:
     return Position((float(x), float(y), float(z)), "nm" if unit else "voxel")
 
 
-def read_cells(words: Iterable[str]) -> list[str]:
+def list_given_cells(words: Iterable[str]) -> list[str]:
     """Put the lines of files in the place of their names, and check that each names a cell.
 
     Parameters

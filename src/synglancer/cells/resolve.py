@@ -270,7 +270,7 @@ def resolve_outdated(sources: Sources, root_id: int, *, strict: bool) -> Followe
 
 
 def _fetch_own_nuclei(
-    sources: Sources, root_id: int, moment: datetime, candidates: list[int]
+    sources: Sources, root_id: int, timestamp: datetime, candidates: list[int]
 ) -> list[Soma]:
     """Fetch the nuclei of the candidates that lay in the root ID while it was valid (2 requests).
 
@@ -283,7 +283,7 @@ def _fetch_own_nuclei(
     placed = [nucleus for nucleus in nuclei if nucleus.supervoxel > 0]
     if not placed:
         return []
-    then = sources.fetch_roots([nucleus.supervoxel for nucleus in placed], moment)
+    then = sources.fetch_roots([nucleus.supervoxel for nucleus in placed], timestamp)
     return [nucleus for nucleus, root in zip(placed, then, strict=True) if root == root_id]
 
 

@@ -41,7 +41,7 @@ from synglancer.errors import (
     UnreachableError,
     UsageError,
 )
-from synglancer.states.provenance import read_moment, read_recorded_cells
+from synglancer.states.provenance import read_recorded_cells, read_timestamp
 from synglancer.states.urls import hash_state, parse_link
 from synglancer.synapses.sources import Sources
 
@@ -70,7 +70,7 @@ class _Finding:
 
     url: str
     state: dict[str, Any] | None = None
-    moment: datetime | None = None
+    timestamp: datetime | None = None
     problems: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -202,15 +202,15 @@ class Checker:
         findings: Sequence[_Finding],
         stacks: Mapping[str, Datastack | SynglancerError],
     ) -> None:
-        """Ask whether the cells were whole at each link's moment, and are now (2 requests each)."""
+        """Ask whether the cells are valid at each link's timestamp, and now (2 requests each)."""
         now = datetime.now(timezone.utc)
         asked: dict[tuple[str, datetime], set[int]] = defaultdict(set)
         for finding in findings:
             if finding.state is not None and not _is_of(finding, stacks):
                 finding.facts.update(cells=finding.facts.get("cells", ()), datastack=None)
-            for moment in (finding.moment, now):
-                if moment is not None and finding.facts.get("datastack"):
-                    asked[finding.facts["datastack"], moment].update(finding.facts["cells"])
+            for timestamp in (finding.timestamp, now):
+                if timestamp is not None and finding.facts.get("datastack"):
+                    asked[finding.facts["datastack"], timestamp].update(finding.facts["cells"])
         questions = {(name, at, tuple(sorted(ids))) for (name, at), ids in asked.items() if ids}
 
         def ask(question: tuple[str, datetime, tuple[int, ...]]) -> dict[int, bool]:
@@ -222,11 +222,13 @@ class Checker:
             return dict(zip(cells, cave.fetch_validity(stack, list(cells), at), strict=True))
 
         answers = _ask_all(pool, questions, ask)
-        by_moment = {(name, at): answer for (name, at, _), answer in answers.items()}
+        by_timestamp = {(name, at): answer for (name, at, _), answer in answers.items()}
         for finding in findings:
             name = finding.facts.get("datastack")
-            then = by_moment.get((name, finding.moment)) if name and finding.moment else None
-            _judge_cells(finding, then, by_moment.get((name, now)) if name else None)
+            then = (
+                by_timestamp.get((name, finding.timestamp)) if name and finding.timestamp else None
+            )
+            _judge_cells(finding, then, by_timestamp.get((name, now)) if name else None)
 
 
 def _ask_all(
@@ -279,7 +281,7 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
         facts["datastack"] = _text(source.get("datastack"))
         version = source.get("version")
         facts["version"] = version if isinstance(version, int) else None
-        finding.moment = read_moment(source.get("timestamp"))
+        finding.timestamp = read_timestamp(source.get("timestamp"))
     if state is None:
         return
     facts["layers"] = count_layers(state)
@@ -300,7 +302,7 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
 
 
 def _read_foreign(finding: _Finding, datastack: str) -> None:
-    """Read what a state that is not ours says of its cells and their moment."""
+    """Read what a state that is not ours says of its cells and their timestamp."""
     state = finding.state or {"layers": []}
     graphs = [layer for layer in state["layers"] if "graphene://" in str(layer.get("source"))]
     cells = tuple(dict.fromkeys(cell for layer in graphs for cell in read_segments(layer)))
@@ -310,9 +312,9 @@ def _read_foreign(finding: _Finding, datastack: str) -> None:
         stamp = int(stamp)
     if isinstance(stamp, int | float):
         try:
-            finding.moment = datetime.fromtimestamp(stamp / 1000, timezone.utc)
+            finding.timestamp = datetime.fromtimestamp(stamp / 1000, timezone.utc)
         except (ValueError, OverflowError, OSError):
-            finding.notes.append("Its timestamp is not a moment.")
+            finding.notes.append("Its timestamp is not a date.")
     finding.facts.update(cells=cells, datastack=datastack if cells else None)
     finding.notes.append("No record tells how many synapses it should show.")
 
@@ -342,9 +344,9 @@ def _judge_version(
     elif answer.expired:
         finding.facts.update(served=False)
         live = finding.facts["source"].get("live") is True  # made when it was not either
-        sentence = f"Version {key[1]} of {key[0]} is not served any more"
+        sentence = f"Version {key[1]} of {key[0]} has expired"
         if live:
-            finding.notes.append(f"{sentence}: live queries at its moment were asked.")
+            finding.notes.append(f"{sentence}: live queries at its timestamp were asked.")
         else:
             finding.problems.append(f"{sentence}.")
     else:
@@ -364,11 +366,13 @@ def _judge_cells(
     if then is not None:
         wrong = [cell for cell in cells if not then[cell]]
         finding.facts.update(valid_then=not wrong)
-        finding.problems.extend(f"{cell} was no cell at the link's moment." for cell in wrong)
+        finding.problems.extend(
+            f"{cell} was not a valid root ID at the link's timestamp." for cell in wrong
+        )
     if now is not None:
         edited = [cell for cell in cells if not now[cell]]
         finding.facts.update(valid_now=not edited)
-        unpinned = finding.moment is None
+        unpinned = finding.timestamp is None
         sentences = [
             f"{cell} has been edited since, and has another root ID now." for cell in edited
         ]

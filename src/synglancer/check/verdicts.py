@@ -39,7 +39,7 @@ class Verdict:
     cells
         The root IDs that the link shows.
     valid_then, valid_now
-        Whether all of them were whole cells at the link's moment, and are now.
+        Whether all of them were whole cells at the link's timestamp, and are now.
     datastack, version
         Where its synapses come from.
     served, served_until

@@ -21,7 +21,7 @@ def name_for_cells(name: str, cells: Sequence[int]) -> Path:
     return Path(name.replace("{cell}", name_in_files(cells)))
 
 
-def refuse_unwritable(option: str, name: str | None, links: int) -> None:
+def check_writable(option: str, name: str | None, links: int) -> None:
     """Refuse a file that cannot be written before anything is asked or uploaded.
 
     Parameters

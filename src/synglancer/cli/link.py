@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import name_for_cells, refuse_unwritable, write_beside
+from synglancer.cli.files import check_writable, name_for_cells, write_beside
 from synglancer.cli.printing import (
     TYPED,
     OutputFormat,
@@ -24,8 +24,8 @@ from synglancer.errors import UsageError
 from synglancer.render.picture_options import (
     PreviewOptions,
     Renderer,
-    refuse_latex_name,
-    refuse_suffix,
+    check_latex_name,
+    check_suffix,
 )
 from synglancer.settings import Settings
 
@@ -100,7 +100,7 @@ def link(
         Make one link for all cells, each in a colour of its own; synapses between them are in
         layers of their own.
     """
-    from synglancer.cells.parse import read_cells
+    from synglancer.cells.parse import list_given_cells
     from synglancer.links.make import LinkMaker
 
     if printing.verbose:
@@ -112,7 +112,7 @@ def link(
     for word in cells:
         if word.startswith("--"):
             raise UsageError(f'Unknown option: "{word}".', _suggest(word))
-    given = read_cells(cells)  # all of them first: a typing error costs no query
+    given = list_given_cells(cells)  # all of them first: a typing error costs no query
     _refuse_files(printing, 1 if together else len(given))
     maker = LinkMaker(settings, TYPED.get())
     cells = tuple(cell for item in given for cell in maker.expand(item))
@@ -169,27 +169,27 @@ def _link_one(
 
 def _refuse_files(printing: Printing, links: int) -> None:
     """Refuse files that cannot be written before anything is asked or uploaded."""
-    refuse_unwritable("--save-state", printing.save_state, links)
-    refuse_unwritable("--preview", printing.preview, links)
-    refuse_unwritable("--qr", printing.qr, links)
+    check_writable("--save-state", printing.save_state, links)
+    check_writable("--preview", printing.preview, links)
+    check_writable("--qr", printing.qr, links)
     if printing.template:
-        from synglancer.render.templates import refuse_template
+        from synglancer.render.templates import check_template
 
-        refuse_template(printing.template)
+        check_template(printing.template)
         if printing.output in {"url", "json"}:
             raise UsageError(
                 "A template was given, and no card is asked for.",
                 "Say with --output which card it makes: markdown, html, latex or rst.",
             )
     if printing.preview:
-        refuse_suffix(Path(printing.preview).suffix, printing.renderer)
+        check_suffix(Path(printing.preview).suffix, printing.renderer)
     if printing.qr:
-        from synglancer.render.qr import refuse_qr_suffix
+        from synglancer.render.qr import check_qr_suffix
 
-        refuse_qr_suffix(Path(printing.qr).suffix)
+        check_qr_suffix(Path(printing.qr).suffix)
     if printing.output == "latex":
         for name in (printing.preview, printing.qr):
-            refuse_latex_name((name or "").replace("{cell}", ""))
+            check_latex_name((name or "").replace("{cell}", ""))
 
 
 def _make_painter(printing: Printing) -> Painter:

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from synglancer.cli.printing import complain, refuse_options
+from synglancer.cli.printing import check_options, complain
 from synglancer.errors import UsageError
 from synglancer.render.picture_options import Preview, PreviewOptions
 
@@ -46,7 +46,7 @@ def preview(
     from synglancer.render.screenshots import render_previews
     from synglancer.states.opening import open_link
 
-    refuse_options(links)
+    check_options(links)
     given = [line for link in links for line in (sys.stdin if link == "-" else [link])]
     given = [link.strip() for link in given if link.strip()]
     if not given:

@@ -106,7 +106,7 @@ def print_warnings(made: Link) -> None:
         console.print(Text(printable(warning)), style="yellow")
 
 
-def refuse_options(words: Iterable[str]) -> None:
+def check_options(words: Iterable[str]) -> None:
     """Refuse options that are none, where words may begin with a hyphen: ``-``, or a position.
 
     Raises

@@ -9,8 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import refuse_unwritable, write_beside
-from synglancer.cli.printing import complain, print_retries, refuse_options
+from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.printing import check_options, complain, print_retries
 from synglancer.errors import UsageError
 from synglancer.render.picture_options import Pictures  # noqa: TC001  # cyclopts reads it
 from synglancer.settings import Settings
@@ -30,7 +30,7 @@ class Reporting:
     group_by
         Compare the cells by this column of the file.
     pictures
-        Plot each cell's synapses, photograph its view in a browser, or none; for HTML only.
+        Plot each cell's synapses, take a screenshot of its view, or none; for HTML only.
     template
         A Jinja2 file of your own, in place of ours.
     verbose
@@ -68,15 +68,15 @@ def report(
 
     from synglancer import __version__
     from synglancer.cells.lists import read_cell_list
-    from synglancer.report.pages import refuse_ending, render_report
+    from synglancer.report.pages import check_ending, render_report
     from synglancer.report.pictures import summarise_cells
     from synglancer.report.summary import build_report
 
     if reporting.verbose:
         print_retries()
-    refuse_options(cells)
-    refuse_ending(output, reporting.template)
-    refuse_unwritable("--output", str(output), 1)
+    check_options(cells)
+    check_ending(output, reporting.template)
+    check_writable("--output", str(output), 1)
     given = read_cell_list(cells, sys.stdin, reporting.column)
     if reporting.group_by and reporting.group_by not in given.columns:
         raise UsageError(

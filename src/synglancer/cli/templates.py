@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import refuse_unwritable, write_beside
+from synglancer.cli.files import check_writable, write_beside
 from synglancer.cli.printing import print_table
 from synglancer.errors import UsageError
 
@@ -52,6 +52,6 @@ def copy(
         raise UsageError(
             f"There is a file {path} already.", "Name another one with --output, or remove it."
         )
-    refuse_unwritable("--output", str(path), 1)
+    check_writable("--output", str(path), 1)
     write_beside("--output", path, text.encode())
     print(path)  # noqa: T201

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from synglancer.cells.lists import read_column
 from synglancer.errors import UsageError
 from synglancer.links.batch import map_links
 from synglancer.links.link import Skipped
@@ -68,7 +69,7 @@ def add_links(
                 f"The table has a column {name!r} already.",
                 "Drop or rename it; or name another one with link_column.",
             )
-    cells = read_cells(df, column)
+    cells = read_column(df, column)
     there = [cell for cell in cells if cell]
     asked = settings or build_settings(options)
     made = iter(map_links(there, asked, lambda link: link.url, progress=progress))
@@ -81,33 +82,6 @@ def add_links(
 
 def _texts(values: Sequence[str], df: pd.DataFrame) -> pd.Series[str]:
     return pd.Series(values, index=df.index, dtype=object)
-
-
-def read_cells(df: pd.DataFrame, column: str) -> list[str]:
-    """Read a column of root IDs as text, an empty one where a row has none.
-
-    Raises
-    ------
-    UsageError
-        When there is no such column, or its IDs are rounded.
-    """
-    if list(df.columns).count(column) != 1:
-        names = ", ".join(str(name) for name in df.columns)
-        raise UsageError(
-            f"The table has no column {column!r}, or has it twice.",
-            f"Name the column of root IDs; there are: {names}.",
-        )
-    values: pd.Series[Any] = df[column]
-    if pd.api.types.is_float_dtype(values.dtype):
-        raise UsageError(
-            f"The column {column!r} holds floats, which have rounded its root IDs.",
-            "Read it as text or integers, for instance with pandas.read_csv(…, "
-            f"dtype={{{column!r}: 'Int64'}}).",
-        )
-    return [
-        "" if missing else str(value).strip()
-        for value, missing in zip(values, values.isna(), strict=True)
-    ]
 
 
 def html_link(url: str, text: str = "open") -> str:

@@ -67,7 +67,7 @@ class Link:
         For each root ID that is not valid: which was given, when it was valid and what was used
         instead.
     live
-        Whether the version is served no more, and live queries at its moment answered.
+        Whether the version has expired, and live queries at its timestamp answered.
     cells
         All root IDs that are shown, in the order in which they were given.
     multi_input
@@ -147,7 +147,7 @@ class Link:
         Links of several cells have ``cells`` too, and a list as ``followed``.
         """
         several = len(self.cells) > 1
-        moment = self.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
+        timestamp = self.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
         return {
             "cell": str(self.cell),
             "given": self.given,
@@ -157,7 +157,7 @@ class Link:
             "state_sha256": self.state_sha256,
             "datastack": self.datastack,
             "version": self.version,
-            "timestamp": moment.replace("+00:00", "Z"),
+            "timestamp": timestamp.replace("+00:00", "Z"),
             "table": self.table,
             "counts": {
                 name: dict(sorted(tags.items())) for name, tags in self.counts_by_tag.items()

@@ -128,7 +128,7 @@ class LinkMaker:
             One of its subclasses; nothing is left half-done.
         """
         started = time.monotonic()
-        typed = self._read_cells(given)
+        typed = self._parse_cells(given)
         words = " ".join(str(word) for word in given)
         link = self._find_known_link(typed, words, started)
         if link is None:
@@ -191,7 +191,7 @@ class LinkMaker:
         seconds = time.monotonic() - started
         return Link.from_record(record, state, given=given, elapsed_s=seconds)
 
-    def _read_cells(self, given: Sequence[int | str]) -> Cells:
+    def _parse_cells(self, given: Sequence[int | str]) -> Cells:
         """Read which cells are meant; what a link selects is asked for first (1 request)."""
         if not 0 < len(given) <= MAX_CELLS:
             raise UsageError(

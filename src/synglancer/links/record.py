@@ -64,7 +64,7 @@ def build_record(
     from synglancer.view.staging import describe_stage
 
     version = sources.materialization
-    moment = version.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
+    timestamp = version.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
     several = len(cells) > 1
     somata = {str(cell): [*point] for cell, point in find_somata(data).items()}
     return {
@@ -73,7 +73,7 @@ def build_record(
         "datastack": sources.datastack.name,
         "server": sources.server,
         "version": version.version,
-        "timestamp": moment,
+        "timestamp": timestamp,
         "table": sources.table.name,
         "counts": count_predictions(shown, name_directions(settings.directions, cells)),
         "shown": len(shown),

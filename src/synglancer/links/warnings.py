@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 def explain_live(version: Materialization) -> str:
-    """Say that a version is served no more, and what is shown in its place."""
+    """Say that a version has expired, and what is shown in its place."""
     return (
-        f"Version {version.version} ({version.timestamp:%Y-%m-%d}) is not served any more: the "
-        "synapses are from a live query at its moment, which differs from it where annotations "
+        f"Version {version.version} ({version.timestamp:%Y-%m-%d}) has expired: the "
+        "synapses are from a live query at its timestamp, which differs from it where annotations "
         "were made or removed later."
     )
 

@@ -1,4 +1,4 @@
-"""Discs, rings, lines and words → SVG or PNG; photographs made smaller.
+"""Discs, rings, lines and words → SVG or PNG; screenshots made smaller.
 
 Coordinates are pixels of the picture before it is scaled, x to the right and y down. What is
 written is data: no word becomes markup.
@@ -61,8 +61,8 @@ def make_canvas(suffix: str, size: tuple[int, int], scale: float, colour: str, n
     return _Png(size, scale, colour)
 
 
-def shrink_photograph(png: bytes) -> bytes:
-    """Write a photograph of a view as WebP: an eighth of the bytes, for pages that hold many."""
+def shrink_screenshot(png: bytes) -> bytes:
+    """Write a screenshot of a view as WebP: an eighth of the bytes, for pages that hold many."""
     from PIL import Image
 
     content = io.BytesIO()

@@ -33,7 +33,7 @@ from synglancer.render.escapes import (
     format_python,
     printable,
 )
-from synglancer.render.picture_options import refuse_latex_name
+from synglancer.render.picture_options import check_latex_name
 from synglancer.render.templates import templates_folder
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.login import build_login_notice
@@ -225,7 +225,7 @@ def _place_picture(picture: Path | str | None, card_format: CardFormat) -> str |
     name = picture.as_posix()
     if card_format != "latex":
         return quote(name, safe="/:.,+=@~")
-    refuse_latex_name(name)
+    check_latex_name(name)
     return name
 
 

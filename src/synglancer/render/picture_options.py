@@ -97,7 +97,7 @@ class Preview:
     elapsed_s: float
 
 
-def refuse_suffix(suffix: str, renderer: Renderer) -> None:
+def check_suffix(suffix: str, renderer: Renderer) -> None:
     """Refuse a kind of file that a renderer cannot write."""
     if suffix != ".png" and (suffix, renderer) != (".svg", "plot"):
         raise UsageError(
@@ -106,7 +106,7 @@ def refuse_suffix(suffix: str, renderer: Renderer) -> None:
         )
 
 
-def refuse_latex_name(name: str) -> None:
+def check_latex_name(name: str) -> None:
     """Refuse a picture that LaTeX cannot include: an SVG file, or a name that it would misread."""
     if name.endswith(".svg") or not name.isprintable() or set(name) & set("%#{}\\^~"):
         raise UsageError(

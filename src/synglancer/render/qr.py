@@ -10,7 +10,7 @@ _MODULE = 6  # pixels of the smallest square
 _BORDER = 4  # squares of quiet around it, as the standard wants
 
 
-def refuse_qr_suffix(suffix: str) -> None:
+def check_qr_suffix(suffix: str) -> None:
     """Refuse a kind of file that no QR code is written as."""
     if suffix not in {".png", ".svg"}:
         raise UsageError(
@@ -36,7 +36,7 @@ def format_qr(url: str, suffix: str = ".svg") -> bytes:
     """
     import segno
 
-    refuse_qr_suffix(suffix)
+    check_qr_suffix(suffix)
     try:
         # Level M: readable with a seventh of it covered. Never a micro code: few phones read it.
         code = segno.make(url, error="m", micro=False, boost_error=False)

@@ -19,7 +19,7 @@ import cave_sandbox
 from synglancer.cache.files import write_file
 from synglancer.errors import PictureError, SynglancerError
 from synglancer.links.link import Skipped
-from synglancer.render.picture_options import Preview, PreviewOptions, refuse_suffix
+from synglancer.render.picture_options import Preview, PreviewOptions, check_suffix
 from synglancer.states.opening import open_link
 from synglancer.view.colors import BACKGROUNDS
 from synglancer.view.shaders import format_colour
@@ -100,7 +100,7 @@ def render_previews(
         When there is no browser.
     """
     options = options or PreviewOptions()
-    refuse_suffix(suffix, options.renderer)
+    check_suffix(suffix, options.renderer)
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     results: list[Preview | Skipped] = []
@@ -208,7 +208,7 @@ class Painter:
         if self._options.renderer == "plot":
             picture = self._plot(opened, path.suffix)
         else:
-            picture = self._thread.submit(self._photograph, opened).result()
+            picture = self._thread.submit(self._take_screenshot, opened).result()
         try:
             write_file(path, picture)
         except OSError as error:
@@ -230,7 +230,7 @@ class Painter:
             background=options.background,
         )
 
-    def _photograph(self, opened: OpenedLink) -> bytes:
+    def _take_screenshot(self, opened: OpenedLink) -> bytes:
         if opened.login_host:
             raise PictureError(
                 f"The view behind this link needs a login at {opened.login_host}, which the "
@@ -239,7 +239,7 @@ class Painter:
             )
         if self._browser is None:
             self._browser = _Browser(self._options)
-        return self._browser.photograph(opened)
+        return self._browser.take_screenshot(opened)
 
 
 class _Browser:
@@ -270,7 +270,7 @@ class _Browser:
         """Close the browser."""
         self._stack.close()
 
-    def photograph(self, opened: OpenedLink) -> bytes:
+    def take_screenshot(self, opened: OpenedLink) -> bytes:
         """Open a link and take its picture when it is proved to be drawn, as PNG."""
         from playwright.sync_api import Error
 

@@ -47,7 +47,7 @@ def read_template(name: str) -> tuple[str, str]:
     raise UsageError(f"There is no template {name!r}.", f"Choose from: {', '.join(known)}.")
 
 
-def refuse_template(path: Path) -> None:
+def check_template(path: Path) -> None:
     """Refuse a user's own template that is not there.
 
     Raises

@@ -9,7 +9,7 @@ import orjson
 
 from synglancer.errors import UsageError
 from synglancer.render.cards import render_template
-from synglancer.render.templates import refuse_template
+from synglancer.render.templates import check_template
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ TABLES = (".csv", ".parquet")
 """Endings of files that hold the table alone."""
 
 
-def refuse_ending(path: Path, template: Path | None) -> None:
+def check_ending(path: Path, template: Path | None) -> None:
     """Refuse a file that no report can be written as.
 
     Raises
@@ -48,7 +48,7 @@ def refuse_ending(path: Path, template: Path | None) -> None:
             "A table is not made by a template.", f"Name the file with one of {', '.join(PAGES)}."
         )
     if template:
-        refuse_template(template)
+        check_template(template)
 
 
 def render_report(report: Report, suffix: str, template: Path | None = None) -> bytes:
@@ -71,7 +71,7 @@ def render_report(report: Report, suffix: str, template: Path | None = None) -> 
     if suffix in PAGES:
         page = render_template(PAGES[suffix], template, report=report)
         if suffix == ".ipynb":
-            _refuse_no_notebook(page, template)
+            _check_notebook(page, template)
         return page.encode()
     frame = build_table(report)
     if suffix == ".csv":
@@ -81,7 +81,7 @@ def render_report(report: Report, suffix: str, template: Path | None = None) -> 
     return content.getvalue()
 
 
-def _refuse_no_notebook(page: str, template: Path | None) -> None:
+def _check_notebook(page: str, template: Path | None) -> None:
     try:
         content = orjson.loads(page)
     except orjson.JSONDecodeError as error:

@@ -1,4 +1,4 @@
-"""Cells → what a report says of each, with its picture: plotted, photographed or none."""
+"""Cells → what a report says of each, with its picture: a plot, a screenshot or none."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def summarise_cells(
     settings
         What is asked, beside the cell.
     pictures
-        Plot each cell's synapses, photograph its view, or neither.
+        Plot each cell's synapses, take a screenshot of its view, or neither.
     progress
         Whether to show a progress bar.
 
     Raises
     ------
     PictureError
-        When photographs are asked for and there is no browser, before anything else is asked.
+        When screenshots are asked for and there is no browser, before anything else is asked.
     ServiceError
         As `synglancer.make_links`.
     """
@@ -60,7 +60,7 @@ def summarise_cells(
             painter = stack.enter_context(Painter(_SIZE))
 
             def use(link: Link) -> CellSummary:
-                return photograph_cell(link, painter, folder)
+                return screenshot_cell(link, painter, folder)
 
         return map_links(cells, settings, use, progress=progress)
 
@@ -74,17 +74,17 @@ def plot_cell(link: Link) -> CellSummary:
     return summarise(link, plotted.decode())
 
 
-def photograph_cell(link: Link, painter: Painter, folder: Path) -> CellSummary:
-    """Summarise a link, with a photograph of its view; or with a plot, and why it is one."""
-    from synglancer.render.canvas import shrink_photograph
+def screenshot_cell(link: Link, painter: Painter, folder: Path) -> CellSummary:
+    """Summarise a link, with a screenshot of its view; or with a plot, and why it is one."""
+    from synglancer.render.canvas import shrink_screenshot
     from synglancer.render.cards import format_data_uri
 
-    # A folder of its own: another thread may photograph the same cell, given otherwise.
+    # A folder of its own: another thread may capture the same cell, given otherwise.
     with TemporaryDirectory(dir=folder) as own:
         path = Path(own) / f"{link.cell}.png"
         try:
             painter.paint(open_link(link), path)
         except PictureError as error:
             return replace(plot_cell(link), picture_problem=str(error))
-        content = shrink_photograph(path.read_bytes())
+        content = shrink_screenshot(path.read_bytes())
     return summarise(link, format_data_uri(content, ".webp"))

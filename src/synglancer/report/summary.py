@@ -63,7 +63,7 @@ class CellSummary:
     notice
         What the owner of the table wants readers to know, or empty.
     picture_problem
-        Why the picture is a plot where a photograph was asked for, or empty.
+        Why the picture is a plot where a screenshot was asked for, or empty.
     """
 
     link: Mapping[str, Any]
@@ -225,7 +225,7 @@ class Report:
 
     @cached_property
     def picture_problems(self) -> dict[str, int]:
-        """Why pictures are plots where photographs were asked for → of how many cells."""
+        """Why pictures are plots where screenshots were asked for → of how many cells."""
         problems = [cell.picture_problem for cell in self.cells if cell.picture_problem]
         return {problem: problems.count(problem) for problem in dict.fromkeys(problems)}
 

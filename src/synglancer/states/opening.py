@@ -15,7 +15,7 @@ from synglancer.errors import BadAnswerError
 from synglancer.links.link import Link
 from synglancer.settings import DEFAULT_SERVER
 from synglancer.states.login import find_login_host
-from synglancer.states.provenance import read_cells
+from synglancer.states.provenance import read_shown_cells
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class OpenedLink:
     @property
     def name(self) -> str:
         """A name for files: the cells' root IDs where the state says them."""
-        cells = read_cells(self.state)
+        cells = read_shown_cells(self.state)
         return name_in_files(cells) if cells else "view"
 
     @property

@@ -41,7 +41,7 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         named in the warnings.
     """
     record = _read_record(state)
-    cells = read_cells(state)
+    cells = read_shown_cells(state)
     counts = _count_annotations(state)
     shown = sum(count for tags in counts.values() for count in tags.values())
     found: dict[str, Any] = {
@@ -50,7 +50,7 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         "cells": cells,
         "datastack": _text(record.get("datastack")),
         "version": _whole(record.get("version")),
-        "timestamp": read_moment(record.get("timestamp")) or _read_pin(state),
+        "timestamp": read_timestamp(record.get("timestamp")) or _read_pin(state),
         "table": _text(record.get("table")),
         "counts_by_tag": _merge_asked(counts, record.get("counts")),
         "shown": shown,
@@ -62,7 +62,7 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         "multi_input": _read_multi_input(record.get("multi_input")),
         "cell_types": _read_cell_types(record.get("cell_types")),
     }
-    names = {"cell": "cell", "version": "version", "timestamp": "moment"}
+    names = {"cell": "cell", "version": "version", "timestamp": "timestamp"}
     missing = [name for key, name in names.items() if not found[key] or found[key] == _EPOCH]
     warnings = [f"The state does not say which {', '.join(missing)} it shows."] if missing else []
     if record and _whole(record.get("shown")) != shown:
@@ -278,7 +278,7 @@ def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:
     return tuple(dict.fromkeys(cells)) if all(cells) and cells[:1] == (cell,) else (cell,)
 
 
-def read_cells(state: Mapping[str, Any]) -> tuple[int, ...]:
+def read_shown_cells(state: Mapping[str, Any]) -> tuple[int, ...]:
     """Read which cells a state shows: those of its record, or else all that are selected."""
     return read_recorded_cells(_read_record(state)) or _read_selected(state)
 
@@ -296,7 +296,7 @@ def _read_selected(state: Mapping[str, Any]) -> tuple[int, ...]:
 
 
 def _read_pin(state: Mapping[str, Any]) -> datetime:
-    """Read the moment that the segmentation is pinned to: whole milliseconds, no floats."""
+    """Read the timestamp that the segmentation is pinned to: whole milliseconds, no floats."""
     for layer in _segmentation_layers(state):
         pin = layer.get("timestamp")
         pin = int(pin) if isinstance(pin, str) and pin.isdecimal() else pin
@@ -316,13 +316,13 @@ def _read_cell(given: object) -> int:
     return cell if cell <= _MAX_UINT64 else 0
 
 
-def read_moment(given: object) -> datetime | None:
-    """Read a moment in ISO 8601, UTC where it names no zone; None for what is none."""
+def read_timestamp(given: object) -> datetime | None:
+    """Read a timestamp in ISO 8601, UTC where it names no zone; None for what is none."""
     try:
-        moment = datetime.fromisoformat(_text(given).replace("Z", "+00:00"))
+        timestamp = datetime.fromisoformat(_text(given).replace("Z", "+00:00"))
     except ValueError:
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=timezone.utc)
 
 
 def _text(given: object) -> str:

@@ -153,7 +153,7 @@ class ContextSource:
             try:
                 columns = fetch_view_columns(*where, view)
             except NotServedError:
-                self._refuse_live(view)
+                self._check_version_served(view)
                 raise
             self._store.save_view(sources.datastack, sources.version, view, columns)
         missing = [name for name in ("id", "pt_root_id", wanted) if name not in columns]
@@ -165,12 +165,12 @@ class ContextSource:
                 else "Choose with --cell-type-view one that has a row for each cell.",
             )
 
-    def _refuse_live(self, view: str) -> None:
-        """Refuse a version that is served no more: views answer no live queries."""
+    def _check_version_served(self, view: str) -> None:
+        """Refuse a version that has expired: views answer no live queries."""
         at = self._sources.materialization
         if at.expired:
             raise NotServedError(
-                f"Version {at.version} of {self._sources.datastack.name} is not served any more, "
+                f"Version {at.version} of {self._sources.datastack.name} has expired, "
                 f"and the view {view!r} of cell types answers no live queries.",
                 "Choose a newer --version, or leave --cell-types out.",
             )
@@ -181,7 +181,7 @@ class ContextSource:
 
         view, column = str(self._settings.cell_type_view), self._settings.cell_type_column
         sources = self._sources
-        self._refuse_live(view)
+        self._check_version_served(view)
         with self._reading:
             if self._types is None:
                 where = (sources.datastack, sources.materialization)

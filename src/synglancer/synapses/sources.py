@@ -197,16 +197,16 @@ class Sources:
                 return fetch_prediction_table(*where, name, kind)
         at = self.materialization
         raise NotServedError(
-            f"Version {at.version} of {self.datastack.name} is not served any more, and no other "
+            f"Version {at.version} of {self.datastack.name} has expired, and no other "
             f"version has the table {name!r}.",
-            advise_version(served, moment=at.timestamp),
+            advise_version(served, timestamp=at.timestamp),
         )
 
     def load_cells(self, cells: Sequence[int]) -> CellData:
         """Load or fetch cells' synapses and somata, and what else is asked for.
 
         All are asked for side by side, and for all cells at once. Where the version is served no
-        more, live queries at its moment are, after all root IDs were found to be valid then;
+        more, live queries at its timestamp are, after all root IDs were found to be valid then;
         otherwise only those that are come back, as if they alone had synapses.
 
         Raises
@@ -232,7 +232,7 @@ class Sources:
             somata = pool.submit(self._load_somata, cells)
             context = self._context.ask(pool, cells)
             load_libraries()  # likewise, while these arrive
-            with self._refused_live():
+            with self._explain_refused_live():
                 tables = [table for job in directions for table in job.result()]
                 counts = totals.result() if totals else None
                 points, further = somata.result(), context()
@@ -256,7 +256,7 @@ class Sources:
         return {**each, **counts}
 
     @contextmanager
-    def _refused_live(self) -> Iterator[None]:
+    def _explain_refused_live(self) -> Iterator[None]:
         """Say what can be asked instead, where a service answers no live queries."""
         try:
             yield
@@ -267,9 +267,9 @@ class Sources:
             at = self.materialization
             served = fetch_served(self.fetcher, self.datastack)
             raise NotServedError(
-                f"Version {at.version} of {self.datastack.name} ({at.timestamp:%Y-%m-%d}) is not "
-                f"served any more, and a live query at its moment was refused: {error}",
-                advise_version(served, moment=at.timestamp),
+                f"Version {at.version} of {self.datastack.name} ({at.timestamp:%Y-%m-%d}) has "
+                f"expired, and a live query at its timestamp was refused: {error}",
+                advise_version(served, timestamp=at.timestamp),
             ) from error
 
     def _load_shared(self, pool: ThreadPoolExecutor) -> None:
@@ -341,19 +341,19 @@ class Sources:
         return {cell: somata[cell] for cell in cells}
 
     def fetch_validity(self, cells: list[int]) -> list[bool]:
-        """Fetch which root IDs were valid at the version's moment (1 request)."""
+        """Fetch which root IDs were valid at the version's timestamp (1 request)."""
         return self.cave.fetch_validity(self.datastack, cells, self.materialization.timestamp)
 
     def fetch_lifetime(self, cell: int) -> tuple[datetime, datetime]:
-        """Fetch the first and the last moment at which a root ID was valid (2 requests)."""
+        """Fetch the first and the last timestamp at which a root ID was valid (2 requests)."""
         return self.cave.fetch_lifetime(self.datastack, cell)
 
     def fetch_related(self, cell: int) -> list[int]:
-        """Fetch what a root ID became until the version's moment, or came from (2 requests)."""
+        """Fetch what a root ID became until the version's timestamp, or came from (2 requests)."""
         return self.cave.fetch_related(self.datastack, cell, self.materialization.timestamp)
 
     def fetch_roots(self, supervoxels: list[int], at: datetime) -> list[int]:
-        """Fetch the root ID that each supervoxel had at a moment, 0 for none (1 request)."""
+        """Fetch the root ID that each supervoxel had at a timestamp, 0 for none (1 request)."""
         return self.cave.fetch_roots(self.datastack, supervoxels, at)
 
     def fetch_nuclei(self, column: str, values: list[int]) -> tuple[str, list[Soma]]:
@@ -364,12 +364,12 @@ class Sources:
                 f"The datastack {self.datastack.name} names no table of somata.",
                 "Give the cell's root ID.",
             )
-        with self._refused_live():
+        with self._explain_refused_live():
             at = self.materialization
             return name, self.cave.fetch_nuclei(self.datastack, at, name, column, values)
 
     def fetch_root_at(self, point: Point) -> int:
-        """Fetch the root ID at a position in nm at the version's moment, 0 for none."""
+        """Fetch the root ID at a position in nm at the version's timestamp, 0 for none."""
         from synglancer.cells.positions import fetch_segment
 
         source, timeout = self.datastack.segmentation_source, self._settings.timeout

@@ -255,7 +255,7 @@ def test_a_notice_of_several_lines_does_not_break_the_answer(sandbox):
 
 
 def test_a_live_query_refuses_root_ids_that_have_ended(tmp_path):
-    """An ended root ID is refused at the query's moment, unless invalid ones are allowed."""
+    """An ended root ID is refused at the query's timestamp, unless invalid ones are allowed."""
     columns = ["id", *POSITIONS, "size", "pre_pt_root_id", "post_pt_root_id"]
     pd.DataFrame([[1, *range(9), 1.0, 10, 20]], columns=columns).to_csv(
         tmp_path / "synapses.csv", index=False
