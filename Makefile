@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench pictures examples golden clean
+.PHONY: help demo test check bench docs pictures examples golden clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -45,6 +45,10 @@ bench: $(VENV)/.dev ## measure against what a user would write today, side by si
 	$(BIN)/python bench/preview.py
 	$(BIN)/python bench/report.py
 
+docs: $(VENV)/.dev ## build the documentation site into site/
+	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
+	@echo "Open site/index.html"
+
 golden: $(VENV)/.dev ## renew the golden state of the sample cell; look at its diff
 	$(BIN)/python tests/cli/golden.py
 
@@ -57,4 +61,4 @@ examples: $(VENV)/.dev ## run the notebooks of docs/examples on the sandbox, and
 	$(BIN)/python tests/cli/examples.py
 
 clean: ## remove the environment and what tools left behind
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist site .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -17,8 +17,8 @@ MOST_MODULES = 16
 MOST_LINES = 400
 MOST_FUNCTION_LINES = 50
 
-WITHOUT_MIRROR = {"browser", "cli", "wire", "data"}
-"""Folders of tests that follow the commands, the browser and the recorded traffic."""
+WITHOUT_MIRROR = {"browser", "cli", "wire", "data", "docs"}
+"""Folders of tests that follow commands, the browser, recorded traffic and documents."""
 
 
 def name(path: Path) -> str:

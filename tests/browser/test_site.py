@@ -1,0 +1,49 @@
+"""The documentation site in a browser: readable on a phone and a desktop, light and dark."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from docs.site import build_site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Browser
+
+pytestmark = pytest.mark.browser
+
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("name", ["index.html", "get-started.html", "reference/commands.html"])
+def test_pages_can_be_read_by_all(browser: Browser, site: Path, scheme: str, name: str) -> None:
+    """On a phone and on a desktop, axe finds no fault, and nothing overflows sideways."""
+    for width, height in ((390, 800), (1280, 900)):
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme
+        )
+        page = context.new_page()
+        page.goto((site / name).as_uri())
+        found = Axe().run(page, options=WCAG)
+        assert not found.response["violations"], found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        context.close()
+
+
+def test_search_works_without_a_server(browser: Browser, site: Path) -> None:
+    """A search from a folder finds the page that has the word."""
+    page = browser.new_page()
+    page.goto((site / "search.html").as_uri() + "?q=unlabelled")
+    page.wait_for_selector("#search-results li a")
+    assert "commands" in " ".join(page.locator("#search-results li").all_inner_texts()).lower()
+    page.close()
