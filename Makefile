@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs pictures examples golden clean
+.PHONY: help demo test check bench docs sentences pictures examples golden clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -51,6 +51,9 @@ docs: $(VENV)/.dev ## build the documentation site into site/
 
 golden: $(VENV)/.dev ## renew the golden state of the sample cell; look at its diff
 	$(BIN)/python tests/cli/golden.py
+
+sentences: $(VENV)/.dev ## print every sentence that a user may read
+	@$(BIN)/python docs/collect_sentences.py
 
 pictures: $(VENV)/.dev ## take the pictures of the README and docs/ anew, on the sandbox
 	@./tests/chromium.sh
