@@ -26,25 +26,24 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
+    from synglancer.api import add_links, html_link, make_link, make_links
     from synglancer.errors import CellError, ServiceError, SynglancerError, UsageError
-    from synglancer.links.batch import make_links
-    from synglancer.links.dataframes import add_links, html_link
-    from synglancer.links.link import Link, Skipped
-    from synglancer.links.make import make_link
+    from synglancer.link import Link
+    from synglancer.links.link_record import Skipped
     from synglancer.settings import Settings
 
 _HOMES = {
     "CellError": "errors",
-    "Link": "links.link",
+    "Link": "link",
     "ServiceError": "errors",
     "Settings": "settings",
     "SynglancerError": "errors",
     "UsageError": "errors",
-    "Skipped": "links.link",
-    "add_links": "links.dataframes",
-    "html_link": "links.dataframes",
-    "make_link": "links.make",
-    "make_links": "links.batch",
+    "Skipped": "links.link_record",
+    "add_links": "api",
+    "html_link": "api",
+    "make_link": "api",
+    "make_links": "api",
 }
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 
 from synglancer import make_link
 from synglancer.cells.lists import CellList
-from synglancer.links.link import Skipped
+from synglancer.links.link_record import Skipped
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
 from synglancer.report.pages import render_report

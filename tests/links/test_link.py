@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
-from synglancer.links.link import Link
+from synglancer.link import Link
 from synglancer.settings import SITES
 from synglancer.states.urls import (
     MAX_INLINE,
@@ -251,7 +251,7 @@ def test_a_link_prints_as_its_url_and_shows_as_a_card():
 def test_links_are_read_without_pandas():
     """Reading and writing links needs none of the heavy libraries."""
     code = (
-        "import sys, synglancer.links.link, synglancer.cache.answers, synglancer.cave.http\n"
+        "import sys, synglancer.link, synglancer.cache.answers, synglancer.cave.http\n"
         "heavy = {'pandas', 'numpy', 'nglui', 'neuroglancer', 'caveclient', 'pyarrow', 'jinja2'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timezone
 
-from synglancer.links.link import Link
+from synglancer.link import Link
 
 CELL = 864691135276234469
 URL = (

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from synglancer.cave.tokens import find_saved_token
 from synglancer.errors import BadAnswerError, UsageError
-from synglancer.links.link import Link
+from synglancer.link import Link
 from synglancer.states.provenance import parse_provenance
 from synglancer.states.urls import format_inline_link
 from synglancer.view.state import format_timestamp

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cells.parse import name_cells
 from synglancer.errors import ServiceError, SynglancerError, UsageError
 from synglancer.links.batch import WORKERS
-from synglancer.links.link import Link, Skipped
+from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.make import LinkMaker
 from synglancer.settings import Settings
 from synglancer.states.provenance import RECORD, parse_settings
@@ -46,7 +46,7 @@ class Refreshed:
 
     old: str
     url: str
-    made: Link
+    made: LinkRecord
 
     def to_record(self) -> dict[str, Any]:
         """Return what ``--output json`` prints: 64-bit IDs are strings."""
@@ -225,14 +225,14 @@ def _make(
         return {url: _skip(url, error) for url in urls}
 
 
-def _is_as_bad(made: Link, bad: Sequence[Verdict]) -> bool:
+def _is_as_bad(made: LinkRecord, bad: Sequence[Verdict]) -> bool:
     """Whether a link is one of the bad ones, or shows a version as if it were served still."""
     if made.state_url in {parse_link(verdict.url).state_url for verdict in bad} - {None}:
         return True
     return not made.live and any(verdict.served is False for verdict in bad)
 
 
-def _place(made: Link, site: str) -> str:
+def _place(made: LinkRecord, site: str) -> str:
     """Make the link for the viewer that the old one opens."""
     if made.state_url is None:
         return format_inline_link(site, made.state_json)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synglancer.check.documents import Document
     from synglancer.check.repair import Refreshed
     from synglancer.check.verdicts import Verdict
-    from synglancer.links.link import Skipped
+    from synglancer.links.link_record import Skipped
     from synglancer.settings import Settings
 
     Places = dict[str, list[tuple[str, int]]]
@@ -154,7 +154,7 @@ def _foretell(verdicts: Sequence[Verdict], own: Settings) -> dict[str, list[str]
 
 def _find_fixed(anew: Anew, places: Places, unwritten: set[str]) -> set[str]:
     """Find the links that others have taken the place of, wherever they stood."""
-    from synglancer.links.link import Skipped
+    from synglancer.links.link_record import Skipped
 
     return {
         url

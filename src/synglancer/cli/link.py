@@ -30,7 +30,7 @@ from synglancer.render.picture_options import (
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
-    from synglancer.links.link import Link
+    from synglancer.links.link_record import LinkRecord
     from synglancer.links.make import LinkMaker
     from synglancer.render.screenshots import Painter
 
@@ -198,22 +198,23 @@ def _make_painter(printing: Printing) -> Painter:
     return Painter(PreviewOptions(renderer=printing.renderer))
 
 
-def _paint(painter: Painter | None, made: Link, printing: Printing) -> tuple[int, Path | None]:
+def _paint(
+    painter: Painter | None, made: LinkRecord, printing: Printing
+) -> tuple[int, Path | None]:
     """Make the picture; the link is good without it, and printed with what went wrong."""
     if painter is None or printing.preview is None:
         return 0, None
     from synglancer.errors import PictureError
-    from synglancer.states.opening import open_link
 
     try:
-        painted = painter.paint(open_link(made), name_for_cells(printing.preview, made.cells))
+        painted = painter.paint(made.open(), name_for_cells(printing.preview, made.cells))
     except PictureError as error:
         complain(str(error), error.hint)
         return error.exit_code, None
     return 0, painted.path
 
 
-def _write_qr(made: Link, printing: Printing) -> Path | None:
+def _write_qr(made: LinkRecord, printing: Printing) -> Path | None:
     if printing.qr is None:
         return None
     from synglancer.render.qr import format_qr

@@ -43,6 +43,7 @@ def preview(
     token_file
         File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
     """
+    from synglancer.render.progress import show_progress
     from synglancer.render.screenshots import render_previews
     from synglancer.states.opening import open_link
 
@@ -59,7 +60,7 @@ def preview(
         picture,
         suffix=f".{format}",
         find_state=partial(open_link, server=server, token_file=token_file),
-        progress=True,
+        progress=partial(show_progress, what="pictures"),
     )
     skipped = [result for result in results if not isinstance(result, Preview)]
     for result in results:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from synglancer.links.link import Link
+    from synglancer.links.link_record import LinkRecord
 
 TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("TYPED", default=None)
 """The words of the command that runs, its name first."""
@@ -26,7 +26,7 @@ OutputFormat = Literal["url", "json", "markdown", "html", "latex", "rst"]
 
 
 def format_result(
-    made: Link,
+    made: LinkRecord,
     output: OutputFormat,
     template: Path | None = None,
     picture: Path | None = None,
@@ -53,7 +53,7 @@ def _escape_character(character: str) -> str:
     return character if character.isprintable() else json.dumps(character)[1:-1]
 
 
-def print_summary(made: Link) -> None:
+def print_summary(made: LinkRecord) -> None:
     """Print the counts as a table, and what a reader should know."""
     from rich.console import Console
     from rich.table import Table
@@ -96,7 +96,7 @@ def _build_types(described: Mapping[str, Any]) -> Table:
     return table
 
 
-def print_warnings(made: Link) -> None:
+def print_warnings(made: LinkRecord) -> None:
     """Print what a reader should know."""
     from rich.console import Console
     from rich.text import Text
@@ -153,7 +153,7 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     Console(width=max(needed, 1), highlight=False).print(table)
 
 
-def _format_totals(made: Link) -> str:
+def _format_totals(made: LinkRecord) -> str:
     """Say what is counted: synapses with a prediction, unless others are shown too."""
     unlabelled = any("unlabelled" in tags for tags in made.counts_by_tag.values())
     kind = "synapses, with and without a prediction" if unlabelled else "synapses with a prediction"

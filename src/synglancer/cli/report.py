@@ -68,6 +68,7 @@ def report(
 
     from synglancer import __version__
     from synglancer.cells.lists import read_cell_list
+    from synglancer.render.progress import show_progress
     from synglancer.report.pages import check_ending, render_report
     from synglancer.report.pictures import summarise_cells
     from synglancer.report.summary import build_report
@@ -85,7 +86,7 @@ def report(
         )
     settings = replace(settings, with_total=True)  # a reader of counts asks: of how many
     pictures = reporting.pictures if output.suffix == ".html" else "none"
-    results = summarise_cells(given.cells, settings, pictures, progress=True)
+    results = summarise_cells(given.cells, settings, pictures, progress=show_progress)
     made = build_report(
         given,
         results,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from synglancer.errors import (
     LoginError,
@@ -19,13 +19,19 @@ from synglancer.errors import (
     TermsOfServiceError,
     UnreachableError,
 )
-from synglancer.links.link import Link, Skipped
+from synglancer.links.link_record import Skipped
 from synglancer.links.make import LinkMaker
-from synglancer.settings import Settings, build_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+
+    from synglancer.links.link_record import LinkRecord
+    from synglancer.settings import Settings
+
+    Progress = Callable[[int], AbstractContextManager[Callable[[], None]]]
+    """Given how many steps there are, a context whose value is called after each of them."""
 
 Result = TypeVar("Result")
 
@@ -36,52 +42,12 @@ _FOR_ALL = (LoginError, PermissionMissingError, TermsOfServiceError, NotServedEr
 _SILENCES = 3  # in a row: the service is down, rather than one cell too large for it
 
 
-def make_links(
-    cells: Iterable[int | str],
-    settings: Settings | None = None,
-    *,
-    progress: bool = False,
-    **options: Any,
-) -> list[Link | Skipped]:
-    """Make a link for each of many cells.
-
-    Parameters
-    ----------
-    cells
-        Root IDs; one that is repeated is asked for once.
-    settings
-        What is asked, as a record.
-    progress
-        Whether to show a progress bar, where there is a terminal or a notebook.
-    **options
-        Or by keyword, as for `make_link`.
-
-    Returns
-    -------
-    list of Link or Skipped
-        One for each cell, in their order.
-
-    Raises
-    ------
-    UsageError
-        When the question cannot be asked.
-    ServiceError
-        When the service is down or refuses all: login, permission, terms, an unknown table.
-
-    Examples
-    --------
-    >>> make_links([864691135276234469], sandbox=True)  # doctest: +SKIP
-    """
-    asked = settings or build_settings(options)
-    return map_links(list(cells), asked, lambda link: link, progress=progress)
-
-
 def map_links(
     cells: Sequence[int | str],
     settings: Settings,
-    use: Callable[[Link], Result],
+    use: Callable[[LinkRecord], Result],
     *,
-    progress: bool = False,
+    progress: Progress | None = None,
 ) -> list[Result | Skipped]:
     """Make a link for each of many cells, and keep of it only what is wanted.
 
@@ -94,7 +60,7 @@ def map_links(
     use
         Takes what is wanted from a link, in any of several threads: states are large.
     progress
-        Whether to show a progress bar.
+        What shows how far it is, such as `synglancer.render.progress.show_progress`.
 
     Returns
     -------
@@ -104,14 +70,14 @@ def map_links(
     Raises
     ------
     ServiceError
-        As `make_links`.
+        When the service is down or refuses all: login, permission, terms, an unknown table.
     """
     distinct = list(dict.fromkeys(str(cell) for cell in cells))
     batch = _Batch(settings, use)
     jobs: dict[str, Future[Result | Skipped]] = {}
     with (
         ThreadPoolExecutor(max_workers=WORKERS) as pool,
-        _progress(len(distinct), progress) as tick,
+        (progress or _unseen)(len(distinct)) as tick,
     ):
         try:
             for number, cell in enumerate(distinct):
@@ -129,7 +95,7 @@ def map_links(
 class _Batch(Generic[Result]):
     """The cells of one batch: what they share, and whether to go on."""
 
-    def __init__(self, settings: Settings, use: Callable[[Link], Result]) -> None:
+    def __init__(self, settings: Settings, use: Callable[[LinkRecord], Result]) -> None:
         self._maker = LinkMaker(settings)
         self._use = use
         self._keeps = not settings.no_cache
@@ -174,23 +140,6 @@ class _Batch(Generic[Result]):
 
 
 @contextmanager
-def _progress(total: int, wanted: bool) -> Iterator[Callable[[], None]]:
-    """Show a progress bar on stderr, where somebody looks; give what moves it on by one."""
-    if not wanted:
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    if console.is_jupyter:  # where rich's own bar needs ipywidgets
-        from synglancer.render.notebook import show_progress
-
-        with show_progress(total) as tick:
-            yield tick
-        return
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=hidden) as bar:
-        task = bar.add_task("Links", total=total)
-        yield lambda: bar.advance(task)
+def _unseen(_total: int) -> Iterator[Callable[[], None]]:
+    """Show no progress."""
+    yield lambda: None

@@ -7,7 +7,6 @@ when they are first needed: a repeated question needs neither.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from synglancer.errors import (
     UnreachableError,
     UsageError,
 )
-from synglancer.links.link import Link
+from synglancer.links.link_record import LinkRecord
 from synglancer.links.record import build_question, build_record, find_somata, list_given_options
 from synglancer.links.upload import upload_properties, upload_state
 from synglancer.links.warnings import (
@@ -36,7 +35,7 @@ from synglancer.links.warnings import (
     explain_silence,
     explain_tags,
 )
-from synglancer.settings import MULTI_INPUT, Settings, build_settings
+from synglancer.settings import MULTI_INPUT
 from synglancer.states.provenance import read_followed
 from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
 from synglancer.synapses.sources import Sources
@@ -48,6 +47,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synglancer.cells.resolve import Followed
+    from synglancer.settings import Settings
     from synglancer.synapses.sources import CellData
     from synglancer.view.state import State
 
@@ -58,48 +58,6 @@ _BUILDING = Lock()
 """Held while a state is built: threads would gain nothing, and libraries load lazily."""
 
 _NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
-
-
-def make_link(
-    cell: int | str | Iterable[int | str], settings: Settings | None = None, **options: Any
-) -> Link:
-    """Make a link that shows a cell's synapses, or those of several cells together.
-
-    Parameters
-    ----------
-    cell
-        Root ID of the cell; or ``nucleus:ID``, a position ``x,y,z`` (voxels of the viewer's
-        resolution) or ``x,y,z@nm``, or a Neuroglancer link that selects it. A list of these is
-        one link for all of them, in this order; for a link each see `make_links`.
-    settings
-        What is asked, as a record.
-    **options
-        Or by keyword: any parameter of `synglancer.Settings`, such as ``sandbox=True``,
-        ``tag="spine"``, ``min_confidence=0.9`` or ``version="latest"``.
-
-    Returns
-    -------
-    Link
-        With ``url``, ``state``, ``state_url``, ``counts`` and ``predictions`` (positions in nm).
-
-    Raises
-    ------
-    UsageError
-        When the question cannot be asked.
-    CellError
-        When a cell is not known at that version.
-    ServiceError
-        When a service refuses or fails.
-
-    Examples
-    --------
-    >>> link = make_link(864691135276234469, sandbox=True)  # doctest: +SKIP
-    >>> link.counts  # doctest: +SKIP
-    """
-    maker = LinkMaker(settings or build_settings(options))
-    if isinstance(cell, str) or not isinstance(cell, Iterable):
-        return maker.make(cell)
-    return maker.make(*(one for given in cell for one in maker.expand(given)))
 
 
 class LinkMaker:
@@ -119,7 +77,7 @@ class LinkMaker:
         self._store = Store(enabled=not settings.no_cache)
         self._sources = Sources(settings, self._store)
 
-    def make(self, *given: int | str) -> Link:
+    def make(self, *given: int | str) -> LinkRecord:
         """Make one link, for one cell or for several together: every step, in order.
 
         Raises
@@ -141,7 +99,7 @@ class LinkMaker:
         self._add_receipt(link)
         return link
 
-    def _resolve_and_make(self, typed: Cells, given: str, started: float) -> Link:
+    def _resolve_and_make(self, typed: Cells, given: str, started: float) -> LinkRecord:
         """Find the root IDs, and the link that is known for them, or make one; and remember it."""
         roots = dict.fromkeys(RootId(resolve_cell(self._sources, cell)) for cell in typed)
         cells: Cells = tuple(roots)
@@ -151,7 +109,7 @@ class LinkMaker:
             self._store.save_link(self._question(asked), link.to_record())
         return link
 
-    def _make_anew(self, cells: list[int], given: str, started: float) -> Link:
+    def _make_anew(self, cells: list[int], given: str, started: float) -> LinkRecord:
         """Make a link that is not known yet: load, check, filter, build, upload."""
         cells, data, followed = self._load_cells(cells)
         frame, warnings = self._check_tables(cells, data, followed)
@@ -165,7 +123,7 @@ class LinkMaker:
             state_url = None if self._settings.inline else upload_state(self._sources, state)
         return self._build_link(cells, given, state, state_url, record, warnings, started)
 
-    def _add_receipt(self, link: Link) -> None:
+    def _add_receipt(self, link: LinkRecord) -> None:
         options = {**list_given_options(self._settings), "server": self._sources.server}
         record = link.to_record()
         add_receipt(build_receipt(record, options, self._command, self._sources.token))
@@ -173,7 +131,7 @@ class LinkMaker:
     def _question(self, cells: Cells) -> dict[str, Any]:
         return build_question(self._settings, self._sources, cells)
 
-    def _find_known_link(self, cells: Cells, given: str, started: float) -> Link | None:
+    def _find_known_link(self, cells: Cells, given: str, started: float) -> LinkRecord | None:
         """Find the answer to the same question, if the state server still has it (1 request)."""
         if self._settings.no_cache or self._settings.inline:
             return None
@@ -189,7 +147,7 @@ class LinkMaker:
         if hash_state(state) != record["state_sha256"]:
             return None
         seconds = time.monotonic() - started
-        return Link.from_record(record, state, given=given, elapsed_s=seconds)
+        return LinkRecord.from_record(record, state, given=given, elapsed_s=seconds)
 
     def _parse_cells(self, given: Sequence[int | str]) -> Cells:
         """Read which cells are meant; what a link selects is asked for first (1 request)."""
@@ -324,7 +282,7 @@ class LinkMaker:
         record: Mapping[str, Any],
         warnings: Sequence[str],
         started: float,
-    ) -> Link:
+    ) -> LinkRecord:
         site = resolve_site(self._settings.site, self._sources.datastack.viewer_site)
         warnings = list(warnings)
         if state_url is None:
@@ -335,7 +293,7 @@ class LinkMaker:
         if not record["shown"]:
             warnings.append(explain_emptiness(record["total"], len(cells)))
         warnings += [*explain_hidden(record), *explain_context(record)]
-        return Link(
+        return LinkRecord(
             cell=cells[0],
             cells=tuple(cells),
             given=given,

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from synglancer.links.link import Link
+    from synglancer.links.link_record import LinkRecord
 
 CardFormat = Literal["markdown", "html", "latex", "rst"]
 
@@ -106,7 +106,7 @@ class TypeRow:
 
 
 def render_card(
-    link: Link,
+    link: LinkRecord,
     card_format: CardFormat,
     *,
     template: Path | None = None,
@@ -153,7 +153,7 @@ def render_card(
     ).strip()
 
 
-def build_count_rows(link: Link) -> list[CountRow]:
+def build_count_rows(link: LinkRecord) -> list[CountRow]:
     """Build the rows of a table of counts, in the order of the link's counts."""
     rows = [
         (direction, tag, count)
@@ -180,7 +180,7 @@ def build_count_rows(link: Link) -> list[CountRow]:
     ]
 
 
-def build_type_rows(link: Link) -> list[TypeRow]:
+def build_type_rows(link: LinkRecord) -> list[TypeRow]:
     """List the types of the partners, the most frequent first; those that are unknown last."""
     described = link.cell_types or {}
     partners, colours = described.get("partners", {}), described.get("colours", {})

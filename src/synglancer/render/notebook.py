@@ -1,9 +1,8 @@
-"""Views and progress in a notebook: the only module that imports IPython, and only when called."""
+"""Views in a notebook."""
 
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -13,14 +12,12 @@ from synglancer.render.cards import render_template
 from synglancer.states.login import build_login_notice
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from synglancer.links.link import Link
+    from synglancer.links.link_record import LinkRecord
 
 _LENGTH = re.compile(r"[1-9][0-9]{0,4}(px|%|em|rem|vw|vh)?")
 
 
-def show_link(link: Link, width: int | str, height: int | str) -> None:
+def show_link(link: LinkRecord, width: int | str, height: int | str) -> None:
     """Display the viewer of a link below the cell that runs.
 
     Parameters
@@ -57,28 +54,3 @@ def show_link(link: Link, width: int | str, height: int | str) -> None:
     )
     # Where no HTML can be shown, as in a terminal, the link is.
     display({"text/html": frame, "text/plain": link.url}, raw=True)
-
-
-@contextmanager
-def show_progress(total: int) -> Iterator[Callable[[], None]]:
-    """Show a progress bar in a notebook, and give what moves it on by one."""
-    from threading import Lock
-
-    from IPython.display import display
-
-    done, lock = 0, Lock()
-
-    def draw() -> dict[str, str]:
-        words = f"{done:,} of {total:,} links"
-        bar = f'<progress value="{done}" max="{total}" aria-label="{words}"></progress> {words}'
-        return {"text/html": bar, "text/plain": words}
-
-    handle = display(draw(), raw=True, display_id=True)
-
-    def tick() -> None:
-        nonlocal done
-        with lock:
-            done += 1
-            handle.update(draw(), raw=True)
-
-    yield tick

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import cave_sandbox
 from synglancer.cache.files import write_file
 from synglancer.errors import PictureError, SynglancerError
-from synglancer.links.link import Skipped
+from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.render.picture_options import Preview, PreviewOptions, check_suffix
 from synglancer.states.opening import open_link
 from synglancer.view.colors import BACKGROUNDS
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
-    from synglancer.links.link import Link
+    from synglancer.links.batch import Progress
     from synglancer.states.opening import OpenedLink
 
 BROWSERS = (
@@ -64,13 +63,13 @@ _STEADY = Path(cave_sandbox.__file__).parent / "web" / "steady_viewer.js"
 
 
 def render_previews(
-    links: Sequence[Link | str],
+    links: Sequence[LinkRecord | str],
     folder: Path,
     options: PreviewOptions | None = None,
     *,
     suffix: str = ".png",
-    find_state: Callable[[Link | str], OpenedLink] = open_link,
-    progress: bool = False,
+    find_state: Callable[[str], OpenedLink] = open_link,
+    progress: Progress | None = None,
 ) -> list[Preview | Skipped]:
     """Make a picture of each link, in one browser.
 
@@ -85,9 +84,9 @@ def render_previews(
     suffix
         ``.png``, or ``.svg`` with the renderer plot.
     find_state
-        What finds the state behind a link, as `synglancer.states.opening.open_link` does.
+        What finds the state behind a link that is text, as `states.opening.open_link` does.
     progress
-        Whether to show a progress bar on stderr, where that is a terminal.
+        What shows how far it is, such as `synglancer.render.progress.show_progress`.
 
     Returns
     -------
@@ -106,15 +105,16 @@ def render_previews(
     results: list[Preview | Skipped] = []
     with ExitStack() as stack:
         painter = stack.enter_context(Painter(options))
-        step = stack.enter_context(_progress(len(links), shown=progress))
+        step = stack.enter_context(progress(len(links))) if progress else None
         for link in links:
             try:
-                opened = find_state(link)
+                opened = find_state(link) if isinstance(link, str) else link.open()
                 name = _choose_name(opened.name, taken)
                 results.append(painter.paint(opened, folder / f"{name}{suffix}"))
             except SynglancerError as error:
                 results.append(Skipped(str(link), str(error), error.hint, error.exit_code))
-            step()
+            if step:
+                step()
     return results
 
 
@@ -377,22 +377,3 @@ def _expect(state: Mapping[str, Any]) -> dict[str, int | None]:
         count = len({note.get("id") for note in layer["annotations"]}) if own else None
         expected[str(layer.get("name", ""))] = count
     return expected
-
-
-def _progress(total: int, *, shown: bool) -> Any:
-    """Return a context that gives a function to call after each picture."""
-    from contextlib import contextmanager
-
-    @contextmanager
-    def bar() -> Any:
-        if not (shown and sys.stderr.isatty()):
-            yield lambda: None
-            return
-        from rich.console import Console
-        from rich.progress import Progress
-
-        with Progress(console=Console(stderr=True), transient=True) as progress:
-            task = progress.add_task("Pictures", total=total)
-            yield lambda: progress.advance(task)
-
-    return bar()

@@ -12,12 +12,12 @@ from synglancer.errors import PictureError
 from synglancer.links.batch import map_links
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.report.summary import summarise
-from synglancer.states.opening import open_link
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from synglancer.links.link import Link, Skipped
+    from synglancer.links.batch import Progress
+    from synglancer.links.link_record import LinkRecord, Skipped
     from synglancer.render.picture_options import Pictures
     from synglancer.render.screenshots import Painter
     from synglancer.report.summary import CellSummary
@@ -27,7 +27,11 @@ _SIZE = PreviewOptions(size="480x320", scale=1.5)
 
 
 def summarise_cells(
-    cells: Sequence[str], settings: Settings, pictures: Pictures, *, progress: bool = False
+    cells: Sequence[str],
+    settings: Settings,
+    pictures: Pictures,
+    *,
+    progress: Progress | None = None,
 ) -> list[CellSummary | Skipped]:
     """Make each cell's link, and take from it what a report says.
 
@@ -40,7 +44,7 @@ def summarise_cells(
     pictures
         Plot each cell's synapses, take a screenshot of its view, or neither.
     progress
-        Whether to show a progress bar.
+        What shows how far it is, such as `synglancer.render.progress.show_progress`.
 
     Raises
     ------
@@ -50,7 +54,7 @@ def summarise_cells(
         As `synglancer.make_links`.
     """
     with ExitStack() as stack:
-        use: Callable[[Link], CellSummary] = summarise
+        use: Callable[[LinkRecord], CellSummary] = summarise
         if pictures == "plot":
             use = plot_cell
         elif pictures == "browser":
@@ -59,13 +63,13 @@ def summarise_cells(
             folder = Path(stack.enter_context(TemporaryDirectory()))
             painter = stack.enter_context(Painter(_SIZE))
 
-            def use(link: Link) -> CellSummary:
+            def use(link: LinkRecord) -> CellSummary:
                 return screenshot_cell(link, painter, folder)
 
         return map_links(cells, settings, use, progress=progress)
 
 
-def plot_cell(link: Link) -> CellSummary:
+def plot_cell(link: LinkRecord) -> CellSummary:
     """Summarise a link, with a plot of its synapses as SVG."""
     from synglancer.render.plot import plot_state
 
@@ -74,7 +78,7 @@ def plot_cell(link: Link) -> CellSummary:
     return summarise(link, plotted.decode())
 
 
-def screenshot_cell(link: Link, painter: Painter, folder: Path) -> CellSummary:
+def screenshot_cell(link: LinkRecord, painter: Painter, folder: Path) -> CellSummary:
     """Summarise a link, with a screenshot of its view; or with a plot, and why it is one."""
     from synglancer.render.canvas import shrink_screenshot
     from synglancer.render.cards import format_data_uri
@@ -83,7 +87,7 @@ def screenshot_cell(link: Link, painter: Painter, folder: Path) -> CellSummary:
     with TemporaryDirectory(dir=folder) as own:
         path = Path(own) / f"{link.cell}.png"
         try:
-            painter.paint(open_link(link), path)
+            painter.paint(link.open(), path)
         except PictureError as error:
             return replace(plot_cell(link), picture_problem=str(error))
         content = shrink_screenshot(path.read_bytes())

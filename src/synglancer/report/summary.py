@@ -12,6 +12,7 @@ import numpy as np
 from cave_sandbox.sample.identity import SYNTHETIC
 from synglancer.links.record import list_given_options
 from synglancer.render.cards import describe_filters
+from synglancer.states.predictions import parse_predictions
 from synglancer.states.provenance import RECORD, read_notice
 from synglancer.synapses.partners import read_partners
 from synglancer.view.annotations import sort_tags
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from synglancer.cells.lists import CellList
-    from synglancer.links.link import Link, Skipped
+    from synglancer.links.link_record import LinkRecord, Skipped
     from synglancer.settings import Settings
 
 BINS = 20
@@ -98,9 +99,9 @@ class CellSummary:
         return self.count(direction, tag) / max(self.total(direction), 1)
 
 
-def summarise(link: Link, picture: str = "") -> CellSummary:
+def summarise(link: LinkRecord, picture: str = "") -> CellSummary:
     """Take from a link what a report says of its cell."""
-    shown = link.predictions
+    shown = parse_predictions(link.state)
     confidence = {}
     for tag, rows in shown.groupby("tag"):
         values = rows["confidence"].to_numpy(dtype=float)

@@ -12,7 +12,6 @@ import orjson
 
 from synglancer.cells.parse import name_in_files
 from synglancer.errors import BadAnswerError
-from synglancer.links.link import Link
 from synglancer.settings import DEFAULT_SERVER
 from synglancer.states.login import find_login_host
 from synglancer.states.provenance import read_shown_cells
@@ -52,15 +51,13 @@ class OpenedLink:
         return find_login_host(self.url, self.state)
 
 
-def open_link(
-    link: Link | str, *, server: str | None = None, token_file: str | None = None
-) -> OpenedLink:
+def open_link(link: str, *, server: str | None = None, token_file: str | None = None) -> OpenedLink:
     """Find the state behind a link.
 
     Parameters
     ----------
     link
-        A link that was made, which has its state; or any Neuroglancer link.
+        Any Neuroglancer link.
     server
         Address of the CAVE server: the only one that the token is sent to.
     token_file
@@ -73,8 +70,6 @@ def open_link(
     ServiceError
         When its state cannot be fetched (1 request), or is none.
     """
-    if isinstance(link, Link):
-        return OpenedLink(link.url, parse_link(link.url).site, link.state)
     parsed = parse_link(link)
     text = parsed.state
     if parsed.state_url is not None:

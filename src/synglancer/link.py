@@ -1,0 +1,194 @@
+"""The `Link` that a user holds: what is known of it, with its tables, its settings and its view.
+
+pandas is imported only when a table is asked for, Jinja2 and numpy when a card is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import orjson
+
+from synglancer.links.link_record import LinkRecord
+from synglancer.states.urls import parse_link
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synglancer.settings import Settings
+
+_CARD_SIZE = (480, 320)  # of the picture in a card, in pixels
+
+
+@dataclass(frozen=True)
+class Link(LinkRecord):
+    """A link that shows the synapses of a cell, or of several together.
+
+    Its attributes are those of `synglancer.links.link_record.LinkRecord`.
+    """
+
+    @classmethod
+    def of(cls, record: LinkRecord) -> Link:
+        """Make a link of what is known of it."""
+        return cls(**{field.name: getattr(record, field.name) for field in fields(record)})
+
+    @cached_property
+    def counts(self) -> pd.DataFrame:
+        """Shown synapses per direction and tag.
+
+        Columns ``direction`` (str), ``tag`` (str), ``count`` (int64).
+        """
+        import pandas as pd
+
+        rows = [
+            (direction, tag, count)
+            for direction, tags in self.counts_by_tag.items()
+            for tag, count in tags.items()
+        ]
+        frame = pd.DataFrame(rows, columns=["direction", "tag", "count"])
+        return frame.astype({"direction": object, "tag": object, "count": "int64"})
+
+    @cached_property
+    def predictions(self) -> pd.DataFrame:
+        """The synapses that the link shows, read from its state.
+
+        Columns and dtypes as `synglancer.synapses.predictions.DTYPES`; positions in nm. Where types
+        of partners are shown, they are in a further column, ``partner_type``.
+        """
+        from synglancer.states.predictions import parse_predictions
+
+        return parse_predictions(self.state)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What was asked, beside the cells, as the state's provenance record has it.
+
+        Raises
+        ------
+        UsageError
+            When the state has no such record.
+        """
+        from synglancer.states.provenance import parse_settings
+
+        return parse_settings(self.state)
+
+    @classmethod
+    def from_url(cls, url: str, token: str | None = None, timeout: float = 60.0) -> Link:
+        """Read a link back: ours whole, any other Neuroglancer link as far as it says.
+
+        Parameters
+        ----------
+        url
+            The link: with a state's address (1 request) or with the state in it (none).
+        token
+            Sent to the host that the link names. Without it, only a token that was saved for that
+            very host is sent.
+        timeout
+            Seconds that the request may take, repetitions included.
+
+        Returns
+        -------
+        Link
+            ``predictions`` are what the state shows; ``settings`` what was asked. What the state
+            does not say is 0 or empty, and named in ``warnings``.
+
+        Raises
+        ------
+        UsageError
+            When it is no Neuroglancer link.
+        ServiceError
+            When its state cannot be fetched, or is none.
+
+        Examples
+        --------
+        >>> Link.from_url("https://spelunker.cave-explorer.org/#!" + '{"layers":[]}').shown
+        0
+        """
+        from synglancer.states.provenance import check_state, parse_provenance
+
+        started = time.monotonic()
+        parsed = parse_link(url)
+        text = parsed.state
+        if parsed.state_url is not None:
+            text = _fetch_state(parsed.state_url, token, timeout)
+        try:
+            content = orjson.loads(text or b"")
+        except orjson.JSONDecodeError:
+            content = None
+        state = check_state(content, parsed.state_url or "The link")
+        canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+        return cls(
+            given=url,
+            url=url.strip(),
+            state_url=parsed.state_url,
+            state_id=parsed.state_url.rsplit("/", 1)[-1] if parsed.state_url else None,
+            state_sha256=hashlib.sha256(canonical).hexdigest(),
+            state_json=canonical,
+            **parse_provenance(state),
+            elapsed_s=time.monotonic() - started,
+        )
+
+    def show(self, width: int | str = "100%", height: int | str = 600) -> None:
+        """Show the view itself in a notebook, below the cell that runs.
+
+        A view of the sandbox is shown where the browser and the sandbox are on one machine. One
+        that needs a login asks for it, and says so.
+
+        Parameters
+        ----------
+        width, height
+            In pixels; or as CSS has it, such as ``100%``.
+
+        Raises
+        ------
+        UsageError
+            When a length is none, or there is no IPython.
+
+        Examples
+        --------
+        >>> make_link(864691135276234469, sandbox=True).show(height=400)  # doctest: +SKIP
+        """
+        from synglancer.render.notebook import show_link
+
+        show_link(self, width, height)
+
+    def __str__(self) -> str:
+        """Return the link itself, so that ``print(link)`` gives what is pasted."""
+        return self.url
+
+    def _repr_html_(self) -> str:
+        """Show the link in Jupyter as a card: a plot, the link, the counts and the provenance."""
+        from synglancer.render.cards import format_data_uri, render_card  # Jinja2
+        from synglancer.render.plot import plot_state  # imports numpy
+
+        picture = None
+        if self.shown:
+            content = plot_state(self.state, size=_CARD_SIZE, scale=2)
+            picture = format_data_uri(content, ".png")
+        return render_card(self, "html", picture=picture)
+
+    def _repr_markdown_(self) -> str:
+        """Show the link as a card in Markdown."""
+        from synglancer.render.cards import render_card
+
+        return render_card(self, "markdown")
+
+
+def _fetch_state(state_url: str, token: str | None, timeout: float) -> bytes:
+    from synglancer.cave.auth import Credentials
+    from synglancer.cave.http import Fetcher
+    from synglancer.cave.tokens import find_saved_token
+
+    address = urlsplit(state_url)
+    if token is None and address.scheme == "https":
+        token = find_saved_token(address.netloc)
+    fetcher = Fetcher(Credentials(token, state_url), timeout)
+    try:
+        return fetcher.fetch(state_url)
+    finally:
+        fetcher.close()
