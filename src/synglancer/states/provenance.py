@@ -37,7 +37,7 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         ``cell`` (int), ``cells``, ``datastack``, ``version`` (int), ``timestamp`` (datetime),
         ``table``, ``counts_by_tag``, ``shown``, ``total``, ``filters``, ``all_synapses``,
         ``followed``, ``live``, ``multi_input``, ``cell_types`` and ``warnings``, as in
-        `synglancer.links.link.Link`. What the state does not say is 0, empty or the year 1970, and
+        `synglancer.Link`. What the state does not say is 0, empty or the year 1970, and
         named in the warnings.
     """
     record = _read_record(state)
