@@ -15,6 +15,7 @@ Every error is one sentence that says what happened (`str(error)`) and one that 
         ├── UnreachableError                no answer: refused, reset, timed out
         ├── RateLimitError                  the service asks for patience
         ├── TruncatedError                  the answer is not whole
+        ├── DataChangedError                the server serves other data than before
         └── BadAnswerError                  the answer is not what CAVE answers
 """
 
@@ -142,6 +143,10 @@ class TruncatedError(ServiceError):
         super().__init__(message, hint)
         self.limit = limit
         self.content = content
+
+
+class DataChangedError(ServiceError):
+    """The server serves other data than before at the same address."""
 
 
 class BadAnswerError(ServiceError):

@@ -10,7 +10,6 @@ import time
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -86,8 +85,9 @@ class Link(LinkRecord):
         url
             The link: with a state's address (1 request) or with the state in it (none).
         token
-            Sent to the host that the link names. Without it, only a token that was saved for that
-            very host is sent.
+            Sent to the host that the link names. Without it, your own CAVE server
+            (``SYNGLANCER_SERVER``, else the default one) gets its token from where every command
+            looks, and another host only one that was saved for that very host.
         timeout
             Seconds that the request may take, repetitions included.
 
@@ -109,13 +109,14 @@ class Link(LinkRecord):
         >>> Link.from_url("https://spelunker.cave-explorer.org/#!" + '{"layers":[]}').shown
         0
         """
+        from synglancer.cave.access import fetch_link_state  # imports requests
         from synglancer.states.provenance import check_state, parse_provenance
 
         started = time.monotonic()
         parsed = parse_link(url)
         text = parsed.state
         if parsed.state_url is not None:
-            text = _fetch_state(parsed.state_url, token, timeout)
+            text = fetch_link_state(parsed.state_url, token=token, timeout=timeout)
         try:
             content = orjson.loads(text or b"")
         except orjson.JSONDecodeError:
@@ -177,18 +178,3 @@ class Link(LinkRecord):
         from synglancer.render.cards import render_card
 
         return render_card(self, "markdown")
-
-
-def _fetch_state(state_url: str, token: str | None, timeout: float) -> bytes:
-    from synglancer.cave.auth import Credentials
-    from synglancer.cave.http import Fetcher
-    from synglancer.cave.tokens import find_saved_token
-
-    address = urlsplit(state_url)
-    if token is None and address.scheme == "https":
-        token = find_saved_token(address.netloc)
-    fetcher = Fetcher(Credentials(token, state_url), timeout)
-    try:
-        return fetcher.fetch(state_url)
-    finally:
-        fetcher.close()

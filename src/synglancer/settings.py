@@ -48,6 +48,52 @@ _MAX_QUOTE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
+class Service:
+    """Which CAVE server and datastack are asked, with whose token, and for how long.
+
+    Parameters
+    ----------
+    server
+        Address of the CAVE server, or None for the default one.
+    token_file
+        File that holds the token, or None to look where caveclient does.
+    sandbox
+        Whether to ask the embedded CAVE on this machine instead.
+    datastack
+        The datastack.
+    timeout
+        Seconds that one question may take, retries included.
+
+    Raises
+    ------
+    UsageError
+        When a value cannot be used.
+    """
+
+    server: str | None = None
+    token_file: str | None = None
+    sandbox: bool = False
+    datastack: str = DEFAULT_DATASTACK
+    timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be used."""
+        if not 0 < self.timeout <= 24 * 3600:
+            raise UsageError(
+                f"A timeout of {self.timeout:g} s is out of range.",
+                "Give --timeout in seconds, above 0 and at most a day.",
+            )
+        if not self.datastack.strip():
+            raise UsageError("No datastack was given.", "Name one with --datastack.")
+        if self.sandbox and self.server:
+            raise UsageError(
+                "Both --sandbox and --server were given, which are two servers.",
+                "Give one of them.",
+            )
+        _check_address("server", self.server)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Question:
     """Which synapses are asked for, where, and how.
 
@@ -144,8 +190,21 @@ class Question:
         if self.table is None and is_default:
             object.__setattr__(self, "table", DEFAULT_TABLE)
         self._settle_extras(is_default=is_default)
+        _ = self.service  # which checks its part
         _check_question(self)
-        _check_addresses(self)
+        if self.site not in SITES:
+            _check_address("site", self.site)
+
+    @property
+    def service(self) -> Service:
+        """Which CAVE server is asked."""
+        return Service(
+            server=self.server,
+            token_file=self.token_file,
+            sandbox=self.sandbox,
+            datastack=self.datastack,
+            timeout=self.timeout,
+        )
 
     def _settle_extras(self, *, is_default: bool) -> None:
         """Fill in where spines and cell types come from, or leave out what is not asked."""
@@ -240,13 +299,6 @@ def _check_question(settings: Question) -> None:
             f"A size of {settings.min_size:g} is out of range.",
             "Give --min-size as a number of voxels, 0 or more.",
         )
-    if not 0 < settings.timeout <= 24 * 3600:
-        raise UsageError(
-            f"A timeout of {settings.timeout:g} s is out of range.",
-            "Give --timeout in seconds, above 0 and at most a day.",
-        )
-    if not settings.datastack.strip():
-        raise UsageError("No datastack was given.", "Name one with --datastack.")
     if not settings.table:
         raise UsageError(
             f"The datastack {settings.datastack} has no table of predictions by default.",
@@ -264,22 +316,14 @@ def _check_question(settings: Question) -> None:
         )
 
 
-def _check_addresses(settings: Question) -> None:
-    if settings.sandbox and settings.server:
+def _check_address(option: str, address: str | None) -> None:
+    if address is not None and not is_address(address):
         raise UsageError(
-            "Both --sandbox and --server were given, which are two servers.", "Give one of them."
+            f"{address!r} is not an address.",
+            f"Give --{option} as one that begins with https:// or http://, without login or '#'"
+            + (", or one of the names " + ", ".join(SITES) if option == "site" else "")
+            + ".",
         )
-    named = {"server": settings.server}
-    if settings.site not in SITES:
-        named["site"] = settings.site
-    for option, address in named.items():
-        if address is not None and not is_address(address):
-            raise UsageError(
-                f"{address!r} is not an address.",
-                f"Give --{option} as one that begins with https:// or http://, without login or '#'"
-                + (", or one of the names " + ", ".join(SITES) if option == "site" else "")
-                + ".",
-            )
 
 
 def is_address(text: str) -> bool:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import time
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -16,27 +15,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from synglancer.cache.answers import Store
+from synglancer.cache.answers import Kind, Store
 from synglancer.cache.files import cache_folder, data_folder, write_file
 from synglancer.cache.receipts import add_receipt
-from synglancer.cave.records import Datastack, Materialization, PredictionTable
 
 SERVER = "https://cave.example.org"
-DATASTACK = Datastack(
-    name="minnie65_public",
-    server="https://local.example.org",
-    image_source="precomputed://https://images.example.org/em",
-    segmentation_source="graphene://https://local.example.org/segmentation/table/m",
-    skeleton_source=None,
-    viewer_resolution=(4.0, 4.0, 40.0),
-    viewer_site="https://viewer.example.org/",
-    synapse_table="synapses",
-    soma_table=None,
-)
-MOMENT = datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc)
-VERSION = Materialization(1718, MOMENT, MOMENT.replace(year=2027))
-TABLE = PredictionTable("labels", "synapses", 'Read "this".\n')
+RECORD = {"name": "labels", "notice": 'Read "this".\n', "point": [1.5, 2.0], "none": None}
+LINK = {"url": "https://x", "counts": {"inputs": {"spine": 2}}}
 KEY: list[Any] = [SERVER, "minnie65_public", 1718, "labels", "864691135276234469", "inputs"]
+RECORD_KINDS: tuple[Kind, ...] = ("datastacks", "versions", "tables", "somata")
 QUESTION = {"cell": "864691135276234469", "version": 1718, "filters": {"tag": ["spine"]}}
 
 
@@ -56,43 +43,29 @@ def files(kind: str) -> list[Path]:
 
 
 def fill(store: Store) -> None:
-    store.save_datastack(SERVER, DATASTACK)
-    store.save_materialization(DATASTACK, VERSION)
-    store.save_table(DATASTACK, 1718, TABLE)
-    store.save_somata(KEY, [(1.5, 2.0, 3.0)])
-    store.save_link(QUESTION, {"url": "https://x", "counts": {"inputs": {"spine": 2}}})
-    store.save_predictions(KEY, raw_table())
+    for kind in RECORD_KINDS:
+        store.save(kind, KEY, RECORD)
+    store.save("links", [QUESTION], LINK)
+    store.save_table(KEY, raw_table())
 
 
 def load(store: Store) -> list[Any]:
-    return [
-        store.load_datastack(SERVER, "minnie65_public"),
-        store.load_materialization(DATASTACK, 1718),
-        store.load_table(DATASTACK, 1718, "labels"),
-        store.load_somata(KEY),
-        store.load_link(QUESTION),
-        store.load_predictions(KEY),
-    ]
+    records = [store.load(kind, KEY) for kind in RECORD_KINDS]
+    return [*records, store.load("links", [QUESTION]), store.load_table(KEY)]
 
 
 def test_all_that_is_kept_comes_back():
-    """Records, soma positions, links and tables are what they were, in type and value."""
+    """Records, links and tables are what they were, in type and value."""
     fill(Store())
     *records, table = load(Store())
-    assert records == [
-        DATASTACK,
-        VERSION,
-        TABLE,
-        [(1.5, 2.0, 3.0)],
-        {"url": "https://x", "counts": {"inputs": {"spine": 2}}},
-    ]
+    assert records == [RECORD] * 4 + [LINK]
     pd.testing.assert_frame_equal(table, raw_table())
 
 
 def test_an_empty_table_is_kept_too():
     """That a cell has no rows is an answer as well."""
-    Store().save_predictions(KEY, raw_table(0))
-    loaded = Store().load_predictions(KEY)
+    Store().save_table(KEY, raw_table(0))
+    loaded = Store().load_table(KEY)
     assert loaded is not None
     pd.testing.assert_frame_equal(loaded, raw_table(0))
 
@@ -109,12 +82,11 @@ def test_another_question_does_not_get_this_answer():
     for part in range(len(KEY)):
         other = [*KEY]
         other[part] = 5 if other[part] == 1718 else f"{other[part]}x"
-        assert store.load_predictions(other) is None
-        assert store.load_somata(other) is None
-    assert store.load_link({**QUESTION, "filters": {}}) is None
-    assert store.load_link(dict(reversed(QUESTION.items()))) is not None, "order does not matter"
-    assert store.load_datastack("https://other.example.org", "minnie65_public") is None
-    assert store.load_table(DATASTACK, 1719, "labels") is None
+        assert store.load_table(other) is None
+        assert store.load("somata", other) is None
+    assert store.load("links", [{**QUESTION, "filters": {}}]) is None
+    reordered = dict(reversed(QUESTION.items()))
+    assert store.load("links", [reordered]) is not None, "order does not matter"
 
 
 def test_a_store_that_is_off_reads_and_writes_nothing():
@@ -159,51 +131,49 @@ def test_a_flipped_bit_is_found(kind, place, bit):
 def test_a_torn_table_is_found():
     """A table without its end is none."""
     store = Store()
-    store.save_predictions(KEY, raw_table())
+    store.save_table(KEY, raw_table())
     [path] = files("predictions")
     path.write_bytes(path.read_bytes()[:-100])
-    assert store.load_predictions(KEY) is None
+    assert store.load_table(KEY) is None
 
 
 def test_a_new_table_takes_the_place_of_the_old_one():
     """A question has one table, the last one."""
     store = Store()
-    store.save_predictions(KEY, raw_table(3))
-    store.save_predictions(KEY, raw_table(7))
+    store.save_table(KEY, raw_table(3))
+    store.save_table(KEY, raw_table(7))
     assert len(files("predictions")) == 1
-    loaded = store.load_predictions(KEY)
+    loaded = store.load_table(KEY)
     assert loaded is not None
     assert len(loaded) == 7
 
 
 @pytest.mark.parametrize("age", [-3600, 24 * 3600 + 1, 400 * 24 * 3600])
 def test_what_can_change_is_kept_for_a_day(monkeypatch, age):
-    """Datastacks and versions are asked again after a day, or when the clock went back."""
+    """A record that can change counts as absent after its time, or when the clock went back."""
     fill(Store())
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + age)
-    datastack, version, table, *_ = load(Store())
-    assert datastack is None
-    assert version is None
-    assert table == TABLE, "a table of a version never changes"
+    assert Store().load("versions", KEY, max_age=24 * 3600) is None
+    assert Store().load("tables", KEY) == RECORD, "a table of a version never changes"
 
 
 def test_a_failure_while_writing_leaves_nothing_behind(monkeypatch):
     """A full disk, or any exception, leaves neither a half file nor a temporary one."""
     store = Store()
-    store.save_predictions(KEY, raw_table(3))
+    store.save_table(KEY, raw_table(3))
 
     def fail(_self: Path, _content: bytes) -> int:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", fail)
-    store.save_predictions(KEY, raw_table(7))
-    store.save_link(QUESTION, {"url": "x"})
+    store.save_table(KEY, raw_table(7))
+    store.save("links", [QUESTION], {"url": "x"})
     monkeypatch.undo()
-    loaded = store.load_predictions(KEY)
+    loaded = store.load_table(KEY)
     assert loaded is not None
     assert len(loaded) == 3, "the table that was there stays"
-    assert store.load_link(QUESTION) is None
+    assert store.load("links", [QUESTION]) is None
     assert [path.name for path in cache_folder().rglob(".writing-*")] == []
 
 
@@ -215,7 +185,7 @@ def test_an_interruption_while_writing_leaves_nothing_behind(monkeypatch):
 
     monkeypatch.setattr(Path, "replace", interrupt)
     with pytest.raises(KeyboardInterrupt):
-        Store().save_link(QUESTION, {"url": "x"})
+        Store().save("links", [QUESTION], {"url": "x"})
     assert files("links") == []
 
 
@@ -236,15 +206,15 @@ def test_the_tables_used_longest_ago_go_first(monkeypatch):
     store = Store()
     keys = [[*KEY, str(number)] for number in range(4)]
     for age, key in enumerate(keys):
-        store.save_predictions(key, raw_table())
-        [path] = store._find_predictions(key)
+        store.save_table(key, raw_table())
+        [path] = store._find_tables(key)
         os.utime(path, (1_000_000 + age, 1_000_000 + age))
     size = max(path.stat().st_size for path in files("predictions"))
-    assert store.load_predictions(keys[0]) is not None  # used just now
+    assert store.load_table(keys[0]) is not None  # used just now
     monkeypatch.setenv("SYNGLANCER_CACHE_MAX", str(3 * size + 10))
     store = Store()
-    store.save_predictions([*KEY, "new"], raw_table())
-    kept = [store.load_predictions(key) is not None for key in [*keys, [*KEY, "new"]]]
+    store.save_table([*KEY, "new"], raw_table())
+    kept = [store.load_table(key) is not None for key in [*keys, [*KEY, "new"]]]
     assert kept == [True, False, False, True, True]
 
 
@@ -269,11 +239,11 @@ key = ["server", "datastack", 1, "table", "cell", "inputs"]
 table = pd.DataFrame({"id": pd.array(range(500), dtype="Int64")})
 for line in range(40):
     add_receipt({"process": number, "line": line, "filling": "x" * 6000})
-    store.save_link({"cell": str(number % 2)}, {"url": "y" * 1000})
-    assert store.load_link({"cell": str(number % 2)}) == {"url": "y" * 1000}
+    store.save("links", [number % 2], {"url": "y" * 1000})
+    assert store.load("links", [number % 2]) == {"url": "y" * 1000}
     if line % 10 == 0:
-        store.save_predictions(key, table)
-        assert store.load_predictions(key) is not None
+        store.save_table(key, table)
+        assert store.load_table(key) is not None
 """
 
 

@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import threading
+from dataclasses import asdict
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -217,7 +218,7 @@ def test_a_server_that_leads_to_plain_http_is_refused(make_link, monkeypatch) ->
         "minnie65_public", "http://data.example.org", "precomputed://x", "graphene://x/y", None,
         (4.0, 4.0, 40.0), None, None, None,
     )  # fmt: skip
-    Store().save_datastack(server, downgraded)  # as if it had said so an hour ago
+    Store().save("datastacks", [server, downgraded.name], asdict(downgraded))
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     made = make_link(CELL, "--server", server)
     made.refuses(4, "http://data.example.org", "would not be safe", "Nothing was sent there")

@@ -165,13 +165,13 @@ def test_what_is_no_state_is_refused(content: str) -> None:
 
 
 def test_a_token_goes_to_no_host_that_a_link_chooses(monkeypatch, tmp_path) -> None:
-    """The environment's token is for the default server only; a saved one for its own host."""
+    """A token that was saved is for its own host; that of the environment for none of them."""
     monkeypatch.setenv("CAVE_TOKEN", "secret-of-the-environment")
     secrets = tmp_path / "home" / ".cloudvolume" / "secrets"
     secrets.mkdir(parents=True)
     (secrets / "cave-secret.json").write_text('{"token": "for-all"}')
     (secrets / "cave.org-cave-secret.json").write_text('{"token": "for-cave-org"}')
-    assert find_saved_token("global.daf-apis.com") == "secret-of-the-environment"
+    assert find_saved_token("global.daf-apis.com") == "for-all"
     assert find_saved_token("cave.org") == "for-cave-org"
     for host in ("evil.org", "cave.org.evil.org", "cave.org:444", "../secrets/cave.org", ""):
         assert find_saved_token(host) is None

@@ -1,8 +1,8 @@
 """What is kept on this machine, so that a repeated question is cheap.
 
-Records of a datastack, predictions of a fixed version, and links by question: all of it can go at
-any time. Files are written beside their place and renamed, so that a reader sees a whole file or
-none; a file that does not read back is fetched again.
+JSON records and tables, found by their key: all of it can go at any time. Files are written beside
+their place and renamed, so that a reader sees a whole file or none; a file that does not read back
+counts as absent.
 """
 
 from __future__ import annotations
@@ -12,15 +12,13 @@ import os
 import re
 import time
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
-from datetime import datetime
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import orjson
 
 from synglancer.cache.files import LEFTOVER, cache_folder, remove_leftovers, replacing
 from synglancer.cache.locks import locked
-from synglancer.cave.records import Datastack, Materialization, PredictionTable
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +34,6 @@ Kind = Literal["datastacks", "versions", "tables", "somata", "links", "predictio
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _PART = 20  # of the bound, which may be written before all is measured again
-_DAY = 24 * 3600
 _DEFAULT_BOUND = "2GB"
 _OURS = re.compile(rf"[0-9a-f]{{32}}(-[0-9a-f]{{32}})?\.(json|parquet)|{re.escape(LEFTOVER)}.*")
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -102,95 +99,49 @@ class Store:
         self._room = -1  # bytes to write before all that is kept has to be measured again
         self.folder = cache_folder()
 
-    def load_datastack(self, server: str, name: str) -> Datastack | None:
-        """Load a datastack's record, unless it is more than a day old."""
-        record = self._load_record("datastacks", [server, name], max_age=_DAY)
-        if record is None:
-            return None
-        resolution = tuple(record.pop("viewer_resolution"))
-        return Datastack(**record, viewer_resolution=resolution)
+    def load(
+        self, kind: Kind, key: Sequence[Any], max_age: float | None = None
+    ) -> dict[str, Any] | None:
+        """Load a record, or None if there is none that reads back.
 
-    def save_datastack(self, server: str, datastack: Datastack) -> None:
-        """Keep a datastack's record."""
-        self._save_record("datastacks", [server, datastack.name], asdict(datastack))
-
-    def load_materialization(self, datastack: Datastack, version: int) -> Materialization | None:
-        """Load a version's record, unless it is more than a day old: it may have expired since."""
-        record = self._load_record(
-            "versions", [datastack.server, datastack.name, version], max_age=_DAY
-        )
-        if record is None:
-            return None
-        expires = record["expires_on"]
-        return Materialization(
-            version=record["version"],
-            timestamp=datetime.fromisoformat(record["timestamp"]),
-            expires_on=datetime.fromisoformat(expires) if expires else None,
-            expired=record.get("expired", False),
-        )
-
-    def save_materialization(self, datastack: Datastack, record: Materialization) -> None:
-        """Keep a version's record."""
-        key = [datastack.server, datastack.name, record.version]
-        self._save_record("versions", key, asdict(record))
-
-    def load_table(
-        self, datastack: Datastack, version: int, name: str, *use: str
-    ) -> PredictionTable | None:
-        """Load a table's record; ``use`` sets apart what else a table was checked for."""
-        key = [datastack.server, datastack.name, version, name, *use]
-        record = self._load_record("tables", key)
-        return None if record is None else PredictionTable(**record)
-
-    def save_table(
-        self, datastack: Datastack, version: int, table: PredictionTable, *use: str
-    ) -> None:
-        """Keep a table's record."""
-        key = [datastack.server, datastack.name, version, table.name, *use]
-        self._save_record("tables", key, asdict(table))
-
-    def load_view(self, datastack: Datastack, version: int, name: str) -> list[str] | None:
-        """Load the names of a view's columns."""
-        key = [datastack.server, datastack.name, version, name, "view"]
-        record = self._load_record("tables", key)
-        return None if record is None else list(record["columns"])
-
-    def save_view(self, datastack: Datastack, version: int, name: str, columns: list[str]) -> None:
-        """Keep the names of a view's columns."""
-        key = [datastack.server, datastack.name, version, name, "view"]
-        self._save_record("tables", key, {"columns": columns})
-
-    def load_properties(self, server: str, digest: str) -> str | None:
-        """Load where segment properties with this digest were uploaded."""
-        record = self._load_record("links", [server, "properties", digest])
-        return None if record is None else str(record["url"])
-
-    def save_properties(self, server: str, digest: str, url: str) -> None:
-        """Keep where segment properties were uploaded."""
-        self._save_record("links", [server, "properties", digest], {"url": url})
-
-    def load_somata(self, key: list[Any]) -> list[tuple[float, float, float]] | None:
-        """Load the positions of a cell's somata, in nm."""
-        record = self._load_record("somata", key)
-        return None if record is None else [tuple(point) for point in record["points"]]
-
-    def save_somata(self, key: list[Any], points: list[tuple[float, float, float]]) -> None:
-        """Keep the positions of a cell's somata, in nm."""
-        self._save_record("somata", key, {"points": points})
-
-    def load_link(self, question: Mapping[str, Any]) -> dict[str, Any] | None:
-        """Load what was answered to the same question before."""
-        return self._load_record("links", [dict(question)])
-
-    def save_link(self, question: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-        """Keep the answer to a question."""
-        self._save_record("links", [dict(question)], dict(record))
-
-    def load_predictions(self, key: list[Any]) -> pd.DataFrame | None:
-        """Load a raw table of predictions; None when there is none, or it does not read back."""
+        Parameters
+        ----------
+        kind, key
+            What the record was saved under.
+        max_age
+            Seconds after which the record counts as absent.
+        """
         if not self._enabled:
             return None
-        for path in self._find_predictions(key):
+        path = self._path(kind, key, ".json")
+        try:
+            content = orjson.loads(path.read_bytes())
+        except (OSError, ValueError):
+            return None
+        if not isinstance(content, dict) or set(content) != {"saved", "record", "sha256"}:
+            return None
+        if content.pop("sha256") != _digest(_canonical(content)):
+            return None
+        if max_age is not None and not 0 <= time.time() - content["saved"] < max_age:
+            return None
+        _touch(path)
+        record: dict[str, Any] = content["record"]
+        return record
+
+    def save(self, kind: Kind, key: Sequence[Any], record: Mapping[str, Any]) -> None:
+        """Save a record; a disk that is full or read-only costs the cache only."""
+        if not self._enabled:
+            return
+        content = {"saved": time.time(), "record": dict(record)}
+        signed = orjson.dumps({**content, "sha256": _digest(_canonical(content))})
+        with suppress(OSError), replacing(self._path(kind, key, ".json")) as temporary:
+            temporary.write_bytes(signed)
+
+    def load_table(self, key: Sequence[Any]) -> pd.DataFrame | None:
+        """Load a table, or None if there is none that reads back."""
+        if not self._enabled:
+            return None
+        for path in self._find_tables(key):
             try:
                 content = path.read_bytes()
             except OSError:
@@ -207,8 +158,8 @@ class Store:
             return frame
         return None
 
-    def save_predictions(self, key: list[Any], frame: pd.DataFrame) -> None:
-        """Keep a raw table of predictions, and keep the whole within its bound."""
+    def save_table(self, key: Sequence[Any], frame: pd.DataFrame) -> None:
+        """Save a table, and remove what was used longest ago if all is above the bound."""
         if not self._enabled:
             return
         import pyarrow as pa
@@ -223,14 +174,14 @@ class Store:
         with suppress(OSError):  # a full or read-only disk costs the cache, not the link
             with replacing(path) as temporary:
                 temporary.write_bytes(content)
-            for other in self._find_predictions(key):
+            for other in self._find_tables(key):
                 if other != path:
                     other.unlink(missing_ok=True)
         self._room -= len(content)
         if self._room < 0:
             self._room = self._prune()
 
-    def _find_predictions(self, key: list[Any]) -> list[Path]:
+    def _find_tables(self, key: Sequence[Any]) -> list[Path]:
         place = self._path("predictions", key, "-")
         return sorted(place.parent.glob(f"{place.name}*.parquet"))
 
@@ -240,7 +191,7 @@ class Store:
         Parameters
         ----------
         question
-            As for `load_link`.
+            What tells it from other questions.
         seconds
             How long to wait for another process; then the block runs all the same.
         """
@@ -292,36 +243,8 @@ class Store:
                     status = path.stat()
                     yield status.st_mtime, status.st_size, path
 
-    def _path(self, kind: Kind, key: list[Any], suffix: str) -> Path:
+    def _path(self, kind: Kind, key: Sequence[Any], suffix: str) -> Path:
         return self.folder / kind / f"{_digest(_canonical([_FORM, *key]))}{suffix}"
-
-    def _load_record(
-        self, kind: Kind, key: list[Any], max_age: float | None = None
-    ) -> dict[str, Any] | None:
-        if not self._enabled:
-            return None
-        path = self._path(kind, key, ".json")
-        try:
-            content = orjson.loads(path.read_bytes())
-        except (OSError, ValueError):
-            return None
-        if not isinstance(content, dict) or set(content) != {"saved", "record", "sha256"}:
-            return None
-        if content.pop("sha256") != _digest(_canonical(content)):
-            return None
-        if max_age is not None and not 0 <= time.time() - content["saved"] < max_age:
-            return None
-        _touch(path)
-        record: dict[str, Any] = content["record"]
-        return record
-
-    def _save_record(self, kind: Kind, key: list[Any], record: dict[str, Any]) -> None:
-        if not self._enabled:
-            return
-        content = {"saved": time.time(), "record": record}
-        signed = orjson.dumps({**content, "sha256": _digest(_canonical(content))})
-        with suppress(OSError), replacing(self._path(kind, key, ".json")) as temporary:
-            temporary.write_bytes(signed)
 
     def _prune(self) -> int:
         """Remove what was used longest ago, while all is more than the bound; and leftovers.

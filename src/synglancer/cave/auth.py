@@ -36,7 +36,7 @@ class Credentials:
     def __init__(self, token: str | None, server: str) -> None:
         self._token = token
         self._server = server
-        own = _origin(server)
+        own = read_origin(server)
         self._local = own is not None and own[0] == "http" and is_loopback(own[1])
         if token and own is not None and own[0] != "https" and not self._local:
             raise UsageError(
@@ -63,7 +63,7 @@ class Credentials:
         ServiceError
             When it is no address, or others on the way there could read the token.
         """
-        origin = _origin(server)
+        origin = read_origin(server)
         safe = origin is not None and (
             origin[0] == "https" or not self._token or (self._local and is_loopback(origin[1]))
         )
@@ -77,7 +77,11 @@ class Credentials:
 
     def token_for(self, url: str | None) -> str | None:
         """Return the token where the server of an address may see it, else None."""
-        return self._token if _origin(url or "") in self._trusted - {None} else None
+        return self._token if self.are_for(url) else None
+
+    def are_for(self, url: str | None) -> bool:
+        """Whether the server of an address is one that may see the token."""
+        return read_origin(url or "") in self._trusted - {None}
 
 
 def is_loopback(host: str | None) -> bool:
@@ -90,7 +94,7 @@ def is_loopback(host: str | None) -> bool:
         return False
 
 
-def _origin(url: str) -> Origin | None:
+def read_origin(url: str) -> Origin | None:
     """Return scheme, host and port of an address; None where it has none of http or https."""
     try:
         parts = urlsplit(url)

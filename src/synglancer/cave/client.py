@@ -20,8 +20,7 @@ from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, 
 from synglancer.cave.records import Soma
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 
-# What caveclient imports and is not needed here is half of its time: all its other clients, and
-# IPython for the page of one address.
+# Half of caveclient's import is not needed here: all its other clients, and IPython.
 import_lazily("caveclient")
 with put_off("IPython.display.HTML"):
     from caveclient.materializationengine import MaterializationClient
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from caveclient.chunkedgraph import ChunkedGraphClient
 
     from synglancer.cave.auth import Credentials
+    from synglancer.cave.http import Observer
     from synglancer.cave.records import Datastack, Materialization, PredictionTable
 
 Direction = Literal["inputs", "outputs"]
@@ -64,6 +64,8 @@ class Cave:
         The token, and who may see it.
     timeout
         Seconds that one request may take, retries included.
+    observe
+        Called with each answer, good or refused.
     """
 
     def __init__(
@@ -72,7 +74,9 @@ class Cave:
         datastack: str,
         credentials: Credentials,
         timeout: float = DEFAULT_TIMEOUT,
+        observe: Observer | None = None,
     ) -> None:
+        self._observe = observe
         self._server = server
         self._name = datastack
         self._timeout = timeout
@@ -82,16 +86,15 @@ class Cave:
 
     def _client(self, kind: type, *args: Any, repeatable: bool = True, **kwargs: Any) -> Any:
         """Make a service client whose session is guarded from its first request on."""
-        credentials, timeout = self._credentials, self._timeout
+        credentials, timeout, observe = self._credentials, self._timeout, self._observe
 
         class Guarded(kind):  # type: ignore[misc]  # caveclient is untyped
             def _get_version(self) -> Version:
-                # Called once, when the session has just been made, to ask the service's version,
-                # by which caveclient refuses old services. We check what comes back instead,
-                # which costs no request; so the version is said to be new enough.
+                # Called once, when the session has just been made, to ask the service's version, by
+                # which caveclient refuses old services. We check what comes back instead.
                 self.session.cookies.clear()
                 self.session.headers.pop("Authorization", None)
-                guard(self.session, credentials, timeout, repeatable=repeatable)
+                guard(self.session, credentials, timeout, repeatable=repeatable, observe=observe)
                 return _NEWEST.get(kind.__name__, _NEW_ENOUGH)
 
         return Guarded(*args, auth_client=self._auth, **kwargs)

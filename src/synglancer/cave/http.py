@@ -27,9 +27,11 @@ from synglancer.cave.responses import check_answer, name_host
 from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from synglancer.cave.auth import Credentials
+
+    Observer = Callable[[requests.Response], None]
 
 logger = logging.getLogger("synglancer")
 
@@ -51,6 +53,8 @@ class GuardedAdapter(HTTPAdapter):
     repeatable
         Whether a request that may have reached the server can be sent again. False for uploads:
         the state server gives each a new address.
+    observe
+        Called with each answer, good or refused.
 
     Raises
     ------
@@ -58,8 +62,15 @@ class GuardedAdapter(HTTPAdapter):
         From `send`, one of its subclasses, for everything but a whole answer with status 200.
     """
 
-    def __init__(self, timeout: float = DEFAULT_TIMEOUT, *, repeatable: bool = True) -> None:
+    def __init__(
+        self,
+        timeout: float = DEFAULT_TIMEOUT,
+        *,
+        repeatable: bool = True,
+        observe: Observer | None = None,
+    ) -> None:
         super().__init__(pool_maxsize=16)
+        self._observe = observe
         self._timeout = timeout
         self._repeatable = repeatable
 
@@ -112,6 +123,8 @@ class GuardedAdapter(HTTPAdapter):
             read_whole(response, started + seconds)
         except requests.RequestException as error:
             raise _translate_exception(error, request, seconds) from error
+        if self._observe is not None:
+            self._observe(response)
         check_answer(response)
         return response
 
@@ -178,11 +191,18 @@ class Fetcher:
         The token, and who may see it; others are asked without.
     timeout
         Seconds that one request may take, retries included.
+    observe
+        Called with each answer, good or refused.
     """
 
-    def __init__(self, credentials: Credentials, timeout: float = DEFAULT_TIMEOUT) -> None:
+    def __init__(
+        self,
+        credentials: Credentials,
+        timeout: float = DEFAULT_TIMEOUT,
+        observe: Observer | None = None,
+    ) -> None:
         self._session = requests.Session()
-        guard(self._session, credentials, timeout)
+        guard(self._session, credentials, timeout, observe=observe)
 
     def fetch(self, url: str) -> bytes:
         """Fetch a whole answer (1 request).
@@ -200,7 +220,11 @@ class Fetcher:
 
 
 def guard(
-    session: requests.Session, credentials: Credentials, timeout: float, *, repeatable: bool = True
+    session: requests.Session,
+    credentials: Credentials,
+    timeout: float,
+    repeatable: bool = True,
+    observe: Observer | None = None,
 ) -> None:
     """Make a session send the token, wait no longer than it may, and raise our errors.
 
@@ -214,8 +238,10 @@ def guard(
         Seconds that one request may take, retries included.
     repeatable
         Whether a request that may have reached the server can be sent again.
+    observe
+        Called with each answer, good or refused.
     """
-    adapter = GuardedAdapter(timeout, repeatable=repeatable)
+    adapter = GuardedAdapter(timeout, repeatable=repeatable, observe=observe)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     session.auth = _Bearer(credentials)

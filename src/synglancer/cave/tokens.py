@@ -10,6 +10,9 @@ from urllib.parse import urlsplit
 from synglancer.errors import UsageError
 from synglancer.settings import DEFAULT_SERVER
 
+_SECRETS = Path("~/.cloudvolume/secrets")
+"""Where caveclient saves tokens: one for each host, and one for all of them."""
+
 
 def find_token(server: str, token_file: str | None = None) -> str | None:
     """Find the token for a server.
@@ -39,35 +42,39 @@ def find_token(server: str, token_file: str | None = None) -> str | None:
         return _read_token_file(Path(os.path.expanduser(token_file)))  # noqa: PTH111  # never fails
     if token := os.environ.get("CAVE_TOKEN", "").strip():
         return _checked(token, "CAVE_TOKEN")
-    secrets = Path("~/.cloudvolume/secrets").expanduser()
     address = urlsplit(server)
-    places = [secrets / f"{address.netloc}-cave-secret.json"]
+    places = [_SECRETS / f"{address.netloc}-cave-secret.json"]
     if address.scheme == "https":
         # The token for all servers is not for one that anybody on the way could listen to.
-        places.append(secrets / "cave-secret.json")
-    for place in places:
-        if place.is_file():
-            return _read_token_file(place)
-    return None
+        places.append(_SECRETS / "cave-secret.json")
+    return _read_first(places)
 
 
 def find_saved_token(host: str) -> str | None:
     """Find a token that was saved for one https host and no other.
 
     For addresses that come from a link: whoever wrote the link chose the host, so a token that was
-    given for another purpose is not for it.
+    given for another purpose is not for it. ``CAVE_TOKEN`` is for the user's own server.
 
     Parameters
     ----------
     host
         Host, and port if any.
     """
-    if host == urlsplit(DEFAULT_SERVER).netloc:
-        return find_token(DEFAULT_SERVER)
     if "/" in host or host in {"", ".", ".."}:
         return None
-    place = Path("~/.cloudvolume/secrets").expanduser() / f"{host}-cave-secret.json"
-    return _read_token_file(place) if place.is_file() else None
+    places = [_SECRETS / f"{host}-cave-secret.json"]
+    if host == urlsplit(DEFAULT_SERVER).netloc:
+        places.append(_SECRETS / "cave-secret.json")
+    return _read_first(places)
+
+
+def _read_first(places: list[Path]) -> str | None:
+    for place in places:
+        path = place.expanduser()
+        if path.is_file():
+            return _read_token_file(path)
+    return None
 
 
 def _read_token_file(path: Path) -> str:

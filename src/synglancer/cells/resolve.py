@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import orjson
 
@@ -20,9 +19,9 @@ from synglancer.cells.parse import (
     enumerate_some,
     parse_root_id,
 )
+from synglancer.cells.positions import fetch_segment
 from synglancer.errors import (
     CellError,
-    LoginError,
     NotServedError,
     ServiceError,
     UsageError,
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from synglancer.cave.records import Soma
-    from synglancer.synapses.sources import Sources
+    from synglancer.cave.session import Session
 
 _MANY = 12
 
@@ -89,7 +88,7 @@ class Followed:
         }
 
 
-def resolve_cell(sources: Sources, cell: Cell) -> int:
+def resolve_cell(session: Session, cell: Cell) -> int:
     """Find the root ID of a cell: no request for a root ID, which is taken as it is given.
 
     Raises
@@ -100,11 +99,11 @@ def resolve_cell(sources: Sources, cell: Cell) -> int:
         When a service that has to be asked refuses or fails.
     """
     if isinstance(cell, Nucleus):
-        return _resolve_nucleus(sources, cell)
+        return _resolve_nucleus(session, cell)
     if isinstance(cell, Position):
-        return _resolve_position(sources, cell)
+        return _resolve_position(session, cell)
     if isinstance(cell, LinkCells):
-        cells = resolve_link(sources, cell)
+        cells = resolve_link(session, cell)
         if len(cells) > 1:
             raise CellError(
                 f"The link selects {len(cells)} cells: {enumerate_some(cells, _MANY)}.",
@@ -115,7 +114,7 @@ def resolve_cell(sources: Sources, cell: Cell) -> int:
     return cell.value
 
 
-def resolve_link(sources: Sources, cell: LinkCells) -> list[int]:
+def resolve_link(session: Session, cell: LinkCells) -> list[int]:
     """Find the cells that are selected in a Neuroglancer link (no request, or 1).
 
     Raises
@@ -128,8 +127,8 @@ def resolve_link(sources: Sources, cell: LinkCells) -> list[int]:
         When its state cannot be fetched.
     """
     link = parse_link(cell.url)
-    state = link.state if link.state_url is None else _fetch_state(sources, link.state_url)
-    cells = _read_selection(state or b"", sources.datastack.segmentation_source)
+    state = link.state if link.state_url is None else _fetch_state(session, link.state_url)
+    cells = _read_selection(state or b"", session.datastack.segmentation_source)
     if not cells:
         raise CellError(
             "No cell is selected in the link.",
@@ -138,18 +137,10 @@ def resolve_link(sources: Sources, cell: LinkCells) -> list[int]:
     return cells
 
 
-def _fetch_state(sources: Sources, state_url: str) -> bytes:
-    """Fetch the state that a link names: from any host, with the token or without."""
+def _fetch_state(session: Session, state_url: str) -> bytes:
+    """Fetch the state that a link names."""
     try:
-        return sources.fetch_state(state_url)
-    except LoginError as error:
-        if state_url.startswith(f"{sources.server}/"):
-            raise
-        raise LoginError(
-            f"{urlsplit(state_url).netloc} asks for a login, and the token is for "
-            f"{sources.server} alone.",
-            "Open the link in the viewer, and give the root ID that is selected there.",
-        ) from error
+        return session.fetch_state(state_url)
     except ServiceError as error:
         if type(error) not in {ServiceError, NotServedError}:
             raise
@@ -185,9 +176,9 @@ def _read_selection(state: bytes, segmentation: str) -> list[int]:
     return list(dict.fromkeys(cells))
 
 
-def _resolve_nucleus(sources: Sources, cell: Nucleus) -> int:
-    where = sources.name_version()
-    table, nuclei = sources.fetch_nuclei("id", [cell.value])
+def _resolve_nucleus(session: Session, cell: Nucleus) -> int:
+    where = session.name_version()
+    table, nuclei = session.fetch_nuclei("id", [cell.value])
     if len(nuclei) != 1:
         problem = "no row for" if not nuclei else f"{len(nuclei)} rows for"
         raise CellError(
@@ -202,28 +193,37 @@ def _resolve_nucleus(sources: Sources, cell: Nucleus) -> int:
     return nuclei[0].root_id
 
 
-def _resolve_position(sources: Sources, cell: Position) -> int:
-    size = sources.datastack.viewer_resolution if cell.unit == "voxel" else (1.0, 1.0, 1.0)
+def _resolve_position(session: Session, cell: Position) -> int:
+    size = session.datastack.viewer_resolution if cell.unit == "voxel" else (1.0, 1.0, 1.0)
     x, y, z = (value * edge for value, edge in zip(cell.point, size, strict=True))
-    root_id = sources.fetch_root_at((x, y, z))
+    root_id = _fetch_root_at(session, (x, y, z))
     if not root_id:
         raise CellError(
-            f"There is no cell at {cell} in {sources.name_version()}.",
+            f"There is no cell at {cell} in {session.name_version()}.",
             "Give a position within a cell, in voxels of the viewer's resolution "
-            f"({', '.join(f'{edge:g}' for edge in sources.datastack.viewer_resolution)} nm), or "
+            f"({', '.join(f'{edge:g}' for edge in session.datastack.viewer_resolution)} nm), or "
             "in nm with @nm behind it.",
         )
     return root_id
 
 
-def resolve_outdated(sources: Sources, root_id: int, *, strict: bool) -> Followed | None:
+def _fetch_root_at(session: Session, point: tuple[float, float, float]) -> int:
+    """Fetch the root ID at a position in nm at the version's timestamp, 0 for none."""
+    source = session.datastack.segmentation_source
+    segment = fetch_segment(session.fetcher, source, point, session.timeout)
+    if not segment.number or not segment.is_supervoxel:
+        return segment.number
+    return session.fetch_roots([segment.number], session.materialization.timestamp)[0]
+
+
+def resolve_outdated(session: Session, root_id: int, *, strict: bool) -> Followed | None:
     """Find what a root ID without rows is at the version.
 
     It costs 1 request for one that is valid, and up to 8 for one that is not.
 
     Parameters
     ----------
-    sources
+    session
         Whom to ask.
     root_id
         The root ID.
@@ -240,28 +240,27 @@ def resolve_outdated(sources: Sources, root_id: int, *, strict: bool) -> Followe
     CellError
         When it is no root ID of a cell, or what became of it is not certain.
     """
-    if sources.fetch_validity([root_id])[0]:
+    if session.fetch_validity([root_id])[root_id]:
         return None
-    at = sources.materialization
+    at = session.materialization
     try:
-        first, last = sources.fetch_lifetime(root_id)
-        related = [item for item in sources.fetch_related(root_id) if item != root_id]
+        first, last = session.fetch_lifetime(root_id)
+        related = [item for item in session.fetch_related(root_id) if item != root_id]
     except ServiceError as error:
         if type(error) not in {ServiceError, NotServedError}:
             raise
         # The chunked graph fails where it is asked for the history of what never was a root ID.
-        raise _unknown(sources, root_id) from error
-    valid = sources.fetch_validity(related) if related else []
-    candidates = [item for item, good in zip(related, valid, strict=True) if good]
+        raise _unknown(session, root_id) from error
+    candidates = [item for item, good in session.fetch_validity(related).items() if good]
     if not candidates:
-        raise _unknown(sources, root_id)
+        raise _unknown(session, root_id)
     why, nuclei = "only", []
     chosen = candidates
     if len(candidates) > 1:
-        nuclei = _fetch_own_nuclei(sources, root_id, last, candidates)
+        nuclei = _fetch_own_nuclei(session, root_id, last, candidates)
         why, chosen = "nucleus", sorted({nucleus.root_id for nucleus in nuclei})
     if len(chosen) != 1:
-        raise _ambiguous(sources, root_id, candidates, nuclei)
+        raise _ambiguous(session, root_id, candidates, nuclei)
     followed = Followed(root_id, chosen[0], first, last, why, at.version, first > at.timestamp)
     if strict:
         sentence = str(followed).replace(" is used instead.", " would be used instead.")
@@ -270,33 +269,33 @@ def resolve_outdated(sources: Sources, root_id: int, *, strict: bool) -> Followe
 
 
 def _fetch_own_nuclei(
-    sources: Sources, root_id: int, timestamp: datetime, candidates: list[int]
+    session: Session, root_id: int, timestamp: datetime, candidates: list[int]
 ) -> list[Soma]:
     """Fetch the nuclei of the candidates that lay in the root ID while it was valid (2 requests).
 
     A candidate may have got its nucleus from another cell that it was merged with.
     """
     try:
-        _, nuclei = sources.fetch_nuclei("pt_root_id", candidates)
+        _, nuclei = session.fetch_nuclei("pt_root_id", candidates)
     except NotServedError:
         return []  # without a table of somata nothing is certain
     placed = [nucleus for nucleus in nuclei if nucleus.supervoxel > 0]
     if not placed:
         return []
-    then = sources.fetch_roots([nucleus.supervoxel for nucleus in placed], timestamp)
+    then = session.fetch_roots([nucleus.supervoxel for nucleus in placed], timestamp)
     return [nucleus for nucleus, root in zip(placed, then, strict=True) if root == root_id]
 
 
-def _unknown(sources: Sources, root_id: int) -> CellError:
+def _unknown(session: Session, root_id: int) -> CellError:
     return CellError(
-        f"{root_id} is not the root ID of a cell in {sources.name_version()}.",
+        f"{root_id} is not the root ID of a cell in {session.name_version()}.",
         "It may be mistyped, or be of another version: look the cell up, or give the "
         "version that it is from with --version.",
     )
 
 
 def _ambiguous(
-    sources: Sources, root_id: int, candidates: list[int], nuclei: list[Soma]
+    session: Session, root_id: int, candidates: list[int], nuclei: list[Soma]
 ) -> CellError:
     held = {nucleus.root_id: nucleus.nucleus for nucleus in nuclei}
     named = [
@@ -304,7 +303,7 @@ def _ambiguous(
         for item in sorted(candidates, key=lambda item: (item not in held, item))
     ]
     return CellError(
-        f"{root_id} is not valid in {sources.name_version()}, and several cells have parts of it: "
+        f"{root_id} is not valid in {session.name_version()}, and several cells have parts of it: "
         f"{enumerate_some(named, _MANY)}.",
         "Look at them in the viewer and give the one that you mean, or name the cell by its "
         "nucleus (nucleus:ID) or by a position in it (x,y,z).",

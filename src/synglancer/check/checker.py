@@ -13,10 +13,8 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
-from synglancer.cache.answers import Store
 from synglancer.cache.receipts import Receipt, read_receipts
-from synglancer.cave.auth import Credentials
-from synglancer.cave.http import Fetcher
+from synglancer.cave.access import Access
 from synglancer.cave.metadata import fetch_datastack, fetch_materialization
 from synglancer.cave.records import Datastack, Materialization
 from synglancer.check.verdicts import (
@@ -43,12 +41,11 @@ from synglancer.errors import (
 )
 from synglancer.states.provenance import read_recorded_cells, read_timestamp
 from synglancer.states.urls import hash_state, parse_link
-from synglancer.synapses.sources import Sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from synglancer.settings import Settings
+    from synglancer.settings import Service
 
     Answer = TypeVar("Answer")
 
@@ -82,17 +79,15 @@ class Checker:
 
     Parameters
     ----------
-    settings
+    service
         Which CAVE server may be asked with which token, and for how long; its datastack is the
         one that states which are not ours are compared with.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        self._settings = settings
-        sources = Sources(settings, Store(enabled=False))
-        self._server = sources.server
-        self._credentials = Credentials(sources.token, sources.server)
-        self._fetcher = Fetcher(self._credentials, settings.timeout)
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._access = Access(service)
+        self._server = self._access.server
 
     def check(self, links: Sequence[str]) -> list[Verdict]:
         """Check links: every step, in order.
@@ -139,13 +134,8 @@ class Checker:
         return finding
 
     def _fetch(self, state_url: str, finding: _Finding) -> bytes | None:
-        own = _origin(state_url) == _origin(self._server)
-        host = urlsplit(state_url).netloc
         try:
-            return self._fetcher.fetch(state_url)
-        except LoginError as error:
-            foreign = f"{host} asks for a login, and the token is for {self._server} alone."
-            finding.unknown.append(str(error) if own else foreign)
+            return self._access.fetch_state(state_url)
         except _REFUSED as error:
             finding.unknown.append(str(error))
         except ServiceError as error:
@@ -162,7 +152,7 @@ class Checker:
         """Ask about the datastacks of these links (1 request each)."""
         for finding in findings:
             if finding.state is not None and finding.facts.get("source") is None:
-                _read_foreign(finding, self._settings.datastack)
+                _read_foreign(finding, self._service.datastack)
             made_with = read_server(finding.facts.get("source") or {})
             if made_with is not None and _origin(made_with) != _origin(self._server):
                 # What a state names is not a server to send a token to.
@@ -174,8 +164,8 @@ class Checker:
         return _ask_all(pool, names, self._ask_datastack)
 
     def _ask_datastack(self, name: str) -> Datastack:
-        datastack = fetch_datastack(self._fetcher, self._server, name)
-        self._credentials.trust(datastack.server)
+        datastack = fetch_datastack(self._access.fetcher, self._server, name)
+        self._access.credentials.trust(datastack.server)
         return datastack
 
     def _ask_versions(
@@ -188,7 +178,7 @@ class Checker:
         keys = {_version_of(finding) for finding in findings} - {None}
 
         def ask(key: tuple[str, int]) -> Materialization:
-            return fetch_materialization(self._fetcher, _or_raise(stacks[key[0]]), key[1])
+            return fetch_materialization(self._access.fetcher, _or_raise(stacks[key[0]]), key[1])
 
         answers = _ask_all(pool, keys, ask)
         for finding in findings:
@@ -214,12 +204,10 @@ class Checker:
         questions = {(name, at, tuple(sorted(ids))) for (name, at), ids in asked.items() if ids}
 
         def ask(question: tuple[str, datetime, tuple[int, ...]]) -> dict[int, bool]:
-            from synglancer.cave.client import Cave  # a second of imports
-
             name, at, cells = question
             stack = _or_raise(stacks[name])
-            cave = Cave(self._server, name, self._credentials, self._settings.timeout)
-            return dict(zip(cells, cave.fetch_validity(stack, list(cells), at), strict=True))
+            client = self._access.build_client(name)
+            return dict(zip(cells, client.fetch_validity(stack, list(cells), at), strict=True))
 
         answers = _ask_all(pool, questions, ask)
         by_timestamp = {(name, at): answer for (name, at, _), answer in answers.items()}

@@ -15,7 +15,7 @@ from synglancer.errors import ServiceError, SynglancerError, UsageError
 from synglancer.links.batch import WORKERS
 from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.make import LinkMaker
-from synglancer.settings import Settings
+from synglancer.settings import Service, Settings
 from synglancer.states.provenance import RECORD, parse_settings
 from synglancer.states.urls import format_inline_link, format_link, parse_link
 
@@ -76,7 +76,7 @@ class Asked:
         return f"{name_cells(self.cells)} in {settings.datastack} at version {settings.version}"
 
 
-def read_asked(verdict: Verdict, own: Settings) -> Asked:
+def read_asked(verdict: Verdict, own: Service) -> Asked:
     """Read what was asked when a link was made.
 
     Parameters
@@ -149,7 +149,7 @@ def _read_receipt(receipt: Mapping[str, Any]) -> Settings:
 def refresh_links(
     checker: Checker,
     verdicts: Sequence[Verdict],
-    own: Settings,
+    own: Service,
     command: Sequence[str] | None = None,
 ) -> dict[str, Refreshed | Skipped]:
     """Make bad links anew, what several ask alike once; what is not good then is not taken.
@@ -190,7 +190,7 @@ def refresh_links(
     return {url: _judge(one, judged) for url, one in results.items()}
 
 
-def _find_asked(verdict: Verdict, own: Settings) -> Asked | Skipped:
+def _find_asked(verdict: Verdict, own: Service) -> Asked | Skipped:
     try:
         return read_asked(verdict, own)
     except SynglancerError as error:

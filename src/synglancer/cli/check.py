@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from synglancer.check.repair import Refreshed
     from synglancer.check.verdicts import Verdict
     from synglancer.links.link_record import Skipped
-    from synglancer.settings import Settings
+    from synglancer.settings import Service
 
     Places = dict[str, list[tuple[str, int]]]
     Anew = Mapping[str, Refreshed | Skipped]
@@ -67,22 +67,20 @@ def check(
         A table, or one JSON object a line.
     """
     from synglancer.check.checker import Checker
-    from synglancer.settings import Settings
+    from synglancer.settings import Service
 
     if not targets:
         raise UsageError("Nothing to check was given.", "Give a link in quotes, or a text file.")
     if dry_run and not fix:
         raise UsageError("--dry-run was given without --fix.", "Without --fix nothing is written.")
     documents, places = _read_targets(targets)
-    # No table is asked for; but settings without one are refused.
-    settings = Settings(
-        server=server, token_file=token_file, sandbox=sandbox, datastack=datastack,
-        table="unused", timeout=timeout,
-    )  # fmt: skip
+    service = Service(
+        server=server, token_file=token_file, sandbox=sandbox, datastack=datastack, timeout=timeout
+    )
     if not places:
         print("No Neuroglancer link was found.", file=sys.stderr)  # noqa: T201
         return 0
-    checker = Checker(settings)
+    checker = Checker(service)
     verdicts = checker.check(list(places))
     if all(verdict.reachable is None and verdict.unknown for verdict in verdicts):
         raise ServiceError(
@@ -90,11 +88,11 @@ def check(
             "Check the connection, --server and the token, then try again.",
         )
     anew: Anew = {}
-    said = _foretell(verdicts, settings) if dry_run else {}
+    said = _foretell(verdicts, service) if dry_run else {}
     if fix and not dry_run:
         from synglancer.check.repair import refresh_links
 
-        anew = refresh_links(checker, verdicts, settings, TYPED.get())
+        anew = refresh_links(checker, verdicts, service, TYPED.get())
         said = _tell(anew)
     unwritten = {name for name, one in documents.items() if not _rewrite(name, one, anew)}
     fixed = _find_fixed(anew, places, unwritten)
@@ -138,7 +136,7 @@ def _tell(anew: Anew) -> dict[str, list[str]]:
     }
 
 
-def _foretell(verdicts: Sequence[Verdict], own: Settings) -> dict[str, list[str]]:
+def _foretell(verdicts: Sequence[Verdict], own: Service) -> dict[str, list[str]]:
     """Say what would become of each bad link."""
     from synglancer.check.repair import read_asked
 

@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.answers import Store
 from synglancer.cache.receipts import add_receipt, build_receipt
+from synglancer.cave.session import Session
 from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, parse_cell
 from synglancer.cells.resolve import resolve_cell, resolve_link, resolve_outdated
 from synglancer.errors import (
+    DataChangedError,
     LoginError,
     RateLimitError,
     ServiceError,
@@ -38,7 +40,7 @@ from synglancer.links.warnings import (
 from synglancer.settings import MULTI_INPUT
 from synglancer.states.provenance import read_followed
 from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
-from synglancer.synapses.sources import Sources
+from synglancer.synapses.loading import CellLoader
 from synglancer.view_settings import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ if TYPE_CHECKING:
 
     from synglancer.cells.resolve import Followed
     from synglancer.settings import Settings
-    from synglancer.synapses.sources import CellData
+    from synglancer.synapses.loading import CellData
     from synglancer.view.state import State
 
 Cells = tuple[RootId | Nucleus | Position, ...]
@@ -74,8 +76,9 @@ class LinkMaker:
     def __init__(self, settings: Settings, command: Sequence[str] | None = None) -> None:
         self._settings = settings
         self._command = command
-        self._store = Store(enabled=not settings.no_cache)
-        self._sources = Sources(settings, self._store)
+        store = Store(enabled=not settings.no_cache)
+        self._session = Session(settings.service, store, settings.version)
+        self._loader = CellLoader(settings, self._session)
 
     def make(self, *given: int | str) -> LinkRecord:
         """Make one link, for one cell or for several together: every step, in order.
@@ -85,6 +88,14 @@ class LinkMaker:
         SynglancerError
             One of its subclasses; nothing is left half-done.
         """
+        try:
+            return self._make(given)
+        except DataChangedError:
+            if not self._session.renew():
+                raise
+            return self._make(given)  # what was kept is of other data: it is fetched anew
+
+    def _make(self, given: Sequence[int | str]) -> LinkRecord:
         started = time.monotonic()
         typed = self._parse_cells(given)
         words = " ".join(str(word) for word in given)
@@ -92,7 +103,7 @@ class LinkMaker:
         if link is None:
             # Of several processes that ask the same, the first makes the link: looking again,
             # the others find it.
-            with self._store.alone(self._question(typed), self._settings.timeout):
+            with self._session.store.alone(self._question(typed), self._settings.timeout):
                 link = self._find_known_link(typed, words, started)
                 if link is None:
                     link = self._resolve_and_make(typed, words, started)
@@ -101,12 +112,12 @@ class LinkMaker:
 
     def _resolve_and_make(self, typed: Cells, given: str, started: float) -> LinkRecord:
         """Find the root IDs, and the link that is known for them, or make one; and remember it."""
-        roots = dict.fromkeys(RootId(resolve_cell(self._sources, cell)) for cell in typed)
+        roots = dict.fromkeys(RootId(resolve_cell(self._session, cell)) for cell in typed)
         cells: Cells = tuple(roots)
         link = self._find_known_link(cells, given, started) if cells != typed else None
         link = link or self._make_anew([cell.value for cell in roots], given, started)
         for asked in {typed, cells}:
-            self._store.save_link(self._question(asked), link.to_record())
+            self._save_link(asked, link)
         return link
 
     def _make_anew(self, cells: list[int], given: str, started: float) -> LinkRecord:
@@ -114,40 +125,48 @@ class LinkMaker:
         cells, data, followed = self._load_cells(cells)
         frame, warnings = self._check_tables(cells, data, followed)
         shown = self._filter(frame, data)
-        record = build_record(self._settings, self._sources, cells, frame, shown, data, followed)
+        record = build_record(
+            self._settings, self._session, self._loader.table, cells, frame, shown, data, followed
+        )
         properties = self._upload_properties(cells, shown, data)
         with _BUILDING:
             state = self._build_state(cells, shown, data, record, properties)
         with ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(self._sources.keep_tables)  # while the upload waits for its answer
-            state_url = None if self._settings.inline else upload_state(self._sources, state)
+            pool.submit(self._loader.keep_tables)  # while the upload waits for its answer
+            state_url = None if self._settings.inline else upload_state(self._session, state)
         return self._build_link(cells, given, state, state_url, record, warnings, started)
 
     def _add_receipt(self, link: LinkRecord) -> None:
-        options = {**list_given_options(self._settings), "server": self._sources.server}
+        options = {**list_given_options(self._settings), "server": self._session.server}
         record = link.to_record()
-        add_receipt(build_receipt(record, options, self._command, self._sources.token))
+        add_receipt(build_receipt(record, options, self._command, self._session.token))
 
     def _question(self, cells: Cells) -> dict[str, Any]:
-        return build_question(self._settings, self._sources, cells)
+        return build_question(self._settings, self._session, cells)
 
     def _find_known_link(self, cells: Cells, given: str, started: float) -> LinkRecord | None:
         """Find the answer to the same question, if the state server still has it (1 request)."""
         if self._settings.no_cache or self._settings.inline:
             return None
-        record = self._store.load_link(self._question(cells))
-        if record is None or (self._settings.strict and "followed" in record):
+        kept = self._session.store.load("links", [self._question(cells)])
+        record = kept["link"] if kept is not None else None
+        if kept is None or record is None or (self._settings.strict and "followed" in record):
             return None
         try:
-            state = self._sources.fetch_state(record["state_url"])
+            state = self._session.fetch_state(record["state_url"])
         except (LoginError, UnreachableError, RateLimitError):
             raise
         except ServiceError:
             return None  # lost there: the link is made anew
-        if hash_state(state) != record["state_sha256"]:
+        other_data = kept["data_identity"] != self._session.identity.value
+        if other_data or hash_state(state) != record["state_sha256"]:
             return None
         seconds = time.monotonic() - started
         return LinkRecord.from_record(record, state, given=given, elapsed_s=seconds)
+
+    def _save_link(self, cells: Cells, link: LinkRecord) -> None:
+        kept = {"link": link.to_record(), "data_identity": self._session.identity.value}
+        self._session.store.save("links", [self._question(cells)], kept)
 
     def _parse_cells(self, given: Sequence[int | str]) -> Cells:
         """Read which cells are meant; what a link selects is asked for first (1 request)."""
@@ -158,7 +177,7 @@ class LinkMaker:
             )
         cells = [parse_cell(one) for one in given]  # all first: a typing error costs no request
         read: list[RootId | Nucleus | Position] = [
-            RootId(resolve_cell(self._sources, cell)) if isinstance(cell, LinkCells) else cell
+            RootId(resolve_cell(self._session, cell)) if isinstance(cell, LinkCells) else cell
             for cell in cells
         ]
         return tuple(dict.fromkeys(read))
@@ -168,14 +187,14 @@ class LinkMaker:
         cell = parse_cell(given)
         if not isinstance(cell, LinkCells):
             return [str(given)]
-        return [str(item) for item in resolve_link(self._sources, cell)]
+        return [str(item) for item in resolve_link(self._session, cell)]
 
     def _load_cells(self, cells: list[int]) -> tuple[list[int], CellData, list[Followed]]:
         """Load cells; one without rows is followed, or refused, or has no synapses."""
-        data = self._sources.load_cells(cells)
+        data = self._loader.load_cells(cells, _warm_up)
         strict = self._settings.strict
         looked_up = {
-            cell: resolve_outdated(self._sources, cell, strict=strict)
+            cell: resolve_outdated(self._session, cell, strict=strict)
             for cell in cells
             if cell not in data.found
         }
@@ -183,7 +202,7 @@ class LinkMaker:
         if followed:
             used = {found.given: found.used for found in followed}
             cells = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
-            data = self._sources.load_cells(cells)
+            data = self._loader.load_cells(cells, _warm_up)
         return cells, data, followed
 
     def _check_tables(
@@ -200,8 +219,8 @@ class LinkMaker:
 
         frame = gather_between(join_predictions([table.frame for table in data.tables]), cells)
         warnings = [str(found) for found in followed]
-        if self._sources.materialization.expired:
-            warnings.append(explain_live(self._sources.materialization))
+        if self._session.materialization.expired:
+            warnings.append(explain_live(self._session.materialization))
         if data.somata is None:
             warnings.append(_NO_SOMA)
         warnings += explain_left_out(data.tables, cells)
@@ -244,7 +263,7 @@ class LinkMaker:
 
         directions = name_directions(self._settings.directions, cells)
         content = build_segment_properties(shown, cells, types, directions)
-        return upload_properties(self._sources, self._store, content)
+        return upload_properties(self._session, content)
 
     def _build_state(
         self,
@@ -261,9 +280,9 @@ class LinkMaker:
 
         scene = Scene(
             cells=cells,
-            datastack=self._sources.datastack,
-            materialization=self._sources.materialization,
-            table=self._sources.table.name,
+            datastack=self._session.datastack,
+            materialization=self._session.materialization,
+            table=self._loader.table.name,
             groups=build_annotations(shown),
             positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
             somata=[*find_somata(data).values()],
@@ -283,11 +302,11 @@ class LinkMaker:
         warnings: Sequence[str],
         started: float,
     ) -> LinkRecord:
-        site = resolve_site(self._settings.site, self._sources.datastack.viewer_site)
+        site = resolve_site(self._settings.site, self._session.datastack.viewer_site)
         warnings = list(warnings)
         if state_url is None:
             url = format_inline_link(site, state.json)
-            warnings += explain_inline(site, self._sources.server)
+            warnings += explain_inline(site, self._session.server)
         else:
             url = format_link(site, state_url)
         if not record["shown"]:
@@ -301,10 +320,10 @@ class LinkMaker:
             state_url=state_url,
             state_id=state_url.rsplit("/", 1)[-1] if state_url else None,
             state_sha256=state.sha256,
-            datastack=self._sources.datastack.name,
-            version=self._sources.materialization.version,
-            timestamp=self._sources.materialization.timestamp,
-            table=self._sources.table.name,
+            datastack=self._session.datastack.name,
+            version=self._session.materialization.version,
+            timestamp=self._session.materialization.timestamp,
+            table=self._loader.table.name,
             counts_by_tag=record["counts"],
             shown=record["shown"],
             total=record["total"],
@@ -318,3 +337,10 @@ class LinkMaker:
             multi_input=record.get("multi_input"),
             cell_types=record.get("cell_types"),
         )
+
+
+def _warm_up() -> None:
+    """Import what builds states, while the services' answers arrive."""
+    from synglancer.view.state import load_libraries
+
+    load_libraries()

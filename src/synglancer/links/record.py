@@ -19,15 +19,18 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from synglancer.cave.records import PredictionTable
+    from synglancer.cave.session import Session
     from synglancer.cells.resolve import Followed
-    from synglancer.synapses.sources import CellData, Sources
+    from synglancer.synapses.loading import CellData
 
 _UNTOLD = {"token_file", "timeout", "no_cache"}
 
 
 def build_record(
     settings: Settings,
-    sources: Sources,
+    session: Session,
+    table: PredictionTable,
     cells: Sequence[int],
     frame: pd.DataFrame,
     shown: pd.DataFrame,
@@ -38,8 +41,8 @@ def build_record(
 
     Parameters
     ----------
-    settings, sources
-        What was asked, and of whom.
+    settings, session, table
+        What was asked, of whom, and of which table.
     cells
         Root IDs of the cells that are shown, in their order.
     frame, shown
@@ -63,18 +66,18 @@ def build_record(
     )
     from synglancer.view.staging import describe_stage
 
-    version = sources.materialization
+    version = session.materialization
     timestamp = version.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
     several = len(cells) > 1
     somata = {str(cell): [*point] for cell, point in find_somata(data).items()}
     return {
         "cell": str(cells[0]),
         **({"cells": [str(cell) for cell in cells]} if several else {}),
-        "datastack": sources.datastack.name,
-        "server": sources.server,
+        "datastack": session.datastack.name,
+        "server": session.server,
         "version": version.version,
         "timestamp": timestamp,
-        "table": sources.table.name,
+        "table": table.name,
         "counts": count_predictions(shown, name_directions(settings.directions, cells)),
         "shown": len(shown),
         "total": len(frame),
@@ -84,7 +87,7 @@ def build_record(
         **({"all_synapses": data.all_synapses} if data.all_synapses is not None else {}),
         "filters": build_filters(settings),
         "generator": f"synglancer {__version__}",
-        **({"notice": sources.table.notice} if sources.table.notice else {}),
+        **({"notice": table.notice} if table.notice else {}),
         **({"with_unlabelled": True} if settings.with_unlabelled else {}),
         **describe_stage(settings, cells, shown),
         **_describe_context(settings, cells, frame, shown, data),
@@ -131,12 +134,12 @@ def find_somata(data: CellData) -> dict[int, tuple[float, float, float]]:
     return {cell: points[0] for cell, points in somata.items() if len(points) == 1}
 
 
-def build_question(settings: Settings, sources: Sources, cells: Sequence[object]) -> dict[str, Any]:
+def build_question(settings: Settings, session: Session, cells: Sequence[object]) -> dict[str, Any]:
     """Return all that decides what a link shows: equal questions have equal answers.
 
     Parameters
     ----------
-    settings, sources
+    settings, session
         What is asked, beside the cells, and of whom.
     cells
         The cells, as they were given or as root IDs.
@@ -144,9 +147,9 @@ def build_question(settings: Settings, sources: Sources, cells: Sequence[object]
     types = [settings.cell_type_view, settings.cell_type_column]
     return {
         "cells": [str(cell) for cell in cells],
-        "server": sources.server,
+        "server": session.server,
         "datastack": settings.datastack,
-        "version": sources.version,
+        "version": session.version,
         "table": settings.table,
         "directions": settings.directions,
         "filters": build_filters(settings),

@@ -10,12 +10,11 @@ from synglancer.errors import ServiceError
 from synglancer.states.urls import hash_state
 
 if TYPE_CHECKING:
-    from synglancer.cache.answers import Store
-    from synglancer.synapses.sources import Sources
+    from synglancer.cave.session import Session
     from synglancer.view.state import State
 
 
-def upload_state(sources: Sources, state: State) -> str:
+def upload_state(session: Session, state: State) -> str:
     """Upload a state and read it back (2 requests); return its address.
 
     Raises
@@ -23,8 +22,8 @@ def upload_state(sources: Sources, state: State) -> str:
     ServiceError
         When the server refuses it, or gives back another one.
     """
-    state_url = sources.upload_state(state.json)
-    if hash_state(sources.fetch_state(state_url)) != state.sha256:
+    state_url = session.upload_state(state.json)
+    if hash_state(session.fetch_state(state_url)) != state.sha256:
         raise ServiceError(
             "The state server gave back another state than it was sent.",
             "Try again; if it stays so, use --inline and tell the server's administrators.",
@@ -32,7 +31,7 @@ def upload_state(sources: Sources, state: State) -> str:
     return state_url
 
 
-def upload_properties(sources: Sources, store: Store, content: bytes) -> str:
+def upload_properties(session: Session, content: bytes) -> str:
     """Upload segment properties and read them back (2 requests); return their address.
 
     The same ones are uploaded once from a machine, so that the same question gives the same state;
@@ -40,10 +39,8 @@ def upload_properties(sources: Sources, store: Store, content: bytes) -> str:
 
     Parameters
     ----------
-    sources
-        Whose state server.
-    store
-        Where their addresses are kept.
+    session
+        Whose state server, and where their addresses are kept.
     content
         Canonical JSON.
 
@@ -53,20 +50,21 @@ def upload_properties(sources: Sources, store: Store, content: bytes) -> str:
         When the server refuses them, or gives back others.
     """
     digest = hashlib.sha256(content).hexdigest()
-    known = store.load_properties(sources.server, digest)
+    key = [session.server, "properties", digest]
+    known = session.store.load("links", key)
     if known is not None:
         with suppress(ServiceError):
-            if _is_stored(sources, known, digest):
-                return known
-    url = sources.upload_properties(content)
-    if not _is_stored(sources, url, digest):
+            if _is_stored(session, str(known["url"]), digest):
+                return str(known["url"])
+    url = session.upload_properties(content)
+    if not _is_stored(session, url, digest):
         raise ServiceError(
             "The state server gave back other segment properties than it was sent.",
             "Try again, or leave --cell-types out.",
         )
-    store.save_properties(sources.server, digest, url)
+    session.store.save("links", key, {"url": url})
     return url
 
 
-def _is_stored(sources: Sources, url: str, digest: str) -> bool:
-    return hash_state(sources.fetch_state(f"{url}/info")) == digest
+def _is_stored(session: Session, url: str, digest: str) -> bool:
+    return hash_state(session.fetch_state(f"{url}/info")) == digest

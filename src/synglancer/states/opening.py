@@ -12,7 +12,6 @@ import orjson
 
 from synglancer.cells.parse import name_in_files
 from synglancer.errors import BadAnswerError
-from synglancer.settings import DEFAULT_SERVER
 from synglancer.states.login import find_login_host
 from synglancer.states.provenance import read_shown_cells
 from synglancer.states.urls import parse_link
@@ -73,7 +72,9 @@ def open_link(link: str, *, server: str | None = None, token_file: str | None = 
     parsed = parse_link(link)
     text = parsed.state
     if parsed.state_url is not None:
-        text = _fetch_state(parsed.state_url, server or DEFAULT_SERVER, token_file)
+        from synglancer.cave.access import fetch_link_state  # imports requests
+
+        text = fetch_link_state(parsed.state_url, server=server, token_file=token_file)
     try:
         state = orjson.loads(text or b"")
     except ValueError:
@@ -86,16 +87,3 @@ def open_link(link: str, *, server: str | None = None, token_file: str | None = 
             "Copy the link again, whole; a link that was cut short shows nothing either.",
         )
     return OpenedLink(link.strip(), parsed.site, state)
-
-
-def _fetch_state(state_url: str, server: str, token_file: str | None) -> bytes:
-    from synglancer.cave.auth import Credentials
-    from synglancer.cave.http import Fetcher  # imports requests
-    from synglancer.cave.tokens import find_token
-
-    # A link may name any host: the token is for the user's own server alone.
-    fetcher = Fetcher(Credentials(find_token(server, token_file), server))
-    try:
-        return fetcher.fetch(state_url)
-    finally:
-        fetcher.close()

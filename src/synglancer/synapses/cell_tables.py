@@ -6,14 +6,16 @@ What was kept of some cells and what is fetched of the others is one table.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+import orjson
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
-    from synglancer.cache.answers import Store
+    from synglancer.cave.session import Session
 
 Read = TypeVar("Read")
 
@@ -23,17 +25,17 @@ class CellTables:
 
     Parameters
     ----------
-    store
-        What is kept on this machine.
+    session
+        Whose tables they are, and where they are kept.
     """
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._unsaved: dict[tuple[Any, ...], pd.DataFrame] = {}
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._unsaved: dict[bytes, pd.DataFrame] = {}
 
     def load(
         self,
-        source: Sequence[Any],
+        name: str,
         cells: Sequence[int],
         direction: str,
         fetch: Callable[[list[int]], pd.DataFrame],
@@ -45,8 +47,8 @@ class CellTables:
 
         Parameters
         ----------
-        source
-            What names the table: server, datastack, version and its own name.
+        name
+            The table's name.
         cells, direction
             Whose synapses, and on which side of them.
         fetch
@@ -58,8 +60,9 @@ class CellTables:
         """
         from synglancer.synapses.predictions import CELL_COLUMN, join_raw  # imports pandas
 
-        keys = {cell: (*source, str(cell), direction) for cell in cells}
-        loaded = {cell: self._load_kept(key) for cell, key in keys.items()} if kept else {}
+        loaded = (
+            {cell: self._load_kept(name, str(cell), direction) for cell in cells} if kept else {}
+        )
         parts = [raw for raw in loaded.values() if raw is not None]
         missing = [cell for cell in cells if loaded.get(cell) is None]
         fetched = fetch(missing) if missing else None
@@ -67,12 +70,14 @@ class CellTables:
         if fetched is not None and kept:
             of = fetched[CELL_COLUMN[direction]]
             for cell in missing:
-                self._unsaved[keys[cell]] = fetched[of == cell] if len(missing) > 1 else fetched
+                self._unsaved[self._build_key(name, str(cell), direction)] = (
+                    fetched[of == cell] if len(missing) > 1 else fetched
+                )
         return checked
 
     def load_one(
         self,
-        key: Sequence[Any],
+        key: Sequence[str],
         fetch: Callable[[], pd.DataFrame],
         check: Callable[[pd.DataFrame], Read],
         *,
@@ -87,22 +92,30 @@ class CellTables:
         fetch, check, kept
             As for `load`.
         """
-        loaded = self._load_kept(tuple(key)) if kept else None
+        loaded = self._load_kept(*key) if kept else None
         if loaded is not None:
             return check(loaded)
         raw = fetch()
         checked = check(raw)
         if kept:
-            self._unsaved[tuple(key)] = raw
+            self._unsaved[self._build_key(*key)] = raw
         return checked
 
-    def _load_kept(self, key: tuple[Any, ...]) -> pd.DataFrame | None:
-        fetched = self._unsaved.get(key)
-        return self._store.load_predictions([*key]) if fetched is None else fetched
+    def _build_key(self, *key: str) -> bytes:
+        return orjson.dumps(self._session.build_key(*key))
+
+    def _load_kept(self, *key: str) -> pd.DataFrame | None:
+        unsaved = self._unsaved.get(self._build_key(*key))
+        if unsaved is not None:
+            return unsaved
+        kept = self._session.store.load_table(self._session.build_key(*key))
+        if kept is not None:
+            self._session.confirm_data()
+        return kept
 
     def keep(self) -> None:
         """Keep the tables that were fetched: last, since nobody waits for it."""
         with suppress(KeyError):  # another thread may have kept the last of them
             while self._unsaved:
                 key, raw = self._unsaved.popitem()
-                self._store.save_predictions([*key], raw)
+                self._session.store.save_table(orjson.loads(key), raw)

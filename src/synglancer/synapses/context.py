@@ -7,10 +7,9 @@ imported when something has to be read.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cave.metadata import SPINES, fetch_view_columns
+from synglancer.cave.metadata import PREDICTIONS, SPINES
 from synglancer.errors import NotServedError
 
 if TYPE_CHECKING:
@@ -19,12 +18,12 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from synglancer.cache.answers import Store
     from synglancer.cave.client import Direction
     from synglancer.cave.records import PredictionTable
+    from synglancer.cave.session import Session
     from synglancer.settings import Settings
+    from synglancer.synapses.cell_tables import CellTables
     from synglancer.synapses.cell_types import CellTypes
-    from synglancer.synapses.sources import Sources
 
 
 @dataclass(frozen=True)
@@ -43,25 +42,23 @@ class Context:
     cell_types: CellTypes | None = None
 
 
-class ContextSource:
+class ContextLoader:
     """Loads the context of cells, asking what they share once.
 
     Parameters
     ----------
     settings
         What is asked, beside the cells.
-    store
-        What is kept on this machine.
-    sources
-        Who is asked.
+    session
+        Whom to ask.
+    tables
+        Tables of cells, kept or fetched.
     """
 
-    def __init__(self, settings: Settings, store: Store, sources: Sources) -> None:
+    def __init__(self, settings: Settings, session: Session, tables: CellTables) -> None:
         self._settings = settings
-        self._store = store
-        self._sources = sources
-        self._types: CellTypes | None = None
-        self._reading = Lock()
+        self._session = session
+        self._tables = tables
 
     def load_shared(self) -> None:
         """Load what all cells share: records of the tables (1 request each, the first time).
@@ -102,7 +99,7 @@ class ContextSource:
         return wait
 
     def _load_spine_table(self) -> PredictionTable:
-        return self._sources.load_table(str(self._settings.multi_input_table), SPINES)
+        return self._session.load_table(str(self._settings.multi_input_table), SPINES)
 
     def _find_multi_input(self, cells: Sequence[int], direction: Direction) -> np.ndarray[Any, Any]:
         """Find the cells' synapses on spines with several inputs, by ID.
@@ -112,21 +109,22 @@ class ContextSource:
         """
         from synglancer.synapses.shared_spines import find_multi_input, keep_own, read_spines
 
-        sources, table = self._sources, self._load_spine_table()
-        expected = sources.table.synapse_table
+        session, table = self._session, self._load_spine_table()
+        predictions = session.load_table(str(self._settings.table), PREDICTIONS)
+        expected = predictions.synapse_table
         if table.synapse_table != expected:
             raise NotServedError(
                 f"The table {table.name!r} refers to synapses of {table.synapse_table!r}, and the "
                 f"predictions to those of {expected!r}.",
                 f"Choose with --multi-input-table one that refers to {expected!r}.",
             )
-        where = (sources.datastack, sources.materialization, table)
-        kept = not sources.materialization.expired
-        own = sources.tables.load(
-            sources.key(table.name),
+        where = (session.datastack, session.materialization, table)
+        kept = not session.materialization.expired
+        own = self._tables.load(
+            table.name,
             cells,
             direction,
-            lambda missing: sources.cave.fetch_spines(*where, missing, direction),
+            lambda missing: session.client.fetch_spines(*where, missing, direction),
             read_spines,
             kept=kept,
         )
@@ -135,9 +133,9 @@ class ContextSource:
         posts, spines = (
             sorted(set(own[name].tolist())) for name in ("post_pt_root_id", "group_id")
         )
-        found = sources.tables.load_one(
-            sources.key(table.name, "shared", *map(str, sorted(cells))),
-            lambda: sources.cave.fetch_synapses_on(*where, posts, spines),
+        found = self._tables.load_one(
+            (table.name, "shared", *map(str, sorted(cells))),
+            lambda: session.client.fetch_synapses_on(*where, posts, spines),
             lambda raw: find_multi_input(read_spines(raw)),
             kept=kept,
         )
@@ -145,17 +143,13 @@ class ContextSource:
 
     def _check_view(self) -> None:
         """Refuse a view that is not there, or not with the columns that are needed."""
-        sources, settings = self._sources, self._settings
+        settings = self._settings
         view, wanted = str(settings.cell_type_view), settings.cell_type_column
-        columns = self._store.load_view(sources.datastack, sources.version, view)
-        if columns is None:
-            where = (sources.fetcher, sources.datastack, sources.version)
-            try:
-                columns = fetch_view_columns(*where, view)
-            except NotServedError:
-                self._check_version_served(view)
-                raise
-            self._store.save_view(sources.datastack, sources.version, view, columns)
+        try:
+            columns = self._session.load_view_columns(view)
+        except NotServedError:
+            self._check_version_served(view)
+            raise
         missing = [name for name in ("id", "pt_root_id", wanted) if name not in columns]
         if missing:
             raise NotServedError(
@@ -167,10 +161,10 @@ class ContextSource:
 
     def _check_version_served(self, view: str) -> None:
         """Refuse a version that has expired: views answer no live queries."""
-        at = self._sources.materialization
+        at = self._session.materialization
         if at.expired:
             raise NotServedError(
-                f"Version {at.version} of {self._sources.datastack.name} has expired, "
+                f"Version {at.version} of {self._session.datastack.name} has expired, "
                 f"and the view {view!r} of cell types answers no live queries.",
                 "Choose a newer --version, or leave --cell-types out.",
             )
@@ -180,14 +174,14 @@ class ContextSource:
         from synglancer.synapses.cell_types import build_cell_types
 
         view, column = str(self._settings.cell_type_view), self._settings.cell_type_column
-        sources = self._sources
+        session = self._session
         self._check_version_served(view)
-        with self._reading:
-            if self._types is None:
-                where = (sources.datastack, sources.materialization)
-                self._types = sources.tables.load_one(
-                    sources.key(view, column, "types"),
-                    lambda: sources.cave.fetch_cell_types(*where, view, column),
-                    lambda raw: build_cell_types(raw, view, column),
-                )
-        return self._types
+        where = (session.datastack, session.materialization)
+        return session.ask_once(
+            ("types", view, column),
+            lambda: self._tables.load_one(
+                (view, column, "types"),
+                lambda: session.client.fetch_cell_types(*where, view, column),
+                lambda raw: build_cell_types(raw, view, column),
+            ),
+        )

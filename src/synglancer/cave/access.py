@@ -1,0 +1,269 @@
+"""Access to one CAVE server: its address, the token, connections, and which data it serves."""
+
+from __future__ import annotations
+
+import os
+from threading import Lock
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
+
+from synglancer.cave.auth import Credentials, is_loopback, read_origin
+from synglancer.cave.http import Fetcher
+from synglancer.cave.tokens import find_saved_token, find_token
+from synglancer.errors import DataChangedError, LoginError
+from synglancer.settings import DEFAULT_SERVER, Service
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    import requests
+
+    from synglancer.cave.client import Cave
+
+    Answer = TypeVar("Answer")
+
+IDENTITY_HEADER = "X-Data-Identity"
+"""The header in which a server says the identity of its data; CAVE's own servers send none."""
+
+_LONGEST = 64
+
+
+class Answers:
+    """Answers of this process: a question is asked once, whichever threads ask it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._locks: dict[Hashable, Lock] = {}
+        self._known: dict[Hashable, Any] = {}
+
+    def get(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question; an error is asked for again."""
+        with self._lock:
+            alone = self._locks.setdefault(question, Lock())
+        with alone:
+            if question not in self._known:
+                self._known[question] = ask()
+            answer: Answer = self._known[question]
+            return answer
+
+    def list(self) -> list[Any]:
+        """List all answers."""
+        return [*self._known.values()]
+
+    def clear(self) -> None:
+        """Forget all answers."""
+        self._known.clear()
+
+
+class Access:
+    """Access to a CAVE server.
+
+    Parameters
+    ----------
+    service
+        Which server, with whose token, and for how long.
+    """
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._connections = Answers()
+        self.timeout = service.timeout
+
+    @property
+    def _address(self) -> tuple[str, str | None]:
+        return self._connections.get("address", self._find_address)
+
+    def _find_address(self) -> tuple[str, str | None]:
+        if self._service.sandbox:
+            from synglancer.cave.sandbox import start_sandbox  # only here
+
+            running = start_sandbox()
+            return running.origin, running.token
+        server = (self._service.server or DEFAULT_SERVER).rstrip("/")
+        return server, find_token(server, self._service.token_file)
+
+    @property
+    def server(self) -> str:
+        """Address of the CAVE server, without a trailing slash."""
+        return self._address[0]
+
+    @property
+    def token(self) -> str | None:
+        """The token in use: never to be printed or kept."""
+        return self._address[1]
+
+    @property
+    def credentials(self) -> Credentials:
+        """The token, and the servers that may see it."""
+        server, token = self._address
+        return self._connections.get("credentials", lambda: Credentials(token, server))
+
+    @property
+    def identity(self) -> DataIdentity:
+        """Which data the server serves."""
+        return self._connections.get("identity", lambda: DataIdentity(self.server))
+
+    @property
+    def fetcher(self) -> Fetcher:
+        """HTTP client for requests that do not need caveclient."""
+        return self._open(self.server, self.credentials)
+
+    def _open(self, host: str, credentials: Credentials) -> Fetcher:
+        return self._connections.get(
+            ("fetcher", host), lambda: Fetcher(credentials, self.timeout, self.identity.observe)
+        )
+
+    def build_client(self, datastack: str) -> Cave:
+        """Build a client of a datastack's services, which asks through caveclient."""
+        from synglancer.cave.client import Cave  # a second of imports
+
+        where = (self.server, datastack, self.credentials, self.timeout)
+        return Cave(*where, self.identity.observe)
+
+    def fetch_state(self, state_url: str) -> bytes:
+        """Fetch a state, ours or of any link (1 request, without caveclient).
+
+        The token goes to its own server. Another host, which whoever wrote the link has
+        chosen, gets a token only where one was saved for that very host.
+
+        Raises
+        ------
+        LoginError
+            When the host asks for a login; the hint says how to give it a token.
+        ServiceError
+            When the state cannot be had.
+        """
+        if self.credentials.are_for(state_url):
+            return self.fetcher.fetch(state_url)
+        address = urlsplit(state_url)
+        host = f"{address.scheme}://{address.netloc}"
+        saved = find_saved_token(address.netloc) if address.scheme == "https" else None
+        try:
+            return self._open(host, Credentials(saved, host)).fetch(state_url)
+        except LoginError as error:
+            if saved is not None:
+                raise
+            raise LoginError(
+                f"{address.netloc} asks for a login, and the token is for {self.server} alone.",
+                f"If you trust {address.netloc}, name it as your CAVE server "
+                f"(SYNGLANCER_SERVER={host}), or save a token for it once with caveclient "
+                "(CAVEclient.auth.save_token); else open the link in the viewer.",
+            ) from error
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        for item in self._connections.list():
+            if isinstance(item, Fetcher):
+                item.close()
+
+
+class DataIdentity:
+    """Identity of the data that a server serves, as its answers say it.
+
+    A materialization version of CAVE never changes, so that server, datastack and version tell
+    answers apart. A sandbox can be started again on the same port with edited files.
+
+    Parameters
+    ----------
+    server
+        Address of the server. Only one on this machine is looked at.
+    """
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._local = is_loopback(urlsplit(server).hostname)
+        self._lock = Lock()
+        self._expects = False
+        self._seen = False
+        self._outdated = False
+        self.value: str | None = None
+
+    @property
+    def needs_answer(self) -> bool:
+        """Whether the server has to be asked before kept answers can be told to be of its data."""
+        return self._local and not self._seen
+
+    def expect(self, value: str | None) -> bool:
+        """Take the identity that kept answers have, until the first answer says one.
+
+        Returns False where an answer has said another one.
+        """
+        with self._lock:
+            if self._local and not self._seen:
+                self.value, self._expects = value, True
+            return not self._local or value == self.value
+
+    def observe(self, response: requests.Response) -> None:
+        """Read the identity that an answer says.
+
+        Raises
+        ------
+        DataChangedError
+            When it is not the one that was expected, or said before.
+        """
+        if not self._local or read_origin(str(response.url)) != read_origin(self._server):
+            return
+        said = response.headers.get(IDENTITY_HEADER)
+        if said is None and not response.ok:
+            return  # whatever refused may stand in front of the server
+        said = None if said is None else said[:_LONGEST]
+        with self._lock:
+            same = said == self.value or not (self._seen or self._expects)
+            self._outdated = self._outdated or not (same or self._seen)
+            before, self._seen = self._seen, True
+            if not before:
+                self.value = said
+        if not same:
+            raise DataChangedError(
+                f"{self._server} serves other data than it did before.",
+                "Run the command again.",
+            )
+
+    def pop_outdated(self) -> bool:
+        """Return whether kept answers turned out to be of other data; True once at most."""
+        with self._lock:
+            outdated, self._outdated = self._outdated, False
+            return outdated
+
+
+def fetch_link_state(
+    state_url: str,
+    *,
+    server: str | None = None,
+    token: str | None = None,
+    token_file: str | None = None,
+    timeout: float = 60.0,
+) -> bytes:
+    """Fetch the state that a link names (1 request).
+
+    Parameters
+    ----------
+    state_url
+        Where the state is.
+    server
+        The user's own CAVE server, which the token of ``CAVE_TOKEN`` or `token_file` belongs to;
+        else ``SYNGLANCER_SERVER``, else the default one.
+    token
+        A token for the host of `state_url`, where the user gives one.
+    token_file
+        File that holds the token for `server`.
+    timeout
+        Seconds that it may take.
+
+    Raises
+    ------
+    ServiceError
+        When the state cannot be had.
+    """
+    if token is not None:
+        fetcher = Fetcher(Credentials(token, state_url), timeout)
+        try:
+            return fetcher.fetch(state_url)
+        finally:
+            fetcher.close()
+    own = server or os.environ.get("SYNGLANCER_SERVER") or None
+    access = Access(Service(server=own, token_file=token_file, timeout=timeout))
+    try:
+        return access.fetch_state(state_url)
+    finally:
+        access.close()

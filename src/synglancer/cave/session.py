@@ -1,0 +1,286 @@
+"""One CAVE server, datastack and version: what resolvers, loaders and checks share, asked once.
+
+Records are kept on this machine. caveclient is imported by the first question that needs it.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from dataclasses import asdict
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cache.answers import Store
+from synglancer.cave.access import Access, Answers
+from synglancer.cave.metadata import (
+    TableKind,
+    advise_version,
+    fetch_datastack,
+    fetch_materialization,
+    fetch_prediction_table,
+    fetch_served,
+    fetch_view_columns,
+)
+from synglancer.cave.records import Datastack, Materialization, PredictionTable
+from synglancer.errors import (
+    BadAnswerError,
+    NotServedError,
+    PermissionMissingError,
+    ServiceError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+
+    from synglancer.cave.access import Answer
+    from synglancer.cave.client import Cave
+    from synglancer.cave.records import Soma
+    from synglancer.settings import Service
+
+_DAY = 24 * 3600.0
+"""Seconds for which what can change is kept: a datastack, and when a version expires."""
+
+_MOST_IDS = 5_000
+"""Root IDs that the chunked graph is asked about at once."""
+
+
+class Session(Access):
+    """A CAVE server, one of its datastacks, and a version of that.
+
+    Parameters
+    ----------
+    service
+        Which server and datastack, with whose token, and for how long.
+    store
+        What is kept on this machine, or None to keep nothing.
+    version
+        A version's number, ``latest``, or a day in ISO 8601.
+    """
+
+    def __init__(
+        self, service: Service, store: Store | None = None, version: int | str | None = None
+    ) -> None:
+        super().__init__(service)
+        self._given = version or "latest"
+        self._records = Answers()
+        self.store = store or Store(enabled=False)
+
+    @property
+    def client(self) -> Cave:
+        """The services, asked through caveclient."""
+        return self._records.get("client", lambda: self.build_client(self._service.datastack))
+
+    @property
+    def datastack(self) -> Datastack:
+        """The datastack's record."""
+        return self._records.get("datastack", self._load_datastack)
+
+    def _load_datastack(self) -> Datastack:
+        name = self._service.datastack
+        kept = self.store.load("datastacks", [self.server, name], _DAY)
+        if kept is None or not self.identity.expect(kept.pop("data_identity", None)):
+            datastack = self.fetch_datastack(name)
+            record = {**asdict(datastack), "data_identity": self.identity.value}
+            self.store.save("datastacks", [self.server, name], record)
+            return datastack
+        resolution = tuple(kept.pop("viewer_resolution"))
+        datastack = Datastack(**kept, viewer_resolution=resolution)
+        self.credentials.trust(datastack.server)
+        return datastack
+
+    def fetch_datastack(self, name: str) -> Datastack:
+        """Fetch the record of any datastack (1 request), and let its server see the token."""
+        datastack = fetch_datastack(self.fetcher, self.server, name)
+        self.credentials.trust(datastack.server)
+        return datastack
+
+    @property
+    def version(self) -> int:
+        """The version's number, asked for only where it is not given."""
+        return self._given if isinstance(self._given, int) else self.materialization.version
+
+    @property
+    def materialization(self) -> Materialization:
+        """The version's record."""
+        return self._records.get("materialization", self._load_materialization)
+
+    def _load_materialization(self) -> Materialization:
+        if isinstance(self._given, int):
+            kept = self.store.load("versions", self._build_key(self._given), _DAY)
+            if kept is not None:
+                record = _read_materialization(kept)
+                if not _has_run_out(record):
+                    return record
+        record = fetch_materialization(self.fetcher, self.datastack, self._given)
+        self.store.save("versions", self._build_key(record.version), asdict(record))
+        return record
+
+    def name_version(self) -> str:
+        """Say which datastack and version is asked."""
+        version = self.materialization
+        return f"{self.datastack.name} at version {version.version} ({version.timestamp:%Y-%m-%d})"
+
+    def build_key(self, *rest: str) -> list[Any]:
+        """Return the key under which something of this version is kept."""
+        return self._build_key(self.version, *rest)
+
+    def _build_key(self, version: int, *rest: str) -> list[Any]:
+        where = [self.datastack.server, self.datastack.name, version, *rest]
+        identity = self.identity.value
+        return where if identity is None else [*where, {"data": identity}]
+
+    def confirm_data(self) -> None:
+        """Make sure that kept answers are of the data that the server has now.
+
+        It costs 1 request where a server on this machine has not answered yet.
+
+        Raises
+        ------
+        DataChangedError
+            When they are not.
+        """
+        if self.identity.needs_answer:
+            self._records.get("confirmed", lambda: self.fetch_datastack(self._service.datastack))
+
+    def renew(self) -> bool:
+        """Forget what was kept of other data, where a `DataChangedError` was about that.
+
+        Returns False where the data changed while they were asked for: then nothing can be made.
+        """
+        outdated = self.identity.pop_outdated()
+        if outdated:
+            self._records.clear()
+        return outdated
+
+    def ask_once(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
+        """Return the answer to a question that the session asks once, whichever threads ask it."""
+        return self._records.get(question, ask)
+
+    def load_table(self, name: str, kind: TableKind) -> PredictionTable:
+        """Load or fetch the record of a table that refers to synapses.
+
+        Raises
+        ------
+        NotServedError
+            When the version has no such table, or it is not of that kind.
+        """
+        return self._records.get(("table", name, kind.schema), lambda: self._load_table(name, kind))
+
+    def _load_table(self, name: str, kind: TableKind) -> PredictionTable:
+        use = (kind.schema,) if kind.schema else ()
+        kept = self.store.load("tables", self.build_key(name, *use))
+        if kept is not None:
+            return PredictionTable(**kept)
+        where = (self.fetcher, self.datastack, self.version)
+        try:
+            table = fetch_prediction_table(*where, name, kind)
+        except NotServedError:
+            if not self.materialization.expired:
+                raise
+            table = self._fetch_table_elsewhere(name, kind)
+        self.store.save("tables", self.build_key(name, *use), asdict(table))
+        return table
+
+    def _fetch_table_elsewhere(self, name: str, kind: TableKind) -> PredictionTable:
+        """Fetch a table's record from the newest version that has it: it refers to the same."""
+        served = fetch_served(self.fetcher, self.datastack)
+        for other in reversed(served):
+            where = (self.fetcher, self.datastack, other.version)
+            with suppress(NotServedError):
+                return fetch_prediction_table(*where, name, kind)
+        at = self.materialization
+        raise NotServedError(
+            f"Version {at.version} of {self.datastack.name} has expired, and no other "
+            f"version has the table {name!r}.",
+            advise_version(served, timestamp=at.timestamp),
+        )
+
+    def load_view_columns(self, name: str) -> list[str]:
+        """Load or fetch the names of a view's columns.
+
+        Raises
+        ------
+        NotServedError
+            When the version has no such view.
+        """
+        kept = self.store.load("tables", self.build_key(name, "view"))
+        if kept is not None:
+            return list(kept["columns"])
+        columns = fetch_view_columns(self.fetcher, self.datastack, self.version, name)
+        self.store.save("tables", self.build_key(name, "view"), {"columns": columns})
+        return columns
+
+    @contextmanager
+    def explain_refused_live(self) -> Iterator[None]:
+        """Say what can be asked instead, where a service answers no live queries."""
+        try:
+            yield
+        except ServiceError as error:
+            refused = {ServiceError, NotServedError, BadAnswerError, PermissionMissingError}
+            if not self.materialization.expired or type(error) not in refused:
+                raise
+            at = self.materialization
+            served = fetch_served(self.fetcher, self.datastack)
+            raise NotServedError(
+                f"Version {at.version} of {self.datastack.name} ({at.timestamp:%Y-%m-%d}) has "
+                f"expired, and a live query at its timestamp was refused: {error}",
+                advise_version(served, timestamp=at.timestamp),
+            ) from error
+
+    def fetch_validity(self, cells: Sequence[int]) -> dict[int, bool]:
+        """Fetch which root IDs were valid at the version's timestamp (1 request for 5,000)."""
+        valid: dict[int, bool] = {}
+        distinct, at = list(dict.fromkeys(cells)), self.materialization.timestamp
+        for first in range(0, len(distinct), _MOST_IDS):
+            some = distinct[first : first + _MOST_IDS]
+            answers = self.client.fetch_validity(self.datastack, some, at)
+            valid.update(zip(some, answers, strict=True))
+        return valid
+
+    def fetch_lifetime(self, cell: int) -> tuple[datetime, datetime]:
+        """Fetch the first and the last timestamp at which a root ID was valid (2 requests)."""
+        return self.client.fetch_lifetime(self.datastack, cell)
+
+    def fetch_related(self, cell: int) -> list[int]:
+        """Fetch what a root ID became until the version's timestamp, or came from (2 requests)."""
+        return self.client.fetch_related(self.datastack, cell, self.materialization.timestamp)
+
+    def fetch_roots(self, supervoxels: list[int], at: datetime) -> list[int]:
+        """Fetch the root ID that each supervoxel had at a timestamp, 0 for none (1 request)."""
+        return self.client.fetch_roots(self.datastack, supervoxels, at)
+
+    def fetch_nuclei(self, column: str, values: list[int]) -> tuple[str, list[Soma]]:
+        """Fetch the name of the table of somata, and its rows with these values (1 request)."""
+        name = self.datastack.soma_table
+        if name is None:
+            raise NotServedError(
+                f"The datastack {self.datastack.name} names no table of somata.",
+                "Give the cell's root ID.",
+            )
+        with self.explain_refused_live():
+            at = self.materialization
+            return name, self.client.fetch_nuclei(self.datastack, at, name, column, values)
+
+    def upload_state(self, state: bytes) -> str:
+        """Upload a state (1 request) and return its address."""
+        return self.client.upload_state(state)
+
+    def upload_properties(self, properties: bytes) -> str:
+        """Upload segment properties (1 request) and return their address."""
+        return self.client.upload_properties(properties)
+
+
+def _read_materialization(record: dict[str, Any]) -> Materialization:
+    expires = record["expires_on"]
+    return Materialization(
+        version=record["version"],
+        timestamp=datetime.fromisoformat(record["timestamp"]),
+        expires_on=datetime.fromisoformat(expires) if expires else None,
+        expired=record.get("expired", False),
+    )
+
+
+def _has_run_out(record: Materialization) -> bool:
+    """Whether a version's time is over, so that it has to be asked again whether it is served."""
+    expires = record.expires_on
+    return expires is not None and expires < datetime.now(timezone.utc)
