@@ -134,6 +134,7 @@ class LinkMaker:
         with ThreadPoolExecutor(max_workers=1) as pool:
             pool.submit(self._loader.keep_tables)  # while the upload waits for its answer
             state_url = None if self._settings.inline else upload_state(self._session, state)
+        self._session.confirm_data()  # where the upload's answer has not done so
         return self._build_link(cells, given, state, state_url, record, warnings, started)
 
     def _add_receipt(self, link: LinkRecord) -> None:

@@ -108,10 +108,7 @@ class CellTables:
         unsaved = self._unsaved.get(self._build_key(*key))
         if unsaved is not None:
             return unsaved
-        kept = self._session.store.load_table(self._session.build_key(*key))
-        if kept is not None:
-            self._session.confirm_data()
-        return kept
+        return self._session.store.load_table(self._session.build_key(*key))
 
     def keep(self) -> None:
         """Keep the tables that were fetched: last, since nobody waits for it."""

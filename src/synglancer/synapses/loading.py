@@ -194,8 +194,6 @@ class CellLoader:
             kept = session.store.load("somata", session.build_key(name, str(cell)))
             if kept is not None:
                 somata[cell] = [tuple(point) for point in kept["points"]]
-        if somata:
-            session.confirm_data()
         missing = [cell for cell in cells if cell not in somata]
         if missing:
             where = (session.datastack, session.materialization, name)
