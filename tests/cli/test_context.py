@@ -250,6 +250,7 @@ def test_an_expired_version_has_spines_and_no_types(sandbox: Sandbox, make_link)
     assert record["counts"]["inputs"]["multi-input"] > 0
     made = make_link(old, "--version", "661", "--cell-types")
     made.refuses(4, "answers no live queries", "leave --cell-types out")
+    assert not [item for item in sandbox.requests if "/views/" in item.path]
 
 
 def test_several_cells_share_spines_and_partners(sandbox: Sandbox, sample: Path) -> None:

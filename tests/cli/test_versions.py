@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 
 import pandas as pd
@@ -81,3 +82,27 @@ def test_refused_live_queries_name_other_versions(options, make_link, monkeypatc
     with Sandbox(broken) as sandbox:
         outcome = make_link(OLD, "--version", "661", "--server", sandbox.origin)
     outcome.refuses(4, "live query at its timestamp was refused", "1718", "943 (2024-01-22)")
+
+
+def test_a_private_table_is_named_as_such(
+    options, sample, tmp_path, make_link, monkeypatch
+) -> None:
+    """A table that the token may not read is an error that names it, and no login is asked for."""
+    folder = tmp_path / "private"
+    shutil.copytree(sample / who.MINNIE, folder)
+    path = folder / "datastack.json"
+    described = json.loads(path.read_text("utf-8"))
+    described["tables"][who.PREDICTION_TABLE]["read_permission"] = "PRIVATE"
+    path.write_text(json.dumps(described), encoding="utf-8")
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    with Sandbox(replace(options, data=folder)) as sandbox:
+        made = make_link(CELL, "--server", sandbox.origin)
+    made.refuses(4, "is private", who.PREDICTION_TABLE, "ask its owner")
+    assert "later" not in made.err
+
+
+def test_what_never_was_a_root_id_is_no_cell(sandbox, make_link) -> None:
+    """A chunked graph that gives a root ID no timestamp does not know it: exit code 3."""
+    make_link("864691135000000007").refuses(3, "864691135000000007")
+    asked = [item.path.rsplit("/", 1)[-1] for item in sandbox.requests]
+    assert "root_timestamps" in asked

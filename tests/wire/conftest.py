@@ -7,6 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -23,6 +24,7 @@ DATASTACK = "minnie65_public"
 SYNAPSES = "synapses_pni_2"
 PREDICTIONS = "synapse_target_predictions_ssa_v2"
 NUCLEI = "nucleus_detection_v0"
+SPINES = "synapse_spine_mapping_v2"
 
 #: Bodies that hold whole rows: all predictions with their synapses (in voxels), all inputs of the
 #: seed cell (in nm), the first nuclei (in voxels).
@@ -112,6 +114,69 @@ def _description() -> dict[str, Any]:
     }
 
 
+def write_live_folder(folder: Path) -> None:
+    """Write the rows that suite ``live`` was recorded with; what no answer has is made up."""
+    (folder / "tables").mkdir(parents=True)
+    (folder / "views").mkdir()
+    whole = [_frame(name) for name in ("live/0085", "live/0086")]
+    spines = pd.concat([_frame(f"live/{number}") for number in ("0072", "0073", "0074")])
+    spines = spines.drop_duplicates("id")
+    synapses = pd.concat([*whole, spines.drop(columns="group_id")]).drop_duplicates("id")
+    synapses["size"] = synapses["size"].fillna(0.0)
+    for axis, size in zip("xyz", (4, 4, 40), strict=True):
+        voxels = synapses[f"ctr_pt_position_{axis}"].fillna(0).astype("int64") // size
+        for point in ("pre", "ctr", "post"):
+            synapses[f"{point}_pt_position_{axis}"] = voxels
+    predictions = pd.concat([_frame("live/0017"), _frame("live/0019")]).drop_duplicates("id")
+    predictions = predictions.rename(columns={"id": "target_id", "id_ref": "id"})
+    spines = spines.rename(columns={"id": "target_id"})[["target_id", "group_id"]]
+    spines.insert(0, "id", range(1, len(spines) + 1))
+    nuclei = _frame("live/0053")
+    for axis, size in zip("xyz", (4, 4, 40), strict=True):
+        nuclei[f"pt_position_{axis}"] //= size
+        nuclei[[f"bb_start_position_{axis}", f"bb_end_position_{axis}"]] = 0
+    nuclei["volume"] = 0.0
+    view = _frame("live/0054")
+    view[["broad_type", "mtype"]] = "made up"
+    view[[*(f"pt_position_{axis}" for axis in "xyz")]] = 0
+    view["volume"] = 0.0
+    order = [
+        "id", *(f"pt_position_{axis}" for axis in "xyz"), "pt_supervoxel_id", "pt_root_id",
+        "volume", "broad_type", "cell_type", "mtype",
+    ]  # fmt: skip
+    view[order].to_parquet(folder / "views" / "aibs_cell_info.parquet")
+    columns = ["id", "target_id", "tag", "value"]
+    for name, frame in (
+        (SYNAPSES, synapses),
+        (PREDICTIONS, predictions[columns]),
+        (SPINES, spines),
+        (NUCLEI, nuclei),
+    ):
+        frame.to_parquet(folder / "tables" / f"{name}.parquet", index=False)
+    (folder / "datastack.json").write_text(json.dumps(_live_description()), encoding="utf-8")
+
+
+def _frame(exchange: str) -> pd.DataFrame:
+    return read_stream(read_exchange(exchange)["response_file"]).to_pandas()
+
+
+def _live_description() -> dict[str, Any]:
+    served = read_exchange("live/0004")["response_json"]
+    tables: dict[str, Any] = {NUCLEI: {"schema": "nucleus_detection"}}
+    for name, exchange in ((PREDICTIONS, "live/0049"), (SPINES, "live/0066")):
+        record = read_exchange(exchange)["response_json"]
+        size = [record.pop(f"voxel_resolution_{axis}") for axis in "xyz"]
+        del record["table_name"], record["schema_type"]
+        tables[name] = {**record, "voxel_resolution": size}
+    return {
+        "name": DATASTACK,
+        "info": {"aligned_volume": {"name": "minnie65"}},
+        "versions": [*served, read_exchange("live/0002")["response_json"]],
+        "tables": tables,
+        "views": {"aibs_cell_info": {"notice_text": "Cite the Allen."}},
+    }
+
+
 @pytest.fixture(scope="session")
 def recorded_folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("recorded") / "data"
@@ -120,15 +185,22 @@ def recorded_folder(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def serve(recorded_folder, tmp_path_factory) -> Iterator[Callable[..., Sandbox]]:
+def live_folder(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("live") / "data"
+    write_live_folder(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def serve(recorded_folder, live_folder, tmp_path_factory) -> Iterator[Callable[..., Sandbox]]:
     """Start sandboxes that hold the recorded rows; each setting is served once."""
     running: dict[str, Sandbox] = {}
 
-    def start(**options: Any) -> Sandbox:
-        key = repr(sorted(options.items()))
+    def start(*, live: bool = False, **options: Any) -> Sandbox:
+        key = repr([live, *sorted(options.items())])
         if key not in running:
             given = SandboxOptions(
-                data=recorded_folder,
+                data=live_folder if live else recorded_folder,
                 states=tmp_path_factory.mktemp("states") / "states.db",
                 token="GOOD_TOKEN",
                 no_permission_token="NO_PERMISSION_TOKEN",

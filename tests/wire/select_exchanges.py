@@ -49,7 +49,7 @@ def request_key(exchange: dict[str, Any]) -> str:
         told["Cookie"] = None
     # Suites with another server setting are never repeats of those without.
     suite = exchange["id"].split("/")[0]
-    setting = suite if suite in {"qlimit", "ratelimit"} else ""
+    setting = suite if suite in {"qlimit", "ratelimit", "live"} else ""
     asked = [exchange.get("request_json"), exchange.get("request_text")]
     return json.dumps([setting, exchange["method"], exchange["path"], told, asked])
 

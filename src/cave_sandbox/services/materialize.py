@@ -5,6 +5,7 @@ Recorded from MaterializationEngine 5.26.4.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.dataset import Dataset, Table, Version
 
 __all__ = ["MaterializeHandler", "MaterializeSource", "routes"]
+
+logger = logging.getLogger(__name__)
 
 VERSION = "5.26.4"
 BASE = r"/materialize/api/v[23]"
@@ -209,7 +212,11 @@ class ViewHandler(MaterializeHandler):
             return
         version = dataset.version(int(number))
         view = dataset.view(view_name, version) if version is not None else None
-        if view is None:
+        if kind == "schema" and version is not None and not version.available:
+            self.send_failure(refuse_expired_view(view_name, version))
+        elif kind == "schema" and view is None:
+            self.send_failure(not_reflected(dataset, number, view_name))
+        elif view is None:
             self.send_json(f"No view named '{view_name}' found in datastack '{name}'", 404)
         else:
             self.send_json(view_record(view) if kind == "metadata" else view_schema(view))
@@ -227,11 +234,32 @@ class NotServedHandler(MaterializeHandler):
         self.send_error_page(404)
 
 
+def refuse_expired_view(view: str, version: Version) -> str:
+    """Return what is said, and logged, when a view of an expired version is asked for.
+
+    The real service creates an empty database there, so no client may ever ask.
+    """
+    message = (
+        f"View {view} was asked for at version {version.version}, which has expired: the real "
+        "service would create an empty database. Clients must not ask this."
+    )
+    logger.error(message)
+    return message
+
+
+def not_reflected(dataset: Dataset, number: str, name: str) -> str:
+    """Return the service's words for a view that is not there."""
+    return (
+        "Could not reflect: requested table(s) not available in "
+        f"Engine(postgresql://(server)/{dataset.name}__mat{number}): ({name})"
+    )
+
+
 def version_record(dataset: Dataset, version: Version) -> dict[str, Any]:
     """Return what the service says of a version."""
     return {
         "version": version.version,
-        "is_merged": False,
+        "is_merged": version.merged,
         "status": version.status,
         "valid": version.available,
         "datastack": dataset.name,

@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from cave_sandbox.services.materialize import BASE, MaterializeHandler, MaterializeSource
+from cave_sandbox.services.materialize import (
+    BASE,
+    MaterializeHandler,
+    MaterializeSource,
+    not_reflected,
+    refuse_expired_view,
+)
 from cave_sandbox.tables.database import QueryFailedError
 from cave_sandbox.tables.query_body import QueryError, SchemaError, parse_body
 from cave_sandbox.tables.sql import build_count, build_query
@@ -201,7 +207,13 @@ def _find_tables(
     order = [join.left for join in body.joins] + list(body.tables)
     found: dict[str, Table] = {}
     for name in dict.fromkeys(order):
+        if of_view and version is not None and not version.available:
+            raise QueryError(refuse_expired_view(name, version))
         table = dataset.view(name, version) if of_view else dataset.table(name, version)
+        if table is None and of_view:
+            raise QueryError(not_reflected(dataset, str(number), name))
+        if table is not None and table.details.get("read_permission") == "PRIVATE":
+            raise QueryError(f"401 Unauthorized: Table {name} is private")
         if table is None:
             where = f"for version {number} in" if number is not None else "in"
             raise QueryError(

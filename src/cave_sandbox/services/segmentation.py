@@ -135,7 +135,7 @@ class TimestampsHandler(GraphHandler):
     """When root IDs began, or were last valid."""
 
     async def post(self, name: str) -> None:
-        """Answer seconds since 1970; 0 for what is no root ID."""
+        """Answer seconds since 1970, none for what never was a root ID."""
         lineage = self.admit(name)
         if lineage is None:
             return
@@ -148,7 +148,8 @@ class TimestampsHandler(GraphHandler):
                 lineage.ended(root, timestamp) if latest else lineage.created(root)
                 for root in roots
             )
-            return [(item or EPOCH).timestamp() for item in moments]
+            # The chunked graph passes over what never was a root ID.
+            return [item.timestamp() for item in moments if item is not None]
 
         self.send_json({"timestamp": await self.outside(look)})
 

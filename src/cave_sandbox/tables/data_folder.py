@@ -140,6 +140,7 @@ def _read_versions(folder: Path, listed: Any) -> Iterator[Version]:
                 status=str(item.get("status", "AVAILABLE")),
                 tables=None if tables is None else frozenset(tables),
                 row=int(item.get("id", place)),
+                merged=bool(item.get("is_merged", False)),
             )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(

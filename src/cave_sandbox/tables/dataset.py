@@ -36,6 +36,8 @@ class Version:
         Names of its tables, or None for all of the datastack's.
     row
         The ID that the service gives it.
+    merged
+        Whether the service says that each of its tables is merged with its segmentation.
     """
 
     version: int
@@ -44,6 +46,7 @@ class Version:
     status: str = "AVAILABLE"
     tables: frozenset[str] | None = None
     row: int = 1
+    merged: bool = False
 
     @property
     def available(self) -> bool:

@@ -35,6 +35,17 @@ DROPPED = {
 #: Columns that a live query does not have at all.
 NOT_LIVE = frozenset({"valid", "superceded_id"})
 
+#: SQL type -> what SQLAlchemy calls it: named where a live query selects a single column.
+MODEL_NAMES = {
+    "BIGINT": "BigInteger",
+    "INTEGER": "Integer",
+    "DOUBLE": "Float",
+    "BOOLEAN": "Boolean",
+    "VARCHAR": "String",
+    "TIMESTAMPTZ": "DateTime",
+    "POINT": "Geometry",
+}
+
 #: The recorded service passes over ``filter_notin_dict`` in joins and gives all rows.
 PASSED_OVER = {"simple": frozenset(), "join": frozenset({"notin"}), "live": frozenset()}
 
@@ -144,7 +155,9 @@ def build_query(
     QueryError
         When a column is not there, or a value does not fit it.
     """
-    sources = _suffixed(body, _selected(body, [tables[name] for name in body.tables]))
+    sources = _suffixed(body, _selected(body, [tables[name] for name in _column_order(body)]))
+    if body.kind == "live" and body.columns is not None:
+        _check_live_columns(body, sources)
     by_name = {source.table.name: source for source in sources}
     names, columns, outputs = _columns(body, sources)
     where, values = _where(body, by_name)
@@ -188,7 +201,32 @@ def _columns(
             for sql, output in _expressions(source, item, suffix, body.resolution):
                 columns.append(f"{sql} AS {quote(output.name)}")
                 outputs.append(output)
+    if body.kind == "live" and body.joins and body.columns is not None:
+        # The recorded service gives the ID of the table that was asked first.
+        first = names[body.tables[0]]["id"]
+        place = next(place for place, item in enumerate(outputs) if item.name == first)
+        columns.insert(0, columns.pop(place))
+        outputs.insert(0, outputs.pop(place))
     return names, columns, outputs
+
+
+def _column_order(body: QueryBody) -> tuple[str, ...]:
+    """Return the tables in the order of the answer's columns: a live query's own selection."""
+    if body.kind != "live" or body.columns is None:
+        return body.tables
+    return tuple(
+        dict.fromkeys([*(name for name in body.columns if name in body.tables), *body.tables])
+    )
+
+
+def _check_live_columns(body: QueryBody, sources: Sequence[_Source]) -> None:
+    """Refuse the selections that the live service fails at, with its words."""
+    selected = [item for source in sources for item in source.selected]
+    if len(selected) == 1:
+        raise QueryError(f"'{MODEL_NAMES[selected[0].sql_type]}' object has no attribute 'id'")
+    own = next(source for source in sources if source.table.name == body.tables[0])
+    if body.joins and all(item.name != "id" for item in own.selected):
+        raise QueryError("'id'")
 
 
 def build_count(body: QueryBody, dataset: Dataset, tables: Mapping[str, Table]) -> Query:
@@ -235,16 +273,16 @@ def _listed(body: QueryBody, source: _Source) -> tuple[Field, ...]:
             raise QueryError(f"{name} not in model or models for {source.table.name}")
         if name not in own:
             raise QueryError(f"400 Bad Request: column {name} not found in {source.table.name}")
-    return _in_order(source, listed)
+    return _in_order(source, listed, alone=body.kind == "live")
 
 
-def _in_order(source: _Source, names: Sequence[str]) -> tuple[Field, ...]:
-    """Return the named columns; a root ID brings its supervoxel ID along, before it."""
+def _in_order(source: _Source, names: Sequence[str], *, alone: bool = False) -> tuple[Field, ...]:
+    """Return the named columns; a root ID brings its supervoxel ID along, unless it is alone."""
     own = {item.name: item for item in source.fields}
     wanted: dict[str, Field] = {}
     for name in names:
         supervoxel = name.removesuffix("_root_id") + "_supervoxel_id"
-        if name.endswith("_root_id") and supervoxel in own:
+        if name.endswith("_root_id") and supervoxel in own and not alone:
             wanted.setdefault(supervoxel, own[supervoxel])
         wanted[name] = own[name]
     return tuple(wanted.values())

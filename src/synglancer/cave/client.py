@@ -18,7 +18,7 @@ from synglancer.cave.lazy_imports import import_lazily, put_off
 from synglancer.cave.pagination import fetch_whole
 from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
 from synglancer.cave.records import Soma
-from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
+from synglancer.errors import BadAnswerError, NotServedError, SynglancerError, build_not_cave_error
 
 # Half of caveclient's import is not needed here: all its other clients, and IPython.
 import_lazily("caveclient")
@@ -212,8 +212,9 @@ class Cave:
             When it cannot be asked.
         """
         wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
-        if at.expired:  # live queries do not count
-            return len(self._query_table(datastack, at, table, wanted, ["id"]))
+        if at.expired:  # live queries do not count, and refuse to give a single column
+            columns = ["id", CELL_COLUMN[direction]]
+            return len(self._query_table(datastack, at, table, wanted, columns))
         client = self._materialize(datastack.server)
         with _caveclient_errors(datastack.server):
             frame = client.query_table(
@@ -339,8 +340,10 @@ class Cave:
         """Fetch the first and the last timestamp at which a root ID was valid (2 requests)."""
         with _caveclient_errors(datastack.server):
             graph = self._graph(datastack)
-            first = graph.get_root_timestamps([cell])[0]
-            return first, graph.get_root_timestamps([cell], latest=True)[0]
+            first = graph.get_root_timestamps([cell])
+            if len(first) == 0:  # so the chunked graph answers for what never was one
+                raise NotServedError(f"There is no root ID {cell}.", "Check the root ID.")
+            return first[0], graph.get_root_timestamps([cell], latest=True)[0]
 
     def fetch_related(self, datastack: Datastack, cell: int, at: datetime) -> list[int]:
         """Fetch the root IDs that a root ID became until a timestamp, or came from (2 requests).

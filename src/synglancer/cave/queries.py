@@ -122,7 +122,9 @@ def ask_join(
     }
     if at.expired:
         join = [table.name, "target_id", synapses, "id"]
-        return _ask_live(client, table.name, at, joins=[join], **asked)
+        # The live service looks for the ID of each table among its selected columns.
+        asked["select_columns"] = {**columns, table.name: ["id", *columns[table.name]]}
+        return _ask_live(client, table.name, at, joins=[join], **asked).drop(columns="id_ref")
     frame: pd.DataFrame = client.join_query(
         tables=[[table.name, "target_id"], [synapses, "id"]],
         materialization_version=at.version,

@@ -31,7 +31,10 @@ _ARROW_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
 """How a stream of Arrow ends. Readers take one without it for whole, and miss the rows after."""
 
 _HTTP_OK = 200
+_PASSING = frozenset({502, 503, 504})
 _LIMITED = re.compile(r"Limited query to (\d+) rows")
+_NOT_REFLECTED = re.compile(r"requested table\(s\) not available .*\(([^()]+)\)\s*$", re.DOTALL)
+_PRIVATE = re.compile(r"\b401 (?:Client Error|Unauthorized)\b", re.IGNORECASE)
 _HIDDEN_STATUS = re.compile(r"^(4\d\d) [A-Z][A-Za-z ]+: ?(.*)", re.DOTALL)
 _MAX_QUOTE = 200
 
@@ -57,8 +60,7 @@ def check_answer(response: requests.Response) -> None:
     hidden = _HIDDEN_STATUS.match(message)
     if hidden and status >= _HTTP_OK:
         status, message = int(hidden[1]), hidden[2] or message
-    if status == 403:  # noqa: PLR2004
-        raise _forbidden_error(response, host)
+    _check_rights(response, host, status, message)
     if status == 404:  # noqa: PLR2004
         raise NotServedError(
             f"{host} does not have what was asked: {quote_words(message)}.",
@@ -74,8 +76,10 @@ def check_answer(response: requests.Response) -> None:
     if status != _HTTP_OK:
         raise ServiceError(
             f"{host} failed with status {status}: {quote_words(message)}.",
-            "Try again later; if it stays so, tell the server's administrators.",
-            transient=status in {502, 503, 504},
+            "Try again later; if it stays so, tell the server's administrators."
+            if status in _PASSING or not message.strip() or "<html" in message
+            else "Check what was asked; if nothing is wrong, tell the server's administrators.",
+            transient=status in _PASSING,
         )
     if not _is_whole(response):
         raise UnreachableError(
@@ -89,6 +93,23 @@ def check_answer(response: requests.Response) -> None:
             limit=int(limited[1]),
             content=response.content,
         )
+
+
+def _check_rights(response: requests.Response, host: str, status: int, message: str) -> None:
+    """Raise the error for a table or view that is not there, or that the token may not read."""
+    unknown = _NOT_REFLECTED.search(message)
+    if unknown:
+        raise NotServedError(
+            f"{host} has no table or view {quote_words(unknown[1])} at this version.",
+            "Check its name, or choose another --version.",
+        )
+    if status == 401 or _PRIVATE.search(message):  # noqa: PLR2004  # the token itself is good
+        raise PermissionMissingError(
+            f"The token may not read a table on {host}, which is private: {quote_words(message)}.",
+            "Choose another table, or ask its owner for permission.",
+        )
+    if status == 403:  # noqa: PLR2004
+        raise _forbidden_error(response, host)
 
 
 def _is_whole(response: requests.Response) -> bool:

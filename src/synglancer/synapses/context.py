@@ -145,11 +145,9 @@ class ContextLoader:
         """Refuse a view that is not there, or not with the columns that are needed."""
         settings = self._settings
         view, wanted = str(settings.cell_type_view), settings.cell_type_column
-        try:
-            columns = self._session.load_view_columns(view)
-        except NotServedError:
-            self._check_version_served(view)
-            raise
+        # First: a service that is asked for a view of an expired version makes an empty database.
+        self._check_version_served(view)
+        columns = self._session.load_view_columns(view)
         missing = [name for name in ("id", "pt_root_id", wanted) if name not in columns]
         if missing:
             raise NotServedError(
@@ -175,7 +173,6 @@ class ContextLoader:
 
         view, column = str(self._settings.cell_type_view), self._settings.cell_type_column
         session = self._session
-        self._check_version_served(view)
         where = (session.datastack, session.materialization)
         return session.ask_once(
             ("types", view, column),
