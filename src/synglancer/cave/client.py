@@ -213,8 +213,7 @@ class Cave:
         """
         wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
         if at.expired:  # live queries do not count, and refuse to give a single column
-            columns = ["id", CELL_COLUMN[direction]]
-            return len(self._query_table(datastack, at, table, wanted, columns))
+            return len(self._query_table(datastack, at, table, wanted, ["id", *wanted]))
         client = self._materialize(datastack.server)
         with _caveclient_errors(datastack.server):
             frame = client.query_table(
@@ -340,10 +339,10 @@ class Cave:
         """Fetch the first and the last timestamp at which a root ID was valid (2 requests)."""
         with _caveclient_errors(datastack.server):
             graph = self._graph(datastack)
-            first = graph.get_root_timestamps([cell])
+            first, last = (graph.get_root_timestamps([cell], late) for late in (False, True))
             if len(first) == 0:  # so the chunked graph answers for what never was one
                 raise NotServedError(f"There is no root ID {cell}.", "Check the root ID.")
-            return first[0], graph.get_root_timestamps([cell], latest=True)[0]
+            return first[0], last[0]
 
     def fetch_related(self, datastack: Datastack, cell: int, at: datetime) -> list[int]:
         """Fetch the root IDs that a root ID became until a timestamp, or came from (2 requests).
@@ -357,15 +356,13 @@ class Cave:
     def fetch_roots(self, datastack: Datastack, supervoxels: list[int], at: datetime) -> list[int]:
         """Fetch the root ID that each supervoxel had at a timestamp, 0 for none (1 request)."""
         with _caveclient_errors(datastack.server):
-            roots = self._graph(datastack).get_roots(supervoxels, timestamp=at)
-            return [int(item) for item in roots]
+            return [*map(int, self._graph(datastack).get_roots(supervoxels, timestamp=at))]
 
     def upload_state(self, state: bytes) -> str:
         """Upload a state (1 request) and return its address.
 
-        The bytes are posted as they are through caveclient's session: its own
-        `upload_state_json` would encode them again, so that what is stored would not be what was
-        hashed.
+        The bytes are posted as they are: caveclient's own `upload_state_json` would encode them
+        again, so that what is stored would not be what was hashed.
 
         Raises
         ------
