@@ -11,7 +11,7 @@ import pytest
 from cave_sandbox.web.handler import Handler
 from cave_sandbox.web.server import Sandbox
 from cli.outcome import CELL, TOKEN
-from synglancer import Link
+from synglancer import Link, Skipped, make_links
 from synglancer import make_link as api_make_link
 from synglancer.cache.answers import Store
 from synglancer.cave.access import IDENTITY_HEADER, Access, fetch_link_state
@@ -178,3 +178,25 @@ def test_data_that_change_while_they_are_asked_for_are_refused(sandbox, identity
     with pytest.raises(DataChangedError, match="other data than it did before"):
         _ = session.materialization
     assert not session.renew()
+
+
+def test_a_batch_asks_in_groups_what_became_of_cells_without_rows(sandbox) -> None:
+    """300 made-up root IDs cost two questions to the chunked graph, and none to the tables."""
+    made_up = [str(864691130000000001 + number) for number in range(300)]
+    links = make_links([CELL, *made_up], server=sandbox.origin, inline=True)
+    assert links[0].cell == int(CELL)
+    assert all(isinstance(one, Skipped) and one.exit_code == 3 for one in links[1:])
+    assert {one.reason for one in links[1:]} == {
+        f"{cell} is not the root ID of a cell in minnie65_public at version 1718 (2026-03-07)."
+        for cell in made_up
+    }
+    assert count(sandbox, "is_latest_roots") == 1
+    assert count(sandbox, "root_timestamps") == 1
+    assert count(sandbox, "/query") <= 3 * 5, "of the first cell, and of those on their way"
+
+
+def test_a_root_id_that_never_existed_is_unknown(sandbox, make_link) -> None:
+    """The chunked graph's empty answer means that there is no such root ID; exit code 3."""
+    made = make_link("864691130000000001")
+    made.refuses(3, "864691130000000001 is not the root ID of a cell in minnie65_public")
+    assert count(sandbox, "root_timestamps") == 1

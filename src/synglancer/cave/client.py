@@ -18,7 +18,7 @@ from synglancer.cave.lazy_imports import import_lazily, put_off
 from synglancer.cave.pagination import fetch_whole
 from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
 from synglancer.cave.records import Soma
-from synglancer.errors import BadAnswerError, NotServedError, SynglancerError, build_not_cave_error
+from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 
 # Half of caveclient's import is not needed here: all its other clients, and IPython.
 import_lazily("caveclient")
@@ -140,11 +140,8 @@ class Cave:
     ) -> pd.DataFrame:
         """Fetch the spines that cells' synapses in one direction are on (1 request, or more).
 
-        Returns
-        -------
-        pandas.DataFrame
-            Columns ``id`` (of the synapse), ``pre_pt_root_id``, ``post_pt_root_id`` and
-            ``group_id`` (of the spine); synapses that are on no spine have no row.
+        Columns are ``id`` (of the synapse), ``pre_pt_root_id``, ``post_pt_root_id`` and
+        ``group_id`` (of the spine); synapses that are on no spine have no row.
         """
         wanted = {table.synapse_table: {CELL_COLUMN[direction]: one_or_several(cells)}}
         return self._query_join(datastack, at, table, wanted, _SPINE_COLUMNS, ["group_id"])
@@ -335,14 +332,15 @@ class Cave:
             valid = self._graph(datastack).is_latest_roots(cells, timestamp=at)
             return [bool(item) for item in valid]
 
-    def fetch_lifetime(self, datastack: Datastack, cell: int) -> tuple[datetime, datetime]:
-        """Fetch the first and the last timestamp at which a root ID was valid (2 requests)."""
+    def fetch_timestamps(
+        self, datastack: Datastack, cells: list[int], *, latest: bool = False
+    ) -> list[datetime]:
+        """Fetch the first or the last timestamp at which root IDs were valid (1 request).
+
+        The list is empty if none of them ever existed.
+        """
         with _caveclient_errors(datastack.server):
-            graph = self._graph(datastack)
-            first, last = (graph.get_root_timestamps([cell], late) for late in (False, True))
-            if len(first) == 0:  # so the chunked graph answers for what never was one
-                raise NotServedError(f"There is no root ID {cell}.", "Check the root ID.")
-            return first[0], last[0]
+            return [*self._graph(datastack).get_root_timestamps(cells, latest=latest)]
 
     def fetch_related(self, datastack: Datastack, cell: int, at: datetime) -> list[int]:
         """Fetch the root IDs that a root ID became until a timestamp, or came from (2 requests).

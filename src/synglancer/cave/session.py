@@ -237,9 +237,20 @@ class Session(Access):
             valid.update(zip(some, answers, strict=True))
         return valid
 
-    def fetch_lifetime(self, cell: int) -> tuple[datetime, datetime]:
-        """Fetch the first and the last timestamp at which a root ID was valid (2 requests)."""
-        return self.client.fetch_lifetime(self.datastack, cell)
+    def fetch_first_timestamps(self, cells: list[int]) -> list[datetime]:
+        """Fetch when root IDs came into being (1 request); nothing if none ever existed."""
+        return self.client.fetch_timestamps(self.datastack, cells)
+
+    def fetch_lifetime(self, cell: int) -> tuple[datetime, datetime] | None:
+        """Fetch the first and the last timestamp at which a root ID was valid (2 requests).
+
+        Returns None for one that never existed (1 request).
+        """
+        first = self.fetch_first_timestamps([cell])
+        if not first:
+            return None
+        last = self.client.fetch_timestamps(self.datastack, [cell], latest=True)
+        return (first[0], last[0]) if last else None
 
     def fetch_related(self, cell: int) -> list[int]:
         """Fetch what a root ID became until the version's timestamp, or came from (2 requests)."""

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from synglancer.cave.records import Soma
     from synglancer.cave.session import Session
+    from synglancer.cells.root_ids import RootIds
 
 _MANY = 12
 
@@ -216,15 +217,15 @@ def _fetch_root_at(session: Session, point: tuple[float, float, float]) -> int:
     return session.fetch_roots([segment.number], session.materialization.timestamp)[0]
 
 
-def resolve_outdated(session: Session, root_id: int, *, strict: bool) -> Followed | None:
+def resolve_outdated(root_ids: RootIds, root_id: int, *, strict: bool) -> Followed | None:
     """Find what a root ID without rows is at the version.
 
     It costs 1 request for one that is valid, and up to 8 for one that is not.
 
     Parameters
     ----------
-    session
-        Whom to ask.
+    root_ids
+        Answers about root IDs, and whom to ask.
     root_id
         The root ID.
     strict
@@ -240,11 +241,18 @@ def resolve_outdated(session: Session, root_id: int, *, strict: bool) -> Followe
     CellError
         When it is no root ID of a cell, or what became of it is not certain.
     """
-    if session.fetch_validity([root_id])[root_id]:
+    session = root_ids.session
+    if root_ids.is_valid(root_id):
         return None
+    if root_ids.never_existed(root_id):
+        raise _unknown(session, root_id)
     at = session.materialization
     try:
-        first, last = session.fetch_lifetime(root_id)
+        lifetime = session.fetch_lifetime(root_id)
+        if lifetime is None:
+            root_ids.note_never_existed(root_id)
+            raise _unknown(session, root_id)
+        first, last = lifetime
         related = [item for item in session.fetch_related(root_id) if item != root_id]
     except ServiceError as error:
         if type(error) not in {ServiceError, NotServedError}:

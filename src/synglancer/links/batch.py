@@ -39,6 +39,7 @@ WORKERS = 4
 """Cells at a time: what one server bears, and what hides its latency."""
 
 _FOR_ALL = (LoginError, PermissionMissingError, TermsOfServiceError, NotServedError)
+_WAITING = 10_000  # cells that wait for a worker
 _SILENCES = 3  # in a row: the service is down, rather than one cell too large for it
 
 
@@ -73,30 +74,40 @@ def map_links(
         When the service is down or refuses all: login, permission, terms, an unknown table.
     """
     distinct = list(dict.fromkeys(str(cell) for cell in cells))
-    batch = _Batch(settings, use)
-    jobs: dict[str, Future[Result | Skipped]] = {}
+    batch = _Batch(settings, use, distinct)
+    results: dict[str, Result | Skipped] = {}
     with (
         ThreadPoolExecutor(max_workers=WORKERS) as pool,
         (progress or _unseen)(len(distinct)) as tick,
     ):
         try:
-            for number, cell in enumerate(distinct):
-                jobs[cell] = pool.submit(batch.make, cell)
-                jobs[cell].add_done_callback(lambda _: tick())
-                if number == 0:
-                    jobs[cell].result()  # alone: what the cells share, and whether we may ask
-            results = {cell: job.result() for cell, job in jobs.items()}
+            # The first alone: what the cells share, and whether we may ask.
+            for some in (distinct[:1], *_divide(distinct[1:])):
+                jobs: dict[str, Future[Result | Skipped]] = {}
+                for cell in some:
+                    jobs[cell] = pool.submit(batch.make, cell)
+                    jobs[cell].add_done_callback(lambda _: tick())
+                results.update((cell, job.result()) for cell, job in jobs.items())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
     return [results[str(cell)] for cell in cells]
 
 
+def _divide(cells: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Divide cells into parts, since a million waiting jobs take gigabytes."""
+    for first in range(0, len(cells), _WAITING):
+        yield cells[first : first + _WAITING]
+
+
 class _Batch(Generic[Result]):
     """The cells of one batch: what they share, and whether to go on."""
 
-    def __init__(self, settings: Settings, use: Callable[[LinkRecord], Result]) -> None:
+    def __init__(
+        self, settings: Settings, use: Callable[[LinkRecord], Result], cells: Sequence[str]
+    ) -> None:
         self._maker = LinkMaker(settings)
+        self._maker.expect(cells)
         self._use = use
         self._keeps = not settings.no_cache
         self._lock = Lock()

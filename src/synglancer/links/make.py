@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.answers import Store
 from synglancer.cache.receipts import add_receipt, build_receipt
 from synglancer.cave.session import Session
-from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, parse_cell
+from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, parse_cell, parse_root_id
 from synglancer.cells.resolve import resolve_cell, resolve_link, resolve_outdated
+from synglancer.cells.root_ids import RootIds
 from synglancer.errors import (
     DataChangedError,
     LoginError,
@@ -40,7 +42,7 @@ from synglancer.links.warnings import (
 from synglancer.settings import MULTI_INPUT
 from synglancer.states.provenance import read_followed
 from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
-from synglancer.synapses.loading import CellLoader
+from synglancer.synapses.loading import CellData, CellLoader
 from synglancer.view_settings import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -50,7 +52,6 @@ if TYPE_CHECKING:
 
     from synglancer.cells.resolve import Followed
     from synglancer.settings import Settings
-    from synglancer.synapses.loading import CellData
     from synglancer.view.state import State
 
 Cells = tuple[RootId | Nucleus | Position, ...]
@@ -79,6 +80,15 @@ class LinkMaker:
         store = Store(enabled=not settings.no_cache)
         self._session = Session(settings.service, store, settings.version)
         self._loader = CellLoader(settings, self._session)
+        self._root_ids = RootIds(self._session)
+
+    def expect(self, cells: Sequence[str]) -> None:
+        """Name cells for which links will be asked, so that what is wrong is asked in groups."""
+        root_ids = []
+        for cell in cells:
+            with suppress(UsageError):  # it is refused when its turn comes
+                root_ids.append(parse_root_id(cell))
+        self._root_ids.expect(root_ids)
 
     def make(self, *given: int | str) -> LinkRecord:
         """Make one link, for one cell or for several together: every step, in order.
@@ -93,6 +103,7 @@ class LinkMaker:
         except DataChangedError:
             if not self._session.renew():
                 raise
+            self._root_ids.forget()
             return self._make(given)  # what was kept is of other data: it is fetched anew
 
     def _make(self, given: Sequence[int | str]) -> LinkRecord:
@@ -192,10 +203,12 @@ class LinkMaker:
 
     def _load_cells(self, cells: list[int]) -> tuple[list[int], CellData, list[Followed]]:
         """Load cells; one without rows is followed, or refused, or has no synapses."""
-        data = self._loader.load_cells(cells, _warm_up)
+        data = CellData([], set())
+        if not all(self._root_ids.is_known_invalid(cell) for cell in cells):
+            data = self._loader.load_cells(cells, _warm_up)
         strict = self._settings.strict
         looked_up = {
-            cell: resolve_outdated(self._session, cell, strict=strict)
+            cell: resolve_outdated(self._root_ids, cell, strict=strict)
             for cell in cells
             if cell not in data.found
         }

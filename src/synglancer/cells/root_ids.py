@@ -1,0 +1,120 @@
+"""Root IDs of a batch: whether they are valid, or ever existed, is asked in groups."""
+
+from __future__ import annotations
+
+from itertools import islice
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from synglancer.errors import BadAnswerError, NotServedError, ServiceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from synglancer.cave.session import Session
+
+_MOST = 5_000
+"""Root IDs in one question."""
+
+_STEP = 10
+
+_ABOUT_ONE = (ServiceError, NotServedError, BadAnswerError)
+"""Errors with which a service may answer because of one root ID of a group."""
+
+
+class RootIds:
+    """What is known of root IDs at a session's version.
+
+    A root ID with rows is never asked about. The first one without takes along those that are
+    expected, so that a list of a million wrong ones costs a few hundred requests.
+
+    Parameters
+    ----------
+    session
+        Whom to ask.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self.session = session
+        self._lock = Lock()
+        self._expected: dict[int, None] = {}
+        self._valid: dict[int, bool] = {}
+        self._outdated: dict[int, None] = {}  # not valid; whether they ever existed is not asked
+        self._never: set[int] = set()
+        self._group = _MOST
+
+    def expect(self, root_ids: Iterable[int]) -> None:
+        """Name root IDs that may have to be asked about later."""
+        with self._lock:
+            self._expected.update(dict.fromkeys(root_ids))
+
+    def forget(self) -> None:
+        """Forget the answers, which were about other data."""
+        with self._lock:
+            self._expected.update(dict.fromkeys(self._valid))
+            self._valid.clear()
+            self._outdated.clear()
+            self._never.clear()
+
+    def is_known_invalid(self, root_id: int) -> bool:
+        """Whether an answer has said already that a root ID is not valid at the version."""
+        return self._valid.get(root_id) is False
+
+    def is_valid(self, root_id: int) -> bool:
+        """Whether a root ID is valid at the version (1 request for up to 5,000 of them)."""
+        with self._lock:
+            if root_id not in self._valid:
+                self._expected.pop(root_id, None)
+                answers = self._ask_validity([root_id, *islice(self._expected, _MOST - 1)])
+                for item, valid in answers.items():
+                    self._expected.pop(item, None)
+                    if not valid:
+                        self._outdated[item] = None
+                self._valid.update(answers)
+            return self._valid[root_id]
+
+    def _ask_validity(self, group: list[int]) -> dict[int, bool]:
+        try:
+            return self.session.fetch_validity(group)
+        except ServiceError as error:
+            if type(error) not in _ABOUT_ONE or len(group) == 1:
+                raise
+            self._expected.clear()  # one of them is refused: from now on each is asked alone
+            return self.session.fetch_validity(group[:1])
+
+    def never_existed(self, root_id: int) -> bool:
+        """Whether a root ID that is not valid is known never to have existed.
+
+        The chunked graph answers with nothing where none of those asked about ever existed; where
+        some did, its answer does not say which, and smaller groups are asked about next.
+        """
+        with self._lock:
+            while root_id not in self._never and self._group > 1:
+                self._outdated.pop(root_id, None)
+                group = [root_id, *islice(self._outdated, self._group - 1)]
+                if len(group) == 1:
+                    break
+                if self._is_any_known(group):
+                    self._group //= _STEP
+                else:
+                    self._note(group)
+            return root_id in self._never
+
+    def note_never_existed(self, root_id: int) -> None:
+        """Note a root ID that turned out never to have existed."""
+        with self._lock:
+            self._note([root_id])
+
+    def _note(self, root_ids: list[int]) -> None:
+        self._never.update(root_ids)
+        for item in root_ids:
+            self._outdated.pop(item, None)
+        self._group = min(max(self._group, 1) * _STEP, _MOST)
+
+    def _is_any_known(self, root_ids: list[int]) -> bool:
+        try:
+            return bool(self.session.fetch_first_timestamps(root_ids))
+        except ServiceError as error:
+            if type(error) not in _ABOUT_ONE:
+                raise
+            return True  # which one the service stumbled over is not said
