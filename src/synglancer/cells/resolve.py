@@ -245,23 +245,23 @@ def resolve_outdated(root_ids: RootIds, root_id: int, *, strict: bool) -> Follow
     if root_ids.is_valid(root_id):
         return None
     if root_ids.never_existed(root_id):
-        raise _unknown(session, root_id)
+        raise build_unknown_error(session, root_id)
     at = session.materialization
     try:
         lifetime = session.fetch_lifetime(root_id)
         if lifetime is None:
             root_ids.note_never_existed(root_id)
-            raise _unknown(session, root_id)
+            raise build_unknown_error(session, root_id)
         first, last = lifetime
         related = [item for item in session.fetch_related(root_id) if item != root_id]
     except ServiceError as error:
         if type(error) not in {ServiceError, NotServedError}:
             raise
         # The chunked graph fails where it is asked for the history of what never was a root ID.
-        raise _unknown(session, root_id) from error
+        raise build_unknown_error(session, root_id) from error
     candidates = [item for item, good in session.fetch_validity(related).items() if good]
     if not candidates:
-        raise _unknown(session, root_id)
+        raise build_unknown_error(session, root_id)
     why, nuclei = "only", []
     chosen = candidates
     if len(candidates) > 1:
@@ -294,7 +294,8 @@ def _fetch_own_nuclei(
     return [nucleus for nucleus, root in zip(placed, then, strict=True) if root == root_id]
 
 
-def _unknown(session: Session, root_id: int) -> CellError:
+def build_unknown_error(session: Session, root_id: int) -> CellError:
+    """Make the error for what is not the root ID of a cell."""
     return CellError(
         f"{root_id} is not the root ID of a cell in {session.name_version()}.",
         "It may be mistyped, or be of another version: look the cell up, or give the "

@@ -60,6 +60,10 @@ class RootIds:
         """Whether an answer has said already that a root ID is not valid at the version."""
         return self._valid.get(root_id) is False
 
+    def is_known_missing(self, root_id: int) -> bool:
+        """Whether an answer has said already that there never was such a root ID."""
+        return root_id in self._never
+
     def is_valid(self, root_id: int) -> bool:
         """Whether a root ID is valid at the version (1 request for up to 5,000 of them)."""
         with self._lock:

@@ -125,6 +125,9 @@ class _Batch(Generic[Result]):
         """
         if self._stop is not None:
             raise self._stop
+        unknown = self._maker.find_unknown(cell)
+        if unknown is not None:
+            return Skipped(cell, str(unknown), unknown.hint, unknown.exit_code)
         try:
             made = self._maker.make(cell)
         except SynglancerError as error:

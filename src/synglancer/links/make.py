@@ -16,9 +16,15 @@ from synglancer.cache.answers import Store
 from synglancer.cache.receipts import add_receipt, build_receipt
 from synglancer.cave.session import Session
 from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, parse_cell, parse_root_id
-from synglancer.cells.resolve import resolve_cell, resolve_link, resolve_outdated
+from synglancer.cells.resolve import (
+    build_unknown_error,
+    resolve_cell,
+    resolve_link,
+    resolve_outdated,
+)
 from synglancer.cells.root_ids import RootIds
 from synglancer.errors import (
+    CellError,
     DataChangedError,
     LoginError,
     RateLimitError,
@@ -89,6 +95,14 @@ class LinkMaker:
             with suppress(UsageError):  # it is refused when its turn comes
                 root_ids.append(parse_root_id(cell))
         self._root_ids.expect(root_ids)
+
+    def find_unknown(self, cell: str) -> CellError | None:
+        """Return why a cell has no link, where other cells' answers have said so (no request)."""
+        with suppress(UsageError):
+            root_id = parse_root_id(cell)
+            if self._root_ids.is_known_missing(root_id):
+                return build_unknown_error(self._session, root_id)
+        return None
 
     def make(self, *given: int | str) -> LinkRecord:
         """Make one link, for one cell or for several together: every step, in order.
