@@ -13,9 +13,9 @@ from pathlib import Path
 from PIL import Image
 
 from synglancer import make_link
+from synglancer.render.opening import open_link
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
-from synglancer.states.opening import open_link
 
 CELL = 864691135276234469
 BASKET = 864691135468905857  # makes synapses onto it

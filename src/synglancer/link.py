@@ -5,7 +5,6 @@ pandas is imported only when a table is asked for, Jinja2 and numpy when a card 
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from synglancer.links.link_record import LinkRecord
-from synglancer.states.urls import parse_link
+from synglancer.states.urls import hash_state, parse_link
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +55,7 @@ class Link(LinkRecord):
     def predictions(self) -> pd.DataFrame:
         """The synapses that the link shows, read from its state.
 
-        Columns and dtypes as `synglancer.synapses.predictions.DTYPES`; positions in nm. Where types
+        Columns and dtypes as `synglancer.columns.DTYPES`; positions in nm. Where types
         of partners are shown, they are in a further column, ``partner_type``.
         """
         from synglancer.states.predictions import parse_predictions
@@ -110,26 +109,22 @@ class Link(LinkRecord):
         0
         """
         from synglancer.cave.access import fetch_link_state  # imports requests
-        from synglancer.states.provenance import check_state, parse_provenance
+        from synglancer.states.provenance import parse_provenance
+        from synglancer.states.reader import parse_state
 
         started = time.monotonic()
         parsed = parse_link(url)
         text = parsed.state
         if parsed.state_url is not None:
             text = fetch_link_state(parsed.state_url, token=token, timeout=timeout)
-        try:
-            content = orjson.loads(text or b"")
-        except orjson.JSONDecodeError:
-            content = None
-        state = check_state(content, parsed.state_url or "The link")
-        canonical = orjson.dumps(state, option=orjson.OPT_SORT_KEYS)
+        state = parse_state(text or b"", parsed.state_url or "The link")
         return cls(
             given=url,
             url=url.strip(),
             state_url=parsed.state_url,
             state_id=parsed.state_url.rsplit("/", 1)[-1] if parsed.state_url else None,
-            state_sha256=hashlib.sha256(canonical).hexdigest(),
-            state_json=canonical,
+            state_sha256=hash_state(text or b"") or "",
+            state_json=orjson.dumps(state),  # in its own order, which is that of axes
             **parse_provenance(state),
             elapsed_s=time.monotonic() - started,
         )

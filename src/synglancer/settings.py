@@ -37,9 +37,6 @@ BETWEEN = "between"
 MULTI_INPUT = "multi-input"
 """The tag of synapses on spines with several inputs, which is not one of the table's tags."""
 
-PARTNER_TYPE = "partner_type"
-"""The column with the type of the cell on a synapse's other side, which is there where asked."""
-
 UNKNOWN_TYPE = "unknown"
 """What stands for a type that is not known: the cell has none, or there is no cell."""
 

@@ -20,9 +20,9 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
+from synglancer.render.opening import open_link
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
-from synglancer.states.opening import open_link
 
 if TYPE_CHECKING:
     from nbformat import NotebookNode

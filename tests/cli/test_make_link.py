@@ -14,7 +14,7 @@ import pytest
 
 from cli.outcome import CELL, TOKEN
 from synglancer import make_link as api_make_link
-from synglancer.synapses.predictions import DTYPES
+from synglancer.columns import DTYPES
 
 if TYPE_CHECKING:
     from cave_sandbox.web.server import Sandbox

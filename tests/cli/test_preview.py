@@ -12,9 +12,9 @@ import pytest
 from PIL import Image
 
 from cli.outcome import CELL, TOKEN
+from synglancer.render.opening import OpenedLink, open_link
 from synglancer.render.picture_options import Preview, PreviewOptions
 from synglancer.render.screenshots import BROWSERS, change_background, render_previews
-from synglancer.states.opening import OpenedLink, open_link
 
 REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
 needs_browser = pytest.mark.skipif(
@@ -206,7 +206,7 @@ def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatc
         (["preview", "https://a.org/#!{}", "--scale", "0"], "scale"),
         (["preview", "https://a.org/#!{}", "--wait", "nan"], "how long"),
         (["preview", "https://a.org/#!{}", "--format", "svg"], ".svg"),
-        (["preview", "https://a.org/#!{]", "--renderer", "plot"], "not a Neuroglancer state"),
+        (["preview", "https://a.org/#!{]", "--renderer", "plot"], "no Neuroglancer state"),
         (["link", CELL, "--preview", "cell.jpg"], ".jpg"),
         (["link", CELL, "--preview", "none/cell.png"], "cannot be written"),
         (["link", CELL, CELL, "--preview", "cell.png"], "several"),

@@ -11,11 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synglancer.columns import DTYPES, POSITION_COLUMNS
 from synglancer.states.predictions import parse_predictions
-from synglancer.synapses.predictions import DTYPES, POSITION_COLUMNS
 from synglancer.view.annotations import build_annotations
 
 EXPECTED = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+
+
+NM = {"dimensions": {axis: [1e-9, "m"] for axis in "xyz"}}
 
 
 def kinds(frame: pd.DataFrame) -> dict[str, str]:
@@ -114,18 +117,20 @@ def test_points_in_voxels_are_read_in_nm():
 
 
 def test_other_shapes_are_not_synapses():
-    """Lines, boxes and ellipsoids of a layer are overlooked; points without a type are read."""
+    """Lines, boxes and points with too many coordinates are left out; the type may be missing."""
     state = {
+        **NM,
         "layers": [
             layer(
                 [
                     {"type": "line", "id": "1", "pointA": [0, 0, 0], "pointB": [1, 1, 1]},
                     {"type": "axis_aligned_bounding_box", "id": "2", "pointA": [0], "pointB": [1]},
                     {"id": "3", "point": [1, 2, 3]},
-                    {"type": "point", "id": "4", "point": [1, 2, 3, 7.5]},
+                    {"type": "point", "id": "4", "point": [1, 2, 3]},
+                    {"type": "point", "id": "5", "point": [1, 2, 3, 7.5]},
                 ]
             )
-        ]
+        ],
     }
     assert parse_predictions(state)["id"].tolist() == [3, 4]
 
@@ -148,7 +153,9 @@ def test_other_shapes_are_not_synapses():
 def test_what_is_no_id_is_zero(name):
     """Names that viewers make, forty hexadecimal digits for instance, are not root IDs."""
     note = {"type": "point", "id": name, "point": [1, 2, 3], "segments": [[name], name]}
-    back = parse_predictions({"layers": [layer([note], annotationRelationships=["pre", "post"])]})
+    back = parse_predictions(
+        {**NM, "layers": [layer([note], annotationRelationships=["pre", "post"])]}
+    )
     row = back.iloc[0]
     assert (row["id"], row["pre_pt_root_id"]) == (0, 0)
     assert kinds(back) == EXPECTED
@@ -159,11 +166,12 @@ def test_what_a_state_does_not_say_is_missing():
     note = {"type": "point", "id": "5", "point": [1, 2, 3]}
     more = {"annotationProperties": [{"id": "size"}], "annotationRelationships": ["pre"]}
     state = {
+        **NM,
         "layers": [
             layer([note], name="my points"),
             layer([{**note, "props": ["large"], "segments": [[]]}], **more),
             layer([{**note, "props": [None], "segments": []}], **more),
-        ]
+        ],
     }
     back = parse_predictions(state)
     assert back["direction"].tolist() == ["", "inputs", "inputs"]
@@ -182,13 +190,14 @@ def test_properties_and_relations_are_found_by_name():
         "segments": [["8"], ["9"]],
     }
     state = {
+        **NM,
         "layers": [
             layer(
                 [note],
                 annotationProperties=[{"id": "size"}, {"id": "confidence"}],
                 annotationRelationships=["post", "pre"],
             )
-        ]
+        ],
     }
     row = parse_predictions(state).iloc[0]
     assert (row["size"], row["confidence"]) == (77, 0.5)

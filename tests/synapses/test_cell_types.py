@@ -7,9 +7,9 @@ import json
 import pandas as pd
 import pytest
 
+from synglancer.columns import DTYPES
 from synglancer.errors import BadAnswerError
 from synglancer.synapses.cell_types import build_cell_types, describe_partners, label_partners
-from synglancer.synapses.predictions import DTYPES
 from synglancer.view.annotations import build_annotations
 from synglancer.view.segment_properties import build_segment_properties
 

@@ -10,10 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from synglancer.columns import DTYPES, POSITION_COLUMNS
 from synglancer.errors import BadAnswerError
 from synglancer.synapses.predictions import (
-    DTYPES,
-    POSITION_COLUMNS,
     UNLABELLED,
     UNTAGGED,
     build_predictions,

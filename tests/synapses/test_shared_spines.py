@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from synglancer.columns import DTYPES
 from synglancer.errors import BadAnswerError
 from synglancer.settings import MULTI_INPUT
-from synglancer.synapses.predictions import DTYPES, UNLABELLED
+from synglancer.synapses.predictions import UNLABELLED
 from synglancer.synapses.shared_spines import (
     count_former_tags,
     divide_tags,

@@ -1,6 +1,6 @@
 """What was typed → which cell is meant: a root ID, a nucleus, a position, or a link's cells.
 
-It must not ask a service: it decides what was typed, and `resolve` finds the root ID for it. A
+This decides what was typed; `resolve` asks the services for the root ID. A
 file of cells is read here too, since it is only another way to type them.
 """
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from synglancer.errors import UsageError
+from synglancer.states.urls import is_link
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -79,7 +80,7 @@ class Position:
 
 @dataclass(frozen=True)
 class LinkCells:
-    """The cells that are selected in a Neuroglancer link."""
+    """The cells that are selected in a Neuroglancer link, or in the file of a state."""
 
     url: str
 
@@ -98,7 +99,8 @@ def parse_cell(given: str | int) -> Cell:
     ----------
     given
         A root ID (in text or as an integer, also of numpy), ``nucleus:ID``, a position ``x,y,z``
-        in voxels of the viewer's resolution or ``x,y,z@nm``, or a Neuroglancer link.
+        in voxels of the viewer's resolution or ``x,y,z@nm``, a Neuroglancer link, or the JSON file
+        of a state.
 
     Raises
     ------
@@ -116,7 +118,7 @@ def parse_cell(given: str | int) -> Cell:
     """
     if isinstance(given, str):
         text = given.strip()
-        if "#!" in text:
+        if is_link(text):
             return LinkCells(text)
         if text.lower().startswith("nucleus:"):
             return _parse_nucleus(text)

@@ -7,9 +7,7 @@ graph asked what became of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import orjson
+from typing import TYPE_CHECKING, Any
 
 from synglancer.cells.parse import (
     Cell,
@@ -17,18 +15,23 @@ from synglancer.cells.parse import (
     Nucleus,
     Position,
     enumerate_some,
-    parse_root_id,
 )
 from synglancer.cells.positions import fetch_segment
 from synglancer.errors import (
     CellError,
     NotServedError,
     ServiceError,
-    UsageError,
 )
+from synglancer.states.reader import (
+    list_segmentation_layers,
+    list_source_urls,
+    parse_state,
+)
+from synglancer.states.selection import read_segments, read_selected_cells
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from synglancer.cave.records import Soma
@@ -128,14 +131,54 @@ def resolve_link(session: Session, cell: LinkCells) -> list[int]:
         When its state cannot be fetched.
     """
     link = parse_link(cell.url)
-    state = link.state if link.state_url is None else _fetch_state(session, link.state_url)
-    cells = _read_selection(state or b"", session.datastack.segmentation_source)
+    content = link.state if link.state_url is None else _fetch_state(session, link.state_url)
+    state = parse_state(content or b"", link.state_url or "The link")
+    own = read_selected_cells(state, session.datastack.segmentation_source)
+    cells = own or _check_other_segmentation(session, state)
     if not cells:
         raise CellError(
             "No cell is selected in the link.",
             "Select one in the viewer and copy its link again, or give its root ID.",
         )
-    return cells
+    return [*cells]
+
+
+def _check_other_segmentation(session: Session, state: Mapping[str, Any]) -> tuple[int, ...]:
+    """Take the cells of another segmentation only if the first is known to the datastack.
+
+    Copies of a segmentation have its root IDs; those of another dataset mean nothing here, and are
+    refused together rather than looked up one by one (up to 3 requests).
+
+    Raises
+    ------
+    CellError
+        When it is another dataset's.
+    """
+    cells = read_selected_cells(state)
+    if not cells or any(session.fetch_validity([*cells])) or _is_known(session, cells[0]):
+        return cells
+    layers = [layer for layer in list_segmentation_layers(state) if read_segments(layer)]
+    source = next((url for layer in layers for url in list_source_urls(layer)), "no source")
+    raise CellError(
+        f"The link selects {_count_cells(len(cells))} of another segmentation ({source}), not of "
+        f"{session.name_version()}.",
+        "Name the link's datastack with --datastack, or give a root ID.",
+    )
+
+
+def _is_known(session: Session, cell: int) -> bool:
+    """Whether the chunked graph knows a root ID, of whatever age."""
+    try:
+        session.fetch_lifetime(cell)
+    except ServiceError as error:
+        if type(error) not in {ServiceError, NotServedError}:
+            raise
+        return False
+    return True
+
+
+def _count_cells(number: int) -> str:
+    return "a cell" if number == 1 else f"{number:,} cells"
 
 
 def _fetch_state(session: Session, state_url: str) -> bytes:
@@ -150,31 +193,6 @@ def _fetch_state(session: Session, state_url: str) -> bytes:
             f"The link's state cannot be had: {error}",
             "It may not be there any more: check that the link is whole, or give the root ID.",
         ) from error
-
-
-def _read_selection(state: bytes, segmentation: str) -> list[int]:
-    """Read the selected segments of a state: of the datastack's own segmentation where it has it.
-
-    A segment whose ID begins with ``!`` is listed, but not selected.
-    """
-    try:
-        layers = [
-            layer
-            for layer in orjson.loads(state)["layers"]
-            if layer.get("type", "").startswith("segmentation")
-            and layer.get("segments")
-            and layer.get("visible", True)
-        ]
-        name = segmentation.rpartition("://")[2].rstrip("/")
-        own = [layer for layer in layers if name in str(layer.get("source")).replace("\\/", "/")]
-        listed = [str(item) for layer in own or layers for item in layer["segments"]]
-        cells = [parse_root_id(item) for item in listed if not item.startswith("!")]
-    except (ValueError, KeyError, TypeError, AttributeError, UsageError) as error:
-        raise CellError(
-            "The link's state is not one of Neuroglancer, or selects what are no root IDs.",
-            "Copy the link again from the browser's address bar, or give a root ID.",
-        ) from error
-    return list(dict.fromkeys(cells))
 
 
 def _resolve_nucleus(session: Session, cell: Nucleus) -> int:

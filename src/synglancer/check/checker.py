@@ -23,9 +23,7 @@ from synglancer.check.verdicts import (
     count_layers,
     find_flaws,
     read_expected,
-    read_segments,
     read_server,
-    read_state,
 )
 from synglancer.errors import (
     BadAnswerError,
@@ -40,6 +38,8 @@ from synglancer.errors import (
     UsageError,
 )
 from synglancer.states.provenance import read_recorded_cells, read_timestamp
+from synglancer.states.reader import list_segmentation_layers, parse_state
+from synglancer.states.selection import is_graph, is_source, read_pin, read_selected_cells
 from synglancer.states.urls import hash_state, parse_link
 
 if TYPE_CHECKING:
@@ -126,11 +126,12 @@ class Checker:
             content = self._fetch(parsed.state_url, finding)
         if content is None:
             return finding
-        finding.state = read_state(content)
+        try:
+            finding.state = parse_state(content, parsed.state_url or "The link")
+        except BadAnswerError as error:
+            finding.problems.append(str(error))
         finding.facts.update(reachable=True, parses=finding.state is not None)
         finding.facts["sha256"] = hash_state(content)
-        if finding.state is None:
-            finding.problems.append("What it opens is not a Neuroglancer state.")
         return finding
 
     def _fetch(self, state_url: str, finding: _Finding) -> bytes | None:
@@ -292,17 +293,9 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
 def _read_foreign(finding: _Finding, datastack: str) -> None:
     """Read what a state that is not ours says of its cells and their timestamp."""
     state = finding.state or {"layers": []}
-    graphs = [layer for layer in state["layers"] if "graphene://" in str(layer.get("source"))]
-    cells = tuple(dict.fromkeys(cell for layer in graphs for cell in read_segments(layer)))
-    stamps = {layer.get("timestamp") for layer in graphs if layer.get("timestamp")}
-    stamp = stamps.pop() if len(stamps) == 1 else None
-    if isinstance(stamp, str) and stamp.isascii() and stamp.isdigit():
-        stamp = int(stamp)
-    if isinstance(stamp, int | float):
-        try:
-            finding.timestamp = datetime.fromtimestamp(stamp / 1000, timezone.utc)
-        except (ValueError, OverflowError, OSError):
-            finding.notes.append("Its timestamp is not a date.")
+    graphs = {**state, "layers": [*filter(is_graph, list_segmentation_layers(state))]}
+    cells = read_selected_cells(graphs)
+    finding.timestamp = read_pin(graphs)
     finding.facts.update(cells=cells, datastack=datastack if cells else None)
     finding.notes.append("No record tells how many synapses it should show.")
 
@@ -312,8 +305,8 @@ def _is_of(finding: _Finding, stacks: Mapping[str, Datastack | SynglancerError])
     stack = stacks.get(finding.facts.get("datastack") or "")
     if finding.facts.get("source") is not None or not isinstance(stack, Datastack):
         return True
-    wanted = stack.segmentation_source.rpartition("://")[2].rstrip("/")
-    return any(wanted in str(layer.get("source")) for layer in (finding.state or {})["layers"])
+    layers = list_segmentation_layers(finding.state or {})
+    return any(is_source(layer, stack.segmentation_source) for layer in layers)
 
 
 def _version_of(finding: _Finding) -> tuple[str, int] | None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
+from synglancer.states.reader import list_layers, list_segmentation_layers
+from synglancer.states.selection import read_segments
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
 _MAX_EXACT = 2**53 - 1
-_MAX_UINT64 = 2**64 - 1
-_MAX_TEXT = 30  # characters: more digits are no ID, and slow to read
 
 Status = Literal["good", "bad", "unknown"]
 
@@ -103,26 +102,13 @@ class Verdict:
         }
 
 
-def read_state(content: bytes) -> dict[str, Any] | None:
-    """Read a Neuroglancer state; None when it is none."""
-    try:
-        state = orjson.loads(content)
-    except ValueError:
-        return None
-    layers = state.get("layers") if isinstance(state, dict) else None
-    if not isinstance(layers, list) or not all(isinstance(layer, dict) for layer in layers):
-        return None
-    read: dict[str, Any] = state
-    return read
-
-
 def count_layers(state: Mapping[str, Any]) -> dict[str, int | None]:
     """Count the annotations of each layer; None for a layer that holds none itself."""
     counts: dict[str, int | None] = {}
-    for layer in state["layers"]:
+    for layer in list_layers(state):
         notes = layer.get("annotations")
-        local = layer.get("type") == "annotation" and isinstance(notes, list)
-        counts[str(layer.get("name", ""))] = len(notes) if local else None
+        local = isinstance(notes, list) and layer.get("type") == "annotation"
+        counts[str(layer.get("name", ""))] = len(notes or ()) if local else None
     return counts
 
 
@@ -162,21 +148,13 @@ def compare_layers(layers: Mapping[str, int | None], expected: Mapping[str, int]
 def find_flaws(state: Mapping[str, Any], cells: Sequence[int]) -> list[str]:
     """Say, a sentence each, what makes a viewer show something else than was meant."""
     sentences = []
-    if not state["layers"]:
+    if not any(list_layers(state)):
         sentences.append("The state has no layers: the viewer stays empty.")
     if any(number > _MAX_EXACT for number in _integers(state)):
         sentences.append("IDs stand in the state as numbers, which viewers round to other IDs.")
-    selected = {cell for layer in state["layers"] for cell in read_segments(layer)}
+    selected = {cell for layer in list_segmentation_layers(state) for cell in read_segments(layer)}
     sentences.extend(f"The cell {cell} is not selected." for cell in cells if cell not in selected)
     return sentences
-
-
-def read_segments(layer: Mapping[str, Any]) -> list[int]:
-    """Read the root IDs that a segmentation layer shows; hidden ones are left out."""
-    segments = layer.get("segments")
-    texts = [str(item)[:_MAX_TEXT] for item in segments] if isinstance(segments, list) else []
-    numbers = [int(text) for text in texts if text.isascii() and text.isdigit()]
-    return [number for number in numbers if 0 < number <= _MAX_UINT64]
 
 
 def _integers(value: Any) -> Iterator[int]:

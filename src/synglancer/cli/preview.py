@@ -43,9 +43,9 @@ def preview(
     token_file
         File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
     """
+    from synglancer.render.opening import open_link
     from synglancer.render.progress import show_progress
     from synglancer.render.screenshots import render_previews
-    from synglancer.states.opening import open_link
 
     check_options(links)
     given = [line for link in links for line in (sys.stdin if link == "-" else [link])]

@@ -301,7 +301,7 @@ class LinkMaker:
         record: dict[str, Any],
         properties: str | None,
     ) -> State:
-        from synglancer.synapses.predictions import POSITION_COLUMNS
+        from synglancer.columns import POSITION_COLUMNS
         from synglancer.view.annotations import build_annotations
         from synglancer.view.staging import find_focus, stage_view
         from synglancer.view.state import Scene, build_state

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.render.canvas import Canvas, make_canvas
-from synglancer.settings import BETWEEN, PARTNER_TYPE, UNKNOWN_TYPE
+from synglancer.settings import BETWEEN, UNKNOWN_TYPE
 from synglancer.states.predictions import parse_predictions
-from synglancer.synapses.predictions import POSITION_COLUMNS
+from synglancer.states.reader import is_shown, list_layers, split_layer_name
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
 from synglancer.view.shaders import MIN_CONFIDENCE, choose_diameter
 from synglancer.view.type_colors import choose_type_colour
@@ -127,15 +128,15 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
     """
     read: list[_Layer] = []
     types = _read_type_colours(state)
-    for layer in state.get("layers", []):
-        if layer.get("type") != "annotation" or layer.get("visible") is False:
+    for layer in list_layers(state):
+        if layer.get("type") != "annotation" or not is_shown(layer):
             continue
         frame = parse_predictions({**state, "layers": [layer]})
         least = (layer.get("shaderControls") or {}).get(MIN_CONFIDENCE, 0)
         if isinstance(least, int | float) and least > 0:
             frame = frame[~(frame["confidence"] < np.float32(least))]
         name = str(layer.get("name", ""))
-        direction, _, tag = name.rpartition(": ")
+        direction, tag = split_layer_name(name)
         colour = layer.get("annotationColor")
         if not _is_colour(colour):
             colour = choose_colours([tag], PALETTES["paper"])[tag]

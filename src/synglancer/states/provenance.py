@@ -7,19 +7,17 @@ data from anywhere: nothing in them is believed that does not have the right for
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from synglancer.errors import BadAnswerError, UsageError
+from synglancer.errors import UsageError
 from synglancer.settings import Settings
+from synglancer.states.selection import EPOCH, read_id, read_pin, read_selected_cells
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
 RECORD = "synglancer"
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-_MAX_UINT64 = 2**64 - 1
-_MAX_DIGITS = 20
 _FILTERS = ("tag", "min_confidence", "min_size", "soft_filter")
 
 
@@ -40,9 +38,11 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         `synglancer.Link`. What the state does not say is 0, empty or the year 1970, and
         named in the warnings.
     """
+    from synglancer.states.annotations import count_annotations, explain_unread  # numpy
+
     record = _read_record(state)
     cells = read_shown_cells(state)
-    counts = _count_annotations(state)
+    counts = count_annotations(state)
     shown = sum(count for tags in counts.values() for count in tags.values())
     found: dict[str, Any] = {
         # Of several that are just selected, none is *the* cell.
@@ -50,7 +50,7 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         "cells": cells,
         "datastack": _text(record.get("datastack")),
         "version": _whole(record.get("version")),
-        "timestamp": read_timestamp(record.get("timestamp")) or _read_pin(state),
+        "timestamp": read_timestamp(record.get("timestamp")) or read_pin(state) or EPOCH,
         "table": _text(record.get("table")),
         "counts_by_tag": _merge_asked(counts, record.get("counts")),
         "shown": shown,
@@ -63,16 +63,14 @@ def parse_provenance(state: Mapping[str, Any]) -> dict[str, Any]:
         "cell_types": _read_cell_types(record.get("cell_types")),
     }
     names = {"cell": "cell", "version": "version", "timestamp": "timestamp"}
-    missing = [name for key, name in names.items() if not found[key] or found[key] == _EPOCH]
+    missing = [name for key, name in names.items() if not found[key] or found[key] == EPOCH]
     warnings = [f"The state does not say which {', '.join(missing)} it shows."] if missing else []
     if record and _whole(record.get("shown")) != shown:
         warnings.append(
             f"The state was changed after it was made: it shows {shown:,} synapses, and its record "
             f"says {_whole(record.get('shown')):,}."
         )
-    if others := _count_other_shapes(state):
-        warnings.append(f"{others:,} annotations are no points and are not read.")
-    return {**found, "warnings": warnings}
+    return {**found, "warnings": [*warnings, *explain_unread(state)]}
 
 
 def parse_settings(state: Mapping[str, Any]) -> Settings:
@@ -121,83 +119,14 @@ def read_notice(state: Mapping[str, Any]) -> str:
     return _text(_read_record(state).get("notice"))
 
 
-def check_state(state: object, source: str) -> dict[str, Any]:
-    """Refuse what is not a Neuroglancer state.
-
-    Raises
-    ------
-    BadAnswerError
-        When it is none.
-    """
-    if isinstance(state, dict) and isinstance(state.get("layers"), list):
-        return state
-    raise BadAnswerError(
-        f"{source} holds no Neuroglancer state.", "Check the link, or copy it again, whole."
-    )
-
-
-def annotation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the layers that hold annotations of their own."""
-    for layer in state.get("layers", []):
-        if isinstance(layer, dict) and layer.get("type") == "annotation":
-            notes = layer.get("annotations")
-            if isinstance(notes, list) and notes:
-                yield layer
-
-
-def is_point(note: object) -> bool:
-    """Whether an annotation is a point with three coordinates."""
-    if not isinstance(note, dict) or note.get("type", "point") != "point":
-        return False
-    point = note.get("point")
-    return (
-        isinstance(point, list)
-        and len(point) >= 3  # noqa: PLR2004  # x, y, z
-        and all(isinstance(value, int | float) for value in point[:3])
-    )
-
-
-def split_layer_name(name: str) -> tuple[str, str]:
-    """Return direction and tag of a layer; the direction is empty where the name has none.
-
-    Examples
-    --------
-    >>> split_layer_name("inputs: spine"), split_layer_name("my notes")
-    (('inputs', 'spine'), ('', 'my notes'))
-    """
-    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
-    return (direction, tag) if mark else ("", name)
-
-
 def _read_record(state: Mapping[str, Any]) -> dict[str, Any]:
     return _mapping(state.get(RECORD))
-
-
-def _count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    counts: dict[str, dict[str, int]] = {}
-    for layer in annotation_layers(state):
-        direction, tag = split_layer_name(str(layer.get("name", "")))
-        tags = counts.setdefault(direction, {})
-        tags[tag] = tags.get(tag, 0) + sum(map(is_point, layer["annotations"]))
-    return counts
 
 
 def _merge_asked(counts: dict[str, dict[str, int]], recorded: object) -> dict[str, dict[str, int]]:
     """Keep the directions that were asked for and have no synapse; tags are sorted."""
     asked = [*_mapping(recorded), *counts]
     return {name: dict(sorted(counts.get(name, {}).items())) for name in dict.fromkeys(asked)}
-
-
-def _count_other_shapes(state: Mapping[str, Any]) -> int:
-    return sum(
-        not is_point(note) for layer in annotation_layers(state) for note in layer["annotations"]
-    )
-
-
-def _segmentation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for layer in state.get("layers", []):
-        if isinstance(layer, dict) and layer.get("type") == "segmentation":
-            yield layer
 
 
 def write_followed(records: Sequence[Mapping[str, str]], cells: int) -> dict[str, Any]:
@@ -271,8 +200,8 @@ def _read_asked_context(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:
     """Read which cells a record or a receipt names: one, or several of which it is the first."""
-    cell, listed = _read_cell(record.get("cell")), record.get("cells")
-    cells = tuple(_read_cell(one) for one in listed) if isinstance(listed, list) else ()
+    cell, listed = read_id(record.get("cell")), record.get("cells")
+    cells = tuple(read_id(one) for one in listed) if isinstance(listed, list) else ()
     if not cell:
         return ()
     return tuple(dict.fromkeys(cells)) if all(cells) and cells[:1] == (cell,) else (cell,)
@@ -280,40 +209,7 @@ def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:
 
 def read_shown_cells(state: Mapping[str, Any]) -> tuple[int, ...]:
     """Read which cells a state shows: those of its record, or else all that are selected."""
-    return read_recorded_cells(_read_record(state)) or _read_selected(state)
-
-
-def _read_selected(state: Mapping[str, Any]) -> tuple[int, ...]:
-    """Read the cells that are selected."""
-    selected = [
-        cell
-        for layer in _segmentation_layers(state)
-        for segment in layer.get("segments") or []
-        # A leading "!" is the viewer's mark of a segment that is listed, and not shown.
-        if not str(segment).startswith("!") and (cell := _read_cell(segment))
-    ]
-    return tuple(dict.fromkeys(selected))
-
-
-def _read_pin(state: Mapping[str, Any]) -> datetime:
-    """Read the timestamp that the segmentation is pinned to: whole milliseconds, no floats."""
-    for layer in _segmentation_layers(state):
-        pin = layer.get("timestamp")
-        pin = int(pin) if isinstance(pin, str) and pin.isdecimal() else pin
-        if isinstance(pin, int) and 0 < pin < 2**53:
-            try:
-                return _EPOCH + timedelta(milliseconds=pin)
-            except OverflowError:
-                continue
-    return _EPOCH
-
-
-def _read_cell(given: object) -> int:
-    text = str(given)
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        return 0
-    cell = int(text)
-    return cell if cell <= _MAX_UINT64 else 0
+    return read_recorded_cells(_read_record(state)) or read_selected_cells(state)
 
 
 def read_timestamp(given: object) -> datetime | None:

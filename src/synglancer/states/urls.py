@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import orjson
@@ -16,6 +17,17 @@ from synglancer.settings import SITES, is_address
 
 MAX_INLINE = 2_000_000
 """Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
+
+MAX_STATE = 100_000_000
+"""Bytes that a state may have: the state server takes no larger body."""
+
+_MOST_ENCODINGS = 3
+_LONGEST_SCHEME = 30
+_BUCKETS = {
+    "gs://": "https://storage.googleapis.com/{bucket}/",
+    "s3://": "https://{bucket}.s3.amazonaws.com/",
+}
+"""Where the files of public buckets are read over https."""
 
 _PLAIN = "~@$&!+=:;,.?/"  # what needs no escape in a fragment, nor in Markdown, LaTeX or a shell
 
@@ -66,7 +78,7 @@ class ParsedLink:
     Attributes
     ----------
     site
-        The viewer's address, with a trailing slash.
+        The viewer's address, with a trailing slash; that of Spelunker for a file.
     state_url
         Address of the stored state, or None for a link that carries it.
     state
@@ -78,15 +90,29 @@ class ParsedLink:
     state: bytes | None
 
 
-def parse_link(url: str) -> ParsedLink:
-    """Read a Neuroglancer link.
+def parse_link(link: str) -> ParsedLink:
+    """Read a Neuroglancer link, or the file of a state.
+
+    Parameters
+    ----------
+    link
+        A link as people copy it, encoded once, twice or not at all; or the path of a JSON file that
+        holds a state, as ``--save-state`` writes it.
 
     Raises
     ------
     UsageError
-        When it is none.
+        When it is neither, or the file cannot be read.
+
+    Examples
+    --------
+    >>> parse_link("https://viewer.org/#!gs://bucket/explore.json").state_url
+    'https://storage.googleapis.com/bucket/explore.json'
     """
-    site, mark, fragment = url.strip().partition("#!")
+    text = link.strip()
+    if is_state_file(text):
+        return ParsedLink(_with_slash(SITES["spelunker"]), None, _read_state_file(text))
+    site, mark, fragment = text.partition("#!")
     if not mark and "json_url=" in site:  # an older way to name a state's address
         site, _, query = site.partition("?")
         mark, fragment = "#!", parse_qs(query).get("json_url", [""])[0]
@@ -95,15 +121,83 @@ def parse_link(url: str) -> ParsedLink:
             "This is not a Neuroglancer link.",
             "Give one that holds '#!' after the viewer's address.",
         )
-    if is_address(fragment.removeprefix("middleauth+")):
-        return ParsedLink(_with_slash(site), fragment.removeprefix("middleauth+"), None)
-    state = unquote(fragment).encode()
-    if not state.startswith(b"{"):
+    fragment = _decode(fragment)
+    if fragment.startswith("{"):
+        return ParsedLink(_with_slash(site), None, fragment.encode("utf-8", "surrogateescape"))
+    state_url = _find_state_url(fragment)
+    if state_url is None:
         raise UsageError(
             "This Neuroglancer link holds neither a state nor a state's address.",
             "Copy it again from the browser's address bar, whole.",
         )
-    return ParsedLink(_with_slash(site), None, state)
+    return ParsedLink(_with_slash(site), state_url, None)
+
+
+def is_link(text: str) -> bool:
+    """Whether a text is meant as a Neuroglancer link or as the file of a state."""
+    text = text.strip()
+    return "#!" in text or "json_url=" in text or is_state_file(text)
+
+
+def is_state_file(text: str) -> bool:
+    """Whether a text is the path of a JSON file, which holds a state."""
+    if not text.lower().endswith(".json") or "://" in text:
+        return False
+    try:
+        return Path(text).is_file()
+    except (OSError, ValueError):  # too long a name, or one with a NUL
+        return False
+
+
+def _read_state_file(name: str) -> bytes:
+    path = Path(name)
+    try:
+        if path.stat().st_size > MAX_STATE:
+            raise UsageError(
+                f"The file {name} is larger than {MAX_STATE // 10**6} MB, which no state server "
+                "takes.",
+                "Give the file of a Neuroglancer state.",
+            )
+        return path.read_bytes()
+    except OSError as error:
+        raise UsageError(
+            f"The file {name} cannot be read: {error.strerror}.",
+            "Give the file of a Neuroglancer state, such as --save-state writes.",
+        ) from error
+
+
+def _decode(fragment: str) -> str:
+    """Undo the encoding of a fragment: once as viewers do, or again after a mail program or form.
+
+    A text with bare percent signs, which decoding would break, is taken as it is.
+    """
+    decoded = [fragment]
+    for _ in range(_MOST_ENCODINGS):
+        decoded.append(unquote(decoded[-1], errors="surrogateescape"))
+    candidates = [*decoded[1:], fragment]
+    return next(filter(_is_whole, candidates), decoded[1])
+
+
+def _is_whole(text: str) -> bool:
+    """Whether a text is an address, or a state that was not cut short."""
+    if not text.startswith("{"):
+        return "://" in text[:_LONGEST_SCHEME]
+    try:
+        orjson.loads(text.encode("utf-8", "surrogateescape"))
+    except ValueError:
+        return False
+    return True
+
+
+def _find_state_url(fragment: str) -> str | None:
+    """Find the http address of a stored state, also of one in a public bucket."""
+    for beginning, host in _BUCKETS.items():
+        if fragment.startswith(beginning):
+            bucket, slash, path = fragment.removeprefix(beginning).partition("/")
+            address = host.format(bucket=bucket) + quote(path, safe="/~@!$&'()*+,;=:")
+            return address if bucket and slash and path and is_address(address) else None
+    address = fragment.removeprefix("middleauth+")
+    return address if is_address(address) else None
 
 
 def resolve_site(site: str | None, viewer_site: str | None) -> str:

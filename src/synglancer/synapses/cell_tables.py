@@ -58,7 +58,8 @@ class CellTables:
         kept
             Whether to use and to keep what is kept.
         """
-        from synglancer.synapses.predictions import CELL_COLUMN, join_raw  # imports pandas
+        from synglancer.columns import CELL_COLUMN
+        from synglancer.synapses.predictions import join_raw  # imports pandas
 
         loaded = (
             {cell: self._load_kept(name, str(cell), direction) for cell in cells} if kept else {}

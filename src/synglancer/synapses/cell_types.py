@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from synglancer.columns import PARTNER_TYPE
 from synglancer.errors import BadAnswerError
-from synglancer.settings import PARTNER_TYPE, UNKNOWN_TYPE
+from synglancer.settings import UNKNOWN_TYPE
 from synglancer.synapses.partners import read_partners
 from synglancer.synapses.predictions import count_predictions
 
@@ -85,7 +86,7 @@ def label_partners(frame: pd.DataFrame, types: CellTypes) -> pd.DataFrame:
     Parameters
     ----------
     frame : DataFrame, shape (n,)
-        A table of predictions; see `synglancer.synapses.predictions.DTYPES`.
+        A table of predictions; see `synglancer.columns.DTYPES`.
     types
         The types.
     """

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from synglancer.columns import PARTNER_COLUMN
+
 if TYPE_CHECKING:
     from collections.abc import Collection
-
-_PARTNER_COLUMN = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 
 
 def read_partners(frame: pd.DataFrame) -> pd.Series[int]:
@@ -24,7 +24,7 @@ def read_partners(frame: pd.DataFrame) -> pd.Series[int]:
     Parameters
     ----------
     frame : DataFrame, shape (n,)
-        A table of predictions; see `synglancer.synapses.predictions.DTYPES`.
+        A table of predictions; see `synglancer.columns.DTYPES`.
 
     Returns
     -------
@@ -32,7 +32,7 @@ def read_partners(frame: pd.DataFrame) -> pd.Series[int]:
         Root IDs; 0 where the segmentation has no cell there.
     """
     received = (frame["direction"] == "inputs").to_numpy()
-    columns = {name: frame[column].to_numpy("uint64") for name, column in _PARTNER_COLUMN.items()}
+    columns = {name: frame[column].to_numpy("uint64") for name, column in PARTNER_COLUMN.items()}
     chosen = np.where(received, columns["inputs"], columns["outputs"])
     return pd.Series(chosen, index=frame.index, dtype="uint64")
 
@@ -45,7 +45,7 @@ def find_strongest_partners(
     Parameters
     ----------
     frame : DataFrame, shape (n,)
-        A table of predictions; see `synglancer.synapses.predictions.DTYPES`.
+        A table of predictions; see `synglancer.columns.DTYPES`.
     cells
         Root IDs of the cells shown, which are no partners (of themselves, by autapses).
     count

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from synglancer.columns import CELL_COLUMN, DTYPES, POSITION_COLUMNS
 from synglancer.errors import BadAnswerError
 from synglancer.settings import BETWEEN
 
@@ -23,25 +24,6 @@ UNLABELLED = "unlabelled"
 
 UNTAGGED = "untagged"
 """The tag of predictions whose tag is missing."""
-
-POSITION_COLUMNS = ["ctr_pt_position_x", "ctr_pt_position_y", "ctr_pt_position_z"]
-
-DTYPES = {
-    "id": "uint64",
-    "direction": "str",
-    "tag": "str",
-    "confidence": "float32",
-    "size": "float32",
-    "pre_pt_root_id": "uint64",
-    "post_pt_root_id": "uint64",
-    "ctr_pt_position_x": "int64",
-    "ctr_pt_position_y": "int64",
-    "ctr_pt_position_z": "int64",
-}
-"""Columns of a table of predictions, in order. Positions are in nm, sizes in voxels."""
-
-CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
-"""The column that holds the cell's own root ID, for each direction."""
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def divide_tags(
     Parameters
     ----------
     frame : DataFrame, shape (n,)
-        A table of predictions; see `synglancer.synapses.predictions.DTYPES`.
+        A table of predictions; see `synglancer.columns.DTYPES`.
     multi_input : array, shape (k,), uint64
         Synapses on spines with several inputs. Those without a prediction keep their tag, since
         they have no confidence to be judged by.

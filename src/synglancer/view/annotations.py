@@ -20,8 +20,9 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from synglancer.columns import PARTNER_TYPE
 from synglancer.errors import BadAnswerError
-from synglancer.settings import BETWEEN, PARTNER_TYPE, UNKNOWN_TYPE
+from synglancer.settings import BETWEEN, UNKNOWN_TYPE
 from synglancer.synapses.predictions import UNLABELLED
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ def build_segment_properties(
     Parameters
     ----------
     shown : DataFrame, shape (n,)
-        The synapses shown; see `synglancer.synapses.predictions.DTYPES`.
+        The synapses shown; see `synglancer.columns.DTYPES`.
     cells
         Root IDs of the cells shown.
     types

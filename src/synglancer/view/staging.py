@@ -10,14 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.settings import BETWEEN, PARTNER_TYPE
+from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
+from synglancer.settings import BETWEEN
 from synglancer.synapses.partners import find_strongest_partners
-from synglancer.synapses.predictions import (
-    POSITION_COLUMNS,
-    UNLABELLED,
-    count_predictions,
-    name_directions,
-)
+from synglancer.synapses.predictions import UNLABELLED, count_predictions, name_directions
 from synglancer.view.colors import choose_cell_colours
 from synglancer.view.scene import ViewOptions
 from synglancer.view.type_colors import choose_type_colours
@@ -40,7 +36,7 @@ def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) ->
     cells
         Root IDs of the cells, in their order.
     shown
-        Their synapses in the state; see `synglancer.synapses.predictions.DTYPES`.
+        Their synapses in the state; see `synglancer.columns.DTYPES`.
     """
     partners = find_strongest_partners(shown, cells, settings.partners)
     coloured = cells if len(cells) > 1 else []  # one alone has the background's own

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from synglancer.cave.lazy_imports import import_lazily, put_off
-from synglancer.settings import BETWEEN, MULTI_INPUT, PARTNER_TYPE
+from synglancer.columns import PARTNER_TYPE
+from synglancer.settings import BETWEEN, MULTI_INPUT
 from synglancer.states.provenance import RECORD
 from synglancer.states.urls import format_properties_source
 from synglancer.view.camera import CameraView, frame_cell

@@ -8,12 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import orjson
-
 from synglancer.cells.parse import name_in_files
-from synglancer.errors import BadAnswerError
 from synglancer.states.login import find_login_host
 from synglancer.states.provenance import read_shown_cells
+from synglancer.states.reader import parse_state
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
@@ -75,15 +73,5 @@ def open_link(link: str, *, server: str | None = None, token_file: str | None = 
         from synglancer.cave.access import fetch_link_state  # imports requests
 
         text = fetch_link_state(parsed.state_url, server=server, token_file=token_file)
-    try:
-        state = orjson.loads(text or b"")
-    except ValueError:
-        state = None
-    if not isinstance(state, dict) or not all(
-        isinstance(layer, dict) for layer in state.get("layers", [])
-    ):
-        raise BadAnswerError(
-            "What this link names is not a Neuroglancer state.",
-            "Copy the link again, whole; a link that was cut short shows nothing either.",
-        )
+    state = parse_state(text or b"", parsed.state_url or "The link")
     return OpenedLink(link.strip(), parsed.site, state)

@@ -1,0 +1,28 @@
+"""The columns of a table of synapses: names, order, dtypes and units."""
+
+from __future__ import annotations
+
+POSITION_COLUMNS = ["ctr_pt_position_x", "ctr_pt_position_y", "ctr_pt_position_z"]
+
+DTYPES = {
+    "id": "uint64",
+    "direction": "str",
+    "tag": "str",
+    "confidence": "float32",
+    "size": "float32",
+    "pre_pt_root_id": "uint64",
+    "post_pt_root_id": "uint64",
+    "ctr_pt_position_x": "int64",
+    "ctr_pt_position_y": "int64",
+    "ctr_pt_position_z": "int64",
+}
+"""Columns of a table of predictions, in order. Positions are in nm, sizes in voxels."""
+
+CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+"""The column that holds the cell's own root ID, for each direction."""
+
+PARTNER_COLUMN = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
+"""The column that holds the root ID of the cell on the other side, for each direction."""
+
+PARTNER_TYPE = "partner_type"
+"""The column with the type of the cell on a synapse's other side, which is there where asked."""

@@ -1,0 +1,253 @@
+"""The annotations of a state by layer: shapes, positions in nm, properties, tags and segments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.states.coordinates import (
+    UnplacedError,
+    find_placement,
+    is_point,
+    stack_points,
+)
+from synglancer.states.reader import list_annotation_layers, split_layer_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    Array = np.ndarray[Any, Any]
+    Note = Mapping[str, Any]
+
+_CORNERS = ("pointA", "pointB")
+_SHAPES = {
+    "point": ("point",),
+    "line": _CORNERS,
+    "axis_aligned_bounding_box": _CORNERS,
+    "ellipsoid": ("center",),
+}
+"""The keys whose points give the place of each shape: where there are two, the middle of them."""
+
+_OWN_PROPERTIES = ("partner_type", "verdict")
+"""Enums that say something else than a tag."""
+
+
+@dataclass(frozen=True)
+class LayerAnnotations:
+    """The annotations of one layer that can be read and placed.
+
+    Attributes
+    ----------
+    layer
+        The layer, as the state holds it.
+    notes
+        The annotations, in their order.
+    positions : array, shape (n, 3), nm
+        Where they are: of a line or box, its middle; of an ellipsoid, its centre.
+    problems
+        What could not be read or placed, a sentence each.
+    properties
+        The layer's properties, in the order in which annotations hold their values.
+    """
+
+    layer: Mapping[str, Any]
+    notes: Sequence[Note]
+    positions: Array
+    problems: tuple[str, ...] = ()
+    properties: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The layer's name."""
+        return str(self.layer.get("name", ""))
+
+    @property
+    def shapes(self) -> list[str]:
+        """The shape of each annotation, such as ``point``."""
+        return [_read_shape(note) for note in self.notes]
+
+    def keep_points(self) -> LayerAnnotations:
+        """Keep the points, and leave out other shapes."""
+        kept = [place for place, shape in enumerate(self.shapes) if shape == "point"]
+        if len(kept) == len(self.notes):
+            return self
+        notes = [self.notes[place] for place in kept]
+        return replace(self, notes=notes, positions=self.positions[kept])
+
+    def read_property(self, name: str) -> list[Any]:
+        """Read a property of each annotation; None where it has no such property."""
+        names = [spec.get("id") for spec in self.properties]
+        if name not in names:
+            return [None] * len(self.notes)
+        place = names.index(name)
+        return [_pick(note.get("props"), place) for note in self.notes]
+
+    def read_related(self, relationship: str) -> list[list[Any]]:
+        """Read the segments that each annotation is related to in one way."""
+        names = self.layer.get("annotationRelationships")
+        names = names if isinstance(names, list) else []
+        if relationship not in names:
+            return [[] for _ in self.notes]
+        place = names.index(relationship)
+        return [_pick_segments(note.get("segments"), place, len(names)) for note in self.notes]
+
+    def read_tags(self) -> list[str]:
+        """Read the tag of each annotation.
+
+        A layer named ``inputs: spine`` names the tag of all. Otherwise an enum property, tag
+        properties or the tag IDs of older viewers do; or else the layer's name.
+        """
+        direction, tag = split_layer_name(self.name)
+        read = None if direction else self._find_tag_reader()
+        if read is None:
+            return [tag] * len(self.notes)
+        return [read(note) or "" for note in self.notes]
+
+    def _find_tag_reader(self) -> Callable[[Note], str] | None:
+        for place, spec in enumerate(self.properties):
+            labels = _read_enum(spec)
+            if labels and spec.get("id") not in _OWN_PROPERTIES:
+                return lambda note: labels.get(_pick(note.get("props"), place), "")
+        marks = {
+            place: str(spec["tag"])
+            for place, spec in enumerate(self.properties)
+            if isinstance(spec.get("tag"), str)
+        }
+        if marks:
+            return lambda note: ", ".join(
+                tag for place, tag in marks.items() if _pick(note.get("props"), place)
+            )
+        named = _read_old_tags(self.layer)
+        if named:
+            return lambda note: ", ".join(
+                named[key] for key in _read_list(note.get("tagIds")) if key in named
+            )
+        return None
+
+
+def read_layers(state: Mapping[str, Any]) -> list[LayerAnnotations]:
+    """Read all layers that hold annotations of their own.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state. Layers that are hidden or archived are read as well.
+    """
+    return [read_layer(layer, state) for layer in list_annotation_layers(state)]
+
+
+def count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
+    """Count the points of a state that can be placed, by direction and tag."""
+    counts: dict[str, dict[str, int]] = {}
+    for layer in read_layers(state):
+        direction, name = split_layer_name(layer.name)
+        tags = counts.setdefault(direction, {})
+        if not layer.notes:
+            tags.setdefault(name, 0)
+        for tag in layer.keep_points().read_tags():
+            tags[tag] = tags.get(tag, 0) + 1
+    return counts
+
+
+def explain_unread(state: Mapping[str, Any]) -> list[str]:
+    """Say which annotations of a state are not read as synapses, a sentence each."""
+    layers = read_layers(state)
+    sentences = [problem for layer in layers for problem in layer.problems]
+    others = sum(shape != "point" for layer in layers for shape in layer.shapes)
+    if others:
+        verb = "is not a point and is" if others == 1 else "are not points and are"
+        sentences.append(f"{_count(others)} {verb} not read.")
+    return sentences
+
+
+def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnotations:
+    """Read the annotations of one layer; what cannot be placed is named, not guessed."""
+    given = [note for note in layer["annotations"] if isinstance(note, dict)]
+    name = str(layer.get("name", ""))
+    properties = tuple(
+        spec for spec in _read_list(layer.get("annotationProperties")) if isinstance(spec, dict)
+    )
+    try:
+        placement = find_placement(layer, state)
+    except UnplacedError as error:
+        why = f"The {_count(len(given))} of the layer {name!r} cannot be placed: {error}."
+        return LayerAnnotations(layer, (), np.empty((0, 3)), (why,), properties)
+    rank = placement.rank
+    placed = [(note, keys) for note in given if (keys := _find_place(note, rank)) is not None]
+    middles = stack_points([_find_middle(note, keys) for note, keys in placed], rank)
+    left_out = len(layer["annotations"]) - len(placed)
+    problems = []
+    if left_out:
+        problems.append(
+            f"{_count(left_out)} of the layer {name!r} {'has' if left_out == 1 else 'have'} "
+            f"a shape or a number of coordinates other than {rank} and cannot be read."
+        )
+    notes = [note for note, _ in placed]
+    return LayerAnnotations(layer, notes, placement.to_nm(middles), tuple(problems), properties)
+
+
+def _count(number: int) -> str:
+    return f"{number:,} annotation{'' if number == 1 else 's'}"
+
+
+def _read_shape(note: Note) -> str:
+    shape = note.get("type", "point")
+    return shape.lower() if isinstance(shape, str) else ""
+
+
+def _find_place(note: Note, rank: int) -> tuple[str, ...] | None:
+    keys = _SHAPES.get(_read_shape(note))
+    if keys is None or not all(is_point(note.get(key), rank) for key in keys):
+        return None
+    return keys
+
+
+def _find_middle(note: Note, keys: tuple[str, ...]) -> list[float]:
+    if len(keys) == 1:
+        found: list[float] = note[keys[0]]
+        return found
+    first, last = (note[key] for key in keys)
+    return [(low + high) / 2 for low, high in zip(first, last, strict=True)]
+
+
+def _read_list(given: object) -> list[Any]:
+    return given if isinstance(given, list) else []
+
+
+def _pick(values: object, place: int) -> Any:
+    return values[place] if isinstance(values, list) and place < len(values) else None
+
+
+def _pick_segments(lists: object, place: int, relationships: int) -> list[Any]:
+    """Pick the segments of one relationship; where there is just one, the list may be bare."""
+    if not isinstance(lists, list):
+        return []
+    if relationships == 1 and lists and not isinstance(lists[0], list):
+        return lists
+    found = _pick(lists, place)
+    return found if isinstance(found, list) else []
+
+
+def read_labels(layer: Mapping[str, Any], name: str) -> dict[Any, str]:
+    """Read which numbers of an enum property stand for which labels; empty where none do."""
+    for spec in _read_list(layer.get("annotationProperties")):
+        if isinstance(spec, dict) and spec.get("id") == name:
+            return _read_enum(spec)
+    return {}
+
+
+def _read_enum(spec: Mapping[str, Any]) -> dict[Any, str]:
+    values, labels = _read_list(spec.get("enum_values")), _read_list(spec.get("enum_labels"))
+    numbered = zip(values, labels, strict=False)
+    return {value: str(label) for value, label in numbered if isinstance(value, int | float)}
+
+
+def _read_old_tags(layer: Mapping[str, Any]) -> dict[Any, str]:
+    """Read the tags of older viewers: objects with an ID and a label, kept beside the layer."""
+    return {
+        item["id"]: str(item.get("label", ""))
+        for item in _read_list(layer.get("annotationTags"))
+        if isinstance(item, dict) and isinstance(item.get("id"), int | str)
+    }

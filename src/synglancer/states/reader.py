@@ -1,0 +1,158 @@
+"""What is a Neuroglancer state, and which layers it has: the one place that decides.
+
+States are data from anywhere. Nothing in them is believed that does not have the right form, and
+layers are read as the viewer reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from synglancer.errors import BadAnswerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_DEPTH = 200
+"""Levels of nesting: real states have about fifteen, and JSON writers stop at some 250."""
+
+_MARKERS = "●○◎ "
+"""What may stand before a layer's name, as a legend."""
+
+
+def parse_state(content: bytes | str, source: str) -> dict[str, Any]:
+    """Parse a Neuroglancer state from JSON.
+
+    Parameters
+    ----------
+    content
+        The JSON text.
+    source
+        What it came from, as it is named in a sentence: an address, a file, ``The link``.
+
+    Returns
+    -------
+    dict
+        The state as it came: keys keep their order, which is that of axes.
+
+    Raises
+    ------
+    BadAnswerError
+        When it is no JSON, or not a Neuroglancer state.
+    """
+    try:
+        state = orjson.loads(content)
+    except ValueError as error:
+        raise _build_error(source) from error
+    return check_state(state, source)
+
+
+def check_state(state: object, source: str) -> dict[str, Any]:
+    """Check that a value is a Neuroglancer state, and return it.
+
+    Raises
+    ------
+    BadAnswerError
+        When it is not, or is nested too deep.
+    """
+    if not isinstance(state, dict) or not _has_layers(state):
+        raise _build_error(source)
+    if _measure_depth(state) > MAX_DEPTH:
+        raise BadAnswerError(
+            f"{source} holds JSON that is nested more than {MAX_DEPTH} levels deep.",
+            "No viewer writes such a state: check where the link comes from.",
+        )
+    return state
+
+
+def _has_layers(state: Mapping[str, Any]) -> bool:
+    """Whether there are layers: a list of objects or, in old states, objects by name."""
+    layers = state.get("layers")
+    if isinstance(layers, dict):
+        layers = [*layers.values()]
+    return isinstance(layers, list) and all(isinstance(layer, dict | str) for layer in layers)
+
+
+def _build_error(source: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"{source} holds no Neuroglancer state.", "Check the link, or copy it again, whole."
+    )
+
+
+def _measure_depth(value: object) -> int:
+    """Measure how deep lists and objects are nested, up to one level too many."""
+    level: list[object] = [value]
+    depth = 0
+    while level and depth <= MAX_DEPTH:
+        depth += 1
+        inner: list[object] = []
+        for item in level:
+            if isinstance(item, dict):
+                inner.extend(part for part in item.values() if isinstance(part, dict | list))
+            elif isinstance(item, list):
+                inner.extend(part for part in item if isinstance(part, dict | list))
+        level = inner
+    return depth
+
+
+def list_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the layers of a state, each with its name.
+
+    Old states hold layers as an object by name, or a layer as the address of its source alone.
+    """
+    layers = state.get("layers")
+    named: list[tuple[object, object]] = []
+    if isinstance(layers, dict):
+        named = [*layers.items()]
+    elif isinstance(layers, list):
+        named = [
+            (layer.get("name", "") if isinstance(layer, dict) else "", layer) for layer in layers
+        ]
+    for name, layer in named:
+        if isinstance(layer, str):
+            yield {"name": str(name), "source": layer}
+        elif isinstance(layer, dict):
+            yield {**layer, "name": str(name)}
+
+
+def is_shown(layer: Mapping[str, Any]) -> bool:
+    """Whether a layer is drawn: it is neither hidden nor archived."""
+    return layer.get("visible") is not False and layer.get("archived") is not True
+
+
+def list_segmentation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the segmentation layers, also of the type ``segmentation_with_graph``."""
+    for layer in list_layers(state):
+        if str(layer.get("type", "")).startswith("segmentation"):
+            yield layer
+
+
+def list_annotation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """Yield the layers that hold annotations of their own, whether they are drawn or not."""
+    for layer in list_layers(state):
+        notes = layer.get("annotations")
+        if layer.get("type") == "annotation" and isinstance(notes, list) and notes:
+            yield layer
+
+
+def list_source_urls(layer: Mapping[str, Any]) -> list[str]:
+    """List the addresses of a layer's sources."""
+    source = layer.get("source")
+    items = source if isinstance(source, list) else [source]
+    urls = [item.get("url") if isinstance(item, Mapping) else item for item in items]
+    return [url for url in urls if isinstance(url, str)]
+
+
+def split_layer_name(name: str) -> tuple[str, str]:
+    """Return direction and tag of a layer; the direction is empty where the name has none.
+
+    Examples
+    --------
+    >>> split_layer_name("inputs: spine"), split_layer_name("my notes")
+    (('inputs', 'spine'), ('', 'my notes'))
+    """
+    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
+    return (direction.lstrip(_MARKERS), tag) if mark else ("", name)

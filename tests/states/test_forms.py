@@ -1,0 +1,202 @@
+"""States as the world writes them, a hand-written file per form: read as viewers read them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.columns import POSITION_COLUMNS
+from synglancer.errors import BadAnswerError
+from synglancer.states.annotations import count_annotations, explain_unread, read_layers
+from synglancer.states.coordinates import find_placement, read_state_resolution
+from synglancer.states.predictions import parse_predictions
+from synglancer.states.reader import MAX_DEPTH, check_state, parse_state
+from synglancer.states.selection import read_id, read_pin, read_selected_cells
+
+FOLDER = Path(__file__).parents[1] / "data" / "states"
+CELL = 864691135276234469
+
+PLACES = {
+    "voxel-size-of-old-states": [744_000, 536_000, 836_000],
+    "voxel-size-of-a-layer": [1_488_000, 1_072_000, 836_000],
+    "transform-of-an-old-layer": [140, 280, 1500],
+    "dimensions-in-nm": [40, 80, 1200],
+    "dimensions-in-micrometres": [40, 80, 1200],
+    "axes-in-another-order": [40, 80, 1200],
+    "a-time-axis": [40, 80, 1200],
+    "source-in-other-voxels": [80, 160, 1200],
+    "source-with-a-matrix": [60, 160, 1160],
+    "source-with-swapped-axes": [20, 10, 30],
+    "source-with-input-dimensions": [40, 80, 1200],
+}
+"""Where the one point of each state is, in nm."""
+
+UNPLACED = {
+    "no-voxel-size": "the state does not say how large a voxel is",
+    "no-unit-of-length": "the axis x has no unit of length",
+    "no-axis-z": "there is no axis z among x, y",
+    "malformed-matrix": "its transform has no matrix of 3 by 4 numbers",
+}
+
+TAGS = {
+    "tag-properties": ["spine", "shaft", "spine, shaft", ""],
+    "enum-tags": ["spine", "soma", ""],
+    "old-tag-ids": ["shaft", "spine, shaft", ""],
+}
+
+CELLS = {
+    "segment-zero": (CELL,),
+    "hidden-segments": (864691135468905857,),
+    "segments-as-numbers": (CELL,),
+    "hidden-and-archived-layers": (3,),
+    "segmentation-with-graph": (CELL,),
+    "outlines-and-nuclei": (CELL,),
+    "layers-by-name": (CELL,),
+}
+
+PINS = {
+    "timestamp-in-milliseconds": datetime(2026, 3, 7, 8, 10, 1, 190_000, tzinfo=timezone.utc),
+    "timestamp-in-seconds": datetime(2026, 3, 7, 8, 10, 1, tzinfo=timezone.utc),
+    "timestamp-as-text": datetime(2026, 3, 7, 8, 10, 1, 190_000, tzinfo=timezone.utc),
+    "segment-zero": None,
+}
+
+
+def read(name: str) -> dict[str, Any]:
+    return parse_state((FOLDER / f"{name}.json").read_bytes(), name)
+
+
+def test_every_form_is_tested() -> None:
+    """Each file of hand-written states is used below."""
+    used = {*PLACES, *UNPLACED, *TAGS, *CELLS, *PINS, "other-shapes"}
+    assert used == {path.stem for path in FOLDER.glob("*.json")}
+
+
+@pytest.mark.parametrize("name", PLACES)
+def test_points_are_where_the_viewer_draws_them(name) -> None:
+    """Units, order of axes, transforms and the voxel sizes of old states are respected."""
+    state = read(name)
+    assert parse_predictions(state)[POSITION_COLUMNS].to_numpy().tolist() == [PLACES[name]]
+    assert explain_unread(state) == []
+
+
+@pytest.mark.parametrize("name", UNPLACED)
+def test_what_cannot_be_placed_is_said(name) -> None:
+    """A point without a known unit is never returned as if it were in nm."""
+    state = read(name)
+    assert parse_predictions(state).empty
+    expected = f"The 1 annotation of the layer 'notes' cannot be placed: {UNPLACED[name]}."
+    assert explain_unread(state) == [expected]
+
+
+@pytest.mark.parametrize("name", TAGS)
+def test_tags_of_annotations_become_the_tag(name) -> None:
+    """Tag properties, enums and the tag IDs of older viewers name the tag."""
+    state = read(name)
+    assert parse_predictions(state)["tag"].tolist() == TAGS[name]
+    assert sum(count_annotations(state)[""].values()) == len(TAGS[name])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_selected_cells(name) -> None:
+    """Hidden segments and layers, segment 0 and segments of other segmentations are no cells."""
+    assert read_selected_cells(read(name)) == CELLS[name]
+
+
+def test_cells_of_one_segmentation() -> None:
+    """Where a segmentation is named, only its cells are read, whatever the scheme of the source."""
+    state = read("outlines-and-nuclei")
+    source = "graphene://middleauth+https://example.org/segmentation/table/one/"
+    assert read_selected_cells(state, source.replace("middleauth+", "")) == (CELL,)
+    assert read_selected_cells(state, "graphene://https://example.org/segmentation/table/on") == ()
+
+
+@pytest.mark.parametrize("name", PINS)
+def test_pins(name) -> None:
+    """A pin is read in milliseconds, as viewers write it, or in seconds where it can only be."""
+    assert read_pin(read(name)) == PINS[name]
+
+
+def test_other_shapes_have_a_place_too() -> None:
+    """A line and a box are at their middle, an ellipsoid at its centre; the rest is named."""
+    state = read("other-shapes")
+    (layer,) = read_layers(state)
+    assert layer.shapes == ["point", "line", "axis_aligned_bounding_box", "ellipsoid"]
+    assert layer.positions.tolist() == [[1, 2, 3], [5, 10, 15], [2, 2, 2], [5, 6, 7]]
+    assert len(parse_predictions(state)) == 1
+    unread, others = explain_unread(state)
+    assert unread == (
+        "1 annotation of the layer 'notes' has a shape or a number of coordinates other than 3 "
+        "and cannot be read."
+    )
+    assert others == "3 annotations are not points and are not read."
+
+
+scales = st.lists(st.floats(1e-9, 1e-6), min_size=3, max_size=3)
+shifts = st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3)
+
+
+@given(scales, shifts, shifts, st.permutations("xyz"))
+def test_a_transform_places_points_by_physical_length(sizes, shift, point, order) -> None:
+    """A matrix works on lengths, its last column on voxels of the output, in any order of axes."""
+    output = {axis: [size, "m"] for axis, size in zip(order, sizes, strict=True)}
+    matrix = [[float(i == j) for j in range(3)] + [shift[i]] for i in range(3)]
+    layer = {"source": {"url": "local://annotations", "transform": {
+        "outputDimensions": output, "matrix": matrix}}}  # fmt: skip
+    placed = find_placement(layer, {}).to_nm(np.array([point]))[0]
+    expected = {axis: (point[i] + shift[i]) * sizes[i] * 1e9 for i, axis in enumerate(order)}
+    assert placed == pytest.approx([expected[axis] for axis in "xyz"], rel=1e-9, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"[]", b"5", b"null", b'{"layers": 5}', b'{"layers": [5]}', b'{"layers": [[]]}', b"{}",
+     b'{"layers": [', b"\xff", b'{"layers": null}'],
+)  # fmt: skip
+def test_what_is_no_state_is_refused(content) -> None:
+    """JSON without a list of layers is no state, wherever it comes from."""
+    with pytest.raises(BadAnswerError, match=r"notes\.json holds no Neuroglancer state"):
+        parse_state(content, "notes.json")
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 100_000])
+def test_a_state_that_is_nested_too_deep_is_refused(depth) -> None:
+    """Deep nesting is one sentence, and no fault of ours."""
+    content = b'{"layers": [], "a": ' + b"[" * depth + b"]" * depth + b"}"
+    with pytest.raises(BadAnswerError):
+        parse_state(content, "The link")
+
+
+def test_a_state_that_viewers_write_is_not_too_deep() -> None:
+    """A layout of many panels is read."""
+    layout: Any = "3d"
+    for _ in range(40):
+        layout = {"type": "row", "children": [layout, "xy"]}
+    assert check_state({"layers": [], "layout": layout}, "x")["layout"] == layout
+
+
+@given(st.integers(1, 2**64 - 1))
+def test_ids_are_read_whole(number) -> None:
+    """A 64-bit ID comes back from text and from a number; anything else is 0."""
+    assert read_id(str(number)) == read_id(number) == number
+
+
+@pytest.mark.parametrize(
+    "given", [True, 1.5, None, "-5", "+5", "\u0665", "1e5", "9" * 21, 2**64, [], "!5"]
+)
+def test_what_is_no_id(given) -> None:
+    """Text of another form is no ID."""
+    assert read_id(given) == 0
+
+
+def test_resolution_of_a_state() -> None:
+    """A state's voxel is given in nm; it is None where the state does not say."""
+    assert read_state_resolution(read("axes-in-another-order")) == (4, 4, 40)
+    assert read_state_resolution(read("voxel-size-of-old-states")) == (4, 4, 40)
+    assert read_state_resolution(read("no-unit-of-length")) is None

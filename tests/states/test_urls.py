@@ -1,0 +1,119 @@
+"""Links as the world writes them: encoded once, twice or not at all, with an address or a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.errors import UsageError
+from synglancer.states.urls import format_inline_link, is_link, parse_link
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SITE = "https://viewer.example.org/"
+SHADER = {
+    "layers": [{"type": "image", "name": "i", "source": "x", "shader": "#uicontrol float a\n#!{"}]
+}
+SEGMENTS = {
+    "layers": [
+        {"type": "segmentation", "name": "s", "source": "x", "segments": ["864691135276234469"]}
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("fragment", "address"),
+    [
+        ("middleauth+https://example.org/nglstate/5", "https://example.org/nglstate/5"),
+        ("https://example.org/nglstate/5", "https://example.org/nglstate/5"),
+        ("https%3A%2F%2Fexample.org%2Fnglstate%2F5", "https://example.org/nglstate/5"),
+        (
+            "gs://some-bucket/explore.json",
+            "https://storage.googleapis.com/some-bucket/explore.json",
+        ),
+        ("s3://some-bucket/a/b.json", "https://some-bucket.s3.amazonaws.com/a/b.json"),
+    ],
+)
+def test_addresses_of_states(fragment, address) -> None:
+    """A stored state is found over http, also behind a login or in a public bucket."""
+    parsed = parse_link(f"{SITE}#!{fragment}")
+    assert (parsed.site, parsed.state_url, parsed.state) == (SITE, address, None)
+
+
+def test_the_older_way_to_name_an_address() -> None:
+    """A link with json_url in its query names the state's address."""
+    parsed = parse_link(f"{SITE}?json_url=https://example.org/nglstate/5409525645443072")
+    assert parsed.state_url == "https://example.org/nglstate/5409525645443072"
+
+
+@pytest.mark.parametrize("encodings", [0, 1, 2, 3])
+def test_a_state_in_the_link(encodings) -> None:
+    """A state comes back whole, however often its link was encoded on its way."""
+    fragment = orjson.dumps(SHADER).decode()
+    for _ in range(encodings):
+        fragment = quote(fragment, safe="")
+    parsed = parse_link(f" {SITE}#!{fragment}\n")
+    assert orjson.loads(parsed.state or b"") == SHADER
+
+
+@pytest.mark.parametrize(
+    "fragment",
+    [
+        quote(orjson.dumps(SHADER).decode(), safe=":#!"),
+        quote(orjson.dumps(SEGMENTS).decode(), safe=":,[]"),
+        orjson.dumps(SEGMENTS).decode().replace('"', "%22"),
+    ],
+)
+def test_characters_that_some_programs_leave_bare(fragment) -> None:
+    """A bare '#' and bare brackets within the fragment belong to the state."""
+    state = orjson.loads(parse_link(f"{SITE}#!{fragment}").state or b"")
+    assert state["layers"][0]["source"] == "x"
+
+
+texts = st.recursive(st.text() | st.integers(0, 9), lambda inner: st.lists(inner, max_size=3))
+
+
+@given(st.dictionaries(st.text(), texts, max_size=4))
+def test_our_inline_links_come_back(more) -> None:
+    """What is put into a link is read back from it, whatever its texts hold."""
+    state = orjson.dumps({"layers": [], "more": more})
+    assert parse_link(format_inline_link(SITE, state)).state == state
+
+
+def test_a_file_of_a_state(tmp_path: Path) -> None:
+    """The path of a JSON file stands for the state in it."""
+    path = tmp_path / "state.JSON"
+    path.write_bytes(orjson.dumps(SHADER))
+    assert is_link(str(path))
+    assert orjson.loads(parse_link(str(path)).state or b"") == SHADER
+    assert not is_link(str(tmp_path / "missing.json"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "864691135276234469",
+        "https://example.org/",
+        f"{SITE}#!",
+        f"{SITE}#!gs://bucket",
+        f"{SITE}#!s3:///key",
+        f"{SITE}#!ftp://example.org/5",
+        f"{SITE}#!%25257",
+        "#!{}",
+        f"{SITE}?json_url=",
+        "x" * 5000 + ".json",
+        "a\0.json",
+    ],
+)
+def test_what_is_no_link(text) -> None:
+    """Anything else is refused with both sentences."""
+    with pytest.raises(UsageError) as refused:
+        parse_link(text)
+    assert refused.value.hint
