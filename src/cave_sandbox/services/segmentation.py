@@ -144,11 +144,11 @@ class TimestampsHandler(GraphHandler):
         latest = self.get_query_argument("latest", "False").lower() == "true"
 
         def look() -> list[float]:
+            # The chunked graph passes over what never was a root ID.
             moments = (
                 lineage.ended(root, timestamp) if latest else lineage.created(root)
-                for root in roots
+                for root in lineage.keep_known(roots)
             )
-            # The chunked graph passes over what never was a root ID.
             return [item.timestamp() for item in moments if item is not None]
 
         self.send_json({"timestamp": await self.outside(look)})

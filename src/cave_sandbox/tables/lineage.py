@@ -75,6 +75,11 @@ class Lineage:
             for root in roots
         ]
 
+    def keep_known(self, roots: list[int]) -> list[int]:
+        """Return those that are or were root IDs, in their order."""
+        unlisted = self._known(root for root in roots if root not in self._roots)
+        return [root for root in roots if root in self._roots or root in unlisted]
+
     def created(self, root: int) -> datetime | None:
         """Return when a root ID began, or None when there is no such root ID."""
         if root in self._roots:

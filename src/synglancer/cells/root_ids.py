@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from synglancer.cave.session import Session
 
-_MOST = 5_000
+_MOST = 1_000
 """Root IDs in one question."""
 
 _STEP = 10
@@ -26,7 +26,7 @@ class RootIds:
     """What is known of root IDs at a session's version.
 
     A root ID with rows is never asked about. The first one without takes along those that are
-    expected, so that a list of a million wrong ones costs a few hundred requests.
+    expected, so that a list of a million wrong ones costs two requests for each thousand.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ class RootIds:
         return root_id in self._never
 
     def is_valid(self, root_id: int) -> bool:
-        """Whether a root ID is valid at the version (1 request for up to 5,000 of them)."""
+        """Whether a root ID is valid at the version (1 request for up to 1,000 of them)."""
         with self._lock:
             if root_id not in self._valid:
                 self._expected.pop(root_id, None)
