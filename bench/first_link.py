@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cave_sandbox.sample.build import ensure_sample
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 
 TOKEN = "bench-token"
 CELL = "864691135276234469"

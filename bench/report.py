@@ -21,7 +21,7 @@ import pandas as pd
 from playwright.sync_api import sync_playwright
 
 from cave_sandbox.sample.build import ensure_sample
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 from first_link import CELL, TOKEN, Run, new_home, run
 from synglancer.render.screenshots import find_browser
 

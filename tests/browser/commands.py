@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
 
 def run_make_link(sandbox: Sandbox, cell: int, *options: str) -> str:

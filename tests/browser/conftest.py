@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 # The tests import their own tools, `proof` and others, from this folder.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,7 +13,7 @@ from proof import prove
 from rows import POSITION, expect, read_rows
 from selection import read_selection
 
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 from synglancer import make_link
 from synglancer.states.urls import format_inline_link
 from synglancer.view.annotations import build_annotations

@@ -20,7 +20,7 @@ from proof import Expected, NotProvedError, prove
 from rows import expect, read_rows
 
 from cave_sandbox.sample import identity as who
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 from synglancer.settings import SITES
 from synglancer.states.urls import format_link
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
     from proof import Expected
 
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
     Break = Callable[[dict[str, Any]], None]
 

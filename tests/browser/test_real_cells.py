@@ -16,7 +16,7 @@ from blank import write_blank_datastack
 from proof import prove
 from rows import POSITION, SIDES, expect, read_rows
 
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 from synglancer import make_link
 
 if TYPE_CHECKING:

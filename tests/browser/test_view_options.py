@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from playwright.sync_api import Page
 
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
 pytestmark = pytest.mark.browser
 

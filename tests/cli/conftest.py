@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.outcome import MISSING_TERMS, NO_PERMISSION, TOKEN, Outcome
 from synglancer.cli import build_make_link, build_synglancer, run
 

@@ -40,7 +40,7 @@ def summarise(state: dict[str, Any], origin: str) -> str:
 def main() -> None:
     """Write the golden state of the sample cell."""
     from cave_sandbox.sample.build import ensure_sample
-    from cave_sandbox.web.server import Sandbox, SandboxOptions
+    from cave_sandbox.server import Sandbox, SandboxOptions
     from synglancer import make_link
 
     with tempfile.TemporaryDirectory() as folder:

@@ -104,7 +104,7 @@ def test_state_server_refuses(make_link, options, monkeypatch) -> None:
     """When the state server refuses, no link is printed and no answer remembered; exit code 4."""
     from dataclasses import replace
 
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
     broken = replace(options, fault="POST /nglstate/*=500")
     with Sandbox(broken) as sandbox:
@@ -119,7 +119,7 @@ def test_truncated_answer_is_never_a_link(make_link, options, monkeypatch) -> No
     """An answer that is cut off however small its parts are is an error, not a smaller link."""
     from dataclasses import replace
 
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
     with Sandbox(replace(options, row_limit=1)) as sandbox:
         monkeypatch.setenv("CAVE_TOKEN", options.token)

@@ -115,7 +115,7 @@ def test_another_server_is_not_asked_about_a_link_of_ours(
     """A receipt says with which server a link was made: another one knows nothing of its cell."""
     from dataclasses import replace
 
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
     link = make_link(CELL, "--tag", "soma").out.strip()
     with Sandbox(replace(options, states=tmp_path / "other.sqlite")) as other:

@@ -18,7 +18,7 @@ import orjson
 import pytest
 import requests
 
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
 from synglancer import make_link as api_make_link
 from synglancer.cave import http

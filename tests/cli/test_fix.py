@@ -15,7 +15,7 @@ from cli.outcome import CELL, TOKEN
 from synglancer.cache.receipts import history_file
 
 if TYPE_CHECKING:
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
 SITE = "https://viewer.example/a_b/?x=1&y=2"
 FOREIGN = "https://viewer.example/#!http://127.0.0.1:1/nglstate/api/v1/1234567890123456"

@@ -17,7 +17,7 @@ from synglancer import make_link as api_make_link
 from synglancer.columns import DTYPES
 
 if TYPE_CHECKING:
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
 RECORD_KEYS = {
     "cell", "given", "url", "state_url", "state_id", "state_sha256", "datastack", "version",

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from cave_sandbox.sample import identity as who
-from cave_sandbox.web.server import Sandbox
+from cave_sandbox.server import Sandbox
 from cli.outcome import CELL, TOKEN
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cave_sandbox.web.server import Sandbox
+from cave_sandbox.server import Sandbox
 from cli.outcome import CELL, TOKEN
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ import pytest
 import requests
 from markdown_it import MarkdownIt
 
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.latex import compile_latex
 from cli.outcome import CELL, TOKEN
 

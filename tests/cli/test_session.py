@@ -8,8 +8,8 @@ from threading import Barrier, Thread
 
 import pytest
 
+from cave_sandbox.server import Sandbox
 from cave_sandbox.web.handler import Handler
-from cave_sandbox.web.server import Sandbox
 from cli.outcome import CELL, TOKEN
 from synglancer import Link, Skipped, make_links
 from synglancer import make_link as api_make_link

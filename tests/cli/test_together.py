@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cave_sandbox.sample import identity as who
-from cave_sandbox.web.server import Sandbox
+from cave_sandbox.server import Sandbox
 from cli.outcome import CELL, TOKEN
 from synglancer import Link
 from synglancer import make_link as api_make_link

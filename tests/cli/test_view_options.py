@@ -15,7 +15,7 @@ from synglancer import make_link as api_make_link
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from cave_sandbox.web.server import Sandbox
+    from cave_sandbox.server import Sandbox
 
 
 def read_state(made) -> dict:

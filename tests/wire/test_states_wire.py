@@ -5,6 +5,7 @@ Differences that are meant:
 - Addresses name the sandbox, IDs are drawn anew: both are mapped before comparing.
 - The login page is the sandbox's own, not the one at global.daf-apis.com.
 - ``table_info`` names the sandbox's project and table: only the form is compared.
+- ``X-Data-Identity`` comes with every answer: the real services have nothing of the kind.
 - ``Allow`` names the same methods in another order: compared as a set.
 - With ``open_states``, the default, a GET of a state without any token is answered, because a
   browser cannot log in to a server of plain http. The replay runs with ``open_states=False``, and
@@ -21,8 +22,8 @@ from pathlib import Path
 import pytest
 import requests
 
-from cave_sandbox.services.states import StateStore
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
+from cave_sandbox.tables.state_store import StateStore
 
 DATA = Path(__file__).parents[1] / "data"
 EXCHANGES = [
@@ -36,7 +37,7 @@ TOKENS = {
 }
 TOKEN = re.compile("|".join(TOKENS))
 #: Headers that belong to the HTTP server, not to the service.
-SERVER_HEADERS = {"Content-Length", "Date", "Server", "Etag"}
+SERVER_HEADERS = {"Content-Length", "Date", "Server", "Etag", "X-Data-Identity"}
 ID = re.compile(r"\b\d{16}\b")
 RECORDED_LOGIN = "https://global.daf-apis.com/sticky_auth"
 RECORDED_ORIGIN = "http://127.0.0.1:9100"

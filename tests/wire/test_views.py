@@ -9,7 +9,7 @@ import pytest
 from caveclient import CAVEclient
 from requests import HTTPError
 
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,15 +17,18 @@ import subprocess
 import sys
 import time
 import urllib.request
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 from cave_sandbox.errors import InputError, ProcessError, SandboxError
+from cave_sandbox.process.options import TOKEN_VARIABLE, StartOptions
 from cave_sandbox.process.residence import PAUSE, Residence, Running
 
 __all__ = ["Running", "StartOptions", "ensure", "serve_in_foreground", "start", "status", "stop"]
+
+#: Variables that a background process does not inherit.
+SECRETS = frozenset({"CAVE_TOKEN", TOKEN_VARIABLE})
 
 #: Longest time to wait for a start, which may generate the sample first, in seconds.
 START_TIMEOUT = 180.0
@@ -35,52 +38,6 @@ CHECK_TIMEOUT = 30.0
 
 #: Time that a sandbox is given to end by itself, in seconds.
 STOP_TIMEOUT = 10.0
-
-
-@dataclass(frozen=True)
-class StartOptions:
-    """What a sandbox is started with.
-
-    Parameters
-    ----------
-    data
-        Folder of data to serve instead of the synthetic cell (docs/data-folder.md).
-    host
-        Address on this machine to listen at.
-    port
-        Port to listen at; 0 for the last one if it is free, else any.
-    token
-        The token that requests must carry; else one is made at the first start.
-    row_limit
-        Rows after which an answer is cut off, as CAVE does.
-    latency_ms
-        Milliseconds that each request waits first.
-    fault
-        What should go wrong, for tests (docs/faults.md).
-    idle_minutes
-        Minutes that it goes on in the background without being asked.
-    """
-
-    data: Path | None = None
-    host: str = "127.0.0.1"
-    port: int = 0
-    token: str | None = field(default=None, repr=False)
-    row_limit: int | None = None
-    latency_ms: int = 0
-    fault: str | None = None
-    idle_minutes: float = 30.0
-
-    def to_record(self) -> dict[str, Any]:
-        """Return the options as JSON values, the token among them."""
-        record = asdict(self)
-        record["data"] = None if self.data is None else str(self.data.absolute())
-        return record
-
-    @classmethod
-    def from_record(cls, record: dict[str, Any]) -> StartOptions:
-        """Read what `to_record` wrote."""
-        data = record.get("data")
-        return cls(**{**record, "data": None if data is None else Path(data)})
 
 
 def status() -> Running | None:
@@ -129,13 +86,14 @@ def start(options: StartOptions | None = None) -> Running:
         When it does not start.
     """
     _require_extra()
+    options = None if options is None else options.with_token()
     residence = Residence.of_user()
     residence.prepare()
     try:
         with residence.locked("start", START_TIMEOUT):
             running = _await_settled(residence)
             if running is None:
-                _launch(residence, options or StartOptions())
+                _launch(residence, options or StartOptions().with_token())
                 running = _await_settled(residence)
                 if running is None:
                     raise _not_started(residence)
@@ -190,7 +148,7 @@ def serve_in_foreground(options: StartOptions) -> None:
     # The server is loaded only where it runs.
     from cave_sandbox.process.serving import serve_foreground
 
-    serve_foreground(options)
+    serve_foreground(options.with_token())
 
 
 def _require_extra() -> None:
@@ -253,8 +211,8 @@ def _launch(residence: Residence, options: StartOptions) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment, with paths that hold in another folder and without CAVE's token."""
-    environment = {k: v for k, v in os.environ.items() if k != "CAVE_TOKEN"}
+    """Return the environment, with paths that hold in another folder and without tokens."""
+    environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
     paths = environment.get("PYTHONPATH")
     if paths:
         absolute = [str(Path(path).absolute()) for path in paths.split(os.pathsep) if path]

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cave_sandbox.errors import InputError, SandboxError
-from cave_sandbox.process.daemon import StartOptions
 from cave_sandbox.process.idle import IdleWatch
+from cave_sandbox.process.options import StartOptions
 from cave_sandbox.process.residence import Residence
 from cave_sandbox.sample.build import ensure_sample
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -201,7 +201,7 @@ def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> 
     while not ended.wait(min(LOOK_EVERY, limit / 4)):
         # A page that comes back by itself, after a restart or sleep, shows no use.
         asked += sum(not item.path.startswith("/events/") for item in sandbox.take_requests())
-        pages = sandbox.page_streams.count
+        pages = sandbox.open_pages
         if watch.is_idle(now=time.monotonic(), requests=asked, pages=pages):
             logger.info("Nobody has asked for %.0f s.", limit)
             return

@@ -11,8 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from cave_sandbox.sample.fields import FAR, comes_near, measure_distance
-from cave_sandbox.sample.texture import Axes, enlarge, pack_neuropil, smooth_noise
+from cave_sandbox.sample.fields import (
+    FAR,
+    Axes,
+    comes_near,
+    enlarge,
+    measure_distance,
+    pack_neuropil,
+    smooth_noise,
+)
 
 if TYPE_CHECKING:
     from cave_sandbox.sample.fields import Field

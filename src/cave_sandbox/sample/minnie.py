@@ -20,12 +20,12 @@ from cave_sandbox.sample.cell import (
     grow_cell,
 )
 from cave_sandbox.sample.growth import UM
-from cave_sandbox.sample.spines import build_spine_tables
 from cave_sandbox.sample.tables import (
     Grid,
     build_cell_types,
     build_nuclei,
     build_predictions,
+    build_spine_tables,
     build_synapses,
     draw_partners,
     draw_root_ids,

@@ -5,18 +5,18 @@ Recorded from AnnotationFrameworkInfoService 4.3.3.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cave_sandbox.web.handler import Handler
+from tornado.web import Finish
+
+from cave_sandbox.web.handler import ConstantHandler, Handler
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from cave_sandbox.services.auth import Auth
     from cave_sandbox.tables.dataset import Dataset
 
-__all__ = ["build_record", "routes"]
+__all__ = ["ROUTES", "build_record"]
 
 VERSION = "4.3.3"
 ORIGIN = "{origin}"
@@ -68,19 +68,6 @@ UNKNOWN = (
 )
 
 
-@dataclass(frozen=True)
-class InfoSource:
-    """What the handlers answer from."""
-
-    datasets: Mapping[str, Dataset]
-    auth: Auth
-
-    def volumes(self, origin: str) -> dict[str, dict[str, Any]]:
-        """Return the aligned volumes by name."""
-        records = (build_record(item, origin) for item in self.datasets.values())
-        return {record["aligned_volume"]["name"]: record["aligned_volume"] for record in records}
-
-
 def build_record(dataset: Dataset, origin: str) -> dict[str, Any]:
     """Return the full record of a datastack.
 
@@ -124,21 +111,23 @@ class InfoHandler(Handler):
 
     service: ClassVar[str] = "info"
 
-    def initialize(self, source: InfoSource) -> None:
-        """Take what is answered from."""
-        self.source = source
+    def admit(self, name: str) -> Dataset:
+        """Return the datastack, or answer the request and raise `Finish`."""
+        dataset = self.context.datasets.get(name)
+        self.authorise(name if dataset else None)
+        if dataset is None:
+            self.send_unknown()
+            raise Finish
+        return dataset
+
+    def records(self) -> dict[str, dict[str, Any]]:
+        """Return the full records of all datastacks by name."""
+        datasets = self.context.datasets.items()
+        return {name: build_record(item, self.origin) for name, item in datasets}
 
     def send_unknown(self) -> None:
         """Answer for a datastack that is not there."""
         self.send_json({"message": UNKNOWN.format(path=self.request.path)}, 404)
-
-
-class VersionHandler(InfoHandler):
-    """``/info/version`` and ``/info/api/versions``, open to all."""
-
-    def get(self, kind: str) -> None:
-        """Answer the service's version, or those of its interface."""
-        self.send_json([2] if kind == "api/versions" else VERSION)
 
 
 class DatastacksHandler(InfoHandler):
@@ -146,8 +135,8 @@ class DatastacksHandler(InfoHandler):
 
     def get(self) -> None:
         """Answer the names."""
-        if self.source.auth.check(self, self.service):
-            self.send_json(list(self.source.datasets))
+        self.authorise()
+        self.send_json(list(self.context.datasets))
 
 
 class DatastackHandler(InfoHandler):
@@ -155,18 +144,12 @@ class DatastackHandler(InfoHandler):
 
     def get(self, full: str | None, name: str) -> None:
         """Answer the record."""
-        dataset = self.source.datasets.get(name)
-        if not self.source.auth.check(self, self.service, name if dataset else None):
-            return
-        if dataset is None:
-            self.send_unknown()
-            return
-        record = build_record(dataset, self.origin)
+        record = build_record(self.admit(name), self.origin)
         if full is None:
             volume = record["aligned_volume"]
             record |= {
                 "aligned_volume": f"/info/api/v2/aligned_volume/id/{volume['id']}",
-                "id": 1 + list(self.source.datasets).index(name),
+                "id": 1 + list(self.context.datasets).index(name),
                 "name": name,
                 **SHORT_EXTRAS,
                 "base_link_id": None,
@@ -179,21 +162,18 @@ class ImageSourcesHandler(InfoHandler):
 
     def get(self, name: str) -> None:
         """Answer an empty list."""
-        if name not in self.source.datasets:
-            if self.source.auth.check(self, self.service):
-                self.send_unknown()
-        elif self.source.auth.check(self, self.service, name):
-            self.send_json([])
+        self.admit(name)
+        self.send_json([])
 
 
 class VolumesHandler(InfoHandler):
-    """The aligned volumes: their names, one by name or by ID, or its datastacks."""
+    """The aligned volumes: their names, or one by name or by ID."""
 
     def get(self, key: str | None = None, name: str | None = None) -> None:
         """Answer names or a record."""
-        if not self.source.auth.check(self, self.service):
-            return
-        volumes = self.source.volumes(self.origin)
+        self.authorise()
+        listed = [record["aligned_volume"] for record in self.records().values()]
+        volumes = {item["name"]: item for item in listed}
         if name is None:
             self.send_json(list(volumes))
             return
@@ -210,33 +190,19 @@ class VolumeDatastacksHandler(InfoHandler):
 
     def get(self, name: str) -> None:
         """Answer their names."""
-        if self.source.auth.check(self, self.service):
-            records = {
-                key: build_record(item, self.origin) for key, item in self.source.datasets.items()
-            }
-            self.send_json(
-                [key for key, item in records.items() if item["aligned_volume"]["name"] == name]
-            )
+        self.authorise()
+        found = self.records().items()
+        self.send_json([key for key, item in found if item["aligned_volume"]["name"] == name])
 
 
-def routes(datasets: Mapping[str, Dataset], auth: Auth) -> list[Any]:
-    """Return the service's routes.
-
-    Parameters
-    ----------
-    datasets
-        The datastacks by name.
-    auth
-        The token checks.
-    """
-    shared = {"source": InfoSource(datasets, auth)}
-    base = "/info/api/v2"
-    return [
-        (r"/info/(version|api/versions)", VersionHandler, shared),
-        (rf"{base}/datastacks", DatastacksHandler, shared),
-        (rf"{base}/datastack/([^/]+)/image_sources", ImageSourcesHandler, shared),
-        (rf"{base}/datastack/(full/)?([^/]+)", DatastackHandler, shared),
-        (rf"{base}/aligned_volume", VolumesHandler, shared),
-        (rf"{base}/aligned_volume/([^/]+)/datastacks", VolumeDatastacksHandler, shared),
-        (rf"{base}/aligned_volume/(id/)?([^/]+)", VolumesHandler, shared),
-    ]
+BASE = "/info/api/v2"
+ROUTES = [
+    (r"/info/version", ConstantHandler, {"value": VERSION}),
+    (r"/info/api/versions", ConstantHandler, {"value": [2]}),
+    (rf"{BASE}/datastacks", DatastacksHandler),
+    (rf"{BASE}/datastack/([^/]+)/image_sources", ImageSourcesHandler),
+    (rf"{BASE}/datastack/(full/)?([^/]+)", DatastackHandler),
+    (rf"{BASE}/aligned_volume", VolumesHandler),
+    (rf"{BASE}/aligned_volume/([^/]+)/datastacks", VolumeDatastacksHandler),
+    (rf"{BASE}/aligned_volume/(id/)?([^/]+)", VolumesHandler),
+]

@@ -1,16 +1,13 @@
 """The pages behind the sandbox's refusals: where CAVE would ask to log in or to accept terms.
 
-They say what to do instead.
+Each says what to do instead.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from cave_sandbox.web.handler import LOGIN_PATH, Handler
 
-from cave_sandbox.services.auth import LOGIN_PATH
-from cave_sandbox.web.handler import Handler
-
-__all__ = ["routes"]
+__all__ = ["ROUTES"]
 
 PAGE = (
     "<!doctype html>\n<html lang=en>\n<title>synglancer sandbox</title>\n<h1>{title}</h1>\n"
@@ -18,17 +15,17 @@ PAGE = (
 )
 PAGES = {
     "authorize": (
-        "No login here",
+        "There is no login",
         (
-            "This is a sandbox on this machine. It takes the token that it was started with, in "
+            "This server is a sandbox on this machine. Send the token that it was started with in "
             "the header <code>Authorization: Bearer TOKEN</code>."
         ),
     ),
     "tos/3/accept": (
-        "No terms here",
+        "There are no terms to accept",
         (
-            "This is a sandbox on this machine. One of its tokens stands for an account that has "
-            "not accepted the terms of service; use another one."
+            "This server is a sandbox on this machine. The token you sent belongs to a test "
+            "account that has not accepted the terms of service; use another token."
         ),
     ),
 }
@@ -40,11 +37,8 @@ class LoginHandler(Handler):
     def get(self, which: str) -> None:
         """Answer it."""
         title, text = PAGES[which]
-        self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Content-Security-Policy", "default-src 'none'")
-        self.finish(PAGE.format(title=title, text=text))
+        self.send_text(PAGE.format(title=title, text=text))
 
 
-def routes() -> list[Any]:
-    """Return the routes of the pages."""
-    return [(rf"{LOGIN_PATH}/({'|'.join(PAGES)})", LoginHandler)]
+ROUTES = [(rf"{LOGIN_PATH}/({'|'.join(PAGES)})", LoginHandler)]

@@ -6,50 +6,24 @@ Recorded from MaterializationEngine 5.26.4.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tornado.ioloop import IOLoop
+from tornado.web import Finish
 
 from cave_sandbox.services.info import build_record
-from cave_sandbox.web.handler import Handler
+from cave_sandbox.web.handler import ConstantHandler, Handler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from cave_sandbox.services.auth import Auth
-    from cave_sandbox.tables.database import Tables
     from cave_sandbox.tables.dataset import Dataset, Table, Version
 
-__all__ = ["MaterializeHandler", "MaterializeSource", "routes"]
+__all__ = ["AT_VERSION", "ONE", "ROUTES", "MaterializeHandler"]
 
 logger = logging.getLogger(__name__)
 
 VERSION = "5.26.4"
 BASE = r"/materialize/api/v[23]"
-
-
-@dataclass(frozen=True)
-class MaterializeSource:
-    """What the handlers answer from.
-
-    Attributes
-    ----------
-    datasets
-        The datastacks by name.
-    tables
-        Their rows.
-    auth
-        The token checks.
-    row_limit
-        The most rows that one query gives.
-    """
-
-    datasets: Mapping[str, Dataset]
-    tables: Tables
-    auth: Auth
-    row_limit: int
 
 
 class MaterializeHandler(Handler):
@@ -58,18 +32,14 @@ class MaterializeHandler(Handler):
     service: ClassVar[str] = "materialize"
     exposed_headers: ClassVar[str] = "WWW-Authenticate, column_names"
 
-    def initialize(self, source: MaterializeSource) -> None:
-        """Take what is answered from."""
-        self.source = source
-
-    def admit(self, name: str) -> Dataset | None:
-        """Return the datastack, or answer the request and return None."""
-        dataset = self.source.datasets.get(name)
-        if not self.source.auth.check(self, self.service, name if dataset else None):
-            return None
+    def admit(self, name: str) -> Dataset:
+        """Return the datastack, or answer the request and raise `Finish`."""
+        dataset = self.context.datasets.get(name)
+        self.authorise(name if dataset else None)
         if dataset is None:
             address = f"{self.origin}/info/api/v2/datastack/full/{name}"
             self.send_failure(f"404 Client Error: NOT FOUND for url: {address}")
+            raise Finish
         return dataset
 
     def send_failure(self, message: str) -> None:
@@ -83,17 +53,9 @@ class MaterializeHandler(Handler):
         else:
             super().write_error(status_code, **kwargs)
 
-    async def outside(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Run work that takes time off the event loop."""
-        return await IOLoop.current().run_in_executor(None, work, *given)
 
-
-class VersionHandler(MaterializeHandler):
-    """The service's version and those of its interface, open to all."""
-
-    def get(self, kind: str) -> None:
-        """Answer one or the other."""
-        self.send_json([2, 3] if kind == "api/versions" else VERSION)
+class MaterializeConstantHandler(ConstantHandler, MaterializeHandler):
+    """The service's version, or those of its interface, open to all."""
 
 
 class VersionsHandler(MaterializeHandler):
@@ -102,8 +64,6 @@ class VersionsHandler(MaterializeHandler):
     def get(self, name: str, kind: str) -> None:
         """Answer those that are served, or all when ``expired`` is asked for."""
         dataset = self.admit(name)
-        if dataset is None:
-            return
         expired = self.get_query_argument("expired", "False").lower() == "true"
         versions = [item for item in dataset.versions if item.available or expired]
         if kind == "versions":
@@ -118,8 +78,6 @@ class VersionRecordHandler(MaterializeHandler):
     def get(self, name: str, number: str) -> None:
         """Answer its record."""
         dataset = self.admit(name)
-        if dataset is None:
-            return
         version = dataset.version(int(number))
         if version is None:
             self.send_json("No version found", 404)
@@ -133,8 +91,6 @@ class TablesHandler(MaterializeHandler):
     def get(self, name: str, number: str, described: str | None) -> None:
         """Answer names or records."""
         dataset = self.admit(name)
-        if dataset is None:
-            return
         version = dataset.version(int(number))
         if version is None:
             self.send_failure(f"404 Not Found: version {number} not found in {name}")
@@ -152,8 +108,6 @@ class TableRecordHandler(MaterializeHandler):
     async def get(self, name: str, number: str, table_name: str, kind: str) -> None:
         """Answer its record or its count."""
         dataset = self.admit(name)
-        if dataset is None:
-            return
         version = dataset.version(int(number))
         table = dataset.table(table_name, version) if version is not None else None
         if table is None:
@@ -164,7 +118,7 @@ class TableRecordHandler(MaterializeHandler):
         elif kind == "metadata":
             self.send_json(table_record(dataset, table, self.origin))
         else:
-            self.send_json(await self.outside(self.source.tables.count, name, table_name))
+            self.send_json(await self.outside(self.context.tables.count, name, table_name))
 
 
 class StringValuesHandler(MaterializeHandler):
@@ -173,8 +127,6 @@ class StringValuesHandler(MaterializeHandler):
     async def get(self, name: str, table_name: str) -> None:
         """Answer them by column."""
         dataset = self.admit(name)
-        if dataset is None:
-            return
         table = dataset.table(table_name, None)
         if table is None:
             self.send_json(f"No table named '{table_name}' found in datastack '{name}'", 404)
@@ -182,7 +134,7 @@ class StringValuesHandler(MaterializeHandler):
         texts = [item.name for item in table.fields if item.sql_type == "VARCHAR"]
         self.send_json(
             {
-                column: await self.outside(self.source.tables.distinct, name, table_name, column)
+                column: await self.outside(self.context.tables.distinct, name, table_name, column)
                 for column in texts
             }
         )
@@ -194,8 +146,6 @@ class ViewsHandler(MaterializeHandler):
     def get(self, name: str, number: str, schemas: str | None) -> None:
         """Answer records or columns."""
         dataset = self.admit(name)
-        if dataset is None:
-            return
         version = dataset.version(int(number))
         found = [view for key in dataset.views if (view := dataset.view(key, version))]
         describe = view_schema if schemas else view_record
@@ -208,8 +158,6 @@ class ViewHandler(MaterializeHandler):
     def get(self, name: str, number: str, view_name: str, kind: str) -> None:
         """Answer its record or its columns."""
         dataset = self.admit(name)
-        if dataset is None:
-            return
         version = dataset.version(int(number))
         view = dataset.view(view_name, version) if version is not None else None
         if kind == "schema" and version is not None and not version.available:
@@ -331,25 +279,19 @@ def _timestamp(timestamp: datetime) -> str:
     return timestamp.replace(tzinfo=None).isoformat()
 
 
-def routes(source: MaterializeSource) -> list[Any]:
-    """Return the service's routes, apart from queries; they come after those.
+ONE = rf"{BASE}/datastack/([^/]+)"
+AT_VERSION = rf"{ONE}/version/(-?\d+)"
 
-    Parameters
-    ----------
-    source
-        What they answer from.
-    """
-    shared = {"source": source}
-    one = rf"{BASE}/datastack/([^/]+)"
-    version = rf"{one}/version/(-?\d+)"
-    return [
-        (r"/materialize/(version|api/versions)", VersionHandler, shared),
-        (rf"{one}/(versions|metadata)", VersionsHandler, shared),
-        (version, VersionRecordHandler, shared),
-        (rf"{version}/tables(/metadata)?", TablesHandler, shared),
-        (rf"{version}/table/([^/]+)/(metadata|count)", TableRecordHandler, shared),
-        (rf"{one}/table/([^/]+)/unique_string_values", StringValuesHandler, shared),
-        (rf"{version}/views(/schemas)?", ViewsHandler, shared),
-        (rf"{version}/views/([^/]+)/(metadata|schema)", ViewHandler, shared),
-        (r"/materialize/.*", NotServedHandler, shared),
-    ]
+#: Apart from queries; they come after those.
+ROUTES = [
+    (r"/materialize/version", MaterializeConstantHandler, {"value": VERSION}),
+    (r"/materialize/api/versions", MaterializeConstantHandler, {"value": [2, 3]}),
+    (rf"{ONE}/(versions|metadata)", VersionsHandler),
+    (AT_VERSION, VersionRecordHandler),
+    (rf"{AT_VERSION}/tables(/metadata)?", TablesHandler),
+    (rf"{AT_VERSION}/table/([^/]+)/(metadata|count)", TableRecordHandler),
+    (rf"{ONE}/table/([^/]+)/unique_string_values", StringValuesHandler),
+    (rf"{AT_VERSION}/views(/schemas)?", ViewsHandler),
+    (rf"{AT_VERSION}/views/([^/]+)/(metadata|schema)", ViewHandler),
+    (r"/materialize/.*", NotServedHandler),
+]

@@ -10,12 +10,12 @@ import gzip
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cave_sandbox.services.materialize import (
-    BASE,
+    AT_VERSION,
+    ONE,
     MaterializeHandler,
-    MaterializeSource,
     not_reflected,
     refuse_expired_view,
 )
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.query_body import QueryBody
     from cave_sandbox.tables.sql import Query
 
-__all__ = ["routes"]
+__all__ = ["ROUTES"]
 
 PANDAS_WARNING = (
     "Using non-pandas query execution is deprecated as it can mangle types, please upgrade "
@@ -87,8 +87,6 @@ class QueryHandler(MaterializeHandler):
             Whether that is a view.
         """
         dataset = self.admit(name)
-        if dataset is None:
-            return
         try:
             form = self._form()
             body = parse_body(kind, self.request.body, table_name)
@@ -98,7 +96,7 @@ class QueryHandler(MaterializeHandler):
             if form.count and kind == "simple":
                 query = build_count(body, dataset, tables)
             else:
-                query = build_query(body, dataset, tables, self.source.row_limit, form.sample)
+                query = build_query(body, dataset, tables, self.context.row_limit, form.sample)
             content, count = await self.outside(self._work, query, form)
         except SchemaError as error:
             self.send_json({"schema_errors": error.errors}, 500)
@@ -110,7 +108,7 @@ class QueryHandler(MaterializeHandler):
 
     def _work(self, query: Query, form: _Form) -> tuple[bytes, int]:
         """Run a query and encode its rows; on a thread of its own."""
-        rows: pa.Table = self.source.tables.run(query.sql, query.parameters)
+        rows: pa.Table = self.context.tables.run(query.sql, query.parameters)
         table = to_arrow(rows, query.outputs, direct=form.direct)
         content = to_stream(table, form.compression) if form.arrow else to_json(table)
         return (gzip.compress(content, 6) if form.gzipped else content), rows.num_rows
@@ -278,19 +276,9 @@ def _header_safe(text: str) -> str:
     return printable.encode("latin-1", "replace").decode("latin-1").strip()
 
 
-def routes(source: MaterializeSource) -> list[Any]:
-    """Return the routes of the three kinds of query.
-
-    Parameters
-    ----------
-    source
-        What they answer from.
-    """
-    shared = {"source": source}
-    one = rf"{BASE}/datastack/([^/]+)"
-    return [
-        (rf"{one}/version/(-?\d+)/table/([^/]+)/query", SimpleQueryHandler, shared),
-        (rf"{one}/version/(-?\d+)/views/([^/]+)/query", ViewQueryHandler, shared),
-        (rf"{one}/version/(-?\d+)/query", JoinQueryHandler, shared),
-        (rf"{one}/query", LiveQueryHandler, shared),
-    ]
+ROUTES = [
+    (rf"{AT_VERSION}/table/([^/]+)/query", SimpleQueryHandler),
+    (rf"{AT_VERSION}/views/([^/]+)/query", ViewQueryHandler),
+    (rf"{AT_VERSION}/query", JoinQueryHandler),
+    (rf"{ONE}/query", LiveQueryHandler),
+]

@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from cave_sandbox.tables.schemas import documents
-from cave_sandbox.web.handler import Handler
+from cave_sandbox.web.handler import ConstantHandler, Handler
 
-__all__ = ["routes"]
-
-
-class SchemaHandler(Handler):
-    """Base of the schema service's handlers, which are open to all."""
-
-    service: ClassVar[str] = "schema"
+__all__ = ["ROUTES"]
 
 
-class VersionsHandler(SchemaHandler):
-    """The versions of the service's interface."""
-
-    def get(self) -> None:
-        """Answer them."""
-        self.send_json([2])
-
-
-class TypesHandler(SchemaHandler):
+class TypesHandler(Handler):
     """The schemas: their names, or all documents."""
 
     def get(self, kind: str) -> None:
@@ -32,7 +16,7 @@ class TypesHandler(SchemaHandler):
         self.send_json(list(documents()) if kind == "type" else documents())
 
 
-class NamedTypesHandler(SchemaHandler):
+class NamedTypesHandler(Handler):
     """Several schemas, named in the address."""
 
     def post(self) -> None:
@@ -41,7 +25,7 @@ class NamedTypesHandler(SchemaHandler):
         self.send_json({name: documents()[name] for name in names if name in documents()})
 
 
-class TypeHandler(SchemaHandler):
+class TypeHandler(Handler):
     """One schema."""
 
     def get(self, name: str) -> None:
@@ -52,11 +36,9 @@ class TypeHandler(SchemaHandler):
             self.send_error_page(404)
 
 
-def routes() -> list[Any]:
-    """Return the service's routes."""
-    return [
-        (r"/schema/versions", VersionsHandler),
-        (r"/schema/(?:api/v2/)?(type|types_all)", TypesHandler),
-        (r"/schema/(?:api/v2/)?types", NamedTypesHandler),
-        (r"/schema/(?:api/v2/)?type/([^/]+)", TypeHandler),
-    ]
+ROUTES = [
+    (r"/schema/versions", ConstantHandler, {"value": [2]}),
+    (r"/schema/(?:api/v2/)?(type|types_all)", TypesHandler),
+    (r"/schema/(?:api/v2/)?types", NamedTypesHandler),
+    (r"/schema/(?:api/v2/)?type/([^/]+)", TypeHandler),
+]

@@ -7,27 +7,21 @@ from __future__ import annotations
 
 import json
 import struct
-from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tornado.ioloop import IOLoop
-from tornado.web import HTTPError
+from tornado.web import Finish, HTTPError
 
 from cave_sandbox.services.info import build_record
-from cave_sandbox.tables.lineage import Lineage
-from cave_sandbox.web.handler import Handler
+from cave_sandbox.web.handler import ConstantHandler, Handler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable
 
-    from cave_sandbox.services.auth import Auth
-    from cave_sandbox.tables.database import Tables
-    from cave_sandbox.tables.dataset import Dataset
+    from cave_sandbox.tables.lineage import Lineage
 
-__all__ = ["routes"]
+__all__ = ["ROUTES"]
 
 VERSION = "3.0.9"
 #: What caveclient derives the layer of its suggestions from.
@@ -37,33 +31,20 @@ SUPERVOXELS = "supervoxels"
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
-@dataclass(frozen=True)
-class GraphSource:
-    """What the handlers answer from."""
-
-    datasets: Mapping[str, Dataset]
-    lineages: Mapping[str, Lineage]
-    auth: Auth
-
-
 class GraphHandler(Handler):
     """Base of the service's handlers."""
 
     service: ClassVar[str] = "segmentation"
 
-    def initialize(self, source: GraphSource) -> None:
-        """Take what is answered from."""
-        self.source = source
-
-    def admit(self, name: str) -> Lineage | None:
-        """Return the history of a table's root IDs, or answer the request and return None."""
-        lineage = self.source.lineages.get(name)
-        if not self.source.auth.check(self, self.service, name if lineage else None):
-            return None
+    def admit(self, name: str) -> Lineage:
+        """Return the history of a table's root IDs, or answer the request and raise `Finish`."""
+        lineage = self.context.lineages.get(name)
+        self.authorise(name if lineage else None)
         if lineage is None:
             self.send_json(
                 {"code": 404, "error": "Not Found", "message": f"Table {name} does not exist"}, 404
             )
+            raise Finish
         return lineage
 
     def timestamp(self, name: str) -> datetime | None:
@@ -85,27 +66,14 @@ class GraphHandler(Handler):
         except (KeyError, TypeError, ValueError) as error:
             raise HTTPError(400, "%s is no list of IDs", key) from error
 
-    async def outside(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Run work that looks into tables off the event loop."""
-        return await IOLoop.current().run_in_executor(None, work, *given)
-
-
-class VersionHandler(GraphHandler):
-    """The service's version and those of its interface, open to all."""
-
-    def get(self, kind: str) -> None:
-        """Answer one or the other."""
-        self.send_json([0, 1] if kind == "versions" else VERSION)
-
 
 class InfoHandler(GraphHandler):
     """The segmentation's shape, and where the volume of its supervoxels is."""
 
     def get(self, name: str) -> None:
         """Answer the volume's own record, or else as much as caveclient asks for."""
-        if self.admit(name) is None:
-            return
-        dataset = self.source.datasets[name]
+        self.admit(name)
+        dataset = self.context.datasets[name]
         graph = {"cv_mip": 0, "n_layers": LAYERS}
         volume = (dataset.precomputed or Path()) / SUPERVOXELS / "info"
         if dataset.precomputed and volume.is_file():
@@ -124,8 +92,6 @@ class LatestHandler(GraphHandler):
     async def post(self, name: str) -> None:
         """Answer a list of booleans."""
         lineage = self.admit(name)
-        if lineage is None:
-            return
         timestamp = self.timestamp("timestamp") or now()
         latest = await self.outside(lineage.are_latest, self.numbers("node_ids"), timestamp)
         self.send_json({"is_latest": latest})
@@ -137,8 +103,6 @@ class TimestampsHandler(GraphHandler):
     async def post(self, name: str) -> None:
         """Answer seconds since 1970, none for what never was a root ID."""
         lineage = self.admit(name)
-        if lineage is None:
-            return
         roots = self.numbers("node_ids")
         timestamp = self.timestamp("timestamp") or now()
         latest = self.get_query_argument("latest", "False").lower() == "true"
@@ -159,10 +123,8 @@ class LeavesHandler(GraphHandler):
 
     async def get(self, name: str, root: str) -> None:
         """Answer them."""
-        lineage = self.admit(name)
-        if lineage is not None:
-            leaves = await self.outside(lineage.leaves, int(root))
-            self.send_json({"leaf_ids": leaves})
+        leaves = await self.outside(self.admit(name).leaves, int(root))
+        self.send_json({"leaf_ids": leaves})
 
 
 class RootHandler(GraphHandler):
@@ -171,10 +133,9 @@ class RootHandler(GraphHandler):
     async def get(self, name: str, supervoxel: str) -> None:
         """Answer it."""
         lineage = self.admit(name)
-        if lineage is not None:
-            timestamp = self.timestamp("timestamp") or now()
-            found = await self.outside(lineage.roots_at, [int(supervoxel)], timestamp)
-            self.send_json({"root_id": found[0]})
+        timestamp = self.timestamp("timestamp") or now()
+        found = await self.outside(lineage.roots_at, [int(supervoxel)], timestamp)
+        self.send_json({"root_id": found[0]})
 
 
 class RootsHandler(GraphHandler):
@@ -183,8 +144,6 @@ class RootsHandler(GraphHandler):
     async def post(self, name: str) -> None:
         """Answer little-endian uint64s in the order of those in the body."""
         lineage = self.admit(name)
-        if lineage is None:
-            return
         body = self.request.body
         if len(body) % 8:
             raise HTTPError(400, "the body is no list of uint64")
@@ -201,8 +160,6 @@ class LineageHandler(GraphHandler):
     async def post(self, name: str) -> None:
         """Answer it in NetworkX's node-link form."""
         lineage = self.admit(name)
-        if lineage is None:
-            return
         roots = self.numbers("root_ids")
         past, future = self.timestamp("timestamp_past"), self.timestamp("timestamp_future")
         self.send_json(await self.outside(_node_link, lineage, roots, past, future))
@@ -214,8 +171,6 @@ class PastHandler(GraphHandler):
     async def get(self, name: str) -> None:
         """Answer them by root ID, for each timestamp that is asked for."""
         lineage = self.admit(name)
-        if lineage is None:
-            return
         roots = self.numbers("root_ids")
         maps: dict[str, dict[str, list[int]]] = {}
         for when in ("past", "future"):
@@ -231,9 +186,7 @@ class OldestHandler(GraphHandler):
 
     def get(self, name: str) -> None:
         """Answer it in ISO 8601."""
-        lineage = self.admit(name)
-        if lineage is not None:
-            self.send_json({"iso": lineage.oldest.isoformat()})
+        self.send_json({"iso": self.admit(name).oldest.isoformat()})
 
 
 def _node_link(
@@ -262,37 +215,17 @@ def now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-def routes(datasets: Mapping[str, Dataset], tables: Tables, auth: Auth) -> list[Any]:
-    """Return the service's routes.
-
-    Parameters
-    ----------
-    datasets
-        The datastacks by name; the chunked graph's table has the datastack's name.
-    tables
-        Their rows, which say which root IDs there are.
-    auth
-        The token checks.
-    """
-    lineages = {
-        name: Lineage(
-            dataset,
-            partial(tables.known_roots, dataset),
-            partial(tables.supervoxel_roots, dataset),
-        )
-        for name, dataset in datasets.items()
-    }
-    shared = {"source": GraphSource(datasets, lineages, auth)}
-    one = r"/segmentation/api/v1/table/([^/]+)"
-    return [
-        (r"/segmentation/api/(versions?)", VersionHandler, shared),
-        (r"/segmentation/(?:api/v1/)?table/([^/]+)/info", InfoHandler, shared),
-        (rf"{one}/is_latest_roots", LatestHandler, shared),
-        (rf"{one}/root_timestamps", TimestampsHandler, shared),
-        (rf"{one}/node/(\d+)/leaves", LeavesHandler, shared),
-        (rf"{one}/node/(\d+)/root", RootHandler, shared),
-        (rf"{one}/roots_binary", RootsHandler, shared),
-        (rf"{one}/lineage_graph_multiple", LineageHandler, shared),
-        (rf"{one}/past_id_mapping", PastHandler, shared),
-        (rf"{one}/oldest_timestamp", OldestHandler, shared),
-    ]
+ONE = r"/segmentation/api/v1/table/([^/]+)"
+ROUTES = [
+    (r"/segmentation/api/version", ConstantHandler, {"value": VERSION}),
+    (r"/segmentation/api/versions", ConstantHandler, {"value": [0, 1]}),
+    (r"/segmentation/(?:api/v1/)?table/([^/]+)/info", InfoHandler),
+    (rf"{ONE}/is_latest_roots", LatestHandler),
+    (rf"{ONE}/root_timestamps", TimestampsHandler),
+    (rf"{ONE}/node/(\d+)/leaves", LeavesHandler),
+    (rf"{ONE}/node/(\d+)/root", RootHandler),
+    (rf"{ONE}/roots_binary", RootsHandler),
+    (rf"{ONE}/lineage_graph_multiple", LineageHandler),
+    (rf"{ONE}/past_id_mapping", PastHandler),
+    (rf"{ONE}/oldest_timestamp", OldestHandler),
+]

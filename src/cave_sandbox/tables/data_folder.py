@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import json
 import math
+import re
 import zlib
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -25,7 +27,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["read_datasets"]
+__all__ = ["identify_folder", "read_datasets"]
+
+#: Raised when the same data are answered otherwise than before: part of their identity.
+ANSWERS = 1
+
+#: Columns that only a join of two tables has: both have one of that name.
+JOINED = re.compile(r"(id|created|deleted|superceded_id|valid)_(ref|x|y)")
 
 FORM = "see docs/data-folder.md for the form of a data folder"
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
@@ -72,6 +80,20 @@ def read_datasets(folder: Path) -> dict[str, Dataset]:
             )
         datasets[dataset.name] = dataset
     return datasets
+
+
+def identify_folder(folder: Path) -> str:
+    """Return what stands for the data in a folder: another value once a file of it has changed.
+
+    Files are told by name, size and time of modification, so that large volumes are not read.
+    """
+    told = hashlib.sha256(f"answers {ANSWERS}".encode())
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            stat = path.stat()
+            name = path.relative_to(folder).as_posix()
+            told.update(f"\0{name}\0{stat.st_size}\0{stat.st_mtime_ns}".encode("utf-8", "replace"))
+    return told.hexdigest()[:32]
 
 
 def _read_dataset(folder: Path) -> Dataset:
@@ -243,6 +265,12 @@ def _resolution(name: str, given: Any) -> tuple[float, float, float]:
 
 def _guess_schema(path: Path, stored: tuple[str, ...]) -> str:
     """Return the schema that most columns of the file belong to, all its own being there."""
+    joined = next((name for name in stored if JOINED.fullmatch(name)), None)
+    if joined is not None:
+        raise InputError(
+            f"{path}, column {joined}: the columns of two tables are joined in this file.",
+            f"Write each table into a file of its own; {FORM}.",
+        )
     fitting: dict[str, int] = {}
     filled = {"created", "deleted", "superceded_id", "valid"}
     for schema in documents():
@@ -254,6 +282,12 @@ def _guess_schema(path: Path, stored: tuple[str, ...]) -> str:
         } - filled
         if wanted <= set(stored):
             fitting[schema] = len(wanted)
+    whole = [name for name in stored if name.endswith("_position")]
+    if not fitting and whole:
+        raise InputError(
+            f"{path}, column {whole[0]}: each row holds a whole position.",
+            f"Split it into {whole[0]}_x, _y and _z, as caveclient does with split_positions=True.",
+        )
     if not fitting:
         raise InputError(
             f"The columns of {path} fit no schema that the sandbox serves.",

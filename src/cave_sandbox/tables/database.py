@@ -10,14 +10,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cave_sandbox.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
-
-    import pyarrow as pa
 
     from cave_sandbox.tables.dataset import Dataset, Table
     from cave_sandbox.tables.schemas import Field
@@ -30,6 +30,17 @@ FILLERS = {
     "deleted": "NULL::TIMESTAMPTZ",
     "superceded_id": "NULL::BIGINT",
     "valid": "true",
+}
+
+
+#: SQL type -> what a column of it holds, for people.
+WORDS = {
+    "BIGINT": "whole number of 64 bits",
+    "INTEGER": "whole number of 32 bits",
+    "DOUBLE": "number",
+    "BOOLEAN": "true or false",
+    "VARCHAR": "text",
+    "TIMESTAMPTZ": "time in ISO 8601",
 }
 
 
@@ -171,11 +182,12 @@ class Tables:
                 [*parameters, str(table.path)],
             )
         except duckdb.Error as error:
-            reason = str(error).splitlines()[0]
+            self._refuse_value(table, source)
             raise InputError(
-                f"{table.path} cannot be loaded as table {table.name}: {reason}.",
+                f"{table.path} cannot be read as table {table.name}.",
                 "Make its columns what docs/data-folder.md says.",
             ) from error
+        self._refuse_value(table, source, rounded=True)
         if table.is_view:
             return  # a view may give several rows for one cell
         repeated = self.run(f"SELECT count(*) - count(DISTINCT id) FROM {target}")  # noqa: S608
@@ -185,6 +197,55 @@ class Tables:
                 "Give every row an ID of its own.",
             )
 
+    def _refuse_value(self, table: Table, source: str, *, rounded: bool = False) -> None:
+        """Name the first value of a file that its column cannot hold.
+
+        Parameters
+        ----------
+        table, source
+            The table, and the SQL that reads its file.
+        rounded
+            Whether to look for IDs that are written as decimals, and so rounded: beyond 2**53 these
+            are not whole numbers one by one.
+        """
+        for name, kind in _decimal_columns(table) if rounded else _stored_columns(table):
+            column = quote(name)
+            wrong = f"{column} IS NOT NULL AND TRY_CAST({column} AS {kind}) IS NULL"
+            if rounded:
+                wrong = (
+                    f"regexp_matches(CAST({column} AS VARCHAR), '[.eE]') "
+                    f"AND abs(TRY_CAST({column} AS DOUBLE)) > 9007199254740992"
+                )
+            found = self._connection.execute(
+                f"SELECT place, CAST({column} AS VARCHAR) FROM (SELECT {column}, "  # noqa: S608 - quoted names
+                f"row_number() OVER () AS place FROM {source}) WHERE {wrong} LIMIT 1",
+                [str(table.path)],
+            ).fetchone()
+            if found is not None:
+                what = "a rounded ID" if rounded else f"no {WORDS[kind]}"
+                raise InputError(
+                    f"{table.path}, column {name}, row {found[0]}: {found[1]!r} is {what}.",
+                    "Write IDs as whole numbers, never as decimals."
+                    if kind == "BIGINT"
+                    else "Correct the value, or leave the row out; see docs/data-folder.md.",
+                )
+
+
+def _stored_columns(table: Table) -> Iterable[tuple[str, str]]:
+    """Yield the columns that a table takes from its file, with their SQL types."""
+    for item in table.fields:
+        kind = "INTEGER" if item.is_point else item.sql_type
+        yield from ((name, kind) for name in item.columns if name in table.stored)
+
+
+def _decimal_columns(table: Table) -> Iterable[tuple[str, str]]:
+    """Yield those of whole numbers with 64 bits that the file may hold as decimals."""
+    wanted = [(name, kind) for name, kind in _stored_columns(table) if kind == "BIGINT"]
+    if table.path.suffix != ".parquet":
+        return wanted
+    schema = pq.read_schema(table.path)
+    return [item for item in wanted if not pa.types.is_integer(schema.field(item[0]).type)]
+
 
 def _column(item: Field, name: str, table: Table) -> str:
     """Return the SQL for one column of a table that is being loaded."""
@@ -192,6 +253,12 @@ def _column(item: Field, name: str, table: Table) -> str:
     if name in table.stored:
         return f"CAST({quote(name)} AS {sql_type}) AS {quote(name)}"
     filler = "0::BIGINT" if name.endswith("_supervoxel_id") else FILLERS.get(name)
+    if filler is None and item.name in table.stored:
+        raise InputError(
+            f"{table.path}, column {item.name}: each row holds a whole position.",
+            f"Split it into the columns {', '.join(item.columns)}, as caveclient does with "
+            "split_positions=True.",
+        )
     if filler is None:
         raise InputError(
             f"{table.path} has no column {name}, which schema {table.schema} needs.",

@@ -10,22 +10,8 @@ acts from the ``NTH`` of them on (1 when left out), ``TIMES`` times (always when
 several rules that would act on a request, the first does. ``POST */query=reset*2@3`` resets the
 third and the fourth query.
 
-===================== ==========================================================================
-``refused`` the connection is closed before a byte is answered ``reset`` the same, with a TCP reset
-``reset-body`` closed in the middle of the body ``silence:SECONDS`` nothing is sent for so long,
-then the genuine answer ``401`` ... ``504`` 401, 403, 404, 429, 500, 502, 503, 504: that status
-``429:retry-after=N`` 429 with the ``Retry-After`` header, in seconds ``tos`` 403, terms of service
-not accepted ``hidden-429`` 500 with ``429 Too Many Requests`` in the JSON, as CAVE sends it
-``hidden-404`` 500 with ``404 Not Found`` in the JSON ``html`` 200 with an HTML page ``empty`` the
-genuine status and headers, and no body ``truncated-arrow`` half of the body, as if it were all
-``wrong-columns`` every column has another name ``wrong-dtypes`` numbers become text, text becomes
-numbers ``extra-columns`` two more columns ``reordered-columns`` the columns backwards ``bad-gzip``
-gzip is announced, and is not there =====================
-==========================================================================
-
-The faults ``reset-body``, ``empty``, ``truncated-arrow``, ``bad-gzip`` and those of columns alter a
-genuine answer: the request has been served, a posted state is kept. The others come in place of the
-service.
+docs/faults.md lists the faults. Those of `AFTER` alter a genuine answer: the request has been
+served, and a posted state is kept. The others come in place of the service.
 """
 
 from __future__ import annotations
@@ -180,23 +166,23 @@ class Faults:
 
     Parameters
     ----------
-    spec
-        Rules as this module's text describes them, or None.
+    rules
+        What goes wrong.
     latency_ms
         How long each request waits first, in milliseconds.
 
     Raises
     ------
     InputError
-        When a rule cannot be read, or the latency is negative.
+        When the latency is negative.
     """
 
-    def __init__(self, spec: str | None = None, latency_ms: float = 0) -> None:
+    def __init__(self, rules: list[Rule], latency_ms: float = 0) -> None:
         if latency_ms < 0:
             raise InputError(
                 f"A latency of {latency_ms} ms is negative.", "Give 0 or more milliseconds."
             )
-        self.rules = parse_faults(spec)
+        self.rules = rules
         self.latency = latency_ms / 1000
         self._due: WeakKeyDictionary[Any, Rule] = WeakKeyDictionary()
 
@@ -304,63 +290,16 @@ def _answer_instead(handler: Handler, rule: Rule) -> None:
     handler.send_error_page(int(rule.fault))
 
 
-def _refuse_token(handler: Handler) -> None:
-    handler.set_header(
-        "WWW-Authenticate",
-        f'Bearer realm="{handler.origin}/sticky_auth/api/v1/authorize", error="invalid_token", '
-        'error_description="Invalid/Expired Token"',
-    )
-    body = {"error": "invalid_token", "message": "Unauthorized - Token is Invalid or Expired"}
-    _refuse(handler, 401, body, "Invalid/Expired Token")
-
-
-def _refuse_permission(handler: Handler) -> None:
-    body = {
-        "data": {"auth_dataset": "sandbox", "required_permission": "view"},
-        "error": "missing_permission",
-        "message": "Missing permission: view for dataset sandbox",
-    }
-    _refuse(handler, 403, body, "Missing permission: view")
-
-
-def _refuse_terms(handler: Handler) -> None:
-    body = {
-        "data": {
-            "tos_form_url": f"{handler.origin}/sticky_auth/api/v1/tos/3/accept",
-            "tos_id": 3,
-            "tos_name": "MICrONS Public Synapse/Tables",
-        },
-        "error": "missing_tos",
-        "message": "Need to accept Terms of Service to access resource.",
-    }
-    handler.send_json(body, 403)
-
-
-def _refuse(handler: Handler, status: int, body: dict[str, Any], text: str) -> None:
-    """Refuse in JSON, or in plain text as the state server does."""
-    if handler.service == "nglstate":
-        handler.set_status(status)
-        handler.set_header("Content-Type", "text/html; charset=utf-8")
-        handler.finish(text)
-    else:
-        handler.send_json(body, status)
-
-
 def _hide(message: str) -> Callable[[Handler], None]:
     body = {"code": 500, "message": message, "traceback": []}
     return lambda handler: handler.send_json(body, 500)
 
 
-def _send_html(handler: Handler) -> None:
-    handler.set_header("Content-Type", "text/html; charset=utf-8")
-    handler.finish(HTML_PAGE)
-
-
 ANSWERS: dict[str, Callable[[Handler], None]] = {
-    "401": _refuse_token,
-    "403": _refuse_permission,
-    "tos": _refuse_terms,
+    "401": lambda handler: handler.refuse_token(),
+    "403": lambda handler: handler.refuse_permission("sandbox"),
+    "tos": lambda handler: handler.refuse_terms(),
     "hidden-429": _hide("429 Too Many Requests: 2 per 1 minute"),
     "hidden-404": _hide("404 Not Found: what was asked for is not served here"),
-    "html": _send_html,
+    "html": lambda handler: handler.send_text(HTML_PAGE),
 }

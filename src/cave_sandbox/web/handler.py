@@ -1,4 +1,4 @@
-"""What all answers of the sandbox have in common: CORS, preflights, faults, error pages.
+"""What all answers of the sandbox have in common: tokens, CORS, faults, error pages.
 
 Every handler of a service derives from `Handler` and reads what it needs from `Handler.context`.
 """
@@ -6,19 +6,31 @@ Every handler of a service derives from `Handler` and reads what it needs from `
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from urllib.parse import quote
 
+from tornado.ioloop import IOLoop
 from tornado.web import Finish, RequestHandler
 
 if TYPE_CHECKING:
     from asyncio import Future
+    from collections.abc import Callable, Mapping
 
-    from cave_sandbox.services.auth import Auth
-    from cave_sandbox.web.faults import Faults
+    from cave_sandbox.tables.database import Tables
+    from cave_sandbox.tables.dataset import Dataset
+    from cave_sandbox.tables.lineage import Lineage
+    from cave_sandbox.tables.state_store import StateStore
+    from cave_sandbox.web.auth import Auth
 
-__all__ = ["Context", "Handler", "HostRefusal"]
+__all__ = ["LOGIN_PATH", "ConstantHandler", "Context", "Handler", "HostRefusal", "NotFound"]
+
+#: Says with every answer which data are served: another value once they have been edited.
+IDENTITY_HEADER = "X-Data-Identity"
+
+#: Where CAVE keeps its login page; the sandbox answers below the same path.
+LOGIN_PATH = "/sticky_auth/api/v1"
 
 #: What a preflight allows on every path, as flask-cors answers it.
 PREFLIGHT_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
@@ -38,9 +50,24 @@ ERROR_TEXTS = {
         "Either the server is overloaded or there is an error in the application."
     ),
 }
+REDIRECT_PAGE = (
+    "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"
+    "<p>You should be redirected automatically to the target URL: "
+    '<a href="{url}">{url}</a>. If not, click the link.\n'
+)
 
 
-@dataclass(frozen=True)
+class Meddler(Protocol):
+    """What stands between requests and answers, and may alter both: see `faults`."""
+
+    async def before(self, handler: Handler) -> bool:
+        """Meet a request; True when there is nothing left to answer."""
+
+    def after(self, handler: Handler, body: bytes) -> bytes:
+        """Return the body to send in place of the genuine one."""
+
+
+@dataclass
 class Context:
     """What handlers share.
 
@@ -50,10 +77,34 @@ class Context:
         The token checks.
     faults
         The latency and the faults that each request meets.
+    identity
+        Which data are served, for `IDENTITY_HEADER`.
+    datasets
+        The datastacks by name.
+    tables
+        Their rows.
+    lineages
+        The history of each datastack's root IDs.
+    store
+        Where states are kept.
+    open_states
+        Whether a state may be read without a token.
+    row_limit
+        The most rows that one query gives.
+    open_pages
+        How many pages hold an event stream now.
     """
 
     auth: Auth
-    faults: Faults
+    faults: Meddler
+    identity: str
+    datasets: Mapping[str, Dataset]
+    tables: Tables
+    lineages: Mapping[str, Lineage]
+    store: StateStore
+    open_states: bool
+    row_limit: int
+    open_pages: int = field(default=0)
 
 
 class Handler(RequestHandler):
@@ -62,7 +113,7 @@ class Handler(RequestHandler):
     Attributes
     ----------
     service
-        Name of the service, for `Auth.check`.
+        Name of the service: the state server refuses in plain text, all others in JSON.
     exposed_headers
         The response headers that a page of another origin may read.
     reflects_origin
@@ -86,7 +137,8 @@ class Handler(RequestHandler):
         return f"{self.request.protocol}://{self.request.host}"
 
     def set_default_headers(self) -> None:
-        """Allow pages of other origins to read the answer."""
+        """Name the data that are served, and allow pages of other origins to read the answer."""
+        self.set_header(IDENTITY_HEADER, self.context.identity)
         asking = self.request.headers.get("Origin")
         if asking is not None and self.reflects_origin:
             self.set_header("Access-Control-Allow-Origin", asking)
@@ -109,14 +161,13 @@ class Handler(RequestHandler):
     def options(self, *_args: str, **_kwargs: str) -> None:
         """Answer a preflight."""
         own = [name for name in ("GET", "HEAD", "POST") if self._supports(name)]
-        self.set_header("Content-Type", "text/html; charset=utf-8")
         self.set_header("Allow", ", ".join([*own, "OPTIONS"]))
         if "Access-Control-Request-Method" in self.request.headers:
             self.set_header("Access-Control-Allow-Methods", PREFLIGHT_METHODS)
             wanted = self.request.headers.get("Access-Control-Request-Headers")
             if wanted is not None:
                 self.set_header("Access-Control-Allow-Headers", wanted)
-        self.finish()
+        self.send_text("")
 
     def _supports(self, method: str) -> bool:
         name = "get" if method == "HEAD" else method.lower()
@@ -149,23 +200,129 @@ class Handler(RequestHandler):
     def compute_etag(self) -> None:
         """Send no ETag: CAVE's services send none."""
 
+    async def outside(self, work: Callable[..., Any], *given: Any) -> Any:
+        """Run work that takes time off the event loop."""
+        return await IOLoop.current().run_in_executor(None, work, *given)
+
+    # --- answers --------------------------------------------------------------------------------
+
     def send_json(self, value: Any, status: int = 200) -> None:
         """Finish the request with a JSON body."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
         self.finish(json.dumps(value))
 
-    def send_error_page(self, status: int) -> None:
-        """Finish the request with the HTML page that Flask sends for an error."""
+    def send_text(self, text: str, status: int = 200) -> None:
+        """Finish the request with text, under Flask's default content type."""
         self.set_status(status)
         self.set_header("Content-Type", "text/html; charset=utf-8")
+        self.finish(text)
+
+    def send_error_page(self, status: int) -> None:
+        """Finish the request with the HTML page that Flask sends for an error."""
         title = HTTPStatus(status).phrase
         text = ERROR_TEXTS.get(status, title)
-        self.finish(ERROR_PAGE.format(status=status, title=title.title(), text=text))
+        self.send_text(ERROR_PAGE.format(status=status, title=title.title(), text=text), status)
 
     def write_error(self, status_code: int, **_kwargs: Any) -> None:
         """Answer what no handler answered, without a word about the inside."""
         self.send_error_page(status_code)
+
+    # --- tokens ---------------------------------------------------------------------------------
+
+    def authorise(self, dataset: str | None = None) -> None:
+        """Let a request pass that may read a datastack, or answer it with CAVE's refusal.
+
+        Parameters
+        ----------
+        dataset
+            The datastack that is read, or None when being logged in is enough.
+
+        Raises
+        ------
+        Finish
+            When it was refused.
+        """
+        header = self.request.headers.get("Authorization")
+        verdict = self.context.auth.judge(header, self.get_cookie("middle_auth_token"))
+        if verdict == "good" or (dataset is None and verdict in {"no-permission", "missing-tos"}):
+            return
+        if verdict == "bad-header":
+            self._refuse_header()
+        elif verdict == "no-token":
+            self._refuse_missing()
+        elif verdict == "invalid":
+            self.refuse_token()
+        elif verdict == "no-permission":
+            self.refuse_permission(str(dataset))
+        else:
+            self.refuse_terms()
+        raise Finish
+
+    def refuse_token(self) -> None:
+        """Answer as to a token that nobody has, or that has expired."""
+        self._challenge("invalid_token", "Invalid/Expired Token")
+        body = {"error": "invalid_token", "message": "Unauthorized - Token is Invalid or Expired"}
+        self._refuse(401, body, "Invalid/Expired Token")
+
+    def refuse_permission(self, dataset: str) -> None:
+        """Answer as to a token whose owner may not see a datastack."""
+        body = {
+            "data": {"auth_dataset": dataset, "required_permission": "view"},
+            "error": "missing_permission",
+            "message": f"Missing permission: view for dataset {dataset}",
+        }
+        self._refuse(403, body, "Missing permission: view")
+
+    def refuse_terms(self) -> None:
+        """Answer as to a token whose owner has not accepted the terms of service."""
+        terms = {
+            "tos_form_url": f"{self.origin}{LOGIN_PATH}/tos/3/accept",
+            "tos_id": 3,
+            "tos_name": "MICrONS Public Synapse/Tables",
+        }
+        message = "Need to accept Terms of Service to access resource."
+        self.send_json({"data": terms, "error": "missing_tos", "message": message}, 403)
+
+    def _refuse_missing(self) -> None:
+        if "X-Requested-With" in self.request.headers or "Origin" in self.request.headers:
+            self._challenge()
+            body = {"error": "no_token", "message": "Unauthorized - No Token Provided"}
+            self._refuse(401, body, "Unauthorized")
+            return
+        asked = quote(self.origin + (self.request.uri or "/"))
+        login = f"{self.origin}{LOGIN_PATH}/authorize?redirect={asked}"
+        self.set_header("Location", login)
+        self.send_text(REDIRECT_PAGE.format(url=login), 302)
+
+    def _refuse_header(self) -> None:
+        self._challenge("invalid_request", "Header must begin with 'Bearer'")
+        message = "Authorization header must begin with 'Bearer'"
+        self._refuse(400, {"error": "bad_auth_header", "message": message}, "Invalid Request")
+
+    def _refuse(self, status: int, body: Mapping[str, object], text: str) -> None:
+        if self.service == "nglstate":
+            self.send_text(text, status)
+        else:
+            self.send_json(body, status)
+
+    def _challenge(self, error: str | None = None, description: str | None = None) -> None:
+        parts = [f'Bearer realm="{self.origin}{LOGIN_PATH}/authorize"']
+        if error is not None:
+            parts += [f'error="{error}"', f'error_description="{description}"']
+        self.set_header("WWW-Authenticate", ", ".join(parts))
+
+
+class ConstantHandler(Handler):
+    """An address that always has the same answer for everybody, such as a service's version."""
+
+    def initialize(self, value: Any) -> None:
+        """Take the answer."""
+        self.value = value
+
+    def get(self) -> None:
+        """Answer it."""
+        self.send_json(self.value)
 
 
 class NotFound(Handler):

@@ -312,3 +312,37 @@ def test_closed_page_leaves_the_usual_time():
     assert not watch.is_idle(now=600, requests=0, pages=1)
     assert not watch.is_idle(now=659, requests=0, pages=0)
     assert watch.is_idle(now=660, requests=0, pages=0)
+
+
+def test_the_token_may_come_from_a_file_or_the_environment(tmp_path, monkeypatch):
+    """An argument counts before a file, and a file before the environment."""
+    file = tmp_path / "token"
+    file.write_text("from-a-file\n")
+    monkeypatch.setenv("SYNGLANCER_SANDBOX_TOKEN", "from-the-environment")
+    given = [
+        StartOptions(),
+        StartOptions(token_file=file),
+        StartOptions(token="argument", token_file=file),
+    ]
+    tokens = [options.with_token().token for options in given]
+    assert tokens == ["from-the-environment", "from-a-file", "argument"]
+
+
+@pytest.mark.parametrize("content", [None, "", "two words"])
+def test_a_token_file_without_a_token_is_refused(tmp_path, content):
+    """A file that is absent, empty or holds more than a token is named."""
+    file = tmp_path / "token"
+    if content is not None:
+        file.write_text(content)
+    with pytest.raises(InputError, match="token file"):
+        StartOptions(token_file=file).with_token()
+
+
+def test_a_sandbox_in_the_background_takes_its_token_from_the_environment(home, monkeypatch):
+    """The token of the environment is the sandbox's, and its process does not inherit it."""
+    monkeypatch.setenv("SYNGLANCER_SANDBOX_TOKEN", TOKEN)
+    running = daemon.start(SMALL)
+    assert running.token == TOKEN
+    environment = Path(f"/proc/{running.pid}/environ")
+    if environment.is_file():
+        assert TOKEN.encode() not in environment.read_bytes()

@@ -12,8 +12,9 @@ import pytest
 import requests
 
 from cave_sandbox.errors import InputError
-from cave_sandbox.services.states import MAX_BODY, StateStore
-from cave_sandbox.web.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions
+from cave_sandbox.services.states import MAX_BODY
+from cave_sandbox.tables.state_store import StateStore
 
 DATA = Path(__file__).parents[2] / "data" / "one-nucleus"
 GOOD = {"Authorization": "Bearer good"}
@@ -179,7 +180,7 @@ def test_states_outlive_the_server(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from cave_sandbox.services.states import StateStore
+from cave_sandbox.tables.state_store import StateStore
 
 path, name = Path(sys.argv[1]), sys.argv[2]
 store = StateStore(path)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from datetime import datetime, timezone
 
 import pandas as pd
 import pytest
 
 from cave_sandbox.errors import InputError
-from cave_sandbox.tables.data_folder import read_datasets
+from cave_sandbox.tables.data_folder import identify_folder, read_datasets
 from cave_sandbox.tables.database import Tables
 from cave_sandbox.tables.schemas import documents, fields_of
 
@@ -138,6 +139,23 @@ def text_sizes():
     return synapse_frame().assign(size=["large", "small"])
 
 
+def rounded_ids(folder):
+    folder.mkdir()
+    frame = synapse_frame().astype({"pre_pt_root_id": "float64"})
+    frame.to_parquet(folder / "synapses.parquet")
+
+
+def whole_positions():
+    frame = synapse_frame().drop(columns=[f"ctr_pt_position_{axis}" for axis in "xyz"])
+    return frame.assign(ctr_pt_position=["[1, 2, 3]", "[4, 5, 6]"])
+
+
+def joined_frame(suffixes):
+    return prediction_frame().merge(
+        synapse_frame(), left_on="target_id", right_on="id", suffixes=suffixes
+    )
+
+
 SYNAPSES = {"tables": {"synapses": {"schema": "synapse"}}}
 BROKEN = {
     "no tables": (lambda folder: folder.mkdir(exist_ok=True), "no tables"),
@@ -165,7 +183,39 @@ BROKEN = {
         broken_table(synapse_frame().drop(columns="size"), description=SYNAPSES),
         "size",
     ),
-    "text for numbers": (broken_table(text_sizes()), "cannot be loaded"),
+    "text for numbers": (broken_table(text_sizes()), r"column size, row 1: 'large' is no number"),
+    "a position too large": (
+        broken_table(synapse_frame().assign(ctr_pt_position_y=[4, 2**31])),
+        r"synapses.csv, column ctr_pt_position_y, row 2: '2147483648' is no whole number of 32",
+    ),
+    "a root ID too large": (
+        broken_table(synapse_frame().assign(pre_pt_root_id=[7, 2**64])),
+        r"column pre_pt_root_id, row 2: '18446744073709551616' is no whole number of 64",
+    ),
+    "rounded root IDs": (
+        rounded_ids,
+        r"synapses.parquet, column pre_pt_root_id, row 1: .* rounded",
+    ),
+    "rounded root IDs in text": (
+        broken_table(synapse_frame().assign(pre_pt_root_id=["7", "8.64691135276234e17"])),
+        r"column pre_pt_root_id, row 2: .* rounded",
+    ),
+    "whole positions": (
+        broken_table(whole_positions()),
+        r"column ctr_pt_position: each row holds a whole position",
+    ),
+    "whole positions of a named schema": (
+        broken_table(whole_positions(), description=SYNAPSES),
+        r"column ctr_pt_position: each row holds a whole position",
+    ),
+    "the notebook's joined frame": (
+        broken_table(joined_frame(("_ref", ""))),
+        r"column id_ref: the columns of two tables are joined",
+    ),
+    "a frame joined by pandas": (
+        broken_table(joined_frame(("_x", "_y"))),
+        r"column id_x: the columns of two tables are joined",
+    ),
     "repeated id": (broken_table(synapse_frame().assign(id=1)), "repeats an ID"),
     "not Parquet": (broken_bytes("synapses.parquet", b"nothing"), "cannot be read"),
     "not gzip": (broken_bytes("synapses.csv.gz", b"nothing"), "cannot be read"),
@@ -209,3 +259,15 @@ def test_every_served_schema_has_columns():
         fields = fields_of(name)
         assert fields[0].name == "id"
         assert len({field.name for field in fields}) == len(fields)
+
+
+def test_edited_data_have_another_identity(tmp_path):
+    """An identity is the same at each look, and another one once a file was edited or added."""
+    write_csv(tmp_path, "synapses", synapse_frame())
+    first = identify_folder(tmp_path)
+    assert identify_folder(tmp_path) == first
+    write_csv(tmp_path, "synapses", synapse_frame().assign(size=2.5))
+    os.utime(tmp_path / "synapses.csv", ns=(0, 0))
+    second = identify_folder(tmp_path)
+    (tmp_path / "datastack.json").write_text("{}")
+    assert len({first, second, identify_folder(tmp_path)}) == 3

@@ -12,8 +12,8 @@ import pytest
 import requests
 
 from cave_sandbox.errors import InputError
+from cave_sandbox.server import Sandbox, SandboxOptions
 from cave_sandbox.web.faults import AFTER, BEFORE, Rule, parse_faults
-from cave_sandbox.web.server import Sandbox, SandboxOptions
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT / "tests" / "data" / "one-nucleus"

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
+import socket
+from contextlib import suppress
 
 import pandas as pd
 import pytest
 import requests
 
 from cave_sandbox.errors import InputError
-from cave_sandbox.web.server import Request, Sandbox, SandboxOptions
+from cave_sandbox.server import Request, Sandbox, SandboxOptions
 
 POSITIONS = [f"{pt}_pt_position_{axis}" for pt in ("pre", "ctr", "post") for axis in "xyz"]
 QUERY = "/materialize/api/v3/datastack/minnie65_public/version/1718/table/synapses/query"
@@ -334,3 +338,64 @@ def test_requests_that_were_taken_are_forgotten(sandbox):
         requests.get(sandbox.origin + "/info/version", timeout=30)
     assert [request.path for request in sandbox.take_requests()] == ["/info/version"] * 3
     assert (sandbox.requests, sandbox.take_requests()) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        b"",
+        b"GET /info/version HTTP/1.1\r\nHost: 127.0.0.1",
+        b"POST /nglstate/api/v1/post HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\n{",
+    ],
+    ids=["nothing", "half of the headers", "half of the body"],
+)
+def test_a_stalled_connection_is_closed(folder, begun):
+    """Who connects and sends no whole request is hung up on, and others are served meanwhile."""
+    options = SandboxOptions(data=folder, states=folder / "t.db", token="t", stall_seconds=0.2)
+    with Sandbox(options) as sandbox, connect(sandbox) as connection:
+        connection.sendall(begun)
+        assert requests.get(f"{sandbox.origin}/info/version", timeout=30).status_code == 200
+        assert receive_all(connection) == b""
+
+
+def test_an_idle_connection_is_closed(folder):
+    """A connection that was kept alive after an answer is closed when no request follows."""
+    options = SandboxOptions(data=folder, states=folder / "t.db", token="t", stall_seconds=0.2)
+    with Sandbox(options) as sandbox, connect(sandbox) as connection:
+        host = sandbox.origin.removeprefix("http://")
+        connection.sendall(f"GET /info/version HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+        assert receive_all(connection).startswith(b"HTTP/1.1 200")
+
+
+def connect(sandbox):
+    host, port = sandbox.origin.removeprefix("http://").split(":")
+    return socket.create_connection((host, int(port)), timeout=60)
+
+
+def receive_all(connection):
+    """Return what comes until the other side closes; a silent one ends in an error."""
+    received = b""
+    with suppress(ConnectionResetError):
+        while part := connection.recv(4096):
+            received += part
+    return received
+
+
+def test_every_answer_says_which_data_are_served(folder, tmp_path):
+    """Good and refused answers of all services name one identity, that of the data folder."""
+    data = tmp_path / "data"
+    shutil.copytree(folder, data)
+    told = []
+    for limit in (None, 5):
+        options = SandboxOptions(data=data, states=tmp_path / "s.db", token="t", row_limit=limit)
+        with Sandbox(options) as sandbox:
+            for path in ("/info/version", "/info/api/v2/datastacks", QUERY, "/nglstate/api/v1/1"):
+                answer = requests.get(sandbox.origin + path, allow_redirects=False, timeout=30)
+                told.append(answer.headers["X-Data-Identity"])
+    assert len(set(told)) == 1
+    assert re.fullmatch(r"[!-~]{1,64}", told[0])
+    with (data / "synapses.csv").open("a") as file:
+        file.write("4,0,1,2,3,4,5,6,7,8,4.0,10,20\n")
+    with Sandbox(options) as sandbox:
+        answer = requests.get(f"{sandbox.origin}/info/version", timeout=30)
+    assert answer.headers["X-Data-Identity"] != told[0]

@@ -10,11 +10,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zlib import crc32
 
+import pandas as pd
 import pytest
 import requests
 
+from cave_sandbox.server import Sandbox, SandboxOptions
 from cave_sandbox.web.files import find_file, parse_range
-from cave_sandbox.web.server import Sandbox, SandboxOptions
 from cave_sandbox.web.viewer import STEADY, client_folder
 
 DATA = Path(__file__).parents[2] / "data" / "one-nucleus"
@@ -104,7 +105,7 @@ def test_unchanged_file_is_not_sent_again(sandbox):
 def test_home_says_that_data_are_synthetic(sandbox):
     """The page for people says what this is, and leads to the viewer."""
     page = get(sandbox, "/")
-    assert "Its data are synthetic" in page.text
+    assert "The data are synthetic" in page.text
     assert 'href="/v/synglancer/"' in page.text
     assert "minnie65_public" in page.text
 
@@ -116,7 +117,7 @@ def test_event_stream_stays_open_and_is_counted(sandbox):
         assert answer.headers["Content-Type"] == "text/event-stream"
         lines = answer.iter_lines()  # held: a discarded iterator closes the connection
         assert next(lines) == b":"
-        assert sandbox.page_streams.count == 1
+        assert sandbox.open_pages == 1
 
 
 def test_viewer_may_tell_its_state(sandbox):
@@ -254,3 +255,22 @@ def test_range_of_an_empty_file():
     """No range lies in an empty file."""
     with pytest.raises(ValueError, match="no byte"):
         parse_range("bytes=0-", 0)
+
+
+def test_a_cell_without_a_shape_has_an_empty_mesh(tmp_path):
+    """A root ID that a table names has a mesh, if an empty one; any other number has none."""
+    data = tmp_path / "data"
+    shutil.copytree(DATA, data)
+    mesh = data / "precomputed" / "seg" / "minnie65_public" / "mesh"
+    mesh.mkdir(parents=True)
+    (mesh / "info").write_text('{"@type": "neuroglancer_legacy_mesh"}')
+    known = int(pd.read_csv(data / "tables" / "nucleus_detection_v0.csv")["pt_root_id"].max())
+    options = SandboxOptions(data=data, states=tmp_path / "s.sqlite", token="good")
+    with Sandbox(options) as sandbox:
+        base = f"{sandbox.origin}{FILES}/seg/minnie65_public"
+        answers = [
+            requests.get(f"{base}/{name}", timeout=30)
+            for name in (f"mesh/{known}:0", f"mesh/{known + 1}:0", f"other/{known}:0")
+        ]
+    assert [answer.status_code for answer in answers] == [200, 404, 404]
+    assert answers[0].json() == {"fragments": []}

@@ -10,6 +10,7 @@ import asyncio
 import socket
 import threading
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tornado.httpserver import HTTPServer
@@ -17,10 +18,12 @@ from tornado.web import Application, RequestHandler
 
 from cave_sandbox.errors import InputError
 from cave_sandbox.services import info, login, materialize, query, schema, segmentation, states
-from cave_sandbox.services.auth import Auth
-from cave_sandbox.tables.data_folder import read_datasets
+from cave_sandbox.tables.data_folder import identify_folder, read_datasets
 from cave_sandbox.tables.database import Tables
+from cave_sandbox.tables.lineage import Lineage
+from cave_sandbox.tables.state_store import StateStore
 from cave_sandbox.web import viewer
+from cave_sandbox.web.auth import Auth
 from cave_sandbox.web.faults import Faults, parse_faults
 from cave_sandbox.web.handler import Context, HostRefusal, NotFound
 
@@ -69,6 +72,9 @@ class SandboxOptions:
         The faults that requests meet, as `faults` describes them, or None.
     open_states
         Whether states may be read without a token.
+    stall_seconds
+        How long a connection may take to send a request's headers, or its body, or may idle
+        between two requests, before it is closed.
     allowed_hosts
         Further values of ``Host`` to answer under, for tests that lead CAVE's own names here.
     """
@@ -84,6 +90,7 @@ class SandboxOptions:
     latency_ms: int = 0
     fault: str | None = None
     open_states: bool = True
+    stall_seconds: float = 60.0
     allowed_hosts: frozenset[str] = frozenset()
 
 
@@ -161,28 +168,18 @@ class Sandbox:
             raise InputError(f"A row limit of {limit} gives no rows.", "Give 1 or more.")
         self.options = options
         self.requests: list[Request] = []
-        faults = Faults(options.fault, options.latency_ms)
-        auth = Auth(options.token, options.no_permission_token, options.missing_tos_token)
-        datasets = read_datasets(options.data)
-        self._tables = Tables(datasets)
-        source = materialize.MaterializeSource(datasets, self._tables, auth, limit)
-        self.page_streams = viewer.OpenStreams()
+        self._faults = Faults(parse_faults(options.fault), options.latency_ms)
+        self._context = _build_context(options, self._faults, limit)
         self._rules = [
-            *info.routes(datasets, auth),
-            *query.routes(source),
-            *materialize.routes(source),
-            *schema.routes(),
-            *segmentation.routes(datasets, self._tables, auth),
-            *states.routes(
-                states.StateStore(options.states), auth, open_states=options.open_states
-            ),
-            *login.routes(),
-            *viewer.routes(
-                {name: item.precomputed for name, item in datasets.items() if item.precomputed},
-                self.page_streams,
-            ),
+            *info.ROUTES,
+            *query.ROUTES,
+            *materialize.ROUTES,
+            *schema.ROUTES,
+            *segmentation.ROUTES,
+            *states.ROUTES,
+            *login.ROUTES,
+            *viewer.routes(),
         ]
-        self._context = Context(auth, faults)
         self._socket = _listen(options)
         port: int = self._socket.getsockname()[1]
         host = f"[{options.host}]" if ":" in options.host else options.host
@@ -206,6 +203,11 @@ class Sandbox:
     ) -> None:
         self.stop()
 
+    @property
+    def open_pages(self) -> int:
+        """How many pages of the viewer are open now."""
+        return self._context.open_pages
+
     def take_requests(self) -> list[Request]:
         """Return the requests that were answered so far, and forget them."""
         taken = self.requests[:]
@@ -220,9 +222,8 @@ class Sandbox:
         list of Rule
             The new rules, which count the requests that they match.
         """
-        rules = parse_faults(spec)
-        self._context.faults.rules = rules
-        return rules
+        self._faults.rules = parse_faults(spec)
+        return self._faults.rules
 
     def start(self) -> None:
         """Serve in a thread of its own, and return once requests are answered."""
@@ -243,7 +244,7 @@ class Sandbox:
             self._thread.join(PATIENCE)
             self._thread = None
         self._socket.close()
-        self._tables.close()
+        self._context.tables.close()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -255,7 +256,12 @@ class Sandbox:
             context=self._context,
             default_handler_class=NotFound,
         )
-        server = HTTPServer(application, max_buffer_size=states.MAX_BODY + 2**20)
+        server = HTTPServer(
+            application,
+            max_buffer_size=states.MAX_BODY + 2**20,
+            idle_connection_timeout=self.options.stall_seconds,  # for headers, too
+            body_timeout=self.options.stall_seconds,
+        )
         server.add_socket(self._socket)
         self._ready.set()
         try:
@@ -263,6 +269,30 @@ class Sandbox:
         finally:
             server.stop()
             await server.close_all_connections()
+
+
+def _build_context(options: SandboxOptions, faults: Faults, limit: int) -> Context:
+    """Load the data, and everything else that handlers answer from."""
+    identity = identify_folder(options.data)  # before it is read: what is edited now is older
+    datasets = read_datasets(options.data)
+    tables = Tables(datasets)
+    lineages = {
+        name: Lineage(
+            item, partial(tables.known_roots, item), partial(tables.supervoxel_roots, item)
+        )
+        for name, item in datasets.items()
+    }
+    return Context(
+        auth=Auth(options.token, options.no_permission_token, options.missing_tos_token),
+        faults=faults,
+        identity=identity,
+        datasets=datasets,
+        tables=tables,
+        lineages=lineages,
+        store=StateStore(options.states),
+        open_states=options.open_states,
+        row_limit=limit,
+    )
 
 
 def _listen(options: SandboxOptions) -> socket.socket:

@@ -1,0 +1,107 @@
+"""Posted states by ID, in an SQLite file."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+import zlib
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from cave_sandbox.errors import InputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["StateStore"]
+
+#: IDs have 16 digits, as CAVE's have, and stay below 2**53, so a viewer reads them whole.
+FIRST_ID = 10**15
+LAST_ID = 9 * 10**15 - 1
+
+#: How long to wait for another process that is writing, in seconds.
+BUSY_TIMEOUT = 30.0
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS states (
+    id INTEGER PRIMARY KEY,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL,
+    created TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+)
+"""
+
+
+class StateStore:
+    """Posted bytes by ID, in an SQLite file that several processes may use at once.
+
+    Parameters
+    ----------
+    path
+        The file; it and its folder are made when they are absent.
+
+    Raises
+    ------
+    InputError
+        When the file is no SQLite database, or cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with closing(self._connect()) as connection, connection:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute(SCHEMA)
+        except (sqlite3.Error, OSError) as error:
+            raise InputError(
+                f"The sandbox cannot keep states in {path}: {error}.",
+                "Name another file, or move this one away.",
+            ) from error
+
+    def add(self, body: bytes, kind: str = "state") -> int:
+        """Keep the bytes and return their new ID.
+
+        Parameters
+        ----------
+        body
+            What was posted; it is kept byte for byte, compressed.
+        kind
+            ``state``, or ``property`` for segment properties: each has its own IDs.
+
+        Returns
+        -------
+        int
+            A new ID of 16 digits.
+        """
+        packed = zlib.compress(body)
+        while True:
+            number = FIRST_ID + secrets.randbelow(LAST_ID - FIRST_ID + 1)
+            try:
+                with closing(self._connect()) as connection, connection:
+                    connection.execute(
+                        "INSERT INTO states (id, kind, body) VALUES (?, ?, ?)",
+                        (number, kind, packed),
+                    )
+            except sqlite3.IntegrityError:  # the ID is taken: draw another
+                continue
+            return number
+
+    def read_packed(self, number: int, kind: str = "state") -> bytes | None:
+        """Return the zlib-compressed bytes of an ID, or None when there is no such ID."""
+        if not FIRST_ID <= number <= LAST_ID:
+            return None
+        with closing(self._connect()) as connection:
+            row = connection.execute(
+                "SELECT body FROM states WHERE id = ? AND kind = ?", (number, kind)
+            ).fetchone()
+        return None if row is None else bytes(row[0])
+
+    def read(self, number: int, kind: str = "state") -> bytes | None:
+        """Return the bytes that were posted, or None when there is no such ID."""
+        packed = self.read_packed(number, kind)
+        return None if packed is None else zlib.decompress(packed)
+
+    def _connect(self) -> sqlite3.Connection:
+        # A connection of its own for each call is safe in every thread and process.
+        return sqlite3.connect(self.path, timeout=BUSY_TIMEOUT)

@@ -1,0 +1,59 @@
+"""Whose token a request carries: the token checks of CAVE's services.
+
+It knows tokens; `handler` knows the words and headers of a refusal.
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = ["Auth", "Verdict"]
+
+Verdict = Literal["good", "bad-header", "no-token", "invalid", "no-permission", "missing-tos"]
+
+
+@dataclass(frozen=True)
+class Auth:
+    """The tokens that the sandbox knows, and what each of them may do.
+
+    Parameters
+    ----------
+    token
+        The token that may do everything.
+    no_permission_token
+        A token that is valid and may see no datastack, or None.
+    missing_tos_token
+        A token whose owner has not accepted the terms of service, or None.
+
+    Examples
+    --------
+    >>> Auth("s3cret").judge("Bearer s3cret", None), Auth("s3cret").judge(None, "guess")
+    ('good', 'invalid')
+    """
+
+    token: str = field(repr=False)
+    no_permission_token: str | None = field(default=None, repr=False)
+    missing_tos_token: str | None = field(default=None, repr=False)
+
+    def judge(self, header: str | None, cookie: str | None) -> Verdict:
+        """Say what a request's ``Authorization`` header, or without one its cookie, stands for.
+
+        A token in the address is not looked at: addresses end in logs and histories.
+        """
+        if header is not None and not header.startswith("Bearer"):
+            return "bad-header"
+        given = cookie if header is None else header.removeprefix("Bearer").strip()
+        if given is None:
+            return "no-token"
+        if _same(given, self.token):
+            return "good"
+        if _same(given, self.no_permission_token):
+            return "no-permission"
+        return "missing-tos" if _same(given, self.missing_tos_token) else "invalid"
+
+
+def _same(given: str, known: str | None) -> bool:
+    """Compare two tokens in a time that tells nothing about them."""
+    return known is not None and hmac.compare_digest(given.encode(), known.encode())
