@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from synglancer import make_link
-from synglancer.render.opening import open_link
+from synglancer.links.opening import open_link
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
 

@@ -20,7 +20,7 @@ import nbformat
 from nbclient import NotebookClient
 from PIL import Image
 
-from synglancer.render.opening import open_link
+from synglancer.links.opening import open_link
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
 

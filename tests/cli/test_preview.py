@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from cli.outcome import CELL, TOKEN
-from synglancer.render.opening import OpenedLink, open_link
+from synglancer.links.opening import OpenedLink, open_link
 from synglancer.render.picture_options import Preview, PreviewOptions
 from synglancer.render.screenshots import BROWSERS, change_background, render_previews
 

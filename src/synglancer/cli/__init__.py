@@ -70,6 +70,7 @@ def build_synglancer() -> App:
     from synglancer.cli.preview import preview
     from synglancer.cli.report import report
     from synglancer.cli.sandbox import serve, start, status, stop
+    from synglancer.cli.table import table
     from synglancer.cli.templates import copy, list_, show
 
     app = _make_app(
@@ -78,6 +79,7 @@ def build_synglancer() -> App:
     # Their --version is the data's: cyclopts 4 would print the program's, and do nothing.
     app.command(link, name="link", config=_CONFIG, version_flags=[])
     app.command(preview, name="preview")
+    app.command(table, name="table")
     app.command(report, name="report", config=_CONFIG, version_flags=[])
     sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
     for command in (serve, start, status, stop):

@@ -43,7 +43,7 @@ def preview(
     token_file
         File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
     """
-    from synglancer.render.opening import open_link
+    from synglancer.links.opening import open_link
     from synglancer.render.progress import show_progress
     from synglancer.render.screenshots import render_previews
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from synglancer.cells.parse import name_cells
-from synglancer.render.opening import OpenedLink
+from synglancer.links.opening import OpenedLink
 from synglancer.states.provenance import read_followed, write_followed
 from synglancer.states.urls import parse_link
 
@@ -163,7 +163,7 @@ class LinkRecord:
         return name_cells(self.cells or (self.cell,))
 
     def open(self) -> OpenedLink:
-        """Return the link with its state, as `synglancer.render.opening.open_link` does."""
+        """Return the link with its state, as `synglancer.links.opening.open_link` does."""
         return OpenedLink(self.url, parse_link(self.url).site, self.state)
 
 

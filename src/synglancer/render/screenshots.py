@@ -18,7 +18,7 @@ import cave_sandbox
 from synglancer.cache.files import write_file
 from synglancer.errors import PictureError, SynglancerError
 from synglancer.links.link_record import LinkRecord, Skipped
-from synglancer.render.opening import open_link
+from synglancer.links.opening import open_link
 from synglancer.render.picture_options import Preview, PreviewOptions, check_suffix
 from synglancer.view.colors import BACKGROUNDS
 from synglancer.view.shaders import format_colour
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from synglancer.links.batch import Progress
-    from synglancer.render.opening import OpenedLink
+    from synglancer.links.opening import OpenedLink
 
 BROWSERS = (
     "chromium",

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import io
 from typing import TYPE_CHECKING
 
 import orjson
 
 from synglancer.errors import UsageError
 from synglancer.render.cards import render_template
+from synglancer.render.tables import SUFFIXES as TABLES
+from synglancer.render.tables import format_table
 from synglancer.render.templates import check_template
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ PAGES = {
     ".ipynb": "report.ipynb.j2",
 }
 """Endings of files that a template makes."""
-
-TABLES = (".csv", ".parquet")
-"""Endings of files that hold the table alone."""
 
 
 def check_ending(path: Path, template: Path | None) -> None:
@@ -73,12 +71,7 @@ def render_report(report: Report, suffix: str, template: Path | None = None) -> 
         if suffix == ".ipynb":
             _check_notebook(page, template)
         return page.encode()
-    frame = build_table(report)
-    if suffix == ".csv":
-        return frame.to_csv(index=False).encode()
-    content = io.BytesIO()
-    frame.to_parquet(content, index=False)
-    return content.getvalue()
+    return format_table(build_table(report), suffix)
 
 
 def _check_notebook(page: str, template: Path | None) -> None:

@@ -84,10 +84,18 @@ class LayerAnnotations:
         place = names.index(name)
         return [_pick(note.get("props"), place) for note in self.notes]
 
+    @property
+    def relationships(self) -> list[str]:
+        """The ways in which annotations are related to segments, such as ``pre``."""
+        return [
+            name
+            for name in _read_list(self.layer.get("annotationRelationships"))
+            if isinstance(name, str)
+        ]
+
     def read_related(self, relationship: str) -> list[list[Any]]:
         """Read the segments that each annotation is related to in one way."""
-        names = self.layer.get("annotationRelationships")
-        names = names if isinstance(names, list) else []
+        names = self.relationships
         if relationship not in names:
             return [[] for _ in self.notes]
         place = names.index(relationship)

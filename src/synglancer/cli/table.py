@@ -1,0 +1,61 @@
+"""synglancer table: the annotations behind any Neuroglancer link, as a table."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.printing import check_options, complain
+
+_STDOUT = "-"
+
+
+def table(
+    link: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *,
+    out: Annotated[str, Parameter(name=["--out", "-o"], allow_leading_hyphen=True)] = _STDOUT,
+    server: str | None = None,
+    token_file: str | None = None,
+) -> None:
+    """Write the annotations behind a Neuroglancer link as a table.
+
+    Each annotation is a row: layer, ID, shape, direction, tag, position in nm and in voxels,
+    description, related segments and properties. Links and states of any tool can be read.
+
+    Parameters
+    ----------
+    link
+        A Neuroglancer link, or the JSON file of a state.
+    out
+        File to write: .csv, .parquet or .xlsx; - prints CSV.
+    server
+        Address of the CAVE server that states are fetched from with your token (else
+        https://global.daf-apis.com).
+    token_file
+        File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
+    """
+    from synglancer.links.opening import open_link
+    from synglancer.render.tables import check_table_suffix, format_table
+    from synglancer.states.annotations import read_layers
+    from synglancer.states.table import build_annotation_table
+
+    check_options([link, out])
+    if out != _STDOUT:
+        check_table_suffix(Path(out).suffix.lower())
+        check_writable("--out", out, 1)
+    state = open_link(link, server=server, token_file=token_file).state
+    frame = build_annotation_table(state)
+    for layer in read_layers(state):
+        for problem in layer.problems:
+            complain(problem, "These annotations are not in the table.")
+    if out == _STDOUT:
+        sys.stdout.buffer.write(format_table(frame))
+        sys.stdout.buffer.flush()
+        return
+    write_beside("--out", Path(out), format_table(frame, Path(out).suffix.lower()))
+    count = f"{len(frame):,} annotation{'' if len(frame) == 1 else 's'}"
+    print(f"{count} written to {out}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,84 @@
+"""All annotations of a state as one table, whoever made it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from synglancer.states.annotations import read_labels, read_layers
+from synglancer.states.coordinates import AXES, read_state_resolution
+from synglancer.states.reader import split_layer_name
+from synglancer.states.selection import read_id
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synglancer.states.annotations import LayerAnnotations
+
+FIRST_COLUMNS = (
+    "layer", "id", "shape", "direction", "tag",
+    "x_nm", "y_nm", "z_nm", "x_voxel", "y_voxel", "z_voxel", "description",
+)  # fmt: skip
+"""Columns that every table has, in their order; relationships and properties follow."""
+
+
+def build_annotation_table(state: Mapping[str, Any]) -> pd.DataFrame:
+    """Build the table of all annotations that a state holds itself.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The columns of `FIRST_COLUMNS`: texts, positions in nm and in voxels of the state (float64;
+        NaN where the state has no voxel size). Then a column ``<relationship>_segment`` for each
+        relationship: the ID of the related segment, 0 for none (several are separated by spaces).
+        Then a column for each property, with the labels of enums in place of their numbers. A
+        property whose name is taken already has ``property_`` in front.
+    """
+    layers = read_layers(state)
+    parts = [_build_part(layer, read_state_resolution(state)) for layer in layers if layer.notes]
+    if not parts:
+        texts = {"layer", "id", "shape", "direction", "tag", "description"}
+        kinds = {name: object if name in texts else float for name in FIRST_COLUMNS}
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+    joined = pd.concat(parts, ignore_index=True)
+    related = [name for name in joined.columns if str(name).endswith("_segment")]
+    return joined.assign(**{name: joined[name].fillna("0") for name in related})
+
+
+def _build_part(
+    layer: LayerAnnotations, resolution: tuple[float, float, float] | None
+) -> pd.DataFrame:
+    direction, _ = split_layer_name(layer.name)
+    voxels = layer.positions / np.array(resolution or (np.nan,) * len(AXES))
+    columns: dict[str, Any] = {
+        "layer": layer.name,
+        "id": [str(note.get("id", "")) for note in layer.notes],
+        "shape": layer.shapes,
+        "direction": direction,
+        "tag": layer.read_tags(),
+        **{f"{axis}_nm": layer.positions[:, i] for i, axis in enumerate(AXES)},
+        **{f"{axis}_voxel": voxels[:, i] for i, axis in enumerate(AXES)},
+        "description": [_read_text(note.get("description")) for note in layer.notes],
+    }
+    for name in layer.relationships:
+        columns[f"{name}_segment"] = [_join_ids(ids) for ids in layer.read_related(name)]
+    for spec in layer.properties:
+        name, labels = str(spec.get("id", "")), read_labels(layer.layer, str(spec.get("id", "")))
+        values = [labels.get(value, value) for value in layer.read_property(name)]
+        columns[f"property_{name}" if name in columns else name] = values
+    return pd.DataFrame(columns)
+
+
+def _read_text(given: object) -> str:
+    return given if isinstance(given, str) else ""
+
+
+def _join_ids(ids: list[Any]) -> str:
+    return " ".join(str(cell) for given in ids if (cell := read_id(given))) or "0"

@@ -1,0 +1,82 @@
+"""synglancer table: the annotations behind any link, as a table."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from synglancer import Link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cli.outcome import Outcome
+
+CELL = "864691135276234469"
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
+def test_the_table_is_what_the_link_shows(
+    sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path,
+    suffix: str,
+) -> None:  # fmt: skip
+    """Every synapse of a link stands in the file, with its ID, place and cells."""
+    url = make_link(CELL, "--tag", "soma").out.strip()
+    out = tmp_path / f"soma{suffix}"
+    done = synglancer("table", url, "-o", out)
+    assert (done.code, done.out) == (0, "")
+    read = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".xlsx": pd.read_excel}[suffix]
+    frame = read(out, **({"dtype": str} if suffix == ".xlsx" else {}))
+    shown = Link.from_url(url).predictions
+    assert sorted(map(int, frame["id"])) == sorted(shown["id"])
+    assert set(frame["post_segment"].astype(str)) >= {CELL}
+    assert f"{len(shown):,} annotations written" in done.err
+
+
+def test_csv_on_stdout_and_state_files(
+    sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """A saved state is read like a link, and the table goes to stdout."""
+    file = tmp_path / "state.json"
+    make_link(CELL, "--inline", "--outputs", "--tag", "soma", "--save-state", file)
+    done = synglancer("table", file)
+    assert done.code == 0
+    frame = pd.read_csv(io.StringIO(done.out))
+    assert set(frame["layer"]) == {"outputs: soma"}
+    assert len(frame) == 9
+
+
+def test_what_cannot_be_placed_is_said(synglancer: Callable[..., Outcome], tmp_path: Path) -> None:
+    """Annotations of a state without units are named, and left out."""
+    file = tmp_path / "old.json"
+    note = {"type": "point", "id": "1", "point": [1, 2, 3]}
+    file.write_text(
+        json.dumps({"layers": [{"type": "annotation", "name": "a", "annotations": [note]}]})
+    )
+    done = synglancer("table", file)
+    assert "cannot be placed: the state does not say how large a voxel is" in done.err
+    assert len(done.out.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["864691135276234469"], 2),
+        (["https://a.org/#!{]"], 4),
+        (["state.json", "-o", "out.txt"], 2),
+        (["state.json", "-o", "missing/out.csv"], 2),
+        (["missing.json"], 2),
+    ],
+)
+def test_bad_questions_are_refused(
+    synglancer: Callable[..., Outcome], words, code, tmp_path, monkeypatch
+) -> None:
+    """What is no link, and what is no file to write, is refused in two sentences."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "state.json").write_text('{"layers": []}')
+    synglancer("table", *words).refuses(code)
