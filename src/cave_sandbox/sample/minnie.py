@@ -27,6 +27,7 @@ from cave_sandbox.sample.tables import (
     build_predictions,
     build_spine_tables,
     build_synapses,
+    describe_table,
     draw_partners,
     draw_root_ids,
 )
@@ -297,41 +298,20 @@ def _describe() -> dict[str, Any]:
 
 
 def _describe_tables() -> dict[str, Any]:
-    voxel = list(GRID.resolution)
+    voxel, nm = GRID.resolution, (1, 1, 1)
+    synapses = who.SYNAPSE_TABLE
     return {
-        who.SYNAPSE_TABLE: {
-            "schema": "synapse",
-            "voxel_resolution": voxel,
-            "description": f"Synapses of the sample's cells. {who.SYNTHETIC}",
-            "notice_text": None,
-            "reference_table": None,
-        },
-        who.PREDICTION_TABLE: {
-            "schema": "reference_tag_float",
-            "voxel_resolution": [1, 1, 1],
-            "description": f"Postsynaptic targets: soma, shaft or spine. {who.SYNTHETIC}",
-            "notice_text": who.SYNTHETIC,
-            "reference_table": who.SYNAPSE_TABLE,
-        },
-        who.NUCLEUS_TABLE: {
-            "schema": "nucleus_detection",
-            "voxel_resolution": voxel,
-            "description": f"Nuclei of the sample's cells. {who.SYNTHETIC}",
-            "notice_text": None,
-            "reference_table": None,
-        },
-        who.SPINE_TABLE: {
-            "schema": "reference_simple_group_indexed",
-            "voxel_resolution": [1, 1, 1],
-            "description": f"The spine that each synapse is on. {who.SYNTHETIC}",
-            "notice_text": who.SYNTHETIC,
-            "reference_table": who.SYNAPSE_TABLE,
-        },
-        who.MULTI_INPUT_TABLE: {
-            "schema": "reference_simple_group",
-            "voxel_resolution": [1, 1, 1],
-            "description": f"Synapses that share a spine with another. {who.SYNTHETIC}",
-            "notice_text": who.SYNTHETIC,
-            "reference_table": who.SYNAPSE_TABLE,
-        },
+        synapses: describe_table("synapse", voxel, "Synapses of the sample's cells."),
+        who.PREDICTION_TABLE: describe_table(
+            "reference_tag_float", nm, "Postsynaptic targets: soma, shaft or spine.", synapses
+        ),
+        who.NUCLEUS_TABLE: describe_table(
+            "nucleus_detection", voxel, "Nuclei of the sample's cells."
+        ),
+        who.SPINE_TABLE: describe_table(
+            "reference_simple_group_indexed", nm, "The spine that each synapse is on.", synapses
+        ),
+        who.MULTI_INPUT_TABLE: describe_table(
+            "reference_simple_group", nm, "Synapses that share a spine with another.", synapses
+        ),
     }

@@ -18,6 +18,7 @@ from cave_sandbox.sample.tables import (
     Grid,
     build_predictions,
     build_synapses,
+    describe_table,
     draw_partners,
     draw_root_ids,
 )
@@ -150,19 +151,12 @@ def _describe() -> dict[str, Any]:
             )
         ],
         "tables": {
-            who.SECOND_SYNAPSE_TABLE: {
-                "schema": "synapse",
-                "voxel_resolution": list(GRID.resolution),
-                "description": f"Synapses. {who.SYNTHETIC}",
-                "notice_text": None,
-                "reference_table": None,
-            },
-            who.SECOND_PREDICTION_TABLE: {
-                "schema": "reference_tag_float",
-                "voxel_resolution": [1, 1, 1],
-                "description": f"Compartments that synapses are on. {who.SYNTHETIC}",
-                "notice_text": who.SYNTHETIC,
-                "reference_table": who.SECOND_SYNAPSE_TABLE,
-            },
+            who.SECOND_SYNAPSE_TABLE: describe_table("synapse", GRID.resolution, "Synapses."),
+            who.SECOND_PREDICTION_TABLE: describe_table(
+                "reference_tag_float",
+                (1, 1, 1),
+                "Compartments that synapses are on.",
+                who.SECOND_SYNAPSE_TABLE,
+            ),
         },
     }

@@ -8,12 +8,16 @@ randomness that the other tables come from, so that those stay as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from cave_sandbox.sample.identity import SYNTHETIC
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cave_sandbox.sample.geometry import Cell, Floats, Ints
     from cave_sandbox.sample.wiring import Contacts, Tags
 
@@ -56,6 +60,19 @@ class Grid:
         """Round positions in nm to voxels, shape (n, 3)."""
         rounded: Ints = np.rint(positions / np.array(self.resolution)).astype(np.int64)
         return rounded
+
+
+def describe_table(
+    schema: str, voxel: Sequence[float], text: str, reference: str | None = None
+) -> dict[str, Any]:
+    """Return what ``datastack.json`` says of a table; a reference table has a notice."""
+    return {
+        "schema": schema,
+        "voxel_resolution": list(voxel),
+        "description": f"{text} {SYNTHETIC}",
+        "notice_text": SYNTHETIC if reference else None,
+        "reference_table": reference,
+    }
 
 
 def draw_root_ids(rng: np.random.Generator, count: int, low: int, high: int) -> Ints:

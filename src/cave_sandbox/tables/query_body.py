@@ -7,12 +7,13 @@ the messages of its validation.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
 __all__ = ["Filter", "Join", "QueryBody", "QueryError", "SchemaError", "parse_body"]
 
@@ -226,37 +227,12 @@ def _validate(kind: str, given: dict[str, Any]) -> None:
         raise SchemaError(errors)
 
 
-def _check_mapping(value: Any) -> str | None:
-    return None if isinstance(value, dict) else "Not a valid mapping type."
-
-
-def _check_filter(value: Any) -> str | None:
-    if not isinstance(value, dict):
-        return "Not a valid mapping type."
-    whole = all(item is None or isinstance(item, dict) for item in value.values())
-    return None if whole else "Not a valid mapping type."
-
-
-def _check_strings(value: Any) -> str | None:
-    if not isinstance(value, list):
-        return "Not a valid list."
-    return None if all(isinstance(item, str) for item in value) else "Not a valid string."
+Check = Callable[[Any], "str | None"]
+"""Returns what is wrong with a value, in the service's words, or None."""
 
 
 def _check_string(value: Any) -> str | None:
     return None if isinstance(value, str) else "Not a valid string."
-
-
-def _check_string_map(value: Any) -> str | None:
-    if not isinstance(value, dict):
-        return "Not a valid mapping type."
-    return None if all(isinstance(item, str) for item in value.values()) else "Not a valid string."
-
-
-def _check_columns_map(value: Any) -> str | None:
-    if not isinstance(value, dict):
-        return "Not a valid mapping type."
-    return next((problem for item in value.values() if (problem := _check_strings(item))), None)
 
 
 def _check_integer(value: Any) -> str | None:
@@ -264,60 +240,74 @@ def _check_integer(value: Any) -> str | None:
     return None if whole else "Not a valid integer."
 
 
+def _check_size(value: Any) -> str | None:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return None if number else "Not a valid number."
+
+
+def _check_conditions(value: Any) -> str | None:
+    return None if value is None or isinstance(value, dict) else "Not a valid mapping type."
+
+
+def _list_of(check: Check, length: int | None = None) -> Check:
+    """Return the check of a list whose items all pass a check."""
+
+    def check_list(value: Any) -> str | None:
+        if not isinstance(value, list):
+            return "Not a valid list."
+        problem = next((found for item in value if (found := check(item))), None)
+        if problem is None and length is not None and len(value) != length:
+            return f"Length must be {length}."
+        return problem
+
+    return check_list
+
+
+def _map_of(check: Check) -> Check:
+    """Return the check of a mapping whose values all pass a check."""
+
+    def check_map(value: Any) -> str | None:
+        if not isinstance(value, dict):
+            return "Not a valid mapping type."
+        return next((found for item in value.values() if (found := check(item))), None)
+
+    return check_map
+
+
 def _check_resolution(value: Any) -> str | None:
-    if not isinstance(value, list):
-        return "Not a valid list."
-    if any(isinstance(size, bool) or not isinstance(size, (int, float)) for size in value):
-        return "Not a valid number."
-    if len(value) != 3:  # noqa: PLR2004 - x, y, z
-        return "Length must be 3."
+    problem = _list_of(_check_size, 3)(value)
+    if problem is not None:
+        return problem
     return None if all(size > 0 for size in value) else "Must be greater than 0."
 
 
 def _check_tables(value: Any) -> str | None:
-    if not isinstance(value, list) or not value:
-        return "Not a valid list."
-    for pair in value:
-        if (problem := _check_strings(pair)) is not None:
-            return problem
-        if len(pair) != 2:  # noqa: PLR2004 - a table and its column
-            return "Length must be 2."
-    return None
+    return _list_of(_list_of(_check_string, 2))(value) if value else "Not a valid list."
 
 
-def _check_joins(value: Any) -> str | None:
-    if not isinstance(value, list):
-        return "Not a valid list."
-    for item in value:
-        if (problem := _check_strings(item)) is not None:
-            return problem
-        if len(item) != 4:  # noqa: PLR2004 - two tables, each with its column
-            return "Length must be 4."
-    return None
-
-
-_COMMON_CHECKS: dict[str, Callable[[Any], str | None]] = {
-    **dict.fromkeys(FILTER_KINDS, _check_filter),
+_strings = _list_of(_check_string)
+_COMMON_CHECKS: dict[str, Check] = {
+    **dict.fromkeys(FILTER_KINDS, _map_of(_check_conditions)),
     "offset": _check_integer,
     "limit": _check_integer,
     "desired_resolution": _check_resolution,
 }
-_CHECKS: dict[str, dict[str, Callable[[Any], str | None]]] = {
-    "simple": {**_COMMON_CHECKS, "select_columns": _check_strings},
+_CHECKS: dict[str, dict[str, Check]] = {
+    "simple": {**_COMMON_CHECKS, "select_columns": _strings},
     "join": {
         **_COMMON_CHECKS,
         "tables": _check_tables,
-        "select_columns": _check_strings,
-        "select_column_map": _check_columns_map,
-        "suffixes": _check_strings,
-        "suffix_map": _check_string_map,
+        "select_columns": _strings,
+        "select_column_map": _map_of(_strings),
+        "suffixes": _strings,
+        "suffix_map": _map_of(_check_string),
     },
     "live": {
         **_COMMON_CHECKS,
         "table": _check_string,
         "timestamp": _check_string,
-        "join_tables": _check_joins,
-        "select_columns": _check_columns_map,
-        "suffixes": _check_string_map,
+        "join_tables": _list_of(_list_of(_check_string, 4)),
+        "select_columns": _map_of(_strings),
+        "suffixes": _map_of(_check_string),
     },
 }
