@@ -118,14 +118,16 @@ class Link(LinkRecord):
         if parsed.state_url is not None:
             text = fetch_link_state(parsed.state_url, token=token, timeout=timeout)
         state = parse_state(text or b"", parsed.state_url or "The link")
+        provenance, warnings = parse_provenance(state)
         return cls(
             given=url,
             url=url.strip(),
             state_url=parsed.state_url,
             state_id=parsed.state_url.rsplit("/", 1)[-1] if parsed.state_url else None,
             state_sha256=hash_state(text or b"") or "",
+            provenance=provenance,
+            warnings=warnings,
             state_json=orjson.dumps(state),  # in its own order, which is that of axes
-            **parse_provenance(state),
             elapsed_s=time.monotonic() - started,
         )
 

@@ -21,8 +21,8 @@ def summarise(state: dict[str, Any], origin: str) -> str:
     Each layer's annotations become their number, the SHA-256 of their canonical JSON, and the first
     of them. The sandbox's address and the package's version are replaced by their names.
     """
-    plain = json.loads(json.dumps(state).replace(origin, "http://sandbox"))
-    plain["synglancer"]["generator"] = "synglancer"
+    text = json.dumps(state).replace(origin, "http://sandbox")
+    plain = json.loads(text.replace(state["synglancer"]["generator"], "synglancer"))
     for layer in plain["layers"]:
         if "annotations" in layer:
             notes = layer["annotations"]

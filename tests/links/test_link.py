@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import datetime, timedelta, timezone
 
 import orjson
@@ -16,6 +16,8 @@ from hypothesis import strategies as st
 from synglancer.errors import UsageError
 from synglancer.link import Link
 from synglancer.settings import SITES
+from synglancer.states.record import Provenance
+from synglancer.states.record_parts import Replacement
 from synglancer.states.urls import (
     MAX_INLINE,
     ParsedLink,
@@ -54,21 +56,25 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 
 
 def example_link(**changes: object) -> Link:
-    link = Link(
+    shown = Provenance(
         cell=CELL,
+        datastack="minnie65_public",
+        version=1718,
+        timestamp=datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc),
+        table="synapse_target_predictions_ssa_v2",
+        counts={"inputs": {"spine": 3, "shaft": 2}, "outputs": {}},
+        shown=5,
+        total=7,
+        filters={"min_confidence": 0.9},
+    )
+    told = {field.name for field in fields(Provenance)} & set(changes)
+    link = Link(
         given=f" {CELL}",
         url=f"https://spelunker.cave-explorer.org/#!middleauth+{STATES}/5",
         state_url=f"{STATES}/5",
         state_id="5",
         state_sha256="ab" * 32,
-        datastack="minnie65_public",
-        version=1718,
-        timestamp=datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc),
-        table="synapse_target_predictions_ssa_v2",
-        counts_by_tag={"inputs": {"spine": 3, "shaft": 2}, "outputs": {}},
-        shown=5,
-        total=7,
-        filters={"min_confidence": 0.9},
+        provenance=replace(shown, **{name: changes.pop(name) for name in told}),
         warnings=("One sentence.",),
         elapsed_s=1.23456,
         state_json=b'{"layers":[]}',
@@ -210,10 +216,10 @@ def test_a_record_makes_the_link_again(cell, given_text, timestamp, zone, counts
     link = example_link(
         cell=cell,
         cells=tuple(dict.fromkeys([cell, *others])),
-        followed=tuple({"given": "1", "used": str(other)} for other in others),
+        followed=tuple(Replacement(1, other) for other in others),
         given=given_text,
         timestamp=timestamp.replace(tzinfo=zone),
-        counts_by_tag={"inputs": counts},
+        counts={"inputs": counts},
         warnings=warnings,
         elapsed_s=0.5,
     )
@@ -232,7 +238,7 @@ def test_counts_are_a_table():
     """Counts come as a DataFrame of the documented form, empty too."""
     counts = example_link().counts
     assert counts.to_numpy().tolist() == [["inputs", "spine", 3], ["inputs", "shaft", 2]]
-    for frame in (counts, example_link(counts_by_tag={"inputs": {}}).counts):
+    for frame in (counts, example_link(counts={"inputs": {}}).counts):
         assert [str(kind) for kind in frame.dtypes] == ["object", "object", "int64"]
         assert list(frame.columns) == ["direction", "tag", "count"]
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timezone
 
 from synglancer.link import Link
+from synglancer.states.record import Provenance
 
 CELL = 864691135276234469
 URL = (
@@ -40,30 +41,36 @@ def one_line(text: str) -> str:
 def example_link(word: str = "spine", url: str = URL) -> Link:
     """A link in which a word stands wherever a server or a user could have put it."""
     plain = Link(
-        cell=CELL,
         given=str(CELL),
         url=url,
         state_url=None,
         state_id=None,
         state_sha256="0" * 64,
-        datastack="minnie65_public",
-        version=1718,
-        timestamp=datetime(2026, 3, 7, tzinfo=timezone.utc),
-        table="labels",
-        counts_by_tag={"inputs": {"shaft": 1234}, "outputs": {}},
-        shown=1234,
-        total=5678,
-        filters={},
+        provenance=Provenance(
+            cell=CELL,
+            datastack="minnie65_public",
+            version=1718,
+            timestamp=datetime(2026, 3, 7, tzinfo=timezone.utc),
+            table="labels",
+            counts={"inputs": {"shaft": 1234}, "outputs": {}},
+            shown=1234,
+            total=5678,
+        ),
         warnings=[],
         elapsed_s=1.0,
         state_json=b"{}",
     )
     if word == "spine":
         return plain
-    return replace(
-        plain,
+    named = replace(
+        plain.provenance,
         datastack=word,
         table=word,
-        counts_by_tag={"inputs": {word: 1234}, word: {"shaft": 2}},
-        warnings=[word, word],
+        counts={"inputs": {word: 1234}, word: {"shaft": 2}},
     )
+    return replace(plain, provenance=named, warnings=[word, word])
+
+
+def tell(link: Link, **changes: object) -> Link:
+    """Change what the record of a link says."""
+    return replace(link, provenance=replace(link.provenance, **changes))

@@ -16,7 +16,7 @@ from markdown_it import MarkdownIt
 from PIL import Image
 
 from cli.latex import compile_latex as engine
-from render.card_examples import NASTY, URL, example_link, one_line
+from render.card_examples import NASTY, URL, example_link, one_line, tell
 from synglancer.errors import UsageError
 from synglancer.render.cards import build_count_rows, render_card
 from synglancer.render.escapes import escape_rst
@@ -162,23 +162,23 @@ def test_login_is_announced_where_there_is_one(card_format):
 def test_filters_are_named(card_format):
     """A card says which synapses were asked for, where not all were: a soft filter keeps all."""
     filters = {"tag": ["shaft", "spine"], "min_confidence": 0.9, "min_size": 1500.0}
-    card = render_card(replace(example_link(), filters=filters), card_format)
+    card = render_card(tell(example_link(), filters=filters), card_format)
     text = card.replace("\\", "")
     assert "(tag shaft or spine, confidence at least 0.9, size at least 1,500 voxels)" in text
     soft = {"min_confidence": 0.9, "soft_filter": True}
     for every in ({}, soft):
-        card = render_card(replace(example_link(), filters=every), card_format)
+        card = render_card(tell(example_link(), filters=every), card_format)
         assert "confidence at least" not in card
 
 
 def test_bars_are_in_proportion_and_in_the_layers_colours():
     """The longest bar is the largest count; what is there has a bar; colours are the state's."""
     state = {"layers": [{"name": "inputs: shaft", "annotationColor": "#123456"}]}
-    link = replace(
+    link = tell(
         example_link(),
-        counts_by_tag={"inputs": {"shaft": 1000, "spine": 500, "soma": 1, "x": 0}},
-        state_json=orjson.dumps(state),
+        counts={"inputs": {"shaft": 1000, "spine": 500, "soma": 1, "x": 0}},
     )
+    link = replace(link, state_json=orjson.dumps(state))
     rows = build_count_rows(link)
     assert [row.bar for row in rows] == ["█" * 20, "█" * 10, "▏", ""]
     assert [row.share for row in rows] == [1.0, 0.5, 0.001, 0.0]

@@ -94,7 +94,7 @@ def test_the_pin_is_exact_to_the_millisecond(age: timedelta) -> None:
     """A pinned timestamp comes back as its millisecond, never as the one before or after."""
     timestamp = datetime(1970, 1, 1, tzinfo=timezone.utc) + age
     layer = {"type": "segmentation", "timestamp": format_timestamp(timestamp)}
-    read_back = parse_provenance({"layers": [layer]})["timestamp"]
+    read_back = parse_provenance({"layers": [layer]})[0].timestamp
     assert timedelta(0) <= timestamp - read_back < timedelta(milliseconds=1)
     assert read_back.microsecond % 1000 == 0
 

@@ -37,8 +37,10 @@ from synglancer.errors import (
     UnreachableError,
     UsageError,
 )
-from synglancer.states.provenance import read_recorded_cells, read_timestamp
+from synglancer.states.fields import Reader, read_timestamp
+from synglancer.states.provenance import read_recorded_cells
 from synglancer.states.reader import list_segmentation_layers, parse_state
+from synglancer.states.record_copy import read_record
 from synglancer.states.selection import is_graph, is_source, read_pin, read_selected_cells
 from synglancer.states.urls import hash_state, parse_link
 
@@ -261,8 +263,7 @@ def _index_receipts() -> dict[str, Receipt]:
 def _compare(finding: _Finding, receipt: Receipt | None) -> None:
     """Compare a state with the receipt on this machine and with the record inside of it."""
     facts, state = finding.facts, finding.state
-    inside = state.get("synglancer") if state is not None else None
-    inside = inside if isinstance(inside, dict) else None
+    inside = (read_record(state)[0] or None) if state is not None else None
     source = receipt.record if receipt else inside
     facts["source"] = source
     if source is not None:
@@ -270,7 +271,7 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
         facts["datastack"] = _text(source.get("datastack"))
         version = source.get("version")
         facts["version"] = version if isinstance(version, int) else None
-        finding.timestamp = read_timestamp(source.get("timestamp"))
+        finding.timestamp = Reader(source).maybe("timestamp", read_timestamp)
     if state is None:
         return
     facts["layers"] = count_layers(state)

@@ -16,7 +16,8 @@ from synglancer.links.batch import WORKERS
 from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.make import LinkMaker
 from synglancer.settings import Service, Settings
-from synglancer.states.provenance import RECORD, parse_settings
+from synglancer.states.provenance import parse_settings
+from synglancer.states.record import RECORD
 from synglancer.states.urls import format_inline_link, format_link, parse_link
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,11 +10,14 @@ import orjson
 
 from synglancer.cells.parse import name_cells
 from synglancer.links.opening import OpenedLink
-from synglancer.states.provenance import read_followed, write_followed
+from synglancer.states.fields import write_timestamp
+from synglancer.states.record import Provenance
+from synglancer.states.record_copy import read_record
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import datetime
 
     from typing_extensions import Self
 
@@ -28,8 +30,6 @@ class LinkRecord:
 
     Attributes
     ----------
-    cell
-        The root ID that is shown; the first one of several.
     given
         What was typed.
     url
@@ -40,66 +40,102 @@ class LinkRecord:
         The state's number on its server, as a decimal string, or None.
     state_sha256
         SHA-256 of the canonical state, in hexadecimal.
-    datastack, version, timestamp, table
-        Where the predictions come from; the timestamp is that of the version (UTC).
-    counts_by_tag
-        Shown synapses: direction → tag → count.
-    shown, total
-        Synapses in the link, and those that passed before the filters.
-    filters
-        The filters, by option name; empty when there are none.
+    provenance
+        What it shows, and where that comes from.
     warnings
         What a reader should know, a sentence each.
     elapsed_s
         Seconds that it took.
     state_json
         The canonical state, as bytes of JSON.
-    all_synapses
-        All synapses of the cells by direction, with and without a prediction; None unless asked.
-    followed
-        For each root ID that is not valid: which was given, when it was valid and what was used
-        instead.
-    live
-        Whether the version has expired, and live queries at its timestamp answered.
-    cells
-        All root IDs that are shown, in the order in which they were given.
-    multi_input
-        Where it is known which synapses share a spine (``table``), and what tags those had that
-        are shown as ``multi-input`` (``former_tags``); None unless asked.
-    cell_types
-        Where the types of cells come from (``view``, ``column``), the number of synapses by
-        direction and the partner's type (``synapses``), of partners by type (``partners``), and
-        the types' ``colours`` where they are shown; None unless asked.
     """
 
-    cell: int
     given: str
     url: str
     state_url: str | None
     state_id: str | None
     state_sha256: str
-    datastack: str
-    version: int
-    timestamp: datetime
-    table: str
-    counts_by_tag: Mapping[str, Mapping[str, int]]
-    shown: int
-    total: int
-    filters: Mapping[str, Any]
+    provenance: Provenance
     warnings: Sequence[str]
     elapsed_s: float
     state_json: bytes = field(repr=False)
-    all_synapses: Mapping[str, int] | None = None
-    followed: Sequence[Mapping[str, str]] = ()
-    live: bool = False
-    cells: tuple[int, ...] = ()
-    multi_input: Mapping[str, Any] | None = None
-    cell_types: Mapping[str, Any] | None = None
 
-    def __post_init__(self) -> None:
-        """Where one cell is named, it is the first of all."""
-        if self.cell and self.cells[:1] != (self.cell,):
-            object.__setattr__(self, "cells", (self.cell,))
+    @property
+    def cell(self) -> int:
+        """The root ID that is shown; the first one of several."""
+        return self.provenance.cell
+
+    @property
+    def cells(self) -> tuple[int, ...]:
+        """All root IDs that are shown, in the order in which they were given."""
+        return self.provenance.cells
+
+    @property
+    def datastack(self) -> str:
+        """The datastack."""
+        return self.provenance.datastack
+
+    @property
+    def version(self) -> int:
+        """The materialization version."""
+        return self.provenance.version
+
+    @property
+    def timestamp(self) -> datetime:
+        """The timestamp of the version (UTC)."""
+        return self.provenance.timestamp
+
+    @property
+    def table(self) -> str:
+        """The table of predictions."""
+        return self.provenance.table
+
+    @property
+    def counts_by_tag(self) -> Mapping[str, Mapping[str, int]]:
+        """Shown synapses: direction → tag → count."""
+        return self.provenance.counts
+
+    @property
+    def shown(self) -> int:
+        """Synapses in the link."""
+        return self.provenance.shown
+
+    @property
+    def total(self) -> int:
+        """Synapses before the filters."""
+        return self.provenance.total
+
+    @property
+    def filters(self) -> Mapping[str, Any]:
+        """The filters, by option name; empty when there are none."""
+        return self.provenance.filters
+
+    @property
+    def all_synapses(self) -> Mapping[str, int] | None:
+        """All synapses by direction, with and without a prediction; None unless asked."""
+        return self.provenance.all_synapses
+
+    @property
+    def followed(self) -> tuple[Mapping[str, str], ...]:
+        """For each root ID that is not valid: which was given, until when, and what is used."""
+        return tuple(one.to_json() for one in self.provenance.followed)
+
+    @property
+    def live(self) -> bool:
+        """Whether the version has expired, and live queries at its timestamp answered."""
+        return self.provenance.live
+
+    @property
+    def multi_input(self) -> Mapping[str, Any] | None:
+        """Where it is known which synapses share a spine, and their former tags; or None."""
+        described = self.provenance.multi_input
+        return None if described is None else described.to_json()
+
+    @property
+    def cell_types(self) -> Mapping[str, Any] | None:
+        """Where the types of cells come from, and synapses and partners by type; or None."""
+        described = self.provenance.cell_types
+        return None if described is None else described.to_json()
 
     @cached_property
     def state(self) -> dict[str, Any]:
@@ -112,8 +148,6 @@ class LinkRecord:
 
         Links of several cells have ``cells`` too, and a list as ``followed``.
         """
-        several = len(self.cells) > 1
-        timestamp = self.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
         return {
             "cell": str(self.cell),
             "given": self.given,
@@ -123,7 +157,7 @@ class LinkRecord:
             "state_sha256": self.state_sha256,
             "datastack": self.datastack,
             "version": self.version,
-            "timestamp": timestamp.replace("+00:00", "Z"),
+            "timestamp": write_timestamp(self.timestamp).replace("+00:00", "Z"),
             "table": self.table,
             "counts": {
                 name: dict(sorted(tags.items())) for name, tags in self.counts_by_tag.items()
@@ -133,28 +167,28 @@ class LinkRecord:
             "filters": dict(self.filters),
             "warnings": list(self.warnings),
             "elapsed_s": round(self.elapsed_s, 3),
-            **({} if self.all_synapses is None else {"all_synapses": dict(self.all_synapses)}),
-            **write_followed(self.followed, len(self.cells)),
             **({"live": True} if self.live else {}),
-            **({"cells": [str(cell) for cell in self.cells]} if several else {}),
-            **({} if self.multi_input is None else {"multi_input": dict(self.multi_input)}),
-            **({} if self.cell_types is None else {"cell_types": dict(self.cell_types)}),
+            **self.provenance.write_cells(),
+            **self.provenance.write_found(),
         }
 
     @classmethod
     def from_record(cls, record: Mapping[str, Any], state_json: bytes, **changes: Any) -> Self:
-        """Make a link from what `to_record` returned, and its state."""
+        """Make a link from what `to_record` returned, and its state.
+
+        Raises
+        ------
+        ValueError
+            When the record was changed into what has not the right form.
+        """
+        stored, _ = read_record(orjson.loads(state_json))
+        own = ("given", "url", "state_url", "state_id", "state_sha256", "warnings", "elapsed_s")
         values = {
-            **record,
-            "cell": int(record["cell"]),
-            "timestamp": datetime.fromisoformat(record["timestamp"].replace("Z", "+00:00")),
-            "counts_by_tag": record["counts"],
-            "cells": tuple(int(cell) for cell in record.get("cells", ())),
-            "followed": read_followed(record.get("followed")),
+            **{name: record[name] for name in own},
+            "provenance": Provenance.from_json({**stored, **record}),
             "state_json": state_json,
             **changes,
         }
-        del values["counts"]
         return cls(**values)
 
     @property

@@ -46,18 +46,18 @@ from synglancer.links.warnings import (
     explain_tags,
 )
 from synglancer.settings import MULTI_INPUT
-from synglancer.states.provenance import read_followed
 from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
 from synglancer.synapses.loading import CellData, CellLoader
 from synglancer.view_settings import MAX_CELLS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import pandas as pd
 
     from synglancer.cells.resolve import Followed
     from synglancer.settings import Settings
+    from synglancer.states.record import Provenance
     from synglancer.view.state import State
 
 Cells = tuple[RootId | Nucleus | Position, ...]
@@ -188,7 +188,10 @@ class LinkMaker:
         if other_data or hash_state(state) != record["state_sha256"]:
             return None
         seconds = time.monotonic() - started
-        return LinkRecord.from_record(record, state, given=given, elapsed_s=seconds)
+        try:
+            return LinkRecord.from_record(record, state, given=given, elapsed_s=seconds)
+        except (KeyError, ValueError):
+            return None  # kept by another version, or damaged
 
     def _save_link(self, cells: Cells, link: LinkRecord) -> None:
         kept = {"link": link.to_record(), "data_identity": self._session.identity.value}
@@ -298,7 +301,7 @@ class LinkMaker:
         cells: list[int],
         shown: pd.DataFrame,
         data: CellData,
-        record: dict[str, Any],
+        record: Provenance,
         properties: str | None,
     ) -> State:
         from synglancer.columns import POSITION_COLUMNS
@@ -314,7 +317,7 @@ class LinkMaker:
             groups=build_annotations(shown),
             positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
             somata=[*find_somata(data).values()],
-            record=record,
+            record=record.to_json(),
             focus=find_focus(shown),
             properties_url=properties,
         )
@@ -326,7 +329,7 @@ class LinkMaker:
         given: str,
         state: State,
         state_url: str | None,
-        record: Mapping[str, Any],
+        record: Provenance,
         warnings: Sequence[str],
         started: float,
     ) -> LinkRecord:
@@ -337,33 +340,19 @@ class LinkMaker:
             warnings += explain_inline(site, self._session.server)
         else:
             url = format_link(site, state_url)
-        if not record["shown"]:
-            warnings.append(explain_emptiness(record["total"], len(cells)))
+        if not record.shown:
+            warnings.append(explain_emptiness(record.total, len(cells)))
         warnings += [*explain_hidden(record), *explain_context(record)]
         return LinkRecord(
-            cell=cells[0],
-            cells=tuple(cells),
             given=given,
             url=url,
             state_url=state_url,
             state_id=state_url.rsplit("/", 1)[-1] if state_url else None,
             state_sha256=state.sha256,
-            datastack=self._session.datastack.name,
-            version=self._session.materialization.version,
-            timestamp=self._session.materialization.timestamp,
-            table=self._loader.table.name,
-            counts_by_tag=record["counts"],
-            shown=record["shown"],
-            total=record["total"],
-            filters=record["filters"],
+            provenance=record,
             warnings=warnings,
             elapsed_s=time.monotonic() - started,
             state_json=state.json,
-            all_synapses=record.get("all_synapses"),
-            followed=read_followed(record.get("followed")),
-            live=record.get("live", False),
-            multi_input=record.get("multi_input"),
-            cell_types=record.get("cell_types"),
         )
 
 

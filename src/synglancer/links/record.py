@@ -1,18 +1,18 @@
 """What was asked and what is shown → the provenance record, which travels in the state.
 
-`provenance` reads it back. pandas is imported when there are synapses to count: a repeated question
+pandas is imported when there are synapses to count: a repeated question
 has none.
 """
 
 from __future__ import annotations
 
-from dataclasses import fields
-from datetime import timezone
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
 from synglancer.settings import Settings
-from synglancer.states.provenance import write_followed
+from synglancer.states.record import Provenance
+from synglancer.states.record_parts import CellTypes, MultiInput, Replacement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,8 +36,8 @@ def build_record(
     shown: pd.DataFrame,
     data: CellData,
     followed: Sequence[Followed],
-) -> dict[str, Any]:
-    """Build the provenance record; 64-bit IDs are strings.
+) -> Provenance:
+    """Build the provenance record.
 
     Parameters
     ----------
@@ -54,10 +54,8 @@ def build_record(
 
     Returns
     -------
-    dict
-        ``cell`` and, for a cell alone, ``followed`` and ``soma`` (nm) are single values. Several
-        cells have ``cells``, a list of ``followed``, and ``somata`` by root ID; ``cell`` is the
-        first of them. Cells that were merged have several somata, and none that is *theirs*.
+    Provenance
+        Cells that were merged have several somata, and none that is *theirs*.
     """
     from synglancer.synapses.predictions import (
         count_autapses,
@@ -67,65 +65,70 @@ def build_record(
     from synglancer.view.staging import describe_stage
 
     version = session.materialization
-    timestamp = version.timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")
-    several = len(cells) > 1
-    somata = {str(cell): [*point] for cell, point in find_somata(data).items()}
-    return {
-        "cell": str(cells[0]),
-        **({"cells": [str(cell) for cell in cells]} if several else {}),
-        "datastack": session.datastack.name,
-        "server": session.server,
-        "version": version.version,
-        "timestamp": timestamp,
-        "table": table.name,
-        "counts": count_predictions(shown, name_directions(settings.directions, cells)),
-        "shown": len(shown),
-        "total": len(frame),
-        "autapses": count_autapses(shown),
-        **write_followed([one.to_record() for one in followed], len(cells)),
-        **({"live": True} if version.expired else {}),
-        **({"all_synapses": data.all_synapses} if data.all_synapses is not None else {}),
-        "filters": build_filters(settings),
-        "generator": f"synglancer {__version__}",
-        **({"notice": table.notice} if table.notice else {}),
-        **({"with_unlabelled": True} if settings.with_unlabelled else {}),
-        **describe_stage(settings, cells, shown),
-        **_describe_context(settings, cells, frame, shown, data),
-        **_describe_somata(somata, several=several),
-    }
+    stage = describe_stage(settings, cells, shown)
+    partners = stage.get("partners")
+    return Provenance(
+        cell=cells[0],
+        cells=tuple(cells),
+        datastack=session.datastack.name,
+        server=session.server,
+        version=version.version,
+        timestamp=version.timestamp,
+        table=table.name,
+        counts=count_predictions(shown, name_directions(settings.directions, cells)),
+        shown=len(shown),
+        total=len(frame),
+        autapses=count_autapses(shown),
+        followed=tuple(Replacement.from_json(one.to_record()) for one in followed),
+        live=version.expired,
+        all_synapses=data.all_synapses,
+        filters=build_filters(settings),
+        generator=f"synglancer {__version__}",
+        notice=table.notice or "",
+        with_unlabelled=settings.with_unlabelled,
+        view=stage.get("view", {}),
+        hidden=stage.get("hidden"),
+        partners=None if partners is None else tuple((int(root), n) for root, n in partners),
+        multi_input=_describe_multi_input(settings, cells, frame, shown, data),
+        cell_types=_describe_cell_types(settings, cells, shown, data),
+        somata=find_somata(data),
+    )
 
 
-def _describe_somata(somata: dict[str, list[float]], *, several: bool) -> dict[str, Any]:
-    if not somata:
-        return {}
-    return {"somata": somata} if several else {"soma": next(iter(somata.values()))}
-
-
-def _describe_context(
+def _describe_multi_input(
     settings: Settings,
     cells: Sequence[int],
     frame: pd.DataFrame,
     shown: pd.DataFrame,
     data: CellData,
-) -> dict[str, Any]:
-    """Describe spines with several inputs and types of partners, where they were asked for."""
-    from synglancer.synapses.cell_types import describe_partners
+) -> MultiInput | None:
+    """Describe spines with several inputs, where they were asked for."""
     from synglancer.synapses.predictions import name_directions
     from synglancer.synapses.shared_spines import count_former_tags
+
+    table = settings.multi_input_table
+    if data.context.multi_input is None or table is None:
+        return None
+    directions = name_directions(settings.directions, cells)
+    return MultiInput(table, count_former_tags(frame, shown, directions))
+
+
+def _describe_cell_types(
+    settings: Settings, cells: Sequence[int], shown: pd.DataFrame, data: CellData
+) -> CellTypes | None:
+    """Describe the types of partners, where they were asked for."""
+    from synglancer.synapses.cell_types import describe_partners
+    from synglancer.synapses.predictions import name_directions
     from synglancer.view.type_colors import choose_type_colours
 
-    described: dict[str, Any] = {}
+    if data.context.cell_types is None:
+        return None
     directions = name_directions(settings.directions, cells)
-    if data.context.multi_input is not None:
-        former = count_former_tags(frame, shown, directions)
-        described["multi_input"] = {"table": settings.multi_input_table, "former_tags": former}
-    if data.context.cell_types is not None:
-        types = describe_partners(shown, cells, data.context.cell_types, directions)
-        if settings.color_by == "partner-type":
-            names = {name for counts in types["synapses"].values() for name in counts}
-            types["colours"] = choose_type_colours(sorted(names))
-        described["cell_types"] = types
-    return described
+    types = CellTypes(**describe_partners(shown, cells, data.context.cell_types, directions))
+    if settings.color_by != "partner-type":
+        return types
+    names = {name for counts in types.synapses.values() for name in counts}
+    return replace(types, colours=choose_type_colours(sorted(names)))
 
 
 def find_somata(data: CellData) -> dict[int, tuple[float, float, float]]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from synglancer.cave.records import Materialization
+    from synglancer.states.record import Provenance
+    from synglancer.states.record_parts import CellTypes, MultiInput
 
 
 def explain_live(version: Materialization) -> str:
@@ -73,27 +75,28 @@ def explain_inline(site: str, server: str) -> list[str]:
     return [f"{loss}: where one says {told}, {advice}."]
 
 
-def explain_hidden(record: Mapping[str, Any]) -> list[str]:
+def explain_hidden(record: Provenance) -> list[str]:
     """Say how many synapses a soft filter hides, if any."""
-    hidden = sum(count for tags in record.get("hidden", {}).values() for count in tags.values())
+    hidden = sum(count for tags in (record.hidden or {}).values() for count in tags.values())
     if not hidden:
         return []
-    shown = record["shown"]
+    shown = record.shown
     hint = "lower the confidence sliders to see them"
     return [f"{hidden:,} of the {shown:,} synapses are hidden at first: {hint}."]
 
 
-def explain_context(record: Mapping[str, Any]) -> list[str]:
+def explain_context(record: Provenance) -> list[str]:
     """Say how synapses on spines with several inputs count, and what is known of the partners."""
     sentences = []
-    if "multi_input" in record:
-        sentences.append(_explain_multi_input(**record["multi_input"]))
-    if "cell_types" in record:
-        sentences.append(_explain_types(record["cell_types"]))
+    if record.multi_input:
+        sentences.append(_explain_multi_input(record.multi_input))
+    if record.cell_types:
+        sentences.append(_explain_types(record.cell_types))
     return sentences
 
 
-def _explain_multi_input(table: str, former_tags: Mapping[str, Mapping[str, int]]) -> str:
+def _explain_multi_input(described: MultiInput) -> str:
+    table, former_tags = described.table, described.former_tags
     counts = {name: sum(tags.values()) for name, tags in former_tags.items() if tags}
     if not counts:
         return f"No synapse shown is on a spine with several inputs in {table}."
@@ -108,10 +111,10 @@ def _explain_multi_input(table: str, former_tags: Mapping[str, Mapping[str, int]
     )
 
 
-def _explain_types(described: Mapping[str, Any]) -> str:
-    total, several = sum(described["partners"].values()), described["ambiguous"]
+def _explain_types(described: CellTypes) -> str:
+    total, several = sum(described.partners.values()), described.ambiguous
     rest = f"; {several:,} of the others have several there, as merged cells" if several else ""
     return (
-        f"{described['known']:,} of {total:,} partners have a type in {described['view']} "
-        f"({described['column']}){rest}."
+        f"{described.known:,} of {total:,} partners have a type in {described.view} "
+        f"({described.column}){rest}."
     )

@@ -37,7 +37,6 @@ from synglancer.render.picture_options import check_latex_name
 from synglancer.render.templates import templates_folder
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.login import build_login_notice
-from synglancer.states.provenance import read_notice
 from synglancer.view.colors import PALETTES, choose_colours
 
 if TYPE_CHECKING:
@@ -147,7 +146,7 @@ def render_card(
         types=build_type_rows(link),
         filters=describe_filters(link.filters),
         notice=build_login_notice(link.url, link.state),
-        table_notice=read_notice(link.state),
+        table_notice=link.provenance.notice,
         picture=_place_picture(picture, card_format),
         qr=_place_picture(qr, card_format),
     ).strip()
@@ -182,8 +181,8 @@ def build_count_rows(link: LinkRecord) -> list[CountRow]:
 
 def build_type_rows(link: LinkRecord) -> list[TypeRow]:
     """List the types of the partners, the most frequent first; those that are unknown last."""
-    described = link.cell_types or {}
-    partners, colours = described.get("partners", {}), described.get("colours", {})
+    types = link.provenance.cell_types
+    partners, colours = (types.partners, types.colours) if types else ({}, {})
     order = sorted(partners, key=lambda name: (name == UNKNOWN_TYPE, -partners[name], name))
     return [TypeRow(name, partners[name], colours.get(name)) for name in order]
 

@@ -20,6 +20,8 @@ from synglancer.render.canvas import Canvas, make_canvas
 from synglancer.settings import BETWEEN, UNKNOWN_TYPE
 from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import is_shown, list_layers, split_layer_name
+from synglancer.states.record import parse_record
+from synglancer.states.record_copy import read_record
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
 from synglancer.view.shaders import MIN_CONFIDENCE, choose_diameter
 from synglancer.view.type_colors import choose_type_colour
@@ -157,13 +159,10 @@ def _read_points(frame: pd.DataFrame) -> Array:
 
 def _read_type_colours(state: Mapping[str, Any]) -> dict[str, str]:
     """Read the colours of the partners' types, that of unknown ones first; empty without any."""
-    record = state.get("synglancer")
-    described = record.get("cell_types") if isinstance(record, dict) else None
-    colours = described.get("colours") if isinstance(described, dict) else None
-    if not isinstance(colours, dict):
+    types = parse_record(read_record(state)[0])[0].cell_types
+    if types is None or not types.colours:
         return {}
-    named = {str(name): colour for name, colour in colours.items() if _is_colour(colour)}
-    return {UNKNOWN_TYPE: choose_type_colour(UNKNOWN_TYPE), **named}
+    return {UNKNOWN_TYPE: choose_type_colour(UNKNOWN_TYPE), **types.colours}
 
 
 def _merge_layers(layers: Sequence[_Layer]) -> list[_Layer]:
@@ -198,11 +197,8 @@ def _is_colour(value: object) -> bool:
 
 def _read_somata(state: Mapping[str, Any]) -> Array:
     """Read where the somata are, shape (m, 3) in nm; (0, 3) where the state does not say."""
-    record = state.get("synglancer")
-    record = record if isinstance(record, dict) else {}
-    several, soma = record.get("somata"), record.get("soma")
-    points = [*several.values()] if isinstance(several, dict) else [soma] if soma else []
-    return np.array(points, dtype=float).reshape(-1, 3)
+    record, _ = parse_record(read_record(state)[0])
+    return np.array([*record.somata.values()], dtype=float).reshape(-1, 3)
 
 
 def _read_background(state: Mapping[str, Any]) -> str:

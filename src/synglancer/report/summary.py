@@ -13,7 +13,6 @@ from cave_sandbox.sample.identity import SYNTHETIC
 from synglancer.links.record import list_given_options
 from synglancer.render.cards import describe_filters
 from synglancer.states.predictions import parse_predictions
-from synglancer.states.provenance import RECORD, read_notice
 from synglancer.synapses.partners import read_partners
 from synglancer.view.annotations import sort_tags
 from synglancer.view.colors import PALETTES, choose_colours
@@ -114,7 +113,7 @@ def summarise(link: LinkRecord, picture: str = "") -> CellSummary:
         each = others[foreign & (shown["direction"] == direction)].value_counts().to_numpy()
         steps = np.minimum(each, len(PARTNER_STEPS))
         partners[direction] = np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
-    server, notice = str(link.state.get(RECORD, {}).get("server", "")), read_notice(link.state)
+    server, notice = link.provenance.server, link.provenance.notice
     return CellSummary(link.to_record(), server, confidence, partners, picture, notice)
 
 

@@ -18,7 +18,8 @@ import orjson
 from synglancer.cave.lazy_imports import import_lazily, put_off
 from synglancer.columns import PARTNER_TYPE
 from synglancer.settings import BETWEEN, MULTI_INPUT
-from synglancer.states.provenance import RECORD
+from synglancer.states.record import RECORD
+from synglancer.states.record_copy import add_copy
 from synglancer.states.urls import format_properties_source
 from synglancer.view.camera import CameraView, frame_cell
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
@@ -94,6 +95,7 @@ def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
     """
     options = options or ViewOptions()
     frame = make_plain(_build_frame(scene, options))
+    add_copy(frame["layers"], frame[RECORD])
     layers = {layer["name"]: layer for layer in frame["layers"]}
     for group in scene.groups:
         layers[format_layer_name(group)]["annotations"] = orjson.Fragment(group.json)

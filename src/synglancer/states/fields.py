@@ -1,0 +1,187 @@
+"""Fields of JSON that comes from anywhere -> values of the right form, or ValueError."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Value = TypeVar("Value")
+
+_MAX_UINT64 = 2**64 - 1
+_MAX_DIGITS = 20
+_MAX_EXACT = 2**53 - 1
+_WRONG = (ValueError, TypeError, KeyError, OverflowError)
+
+
+class Reader:
+    """Reads the fields of one JSON object, and collects the names of those that are wrong.
+
+    Parameters
+    ----------
+    given
+        The object; where it is none, that is wrong too.
+
+    Attributes
+    ----------
+    wrong
+        Names of the fields that have not the right form.
+    """
+
+    def __init__(self, given: object) -> None:
+        self.wrong: list[str] = []
+        self._fields: dict[str, Any] = given if isinstance(given, dict) else {}
+        if not isinstance(given, dict):
+            self.wrong.append("the whole")
+
+    def maybe(self, name: str, read: Callable[[Any], Value]) -> Value | None:
+        """Read a field that may be missing; None where it is missing or wrong."""
+        if self._fields.get(name) is None:
+            return None
+        try:
+            return read(self._fields[name])
+        except _WRONG:
+            self.wrong.append(name)
+            return None
+
+    def need(self, name: str, read: Callable[[Any], Value]) -> Value:
+        """Read a field that has to be there.
+
+        Raises
+        ------
+        ValueError
+            When it is missing or wrong.
+        """
+        found = self.maybe(name, read)
+        if found is None:
+            raise ValueError(name)
+        return found
+
+    def text(self, name: str) -> str:
+        """Read a text; empty where it is missing or wrong."""
+        return self.maybe(name, read_text) or ""
+
+    def need_text(self, name: str) -> str:
+        """Read a text that has to be there, and not to be empty.
+
+        Raises
+        ------
+        ValueError
+            When it is missing, wrong or empty.
+        """
+        text = self.need(name, read_text)
+        if not text:
+            raise ValueError(name)
+        return text
+
+    def flag(self, name: str) -> bool:
+        """Read whether something holds; not where it is missing or wrong."""
+        return bool(self.maybe(name, _read_flag))
+
+    def check(self) -> None:
+        """Refuse the object when a field was wrong.
+
+        Raises
+        ------
+        ValueError
+            It names them.
+        """
+        if self.wrong:
+            raise ValueError(", ".join(self.wrong))
+
+
+def read_text(given: object) -> str:
+    """Read a text."""
+    if not isinstance(given, str):
+        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
+    return given
+
+
+def _read_flag(given: object) -> bool:
+    if not isinstance(given, bool):
+        raise ValueError(given)  # noqa: TRY004
+    return given
+
+
+def read_cell(given: object) -> int:
+    """Read a root ID: digits, or a whole number as some tools write it; up to 2^64 - 1."""
+    text = "" if isinstance(given, bool | float) else str(given)
+    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+        raise ValueError(given)
+    if not 0 < int(text) <= _MAX_UINT64:
+        raise ValueError(given)
+    return int(text)
+
+
+def read_count(given: object) -> int:
+    """Read a whole number, from 0 to 2^53 - 1."""
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _MAX_EXACT:
+        raise ValueError(given)
+    return given
+
+
+def read_counts(given: object) -> dict[str, int]:
+    """Read whole numbers by name."""
+    if not isinstance(given, dict):
+        raise ValueError(given)  # noqa: TRY004
+    return {name: read_count(number) for name, number in given.items()}
+
+
+def read_two_levels(given: object) -> dict[str, dict[str, int]]:
+    """Read whole numbers by direction, then by tag or type."""
+    if not isinstance(given, dict):
+        raise ValueError(given)  # noqa: TRY004
+    return {name: read_counts(inner) for name, inner in given.items()}
+
+
+def read_number(given: object) -> float:
+    """Read a finite number, from 0 on."""
+    if isinstance(given, bool) or not isinstance(given, int | float):
+        raise ValueError(given)  # noqa: TRY004
+    if not math.isfinite(given) or given < 0:
+        raise ValueError(given)
+    return given
+
+
+def read_point(given: object) -> tuple[float, float, float]:
+    """Read a position: three finite numbers."""
+    if not isinstance(given, list):
+        raise ValueError(given)  # noqa: TRY004
+    x, y, z = given
+    for value in (x, y, z):
+        if isinstance(value, bool) or not math.isfinite(value):
+            raise ValueError(given)
+    return x, y, z
+
+
+def read_filters(given: object) -> dict[str, Any]:
+    """Read the filters in force, by option name."""
+    if not isinstance(given, dict):
+        raise ValueError(given)  # noqa: TRY004
+    kinds: dict[str, Callable[[Any], Any]] = {
+        "tag": _read_texts,
+        "min_confidence": read_number,
+        "min_size": read_number,
+        "soft_filter": _read_flag,
+    }
+    return {name: kinds[name](value) for name, value in given.items()}
+
+
+def _read_texts(given: object) -> list[str]:
+    if not isinstance(given, list):
+        raise ValueError(given)  # noqa: TRY004
+    return [read_text(one) for one in given]
+
+
+def read_timestamp(given: object) -> datetime:
+    """Read a timestamp in ISO 8601; one without a zone is UTC."""
+    timestamp = datetime.fromisoformat(read_text(given).replace("Z", "+00:00"))
+    return timestamp if timestamp.tzinfo else timestamp.replace(tzinfo=timezone.utc)
+
+
+def write_timestamp(timestamp: datetime) -> str:
+    """Write a timestamp in ISO 8601, UTC, to the microsecond."""
+    return timestamp.astimezone(timezone.utc).isoformat(timespec="microseconds")

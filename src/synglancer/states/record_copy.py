@@ -1,0 +1,113 @@
+"""The provenance record once more, as a comment in a shader.
+
+Viewers drop the keys of a state that they do not know when a reader shares it again; shaders they
+keep as they are. A state without annotation layers has no shader of its own, and so no copy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, Any
+
+from synglancer.states.record import RECORD
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+LARGEST_COPY = 4096
+"""Characters; what is dispensable is left out of a copy that would have more."""
+
+_LARGEST_READ = 65_536
+_LINE = re.compile(rf"\s*// {RECORD}: (\{{[ -~]*\}})[ \t\r]*(?:\n|$)")
+_DISPENSABLE = ("somata", "notice", "partners", "hidden", "followed")
+_LONG_TYPES = ("synapses", "partners", "colours")
+_LEFT_OUT = "left_out"
+# The sign of directives, that of the ends of other comments, and one that has no escape in JSON.
+_SIGNS = {"#": "\\u0023", "*": "\\u002a", "\x7f": "\\u007f"}
+
+
+def format_copy(record: Mapping[str, Any]) -> str:
+    """Write a record as one line of comment in GLSL, with its line break.
+
+    Parameters
+    ----------
+    record
+        JSON values, as `synglancer.states.record.Provenance.to_json` gives them.
+
+    Returns
+    -------
+    str
+        ASCII. Where the line would be longer than `LARGEST_COPY`, what is long goes: first the
+        numbers by type of the partners, then somata, notice, partners, hidden synapses and what was
+        followed, until it fits. ``left_out`` names what went.
+    """
+    kept, left_out = dict(record), []
+    text = _format_line(kept)
+    if len(text) > LARGEST_COPY and isinstance(kept.get("cell_types"), dict):
+        types = kept["cell_types"]
+        kept["cell_types"] = {name: types[name] for name in types if name not in _LONG_TYPES}
+        left_out.append("cell_types")
+        text = _format_line({**kept, _LEFT_OUT: left_out})
+    for name in _DISPENSABLE:
+        if len(text) > LARGEST_COPY and name in kept:
+            del kept[name]
+            left_out.append(name)
+            text = _format_line({**kept, _LEFT_OUT: left_out})
+    return text
+
+
+def _format_line(record: Mapping[str, Any]) -> str:
+    text = json.dumps(record, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    for sign, escape in _SIGNS.items():
+        text = text.replace(sign, escape)
+    return f"// {RECORD}: {text}\n"
+
+
+def add_copy(layers: list[dict[str, Any]], record: Mapping[str, Any]) -> None:
+    """Put the copy in front of the shader of the first annotation layer, where there is one."""
+    for layer in layers:
+        if layer.get("type") == "annotation" and isinstance(layer.get("shader"), str):
+            layer["shader"] = format_copy(record) + layer["shader"]
+            return
+
+
+def read_record(state: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Read the record of a state: its own, or else the copy in a shader.
+
+    Returns
+    -------
+    tuple
+        The record, empty where there is none, as JSON values that nobody has validated; and a
+        sentence where there are both and they differ, else an empty text.
+    """
+    own, copies = state.get(RECORD), list(_read_copies(state))
+    if not isinstance(own, dict):
+        return (copies[0] if copies else {}), ""
+    if any(_differ(own, copy) for copy in copies):
+        return own, (
+            "The state has two provenance records that differ: the one under its own key is used, "
+            "not the copy in a shader."
+        )
+    return own, ""
+
+
+def _read_copies(state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    layers = state.get("layers")
+    for layer in layers if isinstance(layers, list) else ():
+        shader = layer.get("shader") if isinstance(layer, dict) else None
+        found = _LINE.match(shader, 0, _LARGEST_READ) if isinstance(shader, str) else None
+        if found:
+            try:
+                copy = json.loads(found[1])
+            except (ValueError, RecursionError):
+                continue
+            yield copy
+
+
+def _differ(own: Mapping[str, Any], copy: Mapping[str, Any]) -> bool:
+    """Whether a copy says of anything that it holds whole something else than the record."""
+    skipped = copy.get(_LEFT_OUT)
+    names = {name for name in skipped if isinstance(name, str)} if isinstance(skipped, list) else {}
+    keys = {*own, *copy} - {*names, _LEFT_OUT}
+    return any(own.get(name) != copy.get(name) for name in keys)

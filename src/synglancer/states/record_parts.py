@@ -1,0 +1,174 @@
+"""Parts of the provenance record: what was followed, shared spines, and types of partners."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from synglancer.states.fields import (
+    Reader,
+    read_cell,
+    read_count,
+    read_counts,
+    read_two_levels,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True)
+class Replacement:
+    """A root ID that was given, is not valid at the version, and was followed to another.
+
+    Attributes
+    ----------
+    given, used
+        Root IDs.
+    valid_from, valid_until
+        When the given one was valid, in ISO 8601; empty where that is not known.
+    why
+        ``only`` or ``nucleus``, as `synglancer.cells.resolve` says.
+    """
+
+    given: int
+    used: int
+    valid_from: str = ""
+    valid_until: str = ""
+    why: str = ""
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as the record has it: 64-bit IDs are strings."""
+        told = {"valid_from": self.valid_from, "valid_until": self.valid_until, "why": self.why}
+        return {
+            "given": str(self.given),
+            "used": str(self.used),
+            **{name: text for name, text in told.items() if text},
+        }
+
+    @classmethod
+    def from_json(cls, given: object) -> Replacement:
+        """Read it.
+
+        Raises
+        ------
+        ValueError
+            When a field has not the right form.
+        """
+        read = Reader(given)
+        found = cls(
+            read.need("given", read_cell),
+            read.need("used", read_cell),
+            read.text("valid_from"),
+            read.text("valid_until"),
+            read.text("why"),
+        )
+        read.check()
+        return found
+
+
+@dataclass(frozen=True)
+class MultiInput:
+    """Which synapses share a spine with others.
+
+    Attributes
+    ----------
+    table
+        The table that says it.
+    former_tags
+        The tags of those that are shown as ``multi-input``: direction → tag → count.
+    """
+
+    table: str
+    former_tags: Mapping[str, Mapping[str, int]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the record has it."""
+        return {"table": self.table, "former_tags": copy_levels(self.former_tags)}
+
+    @classmethod
+    def from_json(cls, given: object) -> MultiInput:
+        """Read it.
+
+        Raises
+        ------
+        ValueError
+            When a field has not the right form.
+        """
+        read = Reader(given)
+        table = read.need_text("table")
+        former = read.maybe("former_tags", read_two_levels)
+        read.check()
+        return cls(table, former or {})
+
+
+@dataclass(frozen=True)
+class CellTypes:
+    """Of what types the partners are.
+
+    Attributes
+    ----------
+    view, column
+        Where the types come from.
+    synapses
+        Number of synapses: direction → type → count.
+    partners
+        Number of partners by type.
+    known, ambiguous
+        How many partners have a type; and how many of the others have several.
+    colours
+        ``#rrggbb`` of each type, where colours say it.
+    """
+
+    view: str
+    column: str
+    synapses: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    partners: Mapping[str, int] = field(default_factory=dict)
+    known: int = 0
+    ambiguous: int = 0
+    colours: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the record has it."""
+        return {
+            "view": self.view,
+            "column": self.column,
+            "synapses": copy_levels(self.synapses),
+            "partners": dict(self.partners),
+            "known": self.known,
+            "ambiguous": self.ambiguous,
+            **({"colours": dict(self.colours)} if self.colours else {}),
+        }
+
+    @classmethod
+    def from_json(cls, given: object) -> CellTypes:
+        """Read it; colours that are none are left out.
+
+        Raises
+        ------
+        ValueError
+            When a field has not the right form.
+        """
+        read = Reader(given)
+        colours = read.maybe("colours", dict) or {}
+        found = cls(
+            read.need_text("view"),
+            read.need_text("column"),
+            read.maybe("synapses", read_two_levels) or {},
+            read.maybe("partners", read_counts) or {},
+            read.maybe("known", read_count) or 0,
+            read.maybe("ambiguous", read_count) or 0,
+            {
+                name: colour
+                for name, colour in colours.items()
+                if isinstance(colour, str) and re.fullmatch("#[0-9a-f]{6}", colour)
+            },
+        )
+        read.check()
+        return found
+
+
+def copy_levels(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
+    """Copy counts by two names."""
+    return {name: dict(inner) for name, inner in counts.items()}

@@ -1,0 +1,264 @@
+"""The record comes back as it was, from its own key or from a shader, or is named as wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import fields, replace
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.errors import UsageError
+from synglancer.settings import Settings
+from synglancer.states.provenance import parse_provenance, parse_settings
+from synglancer.states.record import (
+    FORMAT,
+    RECORD,
+    Provenance,
+    parse_record,
+)
+from synglancer.states.record_copy import LARGEST_COPY, add_copy, format_copy, read_record
+from synglancer.states.record_parts import CellTypes, MultiInput, Replacement
+
+CELL = 864691135276234469
+WHOLE = Provenance(
+    cell=CELL,
+    datastack="minnie65_public",
+    server="https://cave.example.org",
+    version=1718,
+    timestamp=datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc),
+    table="predictions",
+    counts={"inputs": {"spine": 3}, "outputs": {}},
+    shown=3,
+    total=4,
+    filters={"tag": ["spine"], "min_confidence": 0.9},
+    generator="synglancer 0.1.0",
+    somata={CELL: (1.0, 2.5, 3.0)},
+)
+SHADER = "#uicontrol float x slider(min=0, max=1)\nvoid main() {\n  setColor(defaultColor());\n}\n"
+
+ids = st.integers(1, 2**64 - 1)
+numbers = st.integers(0, 2**53 - 1)
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
+words = texts.filter(bool)
+counts = st.dictionaries(texts, numbers, max_size=3)
+two_levels = st.dictionaries(texts, counts, max_size=3)
+places = st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 3)
+colours = st.dictionaries(texts, st.from_regex("#[0-9a-f]{6}", fullmatch=True), max_size=3)
+shares = st.floats(0, 1)
+filters = st.fixed_dictionaries(
+    {},
+    optional={
+        "tag": st.lists(texts, max_size=3),
+        "min_confidence": shares,
+        "min_size": st.floats(0, 1e6),
+        "soft_filter": st.booleans(),
+    },
+)
+moments = st.datetimes(datetime(1970, 1, 2), datetime(2200, 1, 1), timezones=st.just(timezone.utc))  # noqa: DTZ001
+
+
+@st.composite
+def records(draw: st.DrawFn) -> Provenance:
+    """Any record that synglancer could write."""
+    cells = tuple(draw(st.lists(ids, min_size=1, max_size=4, unique=True)))
+    return Provenance(
+        cell=cells[0],
+        cells=cells,
+        datastack=draw(texts),
+        server=draw(texts),
+        version=draw(numbers),
+        timestamp=draw(moments),
+        table=draw(texts),
+        counts=draw(two_levels),
+        shown=draw(numbers),
+        total=draw(numbers),
+        autapses=draw(numbers),
+        filters=draw(filters),
+        followed=tuple(
+            draw(st.lists(st.builds(Replacement, ids, ids, texts, texts, texts), max_size=2))
+        ),
+        live=draw(st.booleans()),
+        all_synapses=draw(st.none() | counts),
+        generator=draw(texts),
+        notice=draw(texts),
+        with_unlabelled=draw(st.booleans()),
+        view=draw(st.dictionaries(texts, texts | st.booleans() | numbers, max_size=3)),
+        hidden=draw(st.none() | two_levels),
+        partners=draw(st.none() | st.lists(st.tuples(ids, numbers), max_size=3).map(tuple)),
+        multi_input=draw(st.none() | st.builds(MultiInput, words, two_levels)),
+        cell_types=draw(
+            st.none()
+            | st.builds(CellTypes, words, words, two_levels, counts, numbers, numbers, colours)
+        ),
+        somata={cell: draw(places) for cell in cells[: draw(st.sampled_from([1, len(cells)]))]},
+    )
+
+
+@given(records())
+def test_a_record_comes_back_whole_through_json(record):
+    """Every field survives, with full 64-bit IDs, and the JSON names its format."""
+    text = json.dumps(record.to_json())
+    assert Provenance.from_json(json.loads(text)) == record
+    assert json.loads(text)["format"] == FORMAT
+    assert {field.name for field in fields(record)} >= {*parse_record({})[0].to_json()} - {"format"}
+
+
+@given(records())
+def test_a_copy_in_a_shader_is_one_safe_line_that_comes_back(record):
+    """Whatever stands in a record, its comment is one line of ASCII that ends with a brace."""
+    line = format_copy(record.to_json())
+    assert line.count("\n") == 1
+    assert line.endswith("}\n")
+    assert line.isascii()
+    assert line[:-1].isprintable()
+    assert "*" not in line
+    assert "#" not in line
+    state = {"layers": [{"type": "annotation", "shader": line + SHADER}]}
+    raw, contradiction = read_record(state)
+    assert contradiction == ""
+    if len(json.dumps(record.to_json())) < LARGEST_COPY // 2:
+        assert Provenance.from_json(raw) == record
+
+
+@pytest.mark.parametrize(
+    "nasty",
+    [
+        "a\nvoid main() {}",
+        "*/ evil",
+        "/* evil",
+        "\\",
+        "ends\\",
+        '"',
+        "#uicontrol",
+        "\r",
+        "\u2028",
+        "é✓",
+    ],
+)
+def test_no_word_leaves_its_comment(nasty):
+    """A tag, a table or a notice cannot end its comment, continue it or be a directive."""
+    record = replace(WHOLE, table=nasty, notice=nasty, counts={"inputs": {nasty: 1}})
+    layers = [{"type": "image", "shader": "x"}, {"type": "annotation", "shader": SHADER}]
+    add_copy(layers, record.to_json())
+    assert layers[0]["shader"] == "x"
+    first, rest = layers[1]["shader"].split("\n", 1)
+    assert rest == SHADER
+    assert re.fullmatch(r"// synglancer: \{[ -~]*\}", first)
+    assert Provenance.from_json(read_record({"layers": layers})[0]) == record
+
+
+def test_a_copy_survives_what_viewers_drop():
+    """Without its own key, a state still says where it comes from and what was asked."""
+    note = {"id": "1", "type": "point", "point": [1, 2, 3]}
+    layer = {"type": "annotation", "name": "inputs: spine", "annotations": [note] * 3}
+    layers = [{**layer, "shader": SHADER}]
+    add_copy(layers, WHOLE.to_json())
+    found, warnings = parse_provenance({"layers": layers})
+    assert (found, warnings) == (WHOLE, [])
+    assert parse_settings({"layers": layers}) == WHOLE.settings()
+    assert parse_settings({"layers": layers}).tag == ("spine",)
+
+
+def test_two_records_that_differ_are_named_and_the_own_key_wins():
+    """A copy that says something else is not used, and a reader is told."""
+    layers = [{"type": "annotation", "shader": SHADER}]
+    add_copy(layers, WHOLE.to_json())
+    other = replace(WHOLE, version=1621).to_json()
+    found, warnings = parse_provenance({"layers": layers, RECORD: other})
+    assert found.version == 1621
+    assert any("two provenance records that differ" in warning for warning in warnings)
+    _, warnings = parse_provenance({"layers": layers, RECORD: WHOLE.to_json()})
+    assert not any("differ" in warning for warning in warnings)
+
+
+def test_a_copy_stays_small_and_says_what_it_leaves_out():
+    """With a hundred cells and a long notice, the line is short and still says the question."""
+    cells = tuple(range(CELL, CELL + 100))
+    large = replace(
+        WHOLE,
+        cells=cells,
+        somata=dict.fromkeys(cells, (123456.0, 123456.0, 123456.0)),
+        notice="Please cite. " * 500,
+        partners=tuple((cell, 3) for cell in cells),
+        followed=tuple(Replacement(cell, cell + 1000) for cell in cells),
+        cell_types=CellTypes("view", "column", {}, {f"type {i}": i for i in range(300)}, 3, 4),
+    )
+    line = format_copy(large.to_json())
+    assert len(line) <= LARGEST_COPY
+    left_out = json.loads(line.partition(": ")[2])["left_out"]
+    assert left_out == ["cell_types", "somata", "notice", "partners", "followed"]
+    layers = [{"type": "annotation", "shader": line + SHADER}]
+    assert read_record({"layers": layers, RECORD: large.to_json()})[1] == ""
+    assert parse_settings({"layers": layers}) == large.settings()
+
+
+@given(
+    st.text(max_size=60)
+    | st.recursive(
+        st.none() | st.integers() | texts, lambda inner: st.dictionaries(texts, inner, max_size=3)
+    ).map(json.dumps)
+)
+def test_any_shader_is_read(text):
+    """A comment that holds no record of ours is no record, and no error."""
+    layer = {"type": "annotation", "shader": f"// synglancer: {text}\n{SHADER}"}
+    raw, _ = read_record({"layers": [layer, 5, {"shader": 7}]})
+    assert isinstance(raw, dict)
+    parse_record(raw)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("cell", -1),
+        ("cell", 2**64),
+        ("version", "1718"),
+        ("version", True),
+        ("timestamp", "yesterday"),
+        ("counts", {"inputs": {"spine": -1}}),
+        ("counts", {"inputs": {"spine": 2**53}}),
+        ("filters", {"tag": "spine"}),
+        ("filters", {"whatever": 1}),
+        ("followed", [{"given": "x", "used": "1"}]),
+        ("live", "yes"),
+        ("partners", [["1"]]),
+        ("multi_input", {"former_tags": {}}),
+        ("cell_types", {"view": "v"}),
+        ("somata", {"1": [1, 2]}),
+        ("soma", [1, 2, None]),
+        ("view", {"layout": []}),
+        ("format", FORMAT + 1),
+    ],
+)
+def test_a_field_of_the_wrong_form_is_named_and_not_used(name: str, value: Any):
+    """One wrong field costs that field alone when a link is read, and refuses its settings."""
+    record = {**WHOLE.to_json(), name: value}
+    _, wrong = parse_record(record)
+    assert wrong[0] == name
+    with pytest.raises(ValueError, match=name):
+        Provenance.from_json(record)
+    _, warnings = parse_provenance({"layers": [], RECORD: record})
+    assert any(f"says of {name}" in warning for warning in warnings)
+    with pytest.raises(UsageError, match="was changed"):
+        parse_settings({"layers": [], RECORD: record})
+
+
+def test_records_without_a_format_are_read():
+    """States that were made before records had a format are read as they were."""
+    old = WHOLE.to_json()
+    del old["format"]
+    assert Provenance.from_json(old) == WHOLE
+    asked = Provenance.from_json(old).settings()
+    assert isinstance(asked, Settings)
+    assert (asked.server, asked.version, asked.min_confidence) == (WHOLE.server, 1718, 0.9)
+
+
+def test_a_link_without_synapses_has_its_own_key_only():
+    """Without an annotation layer there is no shader to write into: nothing is added."""
+    layers = [{"type": "segmentation"}, {"type": "annotation"}]
+    add_copy(layers, WHOLE.to_json())
+    assert layers == [{"type": "segmentation"}, {"type": "annotation"}]
