@@ -21,6 +21,9 @@ Every error is one sentence that says what happened (`str(error)`) and one that 
 
 from __future__ import annotations
 
+SOME_SKIPPED = 5
+"""Exit code of a batch that finished, with cells, links or files that were skipped or are bad."""
+
 
 class SynglancerError(Exception):
     """Base of all errors raised on purpose.

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from cave_sandbox.sample import identity
 from render.card_examples import CELL, NASTY, URL, example_link, one_line
 from synglancer.render.cards import CardFormat, render_card
 from synglancer.render.escapes import (
@@ -20,6 +21,7 @@ from synglancer.render.escapes import (
     escape_markdown_url,
 )
 from synglancer.render.templates import templates_folder
+from synglancer.report.summary import SYNTHETIC
 from synglancer.states.urls import format_inline_link
 
 FORMATS = get_args(CardFormat)
@@ -219,3 +221,8 @@ def test_characters_stay_apart_in_latex():
 def test_templates_are_found():
     """The folder of templates holds a card for each format."""
     assert len(list(templates_folder().glob("card.*.j2"))) == len(FORMATS)
+
+
+def test_the_sandbox_says_that_its_data_are_synthetic():
+    """A report knows synthetic data by how the notice of their table begins."""
+    assert identity.SYNTHETIC.startswith(SYNTHETIC)

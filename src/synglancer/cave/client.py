@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from synglancer.cave.http import DEFAULT_TIMEOUT, guard
 from synglancer.cave.lazy_imports import import_lazily, put_off
 from synglancer.cave.pagination import fetch_whole
 from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
-from synglancer.cave.records import Soma
+from synglancer.cave.records import CELL_COLUMN, Soma
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 
 # Half of caveclient's import is not needed here: all its other clients, and IPython.
@@ -37,12 +37,7 @@ if TYPE_CHECKING:
 
     from synglancer.cave.auth import Credentials
     from synglancer.cave.http import Observer
-    from synglancer.cave.records import Datastack, Materialization, PredictionTable
-
-Direction = Literal["inputs", "outputs"]
-
-CELL_COLUMN: dict[Direction, str] = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
-"""The column that holds the cell's own root ID, for each direction."""
+    from synglancer.cave.records import Datastack, Direction, Materialization, PredictionTable
 
 _SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
 _SPINE_COLUMNS = ["id", "pre_pt_root_id", "post_pt_root_id"]

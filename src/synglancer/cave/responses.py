@@ -23,6 +23,7 @@ from synglancer.errors import (
     TruncatedError,
     UnreachableError,
 )
+from synglancer.printable import printable
 
 if TYPE_CHECKING:
     import requests
@@ -197,7 +198,7 @@ def _retry_after(response: requests.Response) -> float | None:
 
 def quote_words(text: str) -> str:
     """Quote a server's words: one printable line, of bounded length, without its full stop."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    line = " ".join(printable(text).split())
     return (line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…").rstrip(". ")
 
 

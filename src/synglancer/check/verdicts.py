@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from synglancer.states.fields import MAX_EXACT
 from synglancer.states.reader import list_layers, list_segmentation_layers
 from synglancer.states.selection import read_segments
 
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
-_MAX_EXACT = 2**53 - 1
 
 Status = Literal["good", "bad", "unknown"]
 
@@ -150,7 +150,7 @@ def find_flaws(state: Mapping[str, Any], cells: Sequence[int]) -> list[str]:
     sentences = []
     if not any(list_layers(state)):
         sentences.append("The state has no layers: the viewer stays empty.")
-    if any(number > _MAX_EXACT for number in _integers(state)):
+    if any(number > MAX_EXACT for number in _integers(state)):
         sentences.append("IDs stand in the state as numbers, which viewers round to other IDs.")
     selected = {cell for layer in list_segmentation_layers(state) for cell in read_segments(layer)}
     sentences.extend(f"The cell {cell} is not selected." for cell in cells if cell not in selected)

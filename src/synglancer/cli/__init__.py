@@ -19,7 +19,7 @@ from cyclopts.config import Env, Toml
 
 from synglancer import __version__
 from synglancer.cli.link import link
-from synglancer.cli.printing import TYPED, complain, printable
+from synglancer.cli.printing import TYPED, complain, for_terminal
 from synglancer.errors import SynglancerError
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
             import traceback
 
             lines = "".join(traceback.format_exception(error)).splitlines()
-            sys.stderr.write("".join(f"{printable(line)}\n" for line in lines))
+            sys.stderr.write("".join(f"{for_terminal(line)}\n" for line in lines))
         code, message, hint = _explain(error)
         complain(message, hint)
         return code

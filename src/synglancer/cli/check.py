@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.cells.parse import enumerate_some
-from synglancer.cli.printing import TYPED, complain, print_json, print_table, printable
-from synglancer.errors import ServiceError, UsageError
+from synglancer.cli.printing import TYPED, complain, for_terminal, print_json, print_table
+from synglancer.errors import SOME_SKIPPED, ServiceError, UsageError
 from synglancer.settings import DEFAULT_DATASTACK
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     Places = dict[str, list[tuple[str, int]]]
     Anew = Mapping[str, Refreshed | Skipped]
 
-_SOME_BAD = 5
 _LONGEST = 200  # characters of a link in the table
 
 
@@ -101,7 +100,7 @@ def check(
     else:
         _print_verdicts(verdicts, places, said, fixed)
     good = all(one.status == "good" or one.url in fixed for one in verdicts)
-    return 0 if good else _SOME_BAD
+    return 0 if good else SOME_SKIPPED
 
 
 def _read_targets(targets: Sequence[str]) -> tuple[dict[str, Document], Places]:
@@ -177,7 +176,7 @@ def _rewrite(name: str, document: Document, anew: Anew) -> bool:
         return False
     replaced = f"{places:,} links were" if places > 1 else "1 link was"
     text = f"{name}: {replaced} replaced; the file as it was is {backup.name}."
-    print(printable(text), file=sys.stderr)  # noqa: T201
+    print(for_terminal(text), file=sys.stderr)  # noqa: T201
     return True
 
 
@@ -232,7 +231,7 @@ def _print_verdicts(
     for row, verdict in zip(rows, verdicts, strict=True):
         told = (*verdict.problems, *verdict.unknown, *verdict.notes, *said.get(verdict.url, ()))
         for sentence in told:
-            print(printable(f"{row[1] or row[-1]}: {sentence}"))  # noqa: T201
+            print(for_terminal(f"{row[1] or row[-1]}: {sentence}"))  # noqa: T201
 
 
 def _shorten(url: str) -> str:

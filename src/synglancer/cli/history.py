@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, Literal
 
-from synglancer.cli.printing import print_json, print_table, printable
+from synglancer.cli.printing import for_terminal, print_json, print_table
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def history(
         for item in read_receipts():
             if isinstance(item, Damaged):
                 sentence = f"Line {item.line} of {item.path} is no receipt, and is left out."
-                print(printable(sentence), file=sys.stderr)  # noqa: T201
+                print(for_terminal(sentence), file=sys.stderr)  # noqa: T201
             elif not wanted or wanted & _list_cells(item.record):
                 found.append(item.record)
     except OSError as error:
@@ -55,7 +55,7 @@ def history(
             if output == "json":
                 print_json(record)
             else:
-                print(printable(record["url"]))  # noqa: T201
+                print(for_terminal(record["url"]))  # noqa: T201
 
 
 def _read_cell(text: str) -> str:

@@ -20,7 +20,7 @@ from synglancer.cli.printing import (
     print_summary,
     print_warnings,
 )
-from synglancer.errors import UsageError
+from synglancer.errors import SOME_SKIPPED, UsageError
 from synglancer.render.picture_options import (
     PreviewOptions,
     Renderer,
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from synglancer.links.link_record import LinkRecord
     from synglancer.links.make import LinkMaker
     from synglancer.render.screenshots import Painter
-
-_SOME_SKIPPED = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +119,7 @@ def link(
     with ExitStack() as stack:
         painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
         codes = [_link_one(maker, each, printing, painter, len(asked)) for each in asked]
-    return _SOME_SKIPPED if any(codes) and len(asked) > 1 else max(codes)
+    return SOME_SKIPPED if any(codes) and len(asked) > 1 else max(codes)
 
 
 def _suggest(word: str) -> str:

@@ -10,10 +10,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from synglancer.cli.printing import check_options, complain
-from synglancer.errors import UsageError
+from synglancer.errors import SOME_SKIPPED, UsageError
 from synglancer.render.picture_options import Preview, PreviewOptions
 
-_SOME_SKIPPED = 5
 _DEFAULTS = PreviewOptions()
 
 
@@ -70,4 +69,4 @@ def preview(
             complain(result.reason, result.hint)
     if skipped and len(given) == 1:
         return skipped[0].exit_code
-    return _SOME_SKIPPED if skipped else 0
+    return SOME_SKIPPED if skipped else 0

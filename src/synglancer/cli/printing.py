@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.errors import UsageError
+from synglancer.printable import REPLACEMENT, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -63,12 +64,12 @@ def print_summary(made: LinkRecord) -> None:
     tags = list(dict.fromkeys(tag for counts in made.counts_by_tag.values() for tag in counts))
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
     for name in ("", *tags, "all"):
-        table.add_column(Text(printable(name)), justify="right" if name else "left")
+        table.add_column(Text(for_terminal(name)), justify="right" if name else "left")
     for direction, counts in made.counts_by_tag.items():
         numbers = [*(counts.get(tag, 0) for tag in tags), sum(counts.values())]
         table.add_row(direction, *(f"{number:,}" for number in numbers))
     head = f"{made.subject}  {made.datastack} version {made.version} ({made.timestamp:%Y-%m-%d})"
-    console.print(Text(printable(head)), soft_wrap=True)
+    console.print(Text(for_terminal(head)), soft_wrap=True)
     console.print(table)
     console.print(Text(_format_totals(made)), soft_wrap=True)
     if made.cell_types:
@@ -85,12 +86,12 @@ def _build_types(described: Mapping[str, Any]) -> Table:
     colours = described.get("colours", {})
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
     for name in ("", "partners", *synapses):
-        table.add_column(Text(printable(name)), justify="right" if name else "left")
+        table.add_column(Text(for_terminal(name)), justify="right" if name else "left")
     for name in dict.fromkeys(
         [*partners, *(one for by_type in synapses.values() for one in by_type)]
     ):
         label = Text("● ", style=colours[name]) if name in colours else Text()
-        label.append(printable(name), style="default")
+        label.append(for_terminal(name), style="default")
         counts = [partners.get(name, 0), *(by_type.get(name, 0) for by_type in synapses.values())]
         table.add_row(label, *(f"{count:,}" for count in counts))
     return table
@@ -103,7 +104,7 @@ def print_warnings(made: LinkRecord) -> None:
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     for warning in made.warnings:
-        console.print(Text(printable(warning)), style="yellow")
+        console.print(Text(for_terminal(warning)), style="yellow")
 
 
 def check_options(words: Iterable[str]) -> None:
@@ -148,7 +149,7 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         justify: Literal["left", "right"] = "right" if name.startswith(">") else "left"
         table.add_column(name.removeprefix(">"), justify=justify, no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
+        table.add_row(*(Text(for_terminal(cell)) for cell in row))
     needed = Console(width=_WIDEST).measure(table).maximum
     Console(width=max(needed, 1), highlight=False).print(table)
 
@@ -167,11 +168,11 @@ def _format_totals(made: LinkRecord) -> str:
     return text
 
 
-def printable(text: str) -> str:
-    """Replace what a terminal would obey instead of print."""
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+def for_terminal(text: str) -> str:
+    """Make a text safe to print, and show where it was not."""
+    return printable(text, REPLACEMENT)
 
 
 def complain(message: str, hint: str) -> None:
     """Print an error: what happened, and what to do."""
-    print(f"{printable(message)}\n{printable(hint)}", file=sys.stderr)  # noqa: T201
+    print(f"{for_terminal(message)}\n{for_terminal(hint)}", file=sys.stderr)  # noqa: T201

@@ -11,11 +11,10 @@ from cyclopts import Parameter
 
 from synglancer.cli.files import check_writable, write_beside
 from synglancer.cli.printing import check_options, complain, print_retries
-from synglancer.errors import UsageError
+from synglancer.errors import SOME_SKIPPED, UsageError
 from synglancer.render.picture_options import Pictures  # noqa: TC001  # cyclopts reads it
 from synglancer.settings import Settings
 
-_SOME_SKIPPED = 5
 _DEFAULTS = Settings()
 
 
@@ -101,4 +100,4 @@ def report(
         complain(problem, f"{count:,} of the pictures are plots for that reason.")
     for one in made.skipped:
         complain(one.sentence, one.hint)
-    return _SOME_SKIPPED if made.skipped else 0
+    return SOME_SKIPPED if made.skipped else 0

@@ -10,6 +10,8 @@ import html
 import io
 from typing import TYPE_CHECKING, Any, Protocol
 
+from synglancer.printable import printable
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -149,7 +151,7 @@ class _Png:
     def words(self, start: Sequence[float], text: str, colour: str, anchor: str = "start") -> None:
         place = (start[0] * self._zoom, start[1] * self._zoom)
         where = "mm" if anchor == "middle" else "lm"
-        shown = _printable(text if self._has_micro else text.replace("µ", "u"))
+        shown = printable(text if self._has_micro else text.replace("µ", "u"))
         self._draw.text(place, shown, fill=colour, font=self._font, anchor=where)
 
     def finish(self) -> bytes:
@@ -183,8 +185,4 @@ def _load_font(size: float) -> tuple[Any, bool]:
 
 
 def _escape(text: str) -> str:
-    return html.escape(_printable(text))
-
-
-def _printable(text: str) -> str:
-    return "".join(character if character.isprintable() else " " for character in text)
+    return html.escape(printable(text))

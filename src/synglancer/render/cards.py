@@ -22,6 +22,7 @@ from jinja2 import (
 )
 
 from synglancer.errors import UsageError
+from synglancer.printable import printable
 from synglancer.render.escapes import (
     escape_latex,
     escape_latex_url,
@@ -31,7 +32,6 @@ from synglancer.render.escapes import (
     escape_rst_url,
     format_json,
     format_python,
-    printable,
 )
 from synglancer.render.picture_options import check_latex_name
 from synglancer.render.templates import templates_folder

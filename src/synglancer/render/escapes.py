@@ -11,6 +11,8 @@ import unicodedata
 from pprint import pformat
 from typing import Any
 
+from synglancer.printable import printable
+
 # Runs of what is neither ASCII nor among LaTeX's own substitutes.
 _BEYOND_LATIN = re.compile(r"([^\x00-\x7f·]+)")
 # What LaTeX would make one character of: an option's two hyphens a dash, two quotes a closing one.
@@ -123,8 +125,3 @@ def escape_latex_url(url: str) -> str:
 
 def _one_line(text: str) -> str:
     return " ".join(printable(text).split())
-
-
-def printable(text: str) -> str:
-    """Put a space in the place of what a terminal would obey."""
-    return "".join(character if character.isprintable() else " " for character in text)

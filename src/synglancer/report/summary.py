@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from cave_sandbox.sample.identity import SYNTHETIC
 from synglancer.links.record import list_given_options
 from synglancer.render.cards import describe_filters
 from synglancer.states.predictions import parse_predictions
@@ -29,6 +28,9 @@ BINS = 20
 
 PARTNER_STEPS = ("1", "2", "3", "4", "5 or more")
 """Synapses that one partner has with the cell."""
+
+SYNTHETIC = "Synthetic sample"
+"""How the notice of a table begins whose rows were not measured, as the sandbox serves it."""
 
 _NOTEBOOK_COLUMNS = ("cell", "link")
 _CITATIONS = [
@@ -368,8 +370,8 @@ def build_report(
         directions=settings.directions,
         tags=tags,
         colours=choose_colours(tags, PALETTES[settings.palette]),
-        synthetic=SYNTHETIC in notice,
-        notice="" if SYNTHETIC in notice else notice,
+        synthetic=notice.startswith(SYNTHETIC),
+        notice="" if notice.startswith(SYNTHETIC) else notice,
         generator=generator,
         made_on=made_on,
         filters=describe_filters(made[0].link["filters"]) if made else [],

@@ -13,7 +13,8 @@ Value = TypeVar("Value")
 
 _MAX_UINT64 = 2**64 - 1
 _MAX_DIGITS = 20
-_MAX_EXACT = 2**53 - 1
+MAX_EXACT = 2**53 - 1
+"""The largest whole number that viewers, which read JSON numbers as doubles, do not round."""
 _WRONG = (ValueError, TypeError, KeyError, OverflowError)
 
 
@@ -118,7 +119,7 @@ def read_cell(given: object) -> int:
 
 def read_count(given: object) -> int:
     """Read a whole number, from 0 to 2^53 - 1."""
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _MAX_EXACT:
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MAX_EXACT:
         raise ValueError(given)
     return given
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from synglancer.cave.client import Direction
-    from synglancer.cave.records import PredictionTable
+    from synglancer.cave.records import Direction, PredictionTable
     from synglancer.cave.session import Session
     from synglancer.settings import Settings
     from synglancer.synapses.cell_tables import CellTables

@@ -18,8 +18,7 @@ from synglancer.synapses.context import Context, ContextLoader
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from synglancer.cave.client import Direction
-    from synglancer.cave.records import PredictionTable
+    from synglancer.cave.records import Direction, PredictionTable
     from synglancer.cave.session import Session
     from synglancer.settings import Settings
     from synglancer.synapses.predictions import Checked

@@ -23,6 +23,7 @@ import pyarrow.compute as pc
 from synglancer.columns import PARTNER_TYPE
 from synglancer.errors import BadAnswerError
 from synglancer.settings import BETWEEN, UNKNOWN_TYPE
+from synglancer.states.fields import MAX_EXACT
 from synglancer.synapses.predictions import UNLABELLED
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ _IDS = ("id", "pre_pt_root_id", "post_pt_root_id")
 _ROWS_AT_A_TIME = 1 << 12  # bounds the memory beside the bytes that are made
 _UINT8_VALUES = 2**8
 _UINT32_MAX = 2**32 - 1
-_SAFE_INTEGER = 2**53 - 1  # the viewer reads JSON numbers as doubles
 
 
 @dataclass(frozen=True)
@@ -180,7 +180,7 @@ def _read_columns(predictions: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
     columns = {name: _read_integers(predictions[name], pa.uint64()) for name in _IDS}
     for name in _POSITION:
         columns[name] = _read_integers(predictions[name], pa.int64())
-        if len(predictions) and np.abs(columns[name]).max() > _SAFE_INTEGER:
+        if len(predictions) and np.abs(columns[name]).max() > MAX_EXACT:
             raise _bad(f"A synapse has a {name} beyond any volume")
     size = predictions["size"].to_numpy(dtype=np.float64, na_value=np.nan)
     # NaN fails both comparisons, so it is caught here too.

@@ -18,6 +18,7 @@ import orjson
 from synglancer.cave.lazy_imports import import_lazily, put_off
 from synglancer.columns import PARTNER_TYPE
 from synglancer.settings import BETWEEN, MULTI_INPUT
+from synglancer.states.fields import MAX_EXACT
 from synglancer.states.record import RECORD
 from synglancer.states.record_copy import add_copy
 from synglancer.states.urls import format_properties_source
@@ -53,7 +54,6 @@ __all__ = [
 
 SEGMENTATION = "segmentation"
 _RARE_EXTRA = 1.5  # pixels more for the few synapses that were asked for by themselves
-_SAFE_INTEGER = 2**53 - 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -133,7 +133,7 @@ def make_plain(value: object, path: str = "") -> Any:
         return [make_plain(item, f"{path}/{i}") for i, item in enumerate(value)]
     if hasattr(value, "item"):
         value = value.item()
-    if isinstance(value, int) and abs(value) > _SAFE_INTEGER:
+    if isinstance(value, int) and abs(value) > MAX_EXACT:
         raise ValueError(f"{value} at {path} is beyond 2^53 - 1 and would be rounded")
     return value
 
