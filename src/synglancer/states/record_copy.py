@@ -23,8 +23,9 @@ _LINE = re.compile(rf"\s*// {RECORD}: (\{{[ -~]*\}})[ \t\r]*(?:\n|$)")
 _DISPENSABLE = ("somata", "notice", "partners", "hidden", "followed")
 _LONG_TYPES = ("synapses", "partners", "colours")
 _LEFT_OUT = "left_out"
-# The sign of directives, that of the ends of other comments, and one that has no escape in JSON.
-_SIGNS = {"#": "\\u0023", "*": "\\u002a", "\x7f": "\\u007f"}
+# The sign of directives, that of the ends of other comments, those of markup, and one that has no
+# escape of its own in JSON: all that a line of the copy writes by their numbers.
+_SIGNS = {sign: f"\\u{ord(sign):04x}" for sign in "#*<>&\x7f"}
 
 
 def format_copy(record: Mapping[str, Any]) -> str:
