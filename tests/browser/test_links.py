@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import orjson
 import pytest
 from commands import run_make_link
 from proof import prove
@@ -13,7 +14,9 @@ from rows import PAPER, POSITION, SIDES, expect, read_rows
 from selection import read_selection
 
 from cave_sandbox.sample import identity as who
-from synglancer import make_link
+from synglancer import Link, make_link
+from synglancer.states.record import RECORD
+from synglancer.states.urls import format_inline_link
 from synglancer.view.colors import PALETTES, choose_colours
 
 if TYPE_CHECKING:
@@ -127,3 +130,18 @@ def test_selected_synapse_is_the_row(page: Page, sandbox: Sandbox, rows: pd.Data
         }
         assert shown.properties["size"] == str(row["size"])
         assert float(shown.properties["confidence"]) == pytest.approx(row["value"], rel=1e-5)
+
+
+@pytest.mark.usefixtures("_token")
+def test_a_state_shared_again_says_where_it_comes_from(
+    page: Page, sandbox: Sandbox, rows: pd.DataFrame
+) -> None:
+    """What the viewer writes lacks the record's key, and a shader gives the record back."""
+    link = make_link(CELL, server=sandbox.origin, tag="soma")
+    prove(page, link.url, expect(rows[rows["tag"] == "soma"], CELL))
+    shared = page.evaluate("() => viewer.state.toJSON()")
+    assert RECORD not in shared
+    again = Link.from_url(format_inline_link(sandbox.origin, orjson.dumps(shared)))
+    assert again.provenance == link.provenance
+    assert again.settings == link.settings
+    assert again.warnings == []
