@@ -157,7 +157,8 @@ def test_a_copy_survives_what_viewers_drop():
     layer = {"type": "annotation", "name": "inputs: spine", "annotations": [note] * 3}
     layers = [{**layer, "shader": SHADER}]
     add_copy(layers, WHOLE.to_json())
-    found, warnings = parse_provenance({"layers": layers})
+    nm = {axis: [1e-9, "m"] for axis in "xyz"}
+    found, warnings = parse_provenance({"layers": layers, "dimensions": nm})
     assert (found, warnings) == (WHOLE, [])
     assert parse_settings({"layers": layers}) == WHOLE.settings()
     assert parse_settings({"layers": layers}).tag == ("spine",)

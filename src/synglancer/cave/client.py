@@ -17,7 +17,8 @@ from synglancer.cave.http import DEFAULT_TIMEOUT, guard
 from synglancer.cave.lazy_imports import import_lazily, put_off
 from synglancer.cave.pagination import fetch_whole
 from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
-from synglancer.cave.records import CELL_COLUMN, Soma
+from synglancer.cave.records import Soma
+from synglancer.columns import CELL_COLUMN
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 
 # Half of caveclient's import is not needed here: all its other clients, and IPython.
