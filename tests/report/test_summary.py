@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 from typing import get_args
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
@@ -149,6 +149,7 @@ def test_latex_escapes_each_special_character(character, escaped):
 
 
 @given(st.text())
+@example("--")
 def test_latex_obeys_nothing_of_a_text(text):
     """Without the escapes themselves, no special character of LaTeX is left in any text."""
     rest = re.sub(
@@ -158,6 +159,7 @@ def test_latex_obeys_nothing_of_a_text(text):
     )
     for escaped in sorted({*LATEX_SPECIALS.values(), r"\textperiodcentered{}"}, key=len)[::-1]:
         rest = rest.replace(escaped, "")
+    rest = re.sub(r"([-'`?!])\{\}", r"\1", rest)  # what keeps two characters from becoming one
     assert not set(rest) & set(LATEX_SPECIALS)
     assert rest.isprintable()
 
