@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import UsageError
-from synglancer.render.escapes import printable
+from synglancer.printable import printable
 
 if TYPE_CHECKING:
     import pandas as pd
