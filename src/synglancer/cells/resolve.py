@@ -144,18 +144,18 @@ def resolve_link(session: Session, cell: LinkCells) -> list[int]:
 
 
 def _check_other_segmentation(session: Session, state: Mapping[str, Any]) -> tuple[int, ...]:
-    """Take the cells of another segmentation only if the first is known to the datastack.
+    """Take the cells of another segmentation only if the datastack knows some of them.
 
     Copies of a segmentation have its root IDs; those of another dataset mean nothing here, and are
-    refused together rather than looked up one by one (up to 3 requests).
+    refused together rather than looked up one by one (1 request).
 
     Raises
     ------
     CellError
-        When it is another dataset's.
+        When they are another dataset's.
     """
     cells = read_selected_cells(state)
-    if not cells or any(session.fetch_validity([*cells])) or _is_known(session, cells[0]):
+    if not cells or session.fetch_first_timestamps([*cells[:_MANY]]):
         return cells
     layers = [layer for layer in list_segmentation_layers(state) if read_segments(layer)]
     source = next((url for layer in layers for url in list_source_urls(layer)), "no source")
@@ -164,17 +164,6 @@ def _check_other_segmentation(session: Session, state: Mapping[str, Any]) -> tup
         f"{session.name_version()}.",
         "Name the link's datastack with --datastack, or give a root ID.",
     )
-
-
-def _is_known(session: Session, cell: int) -> bool:
-    """Whether the chunked graph knows a root ID, of whatever age."""
-    try:
-        session.fetch_lifetime(cell)
-    except ServiceError as error:
-        if type(error) not in {ServiceError, NotServedError}:
-            raise
-        return False
-    return True
 
 
 def _count_cells(number: int) -> str:

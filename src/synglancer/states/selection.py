@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -115,4 +116,5 @@ def _read_number(given: object) -> int | float | None:
         if text.isascii() and text.isdigit():
             return int(text)
         return None
-    return given if isinstance(given, int | float) else None
+    number = isinstance(given, int | float) and math.isfinite(given)
+    return given if number else None  # type: ignore[return-value]
