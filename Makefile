@@ -35,7 +35,7 @@ check: $(VENV)/.dev ## types, lint, format, import rules, dependencies
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check --quiet
 	$(BIN)/mypy
-	$(BIN)/lint-imports --config pyproject.toml
+	$(BIN)/lint-imports
 	$(BIN)/deptry src
 	$(BIN)/pip check
 
