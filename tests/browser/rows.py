@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 #: Colours of the paper, Pedigo et al. 2026.
 PAPER = {"spine": "#fb49b0", "shaft": "#ddb310", "soma": "#00beff"}
 
+#: Each side as layers name it.
+NAMED = {"inputs": "● in", "outputs": "○ out", "between": "◎ between"}
+
 SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 POSITION = [f"ctr_pt_position_{axis}" for axis in "xyz"]
 
@@ -61,7 +64,7 @@ def expect(
     assert len(layers) == len(found), "a tag without a colour"
     return Expected(
         cells=cell if isinstance(cell, tuple) else (cell,),
-        counts={f"{side}: {tag}": int(found[side, tag]) for side, tag in layers},
-        colours={f"{side}: {tag}": colours[tag] for side, tag in layers},
+        counts={f"{NAMED[side]}: {tag}": int(found[side, tag]) for side, tag in layers},
+        colours={f"{NAMED[side]}: {tag}": colours[tag] for side, tag in layers},
         in_sections=in_sections,
     )

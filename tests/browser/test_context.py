@@ -49,7 +49,7 @@ def test_shared_spines_are_layers_of_the_papers_colour(
     """--multi-input adds a layer a direction with just the synapses on spines with several inputs,
     in the paper's colour, and takes them out of the layer of their tag."""
     link = make_link(CELL, server=sandbox.origin, multi_input=True)
-    colours = {f"{side}: multi-input": "#9113cc" for side in ("inputs", "outputs")}
+    colours = {f"{side}: multi-input": "#9113cc" for side in ("● in", "○ out")}
     prove(page, link.url, replace(expect(rows, CELL, LAYERS), colours=colours))
 
 
@@ -71,13 +71,13 @@ def test_types_are_named_and_coloured(
     named = inputs["pre_pt_root_id"].map(types)
     for kind in ("23P", "5P-ET", None):
         row = inputs[named == kind if kind else named.isna()].iloc[0]
-        selected = read_selection(page, "inputs: spine", str(row["id"]))
+        selected = read_selection(page, "● in: spine", str(row["id"]))
         assert selected.properties["partner_type"].startswith(f"{kind or 'unknown'} (")
         partner = page.locator(
             f'.neuroglancer-segment-list-entry[data-id="{row["pre_pt_root_id"]}"]'
         )
         assert (f"#{kind}" in partner.first.text_content()) == (kind is not None)
-    show(page, [*BASE_LAYERS[:1], "inputs: spine"])
+    show(page, [*BASE_LAYERS[:1], "● in: spine"])
     seen: dict[str, int] = {}
 
     def has_colours() -> bool:

@@ -120,4 +120,4 @@ def test_extremes_of_the_viewer(
     url = format_inline_link(f"{served.origin}/v/synglancer/", orjson.dumps(state))
     expected = expect(pd.DataFrame({"direction": ["inputs"], "tag": ["spine"]}), LAST_UINT64)
     prove(page, url, replace(expected, colours={}))
-    compare(page, row, "inputs: spine")
+    compare(page, row, "● in: spine")

@@ -30,7 +30,7 @@ pytestmark = pytest.mark.browser
 
 CELL = who.SEED_ROOT_ID
 OTHER_CELL = who.PARTNERS[0].root_id
-LAYER = "outputs: soma"
+LAYER = "○ out: soma"
 
 
 @pytest.fixture(scope="module")
@@ -108,17 +108,20 @@ def _add_layer(state: dict[str, Any]) -> None:
 
 
 BROKEN = {
-    "malformed annotation": (_spoil_annotation, r"annotations: 'outputs: soma' has 4 instead of 9"),
-    "lost annotation": (_lose_annotation, r"annotations: 'outputs: soma' has 8 instead of 9"),
-    "repeated ID": (_repeat_id, r"annotations: 'outputs: soma' has 8 instead of 9"),
-    "shader with an error": (_spoil_shader, r"shader: 'outputs: soma' failed: .*no_such_name"),
+    "malformed annotation": (
+        _spoil_annotation,
+        r"annotations: '○ out: soma' has 4 instead of 9",
+    ),
+    "lost annotation": (_lose_annotation, r"annotations: '○ out: soma' has 8 instead of 9"),
+    "repeated ID": (_repeat_id, r"annotations: '○ out: soma' has 8 instead of 9"),
+    "shader with an error": (_spoil_shader, r"shader: '○ out: soma' failed: .*no_such_name"),
     "missing source": (_lose_imagery, r"source: 'imagery' failed: .*"),
     "failed request": (_lose_imagery, r"console: request: status 404 for .*/nothing/"),
     "another cell": (_take_another_cell, rf"selected: \['{OTHER_CELL}'\] instead of \['{CELL}'\]"),
     "lost layer": (_lose_layer, r"layers: \['imagery', 'segmentation'\] instead of \["),
     "further layer": (_add_layer, r"layers: \[.*'twin'\] instead of \["),
-    "nothing drawn": (_make_transparent, r"colour: 'outputs: soma' alone draws no #00beff"),
-    "another colour": (_change_colour, r"colour: 'outputs: soma' alone draws no #00beff"),
+    "nothing drawn": (_make_transparent, r"colour: '○ out: soma' alone draws no #00beff"),
+    "another colour": (_change_colour, r"colour: '○ out: soma' alone draws no #00beff"),
 }
 
 
@@ -146,5 +149,5 @@ def test_wrong_count_is_not_proved(
 ) -> None:
     """A whole link is not proved where another number of annotations is expected."""
     more = replace(expected, counts={LAYER: 10})
-    with pytest.raises(NotProvedError, match="'outputs: soma' has 9 instead of 10"):
+    with pytest.raises(NotProvedError, match="'○ out: soma' has 9 instead of 10"):
         prove(page, link(lambda _state: None), more)

@@ -15,6 +15,7 @@ from cave_sandbox.server import Sandbox
 from cli.outcome import CELL, TOKEN
 from synglancer import Link
 from synglancer import make_link as api_make_link
+from synglancer.states.layer_names import format_layer_name
 from synglancer.view.type_colors import choose_type_colour
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def test_a_synapse_on_a_shared_spine_is_in_that_layer_alone(
     assert (link.shown, link.total) == (3392, 3392)
     layers = {layer["name"]: layer for layer in link.state["layers"]}
     for direction, number in (("inputs", 79), ("outputs", 26)):
-        layer = layers[f"{direction}: multi-input"]
+        layer = layers[format_layer_name(direction, "multi-input")]
         assert layer["annotationColor"] == "#9113cc"
         assert len(layer["annotations"]) == number
     assert link.multi_input == {

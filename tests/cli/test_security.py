@@ -157,7 +157,7 @@ def test_tags_are_data_in_the_state(hostile, make_link) -> None:
     state = requests.get(link.split("#!")[1], timeout=30).json()
     layers = state["layers"][2:]
     assert len(layers) == len(HOSTILE)
-    assert all(layer["name"].startswith("inputs: ") for layer in layers)
+    assert all(layer["name"].startswith("● in: ") for layer in layers)
     for layer in layers:
         # The first line may be a comment: the provenance record, in ASCII without a line's end.
         layer["shader"] = re.sub(r"^// synglancer: \{[ -~]*\}\n", "", layer["shader"])

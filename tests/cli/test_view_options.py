@@ -57,7 +57,7 @@ def test_palette_safe_changes_the_layers_colours(sandbox: Sandbox, make_link) ->
     safe = synapse_layers(read_state(make_link(CELL, "--palette", "safe")))
     for name, layer in safe.items():
         assert layer["annotationColor"] != paper[name]["annotationColor"]
-    assert safe["inputs: spine"]["annotationColor"] == safe["outputs: spine"]["annotationColor"]
+    assert safe["● in: spine"]["annotationColor"] == safe["○ out: spine"]["annotationColor"]
 
 
 def test_color_by_confidence_is_in_the_shader(sandbox: Sandbox, make_link) -> None:
@@ -70,7 +70,7 @@ def test_panel_is_closed_unless_asked_for(sandbox: Sandbox, make_link) -> None:
     """The side panel is closed by default; --panel opens it on the first synapse layer."""
     assert not read_state(make_link(CELL))["selectedLayer"].get("visible")
     assert read_state(make_link(CELL, "--panel"))["selectedLayer"] == {
-        "layer": "inputs: spine",
+        "layer": "● in: spine",
         "visible": True,
     }
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from synglancer.cave.records import Datastack, Materialization
 from synglancer.errors import UsageError
+from synglancer.states.layer_names import format_layer_name
 from synglancer.view.annotations import build_annotations
 from synglancer.view.camera import frame_cell
 from synglancer.view.colors import PALETTES
@@ -26,7 +27,6 @@ from synglancer.view.state import (
     Scene,
     ViewOptions,
     build_state,
-    format_layer_name,
     format_sources,
     format_timestamp,
     make_plain,
@@ -127,16 +127,16 @@ def test_order_of_layers() -> None:
     assert list(layers_of(SCENE)) == [
         "imagery",
         "segmentation",
-        "inputs: spine",
-        "inputs: shaft",
-        "inputs: soma",
-        "inputs: odd",
-        "inputs: unlabelled",
-        "outputs: spine",
-        "outputs: shaft",
-        "outputs: soma",
-        "outputs: odd",
-        "outputs: unlabelled",
+        "● in: spine",
+        "● in: shaft",
+        "● in: soma",
+        "● in: odd",
+        "● in: unlabelled",
+        "○ out: spine",
+        "○ out: shaft",
+        "○ out: soma",
+        "○ out: odd",
+        "○ out: unlabelled",
     ]
     assert list(layers_of(EMPTY)) == ["imagery", "segmentation"]
 
@@ -147,7 +147,9 @@ def test_annotations_reach_their_layers_untouched() -> None:
     layers = {layer["name"]: layer for layer in state.to_dict()["layers"]}
     for group in SCENE.groups:
         assert group.json in state.json
-        assert len(layers[format_layer_name(group)]["annotations"]) == group.count
+        assert (
+            len(layers[format_layer_name(group.direction, group.tag)]["annotations"]) == group.count
+        )
 
 
 def test_annotations_equal_those_of_nglui() -> None:
@@ -173,7 +175,7 @@ def test_annotations_equal_those_of_nglui() -> None:
 
 def test_synapse_layers_are_linked_and_described() -> None:
     """A synapse layer declares nm, its relationships and their links, and its properties."""
-    layer = layers_of(SCENE)["inputs: spine"]
+    layer = layers_of(SCENE)["● in: spine"]
     assert layer["annotationRelationships"] == ["pre", "post"]
     assert layer["linkedSegmentationLayer"] == {"pre": "segmentation", "post": "segmentation"}
     assert [(prop["id"], prop["type"]) for prop in layer["annotationProperties"]] == [
@@ -266,8 +268,8 @@ def test_outputs_have_a_ring() -> None:
     rings = set()
     for background in ("dark", "white"):
         layers = layers_of(SCENE, ViewOptions(background=background))
-        rings.add(layers["outputs: spine"]["shader"])
-        rings.add(layers["inputs: spine"]["shader"])
+        rings.add(layers["○ out: spine"]["shader"])
+        rings.add(layers["● in: spine"]["shader"])
     assert len(rings) == 3
 
 
@@ -280,9 +282,9 @@ def test_synapses_between_cells_are_targets() -> None:
     scene = scene_of(frame, cells=[*cells])
     layers = layers_of(scene, ViewOptions(cells=cells))
     assert list(layers)[-5:] == [
-        f"between: {tag}" for tag in ("spine", "shaft", "soma", "odd", "unlabelled")
+        f"◎ between: {tag}" for tag in ("spine", "shaft", "soma", "odd", "unlabelled")
     ]
-    between, inputs = (layers[f"{side}: spine"] for side in ("between", "inputs"))
+    between, inputs = (layers[f"{side}: spine"] for side in ("◎ between", "● in"))
     assert between["annotationColor"] == inputs["annotationColor"]
     assert "PointMarkerColor(vec4(1.000, 1.000, 1.000, opacity))" in between["shader"]
     assert "PointMarkerColor(vec4(color, opacity))" in inputs["shader"]
@@ -299,9 +301,12 @@ def test_synapses_between_cells_are_targets() -> None:
 def test_soft_filter_is_the_sliders_start() -> None:
     """A soft filter hides in the shader: every synapse stays in the state."""
     layers = layers_of(SCENE, ViewOptions(min_confidence=0.8))
-    assert layers["inputs: spine"]["shaderControls"] == {"min_confidence": 0.8}
-    assert "shaderControls" not in layers["inputs: unlabelled"]
-    counts = [len(layers[format_layer_name(group)]["annotations"]) for group in SCENE.groups]
+    assert layers["● in: spine"]["shaderControls"] == {"min_confidence": 0.8}
+    assert "shaderControls" not in layers["● in: unlabelled"]
+    counts = [
+        len(layers[format_layer_name(group.direction, group.tag)]["annotations"])
+        for group in SCENE.groups
+    ]
     assert counts == [group.count for group in SCENE.groups]
 
 
@@ -315,26 +320,31 @@ def test_fewer_synapses_are_drawn_larger() -> None:
 def test_options_of_the_layers() -> None:
     """Filtering by selection and colouring by confidence reach the layers that can do it."""
     layers = layers_of(SCENE, ViewOptions(filter_by_selection=True, color_by="confidence"))
-    assert layers["inputs: spine"]["filterBySegmentation"] == ["pre", "post"]
-    assert layers["inputs: spine"]["tab"] == "rendering"
-    assert layers["inputs: spine"]["ignoreNullSegmentFilter"] is False
-    assert "confidenceColor" in layers["inputs: spine"]["shader"]
-    assert "prop_confidence" not in layers["inputs: unlabelled"]["shader"]
+    assert layers["● in: spine"]["filterBySegmentation"] == ["pre", "post"]
+    assert layers["● in: spine"]["tab"] == "rendering"
+    assert layers["● in: spine"]["ignoreNullSegmentFilter"] is False
+    assert "confidenceColor" in layers["● in: spine"]["shader"]
+    assert "prop_confidence" not in layers["● in: unlabelled"]["shader"]
 
 
-def test_keys_are_those_below_the_numbers() -> None:
-    """The sliders that a shader has are bound to the keys below the layer's number, each once."""
+def test_no_key_fills_the_bar() -> None:
+    """No layer binds a key: viewers list bound keys in the bar at their top."""
     tags = [f"odd {i}" for i in range(9)]
-    layers = layers_of(scene_of(predictions(["spine", "unlabelled", *tags])))
-    keys: dict[str, str] = {}
-    for number, layer in enumerate(layers.values(), 1):
-        for key, tool in layer.get("toolBindings", {}).items():
-            assert keys.setdefault(key, layer["name"]) == layer["name"]
-            row = {"min_confidence": "QWERTYUIO", "marker_size": "ASDFGHJKL"}[tool["control"]]
-            assert row.index(key) + 1 == number
-            assert f"#uicontrol float {tool['control']} slider" in layer["shader"]
-    assert set(layers_of(SCENE)["inputs: unlabelled"]["toolBindings"]) == {"J"}
-    assert sorted(keys) == sorted("EDRFTGYHUJIKOL")
+    for options in (ViewOptions(), ViewOptions(show_panel=True), ViewOptions(figure=True)):
+        layers = layers_of(scene_of(predictions(["spine", "unlabelled", *tags])), options)
+        assert not [name for name, layer in layers.items() if layer.get("toolBindings")]
+
+
+def test_stepping_and_the_clock_keep_what_is_selected() -> None:
+    """In Spelunker, stepping through synapses keeps the cells selected, in every layer, and a layer
+    of synapses owns the pin, so that one click on the clock does not lose it."""
+    layers = layers_of(SCENE, ViewOptions(partners={CELL + 1: "#ff8c00"}))
+    kept = [layer for layer in layers.values() if layer["type"] != "image"]
+    assert len(kept) == len(layers) - 1
+    assert all(layer["swapVisbleSegmentsOnMove"] is False for layer in kept)
+    (owner,) = layers["segmentation"]["timestampOwner"]
+    assert layers[owner]["type"] == "annotation"
+    assert "timestampOwner" not in layers_of(EMPTY)["segmentation"]
 
 
 def test_one_palette_has_the_sliders_of_all_layers() -> None:

@@ -187,24 +187,27 @@ def _write_skeletons(folder: Path, cells: list[Cell]) -> None:
 
 
 def _write_properties(folder: Path, sample: Sample) -> None:
-    """Label the cells and tag them with their type, and each as synthetic."""
+    """Tag each cell with its type, and describe it as synthetic.
+
+    It has no label: the real segmentation has none, and viewers write labels behind a cell's ID in
+    the bar at their top whenever the mouse is on it.
+    """
     labels = [sample.labels[cell.root_id] for cell in sample.cells]
     types = sorted({cell_type for _, cell_type in labels})
-    tags = ["synthetic", *types]
     inline = {
         "ids": [str(cell.root_id) for cell in sample.cells],
         "properties": [
             {
-                "id": "label",
-                "type": "label",
+                "id": "description",
+                "type": "description",
                 "values": [f"{label} (synthetic)" for label, _ in labels],
             },
             {
                 "id": "tags",
                 "type": "tags",
-                "tags": tags,
-                "tag_descriptions": ["made up for the sandbox", *("cell type" for _ in types)],
-                "values": [sorted([0, tags.index(cell_type)]) for _, cell_type in labels],
+                "tags": types,
+                "tag_descriptions": ["cell type" for _ in types],
+                "values": [[types.index(cell_type)] for _, cell_type in labels],
             },
         ],
     }

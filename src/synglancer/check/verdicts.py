@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.states.fields import MAX_EXACT
+from synglancer.states.layer_names import spell_out
 from synglancer.states.reader import list_layers, list_segmentation_layers
 from synglancer.states.selection import read_segments
 
@@ -103,12 +104,15 @@ class Verdict:
 
 
 def count_layers(state: Mapping[str, Any]) -> dict[str, int | None]:
-    """Count the annotations of each layer; None for a layer that holds none itself."""
+    """Count the annotations of each layer, by its name in words.
+
+    The count is None for a layer that holds no annotations itself.
+    """
     counts: dict[str, int | None] = {}
     for layer in list_layers(state):
         notes = layer.get("annotations")
         local = isinstance(notes, list) and layer.get("type") == "annotation"
-        counts[str(layer.get("name", ""))] = len(notes or ()) if local else None
+        counts[spell_out(str(layer.get("name", "")))] = len(notes or ()) if local else None
     return counts
 
 

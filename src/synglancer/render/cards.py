@@ -36,6 +36,7 @@ from synglancer.render.escapes import (
 from synglancer.render.picture_options import check_latex_name
 from synglancer.render.templates import templates_folder
 from synglancer.settings import UNKNOWN_TYPE
+from synglancer.states.layer_names import split_layer_name
 from synglancer.states.login import build_login_notice
 from synglancer.view.colors import PALETTES, choose_colours
 
@@ -162,7 +163,7 @@ def build_count_rows(link: LinkRecord) -> list[CountRow]:
     most = max((count for _, _, count in rows), default=0)
     colours = choose_colours([tag for _, tag, _ in rows], PALETTES["paper"])
     for layer in link.state.get("layers", []):
-        direction, _, tag = str(layer.get("name", "")).partition(": ")
+        direction, tag = split_layer_name(str(layer.get("name", "")))
         colour = layer.get("annotationColor")
         if isinstance(colour, str) and re.fullmatch("#[0-9a-fA-F]{6}", colour):
             colours[f"{direction}: {tag}"] = colour

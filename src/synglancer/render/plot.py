@@ -18,8 +18,9 @@ import numpy as np
 from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.render.canvas import Canvas, make_canvas
 from synglancer.settings import BETWEEN, UNKNOWN_TYPE
+from synglancer.states.layer_names import spell_out, split_layer_name
 from synglancer.states.predictions import parse_predictions
-from synglancer.states.reader import is_shown, list_layers, split_layer_name
+from synglancer.states.reader import is_shown, list_layers
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
@@ -139,6 +140,7 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
             frame = frame[~(frame["confidence"] < np.float32(least))]
         name = str(layer.get("name", ""))
         direction, tag = split_layer_name(name)
+        name = spell_out(name)  # the marker itself is drawn beside it
         colour = layer.get("annotationColor")
         if not _is_colour(colour):
             colour = choose_colours([tag], PALETTES["paper"])[tag]

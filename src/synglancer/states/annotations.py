@@ -13,7 +13,8 @@ from synglancer.states.coordinates import (
     is_point,
     stack_points,
 )
-from synglancer.states.reader import list_annotation_layers, split_layer_name
+from synglancer.states.layer_names import split_layer_name
+from synglancer.states.reader import list_annotation_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,7 +13,7 @@ import pandas as pd
 from synglancer.columns import DTYPES, PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.annotations import read_labels, read_layers
-from synglancer.states.reader import split_layer_name
+from synglancer.states.layer_names import split_layer_name
 from synglancer.states.selection import read_id
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
     ----------
     state
         A Neuroglancer state. Its local annotation layers are read; a layer's name gives direction
-        and tag (``inputs: spine``), or the tag alone. Points are read, other shapes are not.
+        and tag (``● in: spine``), or the tag alone. Points are read, other shapes are not.
 
     Returns
     -------

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 MAX_DEPTH = 200
 """Levels of nesting: real states have about fifteen, and JSON writers stop at some 250."""
 
-_MARKERS = "●○◎ "
-"""What may stand before a layer's name, as a legend."""
-
 
 def parse_state(content: bytes | str, source: str) -> dict[str, Any]:
     """Parse a Neuroglancer state from JSON.
@@ -144,15 +141,3 @@ def list_source_urls(layer: Mapping[str, Any]) -> list[str]:
     items = source if isinstance(source, list) else [source]
     urls = [item.get("url") if isinstance(item, Mapping) else item for item in items]
     return [url for url in urls if isinstance(url, str)]
-
-
-def split_layer_name(name: str) -> tuple[str, str]:
-    """Return direction and tag of a layer; the direction is empty where the name has none.
-
-    Examples
-    --------
-    >>> split_layer_name("inputs: spine"), split_layer_name("my notes")
-    (('inputs', 'spine'), ('', 'my notes'))
-    """
-    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
-    return (direction.lstrip(_MARKERS), tag) if mark else ("", name)

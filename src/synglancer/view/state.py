@@ -19,6 +19,7 @@ from synglancer.cave.lazy_imports import import_lazily, put_off
 from synglancer.columns import PARTNER_TYPE
 from synglancer.settings import BETWEEN, MULTI_INPUT
 from synglancer.states.fields import MAX_EXACT
+from synglancer.states.layer_names import format_layer_name
 from synglancer.states.record import RECORD
 from synglancer.states.record_copy import add_copy
 from synglancer.states.urls import format_properties_source
@@ -32,7 +33,7 @@ from synglancer.view.shaders import (
     choose_diameter,
     list_sliders,
 )
-from synglancer.view.tool_palette import bind_keys, build_palette
+from synglancer.view.tool_palette import build_palette
 from synglancer.view.type_colors import choose_type_colour
 
 if TYPE_CHECKING:
@@ -46,7 +47,6 @@ __all__ = [
     "State",
     "ViewOptions",
     "build_state",
-    "format_layer_name",
     "format_sources",
     "format_timestamp",
     "make_plain",
@@ -54,6 +54,8 @@ __all__ = [
 
 SEGMENTATION = "segmentation"
 _RARE_EXTRA = 1.5  # pixels more for the few synapses that were asked for by themselves
+# Stepping through synapses in Spelunker else drops the selected cells. The spelling is theirs.
+_KEEP_SELECTION = {"swapVisbleSegmentsOnMove": False}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -98,14 +100,9 @@ def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
     add_copy(frame["layers"], frame[RECORD])
     layers = {layer["name"]: layer for layer in frame["layers"]}
     for group in scene.groups:
-        layers[format_layer_name(group)]["annotations"] = orjson.Fragment(group.json)
+        layers[_name_layer(group)]["annotations"] = orjson.Fragment(group.json)
     json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
     return State(json, hashlib.sha256(json).hexdigest())
-
-
-def format_layer_name(group: AnnotationGroup) -> str:
-    """Name of a group's layer, e.g. ``inputs: spine``."""
-    return f"{group.direction}: {group.tag}"
 
 
 def format_timestamp(timestamp: datetime) -> int:
@@ -169,7 +166,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         show_default_annotations=False,
         projection_background_color=background.projection,
         cross_section_background_color=background.cross_section,
-        selected_layer=format_layer_name(scene.groups[0]) if scene.groups else SEGMENTATION,
+        selected_layer=_name_layer(scene.groups[0]) if scene.groups else SEGMENTATION,
         selected_layer_visible=options.show_panel and not options.figure,
         layers=[
             _build_imagery(scene.datastack),
@@ -182,26 +179,21 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         extra={RECORD: dict(scene.record)},
     )
     frame: dict[str, Any] = viewer.to_dict()
-    _add_tools(frame, scene.groups, markers, shown=options.show_panel and not options.figure)
+    if scene.groups:
+        sliders = {
+            _name_layer(group): list_sliders(marker)
+            for group, marker in zip(scene.groups, markers, strict=True)
+        }
+        shown = options.show_panel and not options.figure
+        frame["toolPalettes"] = build_palette(sliders, shown=shown)
     if options.figure:
         # Orthographic: the scale bar holds for the whole picture.
         frame["layout"] = {"type": "3d", "orthographicProjection": True}
     return frame
 
 
-def _add_tools(
-    frame: dict[str, Any], groups: Sequence[AnnotationGroup], markers: list[Marker], *, shown: bool
-) -> None:
-    """Make the sliders of the synapse layers reachable by keys, and together in one palette."""
-    sliders = {
-        format_layer_name(group): list_sliders(marker)
-        for group, marker in zip(groups, markers, strict=True)
-    }
-    for number, layer in enumerate(frame["layers"], 1):
-        if keys := bind_keys(number, sliders.get(layer["name"], ())):
-            layer["toolBindings"] = keys
-    if sliders:
-        frame["toolPalettes"] = build_palette(sliders, shown=shown)
+def _name_layer(group: AnnotationGroup) -> str:
+    return format_layer_name(group.direction, group.tag)
 
 
 def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
@@ -293,6 +285,9 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
             # nglui takes a login for granted for any graphene source, even on plain http.
             "source": [{"url": url} for url in urls],
             "timestamp": format_timestamp(scene.materialization.timestamp),
+            # Spelunker takes the pin away at one click on its clock, unless a layer owns it.
+            **({"timestampOwner": [_name_layer(scene.groups[0])]} if scene.groups else {}),
+            **_KEEP_SELECTION,
         },
     )
 
@@ -333,7 +328,7 @@ def _build_synapses(
 
     relationships = ["pre", "post"]
     return AnnotationLayer(
-        name=format_layer_name(group),
+        name=_name_layer(group),
         resolution=[1, 1, 1],  # nm, as the annotations' points are
         color=colour,
         linked_segmentation=dict.fromkeys(relationships, SEGMENTATION),
@@ -353,6 +348,7 @@ def _build_synapses(
             # Whoever opens the side panel finds the sliders, not the code or the source.
             "tab": "rendering",
             "codeVisible": False,
+            **_KEEP_SELECTION,  # nglui's default is the opposite
         },
     )
 

@@ -1,0 +1,68 @@
+"""Names of synapse layers: written for a reader, and read back by all that reads states.
+
+A layer's name says what its markers look like and what they are: ``● in: spine`` are discs,
+``○ out: spine`` rings, ``◎ between: spine`` targets. It is short because viewers write values
+behind the names when the mouse is on a synapse: with longer ones, the bar at the top of a window of
+1,440 pixels breaks into a second line then, and everything below jumps. ``inputs: spine``, as links
+of earlier versions have it, means the same.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_SHORT: Mapping[str, str] = MappingProxyType(
+    {"inputs": "● in", "outputs": "○ out", "between": "◎ between"}
+)
+_DIRECTIONS = {
+    **{short: direction for direction, short in _SHORT.items()},
+    **{f"{short[0]} {direction}": direction for direction, short in _SHORT.items()},
+}
+
+
+def format_layer_name(direction: str, tag: str) -> str:
+    """Write the name of a layer of synapses.
+
+    Parameters
+    ----------
+    direction
+        ``inputs``, ``outputs`` or ``between``.
+    tag
+        Predicted postsynaptic target, or what stands for one.
+
+    Examples
+    --------
+    >>> format_layer_name("inputs", "spine")
+    '● in: spine'
+    """
+    return f"{_SHORT[direction]}: {tag}"
+
+
+def split_layer_name(name: str) -> tuple[str, str]:
+    """Return direction and tag of a layer; the direction is empty where the name has none.
+
+    Examples
+    --------
+    >>> split_layer_name("● in: spine"), split_layer_name("inputs: spine")
+    (('inputs', 'spine'), ('inputs', 'spine'))
+    >>> split_layer_name("my notes")
+    ('', 'my notes')
+    """
+    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
+    return (_DIRECTIONS.get(direction, direction), tag) if mark else ("", name)
+
+
+def spell_out(name: str) -> str:
+    """Write a layer's name in words, as counts and messages have it.
+
+    Examples
+    --------
+    >>> spell_out("○ out: soma"), spell_out("my notes")
+    ('outputs: soma', 'my notes')
+    """
+    direction, tag = split_layer_name(name)
+    return f"{direction}: {tag}" if direction else name
