@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from cave_sandbox.sample.minnie import Sample
 
-SAMPLE_VERSION = 6
+SAMPLE_VERSION = 7
 """Raised with every change of what is generated, so that an older sample is not used again."""
 
 
