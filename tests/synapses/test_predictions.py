@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from hypothesis import strategies as st
 
 from synglancer.columns import DTYPES, POSITION_COLUMNS
 from synglancer.errors import BadAnswerError
+from synglancer.settings import MULTI_INPUT
 from synglancer.synapses.predictions import (
+    OWN_TAGS,
     UNLABELLED,
     UNTAGGED,
     build_predictions,
@@ -24,7 +27,10 @@ from synglancer.synapses.predictions import (
     find_cells,
     gather_between,
     join_predictions,
+    name_tag,
 )
+from synglancer.synapses.shared_spines import divide_tags
+from synglancer.view.annotations import build_annotations
 
 CELL = 864691135276234469
 PARTNER = 864691135988251651  # a double rounds it
@@ -186,18 +192,18 @@ def test_a_synapse_is_shown_once_and_the_rest_is_counted():
         ("ctr_pt_position_x", "position"),
         ("ctr_pt_position_y", "position"),
         ("ctr_pt_position_z", "position"),
-        ("size", "size"),
-        ("value", "confidence"),
+        ("size", "size between 0 and 4,294,967,295 voxels"),
+        ("value", "confidence between 0 and 1"),
     ],
 )
 def test_rows_that_lack_something_are_counted_and_named(name, what):
     """A synapse without a position, size or confidence is left out, and said to be."""
     for missing in (None, pd.NA, float("nan"), float("inf")):
         kind = "Float64" if missing is pd.NA else "float64"
-        raw = raw_answer(**{name: pd.Series([1, missing, 3], dtype=kind)})
+        raw = raw_answer(**{name: pd.Series([1, missing, 1], dtype=kind)})
         checked = build_predictions(raw, [CELL], "inputs")
         assert checked.frame["id"].tolist() == [1, 3]
-        told = f"1 inputs have no {what} and are left out."
+        told = f"1 input has no {what} and is left out."
         assert explain_left_out([checked], [CELL]) == [told]
         assert kinds(checked.frame) == EXPECTED
 
@@ -264,8 +270,8 @@ def test_what_one_table_has_said_the_other_does_not_repeat():
     ).drop(columns=["tag", "value"])
     rest = build_unlabelled(synapses, [CELL], "inputs", labelled)
     assert explain_left_out([labelled, rest], [CELL]) == [
-        "1 inputs have no position and are left out.",
-        "1 inputs without a prediction have no position and are left out.",
+        "1 input has no position and is left out.",
+        "1 input without a prediction has no position and is left out.",
     ]
     assert [*labelled.frame["id"], *rest.frame["id"]] == [2, 3, 5]
 
@@ -283,13 +289,13 @@ def test_what_is_left_out_between_cells_is_counted_once():
     repeat = "repeat a synapse; the most confident is shown."
     between = "synapses between the cells"
     assert explain_left_out(tables, known) == [
-        f"1 {between} {lack}",
+        "1 synapse between the cells has no position and is left out.",
         f"2 inputs {lack}",
         f"2 further rows of {between} {repeat}",
         f"2 outputs {lack}",
     ]
     assert explain_left_out(tables[1:], known) == [
-        f"1 {between} {lack}",
+        "1 synapse between the cells has no position and is left out.",
         f"2 outputs {lack}",
         f"2 further rows of {between} {repeat}",
     ]
@@ -409,3 +415,87 @@ def test_counts_are_sorted_by_tag_and_name_each_direction():
         "unlabelled",
     ]
     assert count_predictions(frame[:0], ["outputs"]) == {"outputs": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "right", "what"),
+    [
+        ("value", [-0.1, 1.5, 97.0, -np.inf], [0.0, 1.0, 0.5], "confidence between 0 and 1"),
+        (
+            "size",
+            [-1.0, 2.0**32, 1e30],
+            [0.0, 2.0**32 - 1, 7.0],
+            "size between 0 and 4,294,967,295 voxels",
+        ),
+    ],
+)
+@pytest.mark.parametrize("direction", ["inputs", "outputs"])
+def test_values_out_of_range_are_left_out_and_counted(name, wrong, right, what, direction):
+    """Confidences outside 0 to 1 and sizes that no viewer holds are left out and counted, in every
+    table alike; those at the ends of the range are shown."""
+    values = pd.Series([*wrong, *right], dtype="float64")
+    columns = {"pre_pt_root_id": [CELL] * len(values), name: values}
+    checked = build_predictions(raw_answer(len(values), **columns), [CELL], direction)
+    assert len(checked.frame) == len(right)
+    assert checked.frame["id"].tolist() == [*range(len(wrong) + 1, len(values) + 1)]
+    told = f"{len(wrong)} {direction} have no {what} and are left out."
+    assert explain_left_out([checked], [CELL]) == [told]
+    groups = build_annotations(checked.frame)
+    assert [group.count for group in groups] == [len(right)]
+
+
+def test_names_of_ours_and_tags_of_the_table_stay_apart():
+    """A table's own tag `unlabelled`, `untagged`, `multi-input` or `between` keeps its rows, and
+    their confidence, apart from what we call so."""
+    tags = ["unlabelled", "untagged", "multi-input", "between", None, "unlabelled (tag)"]
+    labelled = build_predictions(raw_answer(6, tag=tags), [CELL], "inputs")
+    assert labelled.frame["tag"].tolist() == [
+        "unlabelled (tag)",
+        "untagged (tag)",
+        "multi-input (tag)",
+        "between",
+        UNTAGGED,
+        "unlabelled (tag) (tag)",
+    ]
+    rest = build_unlabelled(
+        raw_answer(8).drop(columns=["tag", "value"]), [CELL], "inputs", labelled
+    )
+    frame = join_predictions([labelled.frame, rest.frame])
+    counts = count_predictions(frame, ["inputs"])["inputs"]
+    assert counts == {**dict.fromkeys(labelled.frame["tag"], 1), UNLABELLED: 2}
+    sure = filter_predictions(frame, min_confidence=0.9)
+    assert set(sure["tag"]) == {UNLABELLED}
+    divided = divide_tags(frame, np.array([5], dtype="uint64"), [])
+    assert divided.loc[divided["tag"] == MULTI_INPUT, "id"].tolist() == [5]
+    for group in build_annotations(divided):
+        named = [prop.id for prop in group.properties]
+        assert named == (["size"] if group.tag == UNLABELLED else ["confidence", "size"])
+
+
+@given(st.lists(st.sampled_from([*sorted(OWN_TAGS), "spine", " (tag)", "(tag)"]), max_size=4))
+def test_no_two_tags_get_one_name(parts):
+    """The name of a tag is none of ours, and tells which tag it was."""
+    tag = "".join(parts)
+    name = name_tag(tag)
+    assert name not in OWN_TAGS
+    assert name == tag or (name == f"{tag} (tag)" and name_tag(name) != name)
+
+
+@pytest.mark.parametrize("tag", ["\0", "spine\0"])
+def test_a_tag_with_a_nul_is_refused_by_name(tag):
+    """`spine` and `spine\\0` are two tags, which pandas takes for one: the second is refused."""
+    with pytest.raises(BadAnswerError, match=re.escape(repr(tag))):
+        build_predictions(raw_answer(tag=["spine", tag, "soma"]), [CELL], "inputs")
+
+
+@settings(max_examples=25)
+@given(st.permutations(range(5)))
+def test_the_order_of_the_server_decides_nothing(order):
+    """Rows that tie in ID and confidence give the same table whatever order they arrive in."""
+    raw = raw_answer(
+        5, id=[7, 7, 7, 3, 3], tag=["spine", "soma", "shaft", "soma", "soma"], size=[1, 2, 3, 9, 8]
+    )
+    expected = build_predictions(raw, [CELL], "inputs")
+    again = build_predictions(raw.iloc[list(order)].reset_index(drop=True), [CELL], "inputs")
+    pd.testing.assert_frame_equal(again.frame, expected.frame)
+    pd.testing.assert_frame_equal(again.left_out, expected.left_out)

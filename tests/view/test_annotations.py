@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import orjson
 import pandas as pd
@@ -24,7 +26,9 @@ untimed = settings(deadline=None, max_examples=60)
 
 UINT64 = st.integers(0, 2**64 - 1)
 POSITION = st.integers(-(2**53) + 1, 2**53 - 1)
-TAG = st.sampled_from(["spine", "shaft", "soma", UNLABELLED]) | st.text(max_size=8)
+TAG = st.sampled_from(["spine", "shaft", "soma", UNLABELLED]) | st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=8
+)
 ROW = st.tuples(
     st.sampled_from(["inputs", "outputs"]),
     TAG,
@@ -247,3 +251,11 @@ def test_nullable_ids_are_read_exactly(dtype: str) -> None:
     frame["id"] = frame["id"].astype(dtype)
     (group,) = build_annotations(frame)
     assert read(group)[0]["id"] == str(given_id)
+
+
+@pytest.mark.parametrize("tag", ["\0", "spine\0", "spine\0head"])
+def test_a_tag_with_a_nul_is_refused_by_name(tag: str) -> None:
+    """pandas groups `spine` and `spine\\0` together: neither is shown under the other's name."""
+    rows = [("inputs", name, 0.5, 10, 1, 2, (4, 8, 40)) for name in ("spine", tag)]
+    with pytest.raises(BadAnswerError, match=re.escape(repr(tag))):
+        build_annotations(frame_of(rows))

@@ -14,7 +14,7 @@ import pandas as pd
 
 from synglancer.columns import CELL_COLUMN, DTYPES, POSITION_COLUMNS
 from synglancer.errors import BadAnswerError
-from synglancer.settings import BETWEEN
+from synglancer.settings import BETWEEN, MULTI_INPUT
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -24,6 +24,13 @@ UNLABELLED = "unlabelled"
 
 UNTAGGED = "untagged"
 """The tag of predictions whose tag is missing."""
+
+OWN_TAGS = frozenset({UNLABELLED, UNTAGGED, MULTI_INPUT})
+"""What stands in the place of a tag, and is none of the table's."""
+
+_OF_TABLE = " (tag)"
+_MOST_VOXELS = 2**32 - 1  # viewers hold sizes as uint32
+_LARGEST = np.nextafter(np.float32(2**32), np.float32(0))  # the largest float32 that one holds
 
 
 @dataclass(frozen=True)
@@ -77,6 +84,7 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
         When a column is missing or of the wrong kind, or a row belongs to another cell.
     """
     labelled = "tag" in raw.columns or "value" in raw.columns
+    voxels = _floats(raw, "size", "float64")
     frame = pd.DataFrame(
         {
             "id": _integers(raw, "id", "uint64"),
@@ -85,7 +93,7 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
                 _tags(raw) if labelled else UNLABELLED, index=range(len(raw)), dtype=object
             ),
             "confidence": _floats(raw, "value") if labelled else np.float32("nan"),
-            "size": _floats(raw, "size"),
+            "size": np.minimum(voxels, _LARGEST).astype("float32"),
             "pre_pt_root_id": _integers(raw, "pre_pt_root_id", "uint64"),
             "post_pt_root_id": _integers(raw, "post_pt_root_id", "uint64"),
         },
@@ -97,16 +105,24 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
             f"The server answered with synapses of other cells than {named}.",
             "Try again; if it stays so, tell the server's administrators.",
         )
+    has = {"position": _place(frame, raw)}
+    # NaN fails all of these comparisons.
+    has[f"size between 0 and {_MOST_VOXELS:,} voxels"] = (voxels >= 0) & (voxels <= _MOST_VOXELS)
+    if labelled:
+        sure = frame["confidence"].to_numpy()
+        has["confidence between 0 and 1"] = (sure >= 0) & (sure <= 1)
+    kind = "" if labelled else " without a prediction"
+    return _keep_whole_rows(frame.astype({"confidence": "float32"})[list(DTYPES)], has, kind)
+
+
+def _place(frame: pd.DataFrame, raw: pd.DataFrame) -> np.ndarray:
+    """Add the positions to the rows, and return which of them have one."""
     placed = np.ones(len(raw), dtype=bool)
     for column in POSITION_COLUMNS:
         values = _floats(raw, column, "float64")
         placed &= np.isfinite(values)
         frame[column] = np.rint(np.where(np.isfinite(values), values, 0)).astype("int64")
-    has = {"position": placed, "size": np.isfinite(frame["size"].to_numpy())}
-    if labelled:
-        has["confidence"] = np.isfinite(frame["confidence"].to_numpy())
-    kind = "" if labelled else " without a prediction"
-    return _keep_whole_rows(frame.astype({"confidence": "float32"})[list(DTYPES)], has, kind)
+    return placed
 
 
 def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str) -> Checked:
@@ -114,20 +130,30 @@ def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str)
     ids = frame["id"].to_numpy()
     whole = np.logical_and.reduce([*has.values()])
     left_out = {
-        f"{{count:,}} {{name}}{kind} have no {what} and are left out.": frame[~there]
+        f"{{count:,}} {{name}}{kind} {{have}} no {what} and {{are}} left out.": frame[~there]
         for what, there in has.items()
     }
     frame = frame[whole]
-    frame = frame.sort_values(["id", "confidence"], ascending=[True, False], kind="stable")
+    frame = _sort_rows(frame)
     repeated = frame["id"].duplicated()
     why = (
-        f"{{count:,}} further rows of {{name}}{kind} repeat a synapse; the most confident is shown."
+        f"{{count:,}} further {{rows}} of {{names}}{kind} {{repeat}} a synapse; the most confident "
+        "is shown."
     )
     left_out[why] = frame[repeated]
     parts = [rows.assign(why=why) for why, rows in left_out.items()]
     return Checked(
         frame[~repeated].reset_index(drop=True), pd.concat(parts, ignore_index=True), ids
     )
+
+
+def _sort_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Sort by synapse ID, the most confident of its rows first: never by the server's order."""
+    if not frame["id"].duplicated().any():
+        return frame.sort_values("id")
+    others = [name for name in DTYPES if name not in {"id", "confidence"}]
+    ascending = [True, False, *(True for _ in others)]
+    return frame.sort_values(["id", "confidence", *others], ascending=ascending)
 
 
 def _column(raw: pd.DataFrame, name: str) -> pd.Series:
@@ -166,12 +192,36 @@ def _floats(raw: pd.DataFrame, name: str, dtype: str = "float32") -> np.ndarray:
 
 def _tags(raw: pd.DataFrame) -> list[str]:
     column = _column(raw, "tag")
-    tags = [
-        UNTAGGED if missing else tag for tag, missing in zip(column, column.isna(), strict=True)
-    ]
+    lacking = column.isna().to_numpy()
+    tags = [tag for tag, missing in zip(column, lacking, strict=True) if not missing]
     if not all(isinstance(tag, str) for tag in tags):
         raise _wrong_kind("tag")
-    return tags
+    for tag in dict.fromkeys(tags):
+        if "\0" in tag:  # pandas would take it for the tag that ends there
+            raise BadAnswerError(
+                f"The tag {tag!r} of the server's answer holds a NUL character.",
+                "Tell those who keep the table given with --table.",
+            )
+    names = {tag: name_tag(tag) for tag in dict.fromkeys(tags)}
+    return [
+        UNTAGGED if missing else names[tag] for tag, missing in zip(column, lacking, strict=True)
+    ]
+
+
+def name_tag(tag: str) -> str:
+    """Name a tag of the table so that it is none of `OWN_TAGS`; others stay as they are.
+
+    No two tags get the same name.
+
+    Examples
+    --------
+    >>> name_tag("spine"), name_tag("unlabelled"), name_tag("unlabelled (tag)")
+    ('spine', 'unlabelled (tag)', 'unlabelled (tag) (tag)')
+    """
+    plain = tag
+    while plain.endswith(_OF_TABLE):
+        plain = plain.removesuffix(_OF_TABLE)
+    return tag + _OF_TABLE if plain in OWN_TAGS else tag
 
 
 def build_unlabelled(
@@ -277,7 +327,17 @@ def explain_left_out(tables: Sequence[Checked], cells: Collection[int]) -> list[
     again = inside & ~received & keys.isin(keys[inside & received])
     names = rows["direction"].mask(inside, "synapses between the cells")
     counts = rows[~again].groupby(["why", names[~again]], sort=False).size()
-    return [str(why).format(count=count, name=name) for (why, name), count in counts.items()]
+    return [_count_rows(str(why), int(count), name) for (why, name), count in counts.items()]
+
+
+def _count_rows(why: str, count: int, names: str) -> str:
+    """Write why rows were left out, so that the words agree with their number."""
+    first, space, rest = names.partition(" ")
+    words = {"rows": "rows", "repeat": "repeat", "have": "have", "are": "are", "name": names}
+    if count == 1:
+        one = first.removesuffix("s") + space + rest
+        words = {"rows": "row", "repeat": "repeats", "have": "has", "are": "is", "name": one}
+    return why.format(count=count, names=names, **words)
 
 
 def name_directions(asked: Sequence[str], cells: Collection[int]) -> tuple[str, ...]:

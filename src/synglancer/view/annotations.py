@@ -150,6 +150,9 @@ def _find_groups(predictions: pd.DataFrame) -> list[tuple[str, str, np.ndarray[A
     for name in ("direction", "tag"):
         if predictions[name].isna().any():
             raise _bad(f"A synapse came without a {name}")
+    for tag in sorted(set(predictions["tag"])):
+        if "\0" in tag:  # pandas would group it with the tag that ends there
+            raise _bad(f"The tag {tag!r} holds a NUL character")
     grouped = predictions.groupby(["direction", "tag"], sort=False, observed=True)
     found = cast("dict[tuple[str, str], np.ndarray[Any, Any]]", grouped.indices)
     named = [(str(direction), str(tag), rows) for (direction, tag), rows in found.items()]
