@@ -9,7 +9,7 @@ import pandas as pd
 
 from synglancer.states.annotations import read_labels, read_layers
 from synglancer.states.coordinates import AXES, read_state_resolution
-from synglancer.states.reader import split_layer_name
+from synglancer.states.layer_names import split_layer_name
 from synglancer.states.selection import read_id
 
 if TYPE_CHECKING:
