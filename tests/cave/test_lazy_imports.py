@@ -1,44 +1,76 @@
-"""Imports that are put off: not made where they cost time, and there when they are used."""
+"""Imports by a shortcut: without what costs time, and as they come where anything differs."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+from textwrap import dedent
+from typing import TYPE_CHECKING
 
-UNUSED = "caveclient", "networkx", "IPython", "cloudvolume"
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+UNUSED = "caveclient", "networkx", "IPython", "cloudvolume", "matplotlib"
+
+LIGHT = """
+import sys
+from synglancer.cave.lazy_imports import CAVECLIENT, NGLUI, import_lightly
+"""
 
 
-def run_afresh(code: str) -> str:
-    """Run code in a process that has imported nothing yet."""
+def run_afresh(code: str, *folders: Path) -> str:
+    """Run code in a process that has imported nothing yet, with further folders to import from."""
+    paths = "".join(f"import sys; sys.path.insert(0, {str(folder)!r})\n" for folder in folders)
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+        [sys.executable, "-c", paths + dedent(code)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
 
 def test_a_link_imports_nothing_that_it_does_not_use() -> None:
-    """What `caveclient` and nglui import for others is not loaded by what makes links."""
-    code = (
-        "import sys, synglancer.cave.client\n"
+    """What caveclient and nglui import for others is not loaded by what makes links."""
+    code = LIGHT + (
+        "import synglancer.cave.client\n"
         "from synglancer.view.state import load_libraries; load_libraries()\n"
+        "from nglui.statebuilder import ViewerState; ViewerState(capabilities='legacy').to_dict()\n"
         f"print([name for name in {UNUSED} if hasattr(sys.modules.get(name), '__dict__')"
         " and '__version__' in vars(sys.modules[name])])"
     )
     assert run_afresh(code) == "[]"
 
 
+def test_the_installed_libraries_are_the_known_ones() -> None:
+    """With the versions that are tested here, both shortcuts are taken."""
+    code = LIGHT + "print(import_lightly(CAVECLIENT), import_lightly(NGLUI))"
+    assert run_afresh(code) == "None None"
+
+
 def test_what_was_put_off_is_there_when_it_is_used() -> None:
-    """After synglancer, caveclient and what nglui and it took from elsewhere work as ever."""
-    code = (
-        "import synglancer.cave.client\n"
-        "from synglancer.view.state import load_libraries; load_libraries()\n"
+    """Afterwards, caveclient and what nglui and it took from elsewhere work as ever."""
+    code = LIGHT + (
+        "import_lightly(CAVECLIENT); import_lightly(NGLUI)\n"
         "import caveclient; assert caveclient.__version__ > '8'\n"
         "import caveclient.materializationengine as engine\n"
         "from caveclient import CAVEclient, get_session_defaults\n"
-        "import IPython.display, nglui.statebuilder.base\n"
-        "made = engine.HTML('<b>'), nglui.statebuilder.base.HTML('<b>')\n"
+        "import IPython.display, nglui.statebuilder.base as base\n"
+        "made = engine.HTML('<b>'), base.HTML('<b>')\n"
         "assert {type(item) for item in made} == {IPython.display.HTML}\n"
+        "assert isinstance(made[0], base.HTML) and not isinstance(1, base.HTML)\n"
+        "assert issubclass(IPython.display.HTML, engine.HTML)\n"
+        "assert issubclass(type('Mine', (IPython.display.HTML,), {}), base.HTML)\n"
+        "class Mine(base.HTML): pass\n"
+        "assert Mine.__mro__[1] is IPython.display.HTML\n"
+        "assert base.HTML.reload is IPython.display.HTML.reload\n"
+        "from nglui.statebuilder.shaders import palettable as theirs\n"
+        "assert theirs.tableau.Tableau_10.hex_colors and 'matplotlib' not in sys.modules\n"
+        "import palettable; assert palettable.tableau.Tableau_10.get_mpl_colormap()\n"
         "print(CAVEclient.__module__, get_session_defaults() != {})"
     )
     assert run_afresh(code) == "caveclient.frameworkclient True"
@@ -49,24 +81,122 @@ def test_a_package_that_is_loaded_already_is_left_alone() -> None:
     code = (
         "import caveclient; before = caveclient.CAVEclient\n"
         "import synglancer.cave.client, sys\n"
+        "from synglancer.view.state import load_libraries; load_libraries()\n"
         "print(sys.modules['caveclient'].CAVEclient is before)"
     )
     assert run_afresh(code) == "True"
 
 
-def test_threads_that_put_off_imports_are_in_nobodys_way() -> None:
-    """Several may do so at once, while others import what is in the same package."""
-    code = (
-        "import sys, synglancer.cave.client\n"
+def test_threads_are_in_nobodys_way() -> None:
+    """Several may import at once, while others import what is in the same package."""
+    code = LIGHT + (
         "from concurrent.futures import ThreadPoolExecutor\n"
         "from threading import Barrier\n"
-        "from synglancer.cave.lazy_imports import put_off\n"
-        "from synglancer.view.state import load_libraries\n"
         "start = Barrier(4)\n"
-        "def work(_): start.wait(30); load_libraries()\n"
-        "with ThreadPoolExecutor(4) as pool: list(pool.map(work, range(4)))\n"
-        "with put_off('caveclient.CAVEclient', 'IPython.display.HTML'):\n"
-        "    from caveclient.chunkedgraph import ChunkedGraphClient\n"
+        "def work(number): start.wait(30); return import_lightly((CAVECLIENT, NGLUI)[number % 2])\n"
+        "with ThreadPoolExecutor(4) as pool: print(set(pool.map(work, range(4))))\n"
+        "from caveclient.chunkedgraph import ChunkedGraphClient\n"
         "print('IPython.display' in sys.modules, 'CAVEclient' in vars(sys.modules['caveclient']))"
     )
-    assert run_afresh(code) == "False False"
+    assert run_afresh(code) == "{None}\nFalse False"
+
+
+ENGINE = "from slowlib.display import HTML\nclass Client: pass\n"
+
+LOADED = """
+import sys
+from synglancer.cave.lazy_imports import Shortcut, import_lightly
+wanted = {"client.engine": ("Client",)}
+known = {"client": "1.2."}
+shortcut = Shortcut(known, wanted, ("client",), ("slowlib.display.HTML",))
+why = import_lightly(shortcut)
+import client.engine
+print(why)
+print(client.engine.Client.__name__, client.ready, "slowlib.display" in sys.modules)
+"""
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    """Write a library `client` and the one that it imports; return its folder."""
+
+    def write(version: str = "1.2.3", engine: str = ENGINE, package: str = "") -> Path:
+        files = {
+            f"client-{version}.dist-info/METADATA": f"Name: client\nVersion: {version}\n",
+            "client/__init__.py": package + "\nready = True\n",
+            "client/engine.py": engine,
+            "slowlib/__init__.py": "",
+            "slowlib/display.py": "class HTML:\n    def __init__(self, text): self.text = text\n",
+        }
+        for name, text in files.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            (tmp_path / name).write_text(text)
+        return tmp_path
+
+    return write
+
+
+def test_the_shortcut_is_taken_where_all_is_known(write) -> None:
+    """A library that is as it was leaves for later what can wait."""
+    assert run_afresh(LOADED, write()) == "None\nClient True False"
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"version": "1.3.0"}, "client 1.3.0 is not known"),
+        ({"version": "2.0"}, "client 2.0 is not known"),
+        # The name is put there by the package itself.
+        (
+            {
+                "engine": "from slowlib.display import HTML\n",
+                "package": "from client import engine\nclass Client: pass\nengine.Client = Client",
+            },
+            "ImportError: client.engine has no Client",
+        ),
+        # Another name of the module that is put off.
+        (
+            {"engine": ENGINE + "from slowlib.display import HTML, __file__\n"},
+            "ImportError: cannot import name '__file__'",
+        ),
+        # What stands in is used at once: called, asked, inherited from.
+        ({"engine": ENGINE + "HTML('now')\n"}, "_UsedTooEarlyError: slowlib.display.HTML was used"),
+        ({"engine": ENGINE + "isinstance(1, HTML)\n"}, "_UsedTooEarlyError: slowlib.display.HTML"),
+        ({"engine": ENGINE + "class My(HTML): pass\n"}, "_UsedTooEarlyError: slowlib.display.HTML"),
+        # Something else that goes wrong only by the shortcut.
+        (
+            {"engine": ENGINE + "import sys\nsys.modules['slowlib.display'].__file__.upper()\n"},
+            "AttributeError",
+        ),
+    ],
+)
+def test_whatever_differs_the_plain_import_decides(write, changed, why) -> None:
+    """Another version, name, module or use of what stands in: the library comes as it is."""
+    told, loaded = run_afresh(LOADED, write(**changed)).split("\n")
+    assert told.startswith(why)
+    assert loaded == "Client True True"
+
+
+def test_a_library_with_other_modules_fails_as_it_would_without_us(write) -> None:
+    """Where a newer library lacks a module, its own import says so, and nothing stays behind."""
+    code = """
+    from synglancer.cave.lazy_imports import Shortcut, import_lightly
+    shortcut = Shortcut({"client": "1.2."}, {"client.moved": ("Client",)}, ("client",))
+    try:
+        import_lightly(shortcut)
+    except ModuleNotFoundError as error:
+        print(error)
+    import client
+    print(type(client).__name__, client.ready)
+    """
+    assert run_afresh(code, write()) == "No module named 'client.moved'\nmodule True"
+
+
+def test_what_is_not_installed_as_a_distribution_comes_plainly(write) -> None:
+    """Without a version there is nothing to know a library by."""
+    folder = write()
+    (folder / "client-1.2.3.dist-info" / "METADATA").unlink()
+    (folder / "client-1.2.3.dist-info").rmdir()
+    told, loaded = run_afresh(LOADED, folder).split("\n")
+    assert told == "client is not installed as a distribution"
+    assert loaded == "Client True True"

@@ -14,20 +14,18 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cave.http import DEFAULT_TIMEOUT, guard
-from synglancer.cave.lazy_imports import import_lazily, put_off
+from synglancer.cave.lazy_imports import CAVECLIENT, import_lightly
 from synglancer.cave.pagination import fetch_whole
 from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
 from synglancer.cave.records import Soma
 from synglancer.columns import CELL_COLUMN
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 
-# Half of caveclient's import is not needed here: all its other clients, and IPython.
-import_lazily("caveclient")
-with put_off("IPython.display.HTML"):
-    from caveclient.materializationengine import MaterializationClient
+import_lightly(CAVECLIENT)
 from caveclient.auth import AuthClient  # noqa: E402
 from caveclient.base import Version  # noqa: E402
 from caveclient.jsonservice import JSONService  # noqa: E402
+from caveclient.materializationengine import MaterializationClient  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from synglancer.cave.lazy_imports import import_lazily, put_off
+from synglancer.cave.lazy_imports import NGLUI, import_lightly
 from synglancer.columns import PARTNER_TYPE
 from synglancer.settings import BETWEEN, MULTI_INPUT
 from synglancer.states.fields import MAX_EXACT
@@ -137,10 +137,7 @@ def make_plain(value: object, path: str = "") -> Any:
 
 def load_libraries() -> None:
     """Import nglui ahead of `build_state`, at a time when there is something to wait for."""
-    import_lazily("cloudvolume")  # for sources without a resolution, which there are none of here
-    import_lazily("caveclient")
-    with put_off("caveclient.CAVEclient", "IPython.display.HTML"):
-        import nglui.statebuilder  # noqa: F401
+    import_lightly(NGLUI)
 
 
 def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
