@@ -15,6 +15,7 @@ import pytest
 from cli.outcome import CELL, TOKEN
 from synglancer import make_link as api_make_link
 from synglancer.columns import DTYPES
+from synglancer.states.layer_names import format_layer_name
 
 if TYPE_CHECKING:
     from cave_sandbox.server import Sandbox
@@ -61,7 +62,7 @@ def test_every_synapse_is_in_the_state_with_its_own_values(sandbox, make_link, s
                 row.ctr_pt_position_y * 4,
                 row.ctr_pt_position_z * 40,
             )
-            key = (f"{direction}: {row.tag}", str(row.id))
+            key = (format_layer_name(direction, str(row.tag)), str(row.id))
             expected[key] = (
                 point, str(row.pre_pt_root_id), str(row.post_pt_root_id), float(row.size),
                 pytest.approx(row.value, abs=1e-7),

@@ -8,13 +8,17 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import orjson
 import pytest
 from PIL import Image
 
 from cli.outcome import CELL, TOKEN
+from synglancer import Link
+from synglancer.links.link_record import Skipped
 from synglancer.links.opening import OpenedLink, open_link
 from synglancer.render.picture_options import Preview, PreviewOptions
 from synglancer.render.screenshots import BROWSERS, change_background, render_previews
+from synglancer.states.urls import format_inline_link
 
 REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
 needs_browser = pytest.mark.skipif(
@@ -61,6 +65,24 @@ def test_pictures_show_each_link_in_one_browser(sandbox, make_link, tmp_path):
     reference = read_picture(REFERENCES / "view-3d.png")
     assert np.abs(all_tags - reference).mean() < 12
     assert np.abs(only_soma - reference).mean() > np.abs(all_tags - reference).mean()
+
+
+@pytest.mark.browser
+@needs_browser
+def test_what_a_source_lacks_is_named_and_not_waited_for(sandbox, make_link, tmp_path):
+    """Where a cell has no mesh, the picture is refused as soon as nothing else is on its way, and
+    the address that answers 404 is named; the next view is drawn."""
+    good = make_link(CELL, "--layout", "3d", "--tag", "soma").out.strip()
+    state = Link.from_url(good).state
+    (cells,) = (layer for layer in state["layers"] if layer["type"] == "segmentation")
+    cells["segments"].append("864691135000000001")
+    bad = format_inline_link(good.partition("#")[0], orjson.dumps(state))
+    refused, drawn = render_previews([bad, good], tmp_path, PreviewOptions(wait=300))
+    assert isinstance(refused, Skipped)
+    assert "864691135000000001" in refused.reason
+    assert "answers 404" in refused.reason
+    assert "300 s" not in refused.reason
+    assert isinstance(drawn, Preview)
 
 
 @pytest.mark.browser

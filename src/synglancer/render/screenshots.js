@@ -1,4 +1,4 @@
-// Looks at a Neuroglancer viewer from within its page. Each function is evaluated by preview.py.
+// Looks at a Neuroglancer viewer from within its page. Each function is evaluated by screenshots.py.
 
 // Show a state in the viewer that is open; one without layers clears all away.
 const showState = (state) => {

@@ -20,6 +20,7 @@ from synglancer.errors import PictureError, SynglancerError
 from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.opening import open_link
 from synglancer.render.picture_options import Preview, PreviewOptions, check_suffix
+from synglancer.render.traffic import Traffic
 from synglancer.view.colors import BACKGROUNDS
 from synglancer.view.shaders import format_colour
 
@@ -264,6 +265,7 @@ class _Browser:
             for pattern in _BLOCKED:
                 context.route(pattern, lambda route: route.abort())
             self._page = context.new_page()
+            self._traffic = Traffic(self._page)
             self._stack = stack.pop_all()
 
     def close(self) -> None:
@@ -291,6 +293,7 @@ class _Browser:
 
     def _show(self, opened: OpenedLink, *, reuse: bool) -> str | None:
         """Open a link and wait until it is drawn; return what is wrong otherwise."""
+        self._traffic.forget()
         fragment = opened.url.partition("#")[2]
         if reuse:  # the viewer that is open already, after all in it was cleared away
             self._page.evaluate(_SCRIPT + "\nshowState", {"layers": []})
@@ -325,6 +328,9 @@ class _Browser:
             if found == last and (found["final"] or not found["problem"]):
                 return found["problem"] or None
             last = found
+            missing = self._traffic.find_failure() if found["complete"] and found["problem"] else ""
+            if missing:  # it will not come by waiting
+                return f"{found['problem']}: {missing}"
             if time.monotonic() > deadline:
                 return f"after {self._options.wait:g} s, {found['problem'] or 'it still changes'}"
             self._page.wait_for_timeout(_POLL_S * 1000)
