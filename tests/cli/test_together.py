@@ -15,6 +15,7 @@ from cave_sandbox.server import Sandbox
 from cli.outcome import CELL, TOKEN
 from synglancer import Link
 from synglancer import make_link as api_make_link
+from synglancer.states.layer_names import format_layer_name
 from synglancer.states.urls import format_inline_link
 
 if TYPE_CHECKING:
@@ -43,7 +44,9 @@ def expect(synapses: pd.DataFrame, cells: Sequence[str]) -> dict[str, set[str]]:
     across = into & out_of & (synapses["pre_pt_root_id"] != synapses["post_pt_root_id"])
     groups = {"inputs": into & ~across, "outputs": out_of & ~across, "between": across}
     layers = {
-        f"{name}: {tag}": set(synapses.loc[rows & (synapses["tag"] == tag), "id"].astype(str))
+        format_layer_name(name, tag): set(
+            synapses.loc[rows & (synapses["tag"] == tag), "id"].astype(str)
+        )
         for name, rows in groups.items()
         for tag in ("spine", "shaft", "soma")
     }
@@ -76,7 +79,7 @@ def test_several_cells_are_one_link(sandbox: Sandbox, make_link, synglancer, syn
     layers = read_layers(link.state)
     assert list(layers) == list(expected)
     assert layers == expected
-    assert list(layers)[-3:] == ["between: spine", "between: shaft", "between: soma"]
+    assert list(layers)[-3:] == ["◎ between: spine", "◎ between: shaft", "◎ between: soma"]
     counts = {name: sum(tags.values()) for name, tags in record["counts"].items()}
     assert counts["between"] == 5 + 17 + 7 + 2
     assert record["shown"] == record["total"] == sum(counts.values())
