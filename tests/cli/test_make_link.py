@@ -187,7 +187,9 @@ def test_unlabelled_synapses_have_layers_of_their_own(sandbox, make_link, sample
     labelled = set(read_table(sample)["id"])
     for direction, column in (("inputs", "post_pt_root_id"), ("outputs", "pre_pt_root_id")):
         mine = set(synapses.loc[synapses[column] == int(CELL), "id"]) - labelled
-        shown = {note["id"] for note in layers[format_layer_name(direction, "unlabelled")]["annotations"]}
+        shown = {
+            note["id"] for note in layers[format_layer_name(direction, "unlabelled")]["annotations"]
+        }
         assert shown == {str(synapse) for synapse in mine}
         assert mine
 
