@@ -17,9 +17,9 @@ from synglancer.cells.lists import CellList
 from synglancer.links.link_record import Skipped
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
+from synglancer.report.building import build_report
 from synglancer.report.pages import render_report
 from synglancer.report.pictures import plot_cell, screenshot_cell, summarise_cells
-from synglancer.report.summary import build_report
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:

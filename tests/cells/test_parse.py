@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -12,9 +13,9 @@ from synglancer.cells.parse import (
     Nucleus,
     Position,
     RootId,
-    list_given_cells,
     parse_cell,
     parse_root_id,
+    read_point,
 )
 from synglancer.errors import UsageError
 
@@ -65,6 +66,10 @@ def test_what_surrounds_a_number_is_overlooked(number, form):
         ("864691135276234469,1", "three coordinates"),
         ("0x10", "is a whole number"),
         ("1_000", "is a whole number"),
+        ("186,000, 134,000, 20,900", "three coordinates"),
+        ("1e3,2,3", "is a whole number"),
+        ("99999999999999,1,2", "too large"),
+        ("caf\udce9.txt", "no text in UTF-8"),
         ("--5", "is a whole number"),
         ("\u0668\u0666\u0664", "is a whole number"),
         ("\uff18\uff16\uff14", "is a whole number"),
@@ -157,6 +162,15 @@ def test_a_wrong_nucleus_is_refused(text):
         ("[186000.5,134000,20900]", Position((186000.5, 134000, 20900), "voxel")),
         ("744000,536000,836000@nm", Position((744000, 536000, 836000), "nm")),
         ("-1,.5,+3 @ nm", Position((-1, 0.5, 3), "nm")),
+        ("186000 134000 20900", Position((186000, 134000, 20900), "voxel")),
+        ("186000\t134000\t20900", Position((186000, 134000, 20900), "voxel")),
+        ("[186000 134000 20900]", Position((186000, 134000, 20900), "voxel")),
+        ("(186000, 134000, 20900)", Position((186000, 134000, 20900), "voxel")),
+        ("186000; 134000; 20900", Position((186000, 134000, 20900), "voxel")),
+        ("744000 536000 836000 nm", Position((744000, 536000, 836000), "nm")),
+        ("744000,536000,836000@NM", Position((744000, 536000, 836000), "nm")),
+        ("1,234,567", Position((1, 234, 567), "voxel")),
+        ("0.00001,1,2", Position((0.00001, 1, 2), "voxel")),
     ],
 )
 def test_a_position_is_read_with_its_unit(text, position):
@@ -165,45 +179,60 @@ def test_a_position_is_read_with_its_unit(text, position):
     assert parse_cell(str(position)) == position
 
 
+@pytest.mark.parametrize(
+    "point",
+    [
+        (186000, 134000, 20900),
+        (186000.0, np.float32(134000), np.int64(20900)),
+        np.array([186000, 134000, 20900]),
+        np.array([186000, 134000, 20900], dtype="float32"),
+    ],
+)
+def test_a_tuple_or_an_array_of_three_is_a_position(point):
+    """Coordinates as Python holds them are one cell, in voxels."""
+    assert parse_cell(point) == Position((186000, 134000, 20900), "voxel")
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        [186000, 134000, 20900],
+        (CELL, CELL + 1, CELL + 2),
+        np.array([CELL] * 3),
+        pd.Series([1, 2, 3]),
+        (1, 2),
+        ("1", "2", "3"),
+        (1, 2, float("nan")),
+    ],
+)
+def test_several_root_ids_are_no_position(cells):
+    """Three root IDs, and a list or a column of whatever numbers, are several cells."""
+    assert read_point(cells) is None
+
+
+@given(roots, st.sampled_from(['="{}"', "'{}", '"{}"', "='{}'"]))
+def test_a_number_that_a_spreadsheet_keeps_as_text_is_read(number, form):
+    """The ways to keep a spreadsheet from rounding an ID are taken away."""
+    assert parse_cell(form.format(number)) == RootId(number)
+
+
+@given(st.integers(10**15, MAX), st.sampled_from([",", ".", " ", "'", "_"]))
+def test_thousands_separators_are_named(number, separator):
+    """A number with separators is refused, and its digits are given back."""
+    with pytest.raises(UsageError, match="thousands separators") as caught:
+        parse_cell(f"{number:,}".replace(",", separator))
+    assert str(number) in caught.value.hint
+
+
+@pytest.mark.parametrize("separator", [",", " ", ";", ", ", "\n", "/"])
+@pytest.mark.parametrize("many", [2, 3, 4])
+def test_several_ids_in_one_word_are_counted(separator, many):
+    """IDs that are given as one word are refused as what they are, three of them too."""
+    with pytest.raises(UsageError, match=f"holds {many} root IDs"):
+        parse_cell(separator.join([str(CELL)] * many))
+
+
 def test_a_link_is_kept_whole():
     """A Neuroglancer link is kept as it is, whatever it holds."""
     url = "https://spelunker.cave-explorer.org/#!middleauth+https://global.daf-apis.com/nglstate/1"
     assert parse_cell(f" {url}\n") == LinkCells(url)
-
-
-def test_files_hold_one_cell_a_line(tmp_path):
-    """Lines of a file take the place of its name; comments and empty lines are passed over."""
-    link = "https://a.b/#!https://a.b/1"
-    file = tmp_path / "cells.txt"
-    file.write_text(f"# cells\n\n{CELL}  # the first\nnucleus:5\r\n{link}\n 1,2,3 #x\n")
-    assert list_given_cells(["7", str(file), "9"]) == [
-        "7",
-        str(CELL),
-        "nucleus:5",
-        link,
-        "1,2,3",
-        "9",
-    ]
-
-
-def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
-    """A file that is called like a root ID does not get in its way."""
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / str(CELL)).write_text("5\n")
-    assert list_given_cells([str(CELL)]) == [str(CELL)]
-
-
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"5\nabc\n", "line 2: 'abc' is not a root ID"),
-        (b"# nothing\n", "names no cell"),
-        (b"\xff\xfe\x00", "not a text file"),
-    ],
-)
-def test_a_wrong_file_is_refused_by_its_line(tmp_path, content, reason):
-    """What is wrong in a file is named with its line."""
-    file = tmp_path / "cells.txt"
-    file.write_bytes(content)
-    with pytest.raises(UsageError, match=reason):
-        list_given_cells([str(file)])

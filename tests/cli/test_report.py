@@ -200,6 +200,83 @@ def test_other_files_of_cells(sandbox, synglancer, tmp_path, kind):
     assert pd.read_csv(page, dtype=str)["cell"].tolist() == CELLS[:2]
 
 
+RAGGED = f"cell,partner\n{CELL},{OTHERS[0]},5\n"
+
+
+@pytest.mark.parametrize("name", ["cells.csv", "cells.tsv", "cells.txt"])
+def test_a_row_that_could_shift_is_refused(sandbox, synglancer, make_link, tmp_path, name):
+    """A row longer than the names is refused by its line: never is the next column a cell."""
+    path, page = tmp_path / name, tmp_path / "report.csv"
+    path.write_text(RAGGED.replace(",", "\t") if name.endswith("tsv") else RAGGED)
+    synglancer("report", path, "-o", page).refuses(2, f"{name}, line 2", "3 values")
+    make_link(path).refuses(2, f"{name}, line 2", "3 values")
+    assert not page.exists()
+    assert not sandbox.requests
+
+
+FOLLOWED = [str(who.OUTDATED_ONE_SUCCESSOR), CELL, str(who.OUTDATED_SPLIT), "", UNKNOWN]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx", "html", "md", "tex", "ipynb"])
+def test_each_given_cell_is_found_again(sandbox, synglancer, tmp_path, kind):
+    """Of three rows that lead to one cell, each has what was given and what became of it; the
+    valid one has no note of another's, and no ID is rounded by who reads the table."""
+    cells, page = tmp_path / "cells.csv", tmp_path / f"report.{kind}"
+    rows = [f"{note},{cell},{cell}\n" for note, cell in zip("abcde", FOLLOWED, strict=True)]
+    cells.write_text("note,root_id,copy\n" + "".join(rows))
+    done = synglancer("report", cells, "-o", page)
+    assert done.code == 5
+    for given in (FOLLOWED[0], FOLLOWED[2]):
+        assert len(re.findall(f"{given} is not valid .* is used instead", done.err)) == 1
+    if kind in {"csv", "parquet", "xlsx"}:
+        read = {"csv": pd.read_csv, "parquet": pd.read_parquet, "xlsx": pd.read_excel}[kind](page)
+        assert list(read.columns[:4]) == ["note", "root_id", "copy", "cell"]
+        assert [str(cell) for cell in read["root_id"][:3]] == FOLLOWED[:3]
+        assert [str(cell) for cell in read["copy"][:3]] == FOLLOWED[:3]
+        assert read["root_id"][4] == UNKNOWN
+        assert [str(cell) for cell in read["cell"][:3]] == [CELL] * 3
+        said = read["followed"].fillna("")
+        assert [given in said[i] for i, given in enumerate(FOLLOWED[:3])] == [True, False, True]
+        assert list(said[[1, 3, 4]]) == ["", "", ""]
+        assert read["link"][:3].nunique() == 3
+        return
+    text = html.unescape(page.read_text("utf-8"))
+    for given in FOLLOWED[:3]:
+        assert given in text
+    for given in (FOLLOWED[0], FOLLOWED[2]):
+        assert re.search(f"{given} is not valid", text.replace("\\", ""))
+    if kind == "html":
+        notes = dict(re.findall(r'<li id="note-([0-9]+)">(.*?)</li>', text))
+        linked = re.findall(r'href="#note-([0-9]+)"', text)
+        assert FOLLOWED[0] in notes["1"]
+        assert "is not valid" not in notes.get("2", "")
+        assert FOLLOWED[2] in notes["3"]
+        assert linked == list(notes)
+
+
+def test_texts_of_cells_make_a_report(sandbox, synglancer, tmp_path):
+    """A text file of cells, words and a nucleus make a table that says what was given."""
+    cells, page = tmp_path / "cells.txt", tmp_path / "report.csv"
+    cells.write_text(f"# mine\n{CELL}\nnucleus:264824 # the same\n")
+    assert synglancer("report", cells, OTHERS[0], "-o", page).code == 0
+    read = pd.read_csv(page)
+    assert list(read["given"]) == [CELL, "nucleus:264824", OTHERS[0]]
+    assert list(read["cell"]) == [int(CELL), int(CELL), int(OTHERS[0])]
+    page = tmp_path / "report.md"
+    assert synglancer("report", cells, "-o", page).code == 0
+    assert "| nucleus:264824 |" in page.read_text("utf-8").replace("\\", "")
+
+
+def test_a_table_obeys_nothing_of_others(sandbox, synglancer, tmp_path):
+    """Formulas and escapes of the input are texts in the CSV of a report; numbers are numbers."""
+    cells, page = tmp_path / "cells.csv", tmp_path / "report.csv"
+    cells.write_text(f"=head;cell;n\n=1+1;{CELL};-5\n\x1b[31m@a;{CELL};-a\n")
+    assert synglancer("report", cells, "-o", page).code == 0
+    read = pd.read_csv(page)
+    assert list(read["'=head"]) == ["'=1+1", "\\x1b[31m@a"]
+    assert list(read["n"]) == ["-5", "'-a"]
+
+
 def test_notebooks_run(sandbox, synglancer, table, tmp_path):
     """A report as a notebook is valid, shows its table at once, and runs from top to bottom: the
     table, plots, cards and the viewer appear, and no name of others is markup."""

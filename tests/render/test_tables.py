@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import re
+import unicodedata
 
 import openpyxl
 import pandas as pd
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
-from synglancer.render.tables import SUFFIXES, escape_cell, format_table
+from synglancer.render.tables import SUFFIXES, escape_cell, format_table, keep_exact
 
 IDS = [1, 864691135276234469, 2**64 - 1]
 
@@ -34,7 +36,9 @@ def test_ids_survive(suffix) -> None:
 def test_no_text_is_a_formula(text) -> None:
     """A cell never begins as formulas do, unless it is a plain number, and holds no escapes."""
     escaped = escape_cell(text)
-    assert escaped.isprintable()
+    rest = re.sub("\t|\r?\n", "", escaped)
+    assert "Cc" not in {unicodedata.category(character) for character in rest}
+    assert not set(escaped) & {*"\x1b\x07\x9b\u202e\u2028"}
     if escaped[:1] in {"=", "+", "-", "@"}:
         assert float(escaped) == float(text)
 
@@ -47,13 +51,22 @@ def test_no_text_is_a_formula(text) -> None:
         ("+1-2", "'+1-2"),
         ("-5", "-5"),
         ("+5e3", "+5e3"),
-        ("\t=1", "' =1"),
+        ("'=1+1", "''=1+1"),
+        ("-a", "'-a"),
+        ("\t=1", "'\t=1"),
+        ("\rx", "'\\rx"),
+        ("a\r\nb\tc", "a\r\nb\tc"),
+        ("\x9b31m", "\\x9b31m"),
+        ("\u202ea", "\\u202ea"),
+        ("\uff1d1", "'\uff1d1"),
+        ("'quoted'", "'quoted'"),
+        ("", ""),
         ("spine", "spine"),
-        ("a\x1b[2Jb", "a [2Jb"),
+        ("a\x1b[2Jb", "a\\x1b[2Jb"),
     ],
 )
 def test_cells(text, cell) -> None:
-    """Formulas get an apostrophe, numbers stay, and escapes become spaces."""
+    """Formulas get an apostrophe, numbers stay, and escapes are written out."""
     assert escape_cell(text) == cell
 
 
@@ -61,7 +74,26 @@ def test_a_formula_in_an_excel_file_is_text() -> None:
     """What begins with an equals sign is a text of the file, not a formula."""
     content = io.BytesIO(format_table(pd.DataFrame({"note": ["=1+2"]}), ".xlsx"))
     cell = openpyxl.load_workbook(content).active["A2"]
-    assert (cell.value, cell.data_type) == ("'=1+2", "s")
+    assert (cell.value, cell.data_type) == ("=1+2", "s")
+
+
+def test_an_excel_file_cuts_nothing() -> None:
+    """IDs and gaps are as they were, and a text that is too long is refused."""
+    frame = pd.DataFrame({"a": ["5", ""], "n": pd.array([1, None], dtype="Int64")})
+    book = openpyxl.load_workbook(io.BytesIO(format_table(frame, ".xlsx")))
+    assert [*book.active.iter_rows(values_only=True)][1:] == [("5", 1), (None, None)]
+    with pytest.raises(UsageError, match="does not fit into a cell"):
+        format_table(pd.DataFrame({"a": ["x" * 32_768]}), ".xlsx")
+
+
+def test_a_column_with_gaps_is_read_exactly() -> None:
+    """A gap, a missing value or a float among IDs makes none of them a float."""
+    for other in ("", "NA", "None", "8.64e17", "inf", "1.5", None):
+        for suffix, read in ((".csv", pd.read_csv), (".xlsx", pd.read_excel)):
+            frame = pd.DataFrame({"id": [str(IDS[1]), other], "n": [1, 2]})
+            assert str(read(io.BytesIO(format_table(frame, suffix)))["id"][0]) == str(IDS[1])
+    assert keep_exact(["5", ""]) == ["5", ""]
+    assert keep_exact([str(number) for number in IDS]) == [str(number) for number in IDS]
 
 
 def test_other_kinds_of_files_are_refused() -> None:

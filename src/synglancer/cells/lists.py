@@ -1,14 +1,23 @@
-"""What was named on the command line → a table with a cell in each row.
-
-Files are read as text where they can be, so that no root ID is rounded and no other value changes.
-"""
+"""What was named on the command line → the cells of it, and what their table says beside them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cells.parse import is_file, parse_cell
+from synglancer.cells.tables import (
+    ENDINGS,
+    ID_COLUMNS,
+    Table,
+    decode_text,
+    looks_like_table,
+    parse_table,
+    read_table,
+)
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,77 +25,215 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_GUESSES = ("pt_root_id", "root_id", "cell")
-_KINDS = (".csv", ".tsv", ".parquet", ".xlsx")
-_EXACT = 2**53  # above it, spreadsheets and floats round integers
+_NO_CELLS = "Give a text file with one cell a line, or a table with a column of cells."
 
 
 @dataclass(frozen=True)
 class CellList:
-    """Cells, and what their file says beside them.
+    """Cells, and what their table says beside them.
 
     Attributes
     ----------
     cells
-        What was given for each row.
+        What was given for each row, as text.
     columns
-        Names of the other columns, in their order.
+        Names of the table's other columns, in their order.
     values
         For each row, their values as text.
+    name
+        Name of the column of cells; ``given`` where they were not in a table.
+    place
+        How many of the other columns stand before it.
+    places
+        For each row where it stands, for messages; empty for a word of the command line.
+    from_table
+        Whether a table was given.
     """
 
     cells: list[str]
-    columns: list[str]
-    values: list[list[str]]
+    columns: list[str] = field(default_factory=list)
+    values: list[list[str]] = field(default_factory=list)
+    name: str = "given"
+    place: int = 0
+    places: list[str] = field(default_factory=list)
+    from_table: bool = False
+
+    def join(self) -> CellList:
+        """Put the column of cells among the others, in its place."""
+        at = self.place
+        return replace(
+            self,
+            columns=[*self.columns[:at], self.name, *self.columns[at:]],
+            values=[
+                [*row[:at], cell, *row[at:]]
+                for cell, row in zip(self.cells, self.values, strict=True)
+            ],
+        )
+
+    def take(self, column: str) -> list[str]:
+        """Return the values of a column, also of that of the cells."""
+        if column == self.name:
+            return self.cells
+        at = self.columns.index(column)
+        return [row[at] for row in self.values]
 
 
-def read_cell_list(
-    given: Sequence[str], lines: Iterable[str], column: str | None = None
-) -> CellList:
-    """Read cells from words, from one file, or for ``-`` from lines.
+def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
+    """Read cells from words, from files of them, or for ``-`` from standard input.
 
     Parameters
     ----------
     given
-        Root IDs; or the name of one CSV, TSV, Parquet or Excel file; or ``-``.
-    lines
-        What ``-`` stands for, one cell a line.
+        Cells; files with one cell a line, or ``-``; or one table: CSV, TSV, Parquet, Feather or
+        Excel.
     column
-        The file's column of root IDs; by default ``pt_root_id``, ``root_id`` or ``cell``.
+        The table's column of cells; by default ``pt_root_id``, ``root_id`` or ``cell``.
 
     Raises
     ------
     UsageError
         When nothing is named, or a file cannot be read or has no such column.
     """
-    files = [name for name in given if Path(name).suffix.lower() in _KINDS]
-    if files and len(given) > 1:
+    lists = [_read_word(word, column) for word in given]
+    tables = [one for one in lists if one.from_table]
+    if tables and len(lists) > 1:
         raise UsageError(
-            "A file of cells was given among others.", "Give one file alone, or root IDs."
+            "A table of cells was given among others.", "Give one table alone, or cells."
         )
-    if files:
-        return _read_file(Path(files[0]), column)
-    words = [word for name in given for word in (lines if name == "-" else [name])]
-    cells = [word.strip() for word in words if word.strip()]
+    if tables:
+        return tables[0]
+    if column is not None:
+        raise UsageError(
+            f"The column {column!r} was named, and no table was given.",
+            "Give a table that has this column, or leave --column out.",
+        )
+    cells = [cell for one in lists for cell in one.cells]
+    places = [place for one in lists for place in one.places]
     if not cells:
         raise UsageError(
-            "No cell was given.", "Give root IDs, a CSV, Parquet or Excel file, or - for stdin."
+            "No cell was given.", "Give root IDs, a file of them, a table, or - for stdin."
         )
-    return CellList(cells, [], [[] for _ in cells])
+    return CellList(cells, values=[[] for _ in cells], places=places)
 
 
-def _read_file(path: Path, column: str | None) -> CellList:
-    frame = _read_frame(path)
-    frame.columns = [str(name) for name in frame.columns]
+def _read_word(word: str, column: str | None) -> CellList:
+    """Read what one word stands for: itself, the lines of a text, or the rows of a table."""
+    if word == "-":
+        return _read_text(_read_stdin(), "Standard input", column)
+    if not _names_file(word):
+        return CellList([word.strip()] if word.strip() else [], places=[""])
+    path = Path(word)
+    if path.suffix.lower() in ENDINGS:
+        return _take_cells(read_table(path, column), f"The file {word}", column)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"The file {word} cannot be read: {error.strerror}.", _NO_CELLS) from error
+    return _read_text(content, f"The file {word}", column)
+
+
+def _names_file(word: str) -> bool:
+    """Whether a word is a file's name: what names a cell is not, whatever files there are."""
+    if Path(word).suffix.lower() in ENDINGS:
+        return True
+    try:
+        parse_cell(word)
+    except UsageError:
+        return is_file(word)
+    return False
+
+
+def _read_stdin() -> bytes:
+    if sys.stdin is None:
+        raise UsageError(
+            "Standard input is closed.", "Give the cells as words or files, or open it."
+        )
+    try:
+        binary = getattr(sys.stdin, "buffer", None)
+        return binary.read() if binary is not None else sys.stdin.read().encode()
+    except OSError as error:
+        raise UsageError(f"Standard input cannot be read: {error.strerror}.", _NO_CELLS) from error
+
+
+def _read_text(content: bytes, source: str, column: str | None) -> CellList:
+    text = decode_text(content, source)
+    if looks_like_table(text, column):
+        name = source.removeprefix("The file ")
+        return _take_cells(parse_table(text, name, column), source, column)
+    cells, places = [], []
+    for number, line in enumerate(text.splitlines(), start=1):
+        cell = re.sub(r"(^|\s)#(?!!).*", "", line).strip()
+        if cell:
+            cells.append(cell)
+            places.append(f"{source}, line {number}")
+    if not cells:
+        raise UsageError(f"{source} names no cell.", _NO_CELLS)
+    return CellList(cells, places=places)
+
+
+def _take_cells(table: Table, source: str, column: str | None) -> CellList:
     if column is None:
-        column = next((name for name in _GUESSES if name in frame.columns), _GUESSES[0])
-    cells = read_column(frame, column)
-    if not cells:
-        raise UsageError(f"The file {path} names no cell.", "Give one with a row for each cell.")
-    others = [name for name in dict.fromkeys(frame.columns) if name != column]
-    values = frame[others].to_numpy(dtype=object)  # also where there are no other columns
-    rows = [[_text(value) for value in row] for row in values]
-    return CellList(cells, list(frame[others].columns), rows)
+        column = next((name for name in ID_COLUMNS if name in table.names), ID_COLUMNS[0])
+    column = column.strip()
+    if column not in table.names:
+        raise UsageError(
+            f"{source} has no column {column!r}.",
+            f"Name the column of root IDs with --column; there are: {', '.join(table.names)}.",
+        )
+    if not table.rows:
+        raise UsageError(f"{source} names no cell.", "Give one with a row for each cell.")
+    at = table.names.index(column)
+    return CellList(
+        cells=[row[at] for row in table.rows],
+        columns=table.names[:at] + table.names[at + 1 :],
+        values=[row[:at] + row[at + 1 :] for row in table.rows],
+        name=column,
+        place=at,
+        places=[f"{source}, {table.unit} {line}" for line in table.lines],
+        from_table=True,
+    )
+
+
+def list_given_cells(words: Iterable[str]) -> list[str]:
+    """Put the cells of files in the place of their names, and check that each names a cell.
+
+    Parameters
+    ----------
+    words
+        Cells, files with one cell a line, tables with a column of cells, or ``-`` for standard
+        input. In a text file, empty lines and what follows a ``#`` at the beginning of a line or
+        after white space are passed over.
+
+    Returns
+    -------
+    list of str
+        What `parse_cell` takes, in order.
+
+    Raises
+    ------
+    UsageError
+        When a file cannot be read, or something in it does not name a cell: then its line is
+        named.
+    """
+    cells: list[str] = []
+    for word in words:
+        if word != "-" and not _names_file(word):
+            parse_cell(word)
+            cells.append(word)
+            continue
+        listed = _read_word(word, None)
+        for cell, place in zip(listed.cells, listed.places, strict=True):
+            _check_cell(cell, place)
+        cells += listed.cells
+    return cells
+
+
+def _check_cell(cell: str, place: str) -> None:
+    """Refuse what does not name a cell by the place where it stands."""
+    try:
+        parse_cell(cell)
+    except UsageError as error:
+        raise UsageError(f"{place}: {error}", error.hint) from error
 
 
 def read_column(df: pd.DataFrame, column: str) -> list[str]:
@@ -116,46 +263,3 @@ def read_column(df: pd.DataFrame, column: str) -> list[str]:
         "" if missing else str(value).strip()
         for value, missing in zip(values, values.isna(), strict=True)
     ]
-
-
-def _text(value: Any) -> str:
-    missing = value is None or value != value or str(value) == "<NA>"  # noqa: PLR0124  # NaN
-    return "" if missing else str(value)
-
-
-def _read_frame(path: Path) -> pd.DataFrame:
-    import pandas as pd
-
-    kind = path.suffix.lower()
-    try:
-        if kind == ".parquet":
-            return pd.read_parquet(path)
-        if kind == ".xlsx":
-            frame = pd.read_excel(path, dtype=object)
-            _check_not_rounded(path, frame)
-            return frame.astype(object).where(frame.notna(), "")
-        separator = "\t" if kind == ".tsv" else ","
-        return pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-    except ImportError as error:
-        raise UsageError(
-            "Excel files cannot be read without openpyxl.",
-            "Install it with: pip install openpyxl; or save the table as CSV.",
-        ) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or type(error).__name__
-        raise UsageError(
-            f"The file {path} cannot be read as a table: {reason}.",
-            "Give a CSV (UTF-8), TSV, Parquet or Excel file that has a line of column names.",
-        ) from error
-
-
-def _check_not_rounded(path: Path, frame: pd.DataFrame) -> None:
-    """Refuse numbers of a spreadsheet that it may have rounded: their digits are not known."""
-    for name in frame.columns:
-        large = [v for v in frame[name] if isinstance(v, int | float) and abs(v) > _EXACT]
-        if large:
-            raise UsageError(
-                f"The column {str(name)!r} of {path} holds IDs as numbers, which spreadsheets "
-                "round to 15 digits.",
-                "Store them as text in the spreadsheet, or give a CSV or Parquet file.",
-            )

@@ -1,22 +1,21 @@
 """What was typed → which cell is meant: a root ID, a nucleus, a position, or a link's cells.
 
-This decides what was typed; `resolve` asks the services for the root ID. A
-file of cells is read here too, since it is only another way to type them.
+This decides what was typed; `resolve` asks the services for the root ID.
 """
 
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.errors import UsageError
 from synglancer.states.urls import is_link
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 _MAX_UINT64 = 2**64 - 1
 _MAX_INT64 = 2**63 - 1
@@ -26,10 +25,21 @@ _HINT = "Give a root ID, such as 864691135276234469, nucleus:ID, a position x,y,
 _MAX_QUOTE = 60
 _NAMED = 3  # cells in a title: more do not fit
 
-_NUMBER = r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]*)?|\.[0-9]+)"
+_NUMBER = r"[+-]?(?:[0-9]{1,20}(?:\.[0-9]*)?|\.[0-9]+)"
+_BETWEEN = r"(?:\s*[,;]\s*|\s+)"
 _POSITION = re.compile(
-    rf"[(\[]?\s*({_NUMBER})\s*,\s*({_NUMBER})\s*,\s*({_NUMBER})\s*[)\]]?\s*(?:@\s*(\w+))?"
+    rf"[(\[{{]?\s*({_NUMBER}){_BETWEEN}({_NUMBER}){_BETWEEN}({_NUMBER})\s*,?\s*[)\]}}]?"
+    r"\s*(?:@\s*(\w+)|(nm))?",
+    re.IGNORECASE,
 )
+_GROUPED = re.compile(r"[0-9]{1,3}(?:([,.'\u2019_ \u00a0\u202f\u2009])[0-9]{3})(?:\1[0-9]{3})+")
+"""A number with thousands separators: three groups or more."""
+
+_FARTHEST = 10**13
+"""No coordinate is as large, in voxels or nm; root IDs are larger."""
+
+_AS_TEXT = re.compile(r"""=?"([^"]*)"|=?'([^']*)'|'(.*)""")
+"""How spreadsheets write a number that is to stay text: ="864…", or an apostrophe before it."""
 _ROUNDED = re.compile(r"[+-]?(\d+\.\d*|\.?\d+(\.\d*)?[eE][+-]?\d+)")
 
 Unit = Literal["voxel", "nm"]
@@ -74,7 +84,7 @@ class Position:
 
     def __str__(self) -> str:
         """Return what one would type."""
-        point = ",".join(f"{value:.15g}" for value in self.point)
+        point = ",".join(map(_format_number, self.point))
         return f"{point}@nm" if self.unit == "nm" else point
 
 
@@ -92,15 +102,19 @@ class LinkCells:
 Cell = RootId | Nucleus | Position | LinkCells
 
 
-def parse_cell(given: str | int) -> Cell:
+def parse_cell(given: Any) -> Cell:
     """Read which cell is meant.
+
+    Three numbers with commas or white space between them are always a position: a root ID never has
+    so few digits that thousands separators would make three parts of it.
 
     Parameters
     ----------
     given
-        A root ID (in text or as an integer, also of numpy), ``nucleus:ID``, a position ``x,y,z``
-        in voxels of the viewer's resolution or ``x,y,z@nm``, a Neuroglancer link, or the JSON file
-        of a state.
+        A root ID (in text or as an integer, also of numpy), ``nucleus:ID``, a position ``x,y,z``,
+        ``x y z`` or ``[x, y, z]`` in voxels of the viewer's resolution or with ``@nm`` behind it, a
+        tuple or an array of three coordinates in voxels, a Neuroglancer link, or the JSON file of a
+        state.
 
     Raises
     ------
@@ -116,16 +130,41 @@ def parse_cell(given: str | int) -> Cell:
     >>> parse_cell("186000, 134000, 20900")
     Position(point=(186000.0, 134000.0, 20900.0), unit='voxel')
     """
+    point = read_point(given)
+    if point is not None:
+        return point
     if isinstance(given, str):
         text = given.strip()
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise UsageError(f"{_quote(text)} is not a cell: it is no text in UTF-8.", _HINT)
         if is_link(text):
             return LinkCells(text)
+        if unwrapped := _AS_TEXT.fullmatch(text):
+            text = next(part for part in unwrapped.groups() if part is not None).strip()
         if text.lower().startswith("nucleus:"):
             return _parse_nucleus(text)
         if found := _POSITION.fullmatch(text):
             return _parse_position(found)
         _refuse_others(text)
+        given = text
     return RootId(parse_root_id(given))
+
+
+def read_point(given: Any) -> Position | None:
+    """Read a tuple or an array of three numbers as a position in voxels; None for what is none.
+
+    Three root IDs are none: each is larger than any coordinate. Nor is a list: it holds cells.
+    """
+    if not isinstance(given, tuple) and getattr(given, "shape", None) != (3,):
+        return None
+    if hasattr(given, "index") and hasattr(given, "iloc"):  # a column of a table: cells
+        return None
+    try:
+        x, y, z = (float(value) for value in given if not isinstance(value, str | bytes))
+    except (TypeError, ValueError):
+        return None
+    far = not all(abs(value) < _FARTHEST for value in (x, y, z))  # or not a number
+    return None if far else Position((x, y, z), "voxel")
 
 
 def _refuse_others(text: str) -> None:
@@ -135,16 +174,36 @@ def _refuse_others(text: str) -> None:
             f"{_quote(text)} is not a Neuroglancer link, which has '#!' in it.",
             "Copy it from the browser's address bar, whole, and give it in quotes.",
         )
-    if re.fullmatch(r"[-0-9.]+(,[-0-9.]+)+(@\w*)?", text):
-        raise UsageError(
-            f"{_quote(text)} is not a position, which has three coordinates.",
-            "Give x,y,z in voxels of the viewer's resolution, or x,y,z@nm.",
-        )
+    _refuse_several(text)
     suffix = Path(text).suffix[1:]
-    if suffix.isascii() and suffix.isalpha() and not _is_file(text):
+    if suffix.isascii() and suffix.isalpha() and not is_file(text):
         raise UsageError(
             f"There is no file {_quote(text)}, and it names no cell either.",
             "Check the file's name and folder; it holds one cell a line.",
+        )
+
+
+def _refuse_several(text: str) -> None:
+    """Refuse numbers that are written with separators, and several in one word."""
+    if _GROUPED.fullmatch(text):
+        digits = "".join(re.findall(r"[0-9]", text))
+        raise UsageError(
+            f"{_quote(text)} is a number with thousands separators.",
+            f"Give its digits alone: {digits[:_MAX_QUOTE]}.",
+        )
+    numbers = re.findall(r"[0-9]+", text)
+    long = [number for number in numbers if int(number[:_MAX_QUOTE]) >= _FARTHEST]
+    if len(numbers) > 1 and len(long) == len(numbers) and not re.search(r"[A-Za-z.]", text):
+        raise UsageError(
+            f"{_quote(text)} holds {len(numbers)} root IDs.",
+            "Give each as a word of its own, or on a line of its own in a file.",
+        )
+    parts = re.split(r"[\s,;]+", re.sub(r"@\s*\w*$", "", text.strip("()[]{} ")))
+    if len(parts) not in {1, 3} and all(re.fullmatch(_NUMBER, part) for part in parts if part):
+        raise UsageError(
+            f"{_quote(text)} is not a position, which has three coordinates.",
+            "Give x,y,z without thousands separators, in voxels of the viewer's resolution, or "
+            "x,y,z@nm.",
         )
 
 
@@ -214,83 +273,34 @@ def _parse_nucleus(text: str) -> Nucleus:
 
 
 def _parse_position(found: re.Match[str]) -> Position:
-    x, y, z, unit = found.groups()
-    if unit not in {None, "nm"}:
+    x, y, z = (float(number) for number in found.groups()[:3])
+    unit = (found[4] or found[5] or "").lower()
+    if not all(abs(value) < _FARTHEST for value in (x, y, z)):
+        _refuse_several(found[0])
+        raise UsageError(
+            f"{_quote(found[0])} is not a position: its coordinates are too large.",
+            "Give x,y,z in voxels of the viewer's resolution, or x,y,z@nm.",
+        )
+    if unit not in {"", "nm"}:
         raise UsageError(
             f"{_quote(found[0])} is a position in an unknown unit.",
             "Give x,y,z in voxels of the viewer's resolution, or x,y,z@nm.",
         )
-    return Position((float(x), float(y), float(z)), "nm" if unit else "voxel")
+    return Position((x, y, z), "nm" if unit else "voxel")
 
 
-def list_given_cells(words: Iterable[str]) -> list[str]:
-    """Put the lines of files in the place of their names, and check that each names a cell.
-
-    Parameters
-    ----------
-    words
-        Cells, names of files with one cell a line, or ``-`` for standard input. In a file, empty
-        lines and what follows a ``#`` at the beginning of a line or after white space are passed
-        over.
-
-    Returns
-    -------
-    list of str
-        What `parse_cell` takes, in order.
-
-    Raises
-    ------
-    UsageError
-        When a file cannot be read, or something in it does not name a cell: then its line is
-        named.
-    """
-    cells: list[str] = []
-    for word in words:
-        cells += _read_file(word) if _names_file(word) else [word]
-    return cells
+def _format_number(value: float) -> str:
+    """Write a coordinate exactly, without an exponent."""
+    return format(Decimal(repr(float(value))), "f").removesuffix(".0")
 
 
-def _names_file(word: str) -> bool:
-    """Whether a word is a file's name: what names a cell is not, whatever files there are."""
-    try:
-        parse_cell(word)
-    except UsageError:
-        if word == "-" or _is_file(word):
-            return True
-        raise
-    return False
-
-
-def _is_file(word: str) -> bool:
+def is_file(word: str) -> bool:
+    """Whether a word is the path of a file that is there; a pipe is one too, a folder is not."""
     try:
         path = Path(word)
         return bool(word.strip()) and path.exists() and not path.is_dir()
     except (OSError, ValueError):  # too long a name, or one with a NUL
         return False
-
-
-def _read_file(name: str) -> list[str]:
-    source = "Standard input" if name == "-" else f"The file {name}"
-    try:
-        text = sys.stdin.read() if name == "-" else Path(name).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not a text file"
-        raise UsageError(
-            f"{source} cannot be read: {reason}.", "Give a text file with one cell a line."
-        ) from error
-    cells = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        cell = re.sub(r"(^|\s)#(?!!).*", "", line).strip()
-        if not cell:
-            continue
-        try:
-            parse_cell(cell)
-        except UsageError as error:
-            raise UsageError(f"{source}, line {number}: {error}", error.hint) from error
-        cells.append(cell)
-    if not cells:
-        raise UsageError(f"{source} names no cell.", "Give a text file with one cell a line.")
-    return cells
 
 
 def enumerate_some(items: Sequence[object], most: int) -> str:

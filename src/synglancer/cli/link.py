@@ -98,7 +98,7 @@ def link(
         Make one link for all cells, each in a colour of its own; synapses between them are in
         layers of their own.
     """
-    from synglancer.cells.parse import list_given_cells
+    from synglancer.cells.lists import list_given_cells
     from synglancer.links.make import LinkMaker
 
     if printing.verbose:

@@ -128,6 +128,17 @@ def print_retries() -> None:
     logging.getLogger("synglancer").setLevel(logging.INFO)
 
 
+def print_result(text: str) -> None:
+    """Print a line of what a command is for on stdout, at once."""
+    print(text, flush=True)  # noqa: T201
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines that a reader should know on stderr."""
+    for line in lines:
+        print(printable(line), file=sys.stderr)  # noqa: T201
+
+
 def print_json(record: Mapping[str, Any]) -> None:
     """Print an object as one line."""
     import orjson

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path  # noqa: TC003  # cyclopts reads it
 from typing import Annotated
@@ -10,7 +9,13 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import check_writable, write_beside
-from synglancer.cli.printing import check_options, complain, print_retries
+from synglancer.cli.printing import (
+    check_options,
+    complain,
+    print_lines,
+    print_result,
+    print_retries,
+)
 from synglancer.errors import SOME_SKIPPED, UsageError
 from synglancer.render.picture_options import Pictures  # noqa: TC001  # cyclopts reads it
 from synglancer.settings import Settings
@@ -59,26 +64,28 @@ def report(
     Parameters
     ----------
     cells
-        Root IDs; or one CSV, TSV, Parquet or Excel file with a column of them; or - for stdin.
+        Root IDs, nucleus:ID or positions; text files with one of these a line (- for stdin); or one
+        CSV, TSV, Parquet, Feather or Excel file with a column of them.
     output
-        The file: its ending, .html, .md, .tex, .ipynb, .csv or .parquet, says what it is.
+        The file: its ending, .html, .md, .tex, .ipynb, .csv, .parquet or .xlsx, says what it is.
     """
     from datetime import datetime, timezone
 
     from synglancer import __version__
     from synglancer.cells.lists import read_cell_list
     from synglancer.render.progress import show_progress
+    from synglancer.render.tables import SUFFIXES
+    from synglancer.report.building import build_report
     from synglancer.report.pages import check_ending, render_report
     from synglancer.report.pictures import summarise_cells
-    from synglancer.report.summary import build_report
 
     if reporting.verbose:
         print_retries()
     check_options(cells)
     check_ending(output, reporting.template)
     check_writable("--output", str(output), 1)
-    given = read_cell_list(cells, sys.stdin, reporting.column)
-    if reporting.group_by and reporting.group_by not in given.columns:
+    given = read_cell_list(cells, reporting.column)
+    if reporting.group_by and reporting.group_by not in given.join().columns:
         raise UsageError(
             f"There is no column {reporting.group_by!r} to group the cells by.",
             f"Choose with --group-by from: {', '.join(given.columns) or '(the cells have none)'}.",
@@ -93,11 +100,13 @@ def report(
         group_by=reporting.group_by,
         generator=f"synglancer {__version__}",
         made_on=f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        whole=output.suffix in SUFFIXES,
     )
     write_beside("--output", output, render_report(made, output.suffix, reporting.template))
-    print(output)  # noqa: T201
+    print_result(str(output))
     for problem, count in made.picture_problems.items():
         complain(problem, f"{count:,} of the pictures are plots for that reason.")
     for one in made.skipped:
         complain(one.sentence, one.hint)
+    print_lines(made.followed)
     return SOME_SKIPPED if made.skipped else 0

@@ -7,17 +7,30 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import UsageError
-from synglancer.printable import printable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 SUFFIXES = (".csv", ".parquet", ".xlsx")
 """Endings of files that hold a table."""
 
-_FORMULA = re.compile(r"[=+\-@\t\r]")
-_MOST_DIGITS_KEPT = 10**15
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?")
+_MOST_DIGITS_KEPT = 10**15  # by spreadsheets
+_EXACT = 2**53  # above it, floats round integers
+_LONGEST = 32_767  # characters in a cell of Excel
+
+_FORMULA = re.compile(r"'*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20]")
+_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_CONTROL = re.compile(
+    r"\r(?!\n)|[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]"
+)
+_INFINITE = re.compile(r"[+-]?inf(inity)?", re.IGNORECASE)
+_MISSING = {
+    *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
+    *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
+}
+"""What pandas reads as a missing value."""
 
 
 def check_table_suffix(suffix: str) -> None:
@@ -41,16 +54,16 @@ def format_table(frame: pd.DataFrame, suffix: str = ".csv") -> bytes:
     Parameters
     ----------
     frame
-        The table. IDs of 64 bits are integers or text, without missing values: programs that read
-        CSV would take a column of IDs with holes for floats, and round it.
+        The table. IDs of 64 bits are integers or text.
     suffix
-        ``.csv``, ``.parquet`` or ``.xlsx``. In Excel files, IDs are text, since spreadsheets keep
-        fifteen digits only.
+        ``.csv``, ``.parquet`` or ``.xlsx``. In CSV, texts are escaped as `escape_cell` says, and
+        columns of IDs with gaps as `keep_exact` says. In Excel files, texts and IDs are texts,
+        since spreadsheets keep fifteen digits only; columns with gaps are as in CSV.
 
     Raises
     ------
     UsageError
-        When openpyxl is not installed, for Excel files.
+        When openpyxl is not installed, for Excel files, or a text is too long for them.
     """
     check_table_suffix(suffix)
     content = io.BytesIO()
@@ -59,16 +72,19 @@ def format_table(frame: pd.DataFrame, suffix: str = ".csv") -> bytes:
     elif suffix == ".xlsx":
         _write_excel(frame, content)
     else:
-        safe = frame.map(escape_cell).rename(columns=escape_cell)
-        content.write(safe.to_csv(index=False, lineterminator="\n").encode())
+        safe = frame.apply(_escape_column).rename(columns=escape_cell)
+        text = safe.to_csv(index=False, lineterminator="\n")
+        content.write(text.encode("utf-8", "backslashreplace"))
     return content.getvalue()
 
 
 def escape_cell(value: Any) -> Any:
-    """Make a text of a CSV cell mean itself in a spreadsheet and on a terminal.
+    r"""Make a text of a CSV cell mean itself in a spreadsheet and on a terminal.
 
-    A text that a spreadsheet would take for a formula gets an apostrophe in front, as spreadsheets
-    themselves mark text; characters that a terminal would obey become spaces. Numbers stay.
+    An apostrophe goes before a text that begins as a formula does: with ``=``, ``+``, ``-``, ``@``,
+    a tab or a carriage return, or with apostrophes and one of these; numbers stay numbers. What a
+    terminal would obey, but for tabs and line breaks, is written out, such as ``\x1b``. A text
+    without these comes back exactly when an apostrophe before such a beginning is taken away.
 
     Examples
     --------
@@ -78,21 +94,90 @@ def escape_cell(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     formula = _FORMULA.match(value) and not _NUMBER.fullmatch(value)
-    text = printable(value)
-    return f"'{text}" if formula else text
+    return _escape_controls(f"'{value}" if formula else value)
+
+
+def _escape_controls(text: str) -> str:
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def keep_exact(values: Sequence[str]) -> Sequence[str]:
+    """Mark values because of which programs would read a column of IDs as floats, and round them.
+
+    A column of nothing but integers is read exactly; so is one with a text. Where IDs stand beside
+    missing values or other numbers, as in a column with gaps, an apostrophe goes before those.
+
+    Examples
+    --------
+    >>> keep_exact(["864691135276234469", ""]), keep_exact(["5", ""])
+    (['864691135276234469', "'"], ['5', ''])
+    """
+    whole = [re.fullmatch(r"[+-]?[0-9]+", value.strip()) is not None for value in values]
+    if all(whole) or not any(
+        number and abs(int(value)) > _EXACT for value, number in zip(values, whole, strict=True)
+    ):
+        return values
+    return [
+        value if number or not _is_number_or_missing(value) else f"'{value}"
+        for value, number in zip(values, whole, strict=True)
+    ]
+
+
+def _is_number_or_missing(value: str) -> bool:
+    text = value.strip()
+    return value in _MISSING or bool(_NUMBER.fullmatch(text) or _INFINITE.fullmatch(text))
+
+
+def _escape_column(column: pd.Series[Any]) -> pd.Series[Any]:
+    if column.dtype.kind not in "iuO":
+        return column
+    texts = [escape_cell(text) for text in _list_texts(column)]
+    return type(column)(texts, index=column.index, dtype=object)
+
+
+def _list_texts(column: pd.Series[Any]) -> Sequence[str]:
+    pairs = zip(column, column.isna(), strict=True)
+    return keep_exact(["" if missing else str(value) for value, missing in pairs])
 
 
 def _write_excel(frame: pd.DataFrame, content: io.BytesIO) -> None:
+    """Write a workbook whose texts are texts, whatever they begin with."""
     try:
-        frame.apply(_write_long_ids).map(escape_cell).to_excel(content, index=False)
+        from openpyxl import Workbook
+        from openpyxl.cell import WriteOnlyCell
     except ImportError as error:
         raise UsageError(
             "Excel files cannot be written without openpyxl.",
-            "Install it with: pip install openpyxl; or write a CSV or Parquet file.",
+            "Install it with: pip install 'synglancer[excel]'; or write a CSV or Parquet file.",
         ) from error
+    columns = [_list_cells(column) for _, column in frame.items()]
+    rows = [[_escape_controls(str(name)) for name in frame.columns], *zip(*columns, strict=True)]
+    longest = max(
+        (len(value) for row in rows for value in row if isinstance(value, str)), default=0
+    )
+    if longest > _LONGEST:
+        raise UsageError(
+            f"A text of {longest:,} characters does not fit into a cell of Excel.",
+            "Name a .csv or .parquet file; links are short without --inline.",
+        )
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet("table")
+    for row in rows:
+        cells = [WriteOnlyCell(sheet, value=value) for value in row]
+        for cell in cells:
+            if isinstance(cell.value, str):
+                cell.data_type = "s"  # no formula
+        sheet.append(cells)
+    book.save(content)
 
 
-def _write_long_ids(column: pd.Series[Any]) -> pd.Series[Any]:
-    """Write a column of integers as text where a spreadsheet would round them."""
-    long = column.dtype.kind in "iu" and bool((abs(column) > _MOST_DIGITS_KEPT).any())
-    return column.astype(str) if long else column
+def _list_cells(column: pd.Series[Any]) -> list[Any]:
+    """List the values of a column: numbers that a spreadsheet keeps, and texts."""
+    kind = column.dtype.kind
+    long = kind in "iu" and bool((abs(column) > _MOST_DIGITS_KEPT).any())
+    if kind in "iufb" and not long:
+        return [
+            None if missing else value.item() if hasattr(value, "item") else value
+            for value, missing in zip(column, column.isna(), strict=True)
+        ]
+    return [_escape_controls(text) for text in _list_texts(column)]

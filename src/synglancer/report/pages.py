@@ -95,20 +95,22 @@ def build_table(report: Report) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Ours are ``cell`` (UInt64), ``link``, ``link_problem``, ``version`` (Int64), ``shown`` and
-        ``total`` (Int64), and for each direction all synapses of the cell, such as ``all_inputs``
-        (Int64), and for each tag its count, such as ``inputs_spine`` (Int64). A name that
-        the file has already is followed by ``_synglancer``.
+        Ours are ``cell`` (str, its root ID; None where there is no link), ``link``,
+        ``link_problem``, ``followed`` (str, what was given and what is shown instead), ``version``
+        (Int64), ``shown`` and ``total`` (Int64), and for each direction all synapses of the cell,
+        such as ``all_inputs`` (Int64), and for each tag its count, such as ``inputs_spine``
+        (Int64). A name that the file has already is followed by ``_synglancer``.
     """
     import pandas as pd
 
     made = [row.summary for row in report.rows]
     ours: dict[str, pd.Series] = {
-        "cell": pd.Series([int(one.link["cell"]) if one else None for one in made], dtype="UInt64"),
+        "cell": pd.Series([one.link["cell"] if one else None for one in made], dtype=object),
         "link": pd.Series([one.link["url"] if one else "" for one in made], dtype=object),
         "link_problem": pd.Series(
             [row.skipped.reason if row.skipped else "" for row in report.rows], dtype=object
         ),
+        "followed": pd.Series([row.followed for row in report.rows], dtype=object),
     }
     for name in ("version", "shown", "total"):
         ours[name] = pd.Series([one.link[name] if one else None for one in made], dtype="Int64")
@@ -122,5 +124,9 @@ def build_table(report: Report) -> pd.DataFrame:
         name: pd.Series([row.extras[i] for row in report.rows], dtype=object)
         for i, name in enumerate(report.columns)
     }
-    renamed = {f"{name}_synglancer" if name in values else name: ours[name] for name in ours}
+    renamed = {}
+    for name, column in ours.items():
+        while name in values:
+            name = f"{name}_synglancer"  # noqa: PLW2901  # until no column of the file has it
+        renamed[name] = column
     return pd.DataFrame({**values, **renamed})

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.links.record import list_given_options
-from synglancer.render.cards import describe_filters
 from synglancer.states.predictions import parse_predictions
 from synglancer.synapses.partners import read_partners
-from synglancer.view.annotations import sort_tags
-from synglancer.view.colors import PALETTES, choose_colours
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from synglancer.cells.lists import CellList
     from synglancer.links.link_record import LinkRecord, Skipped
-    from synglancer.settings import Settings
 
 BINS = 20
 """Bins of the confidence, 0 to 1."""
@@ -66,6 +60,8 @@ class CellSummary:
         What the owner of the table wants readers to know, or empty.
     picture_problem
         Why the picture is a plot where a screenshot was asked for, or empty.
+    followed
+        What was given, and what is shown instead because that was not valid, or empty.
     """
 
     link: Mapping[str, Any]
@@ -75,6 +71,7 @@ class CellSummary:
     picture: str = ""
     notice: str = ""
     picture_problem: str = ""
+    followed: str = ""
 
     @property
     def counts(self) -> Mapping[str, Mapping[str, int]]:
@@ -116,7 +113,10 @@ def summarise(link: LinkRecord, picture: str = "") -> CellSummary:
         steps = np.minimum(each, len(PARTNER_STEPS))
         partners[direction] = np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
     server, notice = link.provenance.server, link.provenance.notice
-    return CellSummary(link.to_record(), server, confidence, partners, picture, notice)
+    followed = " ".join(link.warnings[: len(link.followed)])  # what was followed is said first
+    return CellSummary(
+        link.to_record(), server, confidence, partners, picture, notice, followed=followed
+    )
 
 
 @dataclass(frozen=True)
@@ -128,11 +128,13 @@ class Row:
     given
         What was given as the cell.
     extras
-        The other columns of the file, as text.
+        The values of the report's columns, as text.
     group
         The group, or empty.
     summary, skipped
         What is said of the cell; or why nothing is. One of them is None.
+    number
+        Which row it is, counted from 1.
     """
 
     given: str
@@ -140,6 +142,18 @@ class Row:
     group: str
     summary: CellSummary | None
     skipped: Skipped | None
+    number: int = 0
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What a reader should know of the row's link, a sentence each."""
+        notes: Sequence[str] = self.summary.link["warnings"] if self.summary else ()
+        return notes
+
+    @property
+    def followed(self) -> str:
+        """What was given and what is shown instead, a sentence; empty where it is the same."""
+        return self.summary.followed if self.summary else ""
 
 
 @dataclass(frozen=True)
@@ -174,7 +188,8 @@ class Report:
     rows
         One for each cell that was given, in their order.
     columns
-        Names of the other columns of the file.
+        Names of the table's columns; that of the cells is left out of pages where each of them is
+        shown as it was given.
     group_by
         Name of the group column, or empty.
     directions, tags, colours
@@ -199,6 +214,11 @@ class Report:
     made_on: str
     filters: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def followed(self) -> list[str]:
+        """For each row whose cell is not the one that was given, a sentence, each once."""
+        return list(dict.fromkeys(row.followed for row in self.rows if row.followed))
 
     @cached_property
     def cells(self) -> list[CellSummary]:
@@ -320,60 +340,3 @@ def _list_distinct(rows: Sequence[Row]) -> list[CellSummary]:
     """List the cells of rows, each once: several root IDs may have led to one cell."""
     made = [row.summary for row in rows if row.summary]
     return list({summary.link["cell"]: summary for summary in made}.values())
-
-
-def build_report(
-    cells: CellList,
-    results: Sequence[CellSummary | Skipped],
-    settings: Settings,
-    *,
-    group_by: str | None,
-    generator: str,
-    made_on: str,
-) -> Report:
-    """Put together what a report shows.
-
-    Parameters
-    ----------
-    cells, results
-        What was given, and what became of each.
-    settings
-        What was asked.
-    group_by
-        The column that names each cell's group.
-    generator, made_on
-        Program and version; and the date.
-    """
-    at = cells.columns.index(group_by) if group_by else 0
-    rows = [
-        Row(
-            given=given,
-            extras=values,
-            group=values[at] if group_by else "",
-            summary=result if isinstance(result, CellSummary) else None,
-            skipped=None
-            if isinstance(result, CellSummary)
-            else replace(result, given=given or f"row {number}"),
-        )
-        for number, (given, values, result) in enumerate(
-            zip(cells.cells, cells.values, results, strict=True), start=1
-        )
-    ]
-    made = [row.summary for row in rows if row.summary]
-    found = {tag for cell in made for tags in cell.counts.values() for tag in tags}
-    notice = next((cell.notice for cell in made if cell.notice), "")
-    tags = sort_tags(found)
-    return Report(
-        rows=rows,
-        columns=cells.columns,
-        group_by=group_by or "",
-        directions=settings.directions,
-        tags=tags,
-        colours=choose_colours(tags, PALETTES[settings.palette]),
-        synthetic=notice.startswith(SYNTHETIC),
-        notice="" if notice.startswith(SYNTHETIC) else notice,
-        generator=generator,
-        made_on=made_on,
-        filters=describe_filters(made[0].link["filters"]) if made else [],
-        options=list_given_options(settings),
-    )

@@ -1,0 +1,285 @@
+"""Read the tables that people have: every value as text, every row with its line, none shifted.
+
+pandas is not used: it takes the first column of rows that are too long for row names, renames
+columns that occur twice, and reads integers with gaps as floats, which round root IDs.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    import pyarrow as pa
+
+TEXTS = (".csv", ".tsv", ".tab")
+COLUMNAR = (".parquet", ".feather", ".arrow")
+WORKBOOKS = (".xlsx", ".xlsm")
+ENDINGS = (*TEXTS, *COLUMNAR, *WORKBOOKS)
+"""Endings of files that hold a table."""
+
+ID_COLUMNS = ("pt_root_id", "root_id", "cell")
+"""Columns that are taken for that of the cells, in this order, when none is named."""
+
+_SEPARATORS = (",", "\t", ";")
+_EXACT = 10**15  # from here on, a spreadsheet may have rounded a number
+_LARGEST_FIELD = 16 * 2**20
+_HINT = "Give a CSV, TSV, Parquet, Feather or Excel file that has a line of column names."
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as it is in its file.
+
+    Attributes
+    ----------
+    names
+        Names of the columns, without white space around them.
+    rows
+        For each row its values as text, as many as there are names; a missing one is empty.
+    lines
+        For each row, the line (of a text) or the row (of a spreadsheet or a columnar file) where it
+        begins, counted from 1.
+    unit
+        What `lines` count: ``line`` or ``row``.
+    """
+
+    names: list[str]
+    rows: list[list[str]]
+    lines: list[int]
+    unit: str = "line"
+
+
+def read_table(path: Path, column: str | None = None) -> Table:
+    """Read a table by its file's ending.
+
+    Parameters
+    ----------
+    path
+        A text with separators (comma, semicolon or tab; UTF-8 or UTF-16), a Parquet or Feather
+        file, or an Excel workbook, of which the first sheet is read.
+    column
+        The column of cells that is looked for: it tells which character separates the columns.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be read; a row has not as many values as there are columns; two columns have
+        one name; or a spreadsheet holds integers that it has rounded.
+    """
+    kind = path.suffix.lower()
+    try:
+        if kind in COLUMNAR:
+            return _read_columnar(path, kind)
+        if kind in WORKBOOKS:
+            return _read_workbook(path)
+        return parse_table(decode_text(path.read_bytes(), f"The file {path}"), str(path), column)
+    except ImportError as error:
+        raise UsageError(
+            "Excel files cannot be read without openpyxl.",
+            "Install it with: pip install 'synglancer[excel]'; or save the table as CSV.",
+        ) from error
+    except UsageError:
+        raise
+    except Exception as error:  # whatever a library makes of a damaged file
+        reason = getattr(error, "strerror", None) or type(error).__name__
+        raise UsageError(f"The file {path} cannot be read as a table: {reason}.", _HINT) from error
+
+
+def decode_text(content: bytes, source: str) -> str:
+    """Decode a text in UTF-8 or UTF-16, with or without a byte-order mark.
+
+    Raises
+    ------
+    UsageError
+        When it is neither.
+    """
+    encoding = "utf-8-sig"
+    if content[:2] in {b"\xff\xfe", b"\xfe\xff"}:
+        encoding = "utf-16"
+    elif content[1:2] == b"\0":
+        encoding = "utf-16-le"
+    elif content[:1] == b"\0":
+        encoding = "utf-16-be"
+    try:
+        text = content.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{source} cannot be read: not a text file in UTF-8 or UTF-16.",
+            "Save it as text in UTF-8; in Excel, that is the kind 'CSV UTF-8'.",
+        ) from error
+    if "\0" in text:
+        raise UsageError(
+            f"{source} cannot be read: not a text file.",
+            "Save it as text in UTF-8; in Excel, that is the kind 'CSV UTF-8'.",
+        )
+    return text
+
+
+def looks_like_table(text: str, column: str | None = None) -> bool:
+    """Whether the first line of a text names a column of cells."""
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    wanted = {column} if column else {*ID_COLUMNS}
+    fields = (field.strip(' "') for field in re.split(r"[,;\t]", first))
+    return not wanted.isdisjoint(fields)
+
+
+def parse_table(text: str, source: str, column: str | None = None) -> Table:
+    """Parse a text with separators.
+
+    Parameters
+    ----------
+    text
+        The text; values in double quotes may go over several lines.
+    source
+        The file's name, for messages.
+    column
+        The column of cells that is looked for.
+
+    Raises
+    ------
+    UsageError
+        As `read_table`.
+    """
+    skipped = 0
+    separator = ""
+    if found := re.match(r"sep=(.)\r?\n", text):  # so Excel marks its files
+        separator, skipped, text = found[1], 1, text[found.end() :]
+    separator = separator or _find_separator(text, source, column)
+    records = _parse_records(text, separator, source, skipped)
+    if not records:
+        raise UsageError(f"The file {source} is empty.", _HINT)
+    (line, names), *rest = records
+    for number, row in rest:
+        if len(row) != len(names):
+            raise UsageError(
+                f"The file {source}, line {number}: it has {_count(len(row))}, and line {line} "
+                f"names {len(names)} columns.",
+                "Correct that line; a value that holds the separator stands in double quotes.",
+            )
+    return _finish(names, [row for _, row in rest], [at for at, _ in rest], source, "line")
+
+
+def _count(values: int) -> str:
+    return "1 value" if values == 1 else f"{values:,} values"
+
+
+def _find_separator(text: str, source: str, column: str | None) -> str:
+    """Find what separates the columns: what leaves the column of cells, or else the most names."""
+    wanted = {column} if column else {*ID_COLUMNS}
+
+    def rate(separator: str) -> tuple[bool, int]:
+        try:
+            _, names = _parse_records(text, separator, source, 0, most=1)[0]
+        except (UsageError, IndexError):
+            return False, 0
+        return not wanted.isdisjoint(name.strip() for name in names), len(names)
+
+    return max(_SEPARATORS, key=rate)
+
+
+def _parse_records(
+    text: str, separator: str, source: str, skipped: int, most: int | None = None
+) -> list[tuple[int, list[str]]]:
+    """Parse records, each with the line where it begins; lines without anything are left out."""
+    csv.field_size_limit(_LARGEST_FIELD)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    records: list[tuple[int, list[str]]] = []
+    line = 1
+    try:
+        for record in reader:
+            if record and not (len(record) == 1 and not record[0].strip()):
+                records.append((line + skipped, record))
+                if len(records) == most:
+                    break
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise UsageError(
+            f"The file {source}, line {line + skipped}: a value in double quotes does not end as "
+            f"it should ({error}).",
+            'Correct that line; a double quote within a quoted value is doubled, as in "5""".',
+        ) from error
+    return records
+
+
+def _finish(
+    names: Sequence[str], rows: list[list[str]], lines: list[int], source: str, unit: str
+) -> Table:
+    """Leave out rows at the end and nameless columns that hold nothing, and check the names."""
+    while rows and not any(value.strip() for value in rows[-1]):
+        rows, lines = rows[:-1], lines[:-1]
+    stripped = [name.strip() for name in names]
+    kept = [i for i, name in enumerate(stripped) if name or any(row[i].strip() for row in rows)]
+    if len(kept) < len(stripped):
+        stripped = [stripped[i] for i in kept]
+        rows = [[row[i] for i in kept] for row in rows]
+    twice = [name for name in dict.fromkeys(stripped) if stripped.count(name) > 1]
+    if twice:
+        what = f"the name {twice[0]!r}" if twice[0] else "no name"
+        number = stripped.count(twice[0])
+        raise UsageError(
+            f"The file {source} has {number} columns with {what}.",
+            "Give each column a name of its own, or leave out those that are not needed.",
+        )
+    return Table(stripped, rows, lines, unit)
+
+
+def _read_columnar(path: Path, kind: str) -> Table:
+    import pyarrow.feather as pf
+    import pyarrow.parquet as pq
+
+    table: pa.Table
+    if kind == ".parquet":
+        with path.open("rb") as file:
+            table = pq.ParquetFile(file).read()
+    else:
+        table = pf.read_table(str(path), memory_map=False)
+    kept = [i for i, name in enumerate(table.column_names) if not _is_index(name)]
+    columns = [[_text(value) for value in table.column(i).to_pylist()] for i in kept]
+    rows = [[column[i] for column in columns] for i in range(table.num_rows)]
+    names = [table.column_names[i] for i in kept]
+    return _finish(names, rows, [*range(1, len(rows) + 1)], str(path), "row")
+
+
+def _is_index(name: str) -> bool:
+    """Whether pandas has added a column for its row names."""
+    return re.fullmatch(r"__index_level_[0-9]+__", name) is not None
+
+
+def _read_workbook(path: Path) -> Table:
+    import pandas as pd
+
+    frame = pd.read_excel(path, dtype=object, header=None, keep_default_na=False, na_filter=False)
+    cells = [[_text(value) for value in row] for row in frame.to_numpy(dtype=object)]
+    first = next((i for i, row in enumerate(cells) if any(row)), None)
+    if first is None:
+        raise UsageError(f"The file {path} is empty.", _HINT)
+    for at, name in enumerate(cells[first]):
+        _check_not_rounded(path, name, frame.iloc[first + 1 :, at])
+    kept = [i for i in range(first + 1, len(cells)) if any(cells[i])]
+    rows = [cells[i] for i in kept]
+    return _finish(cells[first], rows, [i + 1 for i in kept], str(path), "row")
+
+
+def _check_not_rounded(path: Path, name: str, values: Iterable[Any]) -> None:
+    """Refuse numbers of a spreadsheet that it may have rounded: their digits are not known."""
+    if any(isinstance(value, int | float) and abs(value) >= _EXACT for value in values):
+        raise UsageError(
+            f"The column {name!r} of {path} holds IDs as numbers, which spreadsheets round to 15 "
+            "digits.",
+            "Store them as text in the spreadsheet, or give a CSV or Parquet file.",
+        )
+
+
+def _text(value: Any) -> str:
+    if value is None or (isinstance(value, float) and value != value):  # noqa: PLR0124  # NaN
+        return ""
+    return str(value)

@@ -1,0 +1,87 @@
+"""Cells and what became of each → a report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from synglancer.links.link_record import Skipped
+from synglancer.links.record import list_given_options
+from synglancer.render.cards import describe_filters
+from synglancer.report.summary import SYNTHETIC, Report, Row
+from synglancer.view.annotations import sort_tags
+from synglancer.view.colors import PALETTES, choose_colours
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synglancer.cells.lists import CellList
+    from synglancer.report.summary import CellSummary
+    from synglancer.settings import Settings
+
+
+def build_report(
+    cells: CellList,
+    results: Sequence[CellSummary | Skipped],
+    settings: Settings,
+    *,
+    group_by: str | None,
+    generator: str,
+    made_on: str,
+    whole: bool = False,
+) -> Report:
+    """Put together what a report shows.
+
+    Parameters
+    ----------
+    cells, results
+        What was given, and what became of each.
+    settings
+        What was asked.
+    group_by
+        The column that names each cell's group.
+    generator, made_on
+        Program and version; and the date.
+    whole
+        Whether the column of the cells is kept, even where each is shown as it was given.
+    """
+    groups = cells.take(group_by) if group_by else [""] * len(cells.cells)
+    pairs = zip(cells.cells, results, strict=True)
+    as_given = all(isinstance(one, Skipped) or one.link["cell"] == cell for cell, one in pairs)
+    listed = cells if as_given and not whole else cells.join()
+    rows = [
+        Row(
+            given=given,
+            extras=values,
+            group=group,
+            summary=None if isinstance(result, Skipped) else result,
+            skipped=_name_row(result, given, number) if isinstance(result, Skipped) else None,
+            number=number,
+        )
+        for number, (given, values, group, result) in enumerate(
+            zip(cells.cells, listed.values, groups, results, strict=True), start=1
+        )
+    ]
+    made = [row.summary for row in rows if row.summary]
+    found = {tag for cell in made for tags in cell.counts.values() for tag in tags}
+    notice = next((cell.notice for cell in made if cell.notice), "")
+    tags = sort_tags(found)
+    return Report(
+        rows=rows,
+        columns=listed.columns,
+        group_by=group_by or "",
+        directions=settings.directions,
+        tags=tags,
+        colours=choose_colours(tags, PALETTES[settings.palette]),
+        synthetic=notice.startswith(SYNTHETIC),
+        notice="" if notice.startswith(SYNTHETIC) else notice,
+        generator=generator,
+        made_on=made_on,
+        filters=describe_filters(made[0].link["filters"]) if made else [],
+        options=list_given_options(settings),
+    )
+
+
+def _name_row(skipped: Skipped, given: str, number: int) -> Skipped:
+    """Name a skipped cell by its row where nothing was given."""
+    return replace(skipped, given=given.strip() or f"row {number}")

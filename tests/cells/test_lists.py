@@ -1,0 +1,119 @@
+"""Files of cells stand for the cells in them, as text and in order."""
+
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import asdict
+
+import pandas as pd
+import pytest
+
+from cells.test_parse import CELL
+from synglancer.cells.lists import list_given_cells, read_cell_list, read_column
+from synglancer.errors import UsageError
+
+
+def test_files_hold_one_cell_a_line(tmp_path):
+    """Lines of a file take the place of its name; comments and empty lines are passed over."""
+    link = "https://a.b/#!https://a.b/1"
+    file = tmp_path / "cells.txt"
+    file.write_text(f"# cells\n\n{CELL}  # the first\nnucleus:5\r\n{link}\n 1,2,3 #x\n")
+    assert list_given_cells(["7", str(file), "9"]) == [
+        "7",
+        str(CELL),
+        "nucleus:5",
+        link,
+        "1,2,3",
+        "9",
+    ]
+
+
+def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
+    """A file that is called like a root ID does not get in its way."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / str(CELL)).write_text("5\n")
+    assert list_given_cells([str(CELL)]) == [str(CELL)]
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"5\nabc\n", "line 2: 'abc' is not a root ID"),
+        (b"# nothing\n", "names no cell"),
+        (b"\xff\xfe\x00", "not a text file"),
+    ],
+)
+def test_a_wrong_file_is_refused_by_its_line(tmp_path, content, reason):
+    """What is wrong in a file is named with its line."""
+    file = tmp_path / "cells.txt"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match=reason):
+        list_given_cells([str(file)])
+
+
+@pytest.mark.parametrize("name", ["cells.csv", "cells.txt"])
+def test_a_table_is_taken_for_its_column_of_cells(tmp_path, name):
+    """A table gives make-link its cells, also under another ending; a wrong one has its line."""
+    path = tmp_path / name
+    path.write_text(f'note;pt_root_id\n5;{CELL}\n6;="{CELL}"\n7;nucleus:5\n8;\'{CELL}\n')
+    listed = list_given_cells([str(path), "9"])
+    assert listed == [str(CELL), f'="{CELL}"', "nucleus:5", f"'{CELL}", "9"]
+    path.write_text(f"note;pt_root_id\n5;{CELL}\n6;\n")
+    with pytest.raises(UsageError, match=f"{name}, line 3: No cell was given"):
+        list_given_cells([str(path)])
+    path.write_text(f"cell,n\n{CELL},5,5\n")
+    with pytest.raises(UsageError, match=f"{name}, line 2: it has 3 values"):
+        list_given_cells([str(path)])
+
+
+def test_cells_of_a_report_keep_their_table(tmp_path):
+    """The column of cells, the others and their order come back as they were."""
+    path = tmp_path / "cells.csv"
+    path.write_text(
+        f'a,root_id,b\n 1 ,="{CELL}",\n2,,x\n'.replace('="', '"=""').replace('",\n', '""",\n', 1)
+    )
+    listed = read_cell_list([str(path)])
+    assert listed.cells == [f'="{CELL}"', ""]
+    assert asdict(listed)["columns"] == ["a", "b"]
+    assert asdict(listed)["values"] == [[" 1 ", ""], ["2", "x"]]
+    joined = asdict(listed.join())
+    assert joined["columns"] == ["a", "root_id", "b"]
+    assert joined["values"][1] == ["2", "", "x"]
+    assert listed.take("root_id") == listed.cells
+    assert listed.take("b") == ["", "x"]
+
+
+def test_words_and_texts_are_read_together(tmp_path, monkeypatch):
+    """A report takes words, texts and standard input at once; a table alone; no other column."""
+    path = tmp_path / "cells.txt"
+    path.write_text(f"# mine\n{CELL} # first\n\n1 2 3\n")
+    monkeypatch.setattr(sys, "stdin", io.StringIO("7\n8\n"))
+    listed = read_cell_list(["5", str(path), "-"])
+    assert listed.cells == ["5", str(CELL), "1 2 3", "7", "8"]
+    assert listed.join().columns == ["given"]
+    table = tmp_path / "cells.csv"
+    table.write_text(f"cell\n{CELL}\n")
+    for words, column, reason in (
+        (["5", str(table)], None, "among others"),
+        (["5"], "x", "no table was given"),
+        ([str(table)], "x", "no column 'x'"),
+        ([" "], None, "No cell"),
+    ):
+        with pytest.raises(UsageError, match=reason):
+            read_cell_list(words, column)
+
+
+def test_closed_standard_input_is_said(monkeypatch):
+    """Where there is no standard input, it is named."""
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(UsageError, match="Standard input is closed"):
+        list_given_cells(["-"])
+
+
+def test_rounded_ids_of_a_frame_are_refused():
+    """A column of floats is refused, and integers of any kind come back exactly."""
+    with pytest.raises(UsageError, match="rounded"):
+        read_column(pd.DataFrame({"a": [float(CELL)]}), "a")
+    for dtype in ("int64", "UInt64", "Int64", object, str):
+        assert read_column(pd.DataFrame({"a": [CELL]}, dtype=dtype), "a") == [str(CELL)]
