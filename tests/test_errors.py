@@ -53,7 +53,14 @@ def test_exit_codes_are_those_of_the_docstring():
     documented = dict(re.findall(r"(\w+Error)\s+exit (\d)", errors.__doc__ or ""))
     assert documented == {
         cls.__name__: str(cls.exit_code)
-        for cls in (SynglancerError, UsageError, CellError, errors.PictureError, ServiceError)
+        for cls in (
+            SynglancerError,
+            UsageError,
+            CellError,
+            errors.PictureError,
+            errors.OutputError,
+            ServiceError,
+        )
     }
     assert {cls.exit_code for cls in CLASSES if issubclass(cls, ServiceError)} == {4}
 

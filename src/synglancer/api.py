@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cells.parse import read_point
 from synglancer.link import Link
 from synglancer.settings import Settings, build_settings
 
@@ -18,18 +19,22 @@ if TYPE_CHECKING:
     from synglancer.links.batch import Progress
     from synglancer.links.link_record import Skipped
 
+Given = int | str | tuple[float, float, float]
+"""A cell: its root ID, a text that names it, or a position in it in voxels."""
+
 
 def make_link(
-    cell: int | str | Iterable[int | str], settings: Settings | None = None, **options: Any
+    cell: Given | Iterable[Given], settings: Settings | None = None, **options: Any
 ) -> Link:
     """Make a link that shows a cell's synapses, or those of several cells together.
 
     Parameters
     ----------
     cell
-        Root ID of the cell; or ``nucleus:ID``, a position ``x,y,z`` (voxels of the viewer's
-        resolution) or ``x,y,z@nm``, or a Neuroglancer link that selects it. A list of these is
-        one link for all of them, in this order; for a link each see `make_links`.
+        Root ID of the cell; or ``nucleus:ID``, a position (``x,y,z`` or a tuple or array of three
+        numbers, in voxels of the viewer's resolution; or ``x,y,z@nm``), or a Neuroglancer link that
+        selects it. A list of these is one link for all of them, in this order; for a link each see
+        `make_links`.
     settings
         What is asked, as a record.
     **options
@@ -58,13 +63,21 @@ def make_link(
     from synglancer.links.make import LinkMaker
 
     maker = LinkMaker(settings or build_settings(options))
-    if isinstance(cell, str) or not isinstance(cell, Iterable):
-        return Link.of(maker.make(cell))
-    return Link.of(maker.make(*(one for given in cell for one in maker.expand(given))))
+    if isinstance(cell, str) or not isinstance(cell, Iterable) or read_point(cell):
+        return Link.of(maker.make(_name_cell(cell)))
+    named = [_name_cell(given) for given in cell]
+    return Link.of(maker.make(*(one for given in named for one in maker.expand(given))))
+
+
+def _name_cell(given: Any) -> int | str:
+    """Return a position of coordinates as text, and any other cell as it is given."""
+    point = read_point(given)
+    named: int | str = given if point is None else str(point)
+    return named
 
 
 def make_links(
-    cells: Iterable[int | str],
+    cells: Iterable[Given],
     settings: Settings | None = None,
     *,
     progress: bool = False,
@@ -75,7 +88,7 @@ def make_links(
     Parameters
     ----------
     cells
-        Root IDs; one that is repeated is asked for once.
+        Root IDs, or what else `make_link` takes; one that is repeated is asked for once.
     settings
         What is asked, as a record.
     progress
@@ -102,7 +115,9 @@ def make_links(
     from synglancer.links.batch import map_links
 
     asked = settings or build_settings(options)
-    return map_links(list(cells), asked, Link.of, progress=_progress(progress))
+    return map_links(
+        [_name_cell(cell) for cell in cells], asked, Link.of, progress=_progress(progress)
+    )
 
 
 def add_links(

@@ -7,6 +7,7 @@ Every error is one sentence that says what happened (`str(error)`) and one that 
     ├── UsageError                  exit 2  what was asked cannot be asked
     ├── CellError                   exit 3  the cell is unknown, outdated or ambiguous
     ├── PictureError                exit 4  no picture can be made of a link
+    ├── OutputError                 exit 4  what was made cannot be written: a full disk, for one
     └── ServiceError                exit 4  the service refused or failed
         ├── LoginError                      no token, or one that is not accepted
         ├── PermissionMissingError          the token may not see this
@@ -61,6 +62,12 @@ class CellError(SynglancerError):
 
 class PictureError(SynglancerError):
     """No picture can be made of a link: there is no browser, or it does not draw the view."""
+
+    exit_code = 4
+
+
+class OutputError(SynglancerError):
+    """What was made cannot be written: the disk is full, a folder is gone, stdout is closed."""
 
     exit_code = 4
 

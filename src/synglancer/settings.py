@@ -99,8 +99,8 @@ class Question:
     datastack
         The datastack.
     version
-        Materialization version: a number, latest, or a day such as 2026-03-01 for the newest
-        version before it (for minnie65_public: 1718).
+        Materialization version: a number, latest, or a day such as 2026-03-07 for the version of
+        that day, else the newest before it (for minnie65_public: 1718).
     table
         Table of predictions (for minnie65_public: synapse_target_predictions_ssa_v2).
     server
@@ -152,7 +152,7 @@ class Question:
     """
 
     datastack: str = DEFAULT_DATASTACK
-    version: int | str | None = None
+    version: str | int | None = None
     table: str | None = None
     server: str | None = None
     token_file: str | None = None
@@ -271,8 +271,10 @@ def build_settings(options: dict[str, Any]) -> Settings:
 
 def _read_version(given: int | str) -> int | str:
     text = str(given).strip()
-    if text == "latest":
-        return text
+    if text.lower() == "latest":
+        return "latest"
+    if re.fullmatch(r"[vV][0-9]+", text):
+        text = text[1:]
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         with suppress(ValueError):
             return date.fromisoformat(text).isoformat()
@@ -286,6 +288,11 @@ def _read_version(given: int | str) -> int | str:
 
 
 def _check_question(settings: Question) -> None:
+    if not all(isinstance(tag, str) and tag.strip() for tag in settings.tag):
+        raise UsageError(
+            "A tag without a name was given.",
+            "Name one with --tag, such as spine; or leave --tag out for all of them.",
+        )
     if not 0 <= settings.min_confidence <= 1:
         raise UsageError(
             f"A confidence of {settings.min_confidence:g} is out of range.",

@@ -6,6 +6,7 @@ Plain choices, the same for every cell.
 # Without `from __future__ import annotations`: cyclopts would look for the names of the types of
 # these fields in the module of the class that inherits them.
 
+import re
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
@@ -23,6 +24,8 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "color_by": get_args(ColorBy),
 }
 """What can be given for each option that is a choice."""
+
+_MAX_QUOTE = 60
 
 MAX_CELLS = MAX_PARTNERS = 100
 """Meshes beyond this number take a viewer minutes to load."""
@@ -68,16 +71,12 @@ class ViewSettings:
     soft_filter: bool = False
     panel: bool = False
     filter_by_selection: bool = False
-    partners: int = 0
+    partners: str | int = 0
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used."""
         check_choices(self)
-        if not 0 <= self.partners <= MAX_PARTNERS:
-            raise UsageError(
-                f"{self.partners:,} partners cannot be shown.",
-                f"Give --partners between 0 and {MAX_PARTNERS}.",
-            )
+        object.__setattr__(self, "partners", _read_partners(self.partners))
 
     def describe_view(self) -> dict[str, Any]:
         """Return the options of the view that differ from the defaults, by name."""
@@ -86,6 +85,17 @@ class ViewSettings:
             for field in fields(ViewSettings)
             if getattr(self, field.name) != field.default
         }
+
+
+def _read_partners(given: str | int) -> int:
+    """Read how many partners are asked for: a text that cyclopts would round is refused."""
+    text = str(given).strip()
+    if isinstance(given, bool) or not re.fullmatch("[0-9]{1,9}", text) or int(text) > MAX_PARTNERS:
+        raise UsageError(
+            f"{text[:_MAX_QUOTE]!r} is not a number of partners that can be shown.",
+            f"Give --partners as a whole number between 0 and {MAX_PARTNERS}.",
+        )
+    return int(text)
 
 
 def check_choices(options: object) -> None:

@@ -190,15 +190,16 @@ def test_an_interruption_while_writing_leaves_nothing_behind(monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_costs_the_cache_only(monkeypatch, tmp_path):
-    """Where the folders cannot be made, nothing is kept and nothing fails."""
+    """Where the folders cannot be made, nothing is kept; only a lost receipt is an error."""
     blocked = tmp_path / "a file"
     blocked.write_text("in the way")
     monkeypatch.setenv("SYNGLANCER_CACHE_DIR", str(blocked / "cache"))
     monkeypatch.setenv("SYNGLANCER_DATA_DIR", str(blocked / "data"))
     store = Store()
     fill(store)
-    add_receipt({"url": "x"})
     assert load(store) == [None] * 6
+    with pytest.raises(OSError, match="Not a directory"):
+        add_receipt({"url": "x"})
 
 
 def test_the_tables_used_longest_ago_go_first(monkeypatch):

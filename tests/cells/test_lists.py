@@ -41,6 +41,7 @@ def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
     [
         (b"5\nabc\n", "line 2: 'abc' is not a root ID"),
         (b"# nothing\n", "names no cell"),
+        (b'{"layers": []}', "holds JSON"),
         (b"\xff\xfe\x00", "not a text file"),
     ],
 )

@@ -76,6 +76,13 @@ def test_the_column_of_cells_tells_the_separator(tmp_path):
     assert read_table(path, "a").rows == [[ID, "1,2,3,4"]]
 
 
+def test_empty_rows_of_a_spreadsheet_cost_nothing(tmp_path):
+    """A hundred thousand rows without anything, as spreadsheets save them, are left out."""
+    table = read_table(write(tmp_path, f"cell,n\n{ID},1\n,\n{ID},2\n" + ",\n" * 100_000))
+    assert table.rows == [[ID, "1"], ["", ""], [ID, "2"]]
+    assert table.lines == [2, 3, 4]
+
+
 def test_one_column_without_a_name_is_the_row_names_of_pandas(tmp_path):
     """A table that pandas wrote with its row names is read, whatever stands first."""
     path = tmp_path / "cells.csv"

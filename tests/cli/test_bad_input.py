@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION
+from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
+from synglancer.links.warnings import explain_size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,17 @@ if TYPE_CHECKING:
         ([CELL, "--version", "9999"], 4, "no version 9999"),
         ([CELL, "--version", "2020-06-01"], 4, "no version before 2020-06-01"),
         ([CELL, "--version", "2026-02-30"], 2, "not a materialization version"),
+        ([CELL, "--version", "1718.5"], 2, "not a materialization version"),
+        ([CELL, "--version", "0x6b6"], 2, "not a materialization version"),
+        ([CELL, "--version", "1_718"], 2, "not a materialization version"),
+        ([CELL, "--version", "-5"], 2, "not a materialization version"),
+        ([CELL, "--partners", "2.7"], 2, "'2.7' is not a number of partners"),
+        ([CELL, "--partners", "1_0"], 2, "'1_0' is not a number of partners"),
+        ([CELL, "--partners", "101"], 2, "between 0 and 100"),
+        ([CELL, "--tag", ""], 2, "tag without a name"),
+        ([CELL, "--tag", "spine", "--tag", " "], 2, "tag without a name"),
+        (["864,691,135,276,234,469"], 2, "thousands separators"),
+        ([f"{CELL},{CELL}"], 2, "holds 2 root IDs"),
         (["nucleus:0"], 2, "does not name a nucleus"),
         (["nucleus:x"], 2, "does not name a nucleus"),
         (["1,2,3@um"], 2, "unknown unit"),
@@ -126,3 +138,34 @@ def test_truncated_answer_is_never_a_link(make_link, options, monkeypatch) -> No
         made = make_link(CELL, "--server", sandbox.origin)
         made.refuses(4, "after 1 rows, even for a single synapse", "higher row limit")
         assert not [r for r in sandbox.requests if r.path.startswith("/nglstate")]
+
+
+def test_a_state_that_is_too_large_is_not_uploaded(sandbox, make_link, monkeypatch) -> None:
+    """A state over the server's limit is refused before the upload, with its size and advice."""
+    monkeypatch.setattr("synglancer.links.upload.MAX_STATE", 200_000)
+    make_link(CELL).refuses(2, "The state has 1 MB, more than", "Show fewer synapses")
+    assert not [request for request in sandbox.requests if request.path.startswith("/nglstate")]
+
+
+def test_many_annotations_are_warned_of(sandbox, make_link, monkeypatch) -> None:
+    """From 10,000 annotations on, a reader is told how long viewers take, in numbers."""
+    assert explain_size(9_999) == []
+    assert "10,000 annotations" in explain_size(10_000)[0]
+    assert "slow" not in make_link(CELL).err
+    monkeypatch.setattr("synglancer.links.warnings.MANY_ANNOTATIONS", 3_392)
+    assert "3,392 annotations, and viewers get slow: 50,000" in make_link(CELL, "--no-cache").err
+
+
+def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
+    """A mistyped tag is named with the tags that there are."""
+    made = make_link(CELL, "--tag", "spime", "--tag", "shaft")
+    assert made.code == 0
+    assert "No synapse here has the tag 'spime': there are 'shaft', 'soma', 'spine'" in made.err
+
+
+def test_a_token_file_of_a_windows_editor_is_read(sandbox, make_link, monkeypatch, tmp_path):
+    """A token file may begin with a byte-order mark."""
+    monkeypatch.delenv("CAVE_TOKEN")
+    path = tmp_path / "token.txt"
+    path.write_text(f"{TOKEN}\r\n", encoding="utf-8-sig")
+    assert make_link(CELL, "--token-file", path).code == 0

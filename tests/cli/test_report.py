@@ -254,6 +254,14 @@ def test_each_given_cell_is_found_again(sandbox, synglancer, tmp_path, kind):
         assert linked == list(notes)
 
 
+def test_the_column_of_cells_may_group_them(sandbox, synglancer, tmp_path):
+    """Rows grouped by their own cell are in each page, the notebook too."""
+    cells, page = tmp_path / "cells.csv", tmp_path / "report.ipynb"
+    cells.write_text(f"root_id,n\n{CELL},1\n{OTHERS[0]},2\n")
+    assert synglancer("report", cells, "-o", page, "--group-by", "root_id").code == 0
+    assert "'root_id': [" in nbformat.read(page, as_version=4).cells[2].source
+
+
 def test_texts_of_cells_make_a_report(sandbox, synglancer, tmp_path):
     """A text file of cells, words and a nucleus make a table that says what was given."""
     cells, page = tmp_path / "cells.txt", tmp_path / "report.csv"

@@ -19,17 +19,31 @@ OLD = str(who.PARTNERS[2].root_id)
 
 @pytest.mark.parametrize(
     ("given", "version"),
-    [("latest", 1822), ("1822", 1822), ("2026-06-28", 1822), ("2026-06-27", 1718)],
+    [
+        ("latest", 1822),
+        ("1822", 1822),
+        ("v1822", 1822),
+        ("2026-06-28", 1822),
+        ("2026-06-27", 1822),
+        ("2026-06-26", 1718),
+        ("2026-03-07", 1718),
+    ],
 )
 def test_a_version_is_a_number_a_day_or_the_latest(sandbox, make_link, given, version) -> None:
-    """A day stands for the newest version that was made before it begins (UTC)."""
+    """A day stands for the version that was made on it (UTC), or else the newest before it."""
     record = json.loads(make_link(CELL, "--version", given, "--output", "json").out)
     assert record["version"] == version
 
 
+def test_the_day_of_an_expired_version_means_that_version(sandbox, make_link) -> None:
+    """A day that was printed beside a version is that version, also when it has expired."""
+    record = json.loads(make_link(OLD, "--version", "2023-04-06", "--output", "json").out)
+    assert (record["version"], record["live"]) == (661, True)
+
+
 def test_a_day_before_all_versions_is_refused(sandbox, make_link) -> None:
     """Where no version is old enough, those that are there are named, and one that stays."""
-    make_link(CELL, "--version", "2021-06-11").refuses(4, "117, 943, 1300", "117 (2021-06-11)")
+    make_link(CELL, "--version", "2021-06-10").refuses(4, "117, 943, 1300", "117 (2021-06-11)")
 
 
 def test_an_unknown_version_names_those_that_are_there(sandbox, make_link) -> None:

@@ -42,7 +42,12 @@ def write(rows, kind, path):
     if kind in {"parquet", "feather"}:
         getattr(frame, f"to_{kind}")(path)
     elif kind == "xlsx":
-        path.write_bytes(format_table(frame, ".xlsx"))
+        book = openpyxl.Workbook()
+        for row, cells in enumerate([list(frame.columns), *rows], start=1):
+            for column, value in enumerate(cells, start=1):
+                cell = book.active.cell(row, column, value)
+                cell.data_type = "s"
+        book.save(path)
     else:
         separator = {"csv": ",", "tsv": "\t", "semicolon": ";"}[kind]
         with path.open("w", encoding="utf-8", newline="") as file:

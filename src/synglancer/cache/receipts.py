@@ -5,8 +5,8 @@ They stay when the cache goes.
 
 from __future__ import annotations
 
+import errno
 import os
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -104,18 +104,25 @@ def _mask(value: Any, token: str) -> Any:
 
 
 def add_receipt(receipt: Mapping[str, Any]) -> None:
-    """Add a line to the history; a disk that is full or read-only costs the receipt only."""
+    """Add a line to the history.
+
+    Raises
+    ------
+    OSError
+        When it cannot be written, as on a disk that is full or read-only.
+    """
     line = orjson.dumps(receipt, option=orjson.OPT_SORT_KEYS) + b"\n"
     path = history_file()
-    with suppress(OSError):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with locked(path.with_name(f"{path.name}.lock"), _PATIENCE) as alone:
-            # One write to a file opened for appending: lines of several processes do not mix.
-            handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
-            try:
-                os.write(handle, b"\n" + line if alone and _is_torn(handle) else line)
-            finally:
-                os.close(handle)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with locked(path.with_name(f"{path.name}.lock"), _PATIENCE) as alone:
+        # One write to a file opened for appending: lines of several processes do not mix.
+        handle = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            content = b"\n" + line if alone and _is_torn(handle) else line
+            if os.write(handle, content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        finally:
+            os.close(handle)
 
 
 def _is_torn(handle: int) -> bool:

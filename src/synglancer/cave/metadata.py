@@ -116,8 +116,8 @@ def fetch_materialization(
     fetcher, datastack
         Whom to ask.
     version
-        Its number, ``latest``, or a day in ISO 8601: then the newest served version that was made
-        before that day (UTC).
+        Its number, ``latest``, or a day in ISO 8601 (UTC): then the newest version that was made on
+        that day, be it expired; else the newest served one that was made before it.
 
     Raises
     ------
@@ -139,13 +139,17 @@ def fetch_materialization(
 
 
 def _fetch_newest(fetcher: Fetcher, datastack: Datastack, day: str | None) -> Materialization:
-    served = fetch_served(fetcher, datastack)
+    known = _fetch_versions(fetcher, datastack, expired=day is not None)
+    served = [item for item in known if not item.expired]
     if not served:
         raise NotServedError(
             f"{datastack.name} serves no version.", "Choose another datastack with --datastack."
         )
     if day is None:
         return max(served, key=lambda item: item.timestamp)
+    on_that_day = [item for item in known if f"{item.timestamp:%Y-%m-%d}" == day]
+    if on_that_day:  # as it is printed beside a version
+        return max(on_that_day, key=lambda item: item.timestamp)
     end = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
     before = [item for item in served if item.timestamp < end]
     if not before:
@@ -158,11 +162,18 @@ def _fetch_newest(fetcher: Fetcher, datastack: Datastack, day: str | None) -> Ma
 
 def fetch_served(fetcher: Fetcher, datastack: Datastack) -> list[Materialization]:
     """Fetch the versions that are served, in the order of their moments (1 request)."""
+    versions = _fetch_versions(fetcher, datastack, expired=False)
+    return [item for item in versions if not item.expired]
+
+
+def _fetch_versions(
+    fetcher: Fetcher, datastack: Datastack, *, expired: bool
+) -> list[Materialization]:
+    """Fetch versions in the order of their timestamps, those that have expired too if asked for."""
     with _strange_answers(datastack.server):
-        path = f"{_materialize(datastack)}/metadata?expired=False"
+        path = f"{_materialize(datastack)}/metadata?expired={expired}"
         records = [_read_version(item) for item in _fetch(fetcher, datastack.server, path)]
-        kept = [item for item in records if not item.expired]
-        return sorted(kept, key=lambda item: item.timestamp)
+        return sorted(records, key=lambda item: item.timestamp)
 
 
 def advise_version(

@@ -157,6 +157,11 @@ def _read_stdin() -> bytes:
 
 def _read_text(content: bytes, source: str, column: str | None) -> CellList:
     text = decode_text(content, source)
+    if text.lstrip().startswith("{"):
+        raise UsageError(
+            f"{source} holds JSON, not a list of cells.",
+            "Give a Neuroglancer state as a file whose name ends with .json.",
+        )
     if looks_like_table(text, column):
         name = source.removeprefix("The file ")
         return _take_cells(parse_table(text, name, column), source, column)

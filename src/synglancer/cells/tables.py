@@ -214,8 +214,9 @@ def _finish(
     names: Sequence[str], rows: list[list[str]], lines: list[int], source: str, unit: str
 ) -> Table:
     """Leave out rows at the end and nameless columns that hold nothing, and check the names."""
-    while rows and not any(value.strip() for value in rows[-1]):
-        rows, lines = rows[:-1], lines[:-1]
+    filled = (i for i in range(len(rows), 0, -1) if any(value.strip() for value in rows[i - 1]))
+    end = next(filled, 0)
+    rows, lines = rows[:end], lines[:end]
     stripped = [name.strip() for name in names]
     kept = [i for i, name in enumerate(stripped) if name or any(row[i].strip() for row in rows)]
     if len(kept) < len(stripped):

@@ -11,7 +11,6 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
@@ -20,7 +19,8 @@ from cyclopts.config import Env, Toml
 from synglancer import __version__
 from synglancer.cli.link import link
 from synglancer.cli.printing import TYPED, complain, for_terminal
-from synglancer.errors import SynglancerError
+from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
+from synglancer.errors import OutputError, SynglancerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,12 +101,14 @@ def build_synglancer() -> App:
 
 def make_link_main() -> None:
     """Run ``make-link``."""
+    prepare_streams()
     signal.signal(signal.SIGINT, _interrupt)
     _leave(run(build_make_link, sys.argv[1:]))
 
 
 def main() -> None:
     """Run ``synglancer``."""
+    prepare_streams()
     signal.signal(signal.SIGINT, _interrupt)
     _leave(run(build_synglancer, sys.argv[1:]))
 
@@ -145,10 +147,12 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     # Imports make many objects that stay: looking for garbage among them costs a tenth of them.
     gc.set_threshold(100_000)
     try:
-        return _run(build, arguments)
+        check_stdout()
+        code = _run(build, arguments)
+        flush_stdout()
+        return code  # noqa: TRY300  # what cannot be written is an error too
     except BrokenPipeError:  # the reader has seen enough
-        with suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        drop_stdout()
         return 0
     except _Interrupted:
         return _INTERRUPTED
@@ -160,14 +164,23 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
             sys.stderr.write("".join(f"{for_terminal(line)}\n" for line in lines))
         code, message, hint = _explain(error)
         complain(message, hint)
+        try:
+            flush_stdout()
+        except OSError:
+            drop_stdout()
         return code
 
 
 def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     app = build()
-    TYPED.set((app.name[0], *arguments))
+    TYPED.set((app.name[0], *(_as_text(word) for word in arguments)))
     result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     return result if isinstance(result, int) else 0
+
+
+def _as_text(word: str) -> str:
+    """Return a word of the command line as text, for the history: a name may be of any bytes."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _explain(error: BaseException) -> tuple[int, str, str]:
@@ -182,5 +195,9 @@ def _explain(error: BaseException) -> tuple[int, str, str]:
         return _USAGE, " ".join(str(error).split()), "See --help for what can be given."
     if isinstance(error, KeyboardInterrupt):
         return _INTERRUPTED, *_STOPPED
+    if isinstance(error, OSError):
+        what = f" ({error.filename})" if error.filename else ""
+        message = f"The system refused to read or write{what}: {error.strerror or error}."
+        return OutputError.exit_code, message, "Check free space and permissions, then try again."
     message = f"This is a bug of synglancer: {type(error).__name__}."
     return _BUG, message, "Please report it, with what --verbose prints."

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synglancer.cells.parse import name_in_files
-from synglancer.errors import UsageError
+from synglancer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def write_beside(option: str, path: Path, content: bytes) -> None:
 
     Raises
     ------
-    UsageError
+    OutputError
         When it cannot be written after all.
     """
     from synglancer.cache.files import write_file
@@ -67,7 +67,7 @@ def write_beside(option: str, path: Path, content: bytes) -> None:
     try:
         write_file(path, content)
     except OSError as error:
-        raise UsageError(
-            f"The file {path} cannot be written: {error.strerror}.",
+        raise OutputError(
+            f"The file {path} cannot be written: {error.strerror or type(error).__name__}.",
             f"Choose another one with {option}; the link can be made again at no cost.",
         ) from error

@@ -16,6 +16,7 @@ from synglancer.cli.printing import (
     OutputFormat,
     complain,
     format_result,
+    print_result,
     print_retries,
     print_summary,
     print_warnings,
@@ -30,6 +31,8 @@ from synglancer.render.picture_options import (
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from synglancer.links.link_record import LinkRecord
     from synglancer.links.make import LinkMaker
     from synglancer.render.screenshots import Painter
@@ -147,22 +150,50 @@ def _link_one(
             raise
         complain(str(error), error.hint)
         return error.exit_code
-    if printing.save_state:
-        path = name_for_cells(printing.save_state, made.cells)
-        write_beside("--save-state", path, made.state_json + b"\n")
-    code, picture = _paint(painter, made, printing)
-    qr = _write_qr(made, printing)
+    codes = [_write(lambda: _write_state(made, printing))]
+    picture = None
+    if painter is not None and printing.preview:
+        path = name_for_cells(printing.preview, made.cells)
+        codes.append(_write(lambda: painter.paint(made.open(), path)))
+        picture = None if codes[-1] else path
+    codes.append(_write(lambda: _write_qr(made, printing)))
+    qr = name_for_cells(printing.qr, made.cells) if printing.qr and not codes[-1] else None
     if not printing.quiet:
         print_summary(made)
     elif made.followed or made.live:  # what is shown is not what was asked for: never unsaid
         print_warnings(made)
     result = format_result(made, printing.output, printing.template, picture, qr)
-    print(result, flush=True)  # noqa: T201
+    print_result(result)
     if printing.open:
         import webbrowser
 
         webbrowser.open(made.url)
-    return code
+    return max(codes)
+
+
+def _write(write: Callable[[], object]) -> int:
+    """Write a file beside the link, which is good without it: return 0, or say what went wrong."""
+    from synglancer.errors import OutputError, PictureError
+
+    try:
+        write()
+    except (OutputError, PictureError) as error:
+        complain(str(error), error.hint)
+        return error.exit_code
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        complain(
+            f"A file beside the link cannot be written: {reason}.",
+            "Free some space or choose another folder; the link is made again at no cost.",
+        )
+        return OutputError.exit_code
+    return 0
+
+
+def _write_state(made: LinkRecord, printing: Printing) -> None:
+    if printing.save_state:
+        path = name_for_cells(printing.save_state, made.cells)
+        write_beside("--save-state", path, made.state_json + b"\n")
 
 
 def _refuse_files(printing: Printing, links: int) -> None:
@@ -196,27 +227,9 @@ def _make_painter(printing: Printing) -> Painter:
     return Painter(PreviewOptions(renderer=printing.renderer))
 
 
-def _paint(
-    painter: Painter | None, made: LinkRecord, printing: Printing
-) -> tuple[int, Path | None]:
-    """Make the picture; the link is good without it, and printed with what went wrong."""
-    if painter is None or printing.preview is None:
-        return 0, None
-    from synglancer.errors import PictureError
+def _write_qr(made: LinkRecord, printing: Printing) -> None:
+    if printing.qr:
+        from synglancer.render.qr import format_qr
 
-    try:
-        painted = painter.paint(made.open(), name_for_cells(printing.preview, made.cells))
-    except PictureError as error:
-        complain(str(error), error.hint)
-        return error.exit_code, None
-    return 0, painted.path
-
-
-def _write_qr(made: LinkRecord, printing: Printing) -> Path | None:
-    if printing.qr is None:
-        return None
-    from synglancer.render.qr import format_qr
-
-    path = name_for_cells(printing.qr, made.cells)
-    write_beside("--qr", path, format_qr(made.url, path.suffix))
-    return path
+        path = name_for_cells(printing.qr, made.cells)
+        write_beside("--qr", path, format_qr(made.url, path.suffix))

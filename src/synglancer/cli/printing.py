@@ -7,7 +7,7 @@ import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
 
-from synglancer.errors import UsageError
+from synglancer.errors import OutputError, UsageError
 from synglancer.printable import REPLACEMENT, printable
 
 if TYPE_CHECKING:
@@ -129,8 +129,22 @@ def print_retries() -> None:
 
 
 def print_result(text: str) -> None:
-    """Print a line of what a command is for on stdout, at once."""
-    print(text, flush=True)  # noqa: T201
+    """Print a line of what a command is for on stdout, at once.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written there; the link is in the history all the same.
+    """
+    try:
+        print(text, flush=True)  # noqa: T201
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"A result could not be written to standard output: {error.strerror}.",
+            "Write it elsewhere; `synglancer history` has the links that were made.",
+        ) from error
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -143,7 +157,7 @@ def print_json(record: Mapping[str, Any]) -> None:
     """Print an object as one line."""
     import orjson
 
-    print(orjson.dumps(record).decode(), flush=True)  # noqa: T201
+    print_result(orjson.dumps(record).decode())
 
 
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

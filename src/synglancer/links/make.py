@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +43,9 @@ from synglancer.links.warnings import (
     explain_hidden,
     explain_inline,
     explain_live,
+    explain_lost_receipt,
     explain_silence,
+    explain_size,
     explain_tags,
 )
 from synglancer.settings import MULTI_INPUT
@@ -132,8 +135,7 @@ class LinkMaker:
                 link = self._find_known_link(typed, words, started)
                 if link is None:
                     link = self._resolve_and_make(typed, words, started)
-        self._add_receipt(link)
-        return link
+        return self._add_receipt(link)
 
     def _resolve_and_make(self, typed: Cells, given: str, started: float) -> LinkRecord:
         """Find the root IDs, and the link that is known for them, or make one; and remember it."""
@@ -162,10 +164,15 @@ class LinkMaker:
         self._session.confirm_data()  # where the upload's answer has not done so
         return self._build_link(cells, given, state, state_url, record, warnings, started)
 
-    def _add_receipt(self, link: LinkRecord) -> None:
+    def _add_receipt(self, link: LinkRecord) -> LinkRecord:
+        """Add the link to the history; where that fails, the link says so."""
         options = {**list_given_options(self._settings), "server": self._session.server}
         record = link.to_record()
-        add_receipt(build_receipt(record, options, self._command, self._session.token))
+        try:
+            add_receipt(build_receipt(record, options, self._command, self._session.token))
+        except OSError as error:
+            return replace(link, warnings=[*link.warnings, explain_lost_receipt(error)])
+        return link
 
     def _question(self, cells: Cells) -> dict[str, Any]:
         return build_question(self._settings, self._session, cells)
@@ -342,7 +349,7 @@ class LinkMaker:
             url = format_link(site, state_url)
         if not record.shown:
             warnings.append(explain_emptiness(record.total, len(cells)))
-        warnings += [*explain_hidden(record), *explain_context(record)]
+        warnings += [*explain_size(record.shown), *explain_hidden(record), *explain_context(record)]
         return LinkRecord(
             given=given,
             url=url,

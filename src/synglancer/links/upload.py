@@ -6,8 +6,8 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from synglancer.errors import ServiceError
-from synglancer.states.urls import hash_state
+from synglancer.errors import ServiceError, UsageError
+from synglancer.states.urls import MAX_STATE, hash_state
 
 if TYPE_CHECKING:
     from synglancer.cave.session import Session
@@ -19,9 +19,17 @@ def upload_state(session: Session, state: State) -> str:
 
     Raises
     ------
+    UsageError
+        When it is larger than state servers take.
     ServiceError
         When the server refuses it, or gives back another one.
     """
+    if len(state.json) > MAX_STATE:
+        raise UsageError(
+            f"The state has {len(state.json) / 10**6:,.0f} MB, more than the "
+            f"{MAX_STATE // 10**6} MB that state servers take.",
+            "Show fewer synapses with --tag, --min-confidence, --inputs or --outputs.",
+        )
     state_url = session.upload_state(state.json)
     if hash_state(session.fetch_state(state_url)) != state.sha256:
         raise ServiceError(

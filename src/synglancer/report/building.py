@@ -48,7 +48,8 @@ def build_report(
     groups = cells.take(group_by) if group_by else [""] * len(cells.cells)
     pairs = zip(cells.cells, results, strict=True)
     as_given = all(isinstance(one, Skipped) or one.link["cell"] == cell for cell, one in pairs)
-    listed = cells if as_given and not whole else cells.join()
+    apart = as_given and not whole and group_by != cells.name
+    listed = cells if apart else cells.join()
     rows = [
         Row(
             given=given,

@@ -38,7 +38,7 @@ def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) ->
     shown
         Their synapses in the state; see `synglancer.columns.DTYPES`.
     """
-    partners = find_strongest_partners(shown, cells, settings.partners)
+    partners = find_strongest_partners(shown, cells, int(settings.partners))
     coloured = cells if len(cells) > 1 else []  # one alone has the background's own
     colours = choose_cell_colours(len(coloured) + len(partners))
     others = colours[len(coloured) :]
@@ -77,7 +77,7 @@ def describe_stage(settings: Settings, cells: Sequence[int], shown: pd.DataFrame
         directions = name_directions(settings.directions, cells)
         described["hidden"] = count_predictions(hidden, directions)
     if settings.partners:
-        strongest = find_strongest_partners(shown, cells, settings.partners)
+        strongest = find_strongest_partners(shown, cells, int(settings.partners))
         described["partners"] = [[str(root), count] for root, count in strongest]
     return described
 

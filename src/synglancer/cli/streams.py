@@ -1,0 +1,77 @@
+"""Standard streams as a command finds them: closed, full, or of another encoding."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import sys
+from contextlib import suppress
+
+from synglancer.errors import OutputError
+
+_HANDLER = "synglancer-bytes"
+
+
+def prepare_streams() -> None:
+    r"""Make sure that any text can be printed, and that no file takes the place of a closed stream.
+
+    Names of files that are not UTF-8 are printed as the bytes that they are; what the encoding of
+    standard output does not have, as ``\u2588``.
+    """
+    for descriptor in (0, 1, 2):
+        if not _is_open(descriptor):
+            os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # for good
+    codecs.register_error(_HANDLER, _write_anyhow)
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=_HANDLER)
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _write_anyhow(error: UnicodeError) -> tuple[str | bytes, int]:
+    """Write what an encoding does not have: a byte of a file's name as itself, others escaped."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    written = b"".join(
+        bytes([ord(character) - 0xDC00])
+        if "\udc80" <= character <= "\udcff"
+        else character.encode("ascii", "backslashreplace")
+        for character in error.object[error.start : error.end]
+    )
+    return written, error.end
+
+
+def check_stdout() -> None:
+    """Refuse to begin where a result could not be printed.
+
+    Raises
+    ------
+    OutputError
+        When standard output is closed.
+    """
+    if sys.stdout is None:
+        raise OutputError(
+            "Standard output is closed, so that no result can be printed.",
+            "Leave it open, or direct it into a file.",
+        )
+
+
+def flush_stdout() -> None:
+    """Write out what was printed while it can still be said that this failed."""
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def drop_stdout() -> None:
+    """Give up what could not be written, else the interpreter tries again when it ends."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,136 @@
+"""Full disks, closed streams, other encodings and odd names are ordinary, in real processes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.outcome import CELL
+
+LINK = "import sys; from synglancer.cli import make_link_main; make_link_main()"
+OTHER = "import sys; from synglancer.cli import main; main()"
+FULL = Path("/dev/full")
+pytestmark = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
+
+
+def run(*words: object, code: str = LINK, shell: str = "", **env: str) -> tuple[int, bytes, str]:
+    """Run a command in a process of its own, with redirections of the shell."""
+    done = subprocess.run(
+        ["bash", "-c", f'exec "$@" {shell}', "-", sys.executable, "-c", code, *map(str, words)],
+        capture_output=True, check=False, timeout=300, env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+    )  # fmt: skip
+    err = done.stderr.decode("utf-8", "backslashreplace")
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err
+    assert "bug of synglancer" not in err
+    return done.returncode, done.stdout, err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (LINK, CELL),
+        (LINK, CELL, "--output", "json"),
+        (LINK, "--help"),
+        (OTHER, "--help"),
+        (OTHER, "cache", "info"),
+        (OTHER, "templates", "show", "card.md"),
+    ],
+)
+def test_a_full_stdout_is_said(sandbox, words) -> None:
+    """Where stdout cannot be written, each command says so and ends with 4."""
+    code, *rest = words
+    returned, _, err = run(*rest, code=code, shell="> /dev/full", NO_COLOR="1")
+    assert returned == 4, err
+    assert "No space left on device" in err
+
+
+def test_a_closed_stdout_is_refused_before_anything_is_asked(sandbox) -> None:
+    """A closed stdout is named, with 4, and no link is made that nobody would see."""
+    returned, _, err = run(CELL, shell=">&-")
+    assert returned == 4
+    assert "Standard output is closed" in err
+    assert not sandbox.requests
+
+
+def test_closed_stderr_and_stdin_change_nothing(sandbox) -> None:
+    """The link alone is on stdout, whatever else is closed; ``-`` then has a message."""
+    returned, out, _ = run(CELL, shell="2>&- <&-")
+    assert returned == 0
+    assert out.count(b"\n") == 1
+    assert out.startswith(b"http")
+    returned, out, err = run("-", shell="<&-")
+    assert (returned, out) == (2, b"")
+    assert "Standard input is closed" in err or "names no cell" in err
+
+
+def test_any_text_can_be_printed_in_ascii(sandbox, tmp_path) -> None:
+    """A card on a terminal of ASCII has escapes for what it cannot show."""
+    plain = run(CELL, "--output", "markdown", PYTHONIOENCODING="utf-8")
+    returned, out, err = run(CELL, "--output", "markdown", PYTHONIOENCODING="ascii", LC_ALL="C")
+    assert returned == 0, err
+    assert "█" in plain[1].decode()
+    assert out.decode("ascii").count("\\u2588") == plain[1].decode().count("█")
+
+
+def test_names_are_any_bytes(sandbox, tmp_path) -> None:
+    """A file whose name is not UTF-8 is read, written and printed as the bytes that it is."""
+    name = b"caf\xe9"
+    folder = os.fsencode(tmp_path) + b"/" + name
+    Path(os.fsdecode(folder)).mkdir()
+    cells = os.fsdecode(folder + b"/cells.csv")
+    Path(cells).write_text(f"cell\n{CELL}\n")
+    page = os.fsdecode(folder + b"/report.csv")
+    returned, out, err = run("report", cells, "-o", page, code=OTHER)
+    assert returned == 0, err
+    assert out == os.fsencode(page) + b"\n"
+    assert CELL in Path(page).read_text()
+    state = os.fsdecode(folder + b"/state.json")
+    returned, out, err = run(cells, "--save-state", state, "--output", "json")
+    assert returned == 0, err
+    assert Path(state).exists()
+    assert "The history" not in err
+    returned, out, err = run(os.fsdecode(name))
+    assert (returned, out) == (2, b"")
+    returned, out, err = run(os.fsdecode(b"https://a.org/#!" + name))
+    assert (returned, out) == (2, b"")
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [("--save-state", "s.json"), ("--qr", "q.png"), ("--preview", "p.png")]
+)
+def test_a_link_is_printed_without_its_side_file(sandbox, tmp_path, option, name) -> None:
+    """A side file that cannot be written is named, the exit code is 4, and the link is printed."""
+    (tmp_path / name).symlink_to(FULL)
+    returned, out, err = run(CELL, option, tmp_path / name, "--renderer", "plot")
+    assert returned == 4
+    assert out.startswith(b"http")
+    assert name in err
+    assert "No space left on device" in err
+    returned, out, err = run(
+        CELL, option, tmp_path / name, "--renderer", "plot", "--output", "html"
+    )
+    assert returned == 4
+    assert name not in out.decode(), "a card shows no file that is not there"
+
+
+def test_a_lost_receipt_is_said(sandbox, tmp_path) -> None:
+    """The link is printed with 0, and that the history has no line for it is said."""
+    (tmp_path / "history.jsonl").symlink_to(FULL)
+    returned, out, err = run(CELL, SYNGLANCER_DATA_DIR=str(tmp_path))
+    assert returned == 0, err
+    assert out.startswith(b"http")
+    assert "The history has no line for this link" in err
+
+
+def test_a_report_that_cannot_be_written_is_said(sandbox, tmp_path) -> None:
+    """A full disk leaves no report, a message and 4."""
+    (tmp_path / "r.csv").symlink_to(FULL)
+    returned, out, err = run("report", CELL, "-o", tmp_path / "r.csv", code=OTHER)
+    assert (returned, out) == (4, b"")
+    assert "No space left on device" in err
