@@ -13,6 +13,7 @@ from synglancer.cells.parse import (
     Nucleus,
     Position,
     RootId,
+    join_position,
     parse_cell,
     parse_root_id,
     read_point,
@@ -191,6 +192,18 @@ def test_a_position_is_read_with_its_unit(text, position):
 def test_a_tuple_or_an_array_of_three_is_a_position(point):
     """Coordinates as Python holds them are one cell, in voxels."""
     assert parse_cell(point) == Position((186000, 134000, 20900), "voxel")
+
+
+@pytest.mark.parametrize(
+    "words", ["186000 134000 20900", "186000, 134000, 20900", "[ 1 2 3 ]", "(1, 2, 3) @nm"]
+)
+def test_words_that_a_shell_took_apart_are_one_position(words):
+    """A position that was pasted without quotes is put together; root IDs are not."""
+    assert parse_cell(join_position(words.split())) == parse_cell(words)
+    assert not join_position([str(CELL)] * 3)
+    assert not join_position([str(CELL), "1", "2"])
+    assert not join_position(["1,2,3"])
+    assert not join_position(["1,2,3", "4,5,6"])
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cells.parse import is_file, parse_cell
+from synglancer.cells.parse import is_file, join_position, parse_cell
 from synglancer.cells.tables import (
     ENDINGS,
     ID_COLUMNS,
@@ -206,8 +206,9 @@ def list_given_cells(words: Iterable[str]) -> list[str]:
     ----------
     words
         Cells, files with one cell a line, tables with a column of cells, or ``-`` for standard
-        input. In a text file, empty lines and what follows a ``#`` at the beginning of a line or
-        after white space are passed over.
+        input; or the parts of one position, which the shell has taken apart. In a text file, empty
+        lines and what follows a ``#`` at the beginning of a line or after white space are passed
+        over.
 
     Returns
     -------
@@ -220,6 +221,9 @@ def list_given_cells(words: Iterable[str]) -> list[str]:
         When a file cannot be read, or something in it does not name a cell: then its line is
         named.
     """
+    words = list(words)
+    if position := join_position(words):
+        return [position]
     cells: list[str] = []
     for word in words:
         if word != "-" and not _names_file(word):

@@ -167,6 +167,17 @@ def read_point(given: Any) -> Position | None:
     return None if far else Position((x, y, z), "voxel")
 
 
+def join_position(words: Sequence[str]) -> str:
+    """Join words that are one position only together, as ``186000, 134000, 20900``; else nothing.
+
+    Three root IDs are none: each is larger than any coordinate.
+    """
+    text = " ".join(words)
+    found = _POSITION.fullmatch(text) if len(words) > 1 else None
+    near = found and all(abs(float(number)) < _FARTHEST for number in found.groups()[:3])
+    return text if near else ""
+
+
 def _refuse_others(text: str) -> None:
     """Refuse what was meant as something else than a root ID, and is not that either."""
     if "://" in text:

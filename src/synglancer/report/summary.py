@@ -337,6 +337,13 @@ class Report:
 
 
 def _list_distinct(rows: Sequence[Row]) -> list[CellSummary]:
-    """List the cells of rows, each once: several root IDs may have led to one cell."""
-    made = [row.summary for row in rows if row.summary]
-    return list({summary.link["cell"]: summary for summary in made}.values())
+    """List the cells of rows, each once: several root IDs may have led to one cell.
+
+    A row that gave the cell itself goes before those that were followed to it.
+    """
+    distinct: dict[str, CellSummary] = {}
+    for summary in (row.summary for row in rows if row.summary):
+        known = distinct.get(summary.link["cell"])
+        if known is None or (known.followed and not summary.followed):
+            distinct[summary.link["cell"]] = summary
+    return list(distinct.values())
