@@ -107,8 +107,12 @@ def integers_in(value: object) -> Iterator[int]:
         yield value
 
 
+texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
+"""Any tag but one with NUL, which is refused."""
+
+
 @untimed
-@given(st.lists(st.sampled_from(["spine", "unlabelled"]) | st.text(max_size=6), max_size=9))
+@given(st.lists(st.sampled_from(["spine", "unlabelled"]) | texts, max_size=9))
 def test_state_is_canonical_and_exact(tags: list[str]) -> None:
     """Whatever the tags, the state is a fixed point of orjson and holds no unsafe integer."""
     state = build_state(scene_of(predictions(tags)))
