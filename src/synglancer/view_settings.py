@@ -42,7 +42,8 @@ class ViewSettings:
     background
         Behind the 3D view: dark, or white for slides and print.
     figure
-        A clean picture for a figure: 3D alone, white, without axes and panels.
+        A clean picture for a figure: 3D alone, white, without axes and panels, and in the pure
+        colours of the legend: unsure predictions are not paler.
     palette
         Colours per tag: those of the paper, or safe ones for all kinds of colour vision.
     color_by

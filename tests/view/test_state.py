@@ -427,3 +427,15 @@ def test_strays_do_not_make_the_cell_small() -> None:
 
     assert scale(strays) == scale(cell)
     assert scale(axon) > 5 * scale(cell)
+
+
+def test_a_figure_has_the_pure_colours() -> None:
+    """In a figure no marker is paler than its layer's colour, nor seen through; elsewhere unsure
+    predictions are pale at first."""
+    figure = layers_of(SCENE, ViewOptions(figure=True))
+    for name, layer in layers_of(SCENE).items():
+        shader = layer.get("shader", "")
+        assert ("pale_if_unsure checkbox(default=true)" in shader) == ("prop_confidence" in shader)
+        pure = "pale_if_unsure checkbox(default=false)"
+        assert (pure in figure[name].get("shader", "")) == ("prop_confidence" in shader)
+        assert ("opacity slider(min=0, max=1, step=0.05, default=1)" in shader) == bool(shader)

@@ -56,6 +56,8 @@ class Marker:
     types
         Name and colour (``#rrggbb``) of each number that stands for the partner's type, from 0 on;
         where there are any, colour shows these.
+    pure
+        Whether colours start as they are in the legend, unsure predictions included.
     """
 
     ring: str | None
@@ -65,6 +67,7 @@ class Marker:
     diameter: float = 1.5
     inverted: bool = False
     types: tuple[tuple[str, str], ...] = ()
+    pure: bool = False
 
 
 def choose_diameter(count: int, panel: float = 1.0) -> float:
@@ -115,7 +118,8 @@ def build_marker_shader(marker: Marker) -> str:
     if ramp:
         lines += [_RAMP.rstrip()]
     elif pales:
-        lines += ["#uicontrol bool pale_if_unsure checkbox(default=true)"]
+        start = "false" if marker.pure else "true"
+        lines += [f"#uicontrol bool pale_if_unsure checkbox(default={start})"]
     lines += _type_lines(marker.types)
     lines += ["void main() {"]
     if marker.labelled:

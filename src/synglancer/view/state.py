@@ -228,6 +228,7 @@ def _choose_markers(scene: Scene, options: ViewOptions, ring: str) -> list[Marke
             diameter=choose_diameter(counts[group.direction], room.get(group.direction, panel))
             + (_RARE_EXTRA if group.tag == MULTI_INPUT else 0.0),
             inverted=group.direction == BETWEEN,
+            pure=options.figure,
         )
         for group in groups
     ]
