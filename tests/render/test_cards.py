@@ -183,3 +183,7 @@ def test_bars_are_in_proportion_and_in_the_layers_colours():
     assert [row.bar for row in rows] == ["█" * 20, "█" * 10, "▏", ""]
     assert [row.share for row in rows] == [1.0, 0.5, 0.001, 0.0]
     assert [row.colour for row in rows[:2]] == ["#123456", "#fb49b0"]
+    assert {row.sign for row in rows} == {"●"}
+    assert '<span style="color: #123456" aria-hidden="true">●</span> inputs' in render_card(
+        link, "html"
+    )

@@ -43,6 +43,7 @@ from synglancer.links.warnings import (
     explain_hidden,
     explain_inline,
     explain_live,
+    explain_lost_pin,
     explain_lost_receipt,
     explain_silence,
     explain_size,
@@ -349,6 +350,7 @@ class LinkMaker:
             url = format_link(site, state_url)
         if not record.shown:
             warnings.append(explain_emptiness(record.total, len(cells)))
+        warnings += explain_lost_pin(site, self._session.datastack.segmentation_source)
         warnings += [*explain_size(record.shown), *explain_hidden(record), *explain_context(record)]
         return LinkRecord(
             given=given,

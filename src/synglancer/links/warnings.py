@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from synglancer.settings import SITES
+
 MANY_ANNOTATIONS = 10_000
 """From here on, viewers get slow."""
 
@@ -76,6 +78,19 @@ def explain_inline(site: str, server: str) -> list[str]:
     advice = "open the link again, or make it without --inline"
     loss = "On a slow machine, viewers can lose a layer of an inline link"
     return [f"{loss}: where one says {told}, {advice}."]
+
+
+def explain_lost_pin(site: str, segmentation_source: str) -> list[str]:
+    """Say where a viewer ignores the timestamp of a segmentation that changes.
+
+    Google's viewer drops the key; see ``docs/reference/viewers.md``.
+    """
+    host = urlsplit(SITES["google"]).netloc
+    if urlsplit(site).netloc != host or not segmentation_source.startswith("graphene://"):
+        return []
+    shown = "ignores the timestamp of the segmentation and shows that of today"
+    advice = "leave --site out to see the cell as it was"
+    return [f"The viewer at {host} {shown}, in which the cell may have changed: {advice}."]
 
 
 def explain_hidden(record: Provenance) -> list[str]:

@@ -36,7 +36,7 @@ from synglancer.render.escapes import (
 from synglancer.render.picture_options import check_latex_name
 from synglancer.render.templates import templates_folder
 from synglancer.settings import UNKNOWN_TYPE
-from synglancer.states.layer_names import split_layer_name
+from synglancer.states.layer_names import get_sign, split_layer_name
 from synglancer.states.login import build_login_notice
 from synglancer.view.colors import PALETTES, choose_colours
 
@@ -76,6 +76,8 @@ class CountRow:
         The same as a share of the longest bar, 0 to 1.
     colour
         Of their layer, ``#rrggbb``.
+    sign
+        What their markers look like, one character; empty for other layers.
     """
 
     direction: str
@@ -84,6 +86,7 @@ class CountRow:
     bar: str
     share: float
     colour: str
+    sign: str = ""
 
 
 @dataclass(frozen=True)
@@ -175,6 +178,7 @@ def build_count_rows(link: LinkRecord) -> list[CountRow]:
             bar=_format_bar(count / most if most else 0),
             share=count / most if most else 0,
             colour=colours.get(f"{direction}: {tag}", colours[tag]),
+            sign=get_sign(direction),
         )
         for direction, tag, count in rows
     ]

@@ -42,6 +42,17 @@ def format_layer_name(direction: str, tag: str) -> str:
     return f"{_SHORT[direction]}: {tag}"
 
 
+def get_sign(direction: str) -> str:
+    """Return the sign that stands for the markers of a direction; empty for any other word.
+
+    Examples
+    --------
+    >>> get_sign("outputs")
+    '○'
+    """
+    return _SHORT.get(direction, "")[:1]
+
+
 def split_layer_name(name: str) -> tuple[str, str]:
     """Return direction and tag of a layer; the direction is empty where the name has none.
 
