@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from synglancer.cave.http import Fetcher
 
 
+_FINISHED = ("AVAILABLE", "EXPIRED")
 _PERMANENT = timedelta(days=20 * 365)
 
 
@@ -149,7 +150,7 @@ def _fetch_newest(fetcher: Fetcher, datastack: Datastack, day: str | None) -> Ma
         return max(served, key=lambda item: item.timestamp)
     on_that_day = [item for item in known if f"{item.timestamp:%Y-%m-%d}" == day]
     if on_that_day:  # as it is printed beside a version
-        return max(on_that_day, key=lambda item: item.timestamp)
+        return max(on_that_day, key=lambda item: (not item.expired, item.timestamp))
     end = datetime.fromisoformat(day).replace(tzinfo=timezone.utc)
     before = [item for item in served if item.timestamp < end]
     if not before:
@@ -172,7 +173,11 @@ def _fetch_versions(
     """Fetch versions in the order of their timestamps, those that have expired too if asked for."""
     with _strange_answers(datastack.server):
         path = f"{_materialize(datastack)}/metadata?expired={expired}"
-        records = [_read_version(item) for item in _fetch(fetcher, datastack.server, path)]
+        records = [
+            _read_version(item)
+            for item in _fetch(fetcher, datastack.server, path)
+            if item.get("status", "AVAILABLE") in _FINISHED  # others failed, or are being made
+        ]
         return sorted(records, key=lambda item: item.timestamp)
 
 
