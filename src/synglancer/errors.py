@@ -5,6 +5,7 @@ Every error is one sentence that says what happened (`str(error)`) and one that 
 
     SynglancerError                 exit 1  (never raised itself)
     ├── UsageError                  exit 2  what was asked cannot be asked
+    │   └── TooLargeError                   a state is larger than a link or a server may hold
     ├── CellError                   exit 3  the cell is unknown, outdated or ambiguous
     ├── PictureError                exit 4  no picture can be made of a link
     ├── OutputError                 exit 4  what was made cannot be written: a full disk, for one
@@ -52,6 +53,10 @@ class UsageError(SynglancerError):
     """What was asked cannot be asked."""
 
     exit_code = 2
+
+
+class TooLargeError(UsageError):
+    """A state is larger than a link or a state server may hold: one cell's, not that of others."""
 
 
 class CellError(SynglancerError):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cave_sandbox.sample import identity as who
 from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
 from synglancer.links.warnings import explain_size
 
@@ -145,6 +146,9 @@ def test_a_state_that_is_too_large_is_not_uploaded(sandbox, make_link, monkeypat
     monkeypatch.setattr("synglancer.links.upload.MAX_STATE", 200_000)
     make_link(CELL).refuses(2, "The state has 1 MB, more than", "Show fewer synapses")
     assert not [request for request in sandbox.requests if request.path.startswith("/nglstate")]
+    several = make_link(CELL, who.PARTNERS[0].root_id, "--quiet")
+    assert (several.code, len(several.lines)) == (5, 1)
+    assert several.err.count("The state has 1 MB") == 1
 
 
 def test_many_annotations_are_warned_of(sandbox, make_link, monkeypatch) -> None:

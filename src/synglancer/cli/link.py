@@ -141,11 +141,11 @@ def _link_one(
     asked: int,
 ) -> int:
     """Make, print and write one link; one among several that cannot be made is skipped."""
-    from synglancer.errors import CellError
+    from synglancer.errors import CellError, TooLargeError
 
     try:
         made = maker.make(*cells)
-    except CellError as error:
+    except (CellError, TooLargeError) as error:
         if asked == 1:
             raise
         complain(str(error), error.hint)

@@ -6,7 +6,7 @@ import hashlib
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from synglancer.errors import ServiceError, UsageError
+from synglancer.errors import ServiceError, TooLargeError
 from synglancer.states.urls import MAX_STATE, hash_state
 
 if TYPE_CHECKING:
@@ -19,13 +19,13 @@ def upload_state(session: Session, state: State) -> str:
 
     Raises
     ------
-    UsageError
+    TooLargeError
         When it is larger than state servers take.
     ServiceError
         When the server refuses it, or gives back another one.
     """
     if len(state.json) > MAX_STATE:
-        raise UsageError(
+        raise TooLargeError(
             f"The state has {len(state.json) / 10**6:,.0f} MB, more than the "
             f"{MAX_STATE // 10**6} MB that state servers take.",
             "Show fewer synapses with --tag, --min-confidence, --inputs or --outputs.",

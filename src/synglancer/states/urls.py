@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import orjson
 
-from synglancer.errors import UsageError
+from synglancer.errors import TooLargeError, UsageError
 from synglancer.settings import SITES, is_address
 
 MAX_INLINE = 2_000_000
@@ -58,12 +58,12 @@ def format_inline_link(site: str, state: bytes) -> str:
 
     Raises
     ------
-    UsageError
+    TooLargeError
         When it would be too long for a browser to open.
     """
     url = f"{_with_slash(site)}#!{quote(state, safe=_PLAIN)}"
     if len(url) > MAX_INLINE:
-        raise UsageError(
+        raise TooLargeError(
             f"A link with the whole state would have {len(url):,} characters, and browsers open "
             f"about {MAX_INLINE:,}.",
             "Leave out --inline, or show fewer synapses, for instance with --tag.",
