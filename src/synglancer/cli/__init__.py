@@ -68,8 +68,10 @@ def build_synglancer() -> App:
     from synglancer.cli.check import check
     from synglancer.cli.history import history
     from synglancer.cli.preview import preview
+    from synglancer.cli.publish import publish, verify
     from synglancer.cli.report import report
     from synglancer.cli.sandbox import serve, start, status, stop
+    from synglancer.cli.serve import serve as serve_folder
     from synglancer.cli.table import table
     from synglancer.cli.templates import copy, list_, show
 
@@ -96,6 +98,11 @@ def build_synglancer() -> App:
     app.command(templates)
     app.command(history)
     app.command(check, config=_CONFIG[:1])
+    publishing = _make_app("publish", version_flags=[])
+    publishing.default(publish)
+    publishing.command(verify)
+    app.command(publishing)
+    app.command(serve_folder, name="serve")
     return app
 
 

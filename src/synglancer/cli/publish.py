@@ -1,0 +1,247 @@
+"""synglancer publish: a whole table as precomputed annotation sources, one for each tag."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
+
+from synglancer.cli.printing import print_json, printable
+from synglancer.errors import UsageError
+from synglancer.settings import DEFAULT_DATASTACK
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from synglancer.publish.writing.runner import Runner
+
+_SOME_BAD = 5
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_STAGES = {
+    "join_part": "joining",
+    "fetch_range": "fetching",
+    "survey": "reading",
+    "find_repeated": "comparing",
+    "spill": "sorting",
+    "write_shard": "writing",
+}
+
+
+def publish(
+    *inputs: str,
+    dest: Annotated[str, Parameter(name=["--dest", "-o"])],
+    version: int,
+    datastack: str = DEFAULT_DATASTACK,
+    timestamp: str | None = None,
+    table: str | None = None,
+    tag_column: str = "tag",
+    resolution: str = "1,1,1",
+    synapses: tuple[str, ...] = (),
+    workers: int | None = None,
+    scheduler: str | None = None,
+    memory: str = "1GB",
+    resume: bool = False,
+    work: str | None = None,
+    output: Literal["text", "json"] = "text",
+) -> None:
+    """Publish a table of predictions as precomputed annotation sources, one for each tag.
+
+    A layer on such a source shows the synapses of whichever cells are selected. Interrupted runs
+    leave nothing that a viewer takes for whole; --resume finishes them.
+
+    Parameters
+    ----------
+    inputs
+        Parquet or CSV files, globs, or Delta Lake folders, with a row for each synapse.
+    dest
+        A folder, or an address such as s3://bucket/folder, gs://… or az://….
+    version
+        Materialization version that the rows belong to.
+    datastack
+        Datastack that they belong to.
+    timestamp
+        When that version was made, such as 2026-03-07T08:10:01.190228Z.
+    table
+        Table that they come from.
+    tag_column
+        Column with the predicted target.
+    resolution
+        Nanometres per unit of the positions, such as 4,4,40 for voxels.
+    synapses
+        Files of synapses to join predictions (id, target_id, tag, value) with; can be repeated.
+    workers
+        Processes on this machine (else one for each core).
+    scheduler
+        Address of a Dask scheduler whose workers do the work instead.
+    memory
+        What all processes together may take.
+    resume
+        Finish an earlier run that was interrupted.
+    work
+        Folder for unfinished work (else inside DEST, or in the cache for an object store).
+    output
+        A summary, or the manifest as JSON.
+    """
+    from synglancer.publish.publication import Publication
+    from synglancer.publish.publishing import publish as run
+
+    asked = Publication(
+        inputs=inputs,
+        destination=dest,
+        datastack=datastack,
+        version=version,
+        timestamp=_read_timestamp(timestamp),
+        table=table,
+        tag_column=tag_column,
+        resolution=_read_resolution(resolution),
+        synapses=synapses,
+        memory=_read_size(memory),
+    )
+    runner = _make_runner(workers, scheduler)
+    folder = Path(work).absolute() if work else None
+    try:
+        with _Bar() as bar:
+            manifest = run(asked, runner=runner, resume=resume, work=folder, progress=bar.show)
+    finally:
+        runner.close()
+    if output == "json":
+        print_json(manifest)
+        return
+    _say(manifest)
+    print(printable(dest))  # noqa: T201
+
+
+def verify(
+    dest: str,
+    *,
+    inputs: Annotated[tuple[str, ...], Parameter(name="--input")] = (),
+    cells: int = 20,
+    output: Literal["text", "json"] = "text",
+) -> int:
+    """Check a published source with tensorstore: structure, counts, every annotation once.
+
+    Exit code 0 when all is well, 5 when something is not.
+
+    Parameters
+    ----------
+    dest
+        The folder or address that was published to.
+    inputs
+        What was published: random cells and IDs are compared with it; can be repeated.
+    cells
+        How many random cells and IDs of each tag are read.
+    output
+        What was found, or JSON.
+    """
+    from synglancer.publish.verify import verify as run
+
+    findings = run(dest, inputs, cells)
+    if output == "json":
+        print_json(findings.to_record())
+    else:
+        for line in findings.checked:
+            print(printable(line), file=sys.stderr)  # noqa: T201
+        for line in findings.problems:
+            print(printable(line))  # noqa: T201
+    return _SOME_BAD if findings.problems else 0
+
+
+def _make_runner(workers: int | None, scheduler: str | None) -> Runner:
+    from synglancer.publish.writing.runner import Cluster, Processes, count_cores
+
+    if scheduler is not None:
+        if workers is not None:
+            raise UsageError(
+                "--workers and --scheduler were both given.", "A Dask cluster has its own workers."
+            )
+        return Cluster(scheduler)
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers} is not a number of processes.", "Give 1 or more.")
+    return Processes(workers or count_cores())
+
+
+def _read_resolution(text: str) -> tuple[float, float, float]:
+    try:
+        x, y, z = (float(one) for one in text.split(","))
+    except ValueError:
+        x = y = z = 0.0
+    if not all(0 < one < 1e6 for one in (x, y, z)):  # noqa: PLR2004  # a voxel of a millimetre
+        raise UsageError(
+            f"--resolution {text!r} is not a size of voxels.", "Give nanometres such as 4,4,40."
+        )
+    return x, y, z
+
+
+def _read_size(text: str) -> int:
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(i?b)?", text.strip().lower())
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if size < 10**8:
+        raise UsageError(
+            f"--memory {text!r} is no size, or too small.", "Give at least 100MB, such as 1GB."
+        )
+    return size
+
+
+def _read_timestamp(text: str | None) -> str | None:
+    from datetime import datetime, timezone
+
+    if text is None:
+        return None
+    try:
+        # Python 3.10 knows no Z.
+        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+    except ValueError as error:
+        raise UsageError(
+            f"--timestamp {text!r} is not a timestamp.", "Give one such as 2026-03-07T08:10:01Z."
+        ) from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=timezone.utc)
+    return moment.astimezone(timezone.utc).isoformat()
+
+
+class _Bar:
+    """A progress bar on stderr, where that is a terminal."""
+
+    def __enter__(self) -> Self:
+        self._progress: Any = None
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+            columns = (
+                "{task.description}",
+                BarColumn(),
+                MofNCompleteColumn(),
+                TimeRemainingColumn(),
+            )
+            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
+            self._progress.start()
+        self._tasks: dict[str, Any] = {}
+        return self
+
+    def show(self, stage: str, done: int, total: int) -> None:
+        """Show how many tasks of a stage are done."""
+        if self._progress is None:
+            return
+        if stage not in self._tasks:
+            self._tasks[stage] = self._progress.add_task(_STAGES.get(stage, stage), total=total)
+        self._progress.update(self._tasks[stage], completed=done)
+
+    def __exit__(self, *_: object) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _say(manifest: dict[str, Any]) -> None:
+    for one in manifest["tags"]:
+        line = f"{one['rows']:,} {'synapse' if one['rows'] == 1 else 'synapses'} in {one['folder']}"
+        if one["folder"] != one["tag"]:
+            line += f" (tag {one['tag']!r})"
+        print(printable(line), file=sys.stderr)  # noqa: T201
+    for reason, number in manifest["left_out"].items():
+        print(f"{number:,} left out: {reason}", file=sys.stderr)  # noqa: T201
+    for reason, number in manifest["kept"].items():
+        print(f"{number:,} kept, {reason}", file=sys.stderr)  # noqa: T201

@@ -1,0 +1,31 @@
+"""synglancer serve: a published folder over loopback HTTP."""
+
+from __future__ import annotations
+
+import sys
+
+
+def serve(dest: str, *, port: int = 0) -> None:
+    """Serve a published folder to viewers on this machine, until it is stopped.
+
+    Only this machine can reach it. To share a source, copy the folder to a web server or an object
+    store that answers ranges and allows other sites to read it (CORS).
+
+    Parameters
+    ----------
+    dest
+        The folder that was published to.
+    port
+        Port on 127.0.0.1 (else any that is free).
+    """
+    from synglancer.publish.serving import make_server
+
+    server = make_server(dest, port)
+    print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)  # noqa: T201
+    print("Press Ctrl+C to stop.", file=sys.stderr)  # noqa: T201
+    try:
+        server.serve_forever()
+    except KeyboardInterrupt:
+        return
+    finally:
+        server.server_close()

@@ -1,0 +1,7 @@
+"""A whole table of predictions -> precomputed annotation sources that any viewer can read.
+
+The steps, in order (`publishing`): find the inputs and stage what is not Parquet (`inputs`,
+`staging`, `cave_input`), read and check their rows (`rows`), plan levels and shards (`plan`),
+partition the rows by shard (`spill`), encode each shard (`shards`), and say what was written.
+`source` reads a published source, `verify` checks one with other readers, `serving` serves one.
+"""

@@ -1,0 +1,192 @@
+"""The bytes of annotations, and the info file that describes them.
+
+The format is Neuroglancer's ``neuroglancer_annotations_v1`` for points with two relationships.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from synglancer.publish.sharding import Keys, Sharding
+
+RELATIONSHIPS = ("pre", "post")
+
+PROPERTIES: dict[str, dict[str, str]] = {
+    "confidence": {
+        "id": "confidence",
+        "type": "float32",
+        "description": "How sure the classifier is of the tag, 0 to 1",
+    },
+    "size": {
+        "id": "size",
+        "type": "uint32",
+        "description": "Size of the synapse, in voxels of its detection",
+    },
+}
+"""The numbers that an annotation may carry, in their order; each takes 4 bytes."""
+
+ROW = np.dtype(
+    [
+        ("id", "<u8"),
+        ("pre", "<u8"),
+        ("post", "<u8"),
+        ("point", "<f4", 3),
+        ("confidence", "<f4"),
+        ("size", "<u4"),
+        ("tag", "<u4"),
+    ]
+)
+"""A row that passed all checks: the point in nm, the tag as its number."""
+
+
+def body_type(properties: Sequence[str]) -> np.dtype[Any]:
+    """Return the type of an annotation's point and numbers as they are stored."""
+    fields: list[Any] = [("point", "<f4", 3)]
+    fields += [(name, ROW[name].str) for name in PROPERTIES if name in properties]
+    return np.dtype(fields)
+
+
+def record_type(index: str, properties: Sequence[str]) -> np.dtype[Any]:
+    """Return the type of a row as it is sorted for an index.
+
+    Parameters
+    ----------
+    index
+        ``by_id``, a relationship, or ``spatial``.
+    properties
+        Names of the numbers that annotations carry.
+    """
+    body: list[Any] = [("body", body_type(properties))]
+    if index == "by_id":
+        return np.dtype([*body, ("id", "<u8"), ("pre", "<u8"), ("post", "<u8")])
+    if index in RELATIONSHIPS:
+        return np.dtype([*body, ("id", "<u8"), ("key", "<u8")])
+    return np.dtype([*body, ("id", "<u8")])
+
+
+def encode_single(records: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Encode annotations one by one, each with the cells on both sides of it.
+
+    Parameters
+    ----------
+    records : ndarray, shape (n,)
+        Of the type of ``by_id``. Root 0 stands for no cell and is left out.
+
+    Returns
+    -------
+    data : ndarray of uint8
+        All annotations, one after the other.
+    sizes : ndarray of int64, shape (n,)
+        Bytes of each.
+    """
+    body = records.dtype["body"]
+    full = np.dtype(
+        [("body", body), ("pres", "<u4"), ("pre", "<u8"), ("posts", "<u4"), ("post", "<u8")]
+    )
+    out = np.empty(len(records), full)
+    for name in ("body", "pre", "post"):
+        out[name] = records[name]
+    out["pres"], out["posts"] = records["pre"] != 0, records["post"] != 0
+    data = out.view(np.uint8).reshape(len(records), full.itemsize)
+    sizes = full.itemsize - 8 * (2 - out["pres"].astype(np.int64) - out["posts"])
+    if (sizes == full.itemsize).all():
+        return data.reshape(-1), sizes
+    kept = np.ones(data.shape, dtype=bool)
+    for count, name in (("pres", "pre"), ("posts", "post")):
+        start = full.fields[name][1]  # type: ignore[index]
+        kept[:, start : start + 8] = (out[count] != 0)[:, None]
+    return data[kept], sizes
+
+
+def encode_groups(
+    records: NDArray[Any], starts: NDArray[np.int64]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Encode groups of annotations: a count, points and numbers of all, IDs of all.
+
+    Parameters
+    ----------
+    records : ndarray, shape (n,)
+        With ``body`` and ``id``, those of a group side by side.
+    starts : ndarray of int64, shape (groups,)
+        Where each group begins.
+
+    Returns
+    -------
+    data : ndarray of uint8
+        All groups, one after the other.
+    sizes : ndarray of int64, shape (groups,)
+        Bytes of each.
+    """
+    words = records.dtype["body"].itemsize // 4
+    counts = np.diff(starts, append=len(records))
+    lengths = 2 + (words + 2) * counts
+    offsets = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(starts) else starts
+    total = int(lengths.sum())
+    out = np.empty(total, "<u4")
+    out[offsets], out[offsets + 1] = counts, 0
+    width = records.dtype.itemsize // 4
+    table = np.ascontiguousarray(records).view("<u4").reshape(len(records), width)
+    place = np.arange(len(records), dtype=np.int64) - np.repeat(starts, counts)
+    place *= words
+    place += np.repeat(offsets + 2, counts)
+    for word in range(words):
+        out[place] = table[:, word]
+        place += 1
+    # The IDs follow: from the end of the own body to the own place among the IDs.
+    rest = np.arange(len(records), dtype=np.int64) - np.repeat(starts, counts)
+    place = np.repeat(offsets + 2 + words * counts, counts) + 2 * rest
+    where = records.dtype.fields["id"][1] // 4  # type: ignore[index]
+    out[place] = table[:, where]
+    out[place + 1] = table[:, where + 1]
+    return out.view(np.uint8), lengths * 4
+
+
+def build_info(
+    bounds: tuple[Sequence[float], Sequence[float]],
+    properties: Sequence[str],
+    shardings: Mapping[str, Sharding],
+    spatial: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Build the info file of a source.
+
+    Parameters
+    ----------
+    bounds
+        Lower bound, and upper bound that no point reaches, in nm.
+    properties
+        Names of the numbers that annotations carry.
+    shardings
+        Of ``by_id`` and each relationship.
+    spatial
+        The levels from coarse to fine: ``key``, ``grid_shape``, ``chunk_size`` (nm), ``limit``,
+        ``sharding``.
+    """
+    return {
+        "@type": "neuroglancer_annotations_v1",
+        "dimensions": {axis: [1e-9, "m"] for axis in "xyz"},
+        "lower_bound": [*bounds[0]],
+        "upper_bound": [*bounds[1]],
+        # In capitals: cloud-volume reads no other spelling, viewers read both.
+        "annotation_type": "POINT",
+        "properties": [value for name, value in PROPERTIES.items() if name in properties],
+        "relationships": [
+            {"id": name, "key": name, "sharding": shardings[name].to_json()}
+            for name in RELATIONSHIPS
+        ],
+        "by_id": {"key": "by_id", "sharding": shardings["by_id"].to_json()},
+        "spatial": [*spatial],
+    }
+
+
+def find_groups(sorted_keys: Keys) -> NDArray[np.int64]:
+    """Return where each group of equal keys begins."""
+    if not len(sorted_keys):
+        return np.zeros(0, np.int64)
+    return np.flatnonzero(np.concatenate(([True], sorted_keys[1:] != sorted_keys[:-1])))

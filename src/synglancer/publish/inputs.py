@@ -1,0 +1,266 @@
+"""What is to be published: files, globs and Delta Lake folders, and which column means what."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".gz": "csv"}
+AXES = "xyz"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of a file means what.
+
+    Attributes
+    ----------
+    id, pre, post
+        The synapse's ID and the root IDs on its two sides.
+    position
+        The three columns of the synapse's position, or one that holds three numbers.
+    tag
+        The predicted target.
+    confidence, size
+        None where there is none.
+    """
+
+    id: str
+    pre: str
+    post: str
+    position: tuple[str, ...]
+    tag: str
+    confidence: str | None = None
+    size: str | None = None
+
+    @property
+    def names(self) -> list[str]:
+        """All columns that are read."""
+        found = (self.id, self.pre, self.post, *self.position, self.tag, self.confidence, self.size)
+        return list(dict.fromkeys(name for name in found if name is not None))
+
+    @property
+    def properties(self) -> list[str]:
+        """Which numbers annotations carry."""
+        return [name for name in ("confidence", "size") if getattr(self, name) is not None]
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file to be read.
+
+    Attributes
+    ----------
+    path
+        A path, or the address of an object.
+    kind
+        ``parquet`` or ``csv``.
+    name
+        What it is called in messages: the file that the user gave, where this one was made of it.
+    """
+
+    path: str
+    kind: str
+    name: str = field(default="")
+
+    def identify(self) -> dict[str, Any]:
+        """Return what tells whether it is still the same file."""
+        if "://" in self.path:
+            import fsspec
+
+            with translated(self.path):
+                system, path = fsspec.core.url_to_fs(self.path)
+                info = system.info(path)
+            mark = info.get("ETag") or info.get("etag") or str(info.get("mtime", ""))
+            return {"file": self.path, "bytes": int(info["size"]), "changed": str(mark)}
+        with translated(self.path):
+            stat = Path(self.path).stat()
+        return {"file": self.path, "bytes": stat.st_size, "changed": str(stat.st_mtime_ns)}
+
+
+def find_files(given: Sequence[str]) -> list[InputFile]:
+    """Find the files that paths, globs, addresses and Delta Lake folders stand for.
+
+    Raises
+    ------
+    UsageError
+        When there is none, or one is of no kind that can be read.
+    """
+    found = [file for item in given for file in _expand(item)]
+    twice = {file.path for file in found if found.count(file) > 1} if len(found) < 1000 else set()  # noqa: PLR2004
+    if twice:
+        raise UsageError(
+            f"{min(twice)} was given twice.", "Give each file once: its rows would repeat."
+        )
+    if not found:
+        raise UsageError(
+            "Nothing to publish was given.", "Give Parquet or CSV files, or a Delta Lake folder."
+        )
+    return found
+
+
+def _expand(item: str) -> Iterator[InputFile]:
+    if "://" in item:
+        yield from _expand_address(item)
+        return
+    path = Path(item)
+    if (path / "_delta_log").is_dir():
+        yield from _read_delta(item)
+        return
+    if path.is_dir():
+        inside = sorted(
+            str(one) for one in path.rglob("*") if one.is_file() and one.suffix in SUFFIXES
+        )
+        if not inside:
+            raise UsageError(
+                f"{item} holds neither Parquet nor CSV files.", "Give the files themselves."
+            )
+        yield from (_take(one) for one in inside)
+    elif path.exists():
+        yield _take(item)
+    else:
+        matches = sorted(glob.glob(item, recursive=True))  # noqa: PTH207  # absolute patterns too
+        if not matches:
+            raise UsageError(f"{item} is not there.", "Give a file, a glob or a folder that is.")
+        for match in matches:
+            yield from _expand(match)
+
+
+def _expand_address(item: str) -> Iterator[InputFile]:
+    import fsspec
+
+    with translated(item):
+        system, path = fsspec.core.url_to_fs(item)
+        matches = sorted(system.glob(path)) if "*" in path else [path]
+        if not matches or not all(system.exists(match) for match in matches):
+            raise UsageError(f"{item} is not there.", "Check the address and who may read it.")
+        for match in matches:
+            yield _take(str(system.unstrip_protocol(match)))
+
+
+def _take(path: str) -> InputFile:
+    kind = SUFFIXES.get(Path(path).suffix.lower())
+    if kind is None or (path.endswith(".gz") and not path.endswith(".csv.gz")):
+        raise UsageError(
+            f"{path} is neither Parquet nor CSV by its name.",
+            "Give files that end in .parquet, .csv or .csv.gz, or a Delta Lake folder.",
+        )
+    return InputFile(path, kind, path)
+
+
+def _read_delta(folder: str) -> Iterator[InputFile]:
+    """List the files that a Delta Lake folder consists of now, without those it removed."""
+    try:
+        from deltalake import DeltaTable
+    except ImportError as error:
+        raise UsageError(
+            f"{folder} is a Delta Lake folder, and deltalake is not installed.",
+            "Install it: pip install deltalake.",
+        ) from error
+    with translated(folder):
+        table = DeltaTable(folder)
+        features = {str(name) for name in table.protocol().reader_features or ()}
+        partitions = table.metadata().partition_columns
+        files = sorted(table.file_uris())
+    unread = features & {"deletionVectors", "columnMapping"}
+    if unread or partitions:
+        what = (
+            f"uses {', '.join(sorted(unread))}"
+            if unread
+            else f"is partitioned by {', '.join(partitions)}"
+        )
+        raise UsageError(
+            f"{folder} {what}, which is not read here.",
+            "Write it to plain Parquet files first, for instance with polars or DuckDB.",
+        )
+    yield from (InputFile(path, "parquet", path) for path in files)
+
+
+class translated:  # noqa: N801  # a context manager, read as a participle
+    """Say what cannot be read instead of how it failed."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __enter__(self) -> None:
+        """Do nothing."""
+
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
+        """Translate what libraries raise about files."""
+        from synglancer.errors import SynglancerError
+
+        if isinstance(error, Exception) and not isinstance(error, SynglancerError):
+            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+            raise UsageError(
+                f"{self._name} cannot be read: {reason}.", "Check the file and who may read it."
+            ) from error
+
+
+def open_parquet(path: str, **options: Any) -> Any:
+    """Open a Parquet file, wherever it lies."""
+    import pyarrow.parquet as pq
+
+    if "://" in path:
+        import fsspec
+
+        return pq.ParquetFile(fsspec.open(path, "rb").open(), **options)
+    return pq.ParquetFile(path, **options)
+
+
+def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
+    """Find which column means what.
+
+    Parameters
+    ----------
+    names
+        The file's columns: those of the notebook's queries, of a table of predictions joined with
+        its synapses, or of `synglancer table`.
+    tag
+        The column of the tag.
+    file
+        The file's name, for messages.
+
+    Raises
+    ------
+    UsageError
+        Naming the file, what is missing and what is there.
+    """
+    there = set(names)
+
+    def pick(*wanted: str) -> str | None:
+        return next((name for name in wanted if name in there), None)
+
+    split = tuple(f"ctr_pt_position_{axis}" for axis in AXES)
+    position = split if there.issuperset(split) else ("ctr_pt_position",)
+    found = {
+        # Where a row is a prediction's, target_id is the synapse; id may then be either's.
+        "id": pick("target_id", "id"),
+        "pre_pt_root_id": pick("pre_pt_root_id"),
+        "post_pt_root_id": pick("post_pt_root_id"),
+        "ctr_pt_position_x, _y, _z": position[0] if position[0] in there else None,
+        tag: pick(tag),
+    }
+    missing = [what for what, name in found.items() if name is None]
+    if missing:
+        hint = "Give another --tag-column." if missing == [tag] else "Rename the columns."
+        if {"target_id", "id"} <= there and len(missing) > 1:
+            hint = "These look like predictions alone: give the synapses with --synapses."
+        raise UsageError(
+            f"{file} has no column {' and none '.join(missing)}; it has {', '.join(names)}.", hint
+        )
+    return Columns(
+        id=str(found["id"]),
+        pre="pre_pt_root_id",
+        post="post_pt_root_id",
+        position=position,
+        tag=tag,
+        confidence=pick("value", "confidence"),
+        size=pick("size"),
+    )

@@ -1,0 +1,149 @@
+"""The manifest of a published source: what it holds, and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import BadAnswerError
+from synglancer.publish.encoding import PROPERTIES
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Mapping
+
+    from synglancer.publish.plan import Plan
+
+MANIFEST = "synglancer.json"
+FORM = "synglancer_source_v1"
+
+ABOUT = ("datastack", "version", "timestamp", "table", "tag_column", "resolution")
+"""What is said of a publication, and passed on."""
+
+_KEPT = ("with root 0 as pre", "with root 0 as post", "without a tag")
+
+
+@dataclass(frozen=True)
+class TagSource:
+    """The source of one tag.
+
+    Attributes
+    ----------
+    tag, folder, rows
+        The tag, its folder in the source, how many annotations it has.
+    """
+
+    tag: str
+    folder: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What a source says of itself.
+
+    Attributes
+    ----------
+    datastack, version, timestamp, table
+        What its rows belong to; the timestamp is ISO 8601 in UTC, or None.
+    tags
+        Its tags, by name.
+    properties
+        Numbers that each annotation carries: ``confidence``, ``size``.
+    lower_bound, upper_bound
+        Of all points, in nm.
+    """
+
+    datastack: str
+    version: int
+    timestamp: str | None
+    table: str | None
+    tags: tuple[TagSource, ...]
+    properties: tuple[str, ...]
+    lower_bound: tuple[float, ...]
+    upper_bound: tuple[float, ...]
+
+
+def build_manifest(
+    plan: Plan, rows: Counter[str], counts: Counter[str], said: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Build the manifest.
+
+    Parameters
+    ----------
+    plan
+        How the rows are spread over files.
+    rows
+        How many rows each tag has.
+    counts
+        How many rows were read, left out, or kept although they lack something.
+    said
+        What `ABOUT` names, ``properties``, ``bytes``, and ``input``: what identifies its files.
+    """
+    from synglancer import __version__
+
+    counted = {reason: number for reason, number in sorted(counts.items()) if number}
+    read = counted.pop("read", 0)
+    kept = {reason: counted.pop(reason) for reason in _KEPT if reason in counted}
+    upper = [low + far for low, far in zip(plan.lower, plan.extent, strict=True)]
+    # The folders of the machine that they lay on are nobody's business.
+    files = [{"file": Path(one["file"]).name, "bytes": one["bytes"]} for one in said["input"]]
+    digest = hashlib.sha256(json.dumps(said["input"], sort_keys=True).encode()).hexdigest()
+    return {
+        "@type": FORM,
+        "datastack": said["datastack"],
+        "version": said["version"],
+        "timestamp": said["timestamp"],
+        "table": said["table"],
+        "rows": sum(rows.values()),
+        "tags": [
+            {"tag": source.tag, "folder": source.folder, "rows": rows[source.tag]}
+            for source in plan.sources
+        ],
+        "properties": said["properties"],
+        "lower_bound_nm": plan.lower,
+        "upper_bound_nm": upper,
+        "rows_read": read,
+        "left_out": counted,
+        "kept": kept,
+        "input": {"files": files, "sha256": digest},
+        "tag_column": said["tag_column"],
+        "resolution_nm": [*said["resolution"]],
+        "bytes": said["bytes"],
+        "made_by": f"synglancer {__version__}",
+    }
+
+
+def parse_manifest(content: bytes, address: str) -> Manifest:
+    """Read a manifest.
+
+    Raises
+    ------
+    BadAnswerError
+        When it is none, or of another form.
+    """
+    try:
+        text = json.loads(content)
+        if text["@type"] != FORM:
+            raise KeyError(text["@type"])  # noqa: TRY301
+        return Manifest(
+            datastack=str(text["datastack"]),
+            version=int(text["version"]),
+            timestamp=text["timestamp"],
+            table=text["table"],
+            tags=tuple(
+                TagSource(str(one["tag"]), str(one["folder"]), int(one["rows"]))
+                for one in text["tags"]
+            ),
+            properties=tuple(name for name in PROPERTIES if name in text["properties"]),
+            lower_bound=tuple(map(float, text["lower_bound_nm"])),
+            upper_bound=tuple(map(float, text["upper_bound_nm"])),
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadAnswerError(
+            f"{address}/{MANIFEST} is not the manifest of a published source.",
+            "Give the address that `synglancer publish` wrote to; it may need a newer version.",
+        ) from error

@@ -1,0 +1,335 @@
+"""Plan of a publication: what is read in which parts, and how rows are spread over files.
+
+Both are JSON in the folder of work, so that any process on any machine that sees it does the same,
+and a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.publish.destinations import name_folders
+from synglancer.publish.encoding import RELATIONSHIPS
+from synglancer.publish.sharding import Sharding
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from synglancer.publish.sharding import Keys
+
+INDEXES = ("by_id", *RELATIONSHIPS, "spatial")
+SAMPLE = 2_000_000
+"""Rows that the levels and the numbers of keys are estimated from."""
+
+_LIMIT = 5_000  # annotations that a cell of a level holds, at most and about
+_UNIT = 1024  # nm: sides of the smallest cells are multiples, so that all sides are whole numbers
+_MOST_BITS = 10
+_SHARD_BYTES = 64_000_000
+_ROW_BYTES = {"by_id": 44, "pre": 28, "post": 28, "spatial": 28}
+_KEYS_A_MINISHARD = 1000
+_CELLS_A_MINISHARD = 32
+_UNEVEN_SHARDS, _UNEVEN_MINISHARDS = 1.5, 8.0
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level of the spatial index.
+
+    Attributes
+    ----------
+    until
+        Share of the rows that are in this level or a coarser one.
+    bits
+        Of the number of cells along each axis, which is a power of two.
+    sharding
+        How the cells are spread over files.
+    """
+
+    until: float
+    bits: tuple[int, int, int]
+    sharding: Sharding
+
+    def find_cells(self, points: NDArray[np.float32], lower: Any, extent: Any) -> Keys:
+        """Return the key of the cell of each point: its compressed Morton code."""
+        code = np.zeros(len(points), np.uint64)
+        cells = []
+        for axis in range(3):
+            side = extent[axis] / (1 << self.bits[axis])
+            cell = np.floor((points[:, axis].astype(np.float64) - lower[axis]) / side)
+            cells.append(cell.astype(np.uint64))
+        place = 0
+        for bit in range(max(self.bits)):
+            for axis in range(3):
+                if bit < self.bits[axis]:
+                    one = (cells[axis] >> np.uint64(bit)) & np.uint64(1)
+                    code |= one << np.uint64(place)
+                    place += 1
+        return code
+
+
+@dataclass(frozen=True)
+class Source:
+    """How the rows of one tag are spread over files.
+
+    Attributes
+    ----------
+    tag, folder
+        The tag, and the folder of its source.
+    shardings
+        Of ``by_id`` and each relationship.
+    levels
+        Of the spatial index, from coarse to fine.
+    """
+
+    tag: str
+    folder: str
+    shardings: dict[str, Sharding]
+    levels: list[Level]
+
+    def list_files(self, index: str) -> list[tuple[str, Sharding]]:
+        """List the folders of an index, and how their keys are spread."""
+        if index != "spatial":
+            return [(f"{self.folder}/{index}", self.shardings[index])]
+        return [
+            (f"{self.folder}/spatial{number}", level.sharding)
+            for number, level in enumerate(self.levels)
+        ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How all rows are spread over files.
+
+    Attributes
+    ----------
+    lower, extent
+        Where the volume of the points begins and how far it reaches, for each axis, in nm.
+    sources
+        One for each tag.
+    slabs
+        Files of rows: ``file``, ``rows``, ``tags`` (their names, in the order of their numbers).
+    dropped
+        Parts of the list of repeated rows that are not empty.
+    """
+
+    lower: list[int]
+    extent: list[int]
+    sources: list[Source]
+    slabs: list[dict[str, Any]]
+    dropped: list[int]
+
+    def offset(self, index: str) -> list[list[int]]:
+        """Return the first part of each source and level of an index, and the end of all."""
+        offsets, total = [], 0
+        for source in self.sources:
+            firsts = []
+            for _, sharding in source.list_files(index):
+                firsts.append(total)
+                total += sharding.shards
+            offsets.append(firsts)
+        return [*offsets, [total]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON."""
+        sources = [
+            {
+                "tag": source.tag,
+                "folder": source.folder,
+                "shardings": {name: one.to_json() for name, one in source.shardings.items()},
+                "levels": [
+                    {"until": one.until, "bits": one.bits, "sharding": one.sharding.to_json()}
+                    for one in source.levels
+                ],
+            }
+            for source in self.sources
+        ]
+        return {
+            "lower": self.lower, "extent": self.extent, "sources": sources,
+            "slabs": self.slabs, "dropped": self.dropped,
+        }  # fmt: skip
+
+    @classmethod
+    def from_json(cls, text: dict[str, Any]) -> Plan:
+        """Read a plan."""
+        sources = [
+            Source(
+                one["tag"],
+                one["folder"],
+                {name: Sharding.from_json(item) for name, item in one["shardings"].items()},
+                [
+                    Level(item["until"], tuple(item["bits"]), Sharding.from_json(item["sharding"]))
+                    for item in one["levels"]
+                ],
+            )
+            for one in text["sources"]
+        ]
+        return cls(text["lower"], text["extent"], sources, text["slabs"], text["dropped"])
+
+
+@lru_cache(maxsize=4)
+def load_plan(work: str, _mark: str) -> Plan:
+    """Load the plan of a folder of work, once in a process."""
+    return Plan.from_json(json.loads((Path(work) / "plan.json").read_bytes()))
+
+
+def make_plan(work: Path, slabs: list[dict[str, Any]], dropped: list[int], most: int) -> Plan:
+    """Plan how rows are spread over files.
+
+    Parameters
+    ----------
+    work
+        The folder with the samples of the slabs.
+    slabs
+        What the survey said of each.
+    dropped
+        Parts of the list of repeated rows that are not empty.
+    most
+        Rows that a process can hold while it encodes a shard.
+    """
+    lower = np.floor(np.min([slab["lower"] for slab in slabs], axis=0)).astype(np.int64)
+    upper = np.floor(np.max([slab["upper"] for slab in slabs], axis=0)).astype(np.int64)
+    # A point must lie below the upper bound; float32 has no finer steps than that far from 0.
+    extent = ((upper - lower + 1) // _UNIT + 1) * _UNIT
+    tags = sorted({tag for slab in slabs for tag in slab["tags"]})
+    rows = dict.fromkeys(tags, 0)
+    for slab in slabs:
+        for tag, number in slab["tag_rows"].items():
+            rows[tag] += number
+    sample = _Sample(work, slabs, tags)
+    sources = []
+    folders = name_folders(tags)
+    for number, tag in enumerate(tags):
+        points, ids = sample.points[sample.tags == number], sample.ids[sample.tags == number]
+        shardings = {"by_id": _plan_ids(ids, rows[tag], most)}
+        for name in RELATIONSHIPS:
+            keys = min(sample.count_keys(name), rows[tag])
+            shards = _count_bits(rows[tag] / _most_rows(name, most))
+            minishards = _count_bits(keys / (1 << shards) / _KEYS_A_MINISHARD)
+            shardings[name] = Sharding("murmurhash3_x86_128", minishards, shards, "gzip")
+        levels = _plan_levels(points, rows[tag], lower, extent, most)
+        sources.append(Source(tag, folders[tag], shardings, levels))
+    fields = ("file", "rows", "tags")
+    kept = [{name: slab[name] for name in fields} for slab in slabs]
+    return Plan(lower.tolist(), extent.tolist(), sources, kept, dropped)
+
+
+class _Sample:
+    """Rows that were picked by their ID, whatever slab they are in."""
+
+    def __init__(self, work: Path, slabs: list[dict[str, Any]], tags: list[str]) -> None:
+        parts: dict[str, list[Any]] = {"points": [], "ids": [], "tags": [], "pre": [], "post": []}
+        for slab in slabs:
+            with np.load(work / f"{slab['file']}.npz") as stored:
+                for name, part in parts.items():
+                    part.append(stored[name])
+            own = np.array([tags.index(tag) for tag in slab["tags"]], np.int64)
+            parts["tags"][-1] = own[parts["tags"][-1]]
+        self.points = np.concatenate(parts["points"])
+        self.ids: Keys = np.concatenate(parts["ids"])
+        self.tags = np.concatenate(parts["tags"])
+        share = slabs[0]["share"]
+        self._keys = {
+            name: len(np.unique(np.concatenate(parts[name]))) / share for name in RELATIONSHIPS
+        }
+
+    def count_keys(self, name: str) -> float:
+        """Estimate how many cells a relationship has."""
+        return self._keys[name]
+
+
+def _count_bits(number: float) -> int:
+    """Return the bits of the first power of two that is not below a number."""
+    return max(0, int(np.ceil(np.log2(number)))) if number > 1 else 0
+
+
+def _most_rows(index: str, most: int) -> float:
+    """Return how many rows a shard may hold; hashes do not spread them quite evenly."""
+    return 0.9 * min(_SHARD_BYTES / _ROW_BYTES[index], most)
+
+
+def _plan_ids(ids: Keys, rows: int, most: int) -> Sharding:
+    """Spread IDs by their lower bits, or hashed where those are uneven."""
+    shards = _count_bits(rows / _most_rows("by_id", most))
+    minishards = _count_bits(rows / (1 << shards) / _KEYS_A_MINISHARD)
+    sharding = Sharding("identity", minishards, shards, "raw")
+    for places, kinds, most_uneven in (
+        (sharding.find_shards(ids), sharding.shards, _UNEVEN_SHARDS),
+        (sharding.find_minishards(ids), sharding.minishards, _UNEVEN_MINISHARDS),
+    ):
+        expected = len(ids) / kinds
+        noise = 5 * np.sqrt(expected)
+        if len(ids) and np.bincount(places).max() > most_uneven * expected + noise:
+            return Sharding("murmurhash3_x86_128", minishards, shards, "raw")
+    return sharding
+
+
+def _plan_levels(
+    points: NDArray[np.float32], rows: int, lower: Any, extent: Any, most: int
+) -> list[Level]:
+    """Plan levels until the fullest cell holds about `_LIMIT` rows that are in no coarser one."""
+    levels: list[Level] = []
+    bits = [0, 0, 0]
+    weight = rows / max(len(points), 1)
+    before = 0.0
+    while True:
+        grid = Level(1.0, (bits[0], bits[1], bits[2]), Sharding("identity", 0, 0, "gzip"))
+        counts = np.unique(grid.find_cells(points, lower, extent), return_counts=True)[1]
+        fullest = float(counts.max()) * weight * (1 - before) if len(counts) else 0.0
+        sides = [extent[axis] / (1 << bits[axis]) for axis in range(3)]
+        split = [
+            axis
+            for axis in range(3)
+            if bits[axis] < _MOST_BITS
+            and sides[axis] >= 2 * _UNIT
+            and sides[axis] > max(sides) / np.sqrt(2)
+        ]
+        last = fullest <= _LIMIT or not split
+        until = 1.0 if last else before + (1 - before) * _LIMIT / fullest
+        share = until - before
+        shards = _count_bits(rows * share / _most_rows("spatial", most))
+        cells = min(len(counts), rows * share)
+        minishards = _count_bits(cells / (1 << shards) / _CELLS_A_MINISHARD)
+        sharding = Sharding("murmurhash3_x86_128", minishards, shards, "gzip")
+        levels.append(Level(until, grid.bits, sharding))
+        if last:
+            return levels
+        before = until
+        for axis in split:
+            bits[axis] += 1
+
+
+def describe_levels(source: Source, plan: Plan, limits: Sequence[int]) -> list[dict[str, Any]]:
+    """Describe the spatial index as the info file does.
+
+    Parameters
+    ----------
+    source, plan
+        The source.
+    limits
+        The largest number of rows of a cell, for each level.
+    """
+    return [
+        {
+            "key": f"spatial{number}",
+            "sharding": level.sharding.to_json(),
+            "grid_shape": [1 << bits for bits in level.bits],
+            "chunk_size": [
+                _shorten(extent / (1 << bits))
+                for extent, bits in zip(plan.extent, level.bits, strict=True)
+            ],
+            "limit": max(1, limit),
+        }
+        for number, (level, limit) in enumerate(zip(source.levels, limits, strict=True))
+    ]
+
+
+def _shorten(side: float) -> float:
+    return int(side) if side == int(side) else side

@@ -1,0 +1,43 @@
+"""What is to be published, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Publication:
+    """What is to be published, and where.
+
+    Parameters
+    ----------
+    inputs
+        Files, globs and Delta Lake folders.
+    destination
+        A folder, or an address such as ``s3://bucket/folder``.
+    datastack, version
+        What the rows belong to.
+    timestamp
+        When the version was made, ISO 8601 UTC, if it is known.
+    table
+        The table that they come from.
+    tag_column
+        The column of the predicted target.
+    resolution
+        Nanometres per unit of the positions, for each axis.
+    synapses
+        Files of synapses to join predictions with.
+    memory
+        Bytes that all processes together may take.
+    """
+
+    inputs: tuple[str, ...]
+    destination: str
+    datastack: str
+    version: int
+    timestamp: str | None = None
+    table: str | None = None
+    tag_column: str = "tag"
+    resolution: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    synapses: tuple[str, ...] = ()
+    memory: int = 1_000_000_000

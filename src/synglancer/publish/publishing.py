@@ -1,0 +1,374 @@
+"""The steps of a publication, and the manifest that ends it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections import Counter
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cache.files import cache_folder
+from synglancer.cache.locks import locked
+from synglancer.errors import UsageError
+from synglancer.publish.destinations import WORK, Folder, dump_json, open_destination
+from synglancer.publish.encoding import build_info
+from synglancer.publish.inputs import InputFile, find_files, match_columns, open_parquet
+from synglancer.publish.manifest import ABOUT, MANIFEST, build_manifest
+from synglancer.publish.plan import Plan, describe_levels, make_plan
+from synglancer.publish.staging import (
+    check_join,
+    count_join_parts,
+    join_part,
+    stage_csv,
+)
+from synglancer.publish.writing.runner import Processes, make_mark, run_stage
+from synglancer.publish.writing.shards import list_shards, write_shard
+from synglancer.publish.writing.spill import spill
+from synglancer.publish.writing.survey import find_repeated, make_units, survey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from synglancer.publish.publication import Publication
+    from synglancer.publish.writing.runner import Progress, Runner
+
+_OWN = 160_000_000
+"""Memory of a process that does nothing yet, in bytes."""
+
+_ROW_MEMORY = 220
+"""Memory for each row that is in work, in bytes: rows, their order, and what is made of them."""
+
+_LEAST_ROWS = 50_000
+_SAMPLED = 2_000_000
+_REPEAT_ROWS = 4_000_000
+_LOCK_PATIENCE = 1.0
+
+
+def publish(
+    asked: Publication,
+    *,
+    runner: Runner | None = None,
+    resume: bool = False,
+    work: Path | None = None,
+    progress: Progress | None = None,
+    fetch: Callable[[Path], list[InputFile]] | None = None,
+) -> dict[str, Any]:
+    """Publish a table as precomputed annotation sources, one for each tag.
+
+    Parameters
+    ----------
+    asked
+        What, and where.
+    runner
+        Where the work is done; in this process if not given.
+    resume
+        Go on where a run that was ended left off.
+    work
+        Folder of what is kept until the end; inside a destination that is a folder.
+    progress
+        Told the stage, how many of its tasks are done and how many there are.
+    fetch
+        Makes the input files, in the folder of work, instead of ``asked.inputs``.
+
+    Returns
+    -------
+    dict
+        The manifest, which is the file ``synglancer.json`` of the destination.
+
+    Raises
+    ------
+    UsageError
+        When something cannot be read or written, or the destination is in use.
+    ServiceError
+        When an object store or a cluster fails.
+    """
+    runner = runner or Processes(1)
+    destination = open_destination(asked.destination)
+    folder = work or choose_work(asked.destination)
+    existing = destination.read(MANIFEST)
+    if existing is not None and not (folder / "request.json").exists():
+        if resume:
+            return dict(json.loads(existing))
+        raise UsageError(
+            f"{asked.destination} is published already.", "Choose another -o, or remove it first."
+        )
+    if not resume and (folder / "request.json").exists():
+        raise UsageError(
+            f"An earlier run for {asked.destination} was not finished.",
+            f"Add --resume to go on, or remove {folder} to begin again.",
+        )
+    if not resume and not destination.is_empty():
+        raise UsageError(f"{asked.destination} is not empty.", "Choose another -o.")
+    _prepare(folder)
+    with locked(folder.with_name(f"{folder.name}.lock"), _LOCK_PATIENCE) as held:
+        if not held:
+            raise UsageError(
+                f"Another run is publishing to {asked.destination}.", "Wait until it has ended."
+            )
+        manifest = _Run(asked, runner, folder, progress, fetch).run()
+    shutil.rmtree(folder, ignore_errors=True)
+    if isinstance(destination, Folder):
+        for leftover in destination.root.rglob("*.shard.*.tmp"):
+            leftover.unlink(missing_ok=True)
+    return manifest
+
+
+def choose_work(destination: str) -> Path:
+    """Choose the folder of what is kept until the end of a run."""
+    if "://" in destination.removeprefix("file://"):
+        return cache_folder() / "publish" / make_mark(destination.encode())
+    return Path(destination.removeprefix("file://")).absolute() / WORK
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        (folder / "done").mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{folder} cannot be made: {error.strerror or error}.", "Choose another -o."
+        ) from error
+
+
+class _Run:
+    def __init__(
+        self,
+        asked: Publication,
+        runner: Runner,
+        work: Path,
+        progress: Progress | None,
+        fetch: Callable[[Path], list[InputFile]] | None,
+    ) -> None:
+        self._asked = asked
+        self._runner = runner
+        self._work = work
+        self._progress = progress
+        self._fetch = fetch
+        self._mark = ""
+        self._identity: list[dict[str, Any]] = []
+        self._unjoined = 0
+
+    def run(self) -> dict[str, Any]:
+        """Do all steps in their order."""
+        files = self._find_inputs()
+        request = self._settle_request(files)
+        surveyed = self._stage(survey, range(len(request["units"])))
+        counts: Counter[str] = Counter()
+        for outcome in surveyed:
+            counts.update(outcome["counts"])
+        slabs = [slab for outcome in surveyed for slab in outcome["slabs"]]
+        if not slabs:
+            raise UsageError(
+                f"No row can be published: {_list_counts(counts) or 'the files are empty'}.",
+                "Check the columns of the input.",
+            )
+        plan = self._settle_plan(slabs, request, counts)
+        spilled = self._stage(spill, range(len(plan.slabs)))
+        for slab in plan.slabs:  # they are in the spilled files now
+            for suffix in (".rows", ".mixed", ".confidence"):
+                (self._work / f"{slab['file']}{suffix}").unlink(missing_ok=True)
+        rows: Counter[str] = Counter()
+        for outcome in spilled:
+            rows.update(outcome["rows"])
+        written = self._stage(write_shard, list_shards(plan))
+        return self._finish(plan, rows, counts, written, request)
+
+    def _stage(self, task: Any, items: Any) -> list[dict[str, Any]]:
+        return run_stage(self._runner, task, items, self._work, self._mark, self._progress)
+
+    def _find_inputs(self) -> list[InputFile]:
+        """Find the input files, staged where they are not Parquet."""
+        asked = self._asked
+        if self._fetch is not None:
+            return self._fetch(self._work)
+        given = find_files(asked.inputs)
+        synapses = find_files(asked.synapses) if asked.synapses else []
+        self._identity = [file.identify() for file in (*given, *synapses)]
+        self._check_same()
+        tag = None if synapses else asked.tag_column
+        ready = [self._make_parquet(file, number, tag) for number, file in enumerate(given)]
+        if not synapses:
+            return ready
+        others = [
+            self._make_parquet(file, len(given) + number, None)
+            for number, file in enumerate(synapses)
+        ]
+        return self._join(ready, others)
+
+    def _make_parquet(self, file: InputFile, number: int, tag: str | None) -> InputFile:
+        return file if file.kind == "parquet" else stage_csv(str(self._work), file, number, tag)
+
+    def _join(self, predictions: list[InputFile], synapses: list[InputFile]) -> list[InputFile]:
+        check_join(predictions, synapses, self._asked.tag_column)
+        parts = count_join_parts(predictions, synapses, self._share_of_memory())
+        names = open_parquet(synapses[0].path).schema_arrow.names
+        whole = [*names, "target_id", self._asked.tag_column]
+        columns = match_columns(whole, self._asked.tag_column, synapses[0].name)
+        kept = [
+            columns.pre,
+            columns.post,
+            *columns.position,
+            *([columns.size] if columns.size else []),
+        ]
+        other = open_parquet(predictions[0].path).schema_arrow.names
+        value = next((name for name in ("value", "confidence") if name in other), None)
+        content = {
+            "predictions": [file.path for file in predictions],
+            "synapses": [file.path for file in synapses],
+            "columns": kept, "value": value, "tag": self._asked.tag_column,
+        }  # fmt: skip
+        (self._work / "join.json").write_text(json.dumps(content), encoding="utf-8")
+        outcomes = self._stage(join_part, [(part, parts) for part in range(parts)])
+        self._unjoined = sum(one["predictions"] - one["joined"] for one in outcomes)
+        name = ", ".join(file.name for file in predictions)
+        return [InputFile(one["file"], "parquet", name) for one in outcomes]
+
+    def _share_of_memory(self) -> int:
+        """Return the bytes that one process may use for rows."""
+        workers = self._runner.workers
+        own = _OWN * (workers + (workers > 1))
+        return max((self._asked.memory - own) // workers, _LEAST_ROWS * _ROW_MEMORY)
+
+    def _check_same(self) -> None:
+        """Check that a run that goes on is asked for what it was asked before.
+
+        Raises
+        ------
+        UsageError
+            When the inputs or what is said of them have changed.
+        """
+        asked = {**asdict(self._asked), "identity": self._identity}
+        del asked["memory"]  # a run may go on with less
+        path = self._work / "asked.json"
+        content = json.dumps(asked, indent=1, sort_keys=True)
+        if path.exists():
+            if path.read_text(encoding="utf-8") != content:
+                before = json.loads(path.read_bytes())
+                now = json.loads(content)
+                changed = ", ".join(sorted(name for name in now if now[name] != before.get(name)))
+                raise UsageError(
+                    f"The run to go on with was asked for something else: {changed} changed.",
+                    f"Ask for the same, or remove {self._work} to begin again.",
+                )
+            return
+        _replace(path, content.encode())
+
+    def _settle_request(self, files: list[InputFile]) -> dict[str, Any]:
+        """Write what every process must know, unless an earlier run did."""
+        path = self._work / "request.json"
+        if not path.exists():
+            asked = self._asked
+            most = int(self._share_of_memory() // _ROW_MEMORY)
+            units, rows = make_units(files, asked.tag_column, most)
+            properties = self._settle_properties(files)
+            request = {
+                "destination": open_destination(asked.destination).address,
+                "files": [asdict(file) for file in files],
+                "tag_column": asked.tag_column,
+                "resolution": asked.resolution,
+                "properties": properties,
+                "units": units,
+                "slab_rows": most,
+                "share": min(1.0, _SAMPLED / max(rows, 1)),
+                "repeat_parts": max(1, -(-rows // _REPEAT_ROWS)),
+                "compressor": _name_compressor(),
+            }
+            _replace(path, json.dumps(request).encode())
+        content = path.read_bytes()
+        self._mark = make_mark(content)
+        request = dict(json.loads(content))
+        if request["compressor"] != _name_compressor():
+            raise UsageError(
+                f"The run to go on with used {request['compressor']}, not {_name_compressor()}.",
+                f"Install that version, or remove {self._work} to begin again.",
+            )
+        return request
+
+    def _settle_properties(self, files: list[InputFile]) -> list[str]:
+        """Return the numbers that annotations carry: those that all files have."""
+        found = []
+        for file in files:
+            names = open_parquet(file.path).schema_arrow.names
+            found.append(match_columns(names, self._asked.tag_column, file.name).properties)
+        for file, properties in zip(files, found, strict=True):
+            if properties != found[0]:
+                raise UsageError(
+                    f"{file.name} has {' and '.join(properties) or 'neither confidence nor size'}, "
+                    f"{files[0].name} {' and '.join(found[0]) or 'neither'}.",
+                    "Give files with the same columns.",
+                )
+        return found[0] if found else []
+
+    def _settle_plan(
+        self, slabs: list[dict[str, Any]], request: dict[str, Any], counts: Counter[str]
+    ) -> Plan:
+        _replace(self._work / "slabs.json", json.dumps(slabs).encode())
+        dropped: list[int] = []
+        if len(slabs) > 1:
+            outcomes = self._stage(find_repeated, range(request["repeat_parts"]))
+            dropped = [number for number, one in enumerate(outcomes) if one["dropped"]]
+            counts["repeating a synapse"] += sum(one["dropped"] for one in outcomes)
+        path = self._work / "plan.json"
+        if not path.exists():
+            plan = make_plan(self._work, slabs, dropped, request["slab_rows"])
+            _replace(path, json.dumps(plan.to_json()).encode())
+        return Plan.from_json(json.loads(path.read_bytes()))
+
+    def _finish(
+        self,
+        plan: Plan,
+        rows: Counter[str],
+        counts: Counter[str],
+        written: list[dict[str, Any]],
+        request: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Write the info files, which make sources of what was written, and the manifest."""
+        destination = open_destination(self._asked.destination)
+        outcomes = list(zip(list_shards(plan), written, strict=True))
+        for number, source in enumerate(plan.sources):
+            limits = [0] * len(source.levels)
+            for (index, owner, level, _), outcome in outcomes:
+                if index == "spatial" and owner == number:
+                    limits[level] = max(limits[level], outcome["largest"])
+            upper = [low + far for low, far in zip(plan.lower, plan.extent, strict=True)]
+            info = build_info(
+                (plan.lower, upper), request["properties"], source.shardings,
+                describe_levels(source, plan, limits),
+            )  # fmt: skip
+            destination.write(f"{source.folder}/info", [dump_json(info)])
+        said = {
+            **{name: getattr(self._asked, name) for name in ABOUT},
+            "input": self._identity,
+            "properties": request["properties"],
+            "bytes": sum(outcome["bytes"] for outcome in written),
+        }
+        counts["without a synapse"] += self._unjoined
+        manifest = build_manifest(plan, rows, counts, said)
+        destination.write(MANIFEST, [dump_json(manifest)])
+        return manifest
+
+
+def _list_counts(counts: Counter[str]) -> str:
+    listed = [
+        f"{number:,} {reason}" for reason, number in counts.items() if number and reason != "read"
+    ]
+    return ", ".join(listed)
+
+
+def _name_compressor() -> str:
+    try:
+        from isal import __version__
+    except ImportError as error:
+        raise UsageError(
+            "Publishing needs isal, which compresses.",
+            "Install it: pip install 'synglancer[publish]'.",
+        ) from error
+    return f"isal {__version__}"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

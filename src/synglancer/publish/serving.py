@@ -1,0 +1,174 @@
+"""A folder over loopback HTTP: with ranges and CORS, and nothing outside of it."""
+
+from __future__ import annotations
+
+import re
+from functools import partial
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
+
+from synglancer.errors import UsageError
+from synglancer.publish.destinations import TEMPORARY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+_BLOCK = 1 << 20
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    block_on_close = False
+
+
+def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
+    """Make a server of a folder on 127.0.0.1; ``serve_forever`` starts it.
+
+    Parameters
+    ----------
+    folder
+        What is served.
+    port
+        0 for any that is free.
+
+    Raises
+    ------
+    UsageError
+        When there is no such folder, or the port is taken.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise UsageError(f"{folder} is not a folder.", "Give the folder that was published to.")
+    try:
+        return _Server(("127.0.0.1", port), partial(_Handler, root.resolve()))
+    except (OSError, OverflowError) as error:
+        raise UsageError(
+            f"Port {port} cannot be used: {error}.", "Choose another --port, or none."
+        ) from error
+
+
+def find_file(root: Path, address: str) -> Path | None:
+    """Find what an address names in a folder; None for whatever is not a file inside of it.
+
+    Parameters
+    ----------
+    root
+        The folder, with all symbolic links followed.
+    address
+        The path of a request, encoded.
+    """
+    parts = unquote(urlsplit(address).path).removeprefix("/").split("/")
+    if any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in parts):
+        return None
+    # What is not whole, or is not there to be read, begins with a dot or ends like this.
+    if any(part.startswith(".") for part in parts) or parts[-1].endswith(TEMPORARY):
+        return None
+    try:
+        found = root.joinpath(*parts).resolve()
+        return found if found.is_relative_to(root) and found.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
+    """Read a ``Range`` header: first byte and the one behind the last, None for the whole file.
+
+    Raises
+    ------
+    ValueError
+        When nothing of the file is in the range.
+
+    Examples
+    --------
+    >>> parse_range("bytes=10-19", 100), parse_range("bytes=-5", 100), parse_range(None, 100)
+    ((10, 20), (95, 100), None)
+    """
+    match = _RANGE.fullmatch(header.strip()) if header else None
+    if match is None or match[0] == "bytes=-":
+        return None
+    first, last = match.groups()
+    if not first:
+        start, stop = max(size - int(last), 0), size
+    else:
+        start, stop = int(first), min(int(last) + 1, size) if last else size
+        if last and int(last) < int(first):
+            return None
+    if start >= stop:
+        raise ValueError(f"no byte of {size} in {header}")
+    return start, stop
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server_version = "synglancer"
+    timeout = 60
+
+    def __init__(self, root: Path, *arguments: object) -> None:
+        self._root = root
+        super().__init__(*arguments)  # type: ignore[arg-type]
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing of each request."""
+
+    def do_OPTIONS(self) -> None:  # named by the base class
+        """Allow any page to read ranges."""
+        self._begin(HTTPStatus.NO_CONTENT, 0)
+        self.end_headers()
+
+    def do_HEAD(self) -> None:
+        """Answer as to GET, without the file."""
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        """Answer with a file or a part of it."""
+        found = find_file(self._root, self.path)
+        if found is None:
+            self._begin(HTTPStatus.NOT_FOUND, 0)
+            self.end_headers()
+            return
+        with found.open("rb") as file:
+            size = found.stat().st_size
+            try:
+                wanted = parse_range(self.headers.get("Range"), size)
+            except ValueError:
+                self._begin(HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, 0)
+                self.send_header("Content-Range", f"bytes */{size}")
+                self.end_headers()
+                return
+            start, stop = wanted or (0, size)
+            self._begin(HTTPStatus.PARTIAL_CONTENT if wanted else HTTPStatus.OK, stop - start)
+            if wanted:
+                self.send_header("Content-Range", f"bytes {start}-{stop - 1}/{size}")
+            json = found.suffix == ".json" or found.name == "info"
+            self.send_header(
+                "Content-Type", "application/json" if json else "application/octet-stream"
+            )
+            self.end_headers()
+            if self.command != "HEAD":
+                file.seek(start)
+                for block in _read(file, stop - start):
+                    self.wfile.write(block)
+
+    def _begin(self, status: HTTPStatus, length: int) -> None:
+        self.send_response(status)
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.send_header("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS")
+        self.send_header("Access-Control-Allow-Headers", "Range")
+        self.send_header("Access-Control-Expose-Headers", "Content-Length, Content-Range")
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Cache-Control", "no-cache")
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Content-Length", str(length))
+
+
+def _read(file: object, length: int) -> Iterator[bytes]:
+    while length > 0:
+        block: bytes = file.read(min(length, _BLOCK))  # type: ignore[attr-defined]
+        if not block:
+            return
+        length -= len(block)
+        yield block

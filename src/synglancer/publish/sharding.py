@@ -1,0 +1,239 @@
+"""The sharded file format: which shard and minishard a key has, and the bytes of a shard file.
+
+The format is Neuroglancer's ``neuroglancer_uint64_sharded_v1``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    Keys = NDArray[np.uint64]
+
+INDEX_ENTRY = 16
+"""Bytes of a minishard in the index at the beginning of a shard file."""
+
+_STORED = 8192  # below this, compressing costs more time than it saves bytes
+_MEMBER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01"  # gzip's header and a last stored block
+_C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
+
+
+def mix(ids: Keys) -> Keys:
+    """Return splitmix64 of IDs: evenly spread, and different for different IDs.
+
+    Parameters
+    ----------
+    ids : ndarray of uint64, shape (n,)
+    """
+    value = ids + np.uint64(0x9E3779B97F4A7C15)
+    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return value ^ (value >> np.uint64(31))
+
+
+def murmurhash3_x86_128(keys: Keys) -> Keys:
+    """Return the lower 64 bits of MurmurHash3_x86_128 of keys as 8 little-endian bytes, seed 0.
+
+    Parameters
+    ----------
+    keys : ndarray of uint64, shape (n,)
+    """
+    low = keys.astype(np.uint32)
+    high = (keys >> np.uint64(32)).astype(np.uint32)
+    h1 = _rotate(low * np.uint32(_C1), 15) * np.uint32(_C2) ^ np.uint32(8)
+    h2 = _rotate(high * np.uint32(_C2), 16) * np.uint32(_C3) ^ np.uint32(8)
+    h1 += h2 + np.uint32(16)
+    h2 += h1
+    h3 = _finish(h1 + np.uint32(8))  # the third and the fourth part are equal for short keys
+    h1, h2 = _finish(h1), _finish(h2)
+    h1 += h2 + h3 + h3
+    h2 += h1
+    return h1.astype(np.uint64) | h2.astype(np.uint64) << np.uint64(32)
+
+
+def _rotate(value: NDArray[np.uint32], bits: int) -> NDArray[np.uint32]:
+    return value << np.uint32(bits) | value >> np.uint32(32 - bits)
+
+
+def _finish(value: NDArray[np.uint32]) -> NDArray[np.uint32]:
+    value = (value ^ value >> np.uint32(16)) * np.uint32(0x85EBCA6B)
+    value = (value ^ value >> np.uint32(13)) * np.uint32(0xC2B2AE35)
+    return value ^ value >> np.uint32(16)
+
+
+@dataclass(frozen=True)
+class Sharding:
+    """How keys are spread over shard files.
+
+    Attributes
+    ----------
+    hash
+        ``identity`` or ``murmurhash3_x86_128``.
+    minishard_bits, shard_bits
+        Which bits of the hash say the minishard, and above them the shard.
+    data_encoding
+        ``raw`` or ``gzip``.
+    preshift_bits
+        How many lower bits of a key are dropped before it is hashed.
+    """
+
+    hash: str
+    minishard_bits: int
+    shard_bits: int
+    data_encoding: str
+    preshift_bits: int = 0
+
+    @property
+    def shards(self) -> int:
+        """Number of shard files."""
+        return 1 << self.shard_bits
+
+    @property
+    def minishards(self) -> int:
+        """Number of minishards of a shard file."""
+        return 1 << self.minishard_bits
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the member ``sharding`` of an info file."""
+        return {
+            "@type": "neuroglancer_uint64_sharded_v1",
+            "preshift_bits": self.preshift_bits,
+            "hash": self.hash,
+            "minishard_bits": self.minishard_bits,
+            "shard_bits": self.shard_bits,
+            "minishard_index_encoding": "gzip",
+            "data_encoding": self.data_encoding,
+        }
+
+    @classmethod
+    def from_json(cls, text: dict[str, Any]) -> Sharding:
+        """Read the member ``sharding`` of an info file."""
+        return cls(
+            hash=str(text["hash"]),
+            minishard_bits=int(text["minishard_bits"]),
+            shard_bits=int(text["shard_bits"]),
+            data_encoding=str(text.get("data_encoding", "raw")),
+            preshift_bits=int(text["preshift_bits"]),
+        )
+
+    def hash_keys(self, keys: Keys) -> Keys:
+        """Hash keys."""
+        shifted = keys >> np.uint64(self.preshift_bits) if self.preshift_bits else keys
+        return shifted if self.hash == "identity" else murmurhash3_x86_128(shifted)
+
+    def find_shards(self, keys: Keys) -> NDArray[np.int64]:
+        """Return the shard of each key."""
+        hashed = self.hash_keys(keys) >> np.uint64(self.minishard_bits)
+        return (hashed & np.uint64(self.shards - 1)).astype(np.int64)
+
+    def find_minishards(self, keys: Keys) -> NDArray[np.int64]:
+        """Return the minishard of each key in its shard."""
+        return (self.hash_keys(keys) & np.uint64(self.minishards - 1)).astype(np.int64)
+
+    def name_file(self, shard: int) -> str:
+        """Return the name of a shard's file.
+
+        Examples
+        --------
+        >>> Sharding("identity", 0, 5, "raw").name_file(17)
+        '11.shard'
+        """
+        digits = max(1, -(-self.shard_bits // 4))
+        return f"{shard:0{digits}x}.shard"
+
+
+def sort_with_order(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
+    """Sort keys; equal ones keep their order.
+
+    Returns
+    -------
+    keys : ndarray of uint64, shape (n,)
+        The keys in ascending order.
+    order : ndarray of int64, shape (n,)
+        Where each was.
+    """
+    if not len(keys):
+        return keys, np.zeros(0, np.int64)
+    lowest = keys.min()
+    bits = max(1, (len(keys) - 1).bit_length())
+    if int(keys.max() - lowest).bit_length() + bits > 64:  # noqa: PLR2004  # bits of a word
+        order = np.argsort(keys, kind="stable")
+        return keys[order], order
+    # Sorting numbers is five times as fast as sorting an order of them: so each carries its place.
+    packed = (keys - lowest) << np.uint64(bits)
+    packed |= np.arange(len(keys), dtype=np.uint64)
+    packed.sort()
+    order = (packed & np.uint64((1 << bits) - 1)).astype(np.int64)
+    packed >>= np.uint64(bits)
+    packed += lowest
+    return packed, order
+
+
+def compress(data: Any) -> bytes:
+    """Compress a larger piece of data as gzip."""
+    from isal import igzip_lib
+
+    packed: bytes = igzip_lib.compress(data, 1, igzip_lib.COMP_GZIP)
+    return packed
+
+
+def gzip_chunk(data: memoryview) -> bytes:
+    """Write a chunk as gzip: a small one as it is in gzip's frame, a larger one compressed."""
+    size = len(data)
+    if size > _STORED:
+        return compress(data)
+    ends = size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
+    check = zlib.crc32(data).to_bytes(4, "little") + size.to_bytes(4, "little")
+    return b"".join((_MEMBER, ends, data, check))
+
+
+def build_shard(
+    sharding: Sharding, keys: Keys, sizes: NDArray[np.int64], data: Sequence[Any] | Any
+) -> list[Any]:
+    """Lay out a shard file.
+
+    Parameters
+    ----------
+    sharding
+        How keys are spread.
+    keys : ndarray of uint64, shape (n,)
+        The keys of one shard, each once, sorted by minishard and then by key.
+    sizes : ndarray of int64, shape (n,)
+        Bytes of each chunk as stored.
+    data
+        The chunks in the same order: a list of them, or a buffer of all.
+
+    Returns
+    -------
+    list of bytes-like
+        The pieces of the file: its index, then each minishard's chunks followed by their index.
+    """
+    bounds = np.searchsorted(sharding.find_minishards(keys), np.arange(sharding.minishards + 1))
+    ends = np.concatenate(([0], np.cumsum(sizes)))
+    index = np.zeros((sharding.minishards, 2), "<u8")
+    pieces: list[Any] = [index]
+    position = 0
+    for minishard in np.flatnonzero(np.diff(bounds)):
+        first, end = int(bounds[minishard]), int(bounds[minishard + 1])
+        entries = np.zeros((3, end - first), "<u8")
+        entries[0] = np.diff(keys[first:end], prepend=np.uint64(0))
+        entries[1, 0] = position
+        entries[2] = sizes[first:end]
+        if isinstance(data, list):
+            pieces += data[first:end]
+        else:
+            pieces.append(data[int(ends[first]) : int(ends[end])])
+        position += int(ends[end] - ends[first])
+        packed = compress(entries.tobytes())
+        index[minishard] = position, position + len(packed)
+        pieces.append(packed)
+        position += len(packed)
+    return pieces

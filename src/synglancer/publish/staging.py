@@ -1,0 +1,184 @@
+"""Inputs that are not ready to be read: CSV files, and predictions that lack their synapses.
+
+Both become Parquet files in the folder of work. The only module that uses DuckDB.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import UsageError
+from synglancer.publish.inputs import InputFile, match_columns, open_parquet, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_BLOCK = 1 << 23
+_ROW_GROUP = 1 << 20
+_JOIN_ROW_BYTES = 60
+"""Memory of the join for each row of both sides, measured."""
+
+_SYNAPSE_COLUMNS = ("id", "pre_pt_root_id", "post_pt_root_id")
+
+
+def stage_csv(work: str, file: InputFile, number: int, tag: str | None) -> InputFile:
+    """Write a CSV file as Parquet, all values as text so that no digit is lost.
+
+    Parameters
+    ----------
+    work
+        The folder of work.
+    file
+        The CSV file.
+    number
+        Tells staged files apart.
+    tag
+        The column of the tag; None when the file holds something else than what is published.
+
+    Raises
+    ------
+    UsageError
+        When it cannot be read as CSV, naming the row, or lacks a column.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from pyarrow import csv
+
+    path = Path(work) / "staged" / f"{number:05d}.parquet"
+    staged = InputFile(str(path), "parquet", file.name)
+    if path.exists():
+        return staged
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with translated(file.name):
+        with csv.open_csv(_open(file.path), csv.ReadOptions(use_threads=False)) as reader:
+            names = reader.schema.names
+        if len(set(names)) < len(names):
+            raise UsageError(
+                f"{file.name} has several columns of the same name.", "Rename one of them."
+            )
+        wanted = names if tag is None else match_columns(names, tag, file.name).names
+        options = csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            include_columns=wanted,
+            strings_can_be_null=True,
+            null_values=[""],
+        )
+        reading = csv.ReadOptions(block_size=_BLOCK, use_threads=False)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        # Quoted text may hold line ends: descriptions in notebooks' tables do.
+        parsing = csv.ParseOptions(newlines_in_values=True)
+        with (
+            csv.open_csv(_open(file.path), reading, parsing, options) as reader,
+            pq.ParquetWriter(temporary, reader.schema, compression="lz4") as writer,
+        ):
+            for batch in reader:
+                writer.write_batch(batch)
+    temporary.replace(path)
+    return staged
+
+
+def _open(path: str) -> Any:
+    import pyarrow as pa
+
+    if "://" in path:
+        import fsspec
+
+        return fsspec.open(path, "rb", compression="infer").open()
+    return pa.input_stream(path, compression="detect")
+
+
+def count_join_parts(
+    predictions: Sequence[InputFile], synapses: Sequence[InputFile], memory: int
+) -> int:
+    """Count the parts in which predictions are joined, so that each fits into memory."""
+    rows = 0
+    for file in (*predictions, *synapses):
+        with translated(file.name):
+            parquet = open_parquet(file.path)
+            rows += parquet.metadata.num_rows
+            parquet.close()
+    return max(1, -(-rows * _JOIN_ROW_BYTES // memory))
+
+
+def check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile], tag: str) -> None:
+    """Check that both sides of a join have the columns that it needs.
+
+    Raises
+    ------
+    UsageError
+        Naming the file and the columns.
+    """
+    for files, wanted, option in (
+        (predictions, ("target_id", tag), "the predictions"),
+        (synapses, _SYNAPSE_COLUMNS, "--synapses"),
+    ):
+        for file in files:
+            with translated(file.name):
+                schema = open_parquet(file.path).schema_arrow
+            missing = [name for name in wanted if name not in schema.names]
+            if missing:
+                raise UsageError(
+                    f"{file.name} ({option}) has no column {', '.join(missing)}; "
+                    f"it has {', '.join(schema.names)}.",
+                    "Predictions need target_id and the tag; synapses id and both root IDs.",
+                )
+            for name in wanted[:1]:
+                if "float" in str(schema.field(name).type) or "double" in str(
+                    schema.field(name).type
+                ):
+                    raise UsageError(
+                        f"{file.name}: column {name!r} holds floating-point numbers, which have "
+                        "lost digits of IDs.",
+                        "Write it with integers or text.",
+                    )
+
+
+def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
+    """Join one part of the predictions with their synapses, by the remainder of the synapse's ID.
+
+    Returns
+    -------
+    dict
+        ``predictions`` and ``joined``: numbers of rows.
+    """
+    import json
+
+    import duckdb
+
+    part, parts = item
+    folder = Path(work)
+    asked = json.loads((folder / "join.json").read_bytes())
+    path = folder / "staged" / f"joined-{part:05d}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with duckdb.connect() as connection:
+        connection.execute("SET threads = 1")
+        connection.execute("SET preserve_insertion_order = false")
+        predictions = _scan(connection, asked["predictions"], "target_id", part, parts)
+        synapses = _scan(connection, asked["synapses"], "id", part, parts)
+        counted = connection.execute(f"SELECT count(*) FROM {predictions}").fetchone()
+        kept = ", ".join(f's."{name}"' for name in asked["columns"])
+        value = f', p."{asked["value"]}" AS value' if asked["value"] else ""
+        tag = asked["tag"].replace('"', '""')
+        connection.execute(
+            f'COPY (SELECT p.target_id, {kept}, p."{tag}"{value} FROM {predictions} p '
+            f"JOIN {synapses} s ON CAST(p.target_id AS UBIGINT) = CAST(s.id AS UBIGINT)) "
+            f"TO '{_quote(str(temporary))}' (FORMAT parquet, COMPRESSION lz4_raw)"
+        )
+        joined = connection.execute(
+            f"SELECT count(*) FROM read_parquet('{_quote(str(temporary))}')"
+        ).fetchone()
+    temporary.replace(path)
+    return {"file": str(path), "predictions": counted[0], "joined": joined[0]}
+
+
+def _scan(_connection: Any, files: list[str], key: str, part: int, parts: int) -> str:
+    names = ", ".join(f"'{_quote(name)}'" for name in files)
+    scan = f"read_parquet([{names}], union_by_name = true)"
+    return f"(SELECT * FROM {scan} WHERE CAST({key} AS UBIGINT) % {parts} = {part})"
+
+
+def _quote(text: str) -> str:
+    return text.replace("'", "''")

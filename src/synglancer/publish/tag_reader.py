@@ -1,0 +1,98 @@
+"""The source of one tag, read through tensorstore: a reader that is not ours, to check with."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.errors import UsageError
+from synglancer.publish.encoding import RELATIONSHIPS, body_type
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+_AT_ONCE = 4096
+
+
+class TagReader:
+    """Reads the source of one tag through tensorstore.
+
+    Parameters
+    ----------
+    address
+        Of the source: a folder, or what tensorstore knows (http, s3, gs).
+    properties
+        Names of the numbers that its annotations carry.
+    """
+
+    def __init__(self, address: str, properties: Sequence[str]) -> None:
+        import tensorstore
+
+        self._tensorstore = tensorstore
+        self._base = address
+        self._body = body_type(properties)
+        content = self._open_base("").read("info").result()
+        if content.state != "value":
+            raise UsageError(f"{address} has no info file.", "Publish it again, or add --resume.")
+        self.info: dict[str, Any] = json.loads(content.value)
+        self.levels: list[dict[str, Any]] = self.info["spatial"]
+
+    def _open_base(self, key: str) -> Any:
+        url = self._base if "://" in self._base else f"file://{Path(self._base).absolute()}"
+        return self._tensorstore.KvStore.open(f"{url}/{key}/" if key else f"{url}/").result()
+
+    def open(self, index: dict[str, Any]) -> Any:
+        """Open an index as a store of chunks by key."""
+        spec = {
+            "driver": "neuroglancer_uint64_sharded",
+            "metadata": index["sharding"],
+            "base": self._open_base(index["key"]).spec().to_json(),
+        }
+        return self._tensorstore.KvStore.open(spec).result()
+
+    def read_all(self, index: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
+        """Read all chunks of an index."""
+        store = self.open(index)
+        keys = store.list().result()
+        for first in range(0, len(keys), _AT_ONCE):
+            some = keys[first : first + _AT_ONCE]
+            for key, answer in zip(some, [store.read(key) for key in some], strict=True):
+                yield int.from_bytes(key, "big"), bytes(answer.result().value)
+
+    def read_group(self, index: dict[str, Any], key: int) -> NDArray[Any] | None:
+        """Read the annotations of a cell of the volume, or of a neuron; None when there is none."""
+        answer = self.open(index).read(key.to_bytes(8, "big")).result()
+        return self.decode(bytes(answer.value)) if answer.state == "value" else None
+
+    def decode(self, content: bytes) -> NDArray[Any]:
+        """Decode annotations that are stored together: fields ``body`` and ``id``."""
+        count = int.from_bytes(content[:8], "little")
+        if len(content) != 8 + count * (self._body.itemsize + 8):
+            raise ValueError(f"{len(content)} bytes for {count} annotations")
+        rows = np.zeros(count, np.dtype([("body", self._body), ("id", "<u8")]))
+        rows["body"] = np.frombuffer(content, self._body, count, 8)
+        rows["id"] = np.frombuffer(content, "<u8", count, 8 + count * self._body.itemsize)
+        return rows
+
+    def read_single(self, id_: int) -> dict[str, Any] | None:
+        """Read one annotation by its ID: ``body``, ``pre`` and ``post`` (lists of root IDs)."""
+        answer = self.open(self.info["by_id"]).read(id_.to_bytes(8, "big")).result()
+        return self.decode_single(bytes(answer.value)) if answer.state == "value" else None
+
+    def decode_single(self, content: bytes) -> dict[str, Any]:
+        """Decode an annotation that is stored by itself."""
+        found: dict[str, Any] = {"body": np.frombuffer(content, self._body, 1)[0]}
+        place = self._body.itemsize
+        for name in RELATIONSHIPS:
+            count = int.from_bytes(content[place : place + 4], "little")
+            place += 4
+            found[name] = np.frombuffer(content, "<u8", count, place).tolist()
+            place += 8 * count
+        if place != len(content):
+            raise ValueError(f"{len(content)} bytes instead of {place}")
+        return found

@@ -1,0 +1,333 @@
+"""A published source, checked with tensorstore, a reader that is not ours, against its input."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.errors import SynglancerError, UsageError
+from synglancer.publish.encoding import RELATIONSHIPS
+from synglancer.publish.inputs import find_files, match_columns, open_parquet
+from synglancer.publish.manifest import FORM, MANIFEST
+from synglancer.publish.sharding import mix
+from synglancer.publish.tag_reader import TagReader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+_AT_ONCE = 4096
+_POSITION_NM = 0.5
+
+
+@dataclass
+class Findings:
+    """What a check found.
+
+    Attributes
+    ----------
+    checked
+        What is as it should be, a sentence each.
+    problems
+        What is not.
+    """
+
+    checked: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+    def to_record(self) -> dict[str, Any]:
+        """Return it as JSON."""
+        return {"good": not self.problems, "checked": self.checked, "problems": self.problems}
+
+
+@dataclass
+class _Sum:
+    """Tells sets of IDs apart without keeping them: their number and two sums of mixed IDs."""
+
+    rows: int = 0
+    once: int = 0
+    twice: int = 0
+
+    def add(self, ids: NDArray[np.uint64]) -> None:
+        mixed = mix(ids)
+        self.rows += len(ids)
+        self.once = (self.once + int(mixed.sum(dtype=np.uint64))) % 2**64
+        self.twice = (self.twice + int(mix(mixed).sum(dtype=np.uint64))) % 2**64
+
+
+def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Findings:
+    """Check a published source.
+
+    Parameters
+    ----------
+    address
+        A folder, or an address that tensorstore reads.
+    inputs
+        What was published, to be compared with.
+    cells
+        How many random cells and IDs of each tag are compared.
+
+    Raises
+    ------
+    UsageError
+        When there is nothing to be checked.
+    """
+    try:
+        import tensorstore
+    except ImportError as error:
+        raise UsageError(
+            "Checking a source needs tensorstore.",
+            "Install it: pip install 'synglancer[publish]'.",
+        ) from error
+    address = address.rstrip("/")
+    url = address if "://" in address else f"file://{Path(address).absolute()}"
+    try:
+        content = tensorstore.KvStore.open(f"{url}/").result().read(MANIFEST).result()
+    except (ValueError, OSError) as error:
+        raise UsageError(f"{address} cannot be read.", "Check the address.") from error
+    if content.state != "value":
+        raise UsageError(
+            f"{address} has no {MANIFEST}: nothing was published there, or not to the end.",
+            "Finish it with `synglancer publish … --resume`.",
+        )
+    manifest = json.loads(content.value)
+    findings = Findings()
+    if manifest.get("@type") != FORM:
+        findings.problems.append(f"{MANIFEST} is of another form: {manifest.get('@type')}.")
+        return findings
+    total = sum(one["rows"] for one in manifest["tags"])
+    if total != manifest["rows"]:
+        findings.problems.append(
+            f"The tags have {total:,} rows, the manifest {manifest['rows']:,}."
+        )
+    compare = _Input(inputs, manifest) if inputs else None
+    for one in manifest["tags"]:
+        try:
+            reader = TagReader(f"{address}/{one['folder']}", manifest["properties"])
+            _check_tag(reader, one, cells, compare, findings)
+        except (ValueError, KeyError, OSError, SynglancerError) as error:  # noqa: PERF203
+            said = (str(error) or type(error).__name__).splitlines()[0][:300]
+            findings.problems.append(f"{one['folder']} cannot be read: {said}")
+    return findings
+
+
+def _check_tag(
+    reader: TagReader,
+    one: dict[str, Any],
+    cells: int,
+    compare: _Input | None,
+    findings: Findings,
+) -> None:
+    """Check the source of one tag: every index, then random cells and IDs."""
+    name, rows = one["folder"], one["rows"]
+    single, keys, sides = _sum_single(reader)
+    levels = _Sum()
+    for level in reader.levels:
+        _check_level(reader, level, levels, findings, name)
+    _expect(findings, f"{name}: IDs", single.rows, rows)
+    _expect(findings, f"{name}: annotations over all levels", levels.rows, rows)
+    if (levels.once, levels.twice) != (single.once, single.twice):
+        findings.problems.append(f"{name}: the levels hold other annotations than by_id.")
+    generator = random.Random(rows)  # noqa: S311  # the same choice each time
+    for index in reader.info["relationships"]:
+        found, neurons = _sum_groups(reader, index)
+        expected = sides[index["id"]]
+        _expect(findings, f"{name}: rows of {index['id']}", found.rows, expected.rows)
+        if found != expected:
+            findings.problems.append(f"{name}: {index['id']} holds other rows than by_id.")
+        if compare is not None:
+            picked = generator.sample(neurons, min(cells, len(neurons)))
+            compare.check_neurons(reader, one["tag"], index, picked, findings)
+    if compare is not None:
+        picked = generator.sample(keys, min(cells, len(keys)))
+        compare.check_ids(reader, one["tag"], picked, findings)
+    findings.checked.append(
+        f"{name}: {rows:,} annotations, each once over {len(reader.levels)} levels."
+    )
+
+
+def _expect(findings: Findings, what: str, found: int, expected: int) -> None:
+    if found != expected:
+        findings.problems.append(f"{what}: {found:,} instead of {expected:,}.")
+
+
+def _sum_single(reader: TagReader) -> tuple[_Sum, list[int], dict[str, _Sum]]:
+    """Sum up all annotations that are stored by ID, and those with a cell on either side."""
+    total = _Sum()
+    sides = {name: _Sum() for name in RELATIONSHIPS}
+    sample: list[int] = []
+    waiting: list[tuple[int, dict[str, Any]]] = []
+
+    def add() -> None:
+        ids = np.array([id_ for id_, _ in waiting], np.uint64)
+        total.add(ids)
+        for name in RELATIONSHIPS:
+            linked = [id_ for id_, one in waiting if one[name]]
+            sides[name].add(np.array(linked, np.uint64))
+        waiting.clear()
+
+    for id_, content in reader.read_all(reader.info["by_id"]):
+        waiting.append((id_, reader.decode_single(content)))
+        if len(sample) < _AT_ONCE or random.random() < _AT_ONCE / (total.rows + 1):  # noqa: S311
+            sample[len(sample) % _AT_ONCE : len(sample) % _AT_ONCE + 1] = [id_]
+        if len(waiting) >= _AT_ONCE:
+            add()
+    add()
+    return total, sample, sides
+
+
+def _sum_groups(reader: TagReader, index: dict[str, Any]) -> tuple[_Sum, list[int]]:
+    total, keys = _Sum(), []
+    for key, content in reader.read_all(index):
+        total.add(reader.decode(content)["id"])
+        keys.append(key)
+    return total, keys
+
+
+def _check_level(
+    reader: TagReader, level: dict[str, Any], total: _Sum, findings: Findings, name: str
+) -> None:
+    """Check that all annotations of a level lie in their cells, and none has too many."""
+    lower = np.array(reader.info["lower_bound"])
+    shape, size = level["grid_shape"], np.array(level["chunk_size"])
+    if not np.all(lower + size * shape >= np.array(reader.info["upper_bound"])):
+        findings.problems.append(f"{name}: {level['key']} does not reach the upper bound.")
+    fullest = 0
+    for key, content in reader.read_all(level):
+        rows = reader.decode(content)
+        total.add(rows["id"])
+        fullest = max(fullest, len(rows))
+        corner = lower + size * np.array(_decode_morton(key, shape))
+        points = rows["body"]["point"].astype(np.float64)
+        if not ((points >= corner) & (points < corner + size)).all():
+            findings.problems.append(f"{name}: {level['key']} has points outside of their cell.")
+            break
+    if fullest > level["limit"]:
+        findings.problems.append(
+            f"{name}: a cell of {level['key']} has {fullest:,} annotations, not {level['limit']:,}."
+        )
+
+
+def _decode_morton(code: int, shape: Sequence[int]) -> list[int]:
+    """Return the place in a grid that a compressed Morton code stands for."""
+    place = [0, 0, 0]
+    bits = [max(0, (number - 1).bit_length()) for number in shape]
+    taken = 0
+    for bit in range(max(bits, default=0)):
+        for axis in range(3):
+            if bit < bits[axis]:
+                place[axis] |= (code >> taken & 1) << bit
+                taken += 1
+    return place
+
+
+class _Input:
+    """What was published, asked through DuckDB."""
+
+    def __init__(self, inputs: Sequence[str], manifest: dict[str, Any]) -> None:
+        import duckdb
+
+        self._connection = duckdb.connect()
+        files = find_files(inputs)
+        tag = manifest["tag_column"]
+        scans = []
+        for file in files:
+            path = file.path.replace("'", "''")
+            if file.kind == "parquet":
+                names, scan = open_parquet(file.path).schema_arrow.names, f"read_parquet('{path}')"
+            else:
+                scan = f"read_csv('{path}', all_varchar = true, header = true)"
+                names = self._connection.execute(f"SELECT * FROM {scan} LIMIT 0").fetchall()
+                names = [one[0] for one in self._connection.description or ()]
+            columns = match_columns(names, tag, file.name)
+            if len(columns.position) == 1:
+                axes = [f'CAST("{columns.position[0]}"[{axis}] AS DOUBLE)' for axis in (1, 2, 3)]
+            else:
+                axes = [f'CAST("{name}" AS DOUBLE)' for name in columns.position]
+            points = ", ".join(
+                f"{axis} * {float(scale)!r} AS {name}"
+                for axis, scale, name in zip(axes, manifest["resolution_nm"], "xyz", strict=True)
+            )
+            value = f'CAST("{columns.confidence}" AS FLOAT)' if columns.confidence else "0"
+            size = f'CAST("{columns.size}" AS DOUBLE)' if columns.size else "0"
+            scans.append(
+                f'SELECT CAST("{columns.id}" AS UBIGINT) AS id, CAST("{columns.pre}" AS UBIGINT) '
+                f'AS pre, CAST("{columns.post}" AS UBIGINT) AS post, {points}, '
+                f'CAST("{columns.tag}" AS VARCHAR) AS tag, {value} AS confidence, '
+                f"{size} AS size FROM {scan}"
+            )
+        self._scan = f"({' UNION ALL '.join(scans)})"
+
+    def check_neurons(
+        self,
+        reader: TagReader,
+        tag: str,
+        index: dict[str, Any],
+        keys: list[int],
+        findings: Findings,
+    ) -> None:
+        """Compare the rows of neurons; a synapse that the input repeats may be another tag's."""
+        side = index["id"]
+        for key, ids in self._ask(side, tag, keys).items():
+            rows = reader.read_group(index, key)
+            stored = set() if rows is None else set(rows["id"].tolist())
+            if not stored <= ids or (ids - stored and not self._may_lack(ids - stored)):
+                findings.problems.append(
+                    f"{tag}: {side} {key} has {len(stored):,} rows, {len(ids):,} in the input."
+                )
+
+    def _ask(self, side: str, tag: str, keys: list[int]) -> dict[int, set[int]]:
+        found: dict[int, set[int]] = {key: set() for key in keys}
+        if keys:
+            wanted = ", ".join(map(str, keys))
+            for key, id_ in self._connection.execute(
+                f"SELECT {side}, id FROM {self._scan} WHERE tag = ? AND {side} IN ({wanted}) "
+                "AND id IS NOT NULL",
+                [tag],
+            ).fetchall():
+                found[key].add(id_)
+        return found
+
+    def _may_lack(self, ids: set[int]) -> bool:
+        """Whether rows were rightly left out: each is repeated, or lacks something."""
+        wanted = ", ".join(map(str, ids))
+        fine = self._connection.execute(
+            f"SELECT count(*) FROM (SELECT id FROM {self._scan} WHERE id IN ({wanted}) GROUP BY id "
+            "HAVING count(*) = 1 AND bool_and(abs(x) <= 1e9 AND abs(y) <= 1e9 "
+            "AND abs(z) <= 1e9 AND isfinite(confidence) AND size BETWEEN 0 AND 4294967295))"
+        ).fetchone()
+        return not (fine and fine[0])
+
+    def check_ids(self, reader: TagReader, tag: str, ids: list[int], findings: Findings) -> None:
+        """Compare single annotations: their position, confidence and cells."""
+        if not ids:
+            return
+        wanted = ", ".join(map(str, ids))
+        rows: dict[int, list[Any]] = {}
+        for id_, *values in self._connection.execute(
+            f"SELECT id, pre, post, x, y, z, confidence FROM {self._scan} "
+            f"WHERE tag = ? AND id IN ({wanted})",
+            [tag],
+        ).fetchall():
+            rows.setdefault(id_, []).append(values)
+        for id_ in ids:
+            one = reader.read_single(id_)
+            if one is None or not any(_is_same(one, values) for values in rows.get(id_, [])):
+                findings.problems.append(f"{tag}: annotation {id_} is not what the input says.")
+
+
+def _is_same(one: dict[str, Any], values: list[Any]) -> bool:
+    pre, post, *point, confidence = values
+    cells = [[side] if side else [] for side in (pre, post)]
+    body = one["body"]
+    near = np.allclose(body["point"], point, rtol=1e-7, atol=_POSITION_NM)
+    sure = "confidence" not in (body.dtype.names or ()) or body["confidence"] == np.float32(
+        confidence
+    )
+    return bool([one["pre"], one["post"]] == cells and near and sure)

@@ -1,0 +1,180 @@
+"""Where tasks run: in this process, in several on this machine, or on a Dask cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from synglancer.errors import ServiceError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    Task = Callable[[str, str, Any], dict[str, Any]]
+    Progress = Callable[[str, int, int], None]
+
+
+class Runner(Protocol):
+    """Runs tasks, in any order."""
+
+    workers: int
+
+    def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
+        """Call a function for each item; yield when one is done."""
+
+    def close(self) -> None:
+        """Let the processes go."""
+
+
+class Processes:
+    """Processes on this machine; with one worker, this process itself."""
+
+    def __init__(self, workers: int) -> None:
+        self.workers = workers
+        self._pool: Any = None
+
+    def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
+        """Call a function for each item; yield when one is done."""
+        if self.workers == 1 or (len(items) == 1 and self._pool is None):
+            for item in items:
+                function(item)
+                yield
+            return
+        from concurrent.futures import ProcessPoolExecutor, as_completed
+        from concurrent.futures.process import BrokenProcessPool
+        from multiprocessing import get_context
+
+        if self._pool is None:
+            # Threads of pyarrow do not survive a fork.
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=get_context("spawn"), initializer=_leave_interrupts
+            )
+        try:
+            for future in as_completed([self._pool.submit(function, item) for item in items]):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise ServiceError(
+                "A worker process was ended from outside, as systems do when memory is short.",
+                "Give less --memory or fewer --workers, and --resume to go on.",
+            ) from error
+
+    def close(self) -> None:
+        """Let the processes go."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+
+class Cluster:
+    """Workers of a Dask cluster, which see the same folders and have synglancer installed."""
+
+    def __init__(self, address: str) -> None:
+        try:
+            from distributed import Client
+        except ImportError as error:
+            raise UsageError(
+                "--scheduler needs Dask.", "Install it: pip install 'synglancer[dask]'."
+            ) from error
+        try:
+            self._client = Client(address, timeout=10, set_as_default=False)
+        except (OSError, ValueError, TimeoutError) as error:
+            raise ServiceError(
+                f"No Dask scheduler answers at {address}.",
+                "Start one: dask scheduler; then give its address, such as tcp://127.0.0.1:8786.",
+            ) from error
+        self.workers = sum(self._client.nthreads().values())
+        if not self.workers:
+            self._client.close()
+            raise ServiceError(
+                f"The Dask scheduler at {address} has no workers.",
+                f"Start some: dask worker {address} --nthreads 1.",
+            )
+
+    def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
+        """Call a function for each item; yield when one is done."""
+        from distributed import as_completed
+        from distributed.scheduler import KilledWorker
+
+        futures = self._client.map(function, items, pure=False)
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except KilledWorker as error:
+            raise ServiceError(
+                "Dask workers were ended again and again by the same part of the work.",
+                "Give less --memory, and --resume to go on.",
+            ) from error
+        finally:
+            self._client.cancel(futures)
+
+    def close(self) -> None:
+        """Let the cluster go, which others may use."""
+        self._client.close()
+
+
+def _leave_interrupts() -> None:
+    """Leave Ctrl+C to the process that started this one."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def count_cores() -> int:
+    """Count the cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Call:
+    """A task as it is sent to a worker: it runs, and its outcome is kept."""
+
+    def __init__(self, task: Task, work: Path, mark: str, stage: str) -> None:
+        self.task, self.work, self.mark, self.stage = task, str(work), mark, stage
+
+    def __call__(self, item: Any) -> None:
+        outcome = self.task(self.work, self.mark, item)
+        path = done_file(Path(self.work), self.stage, item)
+        temporary = path.with_suffix(f".{os.getpid()}.tmp")
+        temporary.write_text(json.dumps(outcome), encoding="utf-8")
+        temporary.replace(path)
+
+
+def done_file(work: Path, stage: str, item: Any) -> Path:
+    """Return the file that says that a task was done, and what came out."""
+    name = "-".join(map(str, item)) if isinstance(item, (tuple, list)) else str(item)
+    return work / "done" / f"{stage}-{name}.json"
+
+
+def run_stage(
+    runner: Runner,
+    task: Task,
+    items: Iterable[Any],
+    work: Path,
+    mark: str,
+    progress: Progress | None = None,
+) -> list[dict[str, Any]]:
+    """Run the tasks of a stage that were not done before.
+
+    Returns
+    -------
+    list of dict
+        What came out of each, in the order of the items.
+    """
+    stage = task.__name__
+    every = list(items)
+    todo = [item for item in every if not done_file(work, stage, item).exists()]
+    done = len(every) - len(todo)
+    if progress:
+        progress(stage, done, len(every))
+    if todo:
+        for _ in runner.run(_Call(task, work, mark, stage), todo):
+            done += 1
+            if progress:
+                progress(stage, done, len(every))
+    return [json.loads(done_file(work, stage, item).read_bytes()) for item in every]
+
+
+def make_mark(content: bytes) -> str:
+    """Return what tells one request from another."""
+    return hashlib.sha256(content).hexdigest()[:16]

@@ -1,0 +1,236 @@
+"""``synglancer publish`` and ``serve``: what is typed, printed and refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import requests
+
+from publish.tables import make_rows, read_files, write_parquet
+
+
+def write_csv(path, rows):
+    names = list(rows)
+    lines = [",".join(map(str, values)) for values in zip(*rows.values(), strict=True)]
+    path.write_text("\n".join([",".join(names), *lines]) + "\n")
+    return path
+
+
+@pytest.fixture
+def table(tmp_path):
+    return write_parquet(tmp_path / "rows.parquet", make_rows(500))
+
+
+def test_it_publishes_and_verifies(synglancer, table, tmp_path):
+    """One command writes the sources and the manifest, another finds them in order."""
+    out = tmp_path / "out"
+    made = synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
+    assert (made.code, made.out) == (0, f"{out}\n")
+    assert "synapses in spine" in made.err
+    manifest = json.loads((out / "synglancer.json").read_bytes())
+    assert manifest["rows"] == manifest["rows_read"] == 500
+    assert (manifest["datastack"], manifest["version"]) == ("minnie65_public", 1718)
+    assert {path.name for path in out.iterdir()} == {"synglancer.json", "shaft", "soma", "spine"}
+    checked = synglancer("publish", "verify", out, "--input", table, "--output", "json")
+    assert checked.code == 0
+    assert json.loads(checked.out)["good"]
+
+
+def test_verify_names_what_is_wrong(synglancer, table, tmp_path):
+    """A shard that lost bytes makes verify fail, with exit code 5 and the tag's name."""
+    out = tmp_path / "out"
+    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
+    shard = out / "spine/post/0.shard"
+    content = shard.read_bytes()
+    shard.write_bytes(content[: len(content) // 2])
+    checked = synglancer("publish", "verify", out)
+    assert checked.code == 5
+    assert "spine" in checked.out
+
+
+def test_verify_finds_rows_that_the_input_does_not_have(synglancer, table, tmp_path):
+    """Compared with another table, random cells and IDs differ."""
+    out = tmp_path / "out"
+    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
+    other = write_parquet(tmp_path / "other.parquet", make_rows(500, seed=2))
+    checked = synglancer("publish", "verify", out, "--input", other)
+    assert checked.code == 5
+    assert "is not what the input says" in checked.out
+
+
+def test_csv_with_ids_as_text_gives_the_same_bytes(synglancer, tmp_path):
+    """Parquet and CSV of the same rows are published as the same files."""
+    rows = make_rows(300)
+    rows["value"] = rows["value"].astype(np.float64)
+    write_parquet(tmp_path / "rows.parquet", rows)
+    write_csv(tmp_path / "rows.csv", rows)
+    for name in ("rows.parquet", "rows.csv"):
+        made = synglancer(
+            "publish",
+            tmp_path / name,
+            "-o",
+            tmp_path / f"out-{name}",
+            "--version",
+            1,
+            "--workers",
+            1,
+        )
+        assert made.code == 0, made.err
+    one, other = (read_files(tmp_path / f"out-rows.{kind}") for kind in ("parquet", "csv"))
+    for files in (one, other):
+        del files["synglancer.json"]  # it names the file
+    assert one == other
+
+
+def test_voxels_become_nanometres(synglancer, tmp_path):
+    """--resolution multiplies positions, so that a source is in nm whatever its table was in."""
+    rows = make_rows(100)
+    voxels = dict(rows)
+    for axis, scale in zip("xyz", (4, 4, 40), strict=True):
+        name = f"ctr_pt_position_{axis}"
+        voxels[name] = rows[name] // scale
+        rows[name] = voxels[name] * scale
+    write_parquet(tmp_path / "nm.parquet", rows)
+    write_parquet(tmp_path / "voxels.parquet", voxels)
+    common = ("--version", 1, "--workers", 1)
+    synglancer("publish", tmp_path / "nm.parquet", "-o", tmp_path / "a", *common)
+    synglancer(
+        "publish", tmp_path / "voxels.parquet", "-o", tmp_path / "b", *common,
+        "--resolution", "4,4,40",
+    )  # fmt: skip
+    one, other = read_files(tmp_path / "a"), read_files(tmp_path / "b")
+    assert one.pop("synglancer.json") != other.pop("synglancer.json")
+    assert one == other
+
+
+BAD = {
+    "float ids": ({"id": np.arange(50, dtype=np.float64)}, "column 'id' holds floating-point"),
+    "negative ids": ({"id": np.arange(-3, 47)}, "column 'id' holds no ID in row 1 ('-3')"),
+    "text for a root": (
+        {"pre_pt_root_id": ["1"] * 30 + ["none"] + ["2"] * 19},
+        "column 'pre_pt_root_id' holds no ID in row 31 ('none')",
+    ),
+    "text for a size": (
+        {"size": ["1"] * 10 + ["big"] + ["2"] * 39},
+        "column 'size' holds no number in row 11 ('big')",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_bad_values_are_named_by_file_column_and_row(what, synglancer, tmp_path):
+    """A value of the wrong kind is refused with its place, and nothing that opens is left."""
+    change, message = BAD[what]
+    path = write_parquet(tmp_path / "bad.parquet", make_rows(50, **change))
+    made = synglancer("publish", path, "-o", tmp_path / "out", "--version", 1, "--workers", 1)
+    assert made.code == 2
+    assert f"{path}: {message}" in made.err
+    assert not [*(tmp_path / "out").rglob("info")]
+
+
+def test_a_bad_line_of_a_csv_file_is_named(synglancer, tmp_path):
+    """A CSV line with too few values, or a word for a number, is named by its row."""
+    path = write_csv(tmp_path / "rows.csv", make_rows(20))
+    lines = path.read_text().splitlines()
+    lines[7] = "1,2,3"
+    path.write_text("\n".join(lines))
+    made = synglancer("publish", path, "-o", tmp_path / "out", "--version", 1, "--workers", 1)
+    assert made.code == 2
+    assert "rows.csv cannot be read: CSV parse error" in made.err
+
+
+def test_what_is_left_out_is_counted(synglancer, tmp_path):
+    """Repeats, missing values and positions out of range are left out, each kind counted."""
+    rows = make_rows(50, tag=["spine"] * 50)
+    rows["id"] = [7, 7, *range(100, 147), None]
+    rows["value"] = [0.2, 0.9, None, float("nan"), *[0.5] * 46]
+    rows["size"] = [5] * 4 + [-1, 2**40, None] + [5] * 43
+    rows["ctr_pt_position_x"] = [5] * 10 + [1e30, float("inf"), float("nan")] + [5] * 37
+    rows["pre_pt_root_id"] = [3] * 20 + [0, None] + [3] * 28
+    path = write_parquet(tmp_path / "rows.parquet", rows)
+    made = synglancer(
+        "publish", path, "-o", tmp_path / "out", "--version", 1, "--workers", 1, "--output", "json"
+    )
+    assert made.code == 0, made.err
+    manifest = json.loads(made.out)
+    assert manifest["left_out"] == {
+        "repeating a synapse": 1,
+        "with a position out of range": 2,
+        "with a size out of range": 2,
+        "without a confidence": 2,
+        "without a position": 1,
+        "without a size": 1,
+        "without an id": 1,
+    }
+    assert manifest["kept"] == {"with root 0 as pre": 2}
+    assert manifest["rows"] == 40
+    checked = synglancer("publish", "verify", tmp_path / "out", "--input", path)
+    assert (checked.code, checked.out) == (0, "")
+
+
+REFUSED = {
+    "nothing": ([], "Nothing to publish was given."),
+    "no file": (["gone.parquet"], "gone.parquet is not there."),
+    "another kind": (["rows.xlsx"], "rows.xlsx is neither Parquet nor CSV"),
+    "no column": (["{table}", "--tag-column", "kind"], "has no column kind"),
+    "no resolution": (["{table}", "--resolution", "4,4"], "--resolution '4,4' is not a size"),
+    "no memory": (["{table}", "--memory", "3MB"], "--memory '3MB' is no size"),
+    "no workers": (["{table}", "--workers", "0"], "--workers 0 is not a number"),
+    "twice": (["{table}", "{table}"], "was given twice"),
+    "no scheme": (["{table}", "-o", "what://there"], "what://there"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_what_cannot_be_asked_is_refused(what, synglancer, table, tmp_path, monkeypatch):
+    """Each wrong use has a sentence of its own, and exit code 2."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "rows.xlsx").write_text("")
+    words, message = REFUSED[what]
+    words = [word.format(table=table) for word in words]
+    if "-o" not in words:
+        words += ["-o", "out"]
+    made = synglancer("publish", *words, "--version", 1)
+    assert made.code == 2
+    assert message in made.err
+
+
+def test_a_folder_that_is_in_use_is_left_alone(synglancer, table, tmp_path):
+    """Neither a finished source nor a folder with other files is written into."""
+    out = tmp_path / "out"
+    common = ("--version", 1, "--workers", 1)
+    assert synglancer("publish", table, "-o", out, *common).code == 0
+    before = read_files(out)
+    again = synglancer("publish", table, "-o", out, *common)
+    assert (again.code, "is published already" in again.err) == (2, True)
+    assert read_files(out) == before
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/notes.txt").write_text("mine")
+    other = synglancer("publish", table, "-o", tmp_path / "full", *common)
+    assert (other.code, "is not empty" in other.err) == (2, True)
+
+
+def test_serve_answers_ranges_until_it_is_stopped(synglancer, table, tmp_path):
+    """The command prints its address, serves ranges with CORS, and ends quietly."""
+    out = tmp_path / "out"
+    synglancer("publish", table, "-o", out, "--version", 1, "--workers", 1)
+    code = "from synglancer.cli import main; main()"
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, "serve", str(out)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ,
+    )  # fmt: skip
+    try:
+        address = running.stdout.readline().strip()
+        answer = requests.get(f"{address}/spine/info", headers={"Range": "bytes=0-1"}, timeout=10)
+        assert (answer.status_code, answer.content) == (206, b"{\n")
+        assert answer.headers["Access-Control-Allow-Origin"] == "*"
+    finally:
+        running.send_signal(signal.SIGINT)
+        _, said = running.communicate(timeout=20)
+    assert "Traceback" not in said

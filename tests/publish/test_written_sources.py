@@ -1,0 +1,175 @@
+"""What is published is read back whole and exact by readers that are not ours."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from publish.tables import CELL, group_ids, make_rows, run, write_parquet
+from synglancer.publish.source import open_source
+from synglancer.publish.tag_reader import TagReader
+from synglancer.publish.verify import verify
+
+IDS = st.one_of(
+    st.integers(0, 2**64 - 1),
+    st.integers(0, 40),
+    st.sampled_from([2**64 - 1, 2**63, 2**53 + 1, 2**32, 1 << 40]),
+)
+TAGS = st.one_of(
+    st.sampled_from(["spine", "shaft", "soma"]),
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=0, max_size=6),
+)
+POINTS = st.integers(-(2**24), 2**24)
+
+
+@st.composite
+def tables(draw):
+    number = draw(st.integers(1, 60))
+    ids = draw(st.lists(IDS, min_size=number, max_size=number, unique=True))
+
+    def column(kind):
+        return draw(st.lists(kind, min_size=number, max_size=number))
+
+    roots = st.one_of(st.just(0), IDS)
+    return {
+        "id": np.array(ids, np.uint64),
+        "pre_pt_root_id": np.array(column(roots), np.uint64),
+        "post_pt_root_id": np.array(column(roots), np.uint64),
+        "ctr_pt_position_x": column(POINTS),
+        "ctr_pt_position_y": column(POINTS),
+        "ctr_pt_position_z": column(POINTS),
+        "size": column(st.integers(0, 2**32 - 1)),
+        "value": np.array(column(st.floats(0, 1, width=32)), np.float32),
+        "tag": column(TAGS),
+    }
+
+
+def assert_exact(folder, rows):
+    """Everything of a table is in its sources: each row once in every index, with its values."""
+    manifest = json.loads((folder / "synglancer.json").read_bytes())
+    found = verify(str(folder))
+    assert found.problems == []
+    assert {one["tag"]: one["rows"] for one in manifest["tags"]} == {
+        tag: list(rows["tag"]).count(tag) for tag in set(map(str, rows["tag"]))
+    }
+    by_tag = {
+        one["tag"]: TagReader(f"{folder}/{one['folder']}", manifest["properties"])
+        for one in manifest["tags"]
+    }
+    for relationship in ("pre", "post"):
+        for (tag, cell), ids in group_ids(rows, f"{relationship}_pt_root_id").items():
+            info = by_tag[tag].info
+            index = next(one for one in info["relationships"] if one["id"] == relationship)
+            assert sorted(by_tag[tag].read_group(index, cell)["id"].tolist()) == ids
+    columns = [rows[name] for name in rows]
+    for id_, pre, post, x, y, z, size, value, tag in zip(*columns, strict=True):
+        one = by_tag[str(tag)].read_single(int(id_))
+        assert one["body"]["point"].tolist() == [np.float32(axis) for axis in (x, y, z)]
+        assert (one["body"]["confidence"], one["body"]["size"]) == (np.float32(value), size)
+        assert (one["pre"], one["post"]) == tuple([int(c)] if int(c) else [] for c in (pre, post))
+
+
+@given(tables())
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+def test_any_table_is_read_back_exactly(rows):
+    """Any ids up to 2^64 - 1, any cells, tags and positions are read back by tensorstore."""
+    folder = Path(tempfile.mkdtemp())
+    try:
+        path = write_parquet(folder / "rows.parquet", rows)
+        run(folder / "out", path)
+        assert_exact(folder / "out", rows)
+    finally:
+        shutil.rmtree(folder)
+
+
+def test_many_rows_in_many_shards_are_read_back(tmp_path):
+    """With little memory there are several slabs, shards and levels, and still each row once."""
+    rows = make_rows(200_000)
+    path = write_parquet(tmp_path / "rows.parquet", rows, row_group_size=30_000)
+    run(tmp_path / "out", path, memory=100_000_000)
+    assert len([*(tmp_path / "out/spine/by_id").iterdir()]) > 1
+    found = verify(str(tmp_path / "out"), [path])
+    assert found.problems == []
+    source = open_source(str(tmp_path / "out"))
+    for direction, column in (("inputs", "post_pt_root_id"), ("outputs", "pre_pt_root_id")):
+        groups = group_ids(rows, column)
+        for tag in ("spine", "shaft", "soma"):
+            read = source.read_rows(CELL, direction, tag)
+            assert read["id"].tolist() == groups.get((tag, CELL), [])
+            assert source.count_rows(CELL)[direction][tag] == len(groups.get((tag, CELL), []))
+
+
+def test_forty_tags_with_odd_names_have_folders_of_their_own(tmp_path):
+    """Tags that differ in case, slashes, dots or script never share a folder, nor leave theirs."""
+    odd = ["spine", "Spine", "SPINE", "..", ".", "", "/", "a/b", "a b", "a-b", "con", "by_id"]
+    odd += ["..\\x", "é", "日本", "x" * 300, "tag\nline", "%2e%2e", "info", "synglancer.json"]
+    odd += [f"tag {number}" for number in range(20)]
+    rows = make_rows(400, tag=[odd[number % 40] for number in range(400)])
+    run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
+    manifest = json.loads((tmp_path / "out/synglancer.json").read_bytes())
+    folders = [one["folder"] for one in manifest["tags"]]
+    assert len({folder.lower() for folder in folders}) == 40
+    assert all((tmp_path / "out" / folder / "info").is_file() for folder in folders)
+    assert_exact(tmp_path / "out", rows)
+
+
+def test_a_hundred_thousand_rows_at_one_point(tmp_path):
+    """Rows that no cell of the volume divides are all stored, in levels of a bounded number."""
+    rows = make_rows(100_000)
+    for axis in "xyz":
+        rows[f"ctr_pt_position_{axis}"] = np.full(100_000, 777_777)
+    run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
+    assert verify(str(tmp_path / "out")).problems == []
+    info = json.loads((tmp_path / "out/spine/info").read_bytes())
+    assert len(info["spatial"]) <= 11
+
+
+def test_ids_with_equal_lower_bits_are_spread_evenly(tmp_path):
+    """IDs that the identity would all put into one minishard are hashed instead."""
+    rows = make_rows(20_000, tag=["spine"] * 20_000)
+    rows["id"] = np.arange(20_000, dtype=np.uint64) << np.uint64(44)
+    run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
+    info = json.loads((tmp_path / "out/spine/info").read_bytes())
+    assert info["by_id"]["sharding"]["hash"] == "murmurhash3_x86_128"
+    assert verify(str(tmp_path / "out")).problems == []
+
+
+def test_cloud_volume_reads_what_is_published(tmp_path):
+    """cloud-volume reads every cell exactly, and knows when there is none."""
+    from cloudvolume.cloudvolume import from_cloudpath
+
+    rows = make_rows(3000)
+    run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
+    volume = from_cloudpath(f"precomputed://file://{tmp_path}/out/spine")
+    inputs = group_ids(rows, "post_pt_root_id")
+    for (tag, cell), ids in inputs.items():
+        if tag == "spine":
+            read = volume.get_by_relationship("post", cell)
+            assert sorted(read.ids.tolist()) == ids
+            where = {int(id_): n for n, id_ in enumerate(rows["id"])}
+            for id_, point, size in zip(
+                read.ids.tolist(), read.geometry, read.properties["size"], strict=True
+            ):
+                number = where[id_]
+                assert size == rows["size"][number]
+                assert point.tolist() == [rows[f"ctr_pt_position_{axis}"][number] for axis in "xyz"]
+    with pytest.raises(ValueError, match="1234"):
+        volume.get_by_relationship("post", 1234)
+
+
+def test_a_viewer_draws_a_random_part_of_a_cell_first(tmp_path):
+    """The rows of a cell of a level are in no order of ids or input: a part of them is a sample."""
+    rows = make_rows(4000, tag=["spine"] * 4000)
+    rows["id"] = np.arange(4000, dtype=np.uint64)
+    run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
+    reader = TagReader(f"{tmp_path}/out/spine", ["confidence", "size"])
+    read = reader.read_group(reader.levels[0], 0)["id"]
+    assert len(read) == 4000
+    assert 1700 < read[:400].mean() < 2300
