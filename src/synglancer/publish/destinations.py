@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 TEMPORARY = ".tmp"
 
+_LEFTOVER = re.compile(r"\.\d+\.tmp$")
 _ATTEMPTS = 5
 _PATIENCE = 0.5
 """Seconds before the second attempt; twice as many before each further one."""
@@ -62,11 +63,19 @@ class Folder:
                 "Check the folder given with -o.",
             ) from error
 
+    def remove_leftovers(self) -> None:
+        """Remove what runs that were killed were writing."""
+        for path in self.root.rglob(f"*{TEMPORARY}"):
+            if _LEFTOVER.search(path.name):
+                path.unlink(missing_ok=True)
+
     def is_empty(self) -> bool:
         """Whether nothing is there yet."""
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"{self.root} is not a folder.", "Choose another -o.")
-        return not self.root.exists() or not any(item.name != WORK for item in self.root.iterdir())
+        return not self.root.exists() or not any(
+            not item.name.startswith(WORK) for item in self.root.iterdir()
+        )
 
 
 class ObjectStore:
@@ -118,6 +127,9 @@ class ObjectStore:
 
         found = self._attempt(get, name, "read")
         return found if isinstance(found, bytes) else None
+
+    def remove_leftovers(self) -> None:
+        """Remove nothing: an object is there whole or not at all."""
 
     def is_empty(self) -> bool:
         """Whether nothing is there yet."""

@@ -34,12 +34,12 @@ PROPERTIES: dict[str, dict[str, str]] = {
 
 ROW = np.dtype(
     [
-        ("id", "<u8"),
-        ("pre", "<u8"),
-        ("post", "<u8"),
         ("point", "<f4", 3),
         ("confidence", "<f4"),
         ("size", "<u4"),
+        ("id", "<u8"),
+        ("pre", "<u8"),
+        ("post", "<u8"),
         ("tag", "<u4"),
     ]
 )
@@ -53,31 +53,32 @@ def body_type(properties: Sequence[str]) -> np.dtype[Any]:
     return np.dtype(fields)
 
 
-def record_type(index: str, properties: Sequence[str]) -> np.dtype[Any]:
-    """Return the type of a row as it is sorted for an index.
+def record_type(index: str) -> np.dtype[Any]:
+    """Return the type of a row as it is sorted for an index: the beginning of `ROW`.
+
+    So rows are moved as they are, whole, which is several times as fast as field by field.
 
     Parameters
     ----------
     index
         ``by_id``, a relationship, or ``spatial``.
-    properties
-        Names of the numbers that annotations carry.
     """
-    body: list[Any] = [("body", body_type(properties))]
-    if index == "by_id":
-        return np.dtype([*body, ("id", "<u8"), ("pre", "<u8"), ("post", "<u8")])
-    if index in RELATIONSHIPS:
-        return np.dtype([*body, ("id", "<u8"), ("key", "<u8")])
-    return np.dtype([*body, ("id", "<u8")])
+    last = {"by_id": "post", "spatial": "id"}.get(index, index)
+    names = list(ROW.names or ())
+    return np.dtype([(name, ROW[name]) for name in names[: names.index(last) + 1]])
 
 
-def encode_single(records: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def encode_single(
+    records: NDArray[Any], properties: Sequence[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Encode annotations one by one, each with the cells on both sides of it.
 
     Parameters
     ----------
     records : ndarray, shape (n,)
         Of the type of ``by_id``. Root 0 stands for no cell and is left out.
+    properties
+        Names of the numbers that annotations carry.
 
     Returns
     -------
@@ -86,12 +87,11 @@ def encode_single(records: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.
     sizes : ndarray of int64, shape (n,)
         Bytes of each.
     """
-    body = records.dtype["body"]
-    full = np.dtype(
-        [("body", body), ("pres", "<u4"), ("pre", "<u8"), ("posts", "<u4"), ("post", "<u8")]
-    )
+    body = body_type(properties)
+    fields = [(name, body[name]) for name in body.names or ()]
+    full = np.dtype([*fields, ("pres", "<u4"), ("pre", "<u8"), ("posts", "<u4"), ("post", "<u8")])
     out = np.empty(len(records), full)
-    for name in ("body", "pre", "post"):
+    for name in (*(body.names or ()), "pre", "post"):
         out[name] = records[name]
     out["pres"], out["posts"] = records["pre"] != 0, records["post"] != 0
     data = out.view(np.uint8).reshape(len(records), full.itemsize)
@@ -106,16 +106,18 @@ def encode_single(records: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.
 
 
 def encode_groups(
-    records: NDArray[Any], starts: NDArray[np.int64]
+    records: NDArray[Any], starts: NDArray[np.int64], properties: Sequence[str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Encode groups of annotations: a count, points and numbers of all, IDs of all.
 
     Parameters
     ----------
     records : ndarray, shape (n,)
-        With ``body`` and ``id``, those of a group side by side.
+        Of the type of a relationship or ``spatial``, those of a group side by side.
     starts : ndarray of int64, shape (groups,)
         Where each group begins.
+    properties
+        Names of the numbers that annotations carry.
 
     Returns
     -------
@@ -124,7 +126,8 @@ def encode_groups(
     sizes : ndarray of int64, shape (groups,)
         Bytes of each.
     """
-    words = records.dtype["body"].itemsize // 4
+    columns = [0, 1, 2, *(3 + n for n, name in enumerate(PROPERTIES) if name in properties)]
+    words = len(columns)
     counts = np.diff(starts, append=len(records))
     lengths = 2 + (words + 2) * counts
     offsets = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(starts) else starts
@@ -136,8 +139,8 @@ def encode_groups(
     place = np.arange(len(records), dtype=np.int64) - np.repeat(starts, counts)
     place *= words
     place += np.repeat(offsets + 2, counts)
-    for word in range(words):
-        out[place] = table[:, word]
+    for column in columns:
+        out[place] = table[:, column]
         place += 1
     # The IDs follow: from the end of the own body to the own place among the IDs.
     rest = np.arange(len(records), dtype=np.int64) - np.repeat(starts, counts)

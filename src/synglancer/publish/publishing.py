@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cache.files import cache_folder
 from synglancer.cache.locks import locked
 from synglancer.errors import UsageError
-from synglancer.publish.destinations import WORK, Folder, dump_json, open_destination
+from synglancer.publish.destinations import WORK, dump_json, open_destination
 from synglancer.publish.encoding import build_info
 from synglancer.publish.inputs import InputFile, find_files, match_columns, open_parquet
 from synglancer.publish.manifest import ABOUT, MANIFEST, build_manifest
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
     from synglancer.publish.publication import Publication
     from synglancer.publish.writing.runner import Progress, Runner
+
+_ASKED = "asked.json"
 
 _OWN = 160_000_000
 """Memory of a process that does nothing yet, in bytes."""
@@ -89,13 +91,13 @@ def publish(
     destination = open_destination(asked.destination)
     folder = work or choose_work(asked.destination)
     existing = destination.read(MANIFEST)
-    if existing is not None and not (folder / "request.json").exists():
+    if existing is not None and not _is_begun(folder):
         if resume:
             return dict(json.loads(existing))
         raise UsageError(
             f"{asked.destination} is published already.", "Choose another -o, or remove it first."
         )
-    if not resume and (folder / "request.json").exists():
+    if not resume and _is_begun(folder):
         raise UsageError(
             f"An earlier run for {asked.destination} was not finished.",
             f"Add --resume to go on, or remove {folder} to begin again.",
@@ -110,9 +112,7 @@ def publish(
             )
         manifest = _Run(asked, runner, folder, progress, fetch).run()
     shutil.rmtree(folder, ignore_errors=True)
-    if isinstance(destination, Folder):
-        for leftover in destination.root.rglob("*.shard.*.tmp"):
-            leftover.unlink(missing_ok=True)
+    destination.remove_leftovers()
     return manifest
 
 
@@ -121,6 +121,10 @@ def choose_work(destination: str) -> Path:
     if "://" in destination.removeprefix("file://"):
         return cache_folder() / "publish" / make_mark(destination.encode())
     return Path(destination.removeprefix("file://")).absolute() / WORK
+
+
+def _is_begun(folder: Path) -> bool:
+    return (folder / _ASKED).exists()
 
 
 def _prepare(folder: Path) -> None:
@@ -182,6 +186,7 @@ class _Run:
         """Find the input files, staged where they are not Parquet."""
         asked = self._asked
         if self._fetch is not None:
+            self._check_same()
             return self._fetch(self._work)
         given = find_files(asked.inputs)
         synapses = find_files(asked.synapses) if asked.synapses else []
@@ -241,7 +246,7 @@ class _Run:
         """
         asked = {**asdict(self._asked), "identity": self._identity}
         del asked["memory"]  # a run may go on with less
-        path = self._work / "asked.json"
+        path = self._work / _ASKED
         content = json.dumps(asked, indent=1, sort_keys=True)
         if path.exists():
             if path.read_text(encoding="utf-8") != content:

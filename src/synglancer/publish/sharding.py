@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
+from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ INDEX_ENTRY = 16
 
 _STORED = 8192  # below this, compressing costs more time than it saves bytes
 _MEMBER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01"  # gzip's header and a last stored block
+_ENDS, _CHECK = Struct("<HH"), Struct("<II")
 _C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
 
 
@@ -190,9 +192,8 @@ def gzip_chunk(data: memoryview) -> bytes:
     size = len(data)
     if size > _STORED:
         return compress(data)
-    ends = size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little")
-    check = zlib.crc32(data).to_bytes(4, "little") + size.to_bytes(4, "little")
-    return b"".join((_MEMBER, ends, data, check))
+    ends = _ENDS.pack(size, size ^ 0xFFFF)
+    return b"".join((_MEMBER, ends, data, _CHECK.pack(zlib.crc32(data), size)))
 
 
 def build_shard(
@@ -228,7 +229,7 @@ def build_shard(
         entries[1, 0] = position
         entries[2] = sizes[first:end]
         if isinstance(data, list):
-            pieces += data[first:end]
+            pieces.append(b"".join(data[first:end]))
         else:
             pieces.append(data[int(ends[first]) : int(ends[end])])
         position += int(ends[end] - ends[first])

@@ -48,27 +48,25 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
     source = plan.sources[number]
     folder, sharding = source.list_files(index)[level]
     part = plan.offset(index)[number][level] + shard
-    records = load_part(Path(work), index, part, plan, request["properties"])
+    records = load_part(Path(work), index, part, plan)
     rows = len(records)
     largest = min(rows, 1)
     if index == "by_id":
         keys, records = _sort_single(records, sharding)
         data: Any
-        data, sizes = encode_single(records)
+        data, sizes = encode_single(records, request["properties"])
     else:
         if index == "spatial":
-            keys = source.levels[level].find_cells(
-                records["body"]["point"], plan.lower, plan.extent
-            )
+            keys = source.levels[level].find_cells(records["point"], plan.lower, plan.extent)
             order = _order_cells(keys, records["id"])
             keys = keys[order]
         else:
-            keys, order = sort_with_order(np.ascontiguousarray(records["key"]))
+            keys, order = sort_with_order(np.ascontiguousarray(records[index]))
         keys, starts, order = _order_groups(keys, order, sharding)
         records = _move(records, order)
         del order
         largest = int(np.diff(starts, append=rows).max()) if rows else 0
-        encoded, lengths = encode_groups(records, starts)
+        encoded, lengths = encode_groups(records, starts, request["properties"])
         del records
         data = _compress(encoded, lengths)
         del encoded

@@ -147,10 +147,10 @@ class _Survey:
         share = self._request["share"]
         most = np.uint64(min(int(share * 2.0**64), _MOST_HASH))
         picked = rows[mix(rows["id"]) <= most]
-        keys = {}
+        keys: dict[str, Any] = {}
         for side in RELATIONSHIPS:
-            distinct = np.unique(rows[side])
-            keys[side] = distinct[(distinct != 0) & (mix(distinct) <= most)]
+            cells = rows[side]
+            keys[side] = np.unique(cells[(mix(cells) <= most) & (cells != 0)])
         np.savez(
             path.with_suffix(".npz"),
             points=picked["point"], ids=picked["id"], tags=picked["tag"], **keys,

@@ -1,0 +1,161 @@
+"""A run that is killed leaves nothing that looks whole, and is finished with the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from publish.tables import make_rows, read_files, run, write_parquet
+from synglancer.errors import UsageError
+from synglancer.publish.tag_reader import TagReader
+from synglancer.publish.verify import Findings, _check_tag
+from synglancer.publish.writing.runner import Processes
+
+SCRIPT = Path(__file__).with_name("killed.py")
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("table")
+    return write_parquet(folder / "rows.parquet", make_rows(3000), row_group_size=700)
+
+
+@pytest.fixture(scope="module")
+def whole(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    run(folder, table)
+    return read_files(folder)
+
+
+def start(destination, table, at, when):
+    asked = {
+        "inputs": [table], "destination": str(destination), "datastack": "minnie65_public",
+        "version": 1718,
+    }  # fmt: skip
+    words = [sys.executable, str(SCRIPT), json.dumps(asked), str(at), when]
+    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+
+
+def assert_nothing_looks_whole(destination, whole):
+    """Whatever has an info file is whole; the manifest is there only when all sources are."""
+    rows = {one["folder"]: one for one in json.loads(whole["synglancer.json"])["tags"]}
+    infos = [path.parent.name for path in destination.glob("*/info")]
+    for folder in infos:
+        findings = Findings()
+        reader = TagReader(str(destination / folder), ["confidence", "size"])
+        _check_tag(reader, rows[folder], 0, None, findings)
+        assert findings.problems == []
+    if (destination / "synglancer.json").exists():
+        assert sorted(infos) == sorted(rows)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_killed_at_any_rename_it_is_finished_with_the_same_bytes(table, whole, tmp_path, when):
+    """Killed at its renames, one run after another, it goes on each time and ends the same."""
+    renames = int(start(tmp_path / "count", table, 0, when).stdout)
+    assert renames > 30
+    for at in range(1, renames + 1, 4):
+        destination = tmp_path / f"out-{at}"
+        killed = start(destination, table, at, when)
+        assert killed.returncode == -signal.SIGKILL
+        assert_nothing_looks_whole(destination, whole)
+        finished = start(destination, table, 0, when)
+        assert finished.returncode == 0, finished.stderr
+        assert read_files(destination) == whole
+
+
+def test_killed_again_and_again_it_still_ends(table, whole, tmp_path):
+    """A run that never gets further than twelve renames at a time gets there in the end."""
+    destination = tmp_path / "out"
+    for _ in range(100):
+        if start(destination, table, 12, "before").returncode == 0:
+            break
+        assert_nothing_looks_whole(destination, whole)
+    assert read_files(destination) == whole
+
+
+def test_killed_with_its_workers_it_is_finished_with_the_same_bytes(tmp_path):
+    """A command with two workers, killed at points of time, ends with the bytes of a calm run."""
+    path = write_parquet(tmp_path / "rows.parquet", make_rows(60_000), row_group_size=9000)
+    common = ["publish", path, "--version", "1718", "--workers", "2", "--memory", "100MB"]
+    words = [sys.executable, "-c", "from synglancer.cli import main; main()", *common]
+    calm = tmp_path / "calm"
+    subprocess.run([*words, "-o", str(calm)], check=True, capture_output=True)
+    destination = tmp_path / "out"
+    resume: list[str] = []
+    for patience in (0.8, 1.2, 1.6, 2.0):
+        running = subprocess.Popen(
+            [*words, "-o", str(destination), *resume],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(patience)
+        os.kill(running.pid, signal.SIGKILL)
+        running.wait()
+        if (destination / ".publishing").exists():
+            resume = ["--resume"]
+    last = [*words, "-o", str(destination), *resume]
+    done = subprocess.run(last, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert read_files(destination) == read_files(calm)
+
+
+def test_an_unfinished_run_is_not_begun_again_unasked(table, tmp_path):
+    """Without --resume, an unfinished run is named and left as it is."""
+    start(tmp_path / "out", table, 20, "before")
+    before = read_files(tmp_path / "out")
+    with pytest.raises(UsageError, match="was not finished") as caught:
+        run(tmp_path / "out", table)
+    assert "--resume" in caught.value.hint
+    assert read_files(tmp_path / "out") == before
+
+
+def test_a_run_does_not_go_on_with_other_inputs(table, tmp_path):
+    """What was asked must be the same: other rows, or another version, are refused."""
+    start(tmp_path / "out", table, 20, "before")
+    other = write_parquet(tmp_path / "other.parquet", make_rows(100))
+    start(tmp_path / "early", table, 2, "before")
+    assert run(tmp_path / "early", table, resume=True)["rows"] == 3000
+    for words in ({"inputs": (other,)}, {"inputs": (table,), "resolution": (4.0, 4.0, 40.0)}):
+        inputs = words.pop("inputs")
+        with pytest.raises(UsageError, match="asked for something else"):
+            run(tmp_path / "out", *inputs, resume=True, **words)
+
+
+def test_the_number_of_workers_does_not_change_the_bytes_of_a_plan(tmp_path):
+    """Two processes and one write the same files, when the memory of each is the same."""
+    path = write_parquet(tmp_path / "rows.parquet", make_rows(20_000), row_group_size=3000)
+    run(tmp_path / "one", path, memory=100_000_000)
+    runner = Processes(2)
+    try:
+        run(tmp_path / "two", path, memory=100_000_000, runner=runner)
+    finally:
+        runner.close()
+    assert read_files(tmp_path / "one") == read_files(tmp_path / "two")
+
+
+def test_memory_is_bounded_by_what_is_asked(tmp_path):
+    """Publishing ten times the rows takes no more memory at the same bound."""
+    code = (
+        "import resource, sys; sys.path.insert(0, sys.argv[3]);"
+        "from publish.tables import run; from pathlib import Path;"
+        "run(Path(sys.argv[2]), sys.argv[1], memory=250_000_000);"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    peaks = []
+    for number in (100_000, 1_000_000):
+        path = write_parquet(
+            tmp_path / f"{number}.parquet", make_rows(number), row_group_size=50_000
+        )
+        words = [path, str(tmp_path / f"out-{number}"), str(Path(__file__).parents[1])]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+        )
+        peaks.append(int(done.stdout) * 1024)
+    assert peaks[1] < 400_000_000
