@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from synglancer.cli.printing import print_json, printable
+from synglancer.cli.printing import print_json
 from synglancer.errors import UsageError
+from synglancer.printable import printable
 from synglancer.settings import DEFAULT_DATASTACK
 
 if TYPE_CHECKING:

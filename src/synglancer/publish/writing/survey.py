@@ -60,7 +60,7 @@ def make_units(files: list[InputFile], tag: str, slab_rows: int) -> tuple[list[A
             parquet.close()
         row = 1
         for group, size in enumerate(sizes):
-            if filled + size > slab_rows:
+            if not units or filled + size > slab_rows:
                 units.append([])
                 filled = 0
             parts = units[-1]

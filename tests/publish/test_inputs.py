@@ -1,0 +1,167 @@
+"""What can be published: the forms that tables come in."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from publish.tables import make_rows, read_files, run, write_parquet
+from synglancer.errors import UsageError
+from synglancer.publish.verify import verify
+
+
+def published(tmp_path, *inputs, **options):
+    """Publish, and return all files but the manifest, and the manifest."""
+    number = len([*tmp_path.glob("out-*")])
+    out = tmp_path / f"out-{number}"
+    manifest = run(out, *map(str, inputs), **options)
+    files = read_files(out)
+    del files["synglancer.json"]
+    return files, manifest
+
+
+@pytest.fixture
+def rows():
+    return make_rows(600)
+
+
+@pytest.fixture
+def expected(tmp_path, rows):
+    return published(tmp_path, write_parquet(tmp_path / "plain.parquet", rows))[0]
+
+
+def test_several_files_a_glob_and_a_folder_are_one_table(tmp_path, rows, expected):
+    """However a table is divided into files, the same is published."""
+    for number in range(3):
+        part = {name: column[number * 200 : (number + 1) * 200] for name, column in rows.items()}
+        write_parquet(tmp_path / f"parts/{number}.parquet", part)
+    files = sorted((tmp_path / "parts").iterdir())
+    assert published(tmp_path, *files)[0] == expected
+    assert published(tmp_path, tmp_path / "parts/*.parquet")[0] == expected
+    assert published(tmp_path, tmp_path / "parts")[0] == expected
+
+
+def test_the_columns_of_the_notebook_are_known(tmp_path, rows, expected):
+    """A reference table's own query has the prediction's id in id, the synapse's in target_id."""
+    other = {"target_id": rows.pop("id"), **rows, "id": np.arange(600) + 5}
+    assert published(tmp_path, write_parquet(tmp_path / "a.parquet", other))[0] == expected
+
+
+def test_positions_in_one_column_and_ids_as_text(tmp_path, rows, expected):
+    """Positions as lists, ids as text and tags as categories are read as well."""
+    axes = [rows.pop(f"ctr_pt_position_{axis}") for axis in "xyz"]
+    rows["ctr_pt_position"] = pa.array(np.stack(axes, axis=1).tolist(), pa.list_(pa.int64()))
+    rows["tag"] = pa.array(rows["tag"]).dictionary_encode()
+    for name in ("id", "pre_pt_root_id", "post_pt_root_id"):
+        rows[name] = [str(one) for one in rows[name]]
+    assert published(tmp_path, write_parquet(tmp_path / "a.parquet", rows))[0] == expected
+
+
+def test_positions_as_pandas_writes_them_into_csv(tmp_path, rows, expected):
+    """A CSV file of the notebook has positions such as [1 2 3]; quoted text may hold commas."""
+    axes = [rows.pop(f"ctr_pt_position_{axis}") for axis in "xyz"]
+    rows["value"] = rows["value"].astype(np.float64)
+    rows["note"] = ['"a, b\nc"'] * 600
+    for form in ("[{} {} {}]", '"[{}, {}, {}]"'):
+        rows["ctr_pt_position"] = [form.format(*point) for point in zip(*axes, strict=True)]
+        lines = [",".join(map(str, values)) for values in zip(*rows.values(), strict=True)]
+        path = tmp_path / "rows.csv"
+        path.write_text("\n".join([",".join(rows), *lines]))
+        assert published(tmp_path, path)[0] == expected
+
+
+def test_a_delta_lake_folder_without_its_removed_files(tmp_path, rows, expected):
+    """What was overwritten or deleted is not published, although its files are still there."""
+    folder = tmp_path / "delta"
+    write_deltalake(folder, pa.table(make_rows(500, seed=5)))
+    table = {
+        name: column.astype(np.int64) if getattr(column, "dtype", None) == np.uint64 else column
+        for name, column in rows.items()
+    }
+    write_deltalake(folder, pa.table(table), mode="overwrite")
+    assert len([*folder.glob("*.parquet")]) == 2
+    assert published(tmp_path, folder)[0] == expected
+    DeltaTable(folder).delete("tag = 'soma'")
+    _, manifest = published(tmp_path, folder)
+    assert [one["tag"] for one in manifest["tags"]] == ["shaft", "spine"]
+
+
+def test_a_delta_lake_folder_that_is_partitioned_is_refused(tmp_path, rows):
+    """Its files lack the column that they are divided by."""
+    table = {
+        name: rows[name].astype(np.int64) if name.endswith("id") else rows[name] for name in rows
+    }
+    write_deltalake(tmp_path / "delta", pa.table(table), partition_by=["tag"])
+    with pytest.raises(UsageError, match="is partitioned by tag"):
+        published(tmp_path, tmp_path / "delta")
+
+
+@pytest.mark.parametrize("memory", [1_000_000_000, 100_000_000])
+def test_predictions_are_joined_with_their_synapses(tmp_path, rows, expected, memory):
+    """Predictions and synapses apart give what the joined table gives; the rest is counted."""
+    other = make_rows(300, seed=9)
+    other["id"] = other["id"] + np.uint64(1_000_000)
+    tag, value = rows.pop("tag"), rows.pop("value")
+    synapses = {name: np.concatenate([rows[name], other[name]]) for name in rows}
+    predictions = {
+        "id": np.arange(610),
+        "target_id": np.concatenate([rows["id"], np.arange(10, dtype=np.uint64) + 2**40]),
+        "tag": [*tag, *["spine"] * 10],
+        "value": np.concatenate([value, np.zeros(10, np.float32)]),
+    }
+    order = np.random.default_rng(3).permutation(610)
+    predictions = {name: np.asarray(column)[order] for name, column in predictions.items()}
+    one = write_parquet(tmp_path / "predictions.parquet", predictions)
+    two = write_parquet(tmp_path / "synapses.parquet", synapses)
+    files, manifest = published(tmp_path, one, synapses=(two,), memory=memory)
+    assert files == expected
+    assert manifest["left_out"] == {"without a synapse": 10}
+    with pytest.raises(UsageError, match="predictions") as caught:
+        published(tmp_path, two, synapses=(two,))
+    assert "target_id" in str(caught.value)
+    with pytest.raises(UsageError, match="has no column") as caught:
+        published(tmp_path, one)
+    assert "--synapses" in caught.value.hint
+
+
+def test_the_most_confident_of_repeated_rows_stays(tmp_path, rows):
+    """A synapse that several files have is published once, with its best prediction's tag."""
+    again = {**rows, "value": rows["value"] / 2, "tag": ["soma"] * 600}
+    one = write_parquet(tmp_path / "a.parquet", again)
+    two = write_parquet(tmp_path / "b.parquet", rows)
+    out = tmp_path / "out"
+    manifest = run(out, one, two, memory=100_000_000)
+    assert manifest["left_out"] == {"repeating a synapse": 600}
+    assert manifest["rows"] == 600
+    assert {one["tag"]: one["rows"] for one in manifest["tags"]} == {
+        tag: list(rows["tag"]).count(tag) for tag in ("shaft", "soma", "spine")
+    }
+    assert verify(str(out), [two]).problems == []
+
+
+def test_tables_without_confidence_or_size_are_published_without(tmp_path, rows):
+    """A number that the table does not have is no property of its annotations."""
+    del rows["value"], rows["size"]
+    out = tmp_path / "out"
+    run(out, write_parquet(tmp_path / "a.parquet", rows))
+    assert json.loads((out / "spine/info").read_bytes())["properties"] == []
+    assert verify(str(out), [str(tmp_path / "a.parquet")]).problems == []
+
+
+def test_an_untagged_row_is_published_as_untagged(tmp_path, rows):
+    """A prediction without a tag is shown as links show it, and counted."""
+    rows["tag"] = [None, *rows["tag"][1:]]
+    _, manifest = published(tmp_path, write_parquet(tmp_path / "a.parquet", rows))
+    assert manifest["kept"] == {"without a tag": 1}
+    assert "untagged" in {one["tag"] for one in manifest["tags"]}
+
+
+def test_an_empty_table_is_refused(tmp_path, rows):
+    """Nothing to publish is an error, and leaves nothing that opens."""
+    empty = {name: np.asarray(column)[:0] for name, column in rows.items()}
+    with pytest.raises(UsageError, match="No row can be published"):
+        published(tmp_path, write_parquet(tmp_path / "a.parquet", empty))
