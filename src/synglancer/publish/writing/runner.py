@@ -99,7 +99,7 @@ class Cluster:
 
         futures = self._client.map(function, items, pure=False)
         try:
-            for future in as_completed(futures):
+            for future in as_completed(futures, loop=self._client.loop):
                 yield future.result()
         except KilledWorker as error:
             raise ServiceError(

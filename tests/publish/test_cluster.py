@@ -1,0 +1,50 @@
+"""Published on a Dask cluster: the same bytes, and errors in the same words."""
+
+from __future__ import annotations
+
+import pytest
+from distributed import LocalCluster
+
+from publish.tables import make_rows, read_files, run, write_parquet
+from synglancer.errors import ServiceError, UsageError
+from synglancer.publish.writing.runner import Cluster, Processes
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    with LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None,
+        host="127.0.0.1", silence_logs=50,
+    ) as cluster:  # fmt: skip
+        yield cluster.scheduler_address
+
+
+def test_a_cluster_writes_the_bytes_that_processes_write(scheduler, tmp_path):
+    """Two Dask workers and two processes write the same files."""
+    path = write_parquet(tmp_path / "rows.parquet", make_rows(20_000), row_group_size=3000)
+    for name, runner in (("dask", Cluster(scheduler)), ("pool", Processes(2))):
+        assert runner.workers == 2
+        run(tmp_path / name, path, memory=100_000_000, runner=runner)
+        runner.close()
+    assert read_files(tmp_path / "dask") == read_files(tmp_path / "pool")
+
+
+@pytest.mark.parametrize("kind", ["dask", "pool"])
+def test_an_error_in_a_worker_keeps_its_words(scheduler, tmp_path, kind):
+    """A bad value that a worker finds is named by file, column and row."""
+    rows = make_rows(400)
+    rows["id"] = [*map(str, rows["id"][:-1]), "no ID at all"]
+    path = write_parquet(tmp_path / "rows.parquet", rows, row_group_size=150)
+    runner = Cluster(scheduler) if kind == "dask" else Processes(2)
+    try:
+        with pytest.raises(UsageError, match=r"column 'id' holds no ID in row 400") as caught:
+            run(tmp_path / "out", path, runner=runner)
+    finally:
+        runner.close()
+    assert caught.value.hint
+
+
+def test_a_scheduler_that_is_not_there_is_named():
+    """An address without a scheduler is a service that does not answer."""
+    with pytest.raises(ServiceError, match="No Dask scheduler answers"):
+        Cluster("tcp://127.0.0.1:9")

@@ -1,0 +1,199 @@
+"""Published into an object store: whole, exact, through faults, and never half."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import boto3
+import fsspec
+import pytest
+from moto.server import ThreadedMotoServer
+
+from publish.tables import make_rows, read_files, write_parquet
+from synglancer.errors import ServiceError, UsageError
+from synglancer.publish import destinations
+from synglancer.publish.destinations import open_destination
+from synglancer.publish.publication import Publication
+from synglancer.publish.publishing import publish
+
+BUCKET = "synapses"
+DEAD = 10**9
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Passes requests on to the store, and lets some of them fail."""
+
+    protocol_version = "HTTP/1.1"
+    store = ""
+    fault = "none"
+    seen: dict[str, int] = {}  # noqa: RUF012
+    most = 0
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self):
+        length = int(self.headers.get("Content-Length") or 0)
+        body = self.rfile.read(length)
+        cls = type(self)
+        key = f"{self.command} {self.path}"
+        cls.seen[key] = cls.seen.get(key, 0) + 1
+        if self.command == "PUT" and cls.seen[key] <= cls.most:
+            if cls.fault == "cut":
+                self.close_connection = True
+                self.connection.close()
+                return
+            self.send_response(int(cls.fault))
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        upstream = http.client.HTTPConnection(cls.store, timeout=30)
+        try:
+            headers = {name: value for name, value in self.headers.items() if name != "Expect"}
+            upstream.request(self.command, self.path, body, headers)
+            found = upstream.getresponse()
+            content = found.read()
+        finally:
+            upstream.close()
+        self.send_response(found.status)
+        for name, value in found.getheaders():
+            if name.lower() not in {"transfer-encoding", "connection", "content-length"}:
+                self.send_header(name, value)
+        size = found.getheader("Content-Length") or str(len(content))
+        self.send_header("Content-Length", size if self.command == "HEAD" else str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_PUT = do_HEAD = do_POST = do_DELETE = answer  # noqa: N815
+
+
+@pytest.fixture(scope="module")
+def moto():
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    yield "{}:{}".format(*server.get_host_and_port())
+    server.stop()
+
+
+@pytest.fixture
+def store(moto, monkeypatch):
+    """An empty bucket behind a proxy."""
+    Proxy.store, Proxy.fault, Proxy.seen, Proxy.most = moto, "none", {}, 0
+    proxy = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
+    proxy.daemon_threads = True
+    threading.Thread(target=proxy.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{proxy.server_address[1]}")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    # What is tested is our own patience, not that of the libraries in between.
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(fsspec.get_filesystem_class("s3"), "retries", 1)
+    monkeypatch.setattr(destinations, "_PATIENCE", 0.0)
+    client = boto3.client("s3", endpoint_url=f"http://{moto}")
+    client.create_bucket(Bucket=BUCKET)
+    yield client
+    for one in client.list_objects_v2(Bucket=BUCKET).get("Contents", []):
+        client.delete_object(Bucket=BUCKET, Key=one["Key"])
+    client.delete_bucket(Bucket=BUCKET)
+    client.close()
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    proxy.shutdown()
+    proxy.server_close()
+
+
+@pytest.fixture
+def table(tmp_path):
+    return write_parquet(tmp_path / "rows.parquet", make_rows(500))
+
+
+@pytest.fixture
+def expected(table, tmp_path):
+    run(table, str(tmp_path / "near"))
+    return read_files(tmp_path / "near")
+
+
+def run(table, destination, **options):
+    asked = Publication(
+        inputs=(table,), destination=destination, datastack="minnie65_public", version=1718
+    )
+    return publish(asked, **options)
+
+
+def read_objects(client, prefix="out/"):
+    listed = client.list_objects_v2(Bucket=BUCKET, Prefix=prefix).get("Contents", [])
+    return {
+        one["Key"].removeprefix(prefix): client.get_object(Bucket=BUCKET, Key=one["Key"])[
+            "Body"
+        ].read()
+        for one in listed
+    }
+
+
+@pytest.mark.parametrize("fault", ["none", "cut", "500", "503"])
+def test_the_same_objects_are_written_through_faults(store, table, expected, fault):
+    """Each object that could not be put the first two times is there in the end, and exact."""
+    Proxy.fault, Proxy.most = fault, 0 if fault == "none" else 2
+    run(table, f"s3://{BUCKET}/out")
+    assert read_objects(store) == expected
+    stored = store.list_objects_v2(Bucket=BUCKET)["Contents"]
+    assert len(stored) == len(expected)
+    for one in stored:
+        assert "ContentEncoding" not in store.head_object(Bucket=BUCKET, Key=one["Key"])
+
+
+def test_a_store_that_stays_away_is_named_and_the_run_goes_on_later(store, table, expected):
+    """After a failure for good there is no info file; with --resume the same objects are there."""
+    Proxy.fault, Proxy.most = "500", DEAD
+    with pytest.raises(ServiceError, match="could not be written") as caught:
+        run(table, f"s3://{BUCKET}/out")
+    assert "--resume" in caught.value.hint
+    assert read_objects(store) == {}
+    Proxy.fault, Proxy.most = "none", 0
+    with pytest.raises(UsageError, match="was not finished"):
+        run(table, f"s3://{BUCKET}/out")
+    run(table, f"s3://{BUCKET}/out", resume=True)
+    assert read_objects(store) == expected
+
+
+def test_who_may_not_write_is_told_at_once(store, table):
+    """403 is not tried again and again."""
+    Proxy.fault, Proxy.most = "403", DEAD
+    with pytest.raises(ServiceError, match="may not be written"):
+        run(table, f"s3://{BUCKET}/out")
+    assert max(Proxy.seen.values()) == 1
+
+
+def test_what_is_there_already_is_left_alone(store, table):
+    """Neither a finished source nor other objects are written over."""
+    run(table, f"s3://{BUCKET}/out")
+    with pytest.raises(UsageError, match="is published already"):
+        run(table, f"s3://{BUCKET}/out")
+    store.put_object(Bucket=BUCKET, Key="other/notes.txt", Body=b"mine")
+    with pytest.raises(UsageError, match="is not empty"):
+        run(table, f"s3://{BUCKET}/other")
+    assert read_objects(store, "other/") == {"notes.txt": b"mine"}
+
+
+def test_a_table_in_an_object_store_is_published(store, table, expected, tmp_path):
+    """Inputs are read from addresses too, one by one or by a pattern."""
+    with open(table, "rb") as file:  # noqa: PTH123
+        store.put_object(Bucket=BUCKET, Key="in/rows.parquet", Body=file.read())
+    for number, name in enumerate(("rows.parquet", "*.parquet")):
+        run(f"s3://{BUCKET}/in/{name}", str(tmp_path / f"out{number}"))
+        files = read_files(tmp_path / f"out{number}")
+        assert files.keys() == expected.keys()
+        assert all(files[one] == expected[one] for one in files if one != "synglancer.json")
+    with pytest.raises(UsageError, match="is not there"):
+        run(f"s3://{BUCKET}/in/gone.parquet", str(tmp_path / "gone"))
+
+
+def test_an_address_without_its_package_names_the_package(monkeypatch):
+    """gs:// without gcsfs is refused with what to install."""
+    monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
+    with pytest.raises(UsageError, match="without a package") as caught:
+        open_destination("gs://bucket/out")
+    assert "gcsfs" in caught.value.hint
