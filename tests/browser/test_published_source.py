@@ -1,0 +1,176 @@
+"""A published source in the viewer: exact counts for cells of any size, as they are selected."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import numpy as np
+import orjson
+import pytest
+from blank import _write_blank_volume
+from proof import Complaints, near, poll, show, take_screenshot
+
+from publish.tables import make_rows, run, write_parquet
+from synglancer.publish.serving import make_server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from cave_sandbox.server import Sandbox
+
+pytestmark = pytest.mark.browser
+
+BASE = 864691135988251651
+SIZES = {BASE: 19, BASE + 2: 3_392, BASE + 4: 200_000}
+"""Inputs of each cell; another 500 synapses are outputs of the second."""
+
+WITHOUT_ROWS = BASE + 6
+COLOURS = {"spine": "#fb49b0", "shaft": "#ddb310", "soma": "#00beff"}
+RELATIONSHIP = {"inputs": "post", "outputs": "pre"}
+
+COUNT = """() => Object.fromEntries(viewer.layerManager.managedLayers
+  .filter(({name}) => name !== "segmentation").map(({name, layer}) => {
+    const source = layer?.annotationStates.states[0]?.source;
+    if (source?.segmentFilteredSources === undefined) return [name, null];
+    const group = viewer.layerManager.getLayerByName("segmentation").layer
+      .displayState.segmentationGroupState.value;
+    const side = name.startsWith("inputs") ? "post" : "pre";
+    const {chunks} = source.segmentFilteredSources[source.relationships.indexOf(side)];
+    const counts = [...group.visibleSegments].map((cell) => {
+      const chunk = chunks.get(String(cell));
+      return chunk === undefined ? null
+        : chunk.data === undefined ? 0 : chunk.data.serializedAnnotations.typeToIds[0].length;
+    });
+    return [name, counts.includes(null) ? null : counts.reduce((sum, one) => sum + one, 0)];
+  }))"""
+
+SELECT = """(cells) => {
+  const group = viewer.layerManager.getLayerByName("segmentation").layer
+    .displayState.segmentationGroupState.value;
+  const parsed = viewer.state.toJSON();
+  parsed.layers.find(({name}) => name === "segmentation").segments = cells;
+  viewer.state.restoreState(parsed);
+  return [...group.visibleSegments].length;
+}"""
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, Any]:
+    """Synapses of the cells, in no order."""
+    number = sum(SIZES.values()) + 500
+    post = np.repeat([*SIZES, BASE + 1000], [*SIZES.values(), 500]).astype(np.uint64)
+    pre = np.full(number, BASE + 2000, np.uint64) + np.arange(number, dtype=np.uint64) % 97
+    pre[-500:] = BASE + 2
+    order = np.random.default_rng(4).permutation(number)
+    return make_rows(number, post_pt_root_id=post[order], pre_pt_root_id=pre[order])
+
+
+@pytest.fixture(scope="module")
+def served(rows: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of the published rows, and of a volume in which nothing is."""
+    folder: Path = tmp_path_factory.mktemp("published")
+    run(folder / "out", write_parquet(folder / "rows.parquet", rows))
+    _write_blank_volume(folder / "out" / "seg", "segmentation", "uint64")
+    server = make_server(str(folder / "out"))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_address[1]}"
+    server.shutdown()
+    server.server_close()
+
+
+def build_url(sandbox: Sandbox, served: str, *cells: int) -> str:
+    """Build a link on the source: a layer for each direction and tag."""
+    shader = "void main() {{ setColor(vec3({:.3f}, {:.3f}, {:.3f})); setPointMarkerSize(6.0); }}"
+    layers: list[dict[str, Any]] = [
+        {
+            "type": "segmentation", "name": "segmentation", "source": f"precomputed://{served}/seg",
+            "segments": [str(cell) for cell in cells],
+        }
+    ]  # fmt: skip
+    for direction, relationship in RELATIONSHIP.items():
+        for tag, colour in COLOURS.items():
+            rgb = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+            layers.append(
+                {
+                    "type": "annotation", "name": f"{direction}: {tag}",
+                    "source": f"precomputed://{served}/{tag}",
+                    "linkedSegmentationLayer": dict.fromkeys(("pre", "post"), "segmentation"),
+                    "filterBySegmentation": [relationship], "ignoreNullSegmentFilter": False,
+                    "shader": shader.format(*rgb),
+                }
+            )  # fmt: skip
+    state = {
+        "dimensions": {axis: [1e-9, "m"] for axis in "xyz"}, "layers": layers, "layout": "3d",
+        "position": [850_000, 750_000, 800_000], "projectionScale": 2_500_000,
+        "showAxisLines": False,
+    }  # fmt: skip
+    return f"{sandbox.origin}/v/x/#!{quote(orjson.dumps(state).decode())}"
+
+
+def expect(rows: dict[str, Any], *cells: int) -> dict[str, int]:
+    """Count what each layer must hold of these cells."""
+    return {
+        f"{direction}: {tag}": int(
+            (
+                np.isin(rows[f"{side}_pt_root_id"], np.array(cells, np.uint64))
+                & (rows["tag"] == tag)
+            ).sum()
+        )
+        for direction, side in RELATIONSHIP.items()
+        for tag in COLOURS
+    }
+
+
+def await_counts(page: Page, expected: dict[str, int]) -> None:
+    """Wait until the page holds exactly these annotations."""
+    seen: list[Any] = []
+
+    def are_there() -> bool:
+        seen.append(page.evaluate("() => window.viewer !== undefined") and page.evaluate(COUNT))
+        return seen[-1] == expected
+
+    assert poll(page, are_there, 90), f"{seen[-1]} instead of {expected}"
+
+
+@pytest.mark.parametrize("cell", [*SIZES, WITHOUT_ROWS])
+def test_a_cell_of_any_size_is_whole(
+    page: Page, sandbox: Sandbox, served: str, rows: dict[str, Any], cell: int
+) -> None:
+    """Cells of 19, 3,392, 200,000 and no rows show exactly these, each layer in its colour."""
+    complaints = Complaints()
+    complaints.listen(page)
+    page.goto(build_url(sandbox, served, cell))
+    expected = expect(rows, cell)
+    assert sum(expected.values()) == SIZES.get(cell, 0) + (500 if cell == BASE + 2 else 0)
+    await_counts(page, expected)
+    for name, count in expected.items():
+        show(page, [name])
+        colour = COLOURS[name.partition(": ")[2]]
+
+        def is_right(count: int = count, colour: str = colour) -> bool:
+            return bool(near(take_screenshot(page), colour).any()) == (count > 0)
+
+        assert poll(page, is_right, 20), f"{name} of {count}"
+    assert complaints.said == []
+
+
+def test_the_layers_follow_the_selection(
+    page: Page, sandbox: Sandbox, served: str, rows: dict[str, Any]
+) -> None:
+    """A second cell that is selected in the page adds its rows; nothing selected shows nothing."""
+    small, middle = BASE, BASE + 2
+    page.goto(build_url(sandbox, served, small))
+    await_counts(page, expect(rows, small))
+    page.evaluate(SELECT, [str(small), str(middle)])
+    await_counts(page, expect(rows, small, middle))
+    page.evaluate(SELECT, [])
+    await_counts(page, dict.fromkeys(expect(rows), 0))
+    colours = COLOURS.values()
+    assert poll(
+        page, lambda: not any(near(take_screenshot(page), colour).any() for colour in colours), 20
+    )
