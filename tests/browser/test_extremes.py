@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from blank import write_blank_datastack
 from proof import prove
-from rows import POSITION, expect, read_rows
+from rows import NAMED, POSITION, expect, read_rows
 from selection import read_selection
 
 from cave_sandbox.server import Sandbox, SandboxOptions
@@ -94,7 +94,7 @@ def test_extremes_of_the_tables(
     prove(page, link.url, replace(expect(rows, LAST), colours={}))
     held = link.predictions.set_index("id")
     for _, row in rows.iterrows():
-        compare(page, row, f"{row['direction']}: spine")
+        compare(page, row, f"{NAMED[row['direction']]}: spine")
         assert held.loc[row["id"], "confidence"] == row["value"]
 
 

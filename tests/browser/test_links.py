@@ -10,7 +10,7 @@ import orjson
 import pytest
 from commands import run_make_link
 from proof import prove
-from rows import PAPER, POSITION, SIDES, expect, read_rows
+from rows import NAMED, PAPER, POSITION, SIDES, expect, read_rows
 from selection import read_selection
 
 from cave_sandbox.sample import identity as who
@@ -120,7 +120,7 @@ def test_selected_synapse_is_the_row(page: Page, sandbox: Sandbox, rows: pd.Data
     prove(page, link.url, replace(expect(rows, CELL), colours={}))
     for number in sorted(extremes):
         row = rows.iloc[number]
-        layer = f"{row['direction']}: {row['tag']}"
+        layer = f"{NAMED[row['direction']]}: {row['tag']}"
         shown = read_selection(page, layer, str(row["id"]))
         assert shown.layer == layer
         assert shown.position == tuple(str(row[name]) for name in POSITION)
