@@ -31,6 +31,9 @@ SITES = {
 }
 """Viewers that have a short name."""
 
+MAX_STATE = 100_000_000
+"""Bytes that a state may have: the state server takes no larger body."""
+
 BETWEEN = "between"
 """The direction of synapses from one of the cells that are shown together onto another."""
 

@@ -34,6 +34,12 @@ def sandbox(options: SandboxOptions, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield running
 
 
+@pytest.fixture(autouse=True)
+def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask again at once for a state that seems to be missing."""
+    monkeypatch.setattr("synglancer.check.missing.PAUSE", 0)
+
+
 @pytest.fixture
 def make_link(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Run ``make-link`` with these words."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import io
 import json
 
 import pytest
@@ -123,3 +124,59 @@ def test_another_server_is_not_asked_about_a_link_of_ours(
         assert not other.requests
     assert checked.code == 5
     assert f"It was made with the CAVE server {sandbox.origin}" in checked.out
+
+
+def test_folders_stdin_and_unreadable_files(
+    sandbox, make_link, synglancer, tmp_path, monkeypatch
+) -> None:
+    """A folder's files and standard input are read; what cannot be read is named, exit code 5."""
+    link = make_link(CELL, "--tag", "soma").out.strip()
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "paper.md").write_text(link)
+    (tmp_path / "docs" / "broken.md").write_bytes(b"\0")
+    done = synglancer("check", tmp_path / "docs", "--output", "json")
+    assert (done.code, json.loads(done.out)["status"]) == (5, "good")
+    assert "broken.md is not a text file." in done.err
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(link.encode())))
+    done = synglancer("check", "-", "--output", "json")
+    assert (done.code, json.loads(done.out)["places"]) == (0, [{"file": "-", "line": 1}])
+    synglancer("check", "-", "--fix").refuses(2, "Standard input cannot be rewritten.")
+
+
+def test_the_file_of_a_state_is_checked_itself(sandbox, make_link, synglancer, tmp_path) -> None:
+    """What --save-state wrote is a state; a JSON file that holds links is a document."""
+    state, listed = tmp_path / "state.json", tmp_path / "links.json"
+    link = make_link(CELL, "--tag", "soma", "--save-state", state).out.strip()
+    listed.write_text(json.dumps([link]))
+    done = synglancer("check", state, listed, "--output", "json")
+    assert done.code == 0, done
+    records = [json.loads(line) for line in done.out.splitlines()]
+    assert [record["url"] for record in records] == [str(state), link]
+
+
+def test_a_layer_with_too_few_synapses_is_bad(sandbox, make_link, synglancer, tmp_path) -> None:
+    """A state from which one synapse of a layer is missing is bad, and the numbers are said."""
+    file = tmp_path / "state.json"
+    make_link(CELL, "--inline", "--outputs", "--tag", "soma", "--save-state", file)
+    state = json.loads(file.read_text())
+    layer = next(one for one in state["layers"] if one.get("annotations"))
+    layer["annotations"].pop()
+    file.write_text(json.dumps(state))
+    done = synglancer("check", file, "--output", "json")
+    record = json.loads(done.out)
+    assert (done.code, record["status"]) == (5, "bad")
+    assert "8 synapses instead of 9" in " ".join(record["problems"])
+
+
+def test_a_state_that_two_links_name_is_downloaded_once(
+    sandbox, make_link, synglancer, tmp_path
+) -> None:
+    """Links in other viewers to the same state cost one request for it."""
+    link = make_link(CELL, "--tag", "soma").out.strip()
+    paper = tmp_path / "paper.md"
+    other = link.replace(link.partition("#!")[0], "https://viewer.example.org/")
+    paper.write_text(f"{link} {other}")
+    before = len(sandbox.requests)
+    assert synglancer("check", paper).code == 0
+    asked = [request.path for request in sandbox.requests[before:] if "nglstate" in request.path]
+    assert len(asked) == 1

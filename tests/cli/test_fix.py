@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import html
 import json
+import os
 import sqlite3
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import pytest
 import requests
 
 from cave_sandbox.sample import identity as who
@@ -159,29 +161,56 @@ def test_what_cannot_be_mended_stays(sandbox, make_link, synglancer, tmp_path) -
 def test_a_server_that_failed_for_a_moment_lost_nothing(
     sandbox, make_link, synglancer, tmp_path
 ) -> None:
-    """What is found bad is asked for again before anything is made; what is broken is not lost."""
+    """A state is asked for again before it counts as missing; what is broken is not lost."""
+    make_link(CELL, "--outputs")  # another state of the same server
     paper = tmp_path / "paper.md"
     paper.write_text(make_link(CELL, "--tag", "soma").out)
     content, before = paper.read_bytes(), count_states(sandbox)
     sandbox.set_faults("GET */nglstate/api/v1/*=500*1")
-    fixed = synglancer("check", paper, "--fix")
-    assert fixed.code == 5
-    assert "It is good when asked for again" in fixed.out
+    assert synglancer("check", paper, "--fix").code == 0
     sandbox.set_faults("GET */nglstate/api/v1/*=bad-gzip")
     synglancer("check", paper, "--fix").refuses(4, "cannot be unpacked")
     assert (paper.read_bytes(), count_states(sandbox)) == (content, before)
+
+
+@pytest.mark.parametrize("fault", ["500", "404", "html"])
+def test_a_server_that_fails_for_all_lost_nothing(
+    sandbox, make_link, synglancer, tmp_path, fault
+) -> None:
+    """A state counts as missing only where its server has another one; else nothing changes."""
+    make_link(CELL, "--outputs")
+    paper = tmp_path / "paper.md"
+    paper.write_text(make_link(CELL, "--tag", "soma").out)
+    content, before = paper.read_bytes(), count_states(sandbox)
+    sandbox.set_faults(f"GET */nglstate/api/v1/*={fault}")
+    assert synglancer("check", paper, "--fix").code == 4
+    assert (paper.read_bytes(), count_states(sandbox)) == (content, before)
+
+
+def test_what_cannot_be_told_is_unknown(sandbox, make_link, synglancer, tmp_path) -> None:
+    """Without another state of the server, a missing one cannot be told from a failing server."""
+    lost = lose(sandbox, make_link(CELL, "--tag", "soma").out.strip())
+    paper = tmp_path / "paper.md"
+    paper.write_text(f"{lost} https://viewer.example.org/#!{{}}")
+    done = synglancer("check", paper, "--fix")
+    assert done.code == 5
+    assert "cannot be told" in done.out
+    assert lost in paper.read_text()
 
 
 def test_backups_are_kept_and_files_that_cannot_be_rewritten_are_named(
     sandbox, make_link, synglancer, tmp_path
 ) -> None:
     """No older backup is overwritten; a file without room for one stays, with exit code 5."""
+    make_link(CELL, "--outputs")  # the server is well: it has another state
     lost = lose(sandbox, make_link(CELL, "--tag", "soma").out.strip())
     paper, long = tmp_path / "paper.md", tmp_path / ("a" * 252 + ".md")
     (tmp_path / "paper.md.bak").write_text("older")
+    written = 1_700_000_000_123_456_000
     for path in (paper, long):
         path.write_text(lost)
         path.chmod(0o640)
+        os.utime(path, ns=(written, written))
     link = tmp_path / "link.md"
     link.symlink_to(paper)
     fixed = synglancer("check", link, paper, long, "--fix")
@@ -192,6 +221,8 @@ def test_backups_are_kept_and_files_that_cannot_be_rewritten_are_named(
     assert link.is_symlink()
     assert paper.read_text() != lost
     assert paper.stat().st_mode & 0o777 == 0o640
+    backup = (tmp_path / "paper.md.bak.1").stat()
+    assert (backup.st_mode & 0o777, backup.st_mtime_ns) == (0o640, written)
     assert (tmp_path / "paper.md.bak").read_text() == "older"
     assert (tmp_path / "paper.md.bak.1").read_text() == lost
     assert synglancer("check", long, "--fix").code == 5

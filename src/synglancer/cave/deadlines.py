@@ -22,7 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
-def read_whole(response: requests.Response, deadline: float) -> None:
+_PIECE = 16 * 1024  # bytes, before they are unpacked: gzip packs a thousandfold at most
+
+
+class TooLargeError(Exception):
+    """A body is larger than it may be, once unpacked."""
+
+
+def read_whole(response: requests.Response, deadline: float, most: int | None = None) -> None:
     """Read the body, so that an answer that breaks off is an error of the request.
 
     Parameters
@@ -31,9 +38,13 @@ def read_whole(response: requests.Response, deadline: float) -> None:
         An answer whose headers have come.
     deadline
         The timestamp by `time.monotonic` at which it must be whole.
+    most
+        Bytes that it may have, unpacked; any number if None.
 
     Raises
     ------
+    TooLargeError
+        When it has more. No more than that is held in memory.
     requests.ReadTimeout
         When it is not.
     requests.RequestException
@@ -41,13 +52,26 @@ def read_whole(response: requests.Response, deadline: float) -> None:
     """
     with _shutting(response.raw.shutdown, deadline - time.monotonic()) as late:
         try:
-            _ = response.content
+            # What requests does itself, but bounded.
+            response._content = _read_bounded(response, most)  # noqa: SLF001
         except requests.RequestException as error:
             if late.is_set() or isinstance(error.args[0], ReadTimeoutError):
                 raise requests.ReadTimeout(request=response.request) from error
             raise
     if late.is_set():  # a body without a length ends where it is shut
         raise requests.ReadTimeout(request=response.request)
+
+
+def _read_bounded(response: requests.Response, most: int | None) -> bytes:
+    if most is not None and "," in response.headers.get("Content-Encoding", ""):
+        raise TooLargeError  # packed twice: each piece could be a million times as large
+    body = bytearray()
+    for piece in response.iter_content(_PIECE):
+        body += piece
+        if most is not None and len(body) > most:
+            response.close()
+            raise TooLargeError
+    return bytes(body)
 
 
 @contextmanager

@@ -18,13 +18,15 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3 import Timeout
 from urllib3.exceptions import NewConnectionError
 
 from synglancer.cave.auth import is_loopback
-from synglancer.cave.deadlines import POOLS, read_whole
+from synglancer.cave.deadlines import POOLS, TooLargeError, read_whole
 from synglancer.cave.responses import check_answer, name_host
 from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
+from synglancer.settings import MAX_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -55,6 +57,8 @@ class GuardedAdapter(HTTPAdapter):
         the state server gives each a new address.
     observe
         Called with each answer, good or refused.
+    most
+        Bytes that an answer may have, unpacked; any number if None.
 
     Raises
     ------
@@ -68,8 +72,10 @@ class GuardedAdapter(HTTPAdapter):
         *,
         repeatable: bool = True,
         observe: Observer | None = None,
+        most: int | None = None,
     ) -> None:
         super().__init__(pool_maxsize=16)
+        self._most = most
         self._observe = observe
         self._timeout = timeout
         self._repeatable = repeatable
@@ -120,9 +126,16 @@ class GuardedAdapter(HTTPAdapter):
             # `total` counts connecting and waiting together; `deadlines` bounds the rest.
             total: Any = Timeout(total=seconds)  # requests passes it on; its types do not say so
             response = super().send(request, timeout=total, **options)
-            read_whole(response, started + seconds)
+            read_whole(response, started + seconds, self._most)
+        except TooLargeError as error:
+            raise BadAnswerError(
+                f"{name_host(request.url)} sends more than {(self._most or 0) // 10**6} MB, which "
+                "no Neuroglancer state has.",
+                "Check the address of the link's state.",
+            ) from error
         except requests.RequestException as error:
-            raise _translate_exception(error, request, seconds) from error
+            proxy = select_proxy(str(request.url), options["proxies"])
+            raise _translate_exception(error, request, seconds, proxy) from error
         if self._observe is not None:
             self._observe(response)
         check_answer(response)
@@ -140,10 +153,20 @@ def _pause_before_retry(error: ServiceError, attempt: int, *, repeatable: bool) 
 
 
 def _translate_exception(
-    error: requests.RequestException, request: requests.PreparedRequest, seconds: float
+    error: requests.RequestException,
+    request: requests.PreparedRequest,
+    seconds: float,
+    proxy: str | None = None,
 ) -> ServiceError:
     """Say in our words why no whole answer came."""
     host = name_host(request.url)
+    if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
+        return UnreachableError(
+            f"The proxy {_name_proxy(proxy)} did not connect to {host}.",
+            "Check the environment variables HTTPS_PROXY and HTTP_PROXY, or unset them.",
+            transient=False,
+            sent=False,
+        )
     if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
         return UnreachableError(
             f"{host} did not answer within {seconds:.0f} s.",
@@ -157,14 +180,18 @@ def _translate_exception(
             "Check the server's address and this machine's certificates.",
             transient=False,
         )
-    if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return UnreachableError(
-            f"{host} broke off in the middle of its answer.", "Try again later.", sent=True
-        )
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return BadAnswerError(
             f"{host} sent an answer that cannot be unpacked.",
             "Try again; if it stays so, check the server's address.",
+        )
+    return _translate_connection_error(error, host)
+
+
+def _translate_connection_error(error: requests.RequestException, host: str) -> UnreachableError:
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
+        return UnreachableError(
+            f"{host} broke off in the middle of its answer.", "Try again later.", sent=True
         )
     if isinstance(error, requests.ConnectionError):
         reason = getattr(error.args[0], "reason", None) if error.args else None
@@ -180,6 +207,11 @@ def _translate_exception(
         "Check the server's address (--server).",
         transient=False,
     )
+
+
+def _name_proxy(proxy: str | None) -> str:
+    """Name a proxy without the password that its address may hold."""
+    return name_host(proxy).rpartition("@")[2] if proxy else "that is set"
 
 
 class Fetcher:
@@ -202,7 +234,7 @@ class Fetcher:
         observe: Observer | None = None,
     ) -> None:
         self._session = requests.Session()
-        guard(self._session, credentials, timeout, observe=observe)
+        guard(self._session, credentials, timeout, observe=observe, most=MAX_STATE)
 
     def fetch(self, url: str) -> bytes:
         """Fetch a whole answer (1 request).
@@ -225,6 +257,7 @@ def guard(
     timeout: float,
     repeatable: bool = True,
     observe: Observer | None = None,
+    most: int | None = None,
 ) -> None:
     """Make a session send the token, wait no longer than it may, and raise our errors.
 
@@ -240,8 +273,10 @@ def guard(
         Whether a request that may have reached the server can be sent again.
     observe
         Called with each answer, good or refused.
+    most
+        Bytes that an answer may have, unpacked; any number if None.
     """
-    adapter = GuardedAdapter(timeout, repeatable=repeatable, observe=observe)
+    adapter = GuardedAdapter(timeout, repeatable=repeatable, observe=observe, most=most)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     session.auth = _Bearer(credentials)

@@ -6,17 +6,19 @@ says: other hosts are asked without.
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
-from urllib.parse import urlsplit
 
 from synglancer.cache.receipts import Receipt, read_receipts
-from synglancer.cave.access import Access
+from synglancer.cave.access import Access, Answers
+from synglancer.cave.auth import read_origin
 from synglancer.cave.metadata import fetch_datastack, fetch_materialization
 from synglancer.cave.records import Datastack, Materialization
+from synglancer.check import missing
 from synglancer.check.verdicts import (
     Verdict,
     compare_layers,
@@ -69,6 +71,8 @@ class _Finding:
 
     url: str
     state: dict[str, Any] | None = None
+    state_url: str | None = None
+    missing_url: str | None = None
     timestamp: datetime | None = None
     problems: list[str] = field(default_factory=list)
     unknown: list[str] = field(default_factory=list)
@@ -90,6 +94,7 @@ class Checker:
         self._service = service
         self._access = Access(service)
         self._server = self._access.server
+        self._states = Answers()
 
     def check(self, links: Sequence[str]) -> list[Verdict]:
         """Check links: every step, in order.
@@ -106,7 +111,9 @@ class Checker:
         """
         receipts = _index_receipts()
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
+            self._states = Answers()  # each state is downloaded once, whichever links name it
             findings = list(pool.map(self._open, links))
+            findings = self._ask_again(findings, receipts)
             for finding in findings:
                 _compare(finding, receipts.get(finding.url))
             stacks = self._ask_datastacks(pool, findings)
@@ -125,12 +132,16 @@ class Checker:
             return finding
         content = parsed.state
         if parsed.state_url is not None:
+            finding.state_url = parsed.state_url
             content = self._fetch(parsed.state_url, finding)
         if content is None:
             return finding
         try:
             finding.state = parse_state(content, parsed.state_url or "The link")
         except BadAnswerError as error:
+            if parsed.state_url is not None and hash_state(content) is None:
+                finding.unknown.append(str(error))  # a proxy's page, for instance
+                return finding
             finding.problems.append(str(error))
         finding.facts.update(reachable=True, parses=finding.state is not None)
         finding.facts["sha256"] = hash_state(content)
@@ -138,16 +149,40 @@ class Checker:
 
     def _fetch(self, state_url: str, finding: _Finding) -> bytes | None:
         try:
-            return self._access.fetch_state(state_url)
+            return self._states.get(state_url, lambda: self._access.fetch_state(state_url))
         except _REFUSED as error:
             finding.unknown.append(str(error))
         except ServiceError as error:
-            if error.transient:
-                finding.unknown.append(str(error))
-            else:
-                finding.facts.update(reachable=False)
-                finding.problems.append(f"The state is not there any more: {error}")
+            if not error.transient:
+                finding.missing_url = state_url
+            finding.unknown.append(str(error))
         return None
+
+    def _ask_again(
+        self, findings: Sequence[_Finding], receipts: Mapping[str, Receipt]
+    ) -> list[_Finding]:
+        """Ask again, after a pause, for states that their server failed to give."""
+        if not any(finding.missing_url for finding in findings):
+            return [*findings]
+        time.sleep(missing.PAUSE)
+        findings = [
+            self._open(finding.url) if finding.missing_url else finding for finding in findings
+        ]
+        suspects = {finding.missing_url for finding in findings if finding.missing_url}
+        seen = [finding.state_url for finding in findings if finding.state is not None]
+        made = [receipt.record.get("state_url") for receipt in reversed([*receipts.values()])]
+        witnesses = [url for url in (*seen, *made) if isinstance(url, str)]
+        gone = missing.find_missing(suspects, witnesses, self._access.fetch_state)
+        for finding in findings:
+            if finding.missing_url in gone:
+                finding.facts.update(reachable=False)
+                finding.problems.append(f"The state is not there any more: {finding.unknown.pop()}")
+            elif finding.missing_url:
+                finding.unknown.append(
+                    "Whether its state is gone or its server fails cannot be told: no other state "
+                    "of that server could be read."
+                )
+        return findings
 
     def _ask_datastacks(
         self, pool: ThreadPoolExecutor, findings: Iterable[_Finding]
@@ -157,7 +192,7 @@ class Checker:
             if finding.state is not None and finding.facts.get("source") is None:
                 _read_foreign(finding, self._service.datastack)
             made_with = read_server(finding.facts.get("source") or {})
-            if made_with is not None and _origin(made_with) != _origin(self._server):
+            if made_with is not None and read_origin(made_with) != read_origin(self._server):
                 # What a state names is not a server to send a token to.
                 finding.unknown.append(
                     f"It was made with the CAVE server {made_with}, and {self._server} is asked."
@@ -241,15 +276,6 @@ def _or_raise(answer: Datastack | SynglancerError) -> Datastack:
     if isinstance(answer, SynglancerError):
         raise answer
     return answer
-
-
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    try:
-        parts = urlsplit(url)
-        port = parts.port or {"https": 443, "http": 80}.get(parts.scheme)
-    except ValueError:
-        return ("", url, None)
-    return (parts.scheme, parts.hostname, port)
 
 
 def _index_receipts() -> dict[str, Receipt]:

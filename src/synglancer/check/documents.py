@@ -9,16 +9,16 @@ from __future__ import annotations
 import bisect
 import html
 import json
+import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from pathlib import Path
+    from collections.abc import Callable, Iterator, Mapping
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _JSON_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[\"\\/bfnrt])")
@@ -80,13 +80,26 @@ _LAYERS: dict[str, tuple[Layer, ...]] = {
 }
 """How each format hides characters, the outermost first; a file of any other name hides none."""
 
-_START = re.compile(
-    r"https?://[^\s\"'<>`|\\^{}()\[\]#]*?"
-    r"(?:#!(?=\{|%7[bB]|[a-z0-9]+(?:\+[a-z0-9]+)*://)|[?&]json_url=(?=[a-z0-9+]+(?::|%3[aA])))"
+TEXT_SUFFIXES = frozenset(
+    {*_LAYERS, ".txt", ".text", ".rst", ".org", ".adoc", ".py", ".r", ".jl", ".m", ".yaml", ".yml"}
 )
+"""Kinds of files that are read in a folder."""
+
+_MARK = re.compile(
+    r"#!(?=\{|%(?:25)*7[bB]|[a-z0-9]+(?:\+[a-z0-9]+)*(?:://|%3[aA]))"
+    r"|[?&]json_url=(?=[a-z0-9+]+(?::|%3[aA]))"
+)
+"""What stands between a viewer's address and a state or the address of one."""
+
+_SITE = re.compile(r"https?://[^\s\"'<>`|\\^{}()\[\]#]*\Z")
+_LONGEST_SITE = 2_000  # characters
 _ADDRESS = re.compile(r"[A-Za-z0-9%$\-_.+!*~@&=:;?/]*")
-_ENCODED = re.compile(r"[A-Za-z0-9%$\-_.+!*'(),~@&=:;?/]*%7[dD]")
-_BARE = re.compile(r"[A-Za-z0-9%$\-_.+!*'(),~@&=:;?/{}\[\]]*\}")
+_STATE_PIECE = re.compile(
+    r"(?P<open>\{|%(?:25)*7[bB])|(?P<close>\}|%(?:25)*7[dD])|(?P<quote>\"|%(?:25)*22)"
+    r"|(?P<escape>(?:\\|%(?:25)*5[cC])(?:%(?:25)*[0-9a-fA-F]{2}|.)?)"
+    r"|(?P<space>[ \t])|(?P<end>[\s<>`])"
+)
+"""What matters for where a state ends: its braces and quotes, and what no link holds bare."""
 
 
 @dataclass(frozen=True)
@@ -134,6 +147,49 @@ class Document:
     found: tuple[Found, ...]
 
 
+def list_documents(folder: Path) -> list[Path]:
+    """List the text files in a folder and in those below it, in the order of their names.
+
+    Hidden files and folders, and files of other kinds, are left out; symbolic links to folders are
+    not followed.
+    """
+    found: list[Path] = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [
+            Path(root) / name
+            for name in sorted(names)
+            if not name.startswith(".") and Path(name).suffix.lower() in TEXT_SUFFIXES
+        ]
+    return found
+
+
+def parse_document(path: Path, content: bytes) -> Document:
+    """Find the links in the content of a file.
+
+    Raises
+    ------
+    UsageError
+        When it is no text.
+    """
+    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
+    if encoding == "utf-16":
+        encoding += "-le" if content[:2] == b"\xff\xfe" else "-be"
+    elif b"\0" in content:
+        raise UsageError(
+            f"{path} is not a text file.",
+            "Export it as Markdown, HTML, LaTeX, CSV or plain text, and check that.",
+        )
+    try:
+        text = content.decode(encoding, _errors(encoding))
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"{path} begins as a text in UTF-16, but is not one.",
+            "Save it as UTF-8, and check that.",
+        ) from error
+    return Document(path, content, text, encoding, tuple(find_links(text, path.suffix)))
+
+
 def read_document(path: Path) -> Document:
     """Read a file and find the links in it.
 
@@ -149,21 +205,7 @@ def read_document(path: Path) -> Document:
             f"{path} cannot be read: {error.strerror}.",
             "Give a Neuroglancer link in quotes, or a text file such as paper.md.",
         ) from error
-    encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
-    if encoding == "utf-16":
-        encoding += "-le" if content[:2] == b"\xff\xfe" else "-be"
-    elif b"\0" in content:
-        raise UsageError(
-            f"{path} is not a text file.",
-            "Export it as Markdown, HTML, LaTeX, CSV or plain text, and check that.",
-        )
-    try:
-        text = content.decode(encoding, _errors(encoding))
-    except UnicodeDecodeError as error:
-        raise UsageError(
-            f"{path} begins as a text in UTF-16, and is none.", "Save it as UTF-8, and check that."
-        ) from error
-    return Document(path, content, text, encoding, tuple(find_links(text, path.suffix)))
+    return parse_document(path, content)
 
 
 def _errors(encoding: str) -> str:
@@ -197,30 +239,65 @@ def find_links(text: str, suffix: str) -> list[Found]:
         maps.append(places)
     lines = [match.end() for match in re.finditer(r"\r\n|\n|\r", text)]
     found = []
-    position = 0
-    while match := _START.search(decoded, position):
-        position = _find_end(decoded, match)
-        start, end = match.start(), position
+    for first, last in _find_places(decoded):
+        start, end = first, last
         for places in reversed(maps):
             start, end = places.find(start), places.find(end)
         line = bisect.bisect_right(lines, start) + 1
-        found.append(Found(decoded[match.start() : position], line, start, end))
-        position = max(position, match.end())
+        found.append(Found(decoded[first:last], line, start, end))
     return found
 
 
-def _find_end(text: str, match: re.Match[str]) -> int:
-    """Find where a link ends: before the punctuation of the sentence that it stands in."""
-    start = match.end()
-    if text.startswith('{"', start):  # a state as it is, with its quotes
-        with suppress(ValueError):
-            return json.JSONDecoder().raw_decode(text, start)[1]
-    for pattern in (_ENCODED, _BARE):
-        state = pattern.match(text, start) if text[start] in "%{" else None
-        if state:
-            return state.end()
-    address = _ADDRESS.match(text, start)
-    return start + len(address[0].rstrip(".;:!?*_~") if address else "")
+def _find_places(text: str) -> Iterator[tuple[int, int]]:
+    """Find where links begin and end, in time that grows with the text alone.
+
+    Each piece of the text is looked at a bounded number of times: a link is found by what follows
+    its viewer's address, which is short; and a state that does not end is not looked for again.
+    """
+    position = unended = 0
+    while mark := _MARK.search(text, position):
+        before = text[max(position, mark.start() - _LONGEST_SITE) : mark.start()]
+        scheme = max(before.rfind("http://"), before.rfind("https://"))
+        site = _SITE.match(before, scheme) if scheme >= 0 else None
+        position = mark.end()
+        if site is None:
+            continue
+        end = None
+        if text[position] in "{%" and position >= unended:
+            end, unended = _find_state_end(text, position)
+        if end is None:
+            address = _ADDRESS.match(text, position)
+            end = position + len(address[0].rstrip(".;:!?*_~") if address else "")
+        yield mark.start() - len(site[0]), end
+        position = max(position, end)
+
+
+def _find_state_end(text: str, start: int) -> tuple[int | None, int]:
+    """Find the end of a state that a link carries, encoded or not, and how far was looked.
+
+    None as the end where the braces do not close before the link must end.
+    """
+    depth, quoted, quotes = 0, False, ""
+    place = start
+    for piece in _STATE_PIECE.finditer(text, start):
+        kind, place = piece.lastgroup, piece.start()
+        if kind == "quote":
+            # The document's own quotes end the link: those of its state are all written alike.
+            quotes = quotes or piece[0]
+            if piece[0] != quotes:
+                if piece[0] == '"':
+                    break
+                continue
+            quoted = not quoted
+        elif kind == "end" or (kind == "space" and not (quoted and quotes == '"')):
+            break
+        elif kind in {"open", "close"} and not quoted:
+            depth += 1 if kind == "open" else -1
+            if depth == 0:
+                return piece.end(), piece.end()
+    else:
+        place = len(text)
+    return None, place
 
 
 class _Map:

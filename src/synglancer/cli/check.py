@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from synglancer.cells.parse import enumerate_some
-from synglancer.cli.printing import TYPED, complain, for_terminal, print_json, print_table
+from synglancer.cli.printing import (
+    TYPED,
+    check_options,
+    complain,
+    for_terminal,
+    print_json,
+    print_table,
+)
 from synglancer.errors import SOME_SKIPPED, ServiceError, UsageError
 from synglancer.settings import DEFAULT_DATASTACK
 
@@ -23,11 +32,12 @@ if TYPE_CHECKING:
     Places = dict[str, list[tuple[str, int]]]
     Anew = Mapping[str, Refreshed | Skipped]
 
+_STDIN = "-"
 _LONGEST = 200  # characters of a link in the table
 
 
 def check(
-    *targets: str,
+    *targets: Annotated[str, Parameter(allow_leading_hyphen=True)],
     fix: bool = False,
     dry_run: bool = False,
     server: str | None = None,
@@ -37,7 +47,7 @@ def check(
     timeout: float = 60.0,
     output: Literal["table", "json"] = "table",
 ) -> int:
-    """Say of each link whether it is alive, complete and still current.
+    """Check whether Neuroglancer links still open and show what they did.
 
     Exit code 0 when all links are good (with --fix: in the end), 5 when some are not, 4 when
     nothing could be asked.
@@ -45,8 +55,8 @@ def check(
     Parameters
     ----------
     targets
-        Neuroglancer links in quotes, or text files that hold some: Markdown, HTML, notebooks, CSV,
-        LaTeX, plain text.
+        Neuroglancer links in quotes, text files that hold some (Markdown, HTML, notebooks, CSV,
+        LaTeX, plain text), folders of these, JSON files of states, or - for standard input.
     fix
         Make bad links anew with what was asked when they were made, and put them in their places;
         a file that is rewritten is kept beside it as FILE.bak.
@@ -72,13 +82,14 @@ def check(
         raise UsageError("Nothing to check was given.", "Give a link in quotes, or a text file.")
     if dry_run and not fix:
         raise UsageError("--dry-run was given without --fix.", "Without --fix nothing is written.")
-    documents, places = _read_targets(targets)
+    check_options(targets)
+    documents, places, unread = _read_targets(targets, writable=fix)
     service = Service(
         server=server, token_file=token_file, sandbox=sandbox, datastack=datastack, timeout=timeout
     )
     if not places:
         print("No Neuroglancer link was found.", file=sys.stderr)  # noqa: T201
-        return 0
+        return SOME_SKIPPED if unread else 0
     checker = Checker(service)
     verdicts = checker.check(list(places))
     if all(verdict.reachable is None and verdict.unknown for verdict in verdicts):
@@ -100,27 +111,84 @@ def check(
     else:
         _print_verdicts(verdicts, places, said, fixed)
     good = all(one.status == "good" or one.url in fixed for one in verdicts)
-    return 0 if good else SOME_SKIPPED
+    return 0 if good and not unread else SOME_SKIPPED
 
 
-def _read_targets(targets: Sequence[str]) -> tuple[dict[str, Document], Places]:
-    """Read the documents, each once, and find every link with the file and line of its places."""
+def _read_targets(
+    targets: Sequence[str], *, writable: bool
+) -> tuple[dict[str, Document], Places, int]:
+    """Read the documents, each once, and find every link with the file and line of its places.
+
+    Returns also how many files could not be read: they are named, and the others are checked.
+
+    Raises
+    ------
+    UsageError
+        When the only file cannot be read, or standard input is to be rewritten.
+    """
     from synglancer.check.documents import read_document
+    from synglancer.states.urls import is_state_file
 
     documents: dict[str, Document] = {}
     places: Places = {}
-    for target in targets:
-        if "://" in target:
-            places.setdefault(target.strip(), [])
+    unread = 0
+    names = [name for target in targets for name in _expand(target, writable=writable)]
+    for name in names:
+        if "://" in name or (is_state_file(name) and _is_state(name)):
+            places.setdefault(name.strip(), [])
             continue
-        document = read_document(Path(target))
-        path = document.path.resolve()
-        if any(path == other.path.resolve() for other in documents.values()):
+        try:
+            document = _read_stdin() if name == _STDIN else read_document(Path(name))
+        except UsageError as error:
+            if len(names) == 1:
+                raise
+            complain(str(error), error.hint)
+            unread += 1
             continue
-        documents[target] = document
+        if any(_is_same(document, other) for other in documents.values()):
+            continue
+        documents[name] = document
         for found in document.found:
-            places.setdefault(found.url, []).append((target, found.line))
-    return documents, places
+            places.setdefault(found.url, []).append((name, found.line))
+    return documents, places, unread
+
+
+def _expand(target: str, *, writable: bool) -> list[str]:
+    """Put the text files of a folder in the place of its name."""
+    from synglancer.check.documents import list_documents
+
+    if target == _STDIN and writable:
+        raise UsageError(
+            "Standard input cannot be rewritten.", "Name the file to --fix, or leave --fix out."
+        )
+    if "://" in target or not Path(target).is_dir():
+        return [target]
+    return [str(path) for path in list_documents(Path(target))]
+
+
+def _is_state(name: str) -> bool:
+    """Whether a JSON file holds a state itself, rather than links."""
+    from synglancer.errors import BadAnswerError
+    from synglancer.states.reader import parse_state
+    from synglancer.states.urls import parse_link
+
+    try:
+        parse_state(parse_link(name).state or b"", name)
+    except (BadAnswerError, UsageError):
+        return False
+    return True
+
+
+def _read_stdin() -> Document:
+    from synglancer.check.documents import parse_document
+
+    if sys.stdin is None or sys.stdin.closed:
+        raise UsageError("Standard input is closed.", "Name a file, or pipe text into the command.")
+    return parse_document(Path(_STDIN), sys.stdin.buffer.read())
+
+
+def _is_same(one: Document, other: Document) -> bool:
+    return one.path.resolve() == other.path.resolve()
 
 
 def _tell(anew: Anew) -> dict[str, list[str]]:

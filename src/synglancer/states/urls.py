@@ -13,13 +13,10 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import orjson
 
 from synglancer.errors import TooLargeError, UsageError
-from synglancer.settings import SITES, is_address
+from synglancer.settings import MAX_STATE, SITES, is_address
 
 MAX_INLINE = 2_000_000
 """Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
-
-MAX_STATE = 100_000_000
-"""Bytes that a state may have: the state server takes no larger body."""
 
 _MOST_ENCODINGS = 3
 _LONGEST_SCHEME = 30

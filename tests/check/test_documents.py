@@ -1,0 +1,103 @@
+"""Links in documents, whatever surrounds them, in time that grows with the document alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import orjson
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.check import documents
+from synglancer.check.documents import find_links, list_documents
+
+if TYPE_CHECKING:
+    import re
+    from pathlib import Path
+
+SITE = "https://viewer.example.org/"
+SHADER = '{"layers":[{"name":"a [b] (c)","shader":"#uicontrol float a\\n#!{ }"}]}'
+ENCODED = SITE + "#!" + quote(SHADER, safe="")
+MIXED = SITE + "#!" + SHADER.replace("{", "%7B").replace('"', "%22").replace(" ", "%20")
+
+
+@pytest.mark.parametrize("link", [ENCODED, MIXED, SITE + "#!" + quote(quote(SHADER))])
+@pytest.mark.parametrize(
+    ("suffix", "text"),
+    [
+        (".txt", "See {}, and ({}). '{}'"),
+        (".md", "[a]({}) and **{}**, <{}>"),
+        (".html", "<a href=\"{}\">x</a> <p>{}</p> '{}'"),
+        (".csv", '1,"{}"\n2,{}\n3,"{}"\n'),
+    ],
+)
+def test_states_end_with_their_last_brace(link, suffix, text) -> None:
+    """A state's own '#', brackets and braces belong to the link; the document's do not."""
+    assert [found.url for found in find_links(text.format(link, link, link), suffix)] == [link] * 3
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        f"{SITE}#!gs://some-bucket/explore.json",
+        f"{SITE}#!s3://some-bucket/a/explore.json",
+        f"{SITE}?json_url=https://example.org/nglstate/5409525645443072",
+        f"{SITE}#!middleauth+https://example.org/nglstate/5",
+        SITE + "#!" + SHADER,
+    ],
+)
+def test_other_forms(link) -> None:
+    """Addresses in buckets, the older query and bare states are found whole."""
+    assert [found.url for found in find_links(f"x {link} y\n{link}.", ".txt")] == [link] * 2
+
+
+def test_a_link_that_was_cut_short_is_found_too() -> None:
+    """A state whose braces do not close ends where a link must, so that it can be called bad."""
+    (found,) = find_links(f'<a href="{ENCODED[:-20]}">', ".html")
+    assert found.url.startswith(f"{SITE}#!%7B%22layers")
+
+
+@given(st.text(alphabet="ab {}[]()\"'#!:,%27\\n<>", max_size=40))
+def test_any_state_is_found_whole(text) -> None:
+    """Whatever texts a state holds, its encoded link is found whole between other words."""
+    link = f"{SITE}#!{quote(orjson.dumps({'layers': [], 'a': text}), safe=':,[]')}"
+    assert [found.url for found in find_links(f"({link}) and {link}, too", ".txt")] == [link] * 2
+
+
+class Counting:
+    """A pattern that counts the characters that its searches pass over."""
+
+    def __init__(self, pattern: re.Pattern[str]) -> None:
+        self.pattern, self.seen = pattern, 0
+
+    def finditer(self, text: str, start: int) -> Any:
+        for found in self.pattern.finditer(text, start):
+            self.seen += found.end() - start
+            start = found.end()
+            yield found
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["http://a.b/c,", 'https://a.b/#!{"', "https://a.b/#!%7B%22", 'https://a.b/#!{"a":["', "#!{"],
+)
+def test_the_cost_grows_with_the_document(monkeypatch, piece) -> None:
+    """Each character is looked at a few times, however many links begin and never end."""
+    counting = Counting(documents._STATE_PIECE)
+    monkeypatch.setattr(documents, "_STATE_PIECE", counting)
+    text = piece * 16_000
+    find_links(text, ".md")
+    assert counting.seen <= 3 * len(text)
+
+
+def test_folders_are_read_in_order(tmp_path: Path) -> None:
+    """Text files are listed by name; hidden ones, other kinds and linked folders are left out."""
+    for name in ("b.md", "a.tex", ".hidden.md", "c.png", "sub/d.csv", ".git/e.md"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    (tmp_path / "loop").symlink_to(tmp_path)
+    found = [str(path.relative_to(tmp_path)) for path in list_documents(tmp_path)]
+    assert found == ["a.tex", "b.md", "sub/d.csv"]
