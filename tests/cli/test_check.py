@@ -38,12 +38,12 @@ def test_a_good_link_is_good(sandbox, make_link, synglancer, tmp_path) -> None:
     paper.write_text(f"See [it]({link}).\n\nAgain: {link}.\n")
     checked = synglancer("check", paper, "--output", "json")
     assert checked.code == 0, checked
-    verdict = json.loads(checked.out)
-    assert [place["line"] for place in verdict["places"]] == [1, 3]
-    assert (verdict["url"], verdict["cells"], verdict["status"]) == (link, [CELL], "good")
-    assert verdict["expected_from"] == "receipt"
-    assert sum(verdict["expected"].values()) == 3392
-    assert (verdict["valid_then"], verdict["served"]) == (True, True)
+    result = json.loads(checked.out)
+    assert [place["line"] for place in result["places"]] == [1, 3]
+    assert (result["url"], result["cells"], result["status"]) == (link, [CELL], "good")
+    assert result["expected_from"] == "receipt"
+    assert sum(result["expected"].values()) == 3392
+    assert (result["valid_then"], result["served"]) == (True, True)
 
 
 def test_a_lost_state_is_bad(sandbox, make_link, synglancer) -> None:
@@ -56,7 +56,7 @@ def test_a_lost_state_is_bad(sandbox, make_link, synglancer) -> None:
 
 
 def test_a_server_that_is_down_gives_exit_code_4(sandbox, make_link, synglancer) -> None:
-    """Where nothing could be asked, that is an error and no verdict."""
+    """Where nothing could be asked, that is an error and no result."""
     link = make_link(CELL).out.strip()
     sandbox.stop()
     synglancer("check", link).refuses(4, "could not be reached")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PIECE = 16 * 1024  # bytes, before they are unpacked: gzip packs a thousandfold at most
 
 
-class TooLargeError(Exception):
+class OversizeError(Exception):
     """A body is larger than it may be, once unpacked."""
 
 
@@ -43,7 +43,7 @@ def read_whole(response: requests.Response, deadline: float, most: int | None = 
 
     Raises
     ------
-    TooLargeError
+    OversizeError
         When it has more. No more than that is held in memory.
     requests.ReadTimeout
         When it is not.
@@ -64,13 +64,13 @@ def read_whole(response: requests.Response, deadline: float, most: int | None = 
 
 def _read_bounded(response: requests.Response, most: int | None) -> bytes:
     if most is not None and "," in response.headers.get("Content-Encoding", ""):
-        raise TooLargeError  # packed twice: each piece could be a million times as large
+        raise OversizeError  # packed twice: each piece could be a million times as large
     body = bytearray()
     for piece in response.iter_content(_PIECE):
         body += piece
         if most is not None and len(body) > most:
             response.close()
-            raise TooLargeError
+            raise OversizeError
     return bytes(body)
 
 

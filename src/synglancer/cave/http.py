@@ -23,7 +23,7 @@ from urllib3 import Timeout
 from urllib3.exceptions import NewConnectionError
 
 from synglancer.cave.auth import is_loopback
-from synglancer.cave.deadlines import POOLS, TooLargeError, read_whole
+from synglancer.cave.deadlines import POOLS, OversizeError, read_whole
 from synglancer.cave.responses import check_answer, name_host
 from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
 from synglancer.settings import MAX_STATE
@@ -127,7 +127,7 @@ class GuardedAdapter(HTTPAdapter):
             total: Any = Timeout(total=seconds)  # requests passes it on; its types do not say so
             response = super().send(request, timeout=total, **options)
             read_whole(response, started + seconds, self._most)
-        except TooLargeError as error:
+        except OversizeError as error:
             raise BadAnswerError(
                 f"{name_host(request.url)} sends more than {(self._most or 0) // 10**6} MB, which "
                 "no Neuroglancer state has.",

@@ -19,8 +19,8 @@ from synglancer.cave.auth import read_origin
 from synglancer.cave.metadata import fetch_datastack, fetch_materialization
 from synglancer.cave.records import Datastack, Materialization
 from synglancer.check import missing
-from synglancer.check.verdicts import (
-    Verdict,
+from synglancer.check.results import (
+    CheckResult,
     compare_layers,
     count_layers,
     find_flaws,
@@ -67,7 +67,7 @@ _REFUSED = (
 
 @dataclass
 class _Finding:
-    """What is known of a link while it is being checked: the making of a `Verdict`."""
+    """What is known of a link while it is being checked: the making of a `CheckResult`."""
 
     url: str
     state: dict[str, Any] | None = None
@@ -96,7 +96,7 @@ class Checker:
         self._server = self._access.server
         self._states = Answers()
 
-    def check(self, links: Sequence[str]) -> list[Verdict]:
+    def check(self, links: Sequence[str]) -> list[CheckResult]:
         """Check links: every step, in order.
 
         Parameters
@@ -106,7 +106,7 @@ class Checker:
 
         Returns
         -------
-        list of Verdict
+        list of CheckResult
             One for each link, in the same order.
         """
         receipts = _index_receipts()
@@ -387,9 +387,9 @@ def _judge_cells(
         (finding.problems if unpinned else finding.notes).extend(sentences)
 
 
-def _conclude(finding: _Finding) -> Verdict:
+def _conclude(finding: _Finding) -> CheckResult:
     facts = {name: value for name, value in finding.facts.items() if name != "sha256"}
-    return Verdict(
+    return CheckResult(
         url=finding.url,
         problems=tuple(dict.fromkeys(finding.problems)),
         unknown=tuple(dict.fromkeys(finding.unknown)),

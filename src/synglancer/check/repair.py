@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from synglancer.check.checker import Checker
-    from synglancer.check.verdicts import Verdict
+    from synglancer.check.results import CheckResult
 
 _OWN = ("server", "sandbox", "token_file", "timeout")
 """What the user says now, whatever was said then."""
@@ -77,12 +77,12 @@ class Asked:
         return f"{name_cells(self.cells)} in {settings.datastack} at version {settings.version}"
 
 
-def read_asked(verdict: Verdict, own: Service) -> Asked:
+def read_asked(result: CheckResult, own: Service) -> Asked:
     """Read what was asked when a link was made.
 
     Parameters
     ----------
-    verdict
+    result
         What was found of the link.
     own
         What the user says now: server, token and timeout.
@@ -92,10 +92,10 @@ def read_asked(verdict: Verdict, own: Service) -> Asked:
     UsageError
         When nothing says it, or it was asked of another server.
     """
-    source = verdict.source
-    if verdict.status != "bad":
+    source = result.source
+    if result.status != "bad":
         raise UsageError(
-            f"It is {verdict.status} when asked for again, so it is left as it is.",
+            f"It is {result.status} when asked for again, so it is left as it is.",
             "Check it again.",
         )
     if source is None:
@@ -104,7 +104,7 @@ def read_asked(verdict: Verdict, own: Service) -> Asked:
             "state says what was asked.",
             "Make it again with make-link, and replace it by hand.",
         )
-    if verdict.datastack is None:
+    if result.datastack is None:
         raise UsageError(
             "It cannot be made anew, since it was made with another CAVE server than is asked.",
             "Name that one with --server.",
@@ -114,9 +114,9 @@ def read_asked(verdict: Verdict, own: Service) -> Asked:
             _read_receipt(source) if "options" in source else parse_settings({RECORD: source})
         )
         settings = replace(settings, **{name: getattr(own, name) for name in _OWN})
-        settings = replace(settings, inline=parse_link(verdict.url).state_url is None)
+        settings = replace(settings, inline=parse_link(result.url).state_url is None)
         _check_kinds(settings)
-        return Asked(_some(verdict.cells), settings)
+        return Asked(_some(result.cells), settings)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             "It cannot be made anew, since its receipt or record was changed.",
@@ -149,7 +149,7 @@ def _read_receipt(receipt: Mapping[str, Any]) -> Settings:
 
 def refresh_links(
     checker: Checker,
-    verdicts: Sequence[Verdict],
+    checked: Sequence[CheckResult],
     own: Service,
     command: Sequence[str] | None = None,
 ) -> dict[str, Refreshed | Skipped]:
@@ -161,7 +161,7 @@ def refresh_links(
     ----------
     checker
         Checks what was made as all links are checked.
-    verdicts
+    checked
         What was found of each link.
     own
         What the user says now: server, token and timeout.
@@ -174,31 +174,31 @@ def refresh_links(
         Bad link → what takes its place, or why nothing does.
     """
     results: dict[str, Refreshed | Skipped] = {}
-    alike: dict[Asked, list[Verdict]] = {}
-    bad = [verdict.url for verdict in verdicts if verdict.status == "bad"]
-    for verdict in checker.check(bad) if bad else ():
-        asked = _find_asked(verdict, own)
+    alike: dict[Asked, list[CheckResult]] = {}
+    bad = [result.url for result in checked if result.status == "bad"]
+    for result in checker.check(bad) if bad else ():
+        asked = _find_asked(result, own)
         if isinstance(asked, Skipped):
-            results[verdict.url] = asked
+            results[result.url] = asked
         else:
-            alike.setdefault(asked, []).append(verdict)
+            alike.setdefault(asked, []).append(result)
     with ThreadPoolExecutor(max_workers=WORKERS) as pool:
         jobs = [pool.submit(_make, asked, these, command) for asked, these in alike.items()]
         for job in jobs:
             results.update(job.result())
     made = list(dict.fromkeys(one.url for one in results.values() if isinstance(one, Refreshed)))
-    judged = {verdict.url: verdict for verdict in (checker.check(made) if made else ())}
+    judged = {result.url: result for result in (checker.check(made) if made else ())}
     return {url: _judge(one, judged) for url, one in results.items()}
 
 
-def _find_asked(verdict: Verdict, own: Service) -> Asked | Skipped:
+def _find_asked(result: CheckResult, own: Service) -> Asked | Skipped:
     try:
-        return read_asked(verdict, own)
+        return read_asked(result, own)
     except SynglancerError as error:
-        return _skip(verdict.url, error)
+        return _skip(result.url, error)
 
 
-def _judge(one: Refreshed | Skipped, judged: Mapping[str, Verdict]) -> Refreshed | Skipped:
+def _judge(one: Refreshed | Skipped, judged: Mapping[str, CheckResult]) -> Refreshed | Skipped:
     """Take a new link only where it is good."""
     if isinstance(one, Skipped) or judged[one.url].status == "good":
         return one
@@ -212,10 +212,10 @@ def _judge(one: Refreshed | Skipped, judged: Mapping[str, Verdict]) -> Refreshed
 
 
 def _make(
-    asked: Asked, bad: Sequence[Verdict], command: Sequence[str] | None
+    asked: Asked, bad: Sequence[CheckResult], command: Sequence[str] | None
 ) -> dict[str, Refreshed | Skipped]:
     """Make one link that takes the place of all that asked for the same."""
-    urls = [verdict.url for verdict in bad]
+    urls = [result.url for result in bad]
     try:
         made = LinkMaker(asked.settings, command).make(*asked.cells)
         if _is_as_bad(made, bad):  # what is kept on this machine knows no better: all is asked
@@ -226,11 +226,11 @@ def _make(
         return {url: _skip(url, error) for url in urls}
 
 
-def _is_as_bad(made: LinkRecord, bad: Sequence[Verdict]) -> bool:
+def _is_as_bad(made: LinkRecord, bad: Sequence[CheckResult]) -> bool:
     """Whether a link is one of the bad ones, or shows a version as if it were served still."""
-    if made.state_url in {parse_link(verdict.url).state_url for verdict in bad} - {None}:
+    if made.state_url in {parse_link(result.url).state_url for result in bad} - {None}:
         return True
-    return not made.live and any(verdict.served is False for verdict in bad)
+    return not made.live and any(result.served is False for result in bad)
 
 
 def _place(made: LinkRecord, site: str) -> str:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from synglancer.check.documents import Document
     from synglancer.check.repair import Refreshed
-    from synglancer.check.verdicts import Verdict
+    from synglancer.check.results import CheckResult
     from synglancer.links.link_record import Skipped
     from synglancer.settings import Service
 
@@ -91,26 +91,26 @@ def check(
         print("No Neuroglancer link was found.", file=sys.stderr)  # noqa: T201
         return SOME_SKIPPED if unread else 0
     checker = Checker(service)
-    verdicts = checker.check(list(places))
-    if all(verdict.reachable is None and verdict.unknown for verdict in verdicts):
+    results = checker.check(list(places))
+    if all(result.reachable is None and result.unknown for result in results):
         raise ServiceError(
-            f"No link could be asked for: {verdicts[0].unknown[0]}",
+            f"No link could be asked for: {results[0].unknown[0]}",
             "Check the connection, --server and the token, then try again.",
         )
     anew: Anew = {}
-    said = _foretell(verdicts, service) if dry_run else {}
+    said = _foretell(results, service) if dry_run else {}
     if fix and not dry_run:
         from synglancer.check.repair import refresh_links
 
-        anew = refresh_links(checker, verdicts, service, TYPED.get())
+        anew = refresh_links(checker, results, service, TYPED.get())
         said = _tell(anew)
     unwritten = {name for name, one in documents.items() if not _rewrite(name, one, anew)}
     fixed = _find_fixed(anew, places, unwritten)
     if output == "json":
-        _print_records(verdicts, places, said, anew, fixed)
+        _print_records(results, places, said, anew, fixed)
     else:
-        _print_verdicts(verdicts, places, said, fixed)
-    good = all(one.status == "good" or one.url in fixed for one in verdicts)
+        _print_results(results, places, said, fixed)
+    good = all(one.status == "good" or one.url in fixed for one in results)
     return 0 if good and not unread else SOME_SKIPPED
 
 
@@ -203,17 +203,17 @@ def _tell(anew: Anew) -> dict[str, list[str]]:
     }
 
 
-def _foretell(verdicts: Sequence[Verdict], own: Service) -> dict[str, list[str]]:
+def _foretell(results: Sequence[CheckResult], own: Service) -> dict[str, list[str]]:
     """Say what would become of each bad link."""
     from synglancer.check.repair import read_asked
 
     told = {}
-    for verdict in verdicts:
-        if verdict.status == "bad":
+    for result in results:
+        if result.status == "bad":
             try:
-                told[verdict.url] = [f"It would be made anew: {read_asked(verdict, own)}."]
+                told[result.url] = [f"It would be made anew: {read_asked(result, own)}."]
             except UsageError as error:
-                told[verdict.url] = [f"{error} {error.hint}"]
+                told[result.url] = [f"{error} {error.hint}"]
     return told
 
 
@@ -249,7 +249,7 @@ def _rewrite(name: str, document: Document, anew: Anew) -> bool:
 
 
 def _print_records(
-    verdicts: Sequence[Verdict],
+    results: Sequence[CheckResult],
     places: Places,
     said: Mapping[str, Sequence[str]],
     anew: Anew,
@@ -257,10 +257,10 @@ def _print_records(
 ) -> None:
     from synglancer.check.repair import Refreshed
 
-    for verdict in verdicts:
-        url = verdict.url
+    for result in results:
+        url = result.url
         where = [{"file": file, "line": line} for file, line in places[url]]
-        record: dict[str, Any] = {**verdict.to_record(), "places": where}
+        record: dict[str, Any] = {**result.to_record(), "places": where}
         if url in said:
             one = anew.get(url)
             record |= {
@@ -271,33 +271,33 @@ def _print_records(
         print_json(record)
 
 
-def _print_verdicts(
-    verdicts: Sequence[Verdict],
+def _print_results(
+    results: Sequence[CheckResult],
     places: Places,
     said: Mapping[str, Sequence[str]],
     fixed: set[str],
 ) -> None:
     rows = []
-    for verdict in verdicts:
-        where = [f"{file}:{line}" for file, line in places[verdict.url]]
-        number = sum(count or 0 for count in verdict.layers.values())
-        until = f"{verdict.served_until:%Y-%m-%d}" if verdict.served_until else ""
+    for result in results:
+        where = [f"{file}:{line}" for file, line in places[result.url]]
+        number = sum(count or 0 for count in result.layers.values())
+        until = f"{result.served_until:%Y-%m-%d}" if result.served_until else ""
         rows.append(
             [
-                "fixed" if verdict.url in fixed else verdict.status,
+                "fixed" if result.url in fixed else result.status,
                 where[0] + (f" and {len(where) - 1} more" if len(where) > 1 else "")
                 if where
                 else "",
-                enumerate_some(verdict.cells, 2),
-                str(verdict.version or ""),
+                enumerate_some(result.cells, 2),
+                str(result.version or ""),
                 until,
-                f"{number:,}" if verdict.parses else "",
-                _shorten(verdict.url),
+                f"{number:,}" if result.parses else "",
+                _shorten(result.url),
             ]
         )
     print_table(["", "where", "cell", ">version", "until", ">synapses", "link"], rows)
-    for row, verdict in zip(rows, verdicts, strict=True):
-        told = (*verdict.problems, *verdict.unknown, *verdict.notes, *said.get(verdict.url, ()))
+    for row, result in zip(rows, results, strict=True):
+        told = (*result.problems, *result.unknown, *result.notes, *said.get(result.url, ()))
         for sentence in told:
             print(for_terminal(f"{row[1] or row[-1]}: {sentence}"))  # noqa: T201
 

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from synglancer.errors import ServiceError, TooLargeError
-from synglancer.states.urls import MAX_STATE, hash_state
+from synglancer.settings import MAX_STATE
+from synglancer.states.urls import hash_state
 
 if TYPE_CHECKING:
     from synglancer.cave.session import Session

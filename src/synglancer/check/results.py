@@ -19,7 +19,7 @@ Status = Literal["good", "bad", "unknown"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class CheckResult:
     """What was found of one link.
 
     Attributes
