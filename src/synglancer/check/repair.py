@@ -117,7 +117,7 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
         settings = replace(settings, inline=parse_link(result.url).state_url is None)
         _check_kinds(settings)
         return Asked(_some(result.cells), settings)
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
         raise UsageError(
             "It cannot be made anew, since its receipt or record was changed.",
             "Make it again with make-link, and replace it by hand.",

@@ -14,9 +14,9 @@ import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
-from cyclopts.config import Env, Toml
 
 from synglancer import __version__
+from synglancer.cli.config import CONFIG, CONFIG_FILE, ENVIRONMENT
 from synglancer.cli.link import link
 from synglancer.cli.printing import TYPED, complain, for_terminal
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
@@ -30,12 +30,6 @@ _USAGE = 2
 _INTERRUPTED = 130
 _STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed are good.")
 _GRACE = 1.0  # seconds
-
-_CONFIG_FILE = "synglancer.toml"
-_CONFIG = (
-    Env("SYNGLANCER_", command=False, show=False),
-    Toml(_CONFIG_FILE, search_parents=True, use_commands_as_keys=False),
-)
 
 
 def _format_default(value: Any) -> str | None:
@@ -56,7 +50,7 @@ def _make_app(name: str, **options: Any) -> App:
 
 def build_make_link() -> App:
     """Build the command ``make-link``."""
-    app = _make_app("make-link", config=_CONFIG, version_flags=[])
+    app = _make_app("make-link", config=CONFIG, version_flags=[])
     app.default(link)
     return app
 
@@ -74,15 +68,16 @@ def build_synglancer() -> App:
     from synglancer.cli.serve import serve as serve_folder
     from synglancer.cli.table import table
     from synglancer.cli.templates import copy, list_, show
+    from synglancer.cli.trust import trust
 
     app = _make_app(
         "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
     )
     # Their --version is the data's: cyclopts 4 would print the program's, and do nothing.
-    app.command(link, name="link", config=_CONFIG, version_flags=[])
+    app.command(link, name="link", config=CONFIG, version_flags=[])
     app.command(preview, name="preview")
     app.command(table, name="table")
-    app.command(report, name="report", config=_CONFIG, version_flags=[])
+    app.command(report, name="report", config=CONFIG, version_flags=[])
     sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
     for command in (serve, start, status, stop):
         sandbox.command(command)
@@ -97,7 +92,8 @@ def build_synglancer() -> App:
     templates.command(copy)
     app.command(templates)
     app.command(history)
-    app.command(check, config=_CONFIG[:1])
+    app.command(trust)
+    app.command(check, config=(ENVIRONMENT,))
     publishing = _make_app("publish", version_flags=[])
     publishing.default(publish)
     publishing.command(verify)
@@ -197,7 +193,7 @@ def _explain(error: BaseException) -> tuple[int, str, str]:
         return cause.exit_code, str(cause), cause.hint
     if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
         hint = "Correct or remove it; it is looked for in this folder and in those above."
-        return _USAGE, f"{_CONFIG_FILE} cannot be read: {cause}.", hint
+        return _USAGE, f"{CONFIG_FILE} cannot be read: {cause}.", hint
     if isinstance(error, CycloptsError):
         return _USAGE, " ".join(str(error).split()), "See --help for what can be given."
     if isinstance(error, KeyboardInterrupt):

@@ -1,0 +1,73 @@
+"""A synglancer.toml that lies around cannot send the token anywhere, nor run or write anything."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from synglancer.cli.config import GUARDED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cave_sandbox.server import Sandbox
+    from cli.outcome import Outcome
+
+CELL = "864691135276234469"
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder below one in which a file may be planted."""
+    folder = tmp_path / "above" / "project"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.mark.parametrize("key", [*GUARDED, "token-file", "SERVER"])
+def test_a_planted_file_is_refused(
+    sandbox: Sandbox, make_link: Callable[..., Outcome], project: Path, key: str
+) -> None:
+    """Options that could do harm are refused from a file that is not trusted, by name."""
+    (project.parent / "synglancer.toml").write_text(f'{key} = "https://planted.example.org"\n')
+    done = make_link(CELL)
+    name = key.replace("-", "_").lower()
+    done.refuses(2, f"sets {name}, which only a file that you trust may do.", "synglancer trust")
+    assert not sandbox.requests
+
+
+def test_harmless_options_need_no_trust(
+    sandbox: Sandbox, make_link: Callable[..., Outcome], project: Path
+) -> None:
+    """Filters and the view are taken from any file."""
+    (project / "synglancer.toml").write_text('tag = ["soma"]\nbackground = "white"\n')
+    made = json.loads(make_link(CELL, "--output", "json").out)
+    assert made["counts"]["outputs"] == {"soma": 9}
+
+
+def test_a_trusted_file_is_taken_until_it_changes(
+    sandbox: Sandbox,
+    make_link: Callable[..., Outcome],
+    synglancer: Callable[..., Outcome],
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After `synglancer trust`, the file is used and named; once it has changed, it is refused."""
+    monkeypatch.delenv("SYNGLANCER_SERVER")
+    file = project / "synglancer.toml"
+    file.write_text(f'server = "{sandbox.origin}"\ntag = ["soma"]\n')
+    assert synglancer("trust", file).code == 0
+    done = make_link(CELL)
+    assert done.code == 0, done.err
+    assert f"Using server from {file}" in done.err
+    file.write_text('server = "https://planted.example.org"\n')
+    make_link(CELL).refuses(2, "synglancer trust")
+
+
+def test_what_cannot_be_trusted(synglancer: Callable[..., Outcome], project: Path) -> None:
+    """A file that is not there cannot be trusted."""
+    synglancer("trust", "missing.toml").refuses(2, "missing.toml cannot be trusted")
