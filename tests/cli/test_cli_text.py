@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from synglancer.cli import build_make_link, build_synglancer, run
-from synglancer.cli.link import Printing
+from synglancer.cli.commands.link import Printing
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:

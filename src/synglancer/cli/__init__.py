@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 from synglancer import __version__
+from synglancer.cli.commands.link import link
 from synglancer.cli.config import CONFIG, CONFIG_FILE, ENVIRONMENT
-from synglancer.cli.link import link
 from synglancer.cli.printing import TYPED, complain, for_terminal
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
 from synglancer.errors import OutputError, SynglancerError
@@ -58,17 +58,17 @@ def build_make_link() -> App:
 def build_synglancer() -> App:
     """Build the command ``synglancer``."""
     # Imported here: ``make-link`` has no use for them.
-    from synglancer.cli.cache import clear, info
-    from synglancer.cli.check import check
-    from synglancer.cli.history import history
-    from synglancer.cli.preview import preview
-    from synglancer.cli.publish import publish, verify
-    from synglancer.cli.report import report
-    from synglancer.cli.sandbox import serve, start, status, stop
-    from synglancer.cli.serve import serve as serve_folder
-    from synglancer.cli.table import table
-    from synglancer.cli.templates import copy, list_, show
-    from synglancer.cli.trust import trust
+    from synglancer.cli.commands.cache import clear, info
+    from synglancer.cli.commands.check import check
+    from synglancer.cli.commands.history import history
+    from synglancer.cli.commands.preview import preview
+    from synglancer.cli.commands.publish import publish, verify
+    from synglancer.cli.commands.report import report
+    from synglancer.cli.commands.sandbox import serve, start, status, stop
+    from synglancer.cli.commands.serve import serve as serve_folder
+    from synglancer.cli.commands.table import table
+    from synglancer.cli.commands.templates import copy, list_, show
+    from synglancer.cli.commands.trust import trust
 
     app = _make_app(
         "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
