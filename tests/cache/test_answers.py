@@ -117,15 +117,20 @@ def test_what_does_not_read_back_is_fetched_again(damage):
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @pytest.mark.parametrize("kind", ["datastacks", "links", "predictions"])
 def test_a_flipped_bit_is_found(kind, place, bit):
-    """One wrong bit anywhere in a file is found; it gives no wrong answer and no other error."""
+    """One wrong bit anywhere in a file gives no wrong answer and no error.
+
+    In the last digit of a number it may mean the same number: then the answer is the right one.
+    """
     store = Store()
     fill(store)
+    position = {"datastacks": 0, "links": 4, "predictions": 5}[kind]
+    right = load(store)[position]
     [path] = files(kind)
     content = bytearray(path.read_bytes())
     content[int(place * len(content))] ^= 1 << bit
     path.write_bytes(content)
-    position = {"datastacks": 0, "links": 4, "predictions": 5}[kind]
-    assert load(store)[position] is None
+    found = load(store)[position]
+    assert found is None or (kind != "predictions" and found == right)
 
 
 def test_a_torn_table_is_found():

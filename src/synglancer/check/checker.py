@@ -294,7 +294,8 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
     facts["source"] = source
     if source is not None:
         facts["cells"] = read_recorded_cells(source)
-        facts["datastack"] = _text(source.get("datastack"))
+        name = source.get("datastack")
+        facts["datastack"] = name if isinstance(name, str) and name else None
         version = source.get("version")
         facts["version"] = version if isinstance(version, int) else None
         finding.timestamp = Reader(source).maybe("timestamp", read_timestamp)
@@ -396,7 +397,3 @@ def _conclude(finding: _Finding) -> CheckResult:
         notes=tuple(dict.fromkeys(finding.notes)),
         **facts,
     )
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value else None
