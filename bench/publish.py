@@ -3,8 +3,8 @@
 Rows are shaped like minnie65's: three tags in the real proportions, positions in its volume, few
 cells with many inputs, and very many fragments of axons with few outputs. ngsidekick needs another
 DuckDB than we do, so it gets an environment of its own, made on the first run. It is given Feather
-files divided by tag already, which is what it reads fastest; making them is not counted. We are given
-one Parquet file, as tables come.
+files divided by tag already, which is what it reads fastest; making them is not counted. We are
+given one Parquet file, as tables come.
 
 Memory is the sum over all processes, sampled every 50 ms. Usage:
 ``python bench/publish.py [ROWS...] [--peer-up-to ROWS] [--dask] [--sample CSV] [--keep FOLDER]``.
@@ -138,7 +138,7 @@ def measure(words: list[str], out: Path, others: tuple[int, ...] = ()) -> Measur
                         total += one.memory_info().rss
                         times = one.cpu_times()
                         cpu[one.pid] = times.user + times.system
-                except psutil.Error:
+                except psutil.Error:  # noqa: PERF203  # it has ended
                     continue
             peak = max(peak, total)
 

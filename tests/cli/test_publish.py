@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import requests
 
+from cli.outcome import TOKEN
 from publish.tables import make_rows, read_files, write_parquet
 
 
@@ -108,6 +109,8 @@ def test_voxels_become_nanometres(synglancer, tmp_path):
     assert one.pop("synglancer.json") != other.pop("synglancer.json")
     assert one == other
 
+
+TABLE = "synapse_target_predictions_ssa_v2"
 
 BAD = {
     "float ids": ({"id": np.arange(50, dtype=np.float64)}, "column 'id' holds floating-point"),
@@ -234,3 +237,18 @@ def test_serve_answers_ranges_until_it_is_stopped(synglancer, table, tmp_path):
         running.send_signal(signal.SIGINT)
         _, said = running.communicate(timeout=20)
     assert "Traceback" not in said
+
+
+def test_a_table_of_cave_is_fetched_and_published(sandbox, synglancer, tmp_path):
+    """``synglancer publish cave`` names version, timestamp and table in the manifest."""
+    out = tmp_path / "out"
+    words = ("publish", "cave", "-o", out, "--version", 1718, "--workers", 1)
+    made = synglancer(*words, "--table", TABLE)
+    assert made.code == 0, made.err
+    manifest = json.loads((out / "synglancer.json").read_bytes())
+    assert manifest["table"] == TABLE
+    assert manifest["timestamp"].startswith("2026-03-07T08:10:01")
+    assert manifest["rows"] > 3000
+    assert TOKEN not in json.dumps(manifest)
+    refused = synglancer(*words[:3], tmp_path / "other", *words[4:])
+    assert (refused.code, "needs a table" in refused.err) == (2, True)

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cave.http import DEFAULT_TIMEOUT, guard
 from synglancer.cave.lazy_imports import CAVECLIENT, import_lightly
-from synglancer.cave.pagination import fetch_whole
+from synglancer.cave.pagination import EVERYTHING, Span, fetch_whole
 from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
 from synglancer.cave.records import Soma
 from synglancer.columns import CELL_COLUMN
@@ -123,6 +124,12 @@ class Cave:
         """
         wanted = {table.synapse_table: {CELL_COLUMN[direction]: one_or_several(cells)}}
         return self._query_join(datastack, at, table, wanted, _SYNAPSE_COLUMNS, ["tag", "value"])
+
+    def fetch_range(
+        self, datastack: Datastack, at: Materialization, table: PredictionTable, span: Span
+    ) -> pd.DataFrame:
+        """Fetch the predictions of synapses in a range of IDs (1 request, or more)."""
+        return self._query_join(datastack, at, table, {}, _SYNAPSE_COLUMNS, ["tag", "value"], span)
 
     def fetch_spines(
         self,
@@ -307,12 +314,13 @@ class Cave:
         wanted: dict[str, dict[str, Any]],
         of_synapses: list[str],
         of_table: list[str],
+        span: Span = EVERYTHING,
     ) -> pd.DataFrame:
         """Fetch rows of a table with the synapses that they refer to (1 request, or more)."""
-        client = self._materialize(datastack.server)
         columns = {table.synapse_table: of_synapses, table.name: of_table}
         with _caveclient_errors(datastack.server):
-            return fetch_whole(lambda span: ask_join(client, at, table, wanted, columns, span))
+            ask = partial(ask_join, self._materialize(datastack.server), at, table, wanted, columns)
+            return fetch_whole(lambda part: ask(part.within(span)))
 
     def _graph(self, datastack: Datastack) -> ChunkedGraphClient:
         from caveclient.chunkedgraph import ChunkedGraphClient  # imports networkx

@@ -61,6 +61,12 @@ class Span:
         """The upper end, as caveclient's ``filter_less_dict`` of one table."""
         return None if self.end is None else {"id": self.end}
 
+    def within(self, other: Span) -> Span:
+        """Return the part of it that lies in another range."""
+        firsts = [one for one in (self.first, other.first) if one is not None]
+        ends = [one for one in (self.end, other.end) if one is not None]
+        return Span(max(firsts, default=None), min(ends, default=None))
+
     def holds(self, id_: int) -> bool:
         """Whether an ID lies in the range."""
         return (self.first is None or id_ >= self.first) and (self.end is None or id_ < self.end)

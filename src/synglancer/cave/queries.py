@@ -106,7 +106,7 @@ def ask_join(
     table
         The table that refers to the synapses.
     wanted
-        What columns may hold, by table: all of them values, or all of them lists.
+        What columns may hold, by table: all of them values, or all of them lists; nothing for any.
     columns
         Which columns to give, by table; one that both have is the synapse's.
     span
@@ -114,7 +114,7 @@ def ask_join(
     """
     synapses = table.synapse_table
     asked: dict[str, Any] = {
-        name_filter(next(iter(wanted.values()))): wanted,
+        **({name_filter(next(iter(wanted.values()))): wanted} if wanted else {}),
         "filter_greater_equal_dict": _by_table(synapses, span.at_least),
         "filter_less_dict": _by_table(synapses, span.below),
         "select_columns": columns,

@@ -94,7 +94,7 @@ def build_synglancer() -> App:
     app.command(history)
     app.command(trust)
     app.command(check, config=(ENVIRONMENT,))
-    publishing = _make_app("publish", version_flags=[])
+    publishing = _make_app("publish", config=(ENVIRONMENT,), version_flags=[])
     publishing.default(publish)
     publishing.command(verify)
     app.command(publishing)

@@ -56,7 +56,7 @@ def publish(
     resume: bool = False,
     work: Path | None = None,
     progress: Progress | None = None,
-    fetch: Callable[[Path], list[InputFile]] | None = None,
+    fetch: Callable[[Path, Progress | None], list[InputFile]] | None = None,
 ) -> dict[str, Any]:
     """Publish a table as precomputed annotation sources, one for each tag.
 
@@ -143,7 +143,7 @@ class _Run:
         runner: Runner,
         work: Path,
         progress: Progress | None,
-        fetch: Callable[[Path], list[InputFile]] | None,
+        fetch: Callable[[Path, Progress | None], list[InputFile]] | None,
     ) -> None:
         self._asked = asked
         self._runner = runner
@@ -187,7 +187,7 @@ class _Run:
         asked = self._asked
         if self._fetch is not None:
             self._check_same()
-            return self._fetch(self._work)
+            return self._fetch(self._work, self._progress)
         given = find_files(asked.inputs)
         synapses = find_files(asked.synapses) if asked.synapses else []
         self._identity = [file.identify() for file in (*given, *synapses)]

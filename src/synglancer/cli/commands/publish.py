@@ -12,15 +12,23 @@ from cyclopts import Parameter
 from synglancer.cli.printing import print_json
 from synglancer.errors import UsageError
 from synglancer.printable import printable
-from synglancer.settings import DEFAULT_DATASTACK
+from synglancer.settings import Service
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from typing_extensions import Self
 
-    from synglancer.publish.writing.runner import Runner
+    from synglancer.publish.inputs import InputFile
+    from synglancer.publish.writing.runner import Progress, Runner
+
+    Fetch = Callable[[Path, Progress | None], list[InputFile]]
 
 _SOME_BAD = 5
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
+_CAVE = "cave"
+_SERVICE = Service()
+CaveService = Annotated[Service, Parameter(name="*")]
 _STAGES = {
     "join_part": "joining",
     "fetch_range": "fetching",
@@ -35,7 +43,6 @@ def publish(
     *inputs: str,
     dest: Annotated[str, Parameter(name=["--dest", "-o"])],
     version: int,
-    datastack: str = DEFAULT_DATASTACK,
     timestamp: str | None = None,
     table: str | None = None,
     tag_column: str = "tag",
@@ -46,6 +53,7 @@ def publish(
     memory: str = "1GB",
     resume: bool = False,
     work: str | None = None,
+    service: CaveService = _SERVICE,
     output: Literal["text", "json"] = "text",
 ) -> None:
     """Publish a table of predictions as precomputed annotation sources, one for each tag.
@@ -56,13 +64,12 @@ def publish(
     Parameters
     ----------
     inputs
-        Parquet or CSV files, globs, or Delta Lake folders, with a row for each synapse.
+        Parquet or CSV files, globs, or Delta Lake folders, with a row for each synapse; or the word
+        cave, to fetch --table from CAVE in ranges of synapse IDs.
     dest
         A folder, or an address such as s3://bucket/folder, gs://… or az://….
     version
         Materialization version that the rows belong to.
-    datastack
-        Datastack that they belong to.
     timestamp
         When that version was made, such as 2026-03-07T08:10:01.190228Z.
     table
@@ -83,18 +90,23 @@ def publish(
         Finish an earlier run that was interrupted.
     work
         Folder for unfinished work (else inside DEST, or in the cache for an object store).
+    service
+        Which datastack; and for the input cave, which server.
     output
         A summary, or the manifest as JSON.
     """
     from synglancer.publish.publication import Publication
     from synglancer.publish.publishing import publish as run
 
+    fetch, moment = None, _read_timestamp(timestamp)
+    if _CAVE in inputs:
+        fetch, moment = _open_cave(inputs, synapses, service, version, table)
     asked = Publication(
         inputs=inputs,
         destination=dest,
-        datastack=datastack,
+        datastack=service.datastack,
         version=version,
-        timestamp=_read_timestamp(timestamp),
+        timestamp=moment,
         table=table,
         tag_column=tag_column,
         resolution=_read_resolution(resolution),
@@ -105,7 +117,9 @@ def publish(
     folder = Path(work).absolute() if work else None
     try:
         with _Bar() as bar:
-            manifest = run(asked, runner=runner, resume=resume, work=folder, progress=bar.show)
+            manifest = run(
+                asked, runner=runner, resume=resume, work=folder, progress=bar.show, fetch=fetch
+            )
     finally:
         runner.close()
     if output == "json":
@@ -148,6 +162,32 @@ def verify(
         for line in findings.problems:
             print(printable(line))  # noqa: T201
     return _SOME_BAD if findings.problems else 0
+
+
+def _open_cave(
+    inputs: tuple[str, ...],
+    synapses: tuple[str, ...],
+    service: Service,
+    version: int,
+    table: str | None,
+) -> tuple[Fetch, str]:
+    """Return what fetches the table, and the version's timestamp."""
+    from synglancer.cache.answers import Store
+    from synglancer.cave.session import Session
+    from synglancer.publish.cave_input import fetch_table
+
+    if len(inputs) > 1 or synapses:
+        raise UsageError(
+            "Files and the input cave were both given.", "Give files, or cave with --table."
+        )
+    if table is None:
+        raise UsageError(
+            "The input cave needs a table.",
+            "Give --table, such as synapse_target_predictions_ssa_v2.",
+        )
+    session = Session(service, Store(), version)
+    timestamp = session.materialization.timestamp.isoformat()
+    return lambda work, progress: fetch_table(session, table, work, progress), timestamp
 
 
 def _make_runner(workers: int | None, scheduler: str | None) -> Runner:

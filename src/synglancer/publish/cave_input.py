@@ -1,0 +1,113 @@
+"""A whole table of predictions, fetched from CAVE in ranges of synapse IDs.
+
+One range at a time, so that the server has one question of ours to answer, however long it takes;
+what was fetched is kept, and a run that was ended goes on behind it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cave.metadata import PREDICTIONS
+from synglancer.cave.pagination import Span
+from synglancer.errors import NotServedError
+from synglancer.publish.inputs import InputFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from synglancer.cave.session import Session
+
+_ROWS = 100_000
+"""Rows of a range, about: half of what servers give at most."""
+
+_FIRST_STEP = 100_000
+_LAST_ID = 2**63
+_WIDER = 4
+
+
+def fetch_table(
+    session: Session,
+    table: str,
+    work: Path,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> list[InputFile]:
+    """Fetch a table of predictions with their synapses, as Parquet files.
+
+    Parameters
+    ----------
+    session
+        Whom to ask.
+    table
+        The table's name.
+    work
+        Folder of work.
+    progress
+        Told how many ranges were fetched; nobody knows how many there are.
+
+    Raises
+    ------
+    NotServedError
+        When the version has no such table, or it is empty.
+    ServiceError
+        When the server fails; what was fetched until then is kept.
+    """
+    folder = work / "fetched"
+    folder.mkdir(parents=True, exist_ok=True)
+    state = _load(folder)
+    record = session.load_table(table, PREDICTIONS)
+    at, datastack = session.materialization, session.datastack
+    while state["next"] < _LAST_ID:
+        first, step = state["next"], state["step"]
+        span = Span(first, min(first + step, _LAST_ID))
+        with session.explain_refused_live():
+            frame = session.client.fetch_range(datastack, at, record, span)
+        rows = len(frame)
+        if rows:
+            state["files"].append(_save(frame, folder, len(state["files"])))
+        # An empty range may be a gap, or all that follows: which, larger and larger steps tell.
+        if not rows:
+            step *= _WIDER
+        elif rows < _ROWS // 2 or rows > 2 * _ROWS:
+            step = max(1, min(step * _ROWS // rows, step * _WIDER))
+        state |= {"next": span.end, "step": step}
+        _replace(folder / "state.json", json.dumps(state).encode())
+        if progress:
+            progress("fetch_range", len(state["files"]), 0)
+    if not state["files"]:
+        raise NotServedError(
+            f"The table {table!r} has no rows at version {at.version}.", "Give another --table."
+        )
+    return [
+        InputFile(str(folder / name), "parquet", f"{table} ({name})") for name in state["files"]
+    ]
+
+
+def _load(folder: Path) -> dict[str, Any]:
+    path = folder / "state.json"
+    if path.exists():
+        return dict(json.loads(path.read_bytes()))
+    return {"next": 0, "step": _FIRST_STEP, "files": []}
+
+
+def _save(frame: Any, folder: Path, number: int) -> str:
+    """Save rows under a name that those of a run that was ended may have had as well."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    name = f"{number:06d}.parquet"
+    temporary = folder / f"{name}.{os.getpid()}.tmp"
+    # The server gives rows in any order; the same rows must become the same file.
+    ordered = frame.sort_values(["id", "value", "tag"])[sorted(frame.columns)]
+    pq.write_table(pa.Table.from_pandas(ordered, preserve_index=False), temporary)
+    temporary.replace(folder / name)
+    return name
+
+
+def _replace(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_bytes(content)
+    temporary.replace(path)

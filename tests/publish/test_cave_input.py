@@ -1,0 +1,107 @@
+"""A whole table fetched from CAVE in ranges of synapse IDs, politely, and gone on with."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+
+from cave_sandbox.server import Sandbox, SandboxOptions
+from cli.outcome import TOKEN
+from synglancer.cave.session import Session
+from synglancer.errors import NotServedError, ServiceError
+from synglancer.publish import cave_input
+from synglancer.publish.cave_input import fetch_table
+from synglancer.publish.publication import Publication
+from synglancer.publish.publishing import publish
+from synglancer.publish.tag_reader import TagReader
+from synglancer.publish.verify import verify
+from synglancer.settings import Service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from synglancer.cave.pagination import Span
+
+TABLE = "synapse_target_predictions_ssa_v2"
+LIMIT = 900
+
+
+@pytest.fixture(scope="module")
+def sandbox(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox that gives 900 rows at most."""
+    states = tmp_path_factory.mktemp("states") / "states.sqlite"
+    with Sandbox(SandboxOptions(data=sample, states=states, token=TOKEN, row_limit=LIMIT)) as one:
+        yield one
+
+
+@pytest.fixture
+def session(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Session:
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    monkeypatch.setattr(cave_input, "_ROWS", LIMIT // 2)
+    monkeypatch.setattr(cave_input, "_FIRST_STEP", 1_000)
+    return Session(Service(server=sandbox.origin), None, 1718)
+
+
+@pytest.fixture(scope="module")
+def expected(sample: Path) -> pd.DataFrame:
+    """The predictions of the sample with their synapses."""
+    tables = sample / "minnie65_public" / "tables"
+    predictions = pd.read_parquet(tables / f"{TABLE}.parquet")
+    synapses = pd.read_parquet(tables / "synapses_pni_2.parquet")
+    return predictions.merge(synapses, left_on="target_id", right_on="id")
+
+
+def run(session: Session, out: Path, **options: object) -> dict[str, object]:
+    asked = Publication(
+        inputs=("cave",),
+        destination=str(out),
+        datastack="minnie65_public",
+        version=1718,
+        table=TABLE,
+    )
+    return publish(
+        asked, fetch=lambda work, told: fetch_table(session, TABLE, work, told), **options
+    )
+
+
+def test_the_whole_table_is_published(session, expected, tmp_path):
+    """Every prediction that has a synapse is there, with its tag and its cells."""
+    manifest = run(session, tmp_path / "out")
+    assert verify(str(tmp_path / "out")).problems == []
+    counts = expected.drop_duplicates("target_id")["tag"].value_counts().to_dict()
+    assert {one["tag"]: one["rows"] for one in manifest["tags"]} == counts
+    reader = TagReader(f"{tmp_path}/out/spine", ["confidence", "size"])
+    for row in expected[expected["tag"] == "spine"].head(20).itertuples():
+        one = reader.read_single(row.target_id)
+        assert (one["pre"], one["post"]) == ([row.pre_pt_root_id], [row.post_pt_root_id])
+
+
+def test_a_fetch_that_failed_goes_on_where_it_was(session, expected, tmp_path, monkeypatch):
+    """Ranges that were fetched are not asked for again after a failure."""
+    asked: list[Span] = []
+    fetch = type(session.client).fetch_range
+
+    def fail_sometimes(self, datastack, at, table, span):
+        asked.append(span)
+        if len(asked) == 6:
+            raise ServiceError("The server is away.", "Try again.")
+        return fetch(self, datastack, at, table, span)
+
+    monkeypatch.setattr(type(session.client), "fetch_range", fail_sometimes)
+    with pytest.raises(ServiceError, match="is away"):
+        run(session, tmp_path / "out")
+    manifest = run(session, tmp_path / "out", resume=True)
+    assert manifest["rows"] == expected["target_id"].nunique()
+    assert asked[5] == asked[6]
+    once = [*asked[:5], *asked[6:]]
+    assert all(one.end == other.first for one, other in pairwise(once))
+
+
+def test_a_table_that_is_not_there_is_refused(session, tmp_path):
+    """Nothing is published of a table that the version does not have."""
+    with pytest.raises(NotServedError):
+        fetch_table(session, "no_such_table", tmp_path)
