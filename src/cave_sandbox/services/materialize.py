@@ -118,7 +118,7 @@ class TableRecordHandler(MaterializeHandler):
         elif kind == "metadata":
             self.send_json(table_record(dataset, table, self.origin))
         else:
-            self.send_json(await self.outside(self.context.tables.count, name, table_name))
+            self.send_json(await self.outside(self.context.tables.count, name, table.rows))
 
 
 class StringValuesHandler(MaterializeHandler):

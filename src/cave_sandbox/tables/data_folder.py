@@ -24,7 +24,7 @@ from cave_sandbox.tables.dataset import Dataset, Root, Table, Version
 from cave_sandbox.tables.schemas import Field, documents, fields_of, is_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["identify_folder", "read_datasets"]
@@ -38,6 +38,8 @@ JOINED = re.compile(r"(id|created|deleted|superceded_id|valid)_(ref|x|y)")
 FORM = "see docs/data-folder.md for the form of a data folder"
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 ROOTS_STEM = "roots"
+#: Between the name of a table and the version that a file holds the rows of.
+EDITION = "@"
 DEFAULT_NAME = "minnie65_public"
 DEFAULT_VERSION = 1718
 DEFAULT_TIME = datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc)
@@ -98,20 +100,28 @@ def identify_folder(folder: Path) -> str:
 
 def _read_dataset(folder: Path) -> Dataset:
     described = _read_description(folder)
-    files = dict(_table_files(folder))
+    found = dict(_table_files(folder))
+    files = {name: path for name, path in found.items() if EDITION not in name}
     roots_path = files.pop(ROOTS_STEM, None)
     if not files:
         raise InputError(f"The data folder {folder} has no tables.", f"Add one; {FORM}.")
     versions = tuple(_read_versions(folder, described.get("versions")))
     precomputed = folder / "precomputed"
+    tables = _read_tables(folder, files, _mapping(folder, described, "tables"))
     return Dataset(
         name=str(described.get("name", DEFAULT_NAME)),
         info=_mapping(folder, described, "info"),
         versions=versions,
-        tables=_read_tables(folder, files, _mapping(folder, described, "tables")),
+        tables=tables,
         roots=_with_successors(_read_roots(roots_path)),
         precomputed=precomputed if precomputed.is_dir() else None,
         views=_read_views(folder, _mapping(folder, described, "views")),
+        editions={
+            (one.edition or 0, one.name): one
+            for name, path in found.items()
+            if EDITION in name
+            for one in [_read_edition(name, path, tables, versions)]
+        },
     )
 
 
@@ -186,6 +196,19 @@ def _read_tables(
         if is_reference(table.schema) and table.reference_table is None and synapses is not None:
             tables[name] = replace(table, reference_table=synapses)
     return tables
+
+
+def _read_edition(
+    name: str, path: Path, tables: Mapping[str, Table], versions: Sequence[Version]
+) -> Table:
+    """Read the rows that a table has at one version alone."""
+    base, _, number = name.partition(EDITION)
+    if base not in tables or number not in {str(version.version) for version in versions}:
+        raise InputError(
+            f"{path} is of no table and version of the data folder.",
+            f"Name it <table>{EDITION}<version>, both of which are there; {FORM}.",
+        )
+    return replace(tables[base], path=path, stored=_stored_columns(path), edition=int(number))
 
 
 def _read_views(folder: Path, described: Mapping[str, Any]) -> dict[str, Table]:

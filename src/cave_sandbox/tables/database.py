@@ -85,7 +85,8 @@ class Tables:
         for dataset in datasets.values():
             self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(dataset.name)}")
             first = min(version.time_stamp for version in dataset.versions)
-            for table in (*dataset.tables.values(), *dataset.views.values()):
+            stored = (dataset.tables, dataset.editions, dataset.views)
+            for table in (one for tables in stored for one in tables.values()):
                 self._load(dataset.name, table, first)
         # From here on a query can reach these tables and nothing else of this machine.
         self._connection.execute("SET enable_external_access=false")
@@ -144,7 +145,7 @@ class Tables:
         """Return those of the root IDs that any table of the datastack holds."""
         wanted = [root for root in roots if 0 < root < 2**63]
         known: set[int] = set()
-        for name, column in _root_columns(dataset):
+        for name, column in _root_columns([*dataset.tables.values(), *dataset.editions.values()]):
             sql = (
                 f"SELECT DISTINCT {quote(column)} FROM {table_path(dataset.name, name)} "  # noqa: S608 - quoted names
                 f"WHERE {quote(column)} IN (SELECT unnest(?::BIGINT[]))"
@@ -156,7 +157,7 @@ class Tables:
         """Return the root IDs that the tables give for those of the supervoxels that they hold."""
         wanted = [supervoxel for supervoxel in supervoxels if 0 < supervoxel < 2**63]
         roots: dict[int, int] = {}
-        for name, column in _root_columns(dataset):
+        for name, column in _root_columns(dataset.tables.values()):
             supervoxel = quote(column.removesuffix("_root_id") + "_supervoxel_id")
             sql = (
                 f"SELECT {supervoxel}, any_value({quote(column)}) "  # noqa: S608 - quoted names
@@ -170,7 +171,7 @@ class Tables:
     def _load(self, datastack: str, table: Table, first: datetime) -> None:
         fields = table.fields
         columns = [_column(item, name, table) for item in fields for name in item.columns]
-        target = table_path(datastack, table.name)
+        target = table_path(datastack, table.rows)
         source = "read_parquet(?)"
         if table.path.suffix != ".parquet":
             source = "read_csv(?, header=true, all_varchar=true)"
@@ -267,8 +268,8 @@ def _column(item: Field, name: str, table: Table) -> str:
     return f"{filler} AS {quote(name)}"
 
 
-def _root_columns(dataset: Dataset) -> Iterable[tuple[str, str]]:
-    for table in dataset.tables.values():
+def _root_columns(tables: Iterable[Table]) -> Iterable[tuple[str, str]]:
+    for table in tables:
         for item in table.fields:
             if item.name.endswith("_root_id"):
-                yield table.name, item.name
+                yield table.rows, item.name

@@ -74,6 +74,8 @@ class Table:
         Further fields of its metadata, as given in ``datastack.json``.
     columns
         The columns of a view, which has no schema; empty for a table.
+    edition
+        Number of the version that these rows are of, where versions have rows of their own.
     """
 
     name: str
@@ -84,6 +86,12 @@ class Table:
     reference_table: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     columns: tuple[Field, ...] = ()
+    edition: int | None = None
+
+    @property
+    def rows(self) -> str:
+        """What its rows are called in the database."""
+        return self.name if self.edition is None else f"{self.name}@{self.edition}"
 
     @property
     def is_view(self) -> bool:
@@ -140,6 +148,8 @@ class Dataset:
         Folder of its imagery and segmentation, or None.
     views
         Its views by name.
+    editions
+        Tables whose rows differ at a version, by version and name.
     """
 
     name: str
@@ -149,6 +159,7 @@ class Dataset:
     roots: Mapping[int, Root]
     precomputed: Path | None
     views: Mapping[str, Table] = field(default_factory=dict)
+    editions: Mapping[tuple[int, str], Table] = field(default_factory=dict)
 
     def version(self, number: int) -> Version | None:
         """Return a version by its number, or None."""
@@ -156,7 +167,10 @@ class Dataset:
 
     def table(self, name: str, version: Version | None) -> Table | None:
         """Return a table if the version has it, or None."""
-        return self._served(self.tables, name, version)
+        served = self._served(self.tables, name, version)
+        if served is None or version is None:
+            return served
+        return self.editions.get((version.version, name), served)
 
     def view(self, name: str, version: Version | None) -> Table | None:
         """Return a view if the version has it, or None."""

@@ -340,7 +340,7 @@ def _expressions(
 
 def _from(body: QueryBody, datastack: str, sources: Mapping[str, _Source]) -> str:
     first = sources[body.joins[0].left if body.joins else body.tables[0]]
-    text = f"{table_path(datastack, first.table.name)} AS {first.alias}"
+    text = f"{table_path(datastack, first.table.rows)} AS {first.alias}"
     joined = {first.table.name}
     for join in body.joins:
         left, right = sources[join.left], sources[join.right]
@@ -350,7 +350,7 @@ def _from(body: QueryBody, datastack: str, sources: Mapping[str, _Source]) -> st
         if join.right in joined:
             raise QueryError(f"400 Bad Request: table {join.right} is joined twice")
         joined.add(join.right)
-        text += f" JOIN {table_path(datastack, join.right)} AS {right.alias} ON {on}"
+        text += f" JOIN {table_path(datastack, right.table.rows)} AS {right.alias} ON {on}"
     return text
 
 

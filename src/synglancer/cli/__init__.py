@@ -60,6 +60,7 @@ def build_synglancer() -> App:
     # Imported here: ``make-link`` has no use for them.
     from synglancer.cli.commands.cache import clear, info
     from synglancer.cli.commands.check import check
+    from synglancer.cli.commands.compare import compare
     from synglancer.cli.commands.history import history
     from synglancer.cli.commands.preview import preview
     from synglancer.cli.commands.publish import publish, verify
@@ -77,6 +78,7 @@ def build_synglancer() -> App:
     app.command(link, name="link", config=CONFIG, version_flags=[])
     app.command(preview, name="preview")
     app.command(table, name="table")
+    app.command(compare, config=CONFIG, version_flags=[])
     app.command(report, name="report", config=CONFIG, version_flags=[])
     sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
     for command in (serve, start, status, stop):

@@ -124,6 +124,21 @@ class LinkMaker:
             self._root_ids.forget()
             return self._make(given)  # what was kept is of other data: it is fetched anew
 
+    def load(self, given: int | str) -> tuple[Session, Provenance, pd.DataFrame, list[str]]:
+        """Load what a cell's link would show, without making one, and say whom that was asked of.
+
+        The rows are as `synglancer.columns.DTYPES`; the last are what a reader should know.
+        """
+        cells = [resolve_cell(self._session, cell) for cell in self._parse_cells([given])]
+        cells, data, followed = self._load_cells(cells)
+        frame, warnings = self._check_tables(cells, data, followed)
+        shown = self._filter(frame, data)
+        told = (self._session, self._loader.table, cells, frame, shown, data, followed)
+        record = build_record(self._settings, *told)
+        self._loader.keep_tables()
+        self._session.confirm_data()
+        return self._session, record, shown, warnings
+
     def _make(self, given: Sequence[int | str]) -> LinkRecord:
         started = time.monotonic()
         typed = self._parse_cells(given)

@@ -271,3 +271,44 @@ def test_edited_data_have_another_identity(tmp_path):
     second = identify_folder(tmp_path)
     (tmp_path / "datastack.json").write_text("{}")
     assert len({first, second, identify_folder(tmp_path)}) == 3
+
+
+def _describe_two_versions(folder):
+    times = {1718: "2026-03-07T08:10:01", 1822: "2026-06-27T08:10:01"}
+    versions = [{"version": number, "time_stamp": time} for number, time in times.items()]
+    (folder / "datastack.json").write_text(json.dumps({"versions": versions}))
+
+
+def test_a_version_may_have_rows_of_its_own(tmp_path):
+    """A file named by table and version holds that version's rows, and no other's."""
+    _describe_two_versions(tmp_path)
+    write_csv(tmp_path / "tables", "synapses", synapse_frame(2))
+    write_csv(tmp_path / "tables", "synapses@1822", synapse_frame(5))
+    datasets = read_datasets(tmp_path)
+    (dataset,) = datasets.values()
+    assert [*dataset.tables] == ["synapses"]
+    tables = Tables(datasets)
+    try:
+        counts = {
+            number: tables.count(dataset.name, dataset.table("synapses", version).rows)
+            for number, version in {
+                None: None,
+                1718: dataset.version(1718),
+                1822: dataset.version(1822),
+            }.items()
+        }
+        assert tables.known_roots(dataset, [2**60 + 5, 2**60 + 6]) == {2**60 + 5}
+    finally:
+        tables.close()
+    assert counts == {None: 2, 1718: 2, 1822: 5}
+    assert dataset.table("synapses", dataset.version(1822)).name == "synapses"
+
+
+@pytest.mark.parametrize("name", ["synapses@1", "others@1822", "synapses@", "@1822"])
+def test_rows_of_no_table_and_version_are_refused(tmp_path, name):
+    """A file whose name says a table or a version that is not there is named."""
+    _describe_two_versions(tmp_path)
+    write_csv(tmp_path / "tables", "synapses", synapse_frame())
+    write_csv(tmp_path / "tables", name, synapse_frame())
+    with pytest.raises(InputError, match="no table and version"):
+        read_datasets(tmp_path)

@@ -1,0 +1,381 @@
+"""One cell at two versions, or in two links → what changed, and the link that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cache.answers import Store
+from synglancer.cave.session import Session
+from synglancer.cells.parse import parse_cell
+from synglancer.errors import CellError, NotServedError, ServiceError, UsageError
+from synglancer.links.make import LinkMaker
+from synglancer.links.opening import open_link
+from synglancer.links.record import build_filters
+from synglancer.links.upload import upload_state
+from synglancer.links.warnings import explain_inline, explain_lost_pin
+from synglancer.settings import Question, Settings
+from synglancer.states.fields import write_timestamp
+from synglancer.states.provenance import parse_provenance, parse_settings
+from synglancer.states.record import parse_record
+from synglancer.states.record_copy import read_record
+from synglancer.states.urls import format_inline_link, format_link, is_link, resolve_site
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from synglancer.states.record import Provenance
+    from synglancer.view.state import State
+
+_OWN = ("server", "sandbox", "token_file", "timeout", "no_cache", "site", "inline")
+"""What the user says now, whatever a link was made with."""
+
+_OF_LINK = ("version", "table", "datastack", *_OWN)
+"""Options that may be given beside a link, or have defaults that cannot be told from what is."""
+
+_ALIKE = {
+    "directions": "directions",
+    "with_unlabelled": "synapses without a prediction",
+    "multi_input_table": "division by shared spines",
+}
+
+
+@dataclass(frozen=True)
+class Side:
+    """The cell at one of the two versions.
+
+    Attributes
+    ----------
+    settings
+        What was asked.
+    provenance
+        Where its synapses come from.
+    synapses
+        Columns and dtypes as `synglancer.columns.DTYPES`.
+    warnings
+        What a reader should know, a sentence each.
+    """
+
+    settings: Settings
+    provenance: Provenance
+    synapses: pd.DataFrame
+    warnings: Sequence[str] = ()
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what the record says; 64-bit IDs are strings."""
+        told = self.provenance
+        return {
+            "cell": str(told.cell),
+            "version": told.version,
+            "timestamp": write_timestamp(told.timestamp).replace("+00:00", "Z"),
+            "table": told.table,
+            "shown": len(self.synapses),
+        }
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What changed of a cell.
+
+    Attributes
+    ----------
+    url
+        The link that shows it.
+    state_url
+        Address of the stored state; None for a link that carries it.
+    state_sha256
+        SHA-256 of the canonical state, in hexadecimal.
+    state_json
+        The canonical state, as bytes of JSON.
+    before, after
+        The two sides.
+    changes
+        A row for each synapse, as `synglancer.synapses.changes.find_changes` returns them.
+    counts
+        By direction and tag, as `synglancer.synapses.changes.count_changes` returns them.
+    warnings
+        What a reader should know, a sentence each.
+    """
+
+    url: str
+    state_url: str | None
+    state_sha256: str
+    state_json: bytes = field(repr=False)
+    before: Side
+    after: Side
+    changes: pd.DataFrame = field(repr=False)
+    counts: pd.DataFrame
+    warnings: Sequence[str]
+
+    def to_record(self) -> dict[str, Any]:
+        """Return what ``--output json`` prints; 64-bit IDs are strings."""
+        return {
+            "url": self.url,
+            "state_url": self.state_url,
+            "state_sha256": self.state_sha256,
+            "datastack": self.after.provenance.datastack,
+            "before": self.before.to_record(),
+            "after": self.after.to_record(),
+            "filters": build_filters(self.after.settings),
+            "counts": _nest(self.counts),
+            "warnings": list(self.warnings),
+        }
+
+
+def compare(
+    *given: str, question: Question, from_: str | None = None, to: str | None = None
+) -> Comparison:
+    """Compare a cell at two versions, a link with a version, or two links.
+
+    Parameters
+    ----------
+    *given
+        A cell, a link, or two links.
+    question
+        What is asked beside the cell; of a link, only whom to ask and how.
+    from_, to
+        The two versions: by default that of the question, or of the link, and the latest.
+
+    Raises
+    ------
+    UsageError
+        When they cannot be compared.
+    CellError
+        When the cell is not known at both versions, or the links show different cells.
+    ServiceError
+        When a service refuses or fails.
+    """
+    _check_words(given, question, from_, to)
+    if len(given) == 1 and not is_link(given[0]):
+        parse_cell(given[0])  # a typing error costs no request
+        asked = Settings(**{one.name: getattr(question, one.name) for one in fields(question)})
+        before = _load(given[0], replace(asked, version=from_ or asked.version))
+        after = _load(given[0], replace(asked, version=to or "latest"))
+        return _show(before, after)
+    before = _read(given[0], question)
+    if len(given) == 1:
+        settings = replace(before.settings, version=to or "latest")
+        return _show(before, _load(str(before.provenance.cell), settings))
+    after = _read(given[1], question)
+    _check_alike(before, after)
+    return _show(before, after)
+
+
+def _check_words(
+    given: Sequence[str], question: Question, from_: str | None, to: str | None
+) -> None:
+    links = [is_link(word) for word in given]
+    if not given or len(given) > 2 or (len(given) == 2 and not all(links)):  # noqa: PLR2004
+        raise UsageError(
+            "What can be compared is one cell at two versions, one link with a version, or two "
+            "links.",
+            "Give CELL --from VERSION --to VERSION, LINK --to VERSION, or LINK LINK.",
+        )
+    if question.with_total or question.cell_types:
+        raise UsageError(
+            "Totals and cell types are not compared.", "Leave out --with-total and --cell-types."
+        )
+    if any(links) and (from_ is not None or (len(given) > 1 and to is not None)):
+        raise UsageError(
+            "A link shows the version that it was made for, and another one was given too.",
+            "Leave out --from, and beside two links --to.",
+        )
+    default = Question()
+    typed = [
+        one.name
+        for one in fields(Question)
+        if one.name not in _OF_LINK and getattr(question, one.name) != getattr(default, one.name)
+    ]
+    if any(links) and typed:
+        options = ", ".join("--" + name.replace("_", "-") for name in typed)
+        raise UsageError(
+            f"A link was made with its own options, and {options} was given too.",
+            "Leave that out, or give the cell instead of the link.",
+        )
+
+
+def _load(cell: str, settings: Settings) -> Side:
+    """Load the cell at a version."""
+    session = Session(settings.service, Store(enabled=not settings.no_cache), settings.version)
+    try:
+        _ = session.materialization
+    except NotServedError as error:  # what was typed is wrong, not the service
+        raise UsageError(str(error), error.hint) from error
+    _, provenance, synapses, warnings = LinkMaker(settings).load(cell)
+    return Side(settings, provenance, synapses, warnings)
+
+
+def _read(link: str, question: Question) -> Side:
+    """Read the cell that a link of ours shows, and all of its synapses."""
+    from synglancer.states.predictions import parse_predictions  # pandas
+
+    service = Session(question.service)
+    state = open_link(link, server=service.server, token_file=question.token_file).state
+    if not read_record(state)[0]:
+        raise UsageError(
+            "The link shows no cell of synglancer: its state does not say what was asked.",
+            "Give links that make-link printed, or a cell.",
+        )
+    asked = parse_settings(state)
+    if str(asked.server).rstrip("/") != service.server:
+        raise UsageError(
+            f"The link was made with the CAVE server {asked.server}, not with {service.server}.",
+            "Name the link's server with --server, or --sandbox for one of the sandbox.",
+        )
+    settings = replace(asked, **{name: getattr(question, name) for name in _OWN})
+    provenance, warnings = parse_provenance(state)
+    if len(provenance.cells) != 1:
+        raise UsageError(
+            f"The link shows {len(provenance.cells)} cells, and one at a time is compared.",
+            "Give links that show one cell each.",
+        )
+    synapses = parse_predictions(state)
+    recorded = parse_record(read_record(state)[0])[0].shown
+    if len(synapses) != recorded or not synapses["id"].all():
+        raise UsageError(
+            f"The link's state holds {len(synapses):,} of the {recorded:,} synapses that it was "
+            "made with.",
+            "Give a link that was not changed, or the cell.",
+        )
+    return Side(settings, provenance, synapses, warnings)
+
+
+def _check_alike(before: Side, after: Side) -> None:
+    """Refuse two links whose synapses differ for other reasons than time."""
+    old, new = before.settings, after.settings
+    if old.datastack != new.datastack:
+        raise UsageError(
+            f"The links are of different datastacks: {old.datastack} and {new.datastack}.",
+            "Give two links of one datastack.",
+        )
+    different = [text for name, text in _ALIKE.items() if getattr(old, name) != getattr(new, name)]
+    if build_filters(old) != build_filters(new):
+        different.append("filters")
+    if different:
+        raise UsageError(
+            f"The links were made with different {', '.join(different)}, so that synapses would "
+            "seem gained or lost.",
+            "Make both links with the same options.",
+        )
+
+
+def _check_cell(before: Side, after: Side, session: Session) -> None:
+    """Refuse cells that have no part in common: 2 requests, where the root IDs differ."""
+    old, new = before.provenance, after.provenance
+    if old.cell == new.cell:
+        return
+    asked = max((old, new), key=lambda one: one.timestamp)
+    other = new if asked is old else old
+    later = Session(after.settings.service, session.store, asked.version)
+    try:
+        related = later.fetch_related(other.cell)
+    except ServiceError as error:
+        if type(error) not in {ServiceError, NotServedError}:
+            raise
+        related = []  # so the chunked graph answers for what never was a root ID
+    if asked.cell not in related:
+        raise CellError(
+            f"{old.cell} and {new.cell} are not the same cell: no edit leads from one to the "
+            "other.",
+            "Give two links of the same cell.",
+        )
+
+
+def _show(before: Side, after: Side) -> Comparison:
+    """Find what changed, and make the link that shows it."""
+    from synglancer.synapses.changes import count_changes, find_changes
+    from synglancer.view.annotations import sort_tags
+    from synglancer.view.comparison import Former, build_comparison
+
+    settings = after.settings
+    store = Store(enabled=not settings.no_cache)
+    session = Session(settings.service, store, after.provenance.version)
+    _check_cell(before, after, session)
+    try:
+        changes = find_changes(before.synapses, after.synapses)
+    except ValueError as error:
+        raise UsageError(
+            "A link's state holds a synapse twice in one direction.",
+            "Give a link that was not changed, or the cell.",
+        ) from error
+    tags = sort_tags({*changes["tag"], *changes["former_tag"]} - {""})
+    counts = count_changes(changes, settings.directions, tags)
+    old, new = before.provenance, after.provenance
+    record = {
+        "datastack": new.datastack,
+        "server": session.server,
+        "before": before.to_record(),
+        "after": after.to_record(),
+        "filters": build_filters(settings),
+        "counts": _nest(counts),
+    }
+    state = build_comparison(
+        _build_scene(session, new, changes),
+        Former(old.cell, old.timestamp),
+        changes,
+        record,
+        f"{new.cell} · {new.datastack} v{old.version} → v{new.version}",
+    )
+    warnings = _explain(before, after)
+    url, state_url, more = _publish(session, settings, state)
+    return Comparison(
+        url=url,
+        state_url=state_url,
+        state_sha256=state.sha256,
+        state_json=state.json,
+        before=before,
+        after=after,
+        changes=changes,
+        counts=counts,
+        warnings=[*warnings, *more],
+    )
+
+
+def _build_scene(session: Session, told: Provenance, changes: pd.DataFrame) -> Any:
+    from synglancer.columns import POSITION_COLUMNS
+    from synglancer.view.scene import Scene
+
+    return Scene(
+        cells=[told.cell],
+        datastack=session.datastack,
+        materialization=replace(session.materialization, timestamp=told.timestamp),
+        table=told.table,
+        groups=[],
+        positions=changes[POSITION_COLUMNS].to_numpy(dtype=float),
+        somata=[*told.somata.values()],
+        record={},
+    )
+
+
+def _publish(
+    session: Session, settings: Settings, state: State
+) -> tuple[str, str | None, list[str]]:
+    """Store the state, unless the link carries it; return link, address and warnings."""
+    site = resolve_site(settings.site, session.datastack.viewer_site)
+    more = explain_lost_pin(site, session.datastack.segmentation_source)
+    if settings.inline:
+        url = format_inline_link(site, state.json)
+        return url, None, [*more, *explain_inline(site, session.server)]
+    state_url = upload_state(session, state)
+    return format_link(site, state_url), state_url, more
+
+
+def _explain(before: Side, after: Side) -> list[str]:
+    old, new = before.provenance, after.provenance
+    warnings = list(dict.fromkeys([*before.warnings, *after.warnings]))
+    if old.version == new.version and old.table == new.table:
+        warnings.append(f"Both sides are version {old.version}.")
+    if old.table != new.table:
+        warnings.append(f"The predictions are from two tables: {old.table} and {new.table}.")
+    return warnings
+
+
+def _nest(counts: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """Write counts as JSON has them: direction → tag → what is counted."""
+    nested: dict[str, dict[str, dict[str, int]]] = {}
+    for row in counts.to_dict("records"):
+        direction, tag = str(row.pop("direction")), str(row.pop("tag"))
+        nested.setdefault(direction, {})[tag] = {str(name): int(row[name]) for name in row}
+    return nested

@@ -1,0 +1,173 @@
+"""synglancer compare: what changed of a cell between two versions, or between two links."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import orjson
+import pytest
+
+from cave_sandbox.sample import identity as who
+from cave_sandbox.server import SandboxOptions
+from cli.outcome import TOKEN
+from edits import OLD, divide, join_sides, write_edited_sample
+from synglancer.states.urls import parse_link
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from cli.outcome import Outcome
+
+NEW = OLD + 1_000_003
+
+
+@pytest.fixture(scope="module")
+def edited(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample, whose seed cell was edited between 1718 and 1822 and predicted anew."""
+    return write_edited_sample(sample, tmp_path_factory.mktemp("edited") / who.MINNIE, NEW)
+
+
+@pytest.fixture
+def options(edited: Path, tmp_path: Path) -> SandboxOptions:
+    return SandboxOptions(data=edited, states=tmp_path / "states.sqlite", token=TOKEN)
+
+
+def _expect(folder: Path) -> dict[str, dict[str, dict[str, int]]]:
+    """Count what changed with an outer join."""
+    both = join_sides(folder, NEW)
+    tags = set(both["tag_old"].dropna()) | set(both["tag_new"].dropna())
+    told: dict[str, dict[str, dict[str, int]]] = {}
+    for side, rows in both.groupby("side"):
+        old, new = rows["tag_old"], rows["tag_new"]
+        for tag in tags:
+            counts = {
+                "before": (old == tag).sum(),
+                "after": (new == tag).sum(),
+                "gained": ((new == tag) & old.isna()).sum(),
+                "lost": ((old == tag) & new.isna()).sum(),
+                "retagged_to": ((new == tag) & old.notna() & (old != tag)).sum(),
+                "retagged_from": ((old == tag) & new.notna() & (new != tag)).sum(),
+                "kept": ((old == tag) & (new == tag)).sum(),
+                "confidence_moved": (
+                    (old == tag) & (new == tag) & (rows["value_old"] != rows["value_new"])
+                ).sum(),
+            }
+            told.setdefault(side, {})[tag] = {name: int(count) for name, count in counts.items()}
+    return told
+
+
+def test_a_cell_is_followed_and_its_changes_are_counted(
+    sandbox, synglancer: Callable[..., Outcome], edited: Path
+) -> None:
+    """Counts of an edited cell are those of a join of the two versions' tables."""
+    done = synglancer("compare", OLD, "--from", 1718, "--to", "latest", "--output", "json")
+    assert done.code == 0, done.err
+    made = json.loads(done.out)
+    assert (made["before"]["cell"], made["after"]["cell"]) == (str(OLD), str(NEW))
+    expected = _expect(edited)
+    assert made["counts"] == expected
+    for kind in ("gained", "lost", "retagged_to", "confidence_moved"):
+        assert sum(tag[kind] for side in expected.values() for tag in side.values()), kind
+    assert f"{OLD} is not valid at version 1822" in done.err
+
+
+def test_the_link_shows_each_change_over_two_pinned_meshes(
+    sandbox, synglancer: Callable[..., Outcome], edited: Path
+) -> None:
+    """The link has a layer for each change, kept ones hidden, and both root IDs at their times."""
+    done = synglancer("compare", OLD, "--inline", "--output", "url")
+    state = orjson.loads(parse_link(done.out.strip()).state or b"")
+    layers = {layer["name"]: layer for layer in state["layers"]}
+    before, now = layers["before: 2026-03-07"], layers["now: 2026-06-27"]
+    assert (before["segments"], now["segments"]) == ([str(OLD)], [str(NEW)])
+    assert (before["timestamp"], now["timestamp"]) == (1772871001190, 1782547801306)
+    assert before["objectAlpha"] < now["objectAlpha"]
+    wanted = divide(join_sides(edited, NEW))
+    for name, rows in wanted.items():
+        notes = layers[name]["annotations"]
+        assert sorted(int(note["id"]) for note in notes) == sorted(set(rows["id"])), name
+    names = [layer["name"] for layer in state["layers"] if layer["type"] == "annotation"]
+    assert names == [*wanted]
+    assert [name for name in names if layers[name].get("visible") is False] == ["kept"]
+    assert layers["lost: spine"]["linkedSegmentationLayer"]["pre"] == "before: 2026-03-07"
+    assert layers["gained: spine"]["linkedSegmentationLayer"]["pre"] == "now: 2026-06-27"
+    assert all("spine → shaft" in note["description"] for note in layers["retagged"]["annotations"])
+
+
+def test_links_are_compared_with_a_version_and_with_each_other(
+    sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome]
+) -> None:
+    """A link and a version, two links, and a cell at two versions give the same counts."""
+    old = make_link(OLD, "--version", 1718).out.strip()
+    new = make_link(OLD, "--version", 1822).out.strip()
+    asked = [(old, new), (old, "--to", 1822), (OLD,)]
+    told = [json.loads(synglancer("compare", *one, "--output", "json").out) for one in asked]
+    assert told[0]["counts"] == told[1]["counts"] == told[2]["counts"]
+    assert told[0]["state_sha256"] == told[1]["state_sha256"] == told[2]["state_sha256"]
+
+
+def test_filters_hold_on_both_sides(sandbox, synglancer: Callable[..., Outcome]) -> None:
+    """With a tag, synapses that got it are gained and those that had it are lost."""
+    done = synglancer("compare", OLD, "--tag", "shaft", "--outputs", "--output", "json")
+    made = json.loads(done.out)
+    assert set(made["counts"]) == {"outputs"}
+    assert set(made["counts"]["outputs"]) == {"shaft"}
+
+
+@pytest.mark.parametrize("output", ["table", "markdown", "csv"])
+def test_tables_have_a_row_for_each_direction_and_tag(
+    sandbox, synglancer: Callable[..., Outcome], edited: Path, output: str
+) -> None:
+    """What is printed names every count, with the link below or on standard error."""
+    done = synglancer("compare", OLD, "--output", output)
+    counts = _expect(edited)["outputs"]["spine"]
+    row = next(line for line in done.lines if "outputs" in line and "spine" in line)
+    numbers = [part for part in row.replace("|", " ").replace(",", " ").split() if part.isdigit()]
+    assert "".join(numbers) == "".join(str(count) for count in counts.values())
+    assert "/nglstate/api/v1/" in (done.err if output == "csv" else done.out)
+
+
+def test_what_cannot_be_compared_is_refused(
+    sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """Different cells, filters, datastacks and views of others are refused in two sentences."""
+    mine = make_link(OLD, "--inputs", "--tag", "soma", "--inline").out.strip()
+    partner = make_link(who.PARTNERS[1].root_id, "--inputs", "--tag", "soma", "--inline")
+    synglancer("compare", mine, partner.out.strip()).refuses(3, "not the same cell")
+    all_of_it = make_link(OLD, "--inputs", "--inline").out.strip()
+    synglancer("compare", mine, all_of_it).refuses(2, "different filters")
+    state = orjson.loads(parse_link(mine).state or b"")
+    state["synglancer"]["datastack"] = "elsewhere"
+    for layer in state["layers"]:
+        layer["shader"] = ""
+    other = tmp_path / "other.json"
+    other.write_bytes(orjson.dumps(state))
+    synglancer("compare", mine, other).refuses(2, "different datastacks")
+    next(layer for layer in state["layers"] if "annotations" in layer)["annotations"].pop()
+    other.write_bytes(orjson.dumps(state))
+    synglancer("compare", other, "--to", 1822).refuses(2, "synapses that it was")
+    foreign = tmp_path / "foreign.json"
+    foreign.write_text('{"layers": []}')
+    synglancer("compare", foreign).refuses(2, "no cell of synglancer")
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ([], 2),
+        ([OLD, OLD], 2),
+        ([OLD, "--to", "99999"], 2),
+        ([OLD, "--from", "99999"], 2),
+        ([OLD, "--to", "soon"], 2),
+        ([OLD, "--cell-types"], 2),
+        (["864691135999999999"], 3),
+        (["nonsense"], 2),
+    ],
+)
+def test_bad_questions_are_refused(
+    sandbox, synglancer: Callable[..., Outcome], words, code
+) -> None:
+    """A missing cell, a version that is not served and a wrong cell are refused."""
+    synglancer("compare", *words).refuses(code)

@@ -1,0 +1,84 @@
+"""Changes between two tables of synapses: laws that hold for any tables."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.columns import DTYPES
+from synglancer.synapses.changes import COUNTED, count_changes, find_changes
+
+DIRECTIONS = ("inputs", "outputs")
+TAGS = ("spine", "shaft", "soma", "unlabelled")
+MIRRORED = {
+    "before": "after",
+    "gained": "lost",
+    "retagged_to": "retagged_from",
+    "kept": "kept",
+    "confidence_moved": "confidence_moved",
+}
+_SYNAPSES = st.dictionaries(
+    st.tuples(st.sampled_from(DIRECTIONS), st.integers(2**63, 2**63 + 9) | st.integers(1, 9)),
+    st.tuples(st.sampled_from(TAGS), st.sampled_from([0.25, 0.5, 0.75])),
+    max_size=20,
+)
+
+
+def _build(synapses: dict[tuple[str, int], tuple[str, float]]) -> pd.DataFrame:
+    rows = [
+        [number, side, tag, np.nan if tag == "unlabelled" else sure, 1.0, 1, 2, 3, 4, 5]
+        for (side, number), (tag, sure) in synapses.items()
+    ]
+    columns = list(zip(*rows, strict=True)) or [()] * len(DTYPES)
+    return pd.DataFrame(
+        {
+            name: pd.Series(values, dtype=object if kind == "str" else kind)
+            for (name, kind), values in zip(DTYPES.items(), columns, strict=True)
+        }
+    )
+
+
+@given(_SYNAPSES, _SYNAPSES)
+def test_what_was_and_what_is_are_accounted_for(before, after) -> None:
+    """Kept, lost and retagged are what was; kept, gained and retagged are what is."""
+    counts = count_changes(find_changes(_build(before), _build(after)), DIRECTIONS, TAGS)
+    for row in counts.to_dict("records"):
+        key = (row["direction"], row["tag"])
+        was = sum((side, tag) == key for (side, _), (tag, _) in before.items())
+        now = sum((side, tag) == key for (side, _), (tag, _) in after.items())
+        assert row["before"] == was == row["kept"] + row["lost"] + row["retagged_from"]
+        assert row["after"] == now == row["kept"] + row["gained"] + row["retagged_to"]
+    everywhere = counts[[*COUNTED]].sum()
+    assert everywhere["retagged_to"] == everywhere["retagged_from"]
+    assert everywhere["lost"] == len(set(before) - set(after))
+    assert everywhere["gained"] == len(set(after) - set(before))
+
+
+@given(_SYNAPSES, _SYNAPSES)
+def test_comparing_the_other_way_round_mirrors(before, after) -> None:
+    """What is gained in one direction of time is lost in the other."""
+    there = count_changes(find_changes(_build(before), _build(after)), DIRECTIONS, TAGS)
+    back = count_changes(find_changes(_build(after), _build(before)), DIRECTIONS, TAGS)
+    for one, other in MIRRORED.items():
+        assert there[one].tolist() == back[other].tolist(), one
+        assert there[other].tolist() == back[one].tolist(), other
+
+
+@given(_SYNAPSES, _SYNAPSES)
+def test_each_synapse_is_in_one_row_with_its_dtypes(before, after) -> None:
+    """Every synapse of either table comes back once, with all 64 bits of its ID."""
+    changes = find_changes(_build(before), _build(after))
+    keys = list(zip(changes["direction"], changes["id"].tolist(), strict=True))
+    assert sorted(keys) == sorted(set(before) | set(after))
+    assert str(changes["id"].dtype) == "uint64"
+    assert str(changes["confidence"].dtype) == "float32"
+
+
+def test_a_synapse_that_stands_twice_is_refused() -> None:
+    """A table that has a synapse twice in a direction cannot be compared."""
+    once = _build({("inputs", 1): ("spine", 0.5)})
+    with pytest.raises(ValueError, match="twice"):
+        find_changes(pd.concat([once, once]), once)
