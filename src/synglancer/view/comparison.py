@@ -11,7 +11,6 @@ import orjson
 from synglancer.columns import POSITION_COLUMNS
 from synglancer.synapses.changes import GAINED, KEPT, LOST, RETAGGED
 from synglancer.view.annotations import CONFIDENCE, SIZE, sort_tags
-from synglancer.view.colors import BACKGROUNDS
 from synglancer.view.shaders import Marker, build_marker_shader, choose_diameter
 from synglancer.view.state import SEGMENTATION, State, build_state, format_timestamp
 
@@ -32,7 +31,8 @@ COLOURS = {GAINED: "#35c46a", LOST: "#ff4b3e", RETAGGED: "#a05cff", KEPT: "#8c8c
 _RELATED = ("pre", "post")
 _NANOMETRES = {axis: [1e-9, "m"] for axis in "xyz"}
 _SINGULAR = {"inputs": "input", "outputs": "output"}
-_LARGER = {KEPT: 0.0, GAINED: 2.5, LOST: 3.5, RETAGGED: 2.5}  # pixels: rings need more of them
+_LARGER = {KEPT: 0.0, GAINED: 1.0, LOST: 1.5, RETAGGED: 1.0}  # pixels: rings need more of them
+_WITHIN = "#202020"  # what is in the middle of a ring: dark, so that the ring is what one sees
 _FAINT = {"objectAlpha": 0.25, "selectedAlpha": 0, "pick": False}
 
 
@@ -117,7 +117,7 @@ def _divide(changes: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def _build_layer(name: str, change: str, rows: pd.DataFrame, mesh: str) -> dict[str, Any]:
     labelled = bool(rows["confidence"].notna().all())
-    ring = BACKGROUNDS["dark"].ring if change == LOST else None
+    ring = _WITHIN if change == LOST else None
     marker = Marker(
         ring=ring,
         inverted=change == LOST,
