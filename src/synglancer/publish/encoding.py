@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synglancer.publish.sharding import HEAD, TAIL
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from synglancer.publish.sharding import Keys, Sharding
 
 RELATIONSHIPS = ("pre", "post")
+
+_FRAME_WORDS = (HEAD + TAIL) // 4
 
 PROPERTIES: dict[str, dict[str, str]] = {
     "confidence": {
@@ -110,6 +114,8 @@ def encode_groups(
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Encode groups of annotations: a count, points and numbers of all, IDs of all.
 
+    Before and after each group is room for gzip's frame, which `seal` fills.
+
     Parameters
     ----------
     records : ndarray, shape (n,)
@@ -122,29 +128,28 @@ def encode_groups(
     Returns
     -------
     data : ndarray of uint8
-        All groups, one after the other.
+        All groups with their frames, one after the other.
     sizes : ndarray of int64, shape (groups,)
         Bytes of each.
     """
     columns = [0, 1, 2, *(3 + n for n, name in enumerate(PROPERTIES) if name in properties)]
     words = len(columns)
     counts = np.diff(starts, append=len(records))
-    lengths = 2 + (words + 2) * counts
-    offsets = np.concatenate(([0], np.cumsum(lengths)[:-1])) if len(starts) else starts
-    total = int(lengths.sum())
-    out = np.empty(total, "<u4")
-    out[offsets], out[offsets + 1] = counts, 0
+    lengths = 2 + (words + 2) * counts + _FRAME_WORDS
+    offsets = np.cumsum(lengths) - lengths + HEAD // 4
+    out = np.zeros(int(lengths.sum()), "<u4")
+    out[offsets] = counts
     width = records.dtype.itemsize // 4
     table = np.ascontiguousarray(records).view("<u4").reshape(len(records), width)
-    place = np.arange(len(records), dtype=np.int64) - np.repeat(starts, counts)
-    place *= words
+    rank = np.arange(len(records), dtype=np.int64) - np.repeat(starts, counts)
+    place = rank * words
     place += np.repeat(offsets + 2, counts)
     for column in columns:
         out[place] = table[:, column]
         place += 1
     # The IDs follow: from the end of the own body to the own place among the IDs.
-    rest = np.arange(len(records), dtype=np.int64) - np.repeat(starts, counts)
-    place = np.repeat(offsets + 2 + words * counts, counts) + 2 * rest
+    place = np.repeat(offsets + 2 + words * counts, counts)
+    place += 2 * rank
     where = records.dtype.fields["id"][1] // 4  # type: ignore[index]
     out[place] = table[:, where]
     out[place + 1] = table[:, where + 1]

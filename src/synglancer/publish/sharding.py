@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import dataclass
-from struct import Struct
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     Keys = NDArray[np.uint64]
@@ -22,9 +19,14 @@ if TYPE_CHECKING:
 INDEX_ENTRY = 16
 """Bytes of a minishard in the index at the beginning of a shard file."""
 
+HEAD, TAIL = 16, 8
+"""Bytes of gzip's frame before and after a chunk that is stored."""
+
 _STORED = 8192  # below this, compressing costs more time than it saves bytes
-_MEMBER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x01"  # gzip's header and a last stored block
-_ENDS, _CHECK = Struct("<HH"), Struct("<II")
+# A gzip member with an empty name, so that its header takes 16 bytes: magic, method, flag of the
+# name; time; system, the name's end, and that a last, stored block follows.
+_MAGIC = 0x08088B1F
+_STORED_BLOCK = 0x0100FF00
 _C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
 
 
@@ -187,18 +189,54 @@ def compress(data: Any) -> bytes:
     return packed
 
 
-def gzip_chunk(data: memoryview) -> bytes:
-    """Write a chunk as gzip: a small one as it is in gzip's frame, a larger one compressed."""
-    size = len(data)
-    if size > _STORED:
-        return compress(data)
-    ends = _ENDS.pack(size, size ^ 0xFFFF)
-    return b"".join((_MEMBER, ends, data, _CHECK.pack(zlib.crc32(data), size)))
+def seal(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
+    """Make gzip members of chunks that have room for a frame: small ones stored, others compressed.
+
+    Parameters
+    ----------
+    data : ndarray of uint8
+        The chunks, each between `HEAD` and `TAIL` bytes; written into.
+    sizes : ndarray of int64, shape (n,)
+        Bytes of each with its frame.
+
+    Returns
+    -------
+    data : bytes-like
+        The members, one after the other.
+    sizes : ndarray of int64, shape (n,)
+        Bytes of each.
+    """
+    ends = np.cumsum(sizes)
+    inner = sizes - HEAD - TAIL
+    small = inner <= _STORED
+    view = data.data
+    words = data.view("<u4")
+    first = (ends - sizes)[small] // 4
+    length = inner[small].astype(np.uint32)
+    words[first] = _MAGIC
+    words[first + 2] = _STORED_BLOCK
+    words[first + 3] = length | (length ^ np.uint32(0xFFFF)) << np.uint32(16)
+    last = ends[small] // 4
+    crc32 = zlib.crc32
+    places = zip((ends - sizes + HEAD)[small].tolist(), (ends - TAIL)[small].tolist(), strict=True)
+    words[last - 2] = np.fromiter((crc32(view[a:b]) for a, b in places), np.uint32, len(last))
+    words[last - 1] = length
+    sealed = sizes.copy()
+    if small.all():
+        return view, sealed
+    pieces: list[Any] = []
+    begin = 0
+    for number in np.flatnonzero(~small).tolist():
+        end = int(ends[number])
+        start = end - int(sizes[number])
+        packed = compress(view[start + HEAD : end - TAIL])
+        pieces += (view[begin:start], packed)
+        sealed[number] = len(packed)
+        begin = end
+    return memoryview(b"".join([*pieces, view[begin:]])), sealed
 
 
-def build_shard(
-    sharding: Sharding, keys: Keys, sizes: NDArray[np.int64], data: Sequence[Any] | Any
-) -> list[Any]:
+def build_shard(sharding: Sharding, keys: Keys, sizes: NDArray[np.int64], data: Any) -> list[Any]:
     """Lay out a shard file.
 
     Parameters
@@ -210,7 +248,7 @@ def build_shard(
     sizes : ndarray of int64, shape (n,)
         Bytes of each chunk as stored.
     data
-        The chunks in the same order: a list of them, or a buffer of all.
+        The chunks in the same order, as one buffer.
 
     Returns
     -------
@@ -228,10 +266,7 @@ def build_shard(
         entries[0] = np.diff(keys[first:end], prepend=np.uint64(0))
         entries[1, 0] = position
         entries[2] = sizes[first:end]
-        if isinstance(data, list):
-            pieces.append(b"".join(data[first:end]))
-        else:
-            pieces.append(data[int(ends[first]) : int(ends[end])])
+        pieces.append(data[int(ends[first]) : int(ends[end])])
         position += int(ends[end] - ends[first])
         packed = compress(entries.tobytes())
         index[minishard] = position, position + len(packed)

@@ -10,7 +10,7 @@ import numpy as np
 from synglancer.publish.destinations import open_destination
 from synglancer.publish.encoding import encode_groups, encode_single, find_groups
 from synglancer.publish.plan import INDEXES, Plan, load_plan
-from synglancer.publish.sharding import Sharding, build_shard, gzip_chunk, mix, sort_with_order
+from synglancer.publish.sharding import Sharding, build_shard, mix, seal, sort_with_order
 from synglancer.publish.writing.spill import load_part
 from synglancer.publish.writing.survey import load_request
 
@@ -53,8 +53,8 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
     largest = min(rows, 1)
     if index == "by_id":
         keys, records = _sort_single(records, sharding)
-        data: Any
-        data, sizes = encode_single(records, request["properties"])
+        single, sizes = encode_single(records, request["properties"])
+        data: Any = single.data
     else:
         if index == "spatial":
             keys = source.levels[level].find_cells(records["point"], plan.lower, plan.extent)
@@ -68,9 +68,8 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
         largest = int(np.diff(starts, append=rows).max()) if rows else 0
         encoded, lengths = encode_groups(records, starts, request["properties"])
         del records
-        data = _compress(encoded, lengths)
+        data, sizes = seal(encoded, lengths)
         del encoded
-        sizes = np.array([len(chunk) for chunk in data], np.int64)
     pieces = build_shard(sharding, keys, sizes, data)
     name = f"{folder}/{sharding.name_file(shard)}"
     size = open_destination(request["destination"]).write(name, pieces)
@@ -119,14 +118,3 @@ def _order_groups(
     starts = np.cumsum(counts) - counts
     place = np.arange(len(keys)) + np.repeat(old[moved] - starts, counts)
     return names[moved], starts, order[place]
-
-
-def _compress(encoded: NDArray[np.uint8], lengths: NDArray[np.int64]) -> list[bytes]:
-    view = encoded.data
-    ends = np.cumsum(lengths).tolist()
-    first = 0
-    chunks = []
-    for end in ends:
-        chunks.append(gzip_chunk(view[first:end]))
-        first = end
-    return chunks
