@@ -153,6 +153,20 @@ def test_what_cannot_be_compared_is_refused(
     synglancer("compare", foreign).refuses(2, "no cell of synglancer")
 
 
+def test_links_of_several_cells_and_of_other_servers_are_refused(
+    sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome]
+) -> None:
+    """A link of two cells, one of another server, and options beside a link are refused."""
+    two = make_link(OLD, who.PARTNERS[1].root_id, "--together", "--inline").out.strip()
+    synglancer("compare", two).refuses(2, "2 cells")
+    one = make_link(OLD, "--tag", "soma", "--inline").out.strip()
+    elsewhere = ("--server", "https://cave.example.org")
+    synglancer("compare", one, *elsewhere).refuses(2, "not with https://cave.example.org")
+    synglancer("compare", one, "--tag", "spine").refuses(2, "--tag")
+    synglancer("compare", one, one, "--to", 1822).refuses(2, "--to")
+    synglancer("compare", one, OLD).refuses(2, "two links")
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
