@@ -29,7 +29,6 @@ from cave_sandbox.web.handler import Context, HostRefusal, NotFound
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from types import TracebackType
 
     from tornado.httputil import HTTPServerRequest
     from typing_extensions import Self
@@ -195,12 +194,7 @@ class Sandbox:
         self.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        value: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()
 
     @property

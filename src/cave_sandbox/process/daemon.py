@@ -152,7 +152,7 @@ def serve_in_foreground(options: StartOptions) -> None:
 
 
 def _require_extra() -> None:
-    if find_spec("duckdb") is None or find_spec("tornado") is None:
+    if not all(map(find_spec, ("duckdb", "marshmallow", "tornado"))):
         raise InputError(
             "The sandbox is not installed.",
             "Install it with: pip install 'synglancer[sandbox]'.",

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tornado.web import Finish
-
 from cave_sandbox.web.handler import ConstantHandler, Handler
 
 if TYPE_CHECKING:
@@ -111,22 +109,13 @@ class InfoHandler(Handler):
 
     service: ClassVar[str] = "info"
 
-    def admit(self, name: str) -> Dataset:
-        """Return the datastack, or answer the request and raise `Finish`."""
-        dataset = self.context.datasets.get(name)
-        self.authorise(name if dataset else None)
-        if dataset is None:
-            self.send_unknown()
-            raise Finish
-        return dataset
-
     def records(self) -> dict[str, dict[str, Any]]:
         """Return the full records of all datastacks by name."""
         datasets = self.context.datasets.items()
         return {name: build_record(item, self.origin) for name, item in datasets}
 
-    def send_unknown(self) -> None:
-        """Answer for a datastack that is not there."""
+    def refuse_unknown(self, _name: str) -> None:
+        """Answer for a datastack or a volume that is not there."""
         self.send_json({"message": UNKNOWN.format(path=self.request.path)}, 404)
 
 
@@ -180,7 +169,7 @@ class VolumesHandler(InfoHandler):
         by = "id" if key else "name"
         found = next((item for item in volumes.values() if str(item[by]) == name), None)
         if found is None:
-            self.send_unknown()
+            self.refuse_unknown(name)
         else:
             self.send_json(found)
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tornado.web import Finish
-
 from cave_sandbox.services.info import build_record
 from cave_sandbox.web.handler import ConstantHandler, Handler
 
@@ -32,15 +30,10 @@ class MaterializeHandler(Handler):
     service: ClassVar[str] = "materialize"
     exposed_headers: ClassVar[str] = "WWW-Authenticate, column_names"
 
-    def admit(self, name: str) -> Dataset:
-        """Return the datastack, or answer the request and raise `Finish`."""
-        dataset = self.context.datasets.get(name)
-        self.authorise(name if dataset else None)
-        if dataset is None:
-            address = f"{self.origin}/info/api/v2/datastack/full/{name}"
-            self.send_failure(f"404 Client Error: NOT FOUND for url: {address}")
-            raise Finish
-        return dataset
+    def refuse_unknown(self, name: str) -> None:
+        """Answer what the info service says of a datastack that is not there."""
+        address = f"{self.origin}/info/api/v2/datastack/full/{name}"
+        self.send_failure(f"404 Client Error: NOT FOUND for url: {address}")
 
     def send_failure(self, message: str) -> None:
         """Answer as the service does when anything went wrong, with its message."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gzip
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 from cave_sandbox.services.materialize import (
@@ -20,7 +19,7 @@ from cave_sandbox.services.materialize import (
     refuse_expired_view,
 )
 from cave_sandbox.tables.database import QueryFailedError
-from cave_sandbox.tables.query_body import QueryError, SchemaError, parse_body
+from cave_sandbox.tables.query_body import QueryError, parse_body
 from cave_sandbox.tables.sql import build_count, build_query
 from cave_sandbox.tables.wire import choose_compression, to_arrow, to_json, to_stream
 
@@ -60,51 +59,35 @@ class _Form:
 
 
 class QueryHandler(MaterializeHandler):
-    """Base of the three kinds of query."""
+    """Rows of one table or view, of tables that belong together, or as they are at a timestamp."""
 
-    async def answer(
-        self,
-        kind: str,
-        name: str,
-        number: str | None,
-        table_name: str = "",
-        *,
-        of_view: bool = False,
-    ) -> None:
-        """Answer a query.
+    def initialize(self, kind: str, *, of_view: bool = False) -> None:
+        """Take the kind of query: ``simple`` (of a view or a table), ``join`` or ``live``."""
+        self.kind, self.of_view = kind, of_view
 
-        Parameters
-        ----------
-        kind
-            ``simple``, ``join`` or ``live``.
-        name
-            The datastack.
-        number
-            The version, or None for a live query.
-        table_name
-            The table of a simple query.
-        of_view
-            Whether that is a view.
-        """
+    async def post(self, name: str, number: str | None = None, table_name: str = "") -> None:
+        """Answer a query; a live one names no version, and only a simple one names its table."""
+        from marshmallow import ValidationError  # with the first query, as the schemas
+
         dataset = self.admit(name)
         try:
             form = self._form()
-            body = parse_body(kind, self.request.body, table_name)
-            tables = _find_tables(dataset, body, number, of_view=of_view)
-            if kind == "live":
+            body = parse_body(self.kind, self.request.body, table_name)
+            tables = _find_tables(dataset, body, number, of_view=self.of_view)
+            if self.kind == "live":
                 _check_roots(dataset, body, self._allows("allow_invalid_root_ids"))
-            if form.count and kind == "simple":
+            if form.count and self.kind == "simple":
                 query = build_count(body, dataset, tables)
             else:
                 query = build_query(body, dataset, tables, self.context.row_limit, form.sample)
             content, count = await self.outside(self._work, query, form)
-        except SchemaError as error:
-            self.send_json({"schema_errors": error.errors}, 500)
+        except ValidationError as error:
+            self.send_json({"schema_errors": error.messages}, 500)
         except (QueryError, QueryFailedError) as error:
             self.send_failure(str(error))
         else:
-            notices = [] if kind == "live" else _notices(tables)
-            self._send(query, form, content, _all_warnings(kind, query, form, notices, count))
+            notices = [] if self.kind == "live" else _notices(tables)
+            self._send(query, form, content, _all_warnings(self.kind, query, form, notices, count))
 
     def _work(self, query: Query, form: _Form) -> tuple[bytes, int]:
         """Run a query and encode its rows; on a thread of its own."""
@@ -150,38 +133,6 @@ class QueryHandler(MaterializeHandler):
         self.finish(content)
 
 
-class SimpleQueryHandler(QueryHandler):
-    """Rows of one table."""
-
-    async def post(self, name: str, number: str, table_name: str) -> None:
-        """Answer the query."""
-        await self.answer("simple", name, number, table_name)
-
-
-class ViewQueryHandler(QueryHandler):
-    """Rows of one view."""
-
-    async def post(self, name: str, number: str, view_name: str) -> None:
-        """Answer the query."""
-        await self.answer("simple", name, number, view_name, of_view=True)
-
-
-class JoinQueryHandler(QueryHandler):
-    """Rows of tables that belong together."""
-
-    async def post(self, name: str, number: str) -> None:
-        """Answer the query."""
-        await self.answer("join", name, number)
-
-
-class LiveQueryHandler(QueryHandler):
-    """Rows as they are at a timestamp, whatever the version."""
-
-    async def post(self, name: str) -> None:
-        """Answer the query."""
-        await self.answer("live", name, None)
-
-
 def _find_tables(
     dataset: Dataset, body: QueryBody, number: str | None, *, of_view: bool
 ) -> dict[str, Table]:
@@ -225,19 +176,13 @@ def _check_roots(dataset: Dataset, body: QueryBody, allowed: bool) -> None:
     """Refuse a live query for root IDs that are invalid at its timestamp, unless it allows them."""
     if allowed or body.timestamp is None:
         return
-    try:
-        timestamp = datetime.fromisoformat(body.timestamp.replace("Z", "+00:00"))
-    except ValueError as error:
-        raise SchemaError({"timestamp": ["Not a valid datetime."]}) from error
-    if timestamp.tzinfo is None:
-        timestamp = timestamp.replace(tzinfo=timezone.utc)
     invalid = []
     for item in body.filters:
         if item.kind not in {"in", "equal"} or not item.column.endswith("_root_id"):
             continue
         for value in item.value if isinstance(item.value, list) else [item.value]:
             root = dataset.roots.get(int(value)) if str(value).isdecimal() else None
-            if root is not None and not root.valid_at(timestamp):
+            if root is not None and not root.valid_at(body.timestamp):
                 invalid.append(root.root_id)
     if invalid:
         raise QueryError(
@@ -277,8 +222,8 @@ def _header_safe(text: str) -> str:
 
 
 ROUTES = [
-    (rf"{AT_VERSION}/table/([^/]+)/query", SimpleQueryHandler),
-    (rf"{AT_VERSION}/views/([^/]+)/query", ViewQueryHandler),
-    (rf"{AT_VERSION}/query", JoinQueryHandler),
-    (rf"{ONE}/query", LiveQueryHandler),
+    (rf"{AT_VERSION}/table/([^/]+)/query", QueryHandler, {"kind": "simple"}),
+    (rf"{AT_VERSION}/views/([^/]+)/query", QueryHandler, {"kind": "simple", "of_view": True}),
+    (rf"{AT_VERSION}/query", QueryHandler, {"kind": "join"}),
+    (rf"{ONE}/query", QueryHandler, {"kind": "live"}),
 ]

@@ -9,11 +9,16 @@ __all__ = ["ROUTES"]
 
 
 class TypesHandler(Handler):
-    """The schemas: their names, or all documents."""
+    """The schemas: their names, all documents, or the document of one."""
 
-    def get(self, kind: str) -> None:
+    def get(self, kind: str, name: str | None = None) -> None:
         """Answer names or documents."""
-        self.send_json(list(documents()) if kind == "type" else documents())
+        if name is not None and name not in documents():
+            self.send_error_page(404)
+        elif name is not None:
+            self.send_json(documents()[name])
+        else:
+            self.send_json(list(documents()) if kind == "type" else documents())
 
 
 class NamedTypesHandler(Handler):
@@ -25,20 +30,9 @@ class NamedTypesHandler(Handler):
         self.send_json({name: documents()[name] for name in names if name in documents()})
 
 
-class TypeHandler(Handler):
-    """One schema."""
-
-    def get(self, name: str) -> None:
-        """Answer its document."""
-        if name in documents():
-            self.send_json(documents()[name])
-        else:
-            self.send_error_page(404)
-
-
 ROUTES = [
     (r"/schema/versions", ConstantHandler, {"value": [2]}),
     (r"/schema/(?:api/v2/)?(type|types_all)", TypesHandler),
     (r"/schema/(?:api/v2/)?types", NamedTypesHandler),
-    (r"/schema/(?:api/v2/)?type/([^/]+)", TypeHandler),
+    (r"/schema/(?:api/v2/)?(type)/([^/]+)", TypesHandler),
 ]

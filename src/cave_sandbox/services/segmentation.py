@@ -11,7 +11,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from tornado.web import Finish, HTTPError
+from tornado.web import HTTPError
 
 from cave_sandbox.services.info import build_record
 from cave_sandbox.web.handler import ConstantHandler, Handler
@@ -36,16 +36,14 @@ class GraphHandler(Handler):
 
     service: ClassVar[str] = "segmentation"
 
-    def admit(self, name: str) -> Lineage:
+    def refuse_unknown(self, name: str) -> None:
+        """Answer for a table that is not there."""
+        message = f"Table {name} does not exist"
+        self.send_json({"code": 404, "error": "Not Found", "message": message}, 404)
+
+    def lineage(self, name: str) -> Lineage:
         """Return the history of a table's root IDs, or answer the request and raise `Finish`."""
-        lineage = self.context.lineages.get(name)
-        self.authorise(name if lineage else None)
-        if lineage is None:
-            self.send_json(
-                {"code": 404, "error": "Not Found", "message": f"Table {name} does not exist"}, 404
-            )
-            raise Finish
-        return lineage
+        return self.context.lineages[self.admit(name).name]
 
     def timestamp(self, name: str) -> datetime | None:
         """Return a timestamp from the address (seconds since 1970), or None if it is absent."""
@@ -72,8 +70,7 @@ class InfoHandler(GraphHandler):
 
     def get(self, name: str) -> None:
         """Answer the volume's own record, or else as much as caveclient asks for."""
-        self.admit(name)
-        dataset = self.context.datasets[name]
+        dataset = self.admit(name)
         graph = {"cv_mip": 0, "n_layers": LAYERS}
         volume = (dataset.precomputed or Path()) / SUPERVOXELS / "info"
         if dataset.precomputed and volume.is_file():
@@ -91,7 +88,7 @@ class LatestHandler(GraphHandler):
 
     async def post(self, name: str) -> None:
         """Answer a list of booleans."""
-        lineage = self.admit(name)
+        lineage = self.lineage(name)
         timestamp = self.timestamp("timestamp") or now()
         latest = await self.outside(lineage.are_latest, self.numbers("node_ids"), timestamp)
         self.send_json({"is_latest": latest})
@@ -102,7 +99,7 @@ class TimestampsHandler(GraphHandler):
 
     async def post(self, name: str) -> None:
         """Answer seconds since 1970, none for what never was a root ID."""
-        lineage = self.admit(name)
+        lineage = self.lineage(name)
         roots = self.numbers("node_ids")
         timestamp = self.timestamp("timestamp") or now()
         latest = self.get_query_argument("latest", "False").lower() == "true"
@@ -123,7 +120,7 @@ class LeavesHandler(GraphHandler):
 
     async def get(self, name: str, root: str) -> None:
         """Answer them."""
-        leaves = await self.outside(self.admit(name).leaves, int(root))
+        leaves = await self.outside(self.lineage(name).leaves, int(root))
         self.send_json({"leaf_ids": leaves})
 
 
@@ -132,7 +129,7 @@ class RootHandler(GraphHandler):
 
     async def get(self, name: str, supervoxel: str) -> None:
         """Answer it."""
-        lineage = self.admit(name)
+        lineage = self.lineage(name)
         timestamp = self.timestamp("timestamp") or now()
         found = await self.outside(lineage.roots_at, [int(supervoxel)], timestamp)
         self.send_json({"root_id": found[0]})
@@ -143,7 +140,7 @@ class RootsHandler(GraphHandler):
 
     async def post(self, name: str) -> None:
         """Answer little-endian uint64s in the order of those in the body."""
-        lineage = self.admit(name)
+        lineage = self.lineage(name)
         body = self.request.body
         if len(body) % 8:
             raise HTTPError(400, "the body is no list of uint64")
@@ -159,7 +156,7 @@ class LineageHandler(GraphHandler):
 
     async def post(self, name: str) -> None:
         """Answer it in NetworkX's node-link form."""
-        lineage = self.admit(name)
+        lineage = self.lineage(name)
         roots = self.numbers("root_ids")
         past, future = self.timestamp("timestamp_past"), self.timestamp("timestamp_future")
         self.send_json(await self.outside(_node_link, lineage, roots, past, future))
@@ -170,7 +167,7 @@ class PastHandler(GraphHandler):
 
     async def get(self, name: str) -> None:
         """Answer them by root ID, for each timestamp that is asked for."""
-        lineage = self.admit(name)
+        lineage = self.lineage(name)
         roots = self.numbers("root_ids")
         maps: dict[str, dict[str, list[int]]] = {}
         for when in ("past", "future"):
@@ -186,7 +183,7 @@ class OldestHandler(GraphHandler):
 
     def get(self, name: str) -> None:
         """Answer it in ISO 8601."""
-        self.send_json({"iso": self.admit(name).oldest.isoformat()})
+        self.send_json({"iso": self.lineage(name).oldest.isoformat()})
 
 
 def _node_link(

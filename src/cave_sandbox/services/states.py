@@ -20,6 +20,8 @@ __all__ = ["MAX_BODY", "ROUTES"]
 #: Version of the state server that was recorded.
 VERSION = "0.7.2"
 
+TABLE_INFO = "User: 42 - project synglancer - table sandbox_states"
+
 #: Most bytes that a post may have.
 MAX_BODY = 100_000_000
 
@@ -30,9 +32,9 @@ class StateHandler(Handler):
     service: ClassVar[str] = "nglstate"
     reflects_origin: ClassVar[bool] = True
 
-    def initialize(self, kind: str = "state") -> None:
-        """Take what is kept: ``state``, or ``property`` for segment properties."""
-        self.kind = kind
+    def initialize(self, kind: str = "state", text: str = "") -> None:
+        """Take what is kept (``state``, or ``property`` for segment properties) or said."""
+        self.kind, self.text = kind, text
 
     def authorise_reading(self) -> None:
         """Let a reader pass: one without any token too, where states are open."""
@@ -58,22 +60,13 @@ class VersionHandler(StateHandler):
         self.send_json(VERSION)
 
 
-class IndexHandler(StateHandler):
-    """``GET /nglstate/api/v1/``."""
+class TextHandler(StateHandler):
+    """What the server says of itself: its name, and where it keeps states."""
 
-    async def get(self) -> None:
-        """Say which server this is."""
+    def get(self) -> None:
+        """Say it to those who have a token."""
         self.authorise()
-        self.send_text(f"NeuroglancerJsonServer - v{VERSION}")
-
-
-class TableInfoHandler(StateHandler):
-    """``GET /nglstate/api/v1/table_info``."""
-
-    async def get(self) -> None:
-        """Say where states are kept."""
-        self.authorise()
-        self.send_text("User: 42 - project synglancer - table sandbox_states")
+        self.send_text(self.text)
 
 
 class PostHandler(StateHandler):
@@ -169,9 +162,9 @@ ROUTES = [
     rule
     for base in ("/nglstate/api/v1", "/nglstate")  # the second is the legacy address
     for rule in (
-        (rf"{base}/(?:index)?", IndexHandler),
+        (rf"{base}/(?:index)?", TextHandler, {"text": f"NeuroglancerJsonServer - v{VERSION}"}),
         (rf"{base}/version", VersionHandler),
-        (rf"{base}/table_info", TableInfoHandler),
+        (rf"{base}/table_info", TextHandler, {"text": TABLE_INFO}),
         (rf"{base}/post", PostHandler),
         (rf"{base}/post/([^/]+)", PostWithIdHandler),
         (rf"{base}/raw/([^/]+)", RawHandler),

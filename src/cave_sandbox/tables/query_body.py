@@ -1,21 +1,24 @@
 """The body of a query request: checked, and read into one record.
 
-It knows the three bodies that the materialize service takes (one table, a join, a live query) and
-the messages of its validation.
+It knows the three bodies that the materialize service takes: one table, a join, a live query.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import timezone
+from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-__all__ = ["Filter", "Join", "QueryBody", "QueryError", "SchemaError", "parse_body"]
+    from marshmallow import Schema
+
+__all__ = ["Filter", "Join", "QueryBody", "QueryError", "parse_body"]
 
 #: Body key -> the comparison it asks for.
 FILTER_KINDS = {
@@ -37,20 +40,6 @@ BAD_REQUEST = (
 
 class QueryError(Exception):
     """A request that the materialize service answers with status 500 and this message."""
-
-
-class SchemaError(Exception):
-    """A body that does not have the service's form.
-
-    Parameters
-    ----------
-    errors
-        What is wrong with each key.
-    """
-
-    def __init__(self, errors: dict[str, list[str]]) -> None:
-        super().__init__(str(errors))
-        self.errors = errors
 
 
 @dataclass(frozen=True)
@@ -100,7 +89,7 @@ class QueryBody:
     resolution
         Voxel size to give positions in, in nm, or None for the table's own.
     timestamp
-        The timestamp of a live query, as given (ISO 8601), or None.
+        The timestamp of a live query, UTC where it names no zone, or None.
     """
 
     kind: str
@@ -114,7 +103,7 @@ class QueryBody:
     limit: int | None = None
     offset: int = 0
     resolution: tuple[float, float, float] | None = None
-    timestamp: str | None = None
+    timestamp: datetime | None = None
 
 
 def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
@@ -132,22 +121,21 @@ def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
     Raises
     ------
     QueryError
-        When it is not a JSON object.
-    SchemaError
-        When a key is unknown, missing or of the wrong type.
+        When it is not JSON.
+    marshmallow.ValidationError
+        When it is no object, or a key is unknown, missing or of the wrong type.
     """
     try:
         given = json.loads(raw)
     except ValueError as error:
         raise QueryError(BAD_REQUEST) from error
-    if not isinstance(given, dict):
-        raise SchemaError({"_schema": ["Invalid input type."]})
-    _validate(kind, given)
+    given = _schemas()[kind].load(given)
+    resolution = given.get("desired_resolution")
     common: dict[str, Any] = {
         "filters": tuple(_filters(given)),
         "limit": given.get("limit"),
         "offset": given.get("offset") or 0,
-        "resolution": _resolution(given.get("desired_resolution")),
+        "resolution": None if resolution is None else tuple(resolution),
     }
     return _READERS[kind](given, common, table)
 
@@ -178,7 +166,7 @@ def _read_join(given: dict[str, Any], common: dict[str, Any], _table: str) -> Qu
 
 
 def _read_live(given: dict[str, Any], common: dict[str, Any], _table: str) -> QueryBody:
-    joins = tuple(Join(*map(str, item)) for item in given.get("join_tables") or ())
+    joins = tuple(Join(*item) for item in given.get("join_tables") or ())
     names = [given["table"], *(name for join in joins for name in (join.left, join.right))]
     return QueryBody(
         "live",
@@ -207,107 +195,43 @@ def _filters(given: dict[str, Any]) -> list[Filter]:
     ]
 
 
-def _resolution(given: list[float] | None) -> tuple[float, float, float] | None:
-    if given is None:
-        return None
-    x, y, z = (float(size) for size in given)
-    return x, y, z
+@cache
+def _schemas() -> dict[str, Schema]:
+    """Return the schema of each kind of body, in the library of the recorded service."""
+    # Imported with the first query: starting the sandbox needs none of it.
+    from marshmallow import Schema, fields
+    from marshmallow.validate import Length, Range
 
+    def strings(**given: Any) -> Any:
+        return fields.List(fields.String(), **given)
 
-def _validate(kind: str, given: dict[str, Any]) -> None:
-    checks = _CHECKS[kind]
-    errors = {key: ["Unknown field."] for key in given if key not in checks}
-    for key in ("tables",) if kind == "join" else ("table", "timestamp") if kind == "live" else ():
-        if key not in given:
-            errors[key] = ["Missing data for required field."]
-    for key, check in checks.items():
-        if given.get(key) is not None and (problem := check(given[key])):
-            errors[key] = [problem]
-    if errors:
-        raise SchemaError(errors)
+    def mapping(values: Any) -> Any:
+        return fields.Dict(values=values, allow_none=True)
 
-
-Check = Callable[[Any], "str | None"]
-"""Returns what is wrong with a value, in the service's words, or None."""
-
-
-def _check_string(value: Any) -> str | None:
-    return None if isinstance(value, str) else "Not a valid string."
-
-
-def _check_integer(value: Any) -> str | None:
-    whole = isinstance(value, int) and not isinstance(value, bool)
-    return None if whole else "Not a valid integer."
-
-
-def _check_size(value: Any) -> str | None:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return None if number else "Not a valid number."
-
-
-def _check_conditions(value: Any) -> str | None:
-    return None if value is None or isinstance(value, dict) else "Not a valid mapping type."
-
-
-def _list_of(check: Check, length: int | None = None) -> Check:
-    """Return the check of a list whose items all pass a check."""
-
-    def check_list(value: Any) -> str | None:
-        if not isinstance(value, list):
-            return "Not a valid list."
-        problem = next((found for item in value if (found := check(item))), None)
-        if problem is None and length is not None and len(value) != length:
-            return f"Length must be {length}."
-        return problem
-
-    return check_list
-
-
-def _map_of(check: Check) -> Check:
-    """Return the check of a mapping whose values all pass a check."""
-
-    def check_map(value: Any) -> str | None:
-        if not isinstance(value, dict):
-            return "Not a valid mapping type."
-        return next((found for item in value.values() if (found := check(item))), None)
-
-    return check_map
-
-
-def _check_resolution(value: Any) -> str | None:
-    problem = _list_of(_check_size, 3)(value)
-    if problem is not None:
-        return problem
-    return None if all(size > 0 for size in value) else "Must be greater than 0."
-
-
-def _check_tables(value: Any) -> str | None:
-    return _list_of(_list_of(_check_string, 2))(value) if value else "Not a valid list."
-
-
-_strings = _list_of(_check_string)
-_COMMON_CHECKS: dict[str, Check] = {
-    **dict.fromkeys(FILTER_KINDS, _map_of(_check_conditions)),
-    "offset": _check_integer,
-    "limit": _check_integer,
-    "desired_resolution": _check_resolution,
-}
-_CHECKS: dict[str, dict[str, Check]] = {
-    "simple": {**_COMMON_CHECKS, "select_columns": _strings},
-    "join": {
-        **_COMMON_CHECKS,
-        "tables": _check_tables,
-        "select_columns": _strings,
-        "select_column_map": _map_of(_strings),
-        "suffixes": _strings,
-        "suffix_map": _map_of(_check_string),
-    },
-    "live": {
-        **_COMMON_CHECKS,
-        "table": _check_string,
-        "timestamp": _check_string,
-        "join_tables": _list_of(_list_of(_check_string, 4)),
-        "select_columns": _map_of(_strings),
-        "suffixes": _map_of(_check_string),
-    },
-}
+    size = fields.Float(validate=Range(min=0, min_inclusive=False))
+    common: dict[str, Any] = {
+        **dict.fromkeys(FILTER_KINDS, mapping(fields.Dict(allow_none=True))),
+        "offset": fields.Integer(strict=True, allow_none=True),
+        "limit": fields.Integer(strict=True, allow_none=True),
+        "desired_resolution": fields.List(size, validate=Length(equal=3), allow_none=True),
+    }
+    own: dict[str, dict[str, Any]] = {
+        "simple": {"select_columns": strings(allow_none=True)},
+        "join": {
+            "tables": fields.List(
+                strings(validate=Length(equal=2)), required=True, validate=Length(min=1)
+            ),
+            "select_columns": strings(allow_none=True),
+            "select_column_map": mapping(strings()),
+            "suffixes": strings(allow_none=True),
+            "suffix_map": mapping(fields.String()),
+        },
+        "live": {
+            "table": fields.String(required=True),
+            "timestamp": fields.AwareDateTime(required=True, default_timezone=timezone.utc),
+            "join_tables": fields.List(strings(validate=Length(equal=4)), allow_none=True),
+            "select_columns": mapping(strings()),
+            "suffixes": mapping(fields.String()),
+        },
+    }
+    return {kind: Schema.from_dict(common | keys)() for kind, keys in own.items()}

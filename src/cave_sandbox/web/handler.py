@@ -259,6 +259,19 @@ class Handler(RequestHandler):
             self.refuse_terms()
         raise Finish
 
+    def admit(self, name: str) -> Dataset:
+        """Return a datastack that the request may read, or answer it and raise `Finish`."""
+        dataset = self.context.datasets.get(name)
+        self.authorise(name if dataset else None)
+        if dataset is None:
+            self.refuse_unknown(name)
+            raise Finish
+        return dataset
+
+    def refuse_unknown(self, _name: str) -> None:
+        """Answer as the service does for a datastack that is not there."""
+        self.send_error_page(404)
+
     def refuse_token(self) -> None:
         """Answer as to a token that nobody has, or that has expired."""
         self._challenge("invalid_token", "Invalid/Expired Token")

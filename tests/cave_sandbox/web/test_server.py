@@ -233,7 +233,9 @@ def test_values_are_compared_as_the_column_is_meant(sandbox, body, count):
         ({"filter_in_dict": {"synapses": [1]}}, "filter_in_dict"),
         ({"desired_resolution": 4}, "desired_resolution"),
         ({"desired_resolution": [4, 4, 0]}, "desired_resolution"),
+        ({"desired_resolution": []}, "desired_resolution"),
         ({"tables": []}, "tables"),
+        ({"tables": None}, "tables"),
     ],
 )
 def test_a_wrong_body_is_refused_by_its_key(sandbox, body, key):
