@@ -133,11 +133,6 @@ class _GuardedApplication(Application):
 class Sandbox:
     """An embedded CAVE server.
 
-    Parameters
-    ----------
-    options
-        How it is set up.
-
     Attributes
     ----------
     origin

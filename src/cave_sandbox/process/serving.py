@@ -62,8 +62,6 @@ def serve_background(
 
     Parameters
     ----------
-    folder
-        Its folder.
     record
         Its options, as `StartOptions.to_record` writes them.
     report

@@ -22,8 +22,6 @@ from cave_sandbox.sample.geometry import (
 )
 from cave_sandbox.sample.growth import UM, Habit, Tree, round_off_tips
 
-UP = np.array([0.0, -1.0, 0.0])
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -61,12 +59,12 @@ class Plan:
     stems: int
     basal: tuple[float, ...]
     axon: float
-    axon_up: bool
     collaterals: tuple[float, ...]
     collateral: tuple[float, ...]
     spines: int
     boutons: int
     soma_radius: float
+    axon_up: bool = False
 
 
 LAYER_23 = Plan(
@@ -76,7 +74,6 @@ LAYER_23 = Plan(
     stems=7,
     basal=(24.0, 36.0, 78.0),
     axon=235.0,
-    axon_up=False,
     collaterals=(0.16, 0.22, 0.29, 0.36, 0.7, 0.8, 0.9),
     collateral=(95.0, 80.0, 70.0),
     spines=2375,
@@ -91,7 +88,6 @@ SMALL_LAYER_23 = Plan(
     stems=5,
     basal=(25.0, 85.0),
     axon=220.0,
-    axon_up=False,
     collaterals=(0.2, 0.4, 0.8),
     collateral=(110.0, 90.0),
     spines=210,
@@ -106,7 +102,6 @@ LAYER_5 = Plan(
     stems=6,
     basal=(30.0, 110.0),
     axon=110.0,
-    axon_up=False,
     collaterals=(0.3, 0.5, 0.7),
     collateral=(120.0, 110.0),
     spines=230,
@@ -135,8 +130,6 @@ def grow_cell(rng: np.random.Generator, root_id: int, centre: Floats, plan: Plan
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     root_id
         The cell's root ID.
     centre

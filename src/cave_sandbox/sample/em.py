@@ -46,8 +46,6 @@ def draw_near(
 
     Parameters
     ----------
-    lattice
-        The block.
     cells
         Cells whose outlines must be exact.
     tissue

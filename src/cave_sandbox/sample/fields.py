@@ -29,13 +29,6 @@ _MARGIN = 700.0
 def measure_distance(lattice: Lattice, cell: Cell) -> Field:
     """Measure how far each voxel's centre is from a cell's surface, negative inside.
 
-    Parameters
-    ----------
-    lattice
-        A small scale.
-    cell
-        The cell.
-
     Returns
     -------
     Field
@@ -221,13 +214,18 @@ def smooth_noise(axes: Axes, period: float, number: int) -> Field:
         share = places[index] - low[index]
         node = np.floor(share).astype(np.int64)
         share = share - node
-        share = share * share * (3.0 - 2.0 * share)
-        shape = [1, 1, 1]
-        shape[along] = len(share)
-        weight = share.astype(np.float32).reshape(shape)
-        first, second = np.take(field, node, axis=along), np.take(field, node + 1, axis=along)
-        field = first + (second - first) * weight
+        field = _between(field, node, share * share * (3.0 - 2.0 * share), along)
     return field
+
+
+def _between(field: Field, node: Ints, share: Floats, along: int) -> Field:
+    """Interpolate along an axis, at a share of the way from each node to the next."""
+    shape = [1, 1, 1]
+    shape[along] = len(share)
+    weight = share.astype(np.float32).reshape(shape)
+    first, second = np.take(field, node, axis=along), np.take(field, node + 1, axis=along)
+    found: Field = first + (second - first) * weight
+    return found
 
 
 def pack_neuropil(axes: Axes, spacing: float, number: int) -> Neuropil:
@@ -239,8 +237,6 @@ def pack_neuropil(axes: Axes, spacing: float, number: int) -> Neuropil:
         Positions along x, y and z in nm.
     spacing
         Mean distance between neurites in nm.
-    number
-        Which noise.
     """
     bend = 0.55 * spacing
     shape = (len(axes[2]), len(axes[1]), len(axes[0]))
@@ -303,9 +299,5 @@ def enlarge(field: Field, times: int) -> Field:
         count = field.shape[along]
         place = (np.arange(count * times) + 0.5) / times - 0.5
         node = np.clip(np.floor(place).astype(np.int64), 0, count - 2)
-        shape = [1, 1, 1]
-        shape[along] = count * times
-        weight = (place - node).astype(np.float32).reshape(shape)
-        first, second = np.take(field, node, axis=along), np.take(field, node + 1, axis=along)
-        field = first + (second - first) * weight
+        field = _between(field, node, place - node, along)
     return field

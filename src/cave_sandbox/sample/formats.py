@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -126,6 +126,12 @@ class Lattice:
         return record
 
 
+def triple(values: Iterable[float]) -> Triple:
+    """Return the three numbers as whole ones."""
+    x, y, z = (int(value) for value in values)
+    return x, y, z
+
+
 def extent_record(lattice: Lattice, resolution: tuple[float, float, float]) -> dict[str, Any]:
     """Describe a hidden first scale: it says how far the volume extends, and is never read.
 
@@ -135,15 +141,8 @@ def extent_record(lattice: Lattice, resolution: tuple[float, float, float]) -> d
     sizes = [int(size) for size in resolution]
     lower = [f * s // v for f, s, v in zip(lattice.offset, lattice.resolution, sizes, strict=True)]
     size = [n * s // v for n, s, v in zip(lattice.shape, lattice.resolution, sizes, strict=True)]
-    return {
-        "key": "extent",
-        "resolution": sizes,
-        "voxel_offset": lower,
-        "size": size,
-        "chunk_sizes": [[64, 64, 64]],
-        "encoding": "raw",
-        "hidden": True,
-    }
+    described = Lattice(triple(sizes), triple(lower), triple(size), (64, 64, 64)).describe("raw")
+    return {**described, "key": "extent", "hidden": True}
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -182,10 +181,6 @@ def write_segmentation(
 
     Parameters
     ----------
-    folder
-        The segmentation's folder.
-    lattice
-        The scale.
     voxels
         Voxels that are not empty, counted from the first, each once; shape (n, 3).
     labels

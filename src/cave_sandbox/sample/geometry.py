@@ -6,9 +6,15 @@ All lengths are in nm.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from typing_extensions import Self
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -31,13 +37,25 @@ def perpendicular(rng: np.random.Generator, axes: Floats) -> Floats:
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     axes
         Unit vectors, shape (n, 3).
     """
     raw = rng.normal(size=axes.shape)
     return unit(raw - np.sum(raw * axes, axis=1, keepdims=True) * axes)
+
+
+class Rows:
+    """Base of records whose fields are arrays of n rows each."""
+
+    def take(self, rows: Ints) -> Self:
+        """Return these rows."""
+        return type(self)(*(column[rows] for column in vars(self).values()))
+
+    @classmethod
+    def join(cls, parts: Iterable[Rows]) -> Self:
+        """Put the rows of several records below each other."""
+        columns = zip(*(vars(part).values() for part in parts), strict=True)
+        return cls(*map(np.concatenate, columns))
 
 
 @dataclass(frozen=True)
@@ -127,7 +145,7 @@ class Soma:
 
 
 @dataclass(frozen=True)
-class Spines:
+class Spines(Rows):
     """Dendritic spines, one a row.
 
     Attributes
@@ -158,20 +176,12 @@ class Spines:
 
 
 @dataclass(frozen=True)
-class Boutons:
+class Boutons(Rows):
     """Swellings of an axon, one a row: centres (n, 3), radii (n,) and axes (n, 3), in nm."""
 
     centres: Floats
     radii: Floats
     axes: Floats
-
-    def joined(self, other: Boutons) -> Boutons:
-        """Return these boutons followed by others."""
-        return Boutons(
-            np.concatenate([self.centres, other.centres]),
-            np.concatenate([self.radii, other.radii]),
-            np.concatenate([self.axes, other.axes]),
-        )
 
 
 @dataclass(frozen=True)
@@ -186,7 +196,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Sites:
+class Sites(Rows):
     """Points on a cell's surface.
 
     Attributes
@@ -202,10 +212,6 @@ class Sites:
     points: Floats
     normals: Floats
     thickness: Floats
-
-    def take(self, rows: Ints) -> Sites:
-        """Return the sites of these rows."""
-        return Sites(self.points[rows], self.normals[rows], self.thickness[rows])
 
 
 @dataclass(frozen=True)
@@ -229,12 +235,8 @@ def sample_axes(
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     branches
         Branches to use, as one long line.
-    count
-        How many points.
     keep_off, clearance
         Only places at least ``clearance`` nm outside this soma are used.
     """
@@ -264,17 +266,7 @@ def shaft_sites(rng: np.random.Generator, samples: AxisSamples) -> Sites:
 
 
 def soma_sites(rng: np.random.Generator, soma: Soma, count: int) -> Sites:
-    """Draw points on a soma's surface, away from where neurites leave it.
-
-    Parameters
-    ----------
-    rng
-        Source of randomness.
-    soma
-        The soma.
-    count
-        How many points.
-    """
+    """Draw points on a soma's surface, away from where neurites leave it."""
     directions = unit(rng.normal(size=(40 * count + 400, 3)))
     nearness = np.max(directions @ soma.lobes.T, axis=1)
     directions = directions[nearness < np.cos(np.deg2rad(24.0))][:count]

@@ -36,7 +36,6 @@ from cave_sandbox.sample.wiring import (
     Inputs,
     innervate,
     input_contacts,
-    join_contacts,
     output_contacts,
     place_inputs,
 )
@@ -207,13 +206,13 @@ def _list_contacts(
             spine = free[(received.tags[free] == "spine") & received.predicted[free]]
             received.pre[spine[0]] = who.SPLIT_FRAGMENT
         parts.append(input_contacts(rng, cell, received))
-    onto_cells = join_contacts(parts)
+    onto_cells = Contacts.join(parts)
     for number, (cell, boutons) in enumerate(zip(cells, en_passant, strict=True)):
         predicted, unlabelled = _outputs_left(number, cell, onto_cells)
         count = sum(predicted.values()) + sum(unlabelled.values())
         post = draw_partners(rng, axons[:1000], count)
         parts.append(output_contacts(rng, cell, boutons, post, predicted, unlabelled))
-    return join_contacts(parts)
+    return Contacts.join(parts)
 
 
 def _outputs_left(number: int, cell: Cell, made: Contacts) -> tuple[dict[str, int], dict[str, int]]:

@@ -27,7 +27,6 @@ from cave_sandbox.sample.wiring import (
     Inputs,
     innervate,
     input_contacts,
-    join_contacts,
     output_contacts,
     place_inputs,
 )
@@ -42,7 +41,6 @@ PLAN = Plan(
     stems=5,
     basal=(20.0, 60.0),
     axon=110.0,
-    axon_up=False,
     collaterals=(0.4, 0.7),
     collateral=(60.0, 50.0),
     spines=150,
@@ -78,7 +76,7 @@ def build_second() -> Sample:
     free = np.flatnonzero(inputs.pre == 0)
     inputs.pre[free] = draw_partners(rng, axons[100:], len(free))
     count = sum(_OUTPUTS.values()) + 2
-    contacts = join_contacts(
+    contacts = Contacts.join(
         [
             input_contacts(rng, seed, inputs),
             _onto_initial_segment(rng, seed, axons[400:]),

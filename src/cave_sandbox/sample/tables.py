@@ -61,6 +61,12 @@ class Grid:
         rounded: Ints = np.rint(positions / np.array(self.resolution)).astype(np.int64)
         return rounded
 
+    def columns(self, name: str, positions: Floats) -> dict[str, Ints]:
+        """Return positions in nm as three columns of voxels, named after their axes."""
+        return dict(
+            zip((f"{name}_{axis}" for axis in "xyz"), self.voxels(positions).T, strict=True)
+        )
+
 
 def describe_table(
     schema: str, voxel: Sequence[float], text: str, reference: str | None = None
@@ -112,17 +118,7 @@ def supervoxel_ids(rng: np.random.Generator, positions: Floats) -> Ints:
 
 
 def build_synapses(rng: np.random.Generator, contacts: Contacts, grid: Grid) -> pd.DataFrame:
-    """Build a table of schema ``synapse``, its rows in the order of the contacts.
-
-    Parameters
-    ----------
-    rng
-        Source of randomness.
-    contacts
-        The synapses.
-    grid
-        The table's voxel.
-    """
+    """Build a table of schema ``synapse``, its rows in the order of the contacts."""
     count = len(contacts.pre)
     columns: dict[str, Ints] = {"id": draw_root_ids(rng, count, 100_000_000, 500_000_000)}
     for name, positions in (
@@ -130,8 +126,7 @@ def build_synapses(rng: np.random.Generator, contacts: Contacts, grid: Grid) -> 
         ("ctr", contacts.ctr_pt),
         ("post", contacts.post_pt),
     ):
-        voxels = grid.voxels(positions)
-        columns |= {f"{name}_pt_position_{axis}": voxels[:, i] for i, axis in enumerate("xyz")}
+        columns |= grid.columns(f"{name}_pt_position", positions)
     columns["size"] = _draw_sizes(rng, contacts)
     columns["pre_pt_supervoxel_id"] = supervoxel_ids(rng, contacts.pre_pt)
     columns["pre_pt_root_id"] = contacts.pre
@@ -148,12 +143,8 @@ def build_predictions(
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     synapses
         The table that it refers to, row by row the contacts.
-    contacts
-        The synapses.
     tags
         What the table calls the places, shape (n,).
     """
@@ -184,14 +175,10 @@ def build_nuclei(
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     cells
         Cells by the ID of their nucleus.
     strays
         Positions in nm of nuclei that no segment holds, by their ID.
-    grid
-        The table's voxel.
     """
     radii = [cell.soma.nucleus_radius for cell in cells.values()] + [4_600.0] * len(strays)
     centres = np.stack([*(cell.soma.centre for cell in cells.values()), *strays.values()])
@@ -202,8 +189,7 @@ def build_nuclei(
         ("bb_start_position", centres - reach),
         ("bb_end_position", centres + reach),
     ):
-        voxels = grid.voxels(positions)
-        columns |= {f"{name}_{axis}": voxels[:, i] for i, axis in enumerate("xyz")}
+        columns |= grid.columns(name, positions)
     columns["volume"] = 4.0 / 3.0 * np.pi * (np.array(radii) / 1000.0) ** 3
     supervoxels = supervoxel_ids(rng, centres)
     roots = [*(cell.root_id for cell in cells.values()), *([0] * len(strays))]
@@ -224,10 +210,6 @@ def build_cell_types(
 
     Parameters
     ----------
-    nuclei
-        The table of nuclei.
-    contacts
-        The synapses.
     labels
         Label and cell type of each cell, by root ID.
     """
@@ -244,12 +226,11 @@ def build_cell_types(
         np.array(["BC", "MC", "BPC", "NGC"])[roots % 4],
         np.array(["23P", "4P", "5P-IT", "5P-ET", "6P-CT"])[roots % 5],
     )
-    voxels = Grid((4.0, 4.0, 40.0)).voxels(contacts.pre_pt[first])
     others = pd.DataFrame(
         {
             "id": 600_000 + np.arange(len(roots), dtype=np.int64),
             "pt_root_id": roots,
-            **{f"pt_position_{axis}": voxels[:, i] for i, axis in enumerate("xyz")},
+            **Grid((4.0, 4.0, 40.0)).columns("pt_position", contacts.pre_pt[first]),
             "cell_type": names.astype(object),
         }
     )
@@ -319,8 +300,6 @@ def build_spine_tables(
         Row by row the contacts.
     predictions
         The predictions, numbered from 1.
-    contacts
-        The synapses.
     cells
         The cells that have a shape, the seed cell first.
     grid
@@ -378,16 +357,13 @@ def _place_neighbours(contacts: Contacts, rows: Ints) -> Contacts:
     across = contacts.post_pt[rows] - contacts.ctr_pt[rows]
     along = across / np.linalg.norm(across, axis=1, keepdims=True)
     shift = along * _BESIDE
+    beside = contacts.take(rows)
     return replace(
-        contacts,
+        beside,
         pre=_FIRST_AXON + 1_009 * np.arange(len(rows), dtype=np.int64),
-        post=contacts.post[rows],
-        pre_pt=contacts.post_pt[rows] + shift,
-        ctr_pt=contacts.ctr_pt[rows] + shift,
-        post_pt=contacts.post_pt[rows],
-        tags=contacts.tags[rows],
+        pre_pt=beside.post_pt + shift,
+        ctr_pt=beside.ctr_pt + shift,
         predicted=np.ones(len(rows), dtype=bool),
-        calibre=contacts.calibre[rows],
     )
 
 

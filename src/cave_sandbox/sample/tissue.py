@@ -47,12 +47,8 @@ def scatter_tissue(
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     lower, upper
         Corners of the box, shape (3,).
-    cells
-        The cells.
     pia
         Where the pia is along y; may lie outside the box.
     """

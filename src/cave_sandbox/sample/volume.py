@@ -15,6 +15,7 @@ from cave_sandbox.sample.formats import (
     Lattice,
     Triple,
     extent_record,
+    triple,
     write_gzip,
     write_image,
     write_json,
@@ -50,21 +51,21 @@ def _whole(cells: list[Cell], resolution: Triple) -> Lattice:
     size = np.array(resolution)
     low = np.floor((points.min(axis=0) - _MARGIN) / size).astype(int)
     high = np.ceil((points.max(axis=0) + _MARGIN) / size).astype(int)
-    return Lattice(resolution, _triple(low), _triple(high - low), (64, 64, 64))
+    return Lattice(resolution, triple(low), triple(high - low), (64, 64, 64))
 
 
 def _block(resolution: Triple, centre: Floats, shape: Triple, chunk: Triple) -> Lattice:
     """Return a block around a position, on multiples of eight voxels: `Lattice.coarser`."""
     first = np.rint(centre / np.array(resolution) - np.array(shape) / 2.0).astype(int)
     first[:2] -= first[:2] % 8
-    return Lattice(resolution, _triple(first), shape, chunk)
+    return Lattice(resolution, triple(first), shape, chunk)
 
 
 def _finer(lattice: Lattice, times: int, chunk: Triple) -> Lattice:
     """Return a lattice of the same extent with smaller voxels."""
-    resolution = _triple(np.array(lattice.resolution) // times)
-    offset = _triple(np.array(lattice.offset) * times)
-    return Lattice(resolution, offset, _triple(np.array(lattice.shape) * times), chunk)
+    resolution = triple(np.array(lattice.resolution) // times)
+    offset = triple(np.array(lattice.offset) * times)
+    return Lattice(resolution, offset, triple(np.array(lattice.shape) * times), chunk)
 
 
 def _slab(lattice: Lattice, centre: Floats, count: int) -> Lattice:
@@ -72,11 +73,6 @@ def _slab(lattice: Lattice, centre: Floats, count: int) -> Lattice:
     middle = round(centre[2] / lattice.resolution[2])
     offset = (*lattice.offset[:2], middle - count // 2)
     return Lattice(lattice.resolution, offset, (*lattice.shape[:2], count), lattice.chunk)
-
-
-def _triple(values: Ints) -> Triple:
-    x, y, z = (int(value) for value in values)
-    return x, y, z
 
 
 def _write_imagery(folder: Path, sample: Sample, whole: Lattice) -> None:

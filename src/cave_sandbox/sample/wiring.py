@@ -18,8 +18,8 @@ from cave_sandbox.sample.geometry import (
     Cell,
     Floats,
     Ints,
+    Rows,
     Sites,
-    Spines,
     bouton_sites,
     sample_axes,
     shaft_sites,
@@ -59,7 +59,7 @@ class Inputs:
 
 
 @dataclass(frozen=True)
-class Contacts:
+class Contacts(Rows):
     """Synapses, one a row.
 
     Attributes
@@ -87,16 +87,6 @@ class Contacts:
     calibre: Floats
 
 
-def join_contacts(parts: list[Contacts]) -> Contacts:
-    """Put the rows of several sets of synapses below each other."""
-    return Contacts(
-        *(
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in Contacts.__dataclass_fields__
-        )
-    )
-
-
 def place_inputs(
     rng: np.random.Generator,
     cell: Cell,
@@ -107,8 +97,6 @@ def place_inputs(
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     cell
         The cell. Each of its spines gets a synapse, and some get a second one when there are
         more synapses than spines.
@@ -116,7 +104,7 @@ def place_inputs(
         How many synapses with and without a prediction there are, by tag.
     """
     counts = {tag: predicted[tag] + unlabelled[tag] for tag in ("spine", "shaft", "soma")}
-    heads = _spread_over_spines(rng, cell, counts["spine"])
+    heads = cell.spines.take(_spread(rng, len(cell.spines.length), counts["spine"]))
     dendrites = [branch for branch in cell.branches if branch.kind != "axon"]
     axis = sample_axes(rng, dendrites, counts["shaft"], keep_off=cell.soma, clearance=1.5 * UM)
     groups = (
@@ -129,14 +117,9 @@ def place_inputs(
         flag = np.zeros(count, dtype=bool)
         flag[rng.permutation(count)[: predicted[tag]]] = True
         flags.append(flag)
-    sites = Sites(
-        np.concatenate([group.points for group in groups]),
-        np.concatenate([group.normals for group in groups]),
-        np.concatenate([group.thickness for group in groups]),
-    )
     total = sum(counts.values())
     tags = np.repeat(list(counts), list(counts.values()))
-    return Inputs(sites, tags, np.concatenate(flags), np.zeros(total, dtype=np.int64))
+    return Inputs(Sites.join(groups), tags, np.concatenate(flags), np.zeros(total, dtype=np.int64))
 
 
 def innervate(rng: np.random.Generator, axon: Cell, inputs: Inputs, wanted: dict[str, int]) -> Cell:
@@ -147,8 +130,6 @@ def innervate(rng: np.random.Generator, axon: Cell, inputs: Inputs, wanted: dict
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     axon
         The presynaptic cell.
     inputs
@@ -213,8 +194,6 @@ def output_contacts(
 
     Parameters
     ----------
-    rng
-        Source of randomness.
     cell
         The presynaptic cell.
     boutons
@@ -231,8 +210,7 @@ def output_contacts(
             flags += [labelled] * count
     order = rng.permutation(len(tags))
     rows = _spread(rng, len(boutons.radii), len(tags))
-    used = Boutons(boutons.centres[rows], boutons.radii[rows], boutons.axes[rows])
-    sites = bouton_sites(rng, used)
+    sites = bouton_sites(rng, boutons.take(rows))
     outside = rng.uniform(140.0, 240.0, size=(len(tags), 1))
     return Contacts(
         pre=np.full(len(tags), cell.root_id, dtype=np.int64),
@@ -250,14 +228,6 @@ def _spread(rng: np.random.Generator, places: int, count: int) -> Ints:
     """Choose places for synapses: each once, in any order, before any twice."""
     rounds = [rng.permutation(places) for _ in range(-(-count // places))]
     return np.concatenate(rounds)[:count]
-
-
-def _spread_over_spines(rng: np.random.Generator, cell: Cell, count: int) -> Spines:
-    rows = _spread(rng, len(cell.spines.length), count)
-    return replace(
-        cell.spines,
-        **{name: getattr(cell.spines, name)[rows] for name in cell.spines.__dataclass_fields__},
-    )
 
 
 def _axon_nodes(cell: Cell) -> list[tuple[int, int]]:
@@ -287,4 +257,5 @@ def _with_twigs(cell: Cell, twigs: list[Branch]) -> Cell:
     ends = np.stack([twig.points[-1] for twig in twigs])
     axes = unit(ends - np.stack([twig.points[-2] for twig in twigs]))
     boutons = Boutons(ends, np.full(len(twigs), BOUTON_RADIUS), axes)
-    return replace(cell, branches=(*cell.branches, *twigs), boutons=cell.boutons.joined(boutons))
+    joined = Boutons.join([cell.boutons, boutons])
+    return replace(cell, branches=(*cell.branches, *twigs), boutons=joined)

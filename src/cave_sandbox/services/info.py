@@ -71,8 +71,6 @@ def build_record(dataset: Dataset, origin: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    dataset
-        The datastack.
     origin
         The server's address, which takes the place of ``{origin}``.
     """

@@ -49,8 +49,6 @@ def build_condition(item: Filter, field: Field, alias: str) -> tuple[str, list[A
 
     Parameters
     ----------
-    item
-        The filter.
     field
         The column that it is about.
     alias

@@ -103,8 +103,6 @@ class Tables:
         ----------
         sql
             Its text; values are ``?``.
-        parameters
-            The values.
 
         Returns
         -------

@@ -36,8 +36,6 @@ class Lineage:
 
     Parameters
     ----------
-    dataset
-        The datastack.
     known
         Returns those of some root IDs that its tables hold; they are valid at all times.
     located

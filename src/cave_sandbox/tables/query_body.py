@@ -113,8 +113,6 @@ def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
     ----------
     kind
         ``simple``, ``join`` or ``live``.
-    raw
-        The body as sent.
     table
         The table of a simple query, from its address.
 

@@ -139,8 +139,6 @@ def build_query(
 
     Parameters
     ----------
-    body
-        The request.
     dataset
         The datastack that is asked.
     tables
