@@ -102,51 +102,49 @@ class Question:
     datastack
         The datastack.
     version
-        Materialization version: a number, latest, or a day such as 2026-03-07 for the version of
-        that day, else the newest before it (for minnie65_public: 1718).
+        Materialization version: number, latest, or day such as 2026-03-07 (minnie65_public: 1718).
     table
-        Table of predictions (for minnie65_public: synapse_target_predictions_ssa_v2).
+        Table of predictions (minnie65_public: synapse_target_predictions_ssa_v2).
     server
-        Address of the CAVE server (else https://global.daf-apis.com).
+        CAVE server (otherwise https://global.daf-apis.com).
     token_file
-        File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
+        File with the CAVE token (otherwise CAVE_TOKEN, or the token that caveclient saved).
     sandbox
-        Ask the embedded CAVE on this machine, which holds a synthetic cell.
+        Use the embedded CAVE on this machine, with a synthetic cell.
     inputs
-        Only the synapses that the cell receives.
+        Show only the synapses that the cell receives.
     outputs
-        Only the synapses that the cell makes.
+        Show only the synapses that the cell makes.
     tag
-        Only synapses with this tag; can be repeated.
+        Show only synapses with this tag; can be repeated.
     min_confidence
-        Only predictions that the classifier is at least this sure of, 0 to 1.
+        Keep predictions with at least this confidence (0 to 1).
     min_size
-        Only synapses of at least this size, in voxels of their detection.
+        Keep synapses of at least this size, in voxels.
     with_unlabelled
-        Also show the synapses that have no prediction.
+        Show synapses without a prediction as well.
     with_total
-        Also count all synapses of the cell, with and without a prediction (two more requests).
+        Count all synapses of the cell, also those without a prediction (2 more requests).
     multi_input
-        Show the synapses on spines with several inputs in layers of their own, instead of among
-        those of their tag.
+        Show synapses on spines with several inputs in layers of their own.
     multi_input_table
-        Table that says which spine a synapse is on (for minnie65_public: synapse_spine_mapping_v2).
+        Table that groups synapses by spine (minnie65_public: synapse_spine_mapping_v2).
     cell_types
-        Also say of what type the cell on the other side of each synapse is.
+        Show the cell type of each synapse's partner.
     cell_type_view
-        View with the types of cells (for minnie65_public: aibs_cell_info).
+        View with cell types (minnie65_public: aibs_cell_info).
     cell_type_column
-        Its column with the type, such as cell_type, mtype or broad_type.
+        Column of that view: cell_type, mtype or broad_type, for instance.
     strict
-        Refuse a root ID that is not valid at the version, instead of following it to its successor.
+        Refuse an outdated root ID instead of following it to its successor.
     site
-        The viewer: spelunker, google or an address (else the datastack's own).
+        Viewer: spelunker, google or an address (otherwise the datastack's own).
     inline
-        Put the whole state into the link, and upload nothing.
+        Put the whole state into the link and upload nothing.
     timeout
-        Seconds that one question to a server may take, with all repetitions.
+        Longest time for one request, retries included, in seconds.
     no_cache
-        Neither use nor keep what is stored on this machine.
+        Do not use or keep answers on this machine.
 
     Raises
     ------

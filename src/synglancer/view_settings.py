@@ -38,25 +38,23 @@ class ViewSettings:
     Parameters
     ----------
     layout
-        Arrangement of the viewer's panels.
+        Panels of the viewer.
     background
-        Behind the 3D view: dark, or white for slides and print.
+        Background of the 3D view: white suits slides and print.
     figure
-        A clean picture for a figure: 3D alone, white, without axes and panels, and in the pure
-        colours of the legend: unsure predictions are not paler.
+        Make a clean figure: 3D only, white, no axes or panels, the legend's pure colours.
     palette
-        Colours per tag: those of the paper, or safe ones for all kinds of colour vision.
+        Colours of the paper, or colours that are safe for all kinds of colour vision.
     color_by
-        What a synapse's colour says: its tag, how sure the classifier is of it, or the type of the
-        cell on its other side.
+        What the colour of a synapse shows: its tag, its confidence or its partner's cell type.
     soft_filter
-        Keep less confident synapses in the state; the slider starts at --min-confidence.
+        Hide less confident synapses instead of leaving them out: sliders start at --min-confidence.
     panel
         Open the side panel with the sliders.
     filter_by_selection
-        Draw only the synapses of the cells that are selected in the viewer.
+        Draw only synapses of the cells that are selected in the viewer.
     partners
-        Also select this many of the strongest partners, each in a colour of its own.
+        Select this many of the strongest partners as well, each in its own colour.
 
     Raises
     ------

@@ -13,17 +13,21 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import attrs
 from cyclopts import App, CycloptsError, Parameter
 
 from synglancer import __version__
 from synglancer.cli.commands.link import link
 from synglancer.cli.config import CONFIG, CONFIG_FILE, ENVIRONMENT
+from synglancer.cli.examples import format_examples
 from synglancer.cli.printing import TYPED, complain, for_terminal
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
 from synglancer.errors import OutputError, SynglancerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+_COMPLETION = "Install completion for your shell: bash, zsh or fish."
 
 _BUG = 1
 _USAGE = 2
@@ -37,21 +41,39 @@ def _format_default(value: Any) -> str | None:
     return str(value) if value else None
 
 
-def _make_app(name: str, **options: Any) -> App:
+_KNOWN = {item.name for item in attrs.fields(App)}
+"""What this release of cyclopts knows of an app."""
+
+
+def _make_app(name: str, *, example: str | None = None, **options: Any) -> App:
     return App(
         name=name,
-        version=__version__,
         help_format="plaintext",
         suppress_keyboard_interrupt=False,  # what an interruption leaves is said
         default_parameter=Parameter(negative=(), show_default=_format_default),
+        **_describe(example),
         **options,
     )
 
 
+def _describe(example: str | None) -> dict[str, Any]:
+    """Return what each command has: the program's version, and examples at the end of its help."""
+    shown = {"version": __version__, "version_flags": ["--about"]}  # --version is the data's
+    if example is None or "help_epilogue" not in _KNOWN:
+        return shown
+    return {**shown, "help_epilogue": format_examples(example)}
+
+
+def _usage(words: str) -> str:
+    return f"Usage: synglancer {words}"
+
+
 def build_make_link() -> App:
     """Build the command ``make-link``."""
-    app = _make_app("make-link", config=CONFIG, version_flags=[])
+    usage = "Usage: make-link [OPTIONS] CELL..."
+    app = _make_app("make-link", example="make-link", config=CONFIG, usage=usage)
     app.default(link)
+    app.register_install_completion_command(help=_COMPLETION)
     return app
 
 
@@ -74,33 +96,40 @@ def build_synglancer() -> App:
     app = _make_app(
         "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
     )
-    # Their --version is the data's: cyclopts 4 would print the program's, and do nothing.
-    app.command(link, name="link", config=CONFIG, version_flags=[])
-    app.command(preview, name="preview")
-    app.command(table, name="table")
-    app.command(compare, config=CONFIG, version_flags=[])
-    app.command(report, name="report", config=CONFIG, version_flags=[])
-    sandbox = _make_app("sandbox", help="An embedded CAVE on this machine, with a synthetic cell.")
-    for command in (serve, start, status, stop):
-        sandbox.command(command)
-    app.command(sandbox)
-    cache = _make_app("cache", help="What is kept on this machine.")
-    cache.command(info)
-    cache.command(clear)
-    app.command(cache)
-    templates = _make_app("templates", help="What cards and reports are made through.")
-    templates.command(list_, name="list")
-    templates.command(show)
-    templates.command(copy)
-    app.command(templates)
-    app.command(history)
-    app.command(trust)
-    app.command(check, config=(ENVIRONMENT,))
-    publishing = _make_app("publish", config=(ENVIRONMENT,), version_flags=[])
+    app.version_flags = ["--version", "--about"]
+    app.register_install_completion_command(help=_COMPLETION)
+    app.command(
+        link, config=CONFIG, usage=_usage("link [OPTIONS] CELL..."), **_describe("make-link")
+    )
+    usage = _usage("report [OPTIONS] CELL... -o FILE")
+    app.command(report, config=CONFIG, usage=usage, **_describe("report"))
+    usage = _usage("check [OPTIONS] LINK|FILE|FOLDER...")
+    app.command(check, config=(ENVIRONMENT,), usage=usage, **_describe("check"))
+    app.command(compare, config=CONFIG, **_describe("compare"))
+    plain: tuple[Callable[..., Any], ...] = (table, preview, history, trust)
+    for one in plain:
+        app.command(one, **_describe(one.__name__))
+    publishing = _make_app("publish", example="publish", config=(ENVIRONMENT,))
     publishing.default(publish)
     publishing.command(verify)
     app.command(publishing)
-    app.command(serve_folder, name="serve")
+    app.command(serve_folder, name="serve", **_describe("serve"))
+    groups: dict[str, tuple[str, tuple[Callable[..., Any], ...]]] = {
+        "cache": ("Show or clear the local cache.", (info, clear)),
+        "templates": (
+            "List, show or copy the templates of cards and reports.",
+            (list_, show, copy),
+        ),
+        "sandbox": (
+            "Run an embedded CAVE on this machine, with a synthetic cell.",
+            (serve, start, status, stop),
+        ),
+    }
+    for name, (text, commands) in groups.items():
+        group = _make_app(name, example=name, help=text)
+        for command in commands:
+            group.command(command, name=command.__name__.rstrip("_"))
+        app.command(group)
     return app
 
 

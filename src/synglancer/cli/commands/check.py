@@ -49,31 +49,29 @@ def check(
 ) -> int:
     """Check whether Neuroglancer links still open and show what they did.
 
-    Exit code 0 when all links are good (with --fix: in the end), 5 when some are not, 4 when
-    nothing could be asked.
+    The exit code is 0 if all links are good (after --fix, if given), 5 if some are not, and 4 if
+    nothing could be checked.
 
     Parameters
     ----------
     targets
-        Neuroglancer links in quotes, text files that hold some (Markdown, HTML, notebooks, CSV,
-        LaTeX, plain text), folders of these, JSON files of states, or - for standard input.
+        Links in quotes, text files, folders of these, JSON files of states, or - for stdin.
     fix
-        Make bad links anew with what was asked when they were made, and put them in their places;
-        a file that is rewritten is kept beside it as FILE.bak.
+        Make bad links again and write them into the files; the old file is kept as FILE.bak.
     dry_run
-        With --fix: say what would be made anew, and make and write nothing.
+        With --fix: show what would change, and change nothing.
     server
-        The CAVE server that may see the token (else https://global.daf-apis.com).
+        CAVE server that gets the token (otherwise https://global.daf-apis.com).
     token_file
-        File that holds the token.
+        File with the CAVE token.
     sandbox
-        Ask the embedded CAVE on this machine.
+        Use the embedded CAVE on this machine.
     datastack
-        What cells of links that are not ours are looked up in.
+        Datastack of links that synglancer did not make.
     timeout
-        Seconds that one question to a server may take.
+        Longest time for one request, retries included, in seconds.
     output
-        A table, or one JSON object a line.
+        Print a table, or one JSON object per line.
     """
     from synglancer.check.checker import Checker
     from synglancer.settings import Service

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import check_writable, name_for_cells, write_beside
+from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, describe
 from synglancer.cli.printing import (
     TYPED,
     OutputFormat,
@@ -45,61 +46,58 @@ class Printing:
     Parameters
     ----------
     output
-        What is printed for each link: itself, one JSON object a line, or a card.
-    template
-        A Jinja2 file of your own for the card, in place of ours.
+        What to print for each link: the link, a JSON object, or a card.
     save_state
-        Also write the state to this file; {cell} in its name stands for the root ID (of several
-        cells together: the first, and how many more there are).
+        Write the state to this file; {cell} stands for the root ID.
     preview
-        Also make a picture of the view, for cards: a PNG file, or SVG with the renderer plot.
+        Write a picture: PNG, or SVG with --renderer plot.
     renderer
-        Take the picture in a browser; or plot the synapses, which needs none.
+        Make the picture in a browser, or plot the synapses without one.
     qr
-        Also write the link as a QR code, for cards: a PNG or SVG file.
+        Write the link as a QR code: PNG or SVG.
+    template
+        Use your own Jinja2 template for the card.
     open
-        Also open the link in the web browser.
+        Open the link in your web browser.
     quiet
-        Print no summary, only the result and errors.
+        Print only the result and errors.
     verbose
-        Also print what is tried again, and where an error comes from.
+        Print retries, and tracebacks of errors.
     """
 
-    output: OutputFormat = "url"
-    template: Path | None = None
-    save_state: str | None = None
-    preview: str | None = None
-    renderer: Renderer = "browser"
-    qr: str | None = None
-    open: bool = False
-    quiet: bool = False
-    verbose: bool = False
+    output: Annotated[OutputFormat, describe(OUTPUT)] = "url"
+    save_state: Annotated[str | None, describe(OUTPUT, "FILE")] = None
+    preview: Annotated[str | None, describe(OUTPUT, "FILE")] = None
+    renderer: Annotated[Renderer, describe(OUTPUT)] = "browser"
+    qr: Annotated[str | None, describe(OUTPUT, "FILE")] = None
+    template: Annotated[Path | None, describe(OUTPUT, "FILE")] = None
+    open: Annotated[bool, describe(OUTPUT)] = False
+    quiet: Annotated[bool, describe(OUTPUT)] = False
+    verbose: Annotated[bool, describe(OUTPUT)] = False
 
 
-_DEFAULTS = Settings()
+_DEFAULTS = LinkSettings()
 _PRINT_DEFAULTS = Printing()
 
 
 def link(
-    *cells: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    together: bool = False,
-    settings: Annotated[Settings, Parameter(name="*")] = _DEFAULTS,
+    *cells: Annotated[str, describe(None, "CELL...", allow_leading_hyphen=True)],
+    together: Annotated[bool, describe(CELLS)] = False,
+    settings: Annotated[LinkSettings, Parameter(name="*")] = _DEFAULTS,
     printing: Annotated[Printing, Parameter(name="*")] = _PRINT_DEFAULTS,
 ) -> int:
-    """Make a Neuroglancer link that shows a cell's synapses and their targets.
+    """Make a Neuroglancer link that shows a cell's synapses and where they land.
 
-    The link goes to stdout, one line a cell (or one for all, --together); all else to stderr.
+    The link is printed on stdout, one line per cell; all else goes to stderr.
 
-    Every option can also be set by SYNGLANCER_<NAME> or in synglancer.toml.
+    Options can also be set by SYNGLANCER_<NAME> variables or in synglancer.toml.
 
     Parameters
     ----------
     cells
-        Root IDs of any age, nucleus:ID, positions x,y,z in voxels of the viewer (or x,y,z@nm),
-        Neuroglancer links that select cells, or files with one of these a line (- for stdin).
+        Root ID, nucleus:ID, position x,y,z (in voxels, or x,y,z@nm), link, state, or file of cells.
     together
-        Make one link for all cells, each in a colour of its own; synapses between them are in
-        layers of their own.
+        Make one link for all cells; synapses between them are in their own layers.
     """
     from synglancer.cells.lists import list_given_cells
     from synglancer.links.make import LinkMaker

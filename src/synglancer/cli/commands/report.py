@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, describe
 from synglancer.cli.printing import (
     check_options,
     complain,
@@ -18,9 +19,8 @@ from synglancer.cli.printing import (
 )
 from synglancer.errors import SOME_SKIPPED, UsageError
 from synglancer.render.picture_options import Pictures  # noqa: TC001  # cyclopts reads it
-from synglancer.settings import Settings
 
-_DEFAULTS = Settings()
+_DEFAULTS = LinkSettings()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,36 +30,36 @@ class Reporting:
     Parameters
     ----------
     column
-        The file's column of root IDs (else pt_root_id, root_id or cell).
+        Column of the file with root IDs (otherwise pt_root_id, root_id or cell).
     group_by
-        Compare the cells by this column of the file.
+        Compare groups of cells by this column of the file.
     pictures
-        Plot each cell's synapses, take a screenshot of its view, or none; for HTML only.
+        Picture of each cell, in HTML reports: a plot, a screenshot or none.
     template
-        A Jinja2 file of your own, in place of ours.
+        Use your own Jinja2 template.
     verbose
-        Also print what is tried again, and where an error comes from.
+        Print retries, and tracebacks of errors.
     """
 
-    column: str | None = None
-    group_by: str | None = None
-    pictures: Pictures = "plot"
-    template: Path | None = None
-    verbose: bool = False
+    column: Annotated[str | None, describe(CELLS, "NAME")] = None
+    group_by: Annotated[str | None, describe(OUTPUT, "COLUMN")] = None
+    pictures: Annotated[Pictures, describe(OUTPUT)] = "plot"
+    template: Annotated[Path | None, describe(OUTPUT, "FILE")] = None
+    verbose: Annotated[bool, describe(OUTPUT)] = False
 
 
 _REPORTING = Reporting()
 
 
 def report(
-    *cells: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    output: Annotated[Path, Parameter(name=["--output", "-o"])],
+    *cells: Annotated[str, describe(None, "CELL...", allow_leading_hyphen=True)],
+    output: Annotated[Path, describe(OUTPUT, "FILE", name=["--output", "-o"])],
     reporting: Annotated[Reporting, Parameter(name="*")] = _REPORTING,
-    settings: Annotated[Settings, Parameter(name="*")] = _DEFAULTS,
+    settings: Annotated[LinkSettings, Parameter(name="*")] = _DEFAULTS,
 ) -> int:
-    """Make a report of many cells: links, pictures, counts by tag, plots and methods.
+    """Write a report on many cells: links, pictures, counts, groups and a methods paragraph.
 
-    The file's name goes to stdout; all else goes to stderr.
+    The name of the file is printed on stdout; everything else goes to stderr.
 
     Parameters
     ----------

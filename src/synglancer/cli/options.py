@@ -1,0 +1,66 @@
+"""The options of links as the commands take them: in groups, the commonest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import attrs
+from cyclopts import Group, Parameter
+
+from synglancer.settings import DEFAULT_CELL_TYPE_COLUMN, DEFAULT_DATASTACK, Settings
+from synglancer.view_settings import BackgroundName, ColorBy, Layout, PaletteName  # noqa: TC001
+
+CELLS = Group.create_ordered("Cells and data")
+SYNAPSES = Group.create_ordered("Which synapses")
+VIEW = Group.create_ordered("View")
+OUTPUT = Group.create_ordered("Output")
+CONNECTION = Group.create_ordered("Connection")
+
+_KNOWN = {item.name for item in attrs.fields(Parameter)}
+"""What this release of cyclopts knows of a parameter: those for Python 3.10 lack ``metavar``."""
+
+
+def describe(group: Group | None, value: str | None = None, **more: Any) -> Parameter:
+    """Describe an option for help: its group, and what is shown in the place of its value."""
+    shown: dict[str, Any] = {"metavar": value} if value and "metavar" in _KNOWN else {}
+    where: dict[str, Any] = {} if group is None else {"group": group}
+    return Parameter(**where, **shown, **more)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkSettings(Settings):
+    """`Settings`, with each option in the group under which help shows it."""
+
+    version: Annotated[str | int | None, describe(CELLS, "VERSION")] = None
+    datastack: Annotated[str, describe(CELLS, "NAME")] = DEFAULT_DATASTACK
+    table: Annotated[str | None, describe(CELLS, "NAME")] = None
+    strict: Annotated[bool, describe(CELLS)] = False
+    inputs: Annotated[bool, describe(SYNAPSES)] = False
+    outputs: Annotated[bool, describe(SYNAPSES)] = False
+    tag: Annotated[tuple[str, ...], describe(SYNAPSES, "TAG")] = ()
+    min_confidence: Annotated[float, describe(SYNAPSES, "0..1")] = 0.0
+    min_size: Annotated[float, describe(SYNAPSES, "VOXELS")] = 0.0
+    with_unlabelled: Annotated[bool, describe(SYNAPSES)] = False
+    with_total: Annotated[bool, describe(SYNAPSES)] = False
+    multi_input: Annotated[bool, describe(SYNAPSES)] = False
+    multi_input_table: Annotated[str | None, describe(SYNAPSES, "NAME")] = None
+    cell_types: Annotated[bool, describe(SYNAPSES)] = False
+    cell_type_view: Annotated[str | None, describe(SYNAPSES, "NAME")] = None
+    cell_type_column: Annotated[str, describe(SYNAPSES, "NAME")] = DEFAULT_CELL_TYPE_COLUMN
+    layout: Annotated[Layout, describe(VIEW)] = "xy-3d"
+    background: Annotated[BackgroundName, describe(VIEW)] = "dark"
+    figure: Annotated[bool, describe(VIEW)] = False
+    palette: Annotated[PaletteName, describe(VIEW)] = "paper"
+    color_by: Annotated[ColorBy, describe(VIEW)] = "tag"
+    soft_filter: Annotated[bool, describe(VIEW)] = False
+    partners: Annotated[str | int, describe(VIEW, "N")] = 0
+    panel: Annotated[bool, describe(VIEW)] = False
+    filter_by_selection: Annotated[bool, describe(VIEW)] = False
+    site: Annotated[str | None, describe(VIEW, "SITE")] = None
+    inline: Annotated[bool, describe(OUTPUT)] = False
+    sandbox: Annotated[bool, describe(CONNECTION)] = False
+    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
+    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None
+    timeout: Annotated[float, describe(CONNECTION, "SECONDS")] = 60.0
+    no_cache: Annotated[bool, describe(CONNECTION)] = False

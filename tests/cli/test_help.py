@@ -1,0 +1,69 @@
+"""Help is in groups with examples, names every option once, and says the program's own version."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+from dataclasses import fields
+
+import pytest
+
+from synglancer import __version__
+from synglancer.cli import build_make_link, build_synglancer, run
+from synglancer.cli.examples import EXAMPLES
+from synglancer.cli.options import LinkSettings
+from synglancer.settings import Settings
+
+GROUPS = ["Arguments", "Cells and data", "Which synapses", "View", "Output", "Connection"]
+
+
+def read_help(capsys, *words: str, build=build_synglancer) -> str:
+    assert run(build, [*words, "--help"]) == 0
+    return capsys.readouterr().out
+
+
+def test_options_are_in_groups(capsys) -> None:
+    """The groups come in the order in which a person would look, and hold each option once."""
+    text = read_help(capsys, build=build_make_link)
+    found = re.findall(r"╭─ (.+?) ─", text)
+    assert [name for name in found if name in GROUPS] == GROUPS
+    shown = re.findall(r"^│ (--[a-z-]+)", text, re.MULTILINE)
+    assert len(shown) == len(set(shown))
+    options = {f"--{item.name.replace('_', '-')}" for item in fields(Settings)}
+    assert options <= set(shown)
+
+
+def test_the_grouped_options_are_the_settings() -> None:
+    """Each option of the command has the name and the default of the setting that it is."""
+    assert {item.name: item.default for item in fields(LinkSettings)} == {
+        item.name: item.default for item in fields(Settings)
+    }
+
+
+@pytest.mark.parametrize("command", EXAMPLES)
+def test_each_command_ends_with_three_examples(capsys, command) -> None:
+    """The examples of a command are its own, and can be parsed by a shell."""
+    words = [] if command == "make-link" else [command]
+    build = build_make_link if command == "make-link" else build_synglancer
+    text = read_help(capsys, *words, build=build)
+    assert len(EXAMPLES[command]) == 3
+    for line in EXAMPLES[command]:
+        assert shlex.split(line.replace("…", "x"))[0] in {"make-link", "synglancer"}
+        assert " ".join(line.split()) in " ".join(text.split())
+
+
+@pytest.mark.parametrize("build", [build_make_link, build_synglancer])
+def test_the_programs_own_version(capsys, build) -> None:
+    """--about prints it, since --version is the data's."""
+    assert run(build, ["--about"]) == 0
+    assert capsys.readouterr().out.strip() == __version__
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_made(shell) -> None:
+    """The script of each shell names the options; bash accepts its own."""
+    script = build_make_link().generate_completion(shell=shell)
+    assert "min-confidence" in script
+    if shell == "bash":
+        subprocess.run(["bash", "-n"], input=script, text=True, check=True)
