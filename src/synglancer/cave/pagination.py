@@ -98,7 +98,8 @@ def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        All rows, in any order. An answer that was not cut comes back as it is.
+        All rows, in any order. An answer that was not cut comes back as it is; another has the
+        server's limit in its ``attrs``, as ``row_limit``.
 
     Raises
     ------
@@ -132,7 +133,9 @@ def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
                 else:
                     parts.append(answer)
     logger.info("It is whole after %d requests.", asked)
-    return _join(parts, seen)
+    joined = _join(parts, seen)
+    joined.attrs["row_limit"] = limit
+    return joined
 
 
 def _ask(ask: Callable[[Span], pd.DataFrame], span: Span, limit: int | None) -> pd.DataFrame | _Cut:

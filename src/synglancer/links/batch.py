@@ -1,7 +1,7 @@
 """Many cells → a link each, several at a time; a cell that cannot be shown is skipped and named.
 
-What the cells share is asked once. Links that were made are kept, so that a batch that stopped goes
-on where it was when it is asked again.
+What the cells share is asked once, and their tables in groups (`synglancer.links.groups`). Links
+that were made are kept, so that a batch that stopped goes on where it was when it is asked again.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from synglancer.errors import (
     TermsOfServiceError,
     UnreachableError,
 )
+from synglancer.links.groups import Groups
 from synglancer.links.link_record import Skipped
 from synglancer.links.make import LinkMaker
 
@@ -39,7 +40,6 @@ WORKERS = 4
 """Cells at a time: what one server bears, and what hides its latency."""
 
 _FOR_ALL = (LoginError, PermissionMissingError, TermsOfServiceError, NotServedError)
-_WAITING = 10_000  # cells that wait for a worker
 _SILENCES = 3  # in a row: the service is down, rather than one cell too large for it
 
 
@@ -78,26 +78,39 @@ def map_links(
     results: dict[str, Result | Skipped] = {}
     with (
         ThreadPoolExecutor(max_workers=WORKERS) as pool,
+        ThreadPoolExecutor(max_workers=1) as fetching,
         (progress or _unseen)(len(distinct)) as tick,
     ):
+
+        def start(group: Sequence[str]) -> dict[str, Future[Result | Skipped]]:
+            jobs = {cell: pool.submit(batch.make, cell) for cell in group}
+            for job in jobs.values():
+                job.add_done_callback(lambda _: tick())
+            return jobs
+
         try:
             # The first alone: what the cells share, and whether we may ask.
-            for some in (distinct[:1], *_divide(distinct[1:])):
-                jobs: dict[str, Future[Result | Skipped]] = {}
-                for cell in some:
-                    jobs[cell] = pool.submit(batch.make, cell)
-                    jobs[cell].add_done_callback(lambda _: tick())
-                results.update((cell, job.result()) for cell, job in jobs.items())
+            made = start(distinct[:1])
+            _collect(made, results)
+            following = fetching.submit(batch.take_next)
+            # The rows of one group are fetched while links of the one before are made.
+            while group := following.result():
+                jobs = start(group)
+                _collect(made, results)
+                made, following = jobs, fetching.submit(batch.take_next)
+            _collect(made, results)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            for waiting in (pool, fetching):
+                waiting.shutdown(wait=False, cancel_futures=True)
             raise
     return [results[str(cell)] for cell in cells]
 
 
-def _divide(cells: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Divide cells into parts, since a million waiting jobs take gigabytes."""
-    for first in range(0, len(cells), _WAITING):
-        yield cells[first : first + _WAITING]
+def _collect(
+    jobs: dict[str, Future[Result | Skipped]], results: dict[str, Result | Skipped]
+) -> None:
+    """Wait for links, and note what came of each."""
+    results.update((cell, job.result()) for cell, job in jobs.items())
 
 
 class _Batch(Generic[Result]):
@@ -108,12 +121,19 @@ class _Batch(Generic[Result]):
     ) -> None:
         self._maker = LinkMaker(settings)
         self._maker.expect(cells)
+        self._groups = Groups(cells[1:], self._maker.lacks_rows, self._maker.fetch_ahead)
         self._use = use
         self._keeps = not settings.no_cache
         self._lock = Lock()
         self._made = 0
         self._silences = 0
         self._stop: SynglancerError | None = None
+
+    def take_next(self) -> list[str]:
+        """Take the next group of cells, their rows fetched at once; none when all were taken."""
+        if self._stop is not None:
+            raise self._stop
+        return self._groups.take_next()
 
     def make(self, cell: str) -> Result | Skipped:
         """Make one link, unless the batch has stopped.
@@ -134,6 +154,8 @@ class _Batch(Generic[Result]):
             if self._ends(error):
                 raise
             return Skipped(cell, str(error), error.hint, error.exit_code)
+        finally:
+            self._maker.forget(cell)
         with self._lock:
             self._made += 1
             self._silences = 0

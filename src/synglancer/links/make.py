@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cache.answers import Store
 from synglancer.cache.receipts import add_receipt, build_receipt
 from synglancer.cave.session import Session
-from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, parse_cell, parse_root_id
+from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, parse_cell
 from synglancer.cells.resolve import (
     build_unknown_error,
     resolve_cell,
@@ -33,6 +32,7 @@ from synglancer.errors import (
     UnreachableError,
     UsageError,
 )
+from synglancer.links.groups import read_root_ids
 from synglancer.links.link_record import LinkRecord
 from synglancer.links.record import build_question, build_record, find_somata, list_given_options
 from synglancer.links.upload import upload_properties, upload_state
@@ -62,6 +62,7 @@ if TYPE_CHECKING:
     from synglancer.cells.resolve import Followed
     from synglancer.settings import Settings
     from synglancer.states.record import Provenance
+    from synglancer.synapses.ahead import Size
     from synglancer.view.state import State
 
 Cells = tuple[RootId | Nucleus | Position, ...]
@@ -93,17 +94,37 @@ class LinkMaker:
         self._root_ids = RootIds(self._session)
 
     def expect(self, cells: Sequence[str]) -> None:
-        """Name cells for which links will be asked, so that what is wrong is asked in groups."""
-        root_ids = []
-        for cell in cells:
-            with suppress(UsageError):  # it is refused when its turn comes
-                root_ids.append(parse_root_id(cell))
+        """Name cells for which links will be asked, so that what can be is asked in groups."""
+        root_ids = read_root_ids(cells)
         self._root_ids.expect(root_ids)
+        self._loader.expect(root_ids)
+
+    def lacks_rows(self, cell: str) -> bool:
+        """Whether a cell's tables have to be asked for, as far as is known without a request."""
+        return any(
+            not self._root_ids.is_known_invalid(root_id)
+            and self._load_known((RootId(root_id),)) is None
+            for root_id in read_root_ids([cell])
+        )
+
+    def fetch_ahead(self, cells: Sequence[str]) -> Size:
+        """Fetch tables of a group of cells at once, for the links that are made next.
+
+        Raises
+        ------
+        SynglancerError
+            When they cannot be had for the group: each cell's own are asked for with its link.
+        """
+        return self._loader.fetch_ahead(read_root_ids(cells))
+
+    def forget(self, cell: str) -> None:
+        """Forget what was fetched ahead for a cell, whose turn has come."""
+        for root_id in read_root_ids([cell]):
+            self._loader.forget(root_id)
 
     def find_unknown(self, cell: str) -> CellError | None:
         """Return why a cell has no link, where other cells' answers have said so (no request)."""
-        with suppress(UsageError):
-            root_id = parse_root_id(cell)
+        for root_id in read_root_ids([cell]):
             if self._root_ids.is_known_missing(root_id):
                 return build_unknown_error(self._session, root_id)
         return None
@@ -193,14 +214,20 @@ class LinkMaker:
     def _question(self, cells: Cells) -> dict[str, Any]:
         return build_question(self._settings, self._session, cells)
 
-    def _find_known_link(self, cells: Cells, given: str, started: float) -> LinkRecord | None:
-        """Find the answer to the same question, if the state server still has it (1 request)."""
+    def _load_known(self, cells: Cells) -> dict[str, Any] | None:
+        """Load what was kept of a link for the same question."""
         if self._settings.no_cache or self._settings.inline:
             return None
         kept = self._session.store.load("links", [self._question(cells)])
-        record = kept["link"] if kept is not None else None
-        if kept is None or record is None or (self._settings.strict and "followed" in record):
+        refused = kept and self._settings.strict and "followed" in kept["link"]
+        return None if refused else kept
+
+    def _find_known_link(self, cells: Cells, given: str, started: float) -> LinkRecord | None:
+        """Find the answer to the same question, if the state server still has it (1 request)."""
+        kept = self._load_known(cells)
+        if kept is None:
             return None
+        record = kept["link"]
         try:
             state = self._session.fetch_state(record["state_url"])
         except (LoginError, UnreachableError, RateLimitError):

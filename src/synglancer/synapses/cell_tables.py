@@ -1,23 +1,56 @@
 """Tables of cells' synapses: kept on this machine cell by cell, and fetched together.
 
-What was kept of some cells and what is fetched of the others is one table.
+What was kept of some cells, what was fetched ahead for a group, and what is fetched of the others
+is one table.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 import orjson
+
+from synglancer.errors import BadAnswerError
+from synglancer.synapses.ahead import NOTHING, Ahead, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     import pandas as pd
 
+    from synglancer.cave.records import Direction
     from synglancer.cave.session import Session
 
 Read = TypeVar("Read")
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question that is asked of a table for one cell, or for several at once.
+
+    Attributes
+    ----------
+    name
+        The table's name.
+    direction
+        On which side of the synapses the cells are.
+    fetch
+        Asks for the raw rows of some cells.
+    """
+
+    name: str
+    direction: Direction
+    fetch: Callable[[Sequence[int]], pd.DataFrame]
+
+
+@dataclass(frozen=True)
+class _Ready:
+    """Raw rows of one cell that are there, and whether they have yet to be kept."""
+
+    raw: pd.DataFrame
+    unsaved: bool
 
 
 class CellTables:
@@ -27,18 +60,19 @@ class CellTables:
     ----------
     session
         Whose tables they are, and where they are kept.
+    ahead
+        Where what is fetched for groups is held.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, ahead: Ahead) -> None:
         self._session = session
+        self._ahead = ahead
         self._unsaved: dict[bytes, pd.DataFrame] = {}
 
     def load(
         self,
-        name: str,
+        question: Question,
         cells: Sequence[int],
-        direction: str,
-        fetch: Callable[[list[int]], pd.DataFrame],
         check: Callable[[pd.DataFrame], Read],
         *,
         kept: bool = True,
@@ -47,34 +81,71 @@ class CellTables:
 
         Parameters
         ----------
-        name
-            The table's name.
-        cells, direction
-            Whose synapses, and on which side of them.
-        fetch
-            Asks for the raw rows of some of the cells.
+        question
+            What is asked, of which table.
+        cells
+            Whose synapses.
         check
             Brings all rows into the common form, or refuses them.
         kept
             Whether to use and to keep what is kept.
         """
-        from synglancer.columns import CELL_COLUMN
         from synglancer.synapses.predictions import join_raw  # imports pandas
 
-        loaded = (
-            {cell: self._load_kept(name, str(cell), direction) for cell in cells} if kept else {}
-        )
-        parts = [raw for raw in loaded.values() if raw is not None]
-        missing = [cell for cell in cells if loaded.get(cell) is None]
-        fetched = fetch(missing) if missing else None
+        loaded = {cell: self._find(question, cell, kept=kept) for cell in cells}
+        ready = {cell: found for cell, found in loaded.items() if found is not None}
+        parts = [found.raw for found in ready.values()]
+        missing = [cell for cell in cells if cell not in ready]
+        fetched = question.fetch(missing) if missing else None
         checked = check(join_raw(parts if fetched is None else [*parts, fetched]))
-        if fetched is not None and kept:
-            of = fetched[CELL_COLUMN[direction]]
-            for cell in missing:
-                self._unsaved[self._build_key(name, str(cell), direction)] = (
-                    fetched[of == cell] if len(missing) > 1 else fetched
-                )
+        if kept:
+            fresh = {cell: found.raw for cell, found in ready.items() if found.unsaved}
+            if fetched is not None:
+                fresh |= _divide(question, missing, fetched)
+            for cell, raw in fresh.items():
+                self._unsaved[self._build_key(question.name, str(cell), question.direction)] = raw
         return checked
+
+    def fetch_ahead(self, question: Question, cells: Sequence[int], *, kept: bool = True) -> Size:
+        """Fetch the rows of a group of cells at once, for the `load` of each of them.
+
+        Parameters
+        ----------
+        question, cells, kept
+            As for `load`.
+
+        Returns
+        -------
+        Size
+            How large the answer was.
+
+        Raises
+        ------
+        ServiceError
+            When it cannot be had, or cannot be told apart by cell: then nothing is held.
+        """
+        data = self._session.identity.value
+        loaded = {cell: self._find(question, cell, kept=kept) for cell in cells}
+        ready = {cell: found for cell, found in loaded.items() if found is not None}
+        missing = [cell for cell in cells if cell not in ready]
+        size = Size()
+        if missing:
+            raw = question.fetch(missing)
+            size = Size(len(raw), raw.attrs.pop("row_limit", None))
+            _check_apart(question, missing, raw)
+            parts = _divide(question, missing, raw)
+            ready |= {cell: _Ready(part, unsaved=True) for cell, part in parts.items()}
+        self._ahead.hold((question.name, question.direction), ready, data)
+        return size
+
+    def _find(self, question: Question, cell: int, *, kept: bool) -> _Ready | None:
+        """Find a cell's rows among what was fetched ahead, or what was kept."""
+        held = self._ahead.find((question.name, question.direction), cell)
+        if held is not NOTHING:
+            found: _Ready = held
+            return found
+        raw = self._load_kept(question.name, str(cell), question.direction) if kept else None
+        return None if raw is None else _Ready(raw, unsaved=False)
 
     def load_one(
         self,
@@ -117,3 +188,37 @@ class CellTables:
             while self._unsaved:
                 key, raw = self._unsaved.popitem()
                 self._session.store.save_table(orjson.loads(key), raw)
+
+
+def _divide(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    """Divide an answer by cell, in the order of its rows."""
+    if len(cells) == 1:
+        return {cells[0]: raw}
+    from synglancer.columns import CELL_COLUMN
+
+    groups = raw.groupby(CELL_COLUMN[question.direction], sort=False).indices
+    return {cell: raw.iloc[groups.get(cell, [])].reset_index(drop=True) for cell in cells}
+
+
+def _check_apart(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> None:
+    """Refuse an answer for a group that would not be divided into what each cell's own would be.
+
+    A missing number in one cell's rows makes floats of all others' IDs; rows of a cell that was not
+    asked about would go unseen.
+    """
+    from pandas.api.types import is_integer_dtype
+
+    from synglancer.columns import CELL_COLUMN
+
+    integers = [name for name in raw.columns if name.endswith("id")]
+    column = CELL_COLUMN[question.direction]
+    apart = list(raw.columns).count(column) == 1 and len({*raw.columns}) == len(raw.columns)
+    if apart and len(raw):
+        apart = all(is_integer_dtype(raw[name].dtype) for name in integers)
+        apart = apart and not raw[integers].isna().any(axis=None)
+        apart = apart and bool(raw[column].isin([*cells]).all())
+    if not apart:
+        raise BadAnswerError(
+            f"The server's answer about {len(cells):,} cells cannot be told apart by cell.",
+            "Each cell is asked about alone.",
+        )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.cave.metadata import PREDICTIONS, SPINES
 from synglancer.errors import NotServedError
+from synglancer.synapses.cell_tables import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -97,6 +98,20 @@ class ContextLoader:
 
         return wait
 
+    def list_questions(self) -> list[Question]:
+        """List what is asked of tables for each cell, and can be asked for a group at once."""
+        settings = self._settings
+        return [*map(self._ask_spines, settings.directions)] if settings.multi_input else []
+
+    def _ask_spines(self, direction: Direction) -> Question:
+        session, table = self._session, self._load_spine_table()
+        where = (session.datastack, session.materialization, table)
+        return Question(
+            table.name,
+            direction,
+            lambda cells: session.client.fetch_spines(*where, cells, direction),
+        )
+
     def _load_spine_table(self) -> PredictionTable:
         return self._session.load_table(str(self._settings.multi_input_table), SPINES)
 
@@ -119,14 +134,7 @@ class ContextLoader:
             )
         where = (session.datastack, session.materialization, table)
         kept = not session.materialization.expired
-        own = self._tables.load(
-            table.name,
-            cells,
-            direction,
-            lambda missing: session.client.fetch_spines(*where, missing, direction),
-            read_spines,
-            kept=kept,
-        )
+        own = self._tables.load(self._ask_spines(direction), cells, read_spines, kept=kept)
         if direction == "inputs" or own.empty:
             return find_multi_input(own)
         posts, spines = (

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from itertools import islice
+from threading import Lock
+from typing import TYPE_CHECKING, Any
 
 from synglancer.cave.metadata import PREDICTIONS
-from synglancer.errors import NotServedError
+from synglancer.errors import BadAnswerError, NotServedError, ServiceError, TruncatedError
 from synglancer.settings import BETWEEN
-from synglancer.synapses.cell_tables import CellTables
+from synglancer.synapses.ahead import NOTHING, Ahead, Size
+from synglancer.synapses.cell_tables import CellTables, Question
 from synglancer.synapses.context import Context, ContextLoader
 
 if TYPE_CHECKING:
@@ -24,6 +27,13 @@ if TYPE_CHECKING:
     from synglancer.synapses.predictions import Checked
 
     Point = tuple[float, float, float]
+
+
+_MOST_SOMATA = 999
+"""Further cells whose somata are asked for with one cell's."""
+
+_ABOUT_ONE = (ServiceError, BadAnswerError, TruncatedError)
+"""Errors with which a service may answer because of one cell of several."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +76,10 @@ class CellLoader:
     def __init__(self, settings: Settings, session: Session) -> None:
         self._settings = settings
         self._session = session
-        self._tables = CellTables(session)
+        self._ahead = Ahead(session)
+        self._tables = CellTables(session, self._ahead)
+        self._expected: dict[int, None] = {}
+        self._asking_somata = Lock()
         self._context = ContextLoader(settings, session, self._tables)
 
     @property
@@ -103,7 +116,7 @@ class CellLoader:
             _ = session.client  # a second of imports, while those answers arrive
             shared.result()
             if session.materialization.expired:
-                valid = {cell for cell, good in session.fetch_validity(cells).items() if good}
+                valid = {cell for cell, good in self._are_valid(cells).items() if good}
                 if len(valid) < len({*cells}):
                     return CellData([], valid)
             names = self._settings.directions
@@ -149,34 +162,99 @@ class CellLoader:
         table.result()
         context.result()
 
+    def _list_questions(self, direction: Direction) -> list[Question]:
+        """List what is asked for one direction: predictions, and all synapses where wanted."""
+        session, table = self._session, self.table
+        where, name = (session.datastack, session.materialization), table.synapse_table
+        client = session.client
+        labelled = Question(
+            table.name,
+            direction,
+            lambda cells: client.fetch_predictions(*where, table, cells, direction),
+        )
+        if not self._settings.with_unlabelled:
+            return [labelled]
+        every = Question(
+            name, direction, lambda cells: client.fetch_synapses(*where, name, cells, direction)
+        )
+        return [labelled, every]
+
     def _load_direction(self, cells: Sequence[int], direction: Direction) -> list[Checked]:
         """Load or fetch the predictions of one direction, and the synapses without one."""
         from synglancer.synapses.predictions import build_predictions, build_unlabelled
 
-        session, table = self._session, self.table
-        where = (session.datastack, session.materialization)
-        # Live queries are not kept: their annotations can still change.
-        kept = not session.materialization.expired
+        questions = self._list_questions(direction)
         labelled = self._tables.load(
-            table.name,
+            questions[0],
             cells,
-            direction,
-            lambda missing: session.client.fetch_predictions(*where, table, missing, direction),
             lambda raw: build_predictions(raw, cells, direction),
-            kept=kept,
+            kept=self._keeps,
         )
-        if not self._settings.with_unlabelled:
-            return [labelled]
-        name = table.synapse_table
-        unlabelled = self._tables.load(
-            name,
-            cells,
-            direction,
-            lambda missing: session.client.fetch_synapses(*where, name, missing, direction),
-            lambda raw: build_unlabelled(raw, cells, direction, labelled),
-            kept=kept,
-        )
-        return [labelled, unlabelled]
+        unlabelled = [
+            self._tables.load(
+                question,
+                cells,
+                lambda raw: build_unlabelled(raw, cells, direction, labelled),
+                kept=self._keeps,
+            )
+            for question in questions[1:]
+        ]
+        return [labelled, *unlabelled]
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether tables are kept: live queries are not, since annotations can still change."""
+        return not self._session.materialization.expired
+
+    def expect(self, cells: Sequence[int]) -> None:
+        """Name cells that will be loaded one by one: their somata are asked for in groups."""
+        with self._asking_somata:
+            self._expected.update(dict.fromkeys(cells))
+
+    def fetch_ahead(self, cells: Sequence[int]) -> Size:
+        """Fetch what tables say of a group of cells at once, for the loading of each of them.
+
+        Returns
+        -------
+        Size
+            How large the largest answer was.
+
+        Raises
+        ------
+        ServiceError
+            When something cannot be had for the group.
+        """
+        session = self._session
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            self._load_shared(pool)
+            if session.materialization.expired:
+                data = session.identity.value
+                valid = session.fetch_validity(cells)
+                self._ahead.hold("validity", valid, data)
+                cells = [cell for cell in cells if valid[cell]]
+            if not cells:
+                return Size()
+            names = self._settings.directions
+            questions = [item for name in names for item in self._list_questions(name)]
+            jobs = [
+                pool.submit(self._tables.fetch_ahead, question, cells, kept=self._keeps)
+                for question in [*questions, *self._context.list_questions()]
+            ]
+            sizes = [job.result() for job in jobs]
+        limits = [size.limit for size in sizes if size.limit is not None]
+        return Size(max(size.rows for size in sizes), min(limits, default=None))
+
+    def forget(self, cell: int) -> None:
+        """Forget what was fetched ahead for a cell, and that it is expected."""
+        self._ahead.forget(cell)
+        with self._asking_somata:
+            self._expected.pop(cell, None)
+
+    def _are_valid(self, cells: Sequence[int]) -> dict[int, bool]:
+        """Return which cells are valid, as was asked ahead or else is asked now (1 request)."""
+        known = {cell: self._ahead.find("validity", cell) for cell in cells}
+        unknown = [cell for cell, answer in known.items() if answer is NOTHING]
+        return known | (self._session.fetch_validity(unknown) if unknown else {})
 
     def keep_tables(self) -> None:
         """Keep the tables that were fetched: last, since nobody waits for it."""
@@ -184,24 +262,55 @@ class CellLoader:
 
     def _load_somata(self, cells: Sequence[int]) -> dict[int, list[Point]] | None:
         """Load or fetch the positions of cells' somata, or None where they are not served."""
-        session = self._session
-        name = session.datastack.soma_table
+        name = self._session.datastack.soma_table
         if name is None:
             return {cell: [] for cell in cells}
-        somata: dict[int, list[Point]] = {}
+        with self._asking_somata:  # another thread's answer may have these cells too
+            known = {cell: self._find_soma(name, cell) for cell in cells}
+            missing = [cell for cell, points in known.items() if points is NOTHING]
+            known |= self._fetch_somata(name, missing) if missing else {}
+        somata = {cell: points for cell, points in known.items() if points is not None}
+        return somata if len(somata) == len(known) else None
+
+    def _find_soma(self, name: str, cell: int) -> Any:
+        held = self._ahead.find("somata", cell)
+        if held is not NOTHING:
+            return held
+        kept = self._session.store.load("somata", self._session.build_key(name, str(cell)))
+        return NOTHING if kept is None else [tuple(point) for point in kept["points"]]
+
+    def _list_awaited(self) -> list[int]:
+        """List expected cells whose somata can be asked for: if live, only cells found valid."""
+        cells = [*islice(self._expected, _MOST_SOMATA)]
+        if not self._session.materialization.expired:
+            return cells
+        return [cell for cell in cells if self._ahead.find("validity", cell) is True]
+
+    def _fetch_somata(self, name: str, cells: list[int]) -> dict[int, list[Point] | None]:
+        """Fetch cells' somata, and those of expected ones with them (1 request)."""
+        session = self._session
+        data, where = session.identity.value, (session.datastack, session.materialization, name)
         for cell in cells:
-            kept = session.store.load("somata", session.build_key(name, str(cell)))
-            if kept is not None:
-                somata[cell] = [tuple(point) for point in kept["points"]]
-        missing = [cell for cell in cells if cell not in somata]
-        if missing:
-            where = (session.datastack, session.materialization, name)
+            self._expected.pop(cell, None)
+        more = self._list_awaited()
+        fetched: dict[int, list[Point] | None]
+        try:
             try:
-                fetched = session.client.fetch_somata(*where, missing)
-            except NotServedError:
-                return None  # not kept: it may be served again
-            for cell, points in fetched.items():
+                fetched = {**session.client.fetch_somata(*where, [*cells, *more])}
+            except ServiceError as error:
+                if not more or type(error) not in _ABOUT_ONE:
+                    raise
+                self._expected.clear()  # one cell's rows are wrong: each is asked for alone
+                more = []
+                fetched = {**session.client.fetch_somata(*where, cells)}
+        except NotServedError:
+            # Not kept on this machine: it may be served again.
+            fetched = dict.fromkeys([*cells, *more])
+        for cell in more:
+            self._expected.pop(cell, None)
+        self._ahead.hold("somata", {cell: fetched[cell] for cell in more}, data)
+        for cell, points in fetched.items():
+            if points is not None:
                 key = session.build_key(name, str(cell))
                 session.store.save("somata", key, {"points": points})
-            somata |= fetched
-        return {cell: somata[cell] for cell in cells}
+        return {cell: fetched[cell] for cell in cells}

@@ -1,0 +1,127 @@
+"""Cells in groups whose tables are asked for at once: which come next, and how many of them.
+
+A group that cannot be had is halved, down to single cells, which are then asked about alone when
+their links are made: that is where the cell at fault is named.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from synglancer.cells.parse import parse_root_id
+from synglancer.errors import (
+    BadAnswerError,
+    ServiceError,
+    SynglancerError,
+    TruncatedError,
+    UnreachableError,
+    UsageError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from synglancer.synapses.ahead import Size
+
+_FIRST = 10  # cells of which nothing is known yet
+_FEWEST = 2  # one alone is asked about when its link is made
+_GROWTH = 4  # times the last group at most: the next cells may be larger
+_MOST_CELLS = 500  # of which tables are asked at once
+_MOST_WAITING = 2_000  # cells of one group, links that are known included
+_ROWS = 50_000  # in an answer: some 10 MB
+_HALVED = (ServiceError, BadAnswerError, TruncatedError, UnreachableError)
+_SILENCES = 2  # in a row: the service is down, rather than the group too large
+
+
+class Groups:
+    """The groups of a batch.
+
+    Parameters
+    ----------
+    cells
+        All cells, in their order.
+    lacks_rows
+        Whether a cell's rows have to be asked for, as far as is known without a request.
+    fetch
+        Fetches the rows of a group of cells ahead.
+    """
+
+    def __init__(
+        self,
+        cells: Sequence[str],
+        lacks_rows: Callable[[str], bool],
+        fetch: Callable[[Sequence[str]], Size],
+    ) -> None:
+        self._waiting = deque(cells)
+        self._lacks_rows = lacks_rows
+        self._fetch = fetch
+        self._most = _FIRST
+        self._silences = 0
+
+    def take_next(self) -> list[str]:
+        """Take the next group, whose rows have been fetched where they could be.
+
+        Returns an empty list when there are no more cells.
+        """
+        group: list[str] = []
+        lacking: list[str] = []
+        while self._waiting and len(lacking) < self._most and len(group) < _MOST_WAITING:
+            cell = self._waiting.popleft()
+            group.append(cell)
+            with suppress(SynglancerError):  # it is said when its link is made
+                if self._lacks_rows(cell):
+                    lacking.append(cell)
+        self._silences = 0
+        self._fetch_halving(lacking)
+        return group
+
+    def _fetch_halving(self, cells: Sequence[str]) -> None:
+        """Fetch the rows of some cells; what cannot be had is left for each cell to ask alone."""
+        if len(cells) < _FEWEST or self._silences >= _SILENCES:
+            return
+        try:
+            size = self._fetch(cells)
+        except SynglancerError as error:
+            self._silences = self._silences + 1 if isinstance(error, UnreachableError) else 0
+            self._most = max(_FEWEST, len(cells) // 2)
+            if type(error) in _HALVED:
+                middle = len(cells) // 2
+                self._fetch_halving(cells[:middle])
+                self._fetch_halving(cells[middle:])
+            return
+        self._silences = 0
+        self._most = choose_next(len(cells), size)
+
+
+def choose_next(cells: int, size: Size) -> int:
+    """Choose how many cells the next group may have.
+
+    Parameters
+    ----------
+    cells
+        How many the last one had.
+    size
+        How large its largest answer was.
+
+    Examples
+    --------
+    >>> from synglancer.synapses.ahead import Size
+    >>> choose_next(10, Size(rows=10_000))
+    40
+    >>> choose_next(40, Size(rows=400_000, limit=20_000))
+    2
+    """
+    rows = _ROWS if size.limit is None else min(_ROWS, size.limit // 2)
+    fit = rows * cells // max(size.rows, 1)
+    return max(_FEWEST, min(fit, _GROWTH * cells, _MOST_CELLS))
+
+
+def read_root_ids(cells: Sequence[str]) -> list[int]:
+    """Read the root IDs among what was given, each once; what is none waits for its turn."""
+    root_ids: dict[int, None] = {}
+    for cell in cells:
+        with suppress(UsageError):
+            root_ids[parse_root_id(cell)] = None
+    return [*root_ids]
