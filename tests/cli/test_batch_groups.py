@@ -1,0 +1,200 @@
+"""Batches in groups: few requests, and the very links that cells get one by one."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cave_sandbox.sample import identity as who
+from cave_sandbox.server import Sandbox
+from cli.outcome import CELL, TOKEN
+from synglancer import Link, Skipped, make_link, make_links
+from synglancer.cave.client import Cave
+from synglancer.errors import BadAnswerError, ServiceError, SynglancerError, UnreachableError
+
+UNKNOWN = "864691135000000001"
+ODD = [
+    CELL,
+    UNKNOWN,
+    str(who.OUTDATED_ONE_SUCCESSOR),
+    str(who.OUTDATED_SPLIT),
+    str(who.SPLIT_FRAGMENT),
+    *(str(partner.root_id) for partner in who.PARTNERS[:4]),
+    "12x",
+]
+"""Large cells with synapses among them, followed and refused ones, and a typing error."""
+
+
+@pytest.fixture(scope="module")
+def small(sample) -> list[str]:
+    """Root IDs with few rows, as most of the sample's partners are."""
+    table = sample / who.MINNIE / "tables" / f"{who.SYNAPSE_TABLE}.parquet"
+    synapses = pd.read_parquet(table, columns=["pre_pt_root_id", "post_pt_root_id"])
+    ends = pd.concat([synapses["pre_pt_root_id"], synapses["post_pt_root_id"]])
+    known = {*ODD, "0"}
+    return sorted({str(cell) for cell in ends.unique()} - known)
+
+
+def tell(made: Link | Skipped | SynglancerError) -> tuple:
+    """Return what has to be equal, of a link or of a reason."""
+    if isinstance(made, Link):
+        return (made.state_sha256, made.counts_by_tag, made.warnings)
+    if isinstance(made, Skipped):
+        return (made.reason, made.hint, made.exit_code)
+    return (str(made), made.hint, made.exit_code)
+
+
+def ask_alone(cell: str, **options) -> tuple:
+    """Make one link, in a session of its own."""
+    try:
+        return tell(make_link(cell, no_cache=True, **options))
+    except SynglancerError as error:
+        return tell(error)
+
+
+def count(sandbox, end: str) -> int:
+    return sum(request.path.endswith(end) for request in sandbox.requests)
+
+
+def test_200_cells_cost_few_requests(sandbox, small) -> None:
+    """200 ordinary cells cost 0.1 queries and 2.2 requests each, and get the links of one by one.
+
+    Asked again, each costs the request that finds its link.
+    """
+    cells = random.Random(11).sample(small, 200)
+    links = make_links(cells, server=sandbox.origin)
+    assert count(sandbox, "/query") <= 0.1 * len(cells)
+    assert len(sandbox.requests) <= 2.2 * len(cells)
+    for cell, link in [*zip(cells, links, strict=True)][::40]:
+        assert tell(link) == ask_alone(cell, server=sandbox.origin)
+    sandbox.take_requests()
+    again = make_links(cells, server=sandbox.origin)
+    assert [link.url for link in again] == [link.url for link in links]
+    assert len(sandbox.requests) == len(cells)
+
+
+def test_a_batch_that_stopped_asks_for_the_rest_only(sandbox, small) -> None:
+    """Where half of the links are known, rows are asked for of the others alone."""
+    cells = small[:20]
+    make_links(cells[::2], server=sandbox.origin)
+    asked = []
+    fetch = Cave.fetch_predictions
+
+    def note(self, datastack, at, table, some, direction):
+        asked.extend(map(str, some))
+        return fetch(self, datastack, at, table, some, direction)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Cave, "fetch_predictions", note)
+        make_links(cells, server=sandbox.origin)
+    assert Counter(asked) == dict.fromkeys(cells[1::2], 2)
+
+
+OPTIONS = (
+    {},
+    {"with_unlabelled": True, "min_confidence": 0.8},
+    {"with_total": True, "outputs": True},
+    {"multi_input": True},
+    {"cell_types": True, "with_unlabelled": True, "inline": True},  # else properties are uploaded
+    {"version": 661},
+    {"version": 661, "with_unlabelled": True},
+    {"strict": True},
+)
+
+
+def test_links_in_groups_are_those_of_single_cells(options, monkeypatch, small) -> None:
+    """Any cells in any order, with any options, get the bytes, counts and warnings of one by one.
+
+    The server cuts long answers off; cells that are refused get the same reason.
+    """
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    with Sandbox(replace(options, row_limit=700)) as sandbox:
+
+        @cache
+        def alone(cell: str, number: int) -> tuple:
+            return ask_alone(cell, server=sandbox.origin, **OPTIONS[number])
+
+        @settings(
+            max_examples=5,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+        )
+        @given(
+            cells=st.lists(st.sampled_from([*ODD, *small[:12]]), min_size=3, max_size=6),
+            number=st.sampled_from(range(len(OPTIONS))),
+            no_cache=st.booleans(),
+        )
+        def compare(cells: list[str], number: int, *, no_cache: bool) -> None:
+            made = make_links(cells, server=sandbox.origin, no_cache=no_cache, **OPTIONS[number])
+            assert [tell(link) for link in made] == [alone(cell, number) for cell in cells]
+
+        compare()
+
+
+@pytest.mark.parametrize("number", range(len(OPTIONS)))
+def test_odd_cells_in_a_group(sandbox, small, number) -> None:
+    """Cells with synapses among them, autapses, edits or no rows are, in a group, as alone."""
+    asked = {"server": sandbox.origin, **OPTIONS[number]}
+    cells = [small[0], *ODD, small[1]]
+    made = make_links(cells, no_cache=True, **asked)
+    assert [tell(link) for link in made] == [ask_alone(cell, **asked) for cell in cells]
+
+
+@pytest.mark.parametrize("error", [ServiceError, BadAnswerError, UnreachableError])
+def test_a_cell_that_spoils_its_group_is_named(sandbox, small, monkeypatch, error) -> None:
+    """Where a service stumbles over one cell of a group, that one is skipped, and no other."""
+    cells, fetch = small[:9], Cave.fetch_predictions
+
+    def stumble(self, datastack, at, table, some, direction):
+        if int(cells[5]) in some:
+            raise error("The service stumbled.", "Try again.")
+        return fetch(self, datastack, at, table, some, direction)
+
+    monkeypatch.setattr(Cave, "fetch_predictions", stumble)
+    made = make_links(cells, server=sandbox.origin)
+    reasons = [link.reason if isinstance(link, Skipped) else None for link in made]
+    assert reasons == [None] * 5 + ["The service stumbled."] + [None] * 3
+
+
+def test_a_missing_number_stays_its_own_cell_s(sandbox, small, monkeypatch) -> None:
+    """A missing ID in one cell's rows, which makes floats of all, rounds no other cell's IDs."""
+    cells, fetch = small[:9], Cave.fetch_predictions
+
+    def lose(self, datastack, at, table, some, direction):
+        raw = fetch(self, datastack, at, table, some, direction)
+        if int(cells[5]) not in some:
+            return raw
+        lost = raw[raw["id"] == raw["id"].min()].assign(id=float("nan"), post_pt_root_id=some[0])
+        return pd.concat([raw, lost], ignore_index=True)
+
+    monkeypatch.setattr(Cave, "fetch_predictions", lose)
+    made = make_links(cells, server=sandbox.origin)
+    good = [link for cell, link in zip(cells, made, strict=True) if cell != cells[5]]
+    assert [tell(link) for link in good] == [
+        ask_alone(cell, server=sandbox.origin) for cell in cells if cell != cells[5]
+    ]
+
+
+def test_groups_at_a_row_limit_are_smaller(options, monkeypatch, small) -> None:
+    """Where answers are cut off, the next groups have at most half as many rows as the limit."""
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    large = [CELL, *(str(partner.root_id) for partner in who.PARTNERS)]
+    sizes, fetch = [], Cave.fetch_predictions
+
+    def note(self, datastack, at, table, some, direction):
+        if direction == "inputs":
+            sizes.append(len(some))
+        return fetch(self, datastack, at, table, some, direction)
+
+    monkeypatch.setattr(Cave, "fetch_predictions", note)
+    with Sandbox(replace(options, row_limit=40)) as sandbox:
+        made = make_links([small[0], *large, *small[1:30]], server=sandbox.origin)
+    assert all(isinstance(link, Link) for link in made)
+    assert sizes[:2] == [1, 10]
+    assert sizes[2] == 2
