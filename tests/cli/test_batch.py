@@ -46,7 +46,7 @@ def test_a_repeated_cell_is_asked_for_once(sandbox) -> None:
 
 
 def test_what_is_shared_is_asked_once(sandbox) -> None:
-    """Further cells cost uploads and two queries for all of them, and no question about the table."""
+    """Further cells cost an upload each, and two queries for all; the table is asked about once."""
     make_links([CELL], **ask(sandbox, no_cache=True))
     alone = len(sandbox.requests)
     make_links([CELL, *OTHERS], **ask(sandbox, no_cache=True))
