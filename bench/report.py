@@ -63,7 +63,11 @@ def write_cells(sample: Path, folder: Path, count: int) -> list[str]:
         tags.append(labels.assign(id=labels["id"] - start["label"] + shift + 1, target_id=moved))
     (folder / "tables").mkdir(parents=True)
     described = json.loads((here / "datastack.json").read_text())
-    (folder / "datastack.json").write_text(json.dumps({**described, "views": {}}))
+    written = ("synapses_pni_2", "synapse_target_predictions_ssa_v2", "nucleus_detection_v0")
+    tables = {name: described["tables"][name] for name in written}
+    versions = [{**version, "tables": None} for version in described["versions"]]
+    present = {**described, "views": {}, "tables": tables, "versions": versions}
+    (folder / "datastack.json").write_text(json.dumps(present))
     shutil.copy(here / "tables" / "nucleus_detection_v0.parquet", folder / "tables")
     pd.concat(copies).to_parquet(folder / "tables" / "synapses_pni_2.parquet")
     pd.concat(tags).to_parquet(folder / "tables" / "synapse_target_predictions_ssa_v2.parquet")
