@@ -80,17 +80,14 @@ def build_make_link() -> App:
 def build_synglancer() -> App:
     """Build the command ``synglancer``."""
     # Imported here: ``make-link`` has no use for them.
-    from synglancer.cli.commands.cache import clear, info
     from synglancer.cli.commands.check import check
     from synglancer.cli.commands.compare import compare
     from synglancer.cli.commands.history import history
     from synglancer.cli.commands.preview import preview
     from synglancer.cli.commands.publish import publish, verify
     from synglancer.cli.commands.report import report
-    from synglancer.cli.commands.sandbox import serve, start, status, stop
     from synglancer.cli.commands.serve import serve as serve_folder
     from synglancer.cli.commands.table import table
-    from synglancer.cli.commands.templates import copy, list_, show
     from synglancer.cli.commands.trust import trust
 
     app = _make_app(
@@ -114,6 +111,16 @@ def build_synglancer() -> App:
     publishing.command(verify)
     app.command(publishing)
     app.command(serve_folder, name="serve", **_describe("serve"))
+    _add_groups(app)
+    return app
+
+
+def _add_groups(app: App) -> None:
+    """Add the commands that have commands of their own."""
+    from synglancer.cli.commands.cache import clear, info
+    from synglancer.cli.commands.sandbox import serve, start, status, stop
+    from synglancer.cli.commands.templates import copy, list_, show
+
     groups: dict[str, tuple[str, tuple[Callable[..., Any], ...]]] = {
         "cache": ("Show or clear the local cache.", (info, clear)),
         "templates": (
@@ -130,7 +137,6 @@ def build_synglancer() -> App:
         for command in commands:
             group.command(command, name=command.__name__.rstrip("_"))
         app.command(group)
-    return app
 
 
 def make_link_main() -> None:

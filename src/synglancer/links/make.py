@@ -52,6 +52,7 @@ from synglancer.links.warnings import (
 from synglancer.settings import MULTI_INPUT
 from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
 from synglancer.synapses.loading import CellData, CellLoader
+from synglancer.synapses.shown import select_shown
 from synglancer.view_settings import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ class LinkMaker:
         cells = [resolve_cell(self._session, cell) for cell in self._parse_cells([given])]
         cells, data, followed = self._load_cells(cells)
         frame, warnings = self._check_tables(cells, data, followed)
-        shown = self._filter(frame, data)
+        shown = select_shown(self._settings, frame, data)
         told = (self._session, self._loader.table, cells, frame, shown, data, followed)
         record = build_record(self._settings, *told)
         self._loader.keep_tables()
@@ -188,7 +189,7 @@ class LinkMaker:
         """Make a link that is not known yet: load, check, filter, build, upload."""
         cells, data, followed = self._load_cells(cells)
         frame, warnings = self._check_tables(cells, data, followed)
-        shown = self._filter(frame, data)
+        shown = select_shown(self._settings, frame, data)
         record = build_record(
             self._settings, self._session, self._loader.table, cells, frame, shown, data, followed
         )
@@ -314,23 +315,6 @@ class LinkMaker:
         divided = {MULTI_INPUT} if data.context.multi_input is not None else set()
         warnings += explain_tags(self._settings.tag, sorted({*frame["tag"], *divided}))
         return frame, warnings
-
-    def _filter(self, frame: pd.DataFrame, data: CellData) -> pd.DataFrame:
-        """Keep the synapses that are to be shown, and say of them what else was asked for."""
-        from synglancer.synapses.cell_types import label_partners
-        from synglancer.synapses.predictions import filter_predictions
-        from synglancer.synapses.shared_spines import divide_tags
-
-        settings, context, tags = self._settings, data.context, self._settings.tag
-        if context.multi_input is not None:
-            frame, tags = divide_tags(frame, context.multi_input, tags), ()
-        shown = filter_predictions(
-            frame,
-            tags=tags,
-            min_confidence=0.0 if settings.soft_filter else settings.min_confidence,
-            min_size=settings.min_size,
-        )
-        return label_partners(shown, context.cell_types) if context.cell_types else shown
 
     def _upload_properties(
         self, cells: list[int], shown: pd.DataFrame, data: CellData
