@@ -13,7 +13,6 @@ from pathlib import Path
 from PIL import Image
 
 from synglancer import make_link
-from synglancer.links.opening import open_link
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
 
@@ -49,7 +48,7 @@ def main() -> int:
                     continue
                 link = make_link(options.pop("cells", CELL), sandbox=True, no_cache=True, **options)
                 path = FOLDER / f"{name}.png"
-                painter.paint(open_link(link), path)
+                painter.paint(link.open(), path)
                 few = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)
                 few.save(path, optimize=True)
                 print(f"{path.name}  {path.stat().st_size:,} bytes")  # noqa: T201

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _CARD_SIZE = (480, 320)  # of the picture in a card, in pixels
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Link(LinkRecord):
     """A link that shows the synapses of a cell, or of several together.
 
@@ -154,6 +154,12 @@ class Link(LinkRecord):
         from synglancer.render.notebook import show_link
 
         show_link(self, width, height)
+
+    def __repr__(self) -> str:
+        """Name the cells, what is shown and where it comes from, in a line."""
+        shown = f"{self.shown:,} synapse{'' if self.shown == 1 else 's'}"
+        place = f"{self.datastack} version {self.version}" if self.datastack else "another tool"
+        return f"<Link to {self.subject or 'no cell'}: {shown}, {place}>"
 
     def __str__(self) -> str:
         """Return the link itself, so that ``print(link)`` gives what is pasted."""

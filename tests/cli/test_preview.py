@@ -155,9 +155,8 @@ def test_html_cards_open_in_a_browser(sandbox, make_link, tmp_path):
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto((tmp_path / "card.html").as_uri())
         widths = page.evaluate("[...document.images].map(i => i.naturalWidth)")
-        bars = page.evaluate(
-            "[...document.querySelectorAll('td span')].map(s => s.getBoundingClientRect().width)"
-        )
+        spans = "[...document.querySelectorAll('td:last-child span')]"
+        bars = page.evaluate(f"{spans}.map(span => span.getBoundingClientRect().width)")
         href = page.get_attribute("a", "href")
         browser.close()
     assert complaints == []

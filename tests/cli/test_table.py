@@ -47,7 +47,7 @@ def test_csv_on_stdout_and_state_files(
     done = synglancer("table", file)
     assert done.code == 0
     frame = pd.read_csv(io.StringIO(done.out))
-    assert set(frame["layer"]) == {"outputs: soma"}
+    assert set(frame["layer"]) == {"○ out: soma"}
     assert len(frame) == 9
 
 

@@ -250,6 +250,8 @@ def test_a_link_prints_as_its_url_and_shows_as_a_card():
     assert link.url in link._repr_html_()
     assert link.url in link._repr_markdown_()
     assert "layers" not in repr(link)
+    assert repr(link).startswith("<Link to ")
+    assert len(repr(link)) < 120
     assert link.state == {"layers": []}
     assert len(link.predictions) == 0
 

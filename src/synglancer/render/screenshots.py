@@ -85,7 +85,7 @@ def render_previews(
     suffix
         ``.png``, or ``.svg`` with the renderer plot.
     find_state
-        What finds the state behind a link that is text, as `states.opening.open_link` does.
+        What finds the state behind a link that is text, as `links.opening.open_link` does.
     progress
         What shows how far it is, such as `synglancer.render.progress.show_progress`.
 
