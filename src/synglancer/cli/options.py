@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from inspect import signature
 from typing import Annotated, Any
 
-import attrs
 from cyclopts import Group, Parameter
 
 from synglancer.settings import DEFAULT_CELL_TYPE_COLUMN, DEFAULT_DATASTACK, Settings
@@ -17,7 +17,7 @@ VIEW = Group.create_ordered("View")
 OUTPUT = Group.create_ordered("Output")
 CONNECTION = Group.create_ordered("Connection")
 
-_KNOWN = {item.name for item in attrs.fields(Parameter)}
+_KNOWN = set(signature(Parameter).parameters)
 """What this release of cyclopts knows of a parameter: those for Python 3.10 lack ``metavar``."""
 
 
