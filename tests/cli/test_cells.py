@@ -96,6 +96,7 @@ def test_a_newer_root_id_is_followed_back(options, sample, tmp_path, make_link, 
         record = ask(make_link, NEWER, "--server", sandbox.origin)
     assert record["cell"] == CELL
     assert "came into being on 2026-05-01; its predecessor" in record["warnings"][0]
+    assert "valid_until" not in record["followed"], "it is valid still"
 
 
 def test_another_cells_nucleus_is_no_proof(options, sample, tmp_path, make_link, monkeypatch):

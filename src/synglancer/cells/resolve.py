@@ -7,6 +7,7 @@ graph asked what became of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cells.parse import (
@@ -32,13 +33,13 @@ from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from datetime import datetime
 
     from synglancer.cave.records import Soma
     from synglancer.cave.session import Session
     from synglancer.cells.root_ids import RootIds
 
 _MANY = 12
+_JUST_NOW = timedelta(minutes=5)  # clocks differ
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class Followed:
     given, used
         The two root IDs.
     valid_from, valid_until
-        When the given one was valid (UTC).
+        When the given one was valid (UTC); the end is None if it is valid still.
     why
         ``only`` when no other root ID has parts of it, ``nucleus`` when others have, and this one
         holds its nucleus.
@@ -63,7 +64,7 @@ class Followed:
     given: int
     used: int
     valid_from: datetime
-    valid_until: datetime
+    valid_until: datetime | None
     why: str
     version: int
     earlier: bool
@@ -77,16 +78,17 @@ class Followed:
         )
 
     def _lifetime(self) -> str:
-        if self.earlier:
+        if self.earlier or self.valid_until is None:
             return f"it came into being on {self.valid_from:%Y-%m-%d}"
         return f"it was valid until {self.valid_until:%Y-%m-%d}"
 
     def to_record(self) -> dict[str, str]:
         """Return what the provenance record says; 64-bit IDs are strings."""
+        until = self.valid_until and self.valid_until.isoformat(timespec="milliseconds")
         return {
             "given": str(self.given),
             "valid_from": self.valid_from.isoformat(timespec="milliseconds"),
-            "valid_until": self.valid_until.isoformat(timespec="milliseconds"),
+            **({"valid_until": until} if until else {}),
             "used": str(self.used),
             "why": self.why,
         }
@@ -276,7 +278,9 @@ def resolve_outdated(root_ids: RootIds, root_id: int, *, strict: bool) -> Follow
         why, chosen = "nucleus", sorted({nucleus.root_id for nucleus in nuclei})
     if len(chosen) != 1:
         raise _ambiguous(session, root_id, candidates, nuclei)
-    followed = Followed(root_id, chosen[0], first, last, why, at.version, first > at.timestamp)
+    # The graph answers with the present for a root ID that is valid still: that is not its end.
+    until = None if last > datetime.now(timezone.utc) - _JUST_NOW else last
+    followed = Followed(root_id, chosen[0], first, until, why, at.version, first > at.timestamp)
     if strict:
         sentence = str(followed).replace(" is used instead.", " would be used instead.")
         raise CellError(sentence, f"Give {followed.used}, or leave out --strict.")

@@ -11,9 +11,9 @@ import signal
 import sys
 import threading
 import time
+from inspect import signature
 from typing import TYPE_CHECKING, Any, NoReturn
 
-import attrs
 from cyclopts import App, CycloptsError, Parameter
 
 from synglancer import __version__
@@ -41,7 +41,7 @@ def _format_default(value: Any) -> str | None:
     return str(value) if value else None
 
 
-_KNOWN = {item.name for item in attrs.fields(App)}
+_KNOWN = set(signature(App).parameters)
 """What this release of cyclopts knows of an app."""
 
 
