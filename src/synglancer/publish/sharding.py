@@ -22,6 +22,7 @@ INDEX_ENTRY = 16
 HEAD, TAIL = 16, 8
 """Bytes of gzip's frame before and after a chunk that is stored."""
 
+_GZIP = 31  # how zlib calls a stream in gzip's frame
 _STORED = 8192  # below this, compressing costs more time than it saves bytes
 # A gzip member with an empty name, so that its header takes 16 bytes: magic, method, flag of the
 # name; time; system, the name's end, and that a last, stored block follows.
@@ -189,6 +190,16 @@ def compress(data: Any) -> bytes:
     return packed
 
 
+def decompress(content: bytes, *, whole: bool = True) -> bytes:
+    """Decompress gzip, or its beginning; nothing when it is damaged."""
+    unpacker = zlib.decompressobj(_GZIP)
+    try:
+        found = unpacker.decompress(content)
+    except zlib.error:
+        return b""
+    return found if unpacker.eof or not whole else b""
+
+
 def seal(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
     """Make gzip members of chunks that have room for a frame: small ones stored, others compressed.
 
@@ -273,3 +284,30 @@ def build_shard(sharding: Sharding, keys: Keys, sizes: NDArray[np.int64], data: 
         pieces.append(packed)
         position += len(packed)
     return pieces
+
+
+def read_minishard(content: bytes) -> tuple[Keys, Keys, Keys]:
+    """Read the index of a minishard, as it is stored.
+
+    Parameters
+    ----------
+    content
+        The bytes that the index at the beginning of the shard file points to.
+
+    Returns
+    -------
+    keys, starts, sizes : ndarray of uint64, shape (n,)
+        The keys, and where their chunks are: from the end of the file's index, and how many bytes.
+
+    Raises
+    ------
+    ValueError
+        When it is damaged.
+    """
+    unpacked = decompress(content)
+    if not unpacked or len(unpacked) % 24:
+        raise ValueError("The index of a minishard is damaged.")
+    entries = np.frombuffer(unpacked, "<u8").reshape(3, -1)
+    keys, sizes = np.cumsum(entries[0], dtype=np.uint64), entries[2]
+    ends = np.cumsum(entries[1] + sizes, dtype=np.uint64)
+    return keys, ends - sizes, sizes

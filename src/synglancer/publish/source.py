@@ -6,7 +6,6 @@ Free of heavy imports, and of whatever publishing needs.
 from __future__ import annotations
 
 import json
-import zlib
 from collections import OrderedDict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from synglancer.errors import (
 )
 from synglancer.publish.encoding import body_type
 from synglancer.publish.manifest import MANIFEST, Manifest, TagSource, parse_manifest
-from synglancer.publish.sharding import INDEX_ENTRY, Sharding
+from synglancer.publish.sharding import INDEX_ENTRY, Sharding, decompress, read_minishard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +39,6 @@ _TRIES = 3
 _PARTIAL = 206
 _NOT_FOUND = 404
 _TOO_FAR = 416
-_GZIP = 31
 
 _HOW_TO_SERVE = (
     "Serve it with ranges and CORS, as object stores and `synglancer serve` do; see the docs."
@@ -131,7 +129,7 @@ class Source:
         chunk = self._find(one, RELATIONSHIP_OF[direction], cell)
         if chunk is None:
             return np.zeros(0, kind)
-        content = _unpack(self._must_read(*chunk))
+        content = decompress(self._must_read(*chunk))
         count = int.from_bytes(content[:8], "little")
         if len(content) != 8 + count * (body.itemsize + 8):
             raise self._broken(chunk[0])
@@ -188,20 +186,18 @@ class Source:
         if start == end:
             return np.zeros((3, 0), np.uint64)
         base = INDEX_ENTRY * sharding.minishards
-        content = _unpack(self._must_read(name, base + start, end - start))
-        if not content or len(content) % 24:
-            raise self._broken(name)
-        entries = np.frombuffer(content, "<u8").reshape(3, -1)
-        keys, sizes = np.cumsum(entries[0], dtype=np.uint64), entries[2]
-        ends = np.cumsum(entries[1] + sizes, dtype=np.uint64)
-        return keys, ends - sizes + np.uint64(base), sizes
+        try:
+            keys, starts, sizes = read_minishard(self._must_read(name, base + start, end - start))
+        except ValueError as error:
+            raise self._broken(name) from error
+        return keys, starts + np.uint64(base), sizes
 
     def _count(self, tag: TagSource, relationship: str, cell: int) -> int:
         chunk = self._find(tag, relationship, cell)
         if chunk is None:
             return 0
         name, start, size = chunk
-        head = _unpack(self._must_read(name, start, min(size, _HEAD)), whole=False)
+        head = decompress(self._must_read(name, start, min(size, _HEAD)), whole=False)
         if len(head) < _COUNT:
             raise self._broken(name)
         return int.from_bytes(head[:8], "little")
@@ -217,16 +213,6 @@ class Source:
             f"{self.address}/{name} is missing or damaged.",
             "Check the source with `synglancer publish verify`.",
         )
-
-
-def _unpack(content: bytes, *, whole: bool = True) -> bytes:
-    """Decompress gzip, or its beginning; nothing when it is damaged."""
-    unpacker = zlib.decompressobj(_GZIP)
-    try:
-        found = unpacker.decompress(content)
-    except zlib.error:
-        return b""
-    return found if unpacker.eof or not whole else b""
 
 
 def open_source(address: str, timeout: float = _TIMEOUT) -> Source:

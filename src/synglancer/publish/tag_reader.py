@@ -10,6 +10,7 @@ import numpy as np
 
 from synglancer.errors import UsageError
 from synglancer.publish.encoding import RELATIONSHIPS, body_type
+from synglancer.publish.sharding import INDEX_ENTRY, Sharding, read_minishard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -56,13 +57,35 @@ class TagReader:
         return self._tensorstore.KvStore.open(spec).result()
 
     def read_all(self, index: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
-        """Read all chunks of an index."""
+        """Read all chunks of an index.
+
+        Raises
+        ------
+        ValueError
+            When the index of a shard file is damaged.
+        """
         store = self.open(index)
-        keys = store.list().result()
-        for first in range(0, len(keys), _AT_ONCE):
-            some = keys[first : first + _AT_ONCE]
-            for key, answer in zip(some, [store.read(key) for key in some], strict=True):
-                yield int.from_bytes(key, "big"), bytes(answer.result().value)
+        for keys in self._list_keys(index):
+            for first in range(0, len(keys), _AT_ONCE):
+                some = keys[first : first + _AT_ONCE]
+                answers = [store.read(key.to_bytes(8, "big")) for key in some]
+                for key, answer in zip(some, answers, strict=True):
+                    yield key, bytes(answer.result().value)
+
+    def _list_keys(self, index: dict[str, Any]) -> Iterator[list[int]]:
+        """List the keys of each shard file, which tensorstore's own list sometimes hangs at."""
+        sharding, base = Sharding.from_json(index["sharding"]), self._open_base(index["key"])
+        size = INDEX_ENTRY * sharding.minishards
+        for shard in range(sharding.shards):
+            name = sharding.name_file(shard)
+            head = base.read(name, byte_range=slice(0, size)).result()
+            if head.state != "value":
+                continue
+            spans = np.frombuffer(head.value, "<u8").reshape(-1, 2)
+            spans = spans[spans[:, 0] != spans[:, 1]] + np.uint64(size)
+            answers = [base.read(name, byte_range=slice(*span)) for span in spans.tolist()]
+            found = [read_minishard(answer.result().value)[0] for answer in answers]
+            yield np.concatenate(found).tolist() if found else []
 
     def read_group(self, index: dict[str, Any], key: int) -> NDArray[Any] | None:
         """Read the annotations of a cell of the volume, or of a neuron; None when there is none."""
