@@ -184,7 +184,7 @@ def _is_free(host: str, port: int) -> bool:
     """Whether a port can be listened at."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do: a port of which only old connections are left counts as free.
+        # As servers do: a port that has only old connections left counts as free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))

@@ -211,7 +211,7 @@ def write_segmentation(
 def _encode(
     voxels: Ints, labels: NDArray[np.uint8], segments: NDArray[np.uint64], shape: Triple
 ) -> bytes:
-    """Encode a chunk of which only some voxels are not empty."""
+    """Encode a chunk in which only some voxels are not empty."""
     grid = -(-np.array(shape) // _BLOCK)
     block, inside = voxels // _BLOCK, voxels % _BLOCK
     number = block[:, 0] + grid[0] * (block[:, 1] + grid[1] * block[:, 2])

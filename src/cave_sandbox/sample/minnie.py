@@ -194,7 +194,7 @@ def _wire(rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs]) -> 
 def _list_contacts(
     rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs], en_passant: list[Boutons]
 ) -> Contacts:
-    """Give the places that are left to axons of which only the root ID exists."""
+    """Give the places that are left to axons that exist only as a root ID."""
     axons = draw_root_ids(rng, 6_000, *_ROOT_RANGE)
     known = [cell.root_id for cell in cells]
     axons = axons[~np.isin(axons, known)]

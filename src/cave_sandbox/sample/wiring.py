@@ -1,7 +1,7 @@
 """Wire the cells of the sample: who makes a synapse onto whom, where, and on what.
 
 Each input of a cell has a place on its surface. Cells of the sample grow a twig with a bouton to
-the places that they innervate; all other inputs come from axons of which only the root ID exists.
+the places that they innervate; all other inputs come from axons that exist only as a root ID.
 All lengths are in nm.
 """
 
@@ -190,7 +190,7 @@ def output_contacts(
     predicted: dict[str, int],
     unlabelled: dict[str, int],
 ) -> Contacts:
-    """List synapses of a cell's boutons onto cells of which only the root ID exists.
+    """List synapses of a cell's boutons onto cells that exist only as a root ID.
 
     Parameters
     ----------

@@ -130,7 +130,7 @@ class PrecomputedHandler(FileHandler):
             await super().get(*names)
 
     def is_without_shape(self, datastack: str, path: str) -> bool:
-        """Whether an address is that of the mesh of a cell of which only the root ID is known."""
+        """Whether an address is that of the mesh of a cell that exists only as a root ID."""
         asked = MANIFEST.fullmatch(path)
         if asked is None or self.find(datastack, f"{asked[1]}/info") is None:
             return False

@@ -22,7 +22,7 @@ INDEX_ENTRY = 16
 HEAD, TAIL = 16, 8
 """Bytes of gzip's frame before and after a chunk that is stored."""
 
-_GZIP = 31  # how zlib calls a stream in gzip's frame
+_GZIP = 31  # the number by which zlib knows the format of gzip
 _STORED = 8192  # below this, compressing costs more time than it saves bytes
 # A gzip member with an empty name, so that its header takes 16 bytes: magic, method, flag of the
 # name; time; system, the name's end, and that a last, stored block follows.

@@ -47,7 +47,7 @@ def spill(work: str, mark: str, number: int) -> dict[str, Any]:
 
 
 def _beginning(size: int) -> np.dtype[Any]:
-    """Return the type of a row of which only the beginning is of interest, as opaque bytes."""
+    """Return the type of a row whose beginning alone matters; the rest is opaque bytes."""
     return np.dtype(
         {"names": ["beginning"], "formats": [(np.void, size)], "offsets": [0],
          "itemsize": ROW.itemsize}
