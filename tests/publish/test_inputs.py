@@ -161,7 +161,15 @@ def test_an_untagged_row_is_published_as_untagged(tmp_path, rows):
 
 
 def test_an_empty_table_is_refused(tmp_path, rows):
-    """Nothing to publish is an error, and leaves nothing that opens."""
+    """Nothing to publish is an error, and leaves nothing, so that the right table can follow."""
     empty = {name: np.asarray(column)[:0] for name, column in rows.items()}
+    path = write_parquet(tmp_path / "a.parquet", empty)
     with pytest.raises(UsageError, match="No row can be published"):
-        published(tmp_path, write_parquet(tmp_path / "a.parquet", empty))
+        run(tmp_path / "out", str(path))
+    broken = tmp_path / "broken.parquet"
+    broken.touch()
+    with pytest.raises(UsageError, match="cannot be read"):
+        run(tmp_path / "out", str(broken))
+    assert [*(tmp_path / "out").iterdir()] == []
+    right = write_parquet(tmp_path / "right.parquet", rows)
+    assert run(tmp_path / "out", str(right))["rows"] == len(rows["id"])

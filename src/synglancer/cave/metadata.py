@@ -193,9 +193,8 @@ def advise_version(
     timestamp, number
         What was asked for, one of both.
     """
-    advice = (
-        f"Choose one with --version: {_enumerate([item.version for item in served])}, or latest"
-    )
+    versions = _enumerate([item.version for item in served])
+    advice = f"Choose one of its versions: {versions}, or latest"
     staying = [item for item in served if _is_permanent(item)]
     if not staying:
         return f"{advice}."

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,12 +31,13 @@ from synglancer.publish.writing.spill import spill
 from synglancer.publish.writing.survey import find_repeated, make_units, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from synglancer.publish.publication import Publication
     from synglancer.publish.writing.runner import Progress, Runner
 
 _ASKED = "asked.json"
+_PLAN = "plan.json"
 
 _OWN = 160_000_000
 """Memory of a process that does nothing yet, in bytes."""
@@ -104,13 +106,15 @@ def publish(
         )
     if not resume and not destination.is_empty():
         raise UsageError(f"{asked.destination} is not empty.", "Choose another -o.")
+    discardable = None if fetch or _is_begun(folder) else folder
     _prepare(folder)
     with locked(folder.with_name(f"{folder.name}.lock"), _LOCK_PATIENCE) as held:
         if not held:
             raise UsageError(
                 f"Another run is publishing to {asked.destination}.", "Wait until it has ended."
             )
-        manifest = _Run(asked, runner, folder, progress, fetch).run()
+        with _nothing_left_of_refused_inputs(discardable):
+            manifest = _Run(asked, runner, folder, progress, fetch).run()
     shutil.rmtree(folder, ignore_errors=True)
     destination.remove_leftovers()
     return manifest
@@ -134,6 +138,20 @@ def _prepare(folder: Path) -> None:
         raise UsageError(
             f"{folder} cannot be made: {error.strerror or error}.", "Choose another -o."
         ) from error
+
+
+@contextmanager
+def _nothing_left_of_refused_inputs(folder: Path | None) -> Iterator[None]:
+    """Remove the folder of work when the run is refused before there is a plan to go on with.
+
+    Where it is None, there is an earlier run to go on with, or rows that were fetched.
+    """
+    try:
+        yield
+    except UsageError:
+        if folder is not None and not (folder / _PLAN).exists():
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 class _Run:
@@ -315,7 +333,7 @@ class _Run:
             outcomes = self._stage(find_repeated, range(request["repeat_parts"]))
             dropped = [number for number, one in enumerate(outcomes) if one["dropped"]]
             counts["repeating a synapse"] += sum(one["dropped"] for one in outcomes)
-        path = self._work / "plan.json"
+        path = self._work / _PLAN
         if not path.exists():
             plan = make_plan(self._work, slabs, dropped, request["slab_rows"])
             _replace(path, json.dumps(plan.to_json()).encode())
