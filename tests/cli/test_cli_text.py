@@ -268,3 +268,21 @@ def test_a_token_file_that_is_not_there_is_wrong_usage(tmp_path):
     what, _ = two_sentences(said)
     assert said.code == 2
     assert missing in what
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["table"], "LINK is missing."),
+        (["publish", "rows.parquet", "--version", "1"], "--dest is missing."),
+        (["publish", "rows.parquet", "--dest", "out"], "--version is missing."),
+        (["serve", "a", "b", "c"], "There is one word too many, or more: b c."),
+        (["compare", "1", "--from"], "--from requires an argument."),
+    ],
+)
+def test_words_that_lack_or_are_too_many_are_named(words, message):
+    """A command line that is not complete is answered in two sentences, with exit code 2."""
+    said = make_link(*words, build=build_synglancer)
+    what, hint = two_sentences(said)
+    assert (said.code, hint) == (2, "See --help for what can be given.")
+    assert what.endswith(message)

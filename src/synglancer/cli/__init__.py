@@ -223,6 +223,18 @@ def _as_text(word: str) -> str:
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
+def _say_what_is_wrong(error: CycloptsError) -> str:
+    """Say in one sentence why the words of a command line are refused."""
+    from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
+
+    if isinstance(error, UnusedCliTokensError):
+        return f"There is one word too many, or more: {' '.join(error.unused_tokens or ())}."
+    if isinstance(error, MissingArgumentError) and error.keyword is None and error.argument:
+        name, by_place = error.argument.name, error.argument.index is not None
+        return f"{name.strip('-').upper() if by_place else name} is missing."
+    return " ".join(str(error).split())
+
+
 def _explain(error: BaseException) -> tuple[int, str, str]:
     """Return the exit code of an error, what happened and what to do."""
     cause = error.__cause__ if isinstance(error, CycloptsError) else error
@@ -232,7 +244,7 @@ def _explain(error: BaseException) -> tuple[int, str, str]:
         hint = "Correct or remove it; it is looked for in this folder and in those above."
         return _USAGE, f"{CONFIG_FILE} cannot be read: {cause}.", hint
     if isinstance(error, CycloptsError):
-        return _USAGE, " ".join(str(error).split()), "See --help for what can be given."
+        return _USAGE, _say_what_is_wrong(error), "See --help for what can be given."
     if isinstance(error, KeyboardInterrupt):
         return _INTERRUPTED, *_STOPPED
     if isinstance(error, OSError):
