@@ -94,7 +94,7 @@ def test_an_interrupted_command_waits_for_no_server(sandbox) -> None:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out) == (130, "")
+    assert (process.returncode, out) == (130, ""), err
     assert err.splitlines()[0] == "Interrupted."
     assert len(err.splitlines()) == 2
     folder = Path(os.environ["SYNGLANCER_CACHE_DIR"])
