@@ -21,6 +21,7 @@ import pandas as pd
 from nglui.statebuilder import AnnotationLayer, ImageLayer, SegmentationLayer, ViewerState
 
 from synglancer.cave.records import Datastack, Materialization
+from synglancer.states.layer_names import format_layer_name, split_layer_name
 from synglancer.view.annotations import build_annotations
 from synglancer.view.state import Scene, build_state
 
@@ -91,7 +92,7 @@ def build_theirs(predictions: pd.DataFrame) -> bytes:
     state.add_layer(segmentation)
     for (direction, tag), rows in predictions.groupby(["direction", "tag"]):
         layer = AnnotationLayer(
-            name=f"{direction}: {tag}",
+            name=format_layer_name(direction, tag),
             resolution=[1, 1, 1],
             linked_segmentation="segmentation",
             set_position=False,
@@ -150,7 +151,7 @@ def compare(ours: bytes, theirs: bytes, predictions: pd.DataFrame) -> int:
     found, expected = read_layers(ours), read_layers(theirs)
     assert set(found) == set(expected)
     for name, items in found.items():
-        direction = name.partition(":")[0]
+        direction, _ = split_layer_name(name)
         partner = 0 if direction == "inputs" else 1
         for mine, other in zip(items, expected[name], strict=True):
             row = rows.pop((direction, int(mine["id"])))
