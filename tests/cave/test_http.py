@@ -529,40 +529,33 @@ def stop_in_the_middle(handler: _Handler) -> None:
     handler.scripted.closing.wait(20)
 
 
-def trickle(handler: _Handler) -> None:
-    """Send a byte at a time, each of them soon enough for a socket's timeout."""
-    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
-    for _ in range(100):
+def send_slowly(handler: _Handler, pieces: list[bytes]) -> None:
+    """Send pieces one at a time, until the client or the test has ended."""
+    for piece in pieces:
         if handler.scripted.closing.wait(0.05):
             return
         try:
-            handler.wfile.write(b" ")
+            handler.wfile.write(piece)
         except OSError:
             return
+
+
+def trickle(handler: _Handler) -> None:
+    """Send a byte at a time, each of them soon enough for a socket's timeout."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+    send_slowly(handler, [b" "] * 100)
 
 
 def trickle_until_close(handler: _Handler) -> None:
     """Do the same with a body whose length nobody knows."""
     handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
-    for _ in range(100):
-        if handler.scripted.closing.wait(0.05):
-            return
-        try:
-            handler.wfile.write(b" ")
-        except OSError:
-            return
+    send_slowly(handler, [b" "] * 100)
 
 
 def trickle_headers(handler: _Handler) -> None:
     """Send a header line at a time, each of them soon enough for a socket's timeout."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
-    for line in range(90):
-        if handler.scripted.closing.wait(0.05):
-            return
-        try:
-            handler.wfile.write(b"X-Line-%d: more\r\n" % line)
-        except OSError:
-            return
+    send_slowly(handler, [b"X-Line-%d: more\r\n" % line for line in range(90)])
 
 
 SILENCES = [stay_silent, stop_in_the_middle, trickle, trickle_until_close, trickle_headers]

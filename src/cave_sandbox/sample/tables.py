@@ -28,7 +28,7 @@ _CHUNK_SIZE = np.array([256, 256, 512])
 _CONFIDENCE_TAIL = {"spine": 14.0, "shaft": 8.0, "soma": 30.0, "initial segment": 8.0}
 
 _SHARED_EVERY = 8
-"""One in so many of the seed cell's outputs onto spines has a neighbour on the same spine."""
+"""Of the seed cell's outputs onto spines, one in this many has a neighbour on the same spine."""
 
 _BESIDE = 260.0
 """How far that neighbour's cleft is from the output's, in nm."""

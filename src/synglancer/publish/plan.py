@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from synglancer.publish.sharding import Keys
 
 INDEXES = ("by_id", *RELATIONSHIPS, "spatial")
+PLAN = "plan.json"
+"""Name of the file with the plan, in the folder of work."""
+
 SAMPLE = 2_000_000
 """Rows that the levels and the numbers of keys are estimated from."""
 
@@ -177,7 +180,7 @@ class Plan:
 @lru_cache(maxsize=4)
 def load_plan(work: str, _mark: str) -> Plan:
     """Load the plan of a folder of work, once in a process."""
-    return Plan.from_json(json.loads((Path(work) / "plan.json").read_bytes()))
+    return Plan.from_json(json.loads((Path(work) / PLAN).read_bytes()))
 
 
 def make_plan(work: Path, slabs: list[dict[str, Any]], dropped: list[int], most: int) -> Plan:

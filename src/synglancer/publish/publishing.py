@@ -18,7 +18,7 @@ from synglancer.publish.destinations import WORK, dump_json, open_destination
 from synglancer.publish.encoding import build_info
 from synglancer.publish.inputs import InputFile, find_files, match_columns, open_parquet
 from synglancer.publish.manifest import ABOUT, MANIFEST, build_manifest
-from synglancer.publish.plan import Plan, describe_levels, make_plan
+from synglancer.publish.plan import PLAN, Plan, describe_levels, make_plan
 from synglancer.publish.staging import (
     check_join,
     count_join_parts,
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from synglancer.publish.writing.runner import Progress, Runner
 
 _ASKED = "asked.json"
-_PLAN = "plan.json"
 
 _OWN = 160_000_000
 """Memory of a process that does nothing yet, in bytes."""
@@ -149,7 +148,7 @@ def _nothing_left_of_refused_inputs(folder: Path | None) -> Iterator[None]:
     try:
         yield
     except UsageError:
-        if folder is not None and not (folder / _PLAN).exists():
+        if folder is not None and not (folder / PLAN).exists():
             shutil.rmtree(folder, ignore_errors=True)
         raise
 
@@ -333,7 +332,7 @@ class _Run:
             outcomes = self._stage(find_repeated, range(request["repeat_parts"]))
             dropped = [number for number, one in enumerate(outcomes) if one["dropped"]]
             counts["repeating a synapse"] += sum(one["dropped"] for one in outcomes)
-        path = self._work / _PLAN
+        path = self._work / PLAN
         if not path.exists():
             plan = make_plan(self._work, slabs, dropped, request["slab_rows"])
             _replace(path, json.dumps(plan.to_json()).encode())
