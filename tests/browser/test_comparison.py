@@ -10,7 +10,7 @@ from proof import LOADING, LOOK, PYTHON_SERVER, Complaints, poll
 from cave_sandbox.sample import identity as who
 from cave_sandbox.server import Sandbox, SandboxOptions
 from edits import OLD, divide, join_sides, write_edited_sample
-from synglancer.links.comparison import compare
+from synglancer.links.kinds.comparison import compare
 from synglancer.settings import Question
 
 if TYPE_CHECKING:

@@ -7,7 +7,6 @@ when they are first needed: a repeated question needs neither.
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -32,25 +31,20 @@ from synglancer.errors import (
     UnreachableError,
     UsageError,
 )
+from synglancer.links.building import Asking, build_link
 from synglancer.links.groups import read_root_ids
 from synglancer.links.link_record import LinkRecord
-from synglancer.links.record import build_question, build_record, find_somata, list_given_options
-from synglancer.links.upload import upload_properties, upload_state
+from synglancer.links.loaded import Loaded
+from synglancer.links.record import build_question, build_record, list_given_options
 from synglancer.links.warnings import (
     explain_autapses,
-    explain_context,
-    explain_emptiness,
-    explain_hidden,
-    explain_inline,
     explain_live,
-    explain_lost_pin,
     explain_lost_receipt,
     explain_silence,
-    explain_size,
     explain_tags,
 )
 from synglancer.settings import MULTI_INPUT
-from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
+from synglancer.states.urls import hash_state
 from synglancer.synapses.loading import CellData, CellLoader
 from synglancer.synapses.shown import select_shown
 from synglancer.view_settings import MAX_CELLS
@@ -64,7 +58,6 @@ if TYPE_CHECKING:
     from synglancer.settings import Settings
     from synglancer.states.record import Provenance
     from synglancer.synapses.ahead import Size
-    from synglancer.view.state import State
 
 Cells = tuple[RootId | Nucleus | Position, ...]
 """What one link shows: one cell, or several in the order in which they were given."""
@@ -152,14 +145,11 @@ class LinkMaker:
         The rows are as `synglancer.columns.DTYPES`; the last are what a reader should know.
         """
         cells = [resolve_cell(self._session, cell) for cell in self._parse_cells([given])]
-        cells, data, followed = self._load_cells(cells)
-        frame, warnings = self._check_tables(cells, data, followed)
-        shown = select_shown(self._settings, frame, data)
-        told = (self._session, self._loader.table, cells, frame, shown, data, followed)
-        record = build_record(self._settings, *told)
+        loaded = self._load(cells)
+        record = build_record(self._settings, self._session, loaded)
         self._loader.keep_tables()
         self._session.confirm_data()
-        return self._session, record, shown, warnings
+        return self._session, record, loaded.shown, [*loaded.warnings]
 
     def _make(self, given: Sequence[int | str]) -> LinkRecord:
         started = time.monotonic()
@@ -186,21 +176,9 @@ class LinkMaker:
         return link
 
     def _make_anew(self, cells: list[int], given: str, started: float) -> LinkRecord:
-        """Make a link that is not known yet: load, check, filter, build, upload."""
-        cells, data, followed = self._load_cells(cells)
-        frame, warnings = self._check_tables(cells, data, followed)
-        shown = select_shown(self._settings, frame, data)
-        record = build_record(
-            self._settings, self._session, self._loader.table, cells, frame, shown, data, followed
-        )
-        properties = self._upload_properties(cells, shown, data)
-        with _BUILDING:
-            state = self._build_state(cells, shown, data, record, properties)
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            pool.submit(self._loader.keep_tables)  # while the upload waits for its answer
-            state_url = None if self._settings.inline else upload_state(self._session, state)
-        self._session.confirm_data()  # where the upload's answer has not done so
-        return self._build_link(cells, given, state, state_url, record, warnings, started)
+        """Make a link that is not known yet: load, check and filter, then build and upload."""
+        asking = Asking(self._settings, self._session, given, started)
+        return build_link(asking, self._load(cells), self._loader.keep_tables)
 
     def _add_receipt(self, link: LinkRecord) -> LinkRecord:
         """Add the link to the history; where that fails, the link says so."""
@@ -269,6 +247,14 @@ class LinkMaker:
             return [str(given)]
         return [str(item) for item in resolve_link(self._session, cell)]
 
+    def _load(self, cells: list[int]) -> Loaded:
+        """Load cells, check what came, and apply the filters."""
+        cells, data, followed = self._load_cells(cells)
+        frame, warnings = self._check_tables(cells, data, followed)
+        shown = select_shown(self._settings, frame, data)
+        table = self._loader.table
+        return Loaded(cells, table, frame, shown, data, followed, warnings)
+
     def _load_cells(self, cells: list[int]) -> tuple[list[int], CellData, list[Followed]]:
         """Load cells; one without rows is followed, or refused, or has no synapses."""
         data = CellData([], set())
@@ -315,80 +301,6 @@ class LinkMaker:
         divided = {MULTI_INPUT} if data.context.multi_input is not None else set()
         warnings += explain_tags(self._settings.tag, sorted({*frame["tag"], *divided}))
         return frame, warnings
-
-    def _upload_properties(
-        self, cells: list[int], shown: pd.DataFrame, data: CellData
-    ) -> str | None:
-        """Upload what the list of segments says of the partners; a whole state has no place."""
-        types = data.context.cell_types
-        if types is None or self._settings.inline:
-            return None
-        from synglancer.synapses.predictions import name_directions
-        from synglancer.view.segment_properties import build_segment_properties
-
-        directions = name_directions(self._settings.directions, cells)
-        content = build_segment_properties(shown, cells, types, directions)
-        return upload_properties(self._session, content)
-
-    def _build_state(
-        self,
-        cells: list[int],
-        shown: pd.DataFrame,
-        data: CellData,
-        record: Provenance,
-        properties: str | None,
-    ) -> State:
-        from synglancer.columns import POSITION_COLUMNS
-        from synglancer.view.annotations import build_annotations
-        from synglancer.view.staging import find_focus, stage_view
-        from synglancer.view.state import Scene, build_state
-
-        scene = Scene(
-            cells=cells,
-            datastack=self._session.datastack,
-            materialization=self._session.materialization,
-            table=self._loader.table.name,
-            groups=build_annotations(shown),
-            positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
-            somata=[*find_somata(data).values()],
-            record=record.to_json(),
-            focus=find_focus(shown),
-            properties_url=properties,
-        )
-        return build_state(scene, stage_view(self._settings, cells, shown))
-
-    def _build_link(
-        self,
-        cells: list[int],
-        given: str,
-        state: State,
-        state_url: str | None,
-        record: Provenance,
-        warnings: Sequence[str],
-        started: float,
-    ) -> LinkRecord:
-        site = resolve_site(self._settings.site, self._session.datastack.viewer_site)
-        warnings = list(warnings)
-        if state_url is None:
-            url = format_inline_link(site, state.json)
-            warnings += explain_inline(site, self._session.server)
-        else:
-            url = format_link(site, state_url)
-        if not record.shown:
-            warnings.append(explain_emptiness(record.total, len(cells)))
-        warnings += explain_lost_pin(site, self._session.datastack.segmentation_source)
-        warnings += [*explain_size(record.shown), *explain_hidden(record), *explain_context(record)]
-        return LinkRecord(
-            given=given,
-            url=url,
-            state_url=state_url,
-            state_id=state_url.rsplit("/", 1)[-1] if state_url else None,
-            state_sha256=state.sha256,
-            provenance=record,
-            warnings=warnings,
-            elapsed_s=time.monotonic() - started,
-            state_json=state.json,
-        )
 
 
 def _warm_up() -> None:

@@ -17,40 +17,21 @@ from synglancer.states.record_parts import CellTypes, MultiInput, Replacement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
-
-    from synglancer.cave.records import PredictionTable
     from synglancer.cave.session import Session
-    from synglancer.cells.resolve import Followed
-    from synglancer.synapses.loading import CellData
+    from synglancer.links.loaded import Loaded
 
 _UNTOLD = {"token_file", "timeout", "no_cache"}
 
 
-def build_record(
-    settings: Settings,
-    session: Session,
-    table: PredictionTable,
-    cells: Sequence[int],
-    frame: pd.DataFrame,
-    shown: pd.DataFrame,
-    data: CellData,
-    followed: Sequence[Followed],
-) -> Provenance:
+def build_record(settings: Settings, session: Session, loaded: Loaded) -> Provenance:
     """Build the provenance record.
 
     Parameters
     ----------
-    settings, session, table
-        What was asked, of whom, and of which table.
-    cells
-        Root IDs of the cells that are shown, in their order.
-    frame, shown
-        Their synapses before and after the filters.
-    data
-        What else is known of them.
-    followed
-        Which of them are in the place of a root ID that was given.
+    settings, session
+        What was asked, and of whom.
+    loaded
+        What is shown.
 
     Returns
     -------
@@ -64,6 +45,7 @@ def build_record(
     )
     from synglancer.view.staging import describe_stage
 
+    cells, shown, data = loaded.cells, loaded.shown, loaded.data
     version = session.materialization
     stage = describe_stage(settings, cells, shown)
     partners = stage.get("partners")
@@ -74,67 +56,55 @@ def build_record(
         server=session.server,
         version=version.version,
         timestamp=version.timestamp,
-        table=table.name,
+        table=loaded.table.name,
         counts=count_predictions(shown, name_directions(settings.directions, cells)),
         shown=len(shown),
-        total=len(frame),
+        total=len(loaded.frame),
         autapses=count_autapses(shown),
-        followed=tuple(Replacement.from_json(one.to_record()) for one in followed),
+        followed=tuple(Replacement.from_json(one.to_record()) for one in loaded.followed),
         live=version.expired,
         all_synapses=data.all_synapses,
         filters=build_filters(settings),
         generator=f"synglancer {__version__}",
-        notice=table.notice or "",
+        notice=loaded.table.notice or "",
         with_unlabelled=settings.with_unlabelled,
         view=stage.get("view", {}),
         hidden=stage.get("hidden"),
         partners=None if partners is None else tuple((int(root), n) for root, n in partners),
-        multi_input=_describe_multi_input(settings, cells, frame, shown, data),
-        cell_types=_describe_cell_types(settings, cells, shown, data),
-        somata=find_somata(data),
+        multi_input=_describe_multi_input(settings, loaded),
+        cell_types=_describe_cell_types(settings, loaded),
+        somata=loaded.somata,
     )
 
 
-def _describe_multi_input(
-    settings: Settings,
-    cells: Sequence[int],
-    frame: pd.DataFrame,
-    shown: pd.DataFrame,
-    data: CellData,
-) -> MultiInput | None:
+def _describe_multi_input(settings: Settings, loaded: Loaded) -> MultiInput | None:
     """Describe spines with several inputs, where they were asked for."""
     from synglancer.synapses.predictions import name_directions
     from synglancer.synapses.shared_spines import count_former_tags
 
     table = settings.multi_input_table
-    if data.context.multi_input is None or table is None:
+    if loaded.data.context.multi_input is None or table is None:
         return None
-    directions = name_directions(settings.directions, cells)
-    return MultiInput(table, count_former_tags(frame, shown, directions))
+    directions = name_directions(settings.directions, loaded.cells)
+    return MultiInput(table, count_former_tags(loaded.frame, loaded.shown, directions))
 
 
-def _describe_cell_types(
-    settings: Settings, cells: Sequence[int], shown: pd.DataFrame, data: CellData
-) -> CellTypes | None:
+def _describe_cell_types(settings: Settings, loaded: Loaded) -> CellTypes | None:
     """Describe the types of partners, where they were asked for."""
     from synglancer.synapses.cell_types import describe_partners
     from synglancer.synapses.predictions import name_directions
     from synglancer.view.type_colors import choose_type_colours
 
-    if data.context.cell_types is None:
+    known = loaded.data.context.cell_types
+    if known is None:
         return None
+    cells, shown = loaded.cells, loaded.shown
     directions = name_directions(settings.directions, cells)
-    types = CellTypes(**describe_partners(shown, cells, data.context.cell_types, directions))
+    types = CellTypes(**describe_partners(shown, cells, known, directions))
     if settings.color_by != "partner-type":
         return types
     names = {name for counts in types.synapses.values() for name in counts}
     return replace(types, colours=choose_type_colours(sorted(names)))
-
-
-def find_somata(data: CellData) -> dict[int, tuple[float, float, float]]:
-    """Find the soma of each cell that has one, in nm: merged cells have several."""
-    somata = data.somata or {}
-    return {cell: points[0] for cell, points in somata.items() if len(points) == 1}
 
 
 def build_question(settings: Settings, session: Session, cells: Sequence[object]) -> dict[str, Any]:

@@ -4,15 +4,63 @@ from __future__ import annotations
 
 import hashlib
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from synglancer.errors import ServiceError, TooLargeError
+from synglancer.links.warnings import explain_inline, explain_lost_pin
 from synglancer.settings import MAX_STATE
-from synglancer.states.urls import hash_state
+from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from synglancer.cave.session import Session
+    from synglancer.settings import Settings
     from synglancer.view.state import State
+
+
+@dataclass(frozen=True)
+class Placed:
+    """Where a state is.
+
+    Attributes
+    ----------
+    url
+        The link.
+    state_url
+        Address of the stored state; None for a link that carries it.
+    warnings
+        What its reader should know of the viewer, a sentence each.
+    """
+
+    url: str
+    state_url: str | None
+    warnings: Sequence[str]
+
+    @property
+    def state_id(self) -> str | None:
+        """The state's number on its server, as a decimal string."""
+        return self.state_url.rsplit("/", 1)[-1] if self.state_url else None
+
+
+def place_state(session: Session, settings: Settings, state: State) -> Placed:
+    """Store a state on the state server, or put it into its link where that is asked.
+
+    Raises
+    ------
+    TooLargeError
+        When it is larger than state servers take.
+    ServiceError
+        When the server refuses it, or gives back another one.
+    """
+    site = resolve_site(settings.site, session.datastack.viewer_site)
+    warnings = explain_lost_pin(site, session.datastack.segmentation_source)
+    if settings.inline:
+        inline = explain_inline(site, session.server)
+        return Placed(format_inline_link(site, state.json), None, [*inline, *warnings])
+    state_url = upload_state(session, state)
+    return Placed(format_link(site, state_url), state_url, warnings)
 
 
 def upload_state(session: Session, state: State) -> str:

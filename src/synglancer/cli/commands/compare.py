@@ -13,7 +13,7 @@ from synglancer.settings import Question
 if TYPE_CHECKING:
     import pandas as pd
 
-    from synglancer.links.comparison import Comparison
+    from synglancer.links.kinds.comparison import Comparison
 
 _DEFAULTS = Question()
 
@@ -44,7 +44,7 @@ def compare(
         What is printed: a table of counts with the link below, one JSON object, a Markdown table,
         CSV, or the link alone.
     """
-    from synglancer.links.comparison import compare as compare_cell
+    from synglancer.links.kinds.comparison import compare as compare_cell
 
     check_options(given)
     found = compare_cell(*given, question=question, from_=from_, to=to)

@@ -12,14 +12,13 @@ from synglancer.errors import CellError, NotServedError, ServiceError, UsageErro
 from synglancer.links.make import LinkMaker
 from synglancer.links.opening import open_link
 from synglancer.links.record import build_filters
-from synglancer.links.upload import upload_state
-from synglancer.links.warnings import explain_inline, explain_lost_pin
+from synglancer.links.upload import place_state
 from synglancer.settings import Question, Settings
 from synglancer.states.fields import write_timestamp
 from synglancer.states.provenance import parse_provenance, parse_settings
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
-from synglancer.states.urls import format_inline_link, format_link, is_link, resolve_site
+from synglancer.states.urls import is_link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synglancer.states.record import Provenance
-    from synglancer.view.state import State
 
 _OWN = ("server", "sandbox", "token_file", "timeout", "no_cache", "site", "inline")
 """What the user says now, whatever a link was made with."""
@@ -319,17 +317,17 @@ def _show(before: Side, after: Side) -> Comparison:
         f"{new.cell} · {new.datastack} v{old.version} → v{new.version}",
     )
     warnings = _explain(before, after)
-    url, state_url, more = _publish(session, settings, state)
+    placed = place_state(session, settings, state)
     return Comparison(
-        url=url,
-        state_url=state_url,
+        url=placed.url,
+        state_url=placed.state_url,
         state_sha256=state.sha256,
         state_json=state.json,
         before=before,
         after=after,
         changes=changes,
         counts=counts,
-        warnings=[*warnings, *more],
+        warnings=[*warnings, *placed.warnings],
     )
 
 
@@ -347,19 +345,6 @@ def _build_scene(session: Session, told: Provenance, changes: pd.DataFrame) -> A
         somata=[*told.somata.values()],
         record={},
     )
-
-
-def _publish(
-    session: Session, settings: Settings, state: State
-) -> tuple[str, str | None, list[str]]:
-    """Store the state, unless the link carries it; return link, address and warnings."""
-    site = resolve_site(settings.site, session.datastack.viewer_site)
-    more = explain_lost_pin(site, session.datastack.segmentation_source)
-    if settings.inline:
-        url = format_inline_link(site, state.json)
-        return url, None, [*more, *explain_inline(site, session.server)]
-    state_url = upload_state(session, state)
-    return format_link(site, state_url), state_url, more
 
 
 def _explain(before: Side, after: Side) -> list[str]:

@@ -1,0 +1,153 @@
+"""What a link is about to show → the link: record, state, upload, and what has to be said."""
+
+from __future__ import annotations
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import TYPE_CHECKING
+
+from synglancer.links.link_record import LinkRecord
+from synglancer.links.record import build_record
+from synglancer.links.upload import place_state, upload_properties
+from synglancer.links.warnings import (
+    explain_context,
+    explain_emptiness,
+    explain_hidden,
+    explain_size,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from synglancer.cave.session import Session
+    from synglancer.links.loaded import Loaded
+    from synglancer.settings import Settings
+    from synglancer.states.record import Provenance
+    from synglancer.view.state import State
+
+_BUILDING = Lock()
+"""Held while a state is built: threads would gain nothing, and libraries load lazily."""
+
+
+@dataclass(frozen=True)
+class Asking:
+    """Who asks what.
+
+    Attributes
+    ----------
+    settings
+        What is asked, beside the cells.
+    session
+        Of whom.
+    given
+        What was typed.
+    started
+        When, on the monotonic clock.
+    """
+
+    settings: Settings
+    session: Session
+    given: str
+    started: float = field(default_factory=time.monotonic)
+
+
+def build_link(
+    asking: Asking, loaded: Loaded, meanwhile: Callable[[], object] | None = None
+) -> LinkRecord:
+    """Build the state that shows what was loaded, store it, and return its link.
+
+    Parameters
+    ----------
+    asking
+        Who asks what.
+    loaded
+        What the link shows.
+    meanwhile
+        Called while the upload waits for its answer.
+
+    Raises
+    ------
+    SynglancerError
+        One of its subclasses, when the state cannot be stored; nothing names it then.
+    """
+    settings, session = asking.settings, asking.session
+    record = build_record(settings, session, loaded)
+    properties = _upload_properties(settings, session, loaded)
+    with _BUILDING:
+        state = build_cell_state(settings, session, loaded, record, properties)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        if meanwhile is not None:
+            pool.submit(meanwhile)
+        placed = place_state(session, settings, state)
+    session.confirm_data()  # where the upload's answer has not done so
+    warnings = [*loaded.warnings, *placed.warnings]
+    if not record.shown:
+        warnings.append(explain_emptiness(record.total, len(loaded.cells)))
+    warnings += [*explain_size(record.shown), *explain_hidden(record), *explain_context(record)]
+    return LinkRecord(
+        given=asking.given,
+        url=placed.url,
+        state_url=placed.state_url,
+        state_id=placed.state_id,
+        state_sha256=state.sha256,
+        provenance=record,
+        warnings=warnings,
+        elapsed_s=time.monotonic() - asking.started,
+        state_json=state.json,
+    )
+
+
+def _upload_properties(settings: Settings, session: Session, loaded: Loaded) -> str | None:
+    """Upload what the list of segments says of the partners; a whole state has no place."""
+    types = loaded.data.context.cell_types
+    if types is None or settings.inline:
+        return None
+    from synglancer.synapses.predictions import name_directions
+    from synglancer.view.segment_properties import build_segment_properties
+
+    directions = name_directions(settings.directions, loaded.cells)
+    content = build_segment_properties(loaded.shown, loaded.cells, types, directions)
+    return upload_properties(session, content)
+
+
+def build_cell_state(
+    settings: Settings,
+    session: Session,
+    loaded: Loaded,
+    record: Provenance,
+    properties: str | None = None,
+) -> State:
+    """Build the state that shows cells with their synapses, a layer per direction and tag.
+
+    Parameters
+    ----------
+    settings, session
+        What is asked, and of whom.
+    loaded
+        What there is to show.
+    record
+        Where it comes from: it travels in the state.
+    properties
+        Address of the segments' properties, or None.
+    """
+    from synglancer.columns import POSITION_COLUMNS
+    from synglancer.view.annotations import build_annotations
+    from synglancer.view.staging import find_focus, stage_view
+    from synglancer.view.state import Scene, build_state
+
+    shown = loaded.shown
+    scene = Scene(
+        cells=loaded.cells,
+        datastack=session.datastack,
+        materialization=session.materialization,
+        table=loaded.table.name,
+        groups=build_annotations(shown),
+        positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
+        somata=[*loaded.somata.values()],
+        record=record.to_json(),
+        focus=find_focus(shown),
+        properties_url=properties,
+    )
+    return build_state(scene, stage_view(settings, loaded.cells, shown))

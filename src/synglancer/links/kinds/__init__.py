@@ -1,0 +1,1 @@
+"""Kinds of links beside the ordinary one of `synglancer.links.make`: a module for each."""
