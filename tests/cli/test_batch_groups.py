@@ -106,6 +106,7 @@ OPTIONS = (
     {"cell_types": True, "with_unlabelled": True, "inline": True},  # else properties are uploaded
     {"version": 661},
     {"version": 661, "with_unlabelled": True},
+    {"version": 661, "multi_input": True},
     {"strict": True},
 )
 

@@ -76,17 +76,30 @@ def test_an_expired_version_is_asked_for_live(sandbox, make_link, sample) -> Non
 
 
 def test_live_rows_lie_where_the_versions_rows_lie(sandbox, make_link) -> None:
-    """Positions of live queries are in nm too: the same synapses at the same places."""
+    """Live rows are the same synapses at the same places in nm, with the root IDs of then."""
     from synglancer import make_link as api
 
     now = api(OLD, server=sandbox.origin).predictions.set_index("id")
     live = api(OLD, server=sandbox.origin, version=661).predictions.set_index("id")
+    ends = ["pre_pt_root_id", "post_pt_root_id"]
+    merged = [partner.root_id for partner in who.PARTNERS[:2]]
+    then = dict.fromkeys(merged, who.OUTDATED_MERGED_CELLS) | {int(CELL): who.OUTDATED_SPLIT}
+    assert now[ends].isin(list(then)).to_numpy().any()
+    now[ends] = now[ends].replace(then)
     pd.testing.assert_frame_equal(live.sort_index(), now.sort_index())
 
 
 def test_a_root_id_is_checked_at_an_expired_version(sandbox, make_link) -> None:
-    """A root ID that was not valid at an expired version is never shown for it."""
-    make_link(CELL, "--version", "661").refuses(3, "not valid", str(who.OUTDATED_SPLIT))
+    """A root ID that was not valid at an expired version is followed back, or refused if strict."""
+    asked = (CELL, "--version", "661")
+    make_link(*asked, "--strict").refuses(3, "not valid", str(who.OUTDATED_SPLIT))
+    made = make_link(*asked, "--with-total", "--output", "json")
+    record = json.loads(made.out)
+    assert record["cell"] == str(who.OUTDATED_SPLIT)
+    assert f"predecessor {who.OUTDATED_SPLIT}, which holds its nucleus, is used" in made.err
+    every = (who.UNLABELLED_INPUTS, who.INPUT_PREDICTIONS)
+    assert record["counts"]["inputs"] == who.INPUT_PREDICTIONS
+    assert record["all_synapses"]["inputs"] == sum(sum(tags.values()) for tags in every)
 
 
 def test_refused_live_queries_name_other_versions(options, make_link, monkeypatch) -> None:

@@ -25,10 +25,12 @@ from cave_sandbox.tables.wire import choose_compression, to_arrow, to_json, to_s
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import pyarrow as pa
 
     from cave_sandbox.tables.dataset import Dataset, Table
+    from cave_sandbox.tables.lineage import Lineage
     from cave_sandbox.tables.query_body import QueryBody
     from cave_sandbox.tables.sql import Query
 
@@ -74,12 +76,15 @@ class QueryHandler(MaterializeHandler):
             form = self._form()
             body = parse_body(self.kind, self.request.body, table_name)
             tables = _find_tables(dataset, body, number, of_view=self.of_view)
-            if self.kind == "live":
-                _check_roots(dataset, body, self._allows("allow_invalid_root_ids"))
+            lineage = self.context.lineages[dataset.name]
+            if body.timestamp and not self._allows("allow_invalid_root_ids"):
+                await self.outside(_check_roots, lineage, body, body.timestamp)
             if form.count and self.kind == "simple":
                 query = build_count(body, dataset, tables)
             else:
-                query = build_query(body, dataset, tables, self.context.row_limit, form.sample)
+                replaced = lineage.replaced_at(body.timestamp) if body.timestamp else {}
+                limit = self.context.row_limit
+                query = build_query(body, dataset, tables, limit, form.sample, replaced)
             content, count = await self.outside(self._work, query, form)
         except ValidationError as error:
             self.send_json({"schema_errors": error.messages}, 500)
@@ -172,22 +177,19 @@ def _find_tables(
     return found
 
 
-def _check_roots(dataset: Dataset, body: QueryBody, allowed: bool) -> None:
-    """Refuse a live query for root IDs that are invalid at its timestamp, unless it allows them."""
-    if allowed or body.timestamp is None:
-        return
-    invalid = []
+def _check_roots(lineage: Lineage, body: QueryBody, timestamp: datetime) -> None:
+    """Refuse a live query for root IDs that are invalid at its timestamp."""
+    asked: set[int] = set()
     for item in body.filters:
-        if item.kind not in {"in", "equal"} or not item.column.endswith("_root_id"):
-            continue
-        for value in item.value if isinstance(item.value, list) else [item.value]:
-            root = dataset.roots.get(int(value)) if str(value).isdecimal() else None
-            if root is not None and not root.valid_at(body.timestamp):
-                invalid.append(root.root_id)
+        if item.kind in {"in", "equal"} and item.column.endswith("_root_id"):
+            given = item.value if isinstance(item.value, list) else [item.value]
+            asked.update(int(value) for value in given if str(value).isdecimal())
+    roots = sorted(asked)
+    latest = lineage.are_latest(roots, timestamp)
+    invalid = [root for root, valid in zip(roots, latest, strict=True) if not valid]
     if invalid:
         raise QueryError(
-            "400 Bad Request: Some root_ids passed are not valid at the query timestamp: "
-            f"{sorted(set(invalid))}"
+            f"400 Bad Request: Some root_ids passed are not valid at the query timestamp: {invalid}"
         )
 
 

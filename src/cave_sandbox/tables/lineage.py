@@ -114,6 +114,22 @@ class Lineage:
                 found.append(located.get(item) or known)
         return found
 
+    def replaced_at(self, timestamp: datetime) -> dict[int, int]:
+        """Return what the supervoxels that tables give ended or later root IDs belonged to then.
+
+        Returns
+        -------
+        dict of int
+            For each root ID that is not valid at the timestamp, the one in whose place it stands,
+            as `roots_at` says of its supervoxels; 0 for none.
+        """
+        valid = {root for root, item in self._roots.items() if item.valid_at(timestamp)}
+        return {
+            root: next((item for item in self._own_line(root) if item in valid), 0)
+            for root in self._roots
+            if root not in valid
+        }
+
     def _own_line(self, root: int) -> list[int]:
         """Return the line that a supervoxel in a table follows: what was merged in later is not it.
 

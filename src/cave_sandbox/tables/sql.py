@@ -49,6 +49,9 @@ MODEL_NAMES = {
 #: The recorded service passes over ``filter_notin_dict`` in joins and gives all rows.
 PASSED_OVER = {"simple": frozenset(), "join": frozenset({"notin"}), "live": frozenset()}
 
+#: Root IDs that other ones stand for; two lists are its values.
+REPLACED = "replaced AS (SELECT unnest(?::BIGINT[]) AS former, unnest(?::BIGINT[]) AS root)"
+
 LIST_WARNING = (
     "Select_columns is deprecated for join queries, please use select_column_map a dictionary "
     "which is more explicit about what columns to select from what tables. This query result will "
@@ -134,6 +137,7 @@ def build_query(
     tables: Mapping[str, Table],
     row_limit: int,
     sample: int | None = None,
+    replaced: Mapping[int, int] | None = None,
 ) -> Query:
     """Build the query for a request.
 
@@ -147,6 +151,8 @@ def build_query(
         The most rows that the server gives.
     sample
         Take this many rows at random, or None.
+    replaced
+        What stands for a root ID in every row, where that is another one; before any filter.
 
     Raises
     ------
@@ -164,12 +170,13 @@ def build_query(
         raise QueryError(
             "LIMIT must not be negative" if limit < 0 else "OFFSET must not be negative"
         )
-    sql = (
-        f"SELECT {', '.join(columns)} FROM {_from(body, dataset.name, by_name)} "  # noqa: S608 - quoted names
-        f"WHERE {where}"
-    )
+    rows = _from(body, dataset.name, by_name, replaced=bool(replaced))
+    sql = f"SELECT {', '.join(columns)} FROM {rows} WHERE {where}"  # noqa: S608 - quoted names
     if sample is not None:
         sql = f"SELECT * FROM ({sql}) USING SAMPLE {int(sample)} ROWS"  # noqa: S608 - a number
+    if replaced:
+        sql = f"WITH {REPLACED} {sql}"
+        values = [[*replaced], [*replaced.values()], *values]
     return Query(
         sql=f"{sql} LIMIT {limit} OFFSET {body.offset}",
         parameters=tuple(values),
@@ -336,9 +343,22 @@ def _expressions(
     return made
 
 
-def _from(body: QueryBody, datastack: str, sources: Mapping[str, _Source]) -> str:
+def _from(
+    body: QueryBody, datastack: str, sources: Mapping[str, _Source], *, replaced: bool = False
+) -> str:
+    def rows(source: _Source) -> str:
+        path = table_path(datastack, source.table.rows)
+        roots = [quote(item.name) for item in source.fields if item.name.endswith("_root_id")]
+        if replaced and roots:
+            put = ", ".join(
+                f"coalesce((SELECT root FROM replaced WHERE former = {name}), {name}) AS {name}"  # noqa: S608 - quoted names
+                for name in roots
+            )
+            path = f"(SELECT * REPLACE ({put}) FROM {path})"  # noqa: S608 - quoted names
+        return f"{path} AS {source.alias}"
+
     first = sources[body.joins[0].left if body.joins else body.tables[0]]
-    text = f"{table_path(datastack, first.table.rows)} AS {first.alias}"
+    text = rows(first)
     joined = {first.table.name}
     for join in body.joins:
         left, right = sources[join.left], sources[join.right]
@@ -348,7 +368,7 @@ def _from(body: QueryBody, datastack: str, sources: Mapping[str, _Source]) -> st
         if join.right in joined:
             raise QueryError(f"400 Bad Request: table {join.right} is joined twice")
         joined.add(join.right)
-        text += f" JOIN {table_path(datastack, right.table.rows)} AS {right.alias} ON {on}"
+        text += f" JOIN {rows(right)} ON {on}"
     return text
 
 

@@ -260,35 +260,6 @@ def test_a_notice_of_several_lines_does_not_break_the_answer(sandbox):
     assert answer.headers["Warning"] == "Table Owner Notice on tags: Two lines ? and a dash"
 
 
-def test_a_live_query_refuses_root_ids_that_have_ended(tmp_path):
-    """An ended root ID is refused at the query's timestamp, unless invalid ones are allowed."""
-    columns = ["id", *POSITIONS, "size", "pre_pt_root_id", "post_pt_root_id"]
-    pd.DataFrame([[1, *range(9), 1.0, 10, 20]], columns=columns).to_csv(
-        tmp_path / "synapses.csv", index=False
-    )
-    (tmp_path / "roots.csv").write_text(
-        "root_id,created,expired,successors\n5,2020-01-01,2021-01-01,20\n"
-    )
-    body = {
-        "table": "synapses",
-        "timestamp": "2026-01-01T00:00:00Z",
-        "filter_equal_dict": {"synapses": {"post_pt_root_id": 5}},
-    }
-    options = SandboxOptions(data=tmp_path, states=tmp_path / "s.db", token="right")
-    with Sandbox(options) as sandbox:
-        path = "/materialize/api/v3/datastack/minnie65_public/query"
-        status, answer = query(sandbox, body, path)
-        assert status == 500
-        assert answer["message"].endswith("not valid at the query timestamp: [5]")
-        address = sandbox.origin + path + ARGUMENTS + "&allow_invalid_root_ids=True"
-        allowed = requests.post(address, json=body, headers=TOKEN, timeout=30)
-        assert (allowed.status_code, allowed.json()) == (200, [])
-        early = {**body, "timestamp": "2020-06-01T00:00:00"}
-        assert query(sandbox, early, path) == (200, [])
-        wrong = {**body, "timestamp": "soon"}
-        assert "timestamp" in query(sandbox, wrong, path)[1]["schema_errors"]
-
-
 def test_it_logs_what_it_answered_and_stops_more_than_once(folder):
     """Each request is in the log with its status; a stopped sandbox gives its port up."""
     options = SandboxOptions(data=folder, states=folder / "states.db", token="right")

@@ -1,0 +1,108 @@
+"""Live queries: the root IDs that rows have at a timestamp, and which of them may be asked for."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import requests
+
+from cave_sandbox.sample import identity as who
+from cave_sandbox.server import Sandbox, SandboxOptions
+
+TOKEN = {"Authorization": "Bearer right"}
+ENDS = ("pre_pt", "post_pt")
+POSITIONS = [f"{pt}_pt_position_{axis}" for pt in ("pre", "ctr", "post") for axis in "xyz"]
+AT_661 = "2023-04-06T20:17:09.199182"
+
+
+def ask_live(sandbox, table, timestamp, arguments="", **conditions):
+    """Return the status of a live query and its rows, or its message."""
+    address = f"{sandbox.origin}/materialize/api/v3/datastack/{who.MINNIE}/query"
+    asked = {"table": table, "timestamp": timestamp}
+    asked |= {key: {table: value} for key, value in conditions.items()}
+    answer = requests.post(
+        f"{address}?return_pyarrow=False&direct_sql_pandas=True{arguments}",
+        data=json.dumps(asked), headers=TOKEN, timeout=60,
+    )  # fmt: skip
+    given = answer.json()
+    return answer.status_code, given if answer.ok else given.get("message", given)
+
+
+@pytest.fixture(scope="module")
+def edited(tmp_path_factory):
+    """A sandbox with two synapses, and a root ID that another one took the place of."""
+    folder = tmp_path_factory.mktemp("edited")
+    rows = [[1, *range(9), 1.0, 10, 20], [2, *range(9), 1.0, 20, 10]]
+    columns = ["id", *POSITIONS, "size", "pre_pt_root_id", "post_pt_root_id"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / "synapses.csv", index=False)
+    history = "root_id,created,expired,successors\n5,2020-01-01,2021-01-01,20\n"
+    (folder / "roots.csv").write_text(history)
+    options = SandboxOptions(data=folder, states=folder / "s.db", token="right")
+    with Sandbox(options) as running:
+        yield running
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "asked", "refused", "found"),
+    [
+        ("2026-01-01T00:00:00Z", [5], [5], []),
+        ("2020-06-01", [20], [20], []),
+        ("2020-06-01", [5, 7, 0], [0, 7], [1]),
+    ],
+)
+def test_root_ids_that_are_not_valid_then_are_refused(edited, timestamp, asked, refused, found):
+    """Ended, later and unknown root IDs are refused, unless invalid ones are allowed."""
+    wanted = {"post_pt_root_id": asked}
+    status, message = ask_live(edited, "synapses", timestamp, filter_in_dict=wanted)
+    end = f"not valid at the query timestamp: {refused}"
+    assert status == 500
+    assert message.endswith(end)
+    allowed = "&allow_invalid_root_ids=True"
+    status, rows = ask_live(edited, "synapses", timestamp, allowed, filter_in_dict=wanted)
+    assert (status, [row["id"] for row in rows]) == (200, found)
+
+
+def test_what_is_no_timestamp_is_refused(edited):
+    """A timestamp that means nothing is a mistake of the body."""
+    status, answer = ask_live(edited, "synapses", "soon")
+    assert status == 500
+    assert "timestamp" in answer["schema_errors"]
+
+
+def test_rows_have_the_root_ids_of_their_timestamp(edited):
+    """A root ID in the rows is the one whose place it took, and is found, and kept out, by it."""
+    early = "2020-06-01T00:00:00"
+
+    def ends(**conditions):
+        status, rows = ask_live(edited, "synapses", early, **conditions)
+        assert status == 200
+        return [(row["id"], *(row[f"{end}_root_id"] for end in ENDS)) for row in rows]
+
+    assert ends() == [(1, 10, 5), (2, 5, 10)]
+    assert ends(filter_equal_dict={"post_pt_root_id": 5}) == [(1, 10, 5)]
+    assert ends(filter_notin_dict={"pre_pt_root_id": [5, 20]}) == [(1, 10, 5)]
+    assert ends(filter_greater_dict={"pre_pt_root_id": 9}) == [(1, 10, 5)]
+    later = ask_live(edited, "synapses", "2021-06-01")[1]
+    assert [row["post_pt_root_id"] for row in later] == [20, 10]
+
+
+def test_rows_and_the_chunked_graph_agree(sample, tmp_path):
+    """Each synapse of the sample has, live, the root IDs of its supervoxels."""
+    options = SandboxOptions(data=sample, states=tmp_path / "s.db", token="right")
+    with Sandbox(options) as sandbox:
+        rows = pd.DataFrame(ask_live(sandbox, who.SYNAPSE_TABLE, AT_661)[1])
+        address = f"{sandbox.origin}/segmentation/api/v1/table/{who.MINNIE}/roots_binary"
+        moment = pd.Timestamp(AT_661, tz="UTC").timestamp()
+        for end in ENDS:
+            asked = rows[f"{end}_supervoxel_id"].to_numpy("<u8")
+            found = requests.post(
+                address, asked.tobytes(), params={"timestamp": moment}, headers=TOKEN, timeout=60
+            )
+            assert (rows[f"{end}_root_id"] == np.frombuffer(found.content, "<u8")).all()
+        former = {"post_pt_root_id": who.OUTDATED_SPLIT}
+        inputs = ask_live(sandbox, who.SYNAPSE_TABLE, AT_661, filter_equal_dict=former)[1]
+    assert len(rows) > 3_000
+    assert len(inputs) == sum(who.INPUT_PREDICTIONS.values()) + sum(who.UNLABELLED_INPUTS.values())
