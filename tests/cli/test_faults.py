@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import socket
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,7 @@ from synglancer.cave import http
 from synglancer.errors import UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cli.outcome import Outcome
     from synglancer.errors import SynglancerError
@@ -49,6 +50,7 @@ RIGHT = "the right answer"
 NO_SOMA = "every synapse, and a view that is not centred on the soma"
 NOT_CAVE = "not what a CAVE server answers"
 ANOTHER = "gave back another state"
+NO_STATE = "holds no Neuroglancer state"
 CLOSED, BROKE = "closed the connection", "broke off"
 PATIENCE, MISSING = "asks for fewer requests", "does not have what was asked"
 NOT_THERE = {
@@ -78,6 +80,8 @@ ENDS: dict[str, End] = {
     "503": (4, "status 503", {}),
     "504": (4, "status 504", {}),
     "html": (1, NOT_CAVE, {"readback": ANOTHER}),
+    "nested": (1, NOT_CAVE, {"readback": ANOTHER}),
+    "gzip-bomb": (1, "sends more than 100 MB", {}),
     "empty": (4, BROKE, {}),
     "truncated-arrow": (4, BROKE, {}),
     "bad-gzip": (1, "cannot be unpacked", {}),
@@ -97,6 +101,26 @@ ENDS: dict[str, End] = {
 
 UPLOADED_ONCE = {"refused", "reset", "reset-body", "502", "503", "504", "empty", "truncated-arrow"}
 """An upload may have been stored then, and is not sent again. (A rate limit comes before that.)"""
+
+READERS: dict[str, tuple[str, ...]] = {
+    "link": ("{link}", "--quiet"),
+    "compare": ("{link}", "{link}"),
+    "table": ("{link}", "-o", "rows.csv"),
+    "check": ("{link}",),
+    "preview": ("{link}", "-o", "."),
+}
+"""Commands that read the state behind a link."""
+
+LINK_ENDS = {
+    # fault: (what is said, tries of each request)
+    "nested": (NO_STATE, 1),
+    "gzip-bomb": ("sends more than 100 MB", 1),
+    "html": (NO_STATE, 1),
+    "reset": (CLOSED, 4),
+    "401": ("does not accept the token", 1),
+    "503": ("status 503", 4),
+}
+"""What is said of a link whose state's server does so."""
 
 TRANSIENT = ["reset", "reset-body", "429:retry-after=0", "hidden-429", "503", "truncated-arrow"]
 """What may be asked again: one of each kind."""
@@ -260,3 +284,60 @@ def test_silence(sample: Path, tmp_path: Path) -> None:
             assert TOKEN not in f"{error} {error.hint}"
             assert 1 <= tries <= (2 if endpoint == "query" else 1)
     assert_nothing_is_kept()
+
+
+@pytest.fixture
+def run(make_link, synglancer, tmp_path, monkeypatch) -> Callable[..., Outcome]:
+    """Run a command in an empty folder, in which a refusal must leave nothing."""
+    folder = tmp_path / "here"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+
+    def call(command: str, *words: str) -> Outcome:
+        made = make_link(*words) if command == "link" else synglancer(command, *words)
+        assert [*folder.iterdir()] == []
+        return made
+
+    return call
+
+
+@pytest.mark.parametrize("command", READERS)
+def test_a_link_whose_state_cannot_be_read(sandbox, run, command, subtests) -> None:
+    """Each command that reads a link refuses a state that is not there, whole and one."""
+    link = f"https://viewer.example.org/#!{sandbox.origin}/nglstate/api/v1/5"
+    words = [word.format(link=link) for word in READERS[command]]
+    for fault, (said, tries) in LINK_ENDS.items():
+        (rule,) = sandbox.set_faults(f"GET */nglstate/api/v1/5={fault}")
+        with subtests.test(fault=fault):
+            run(command, *words).refuses(4, said)
+            assert rule.matched == tries
+
+
+def test_a_root_id_that_never_existed(sandbox, run) -> None:
+    """CAVE has an empty list of timestamps for it: the cell is unknown, and nothing is at fault."""
+    url = f"{sandbox.origin}/segmentation/api/v1/table/minnie65_public/root_timestamps"
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    body = {"node_ids": [UNKNOWN]}
+    assert requests.post(url, json=body, headers=headers, timeout=30).json() == {"timestamp": []}
+    for command, words in {"link": (), "compare": ("--from", "1718", "--to", "1822")}.items():
+        run(command, UNKNOWN, *words).refuses(3, f"{UNKNOWN} is not the root ID of a cell")
+
+
+@pytest.mark.parametrize("command", [*READERS, "cell", "versions"])
+def test_a_dead_proxy_is_named(run, monkeypatch, command, subtests) -> None:
+    """Where a proxy does not answer, it is the proxy that is named, without its password."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        proxy = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("HTTPS_PROXY", f"http://reader:pass-word@{proxy}")
+    monkeypatch.setenv("SYNGLANCER_SERVER", "https://cave.example.org")
+    link = "https://viewer.example.org/#!https://cave.example.org/nglstate/api/v1/5"
+    asked = {
+        "cell": ("link", CELL),
+        "versions": ("compare", CELL, "--from", "1718", "--to", "1822"),
+    }
+    command, *words = asked.get(command) or (command, *READERS[command])
+    made = run(command, *(word.format(link=link) for word in words))
+    made.refuses(4, f"The proxy {proxy} did not connect to cave.example.org.")
+    assert "pass-word" not in made.err
+    assert "HTTPS_PROXY" in made.err or command == "check"

@@ -8,8 +8,10 @@ is in what they say.
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -17,7 +19,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["alter_content", "decode_content", "truncate"]
+__all__ = ["alter_content", "decode_content", "pack_bomb", "truncate"]
 
 #: What is put where gzip was announced.
 NOT_GZIP = b"this was never compressed: " * 8
@@ -27,6 +29,24 @@ HTML_PAGE = (
     "<!doctype html>\n<html lang=en>\n<title>Sign in</title>\n<h1>Sign in</h1>\n"
     "<p>Please sign in to continue.</p>\n"
 )
+
+#: JSON that no reader which calls itself can follow to its end.
+NESTED = b"[" * 100_000 + b"]" * 100_000
+
+#: Bytes of a bomb when it is unpacked: more than any state server takes.
+BOMB_SIZE = 128 * 2**20
+
+
+@cache
+def pack_bomb() -> bytes:
+    """Pack JSON that is small on the wire, and has `BOMB_SIZE` bytes when it is unpacked."""
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as file:
+        file.write(b'{"layers": []')
+        for _ in range(BOMB_SIZE // 2**20):
+            file.write(b" " * 2**20)
+        file.write(b"}")
+    return packed.getvalue()
 
 
 def decode_content(body: bytes, encoding: str | None) -> bytes:

@@ -28,9 +28,11 @@ from weakref import WeakKeyDictionary
 from cave_sandbox.errors import InputError
 from cave_sandbox.web.damage import (
     HTML_PAGE,
+    NESTED,
     NOT_GZIP,
     alter_content,
     decode_content,
+    pack_bomb,
     truncate,
 )
 
@@ -44,7 +46,9 @@ __all__ = ["Faults", "Rule", "parse_faults"]
 STATUSES = frozenset({"401", "403", "404", "429", "500", "502", "503", "504"})
 COLUMN_DAMAGES = frozenset({"wrong-columns", "wrong-dtypes", "extra-columns", "reordered-columns"})
 #: Faults that come in place of an answer.
-BEFORE = frozenset({"refused", "reset", "tos", "hidden-429", "hidden-404", "html"}) | STATUSES
+BEFORE = STATUSES | {
+    *("refused", "reset", "tos", "hidden-429", "hidden-404", "html", "nested", "gzip-bomb")
+}
 #: Faults that alter an answer on its way out.
 AFTER = frozenset({"reset-body", "empty", "truncated-arrow", "bad-gzip"}) | COLUMN_DAMAGES
 
@@ -295,6 +299,17 @@ def _hide(message: str) -> Callable[[Handler], None]:
     return lambda handler: handler.send_json(body, 500)
 
 
+def _send_bomb(handler: Handler) -> None:
+    handler.set_header("Content-Type", "application/json")
+    handler.set_header("Content-Encoding", "gzip")
+    handler.finish(pack_bomb())
+
+
+def _send_nested(handler: Handler) -> None:
+    handler.set_header("Content-Type", "application/json")
+    handler.finish(NESTED)
+
+
 ANSWERS: dict[str, Callable[[Handler], None]] = {
     "401": lambda handler: handler.refuse_token(),
     "403": lambda handler: handler.refuse_permission("sandbox"),
@@ -302,4 +317,6 @@ ANSWERS: dict[str, Callable[[Handler], None]] = {
     "hidden-429": _hide("429 Too Many Requests: 2 per 1 minute"),
     "hidden-404": _hide("404 Not Found: what was asked for is not served here"),
     "html": lambda handler: handler.send_text(HTML_PAGE),
+    "nested": _send_nested,
+    "gzip-bomb": _send_bomb,
 }

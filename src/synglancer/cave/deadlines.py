@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+_ARROW = "data.arrow"
+"""The content type of a table, which may be of any size: its rows are limited by the server."""
+
 _PIECE = 16 * 1024  # bytes, before they are unpacked: gzip packs a thousandfold at most
 
 
@@ -29,7 +32,7 @@ class OversizeError(Exception):
     """A body is larger than it may be, once unpacked."""
 
 
-def read_whole(response: requests.Response, deadline: float, most: int | None = None) -> None:
+def read_whole(response: requests.Response, deadline: float, most: int) -> None:
     """Read the body, so that an answer that breaks off is an error of the request.
 
     Parameters
@@ -39,7 +42,7 @@ def read_whole(response: requests.Response, deadline: float, most: int | None = 
     deadline
         The timestamp by `time.monotonic` at which it must be whole.
     most
-        Bytes that it may have, unpacked; any number if None.
+        Bytes that it may have, unpacked, unless it is a table.
 
     Raises
     ------
@@ -62,14 +65,16 @@ def read_whole(response: requests.Response, deadline: float, most: int | None = 
         raise requests.ReadTimeout(request=response.request)
 
 
-def _read_bounded(response: requests.Response, most: int | None) -> bytes:
-    if most is not None and "," in response.headers.get("Content-Encoding", ""):
+def _read_bounded(response: requests.Response, most: int) -> bytes:
+    bounded = not response.headers.get("Content-Type", "").startswith(_ARROW)
+    if bounded and "," in response.headers.get("Content-Encoding", ""):
         raise OversizeError  # packed twice: each piece could be a million times as large
     body = bytearray()
     for piece in response.iter_content(_PIECE):
         body += piece
-        if most is not None and len(body) > most:
+        if bounded and len(body) > most:
             response.close()
+            body.clear()  # the error's traceback would hold it
             raise OversizeError
     return bytes(body)
 

@@ -57,8 +57,6 @@ class GuardedAdapter(HTTPAdapter):
         the state server gives each a new address.
     observe
         Called with each answer, good or refused.
-    most
-        Bytes that an answer may have, unpacked; any number if None.
 
     Raises
     ------
@@ -72,10 +70,8 @@ class GuardedAdapter(HTTPAdapter):
         *,
         repeatable: bool = True,
         observe: Observer | None = None,
-        most: int | None = None,
     ) -> None:
         super().__init__(pool_maxsize=16)
-        self._most = most
         self._observe = observe
         self._timeout = timeout
         self._repeatable = repeatable
@@ -126,12 +122,12 @@ class GuardedAdapter(HTTPAdapter):
             # `total` counts connecting and waiting together; `deadlines` bounds the rest.
             total: Any = Timeout(total=seconds)  # requests passes it on; its types do not say so
             response = super().send(request, timeout=total, **options)
-            read_whole(response, started + seconds, self._most)
+            read_whole(response, started + seconds, MAX_STATE)
         except OversizeError as error:
             raise BadAnswerError(
-                f"{name_host(request.url)} sends more than {(self._most or 0) // 10**6} MB, which "
-                "no Neuroglancer state has.",
-                "Check the address of the link's state.",
+                f"{name_host(request.url)} sends more than {MAX_STATE // 10**6} MB, which neither "
+                "a Neuroglancer state nor an answer of CAVE has.",
+                "Check the address given with --server, or that of the link's state.",
             ) from error
         except requests.RequestException as error:
             proxy = select_proxy(str(request.url), options["proxies"])
@@ -234,7 +230,7 @@ class Fetcher:
         observe: Observer | None = None,
     ) -> None:
         self._session = requests.Session()
-        guard(self._session, credentials, timeout, observe=observe, most=MAX_STATE)
+        guard(self._session, credentials, timeout, observe=observe)
 
     def fetch(self, url: str) -> bytes:
         """Fetch a whole answer (1 request).
@@ -257,7 +253,6 @@ def guard(
     timeout: float,
     repeatable: bool = True,
     observe: Observer | None = None,
-    most: int | None = None,
 ) -> None:
     """Make a session send the token, wait no longer than it may, and raise our errors.
 
@@ -273,10 +268,8 @@ def guard(
         Whether a request that may have reached the server can be sent again.
     observe
         Called with each answer, good or refused.
-    most
-        Bytes that an answer may have, unpacked; any number if None.
     """
-    adapter = GuardedAdapter(timeout, repeatable=repeatable, observe=observe, most=most)
+    adapter = GuardedAdapter(timeout, repeatable=repeatable, observe=observe)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     session.auth = _Bearer(credentials)

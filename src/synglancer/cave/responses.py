@@ -64,19 +64,19 @@ def check_answer(response: requests.Response) -> None:
     _check_rights(response, host, status, message)
     if status == 404:  # noqa: PLR2004
         raise NotServedError(
-            f"{host} does not have what was asked: {quote_words(message)}.",
+            f"{host} does not have what was asked{_quote_after(message)}.",
             "Check --datastack, --version and --table.",
         )
     if status == 429:  # noqa: PLR2004
         raise RateLimitError(
-            f"{host} asks for fewer requests ({quote_words(message)}).",
+            f"{host} asks for fewer requests{_quote_after(message)}.",
             "Wait a minute, then try again.",
             sent=False,  # turned away before it had an effect
             retry_after=_retry_after(response),
         )
     if status != _HTTP_OK:
         raise ServiceError(
-            f"{host} failed with status {status}: {quote_words(message)}.",
+            f"{host} failed with status {status}{_quote_after(message)}.",
             "Try again later; if it stays so, tell the server's administrators."
             if status in _PASSING or not message.strip() or "<html" in message
             else "Check what was asked; if nothing is wrong, tell the server's administrators.",
@@ -128,9 +128,19 @@ def _is_whole(response: requests.Response) -> bool:
     except ValueError:
         try:
             json.loads(response.content)  # NaN, which some servers write
+        except RecursionError:
+            return True  # whoever reads it refuses it: no answer of CAVE is nested so deep
         except ValueError:
             return False
     return True
+
+
+def _read_json(response: requests.Response) -> object:
+    """Read the body as JSON; None for what is none, or is nested too deep."""
+    try:
+        return json.loads(_body(response))
+    except (ValueError, RecursionError):
+        return None
 
 
 def _login_error(host: str, *, has_token: bool) -> LoginError:
@@ -147,10 +157,7 @@ def _login_error(host: str, *, has_token: bool) -> LoginError:
 
 
 def _forbidden_error(response: requests.Response, host: str) -> ServiceError:
-    try:
-        refusal = json.loads(_body(response))
-    except ValueError:
-        refusal = {}
+    refusal = _read_json(response)
     details = refusal.get("data") if isinstance(refusal, dict) else None
     details = details if isinstance(details, dict) else {}
     details = {name: quote_words(str(value)) for name, value in details.items()}
@@ -171,17 +178,14 @@ def _server_message(response: requests.Response) -> str:
     """Return what the server says of a failure, or nothing for a good answer."""
     if response.status_code == _HTTP_OK:
         return ""
-    try:
-        answer = json.loads(_body(response))
-    except ValueError:
-        text = _body(response)
-        if "<html" in text.lower():
-            title = re.search(r"<title>(.*?)</title>", text, re.DOTALL | re.IGNORECASE)
-            return title[1] if title else "an HTML page"
-        return text
+    answer = _read_json(response)
     if isinstance(answer, dict):
         return str(answer.get("message") or answer.get("error") or answer)
-    return str(answer)
+    text = _body(response)
+    if "<html" in text.lower():
+        title = re.search(r"<title>(.*?)</title>", text, re.DOTALL | re.IGNORECASE)
+        return title[1] if title else "an HTML page"
+    return answer if isinstance(answer, str) else text
 
 
 def _body(response: requests.Response) -> str:
@@ -200,6 +204,12 @@ def quote_words(text: str) -> str:
     """Quote a server's words: one printable line, of bounded length, without its full stop."""
     line = " ".join(printable(text).split())
     return (line if len(line) <= _MAX_QUOTE else line[: _MAX_QUOTE - 1] + "…").rstrip(". ")
+
+
+def _quote_after(text: str) -> str:
+    """Quote a server's words behind a colon; nothing where it says nothing."""
+    words = quote_words(text)
+    return f": {words}" if words else ""
 
 
 def name_host(url: str | bytes | None) -> str:

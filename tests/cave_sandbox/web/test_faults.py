@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
 import sqlite3
 from contextlib import closing, contextmanager, suppress
@@ -158,6 +159,25 @@ def test_html(serve):
         assert answer.status_code == 200
         assert answer.headers["Content-Type"].startswith("text/html")
         assert answer.text.startswith("<!doctype html>")
+
+
+def test_nested(serve):
+    """JSON that is nested 100,000 deep."""
+    with serve("*/query=nested") as sandbox:
+        answer = query(sandbox)
+    assert answer.headers["Content-Type"] == "application/json"
+    assert answer.content == b"[" * 100_000 + b"]" * 100_000
+
+
+def test_gzip_bomb(serve):
+    """Little on the wire, and more than 100 MB of JSON where it is unpacked."""
+    with serve("*/query=gzip-bomb") as sandbox, closing(requests.Session()) as session:
+        answer = session.post(f"{sandbox.origin}{QUERY}", headers=GOOD, json={}, stream=True)
+        packed = answer.raw.read()
+    assert answer.headers["Content-Encoding"] == "gzip"
+    assert len(packed) < 2**20
+    assert len(gzip.decompress(packed).rstrip(b" }")) == len(b'{"layers": []')
+    assert len(gzip.decompress(packed)) > 100 * 10**6
 
 
 def test_empty(serve):

@@ -92,8 +92,8 @@ def check(
     results = checker.check(list(places))
     if all(result.reachable is None and result.unknown for result in results):
         raise ServiceError(
-            f"No link could be asked for: {results[0].unknown[0]}",
-            "Check the connection, --server and the token, then try again.",
+            f"No link could be checked: {results[0].unknown[0]}",
+            "Check the links, the connection, --server and the token, then try again.",
         )
     anew: Anew = {}
     said = _foretell(results, service) if dry_run else {}
