@@ -74,7 +74,7 @@ def test_a_batch_takes_coordinates_too(monkeypatch):
     """Each element of a batch may be a position."""
     found = []
     monkeypatch.setattr(
-        "synglancer.links.batch.map_links", lambda cells, *_, **__: found.append(cells)
+        "synglancer.links.batch.map_links", lambda cells, *_, **__: found.append(cells) or []
     )
     make_links([POINT, CELL, np.array(POINT)], server="https://a.org")
     assert found == [["186000,134000,20900", CELL, "186000,134000,20900"]]

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import ast
+from dataclasses import fields
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+
+from synglancer.python.options import Options
+from synglancer.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
@@ -66,3 +71,13 @@ def test_the_tests_mirror_the_tree():
     for room in sorted({path.parent for path in rooms}):
         home = SOURCE / room if room.parts[0] == "cave_sandbox" else SOURCE / "synglancer" / room
         assert home.is_dir(), f"tests/{room} mirrors no folder of src/"
+
+
+def test_type_checkers_know_every_option():
+    """`synglancer.python.options` names each option of the settings, with its type."""
+    named, meant = get_type_hints(Options), get_type_hints(Settings)
+    assert {*named} == {field.name for field in fields(Settings)}
+    wider = {"tag", "token_file"}  # a text alone, and a path
+    assert {name: kind for name, kind in named.items() if name not in wider} == {
+        name: kind for name, kind in meant.items() if name not in wider
+    }

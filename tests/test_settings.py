@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
-from synglancer.settings import SITES, Settings, build_settings, is_address
+from synglancer.python.options import build_settings
+from synglancer.settings import SITES, Settings, is_address
 
 
 def test_default_profile_is_minnie65_at_its_pinned_version():

@@ -13,10 +13,12 @@ __version__ = "0.2.0"
 __all__ = [
     "CellError",
     "Link",
+    "Links",
     "ServiceError",
     "Settings",
     "Skipped",
     "SynglancerError",
+    "SynglancerWarning",
     "UsageError",
     "__version__",
     "add_links",
@@ -27,17 +29,26 @@ __all__ = [
 
 if TYPE_CHECKING:
     from synglancer.api import add_links, html_link, make_link, make_links
-    from synglancer.errors import CellError, ServiceError, SynglancerError, UsageError
+    from synglancer.errors import (
+        CellError,
+        ServiceError,
+        SynglancerError,
+        SynglancerWarning,
+        UsageError,
+    )
     from synglancer.link import Link
     from synglancer.links.link_record import Skipped
+    from synglancer.python.results import Links
     from synglancer.settings import Settings
 
 _HOMES = {
     "CellError": "errors",
     "Link": "link",
+    "Links": "python.results",
     "ServiceError": "errors",
     "Settings": "settings",
     "SynglancerError": "errors",
+    "SynglancerWarning": "errors",
     "UsageError": "errors",
     "Skipped": "links.link_record",
     "add_links": "api",
@@ -54,3 +65,8 @@ def __getattr__(name: str) -> Any:
     from importlib import import_module
 
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names, for completion."""
+    return sorted(__all__)

@@ -6,25 +6,33 @@ pandas, caveclient and nglui are imported when they are needed.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cells.parse import read_point
 from synglancer.link import Link
-from synglancer.settings import Settings, build_settings
+from synglancer.links.link_record import Skipped
+from synglancer.python.boundary import public, say_in_python, warn
+from synglancer.python.options import build_settings, show_options
+from synglancer.python.results import Links
 
 if TYPE_CHECKING:
     import pandas as pd
+    from typing_extensions import Unpack
 
     from synglancer.links.batch import Progress
-    from synglancer.links.link_record import Skipped
+    from synglancer.python.options import Options
+    from synglancer.settings import Settings
 
 Given = int | str | tuple[float, float, float]
 """A cell: its root ID, a text that names it, or a position in it in voxels."""
 
 
+@show_options
+@public
 def make_link(
-    cell: Given | Iterable[Given], settings: Settings | None = None, **options: Any
+    cell: Given | Iterable[Given], settings: Settings | None = None, **options: Unpack[Options]
 ) -> Link:
     """Make a link that shows a cell's synapses, or those of several cells together.
 
@@ -46,6 +54,12 @@ def make_link(
     Link
         With ``url``, ``state``, ``state_url``, ``counts`` and ``predictions`` (positions in nm).
 
+    Warns
+    -----
+    SynglancerWarning
+        Of what a reader should know: a cell that was followed to its successor, a tag that no
+        synapse has. `Link.warnings` has the same sentences.
+
     Raises
     ------
     UsageError
@@ -64,9 +78,18 @@ def make_link(
 
     maker = LinkMaker(settings or build_settings(options))
     if isinstance(cell, str) or not isinstance(cell, Iterable) or read_point(cell):
-        return Link.of(maker.make(_name_cell(cell)))
-    named = [_name_cell(given) for given in cell]
-    return Link.of(maker.make(*(one for given in named for one in maker.expand(given))))
+        link = Link.of(maker.make(_name_cell(cell)))
+    else:
+        named = [_name_cell(given) for given in cell]
+        link = Link.of(maker.make(*(one for given in named for one in maker.expand(given))))
+    warn(link.warnings)
+    return link
+
+
+def _phrase(skipped: Skipped) -> Skipped:
+    """Say in Python's words why a cell was skipped."""
+    reason, hint = say_in_python(skipped.reason), say_in_python(skipped.hint)
+    return replace(skipped, reason=reason, hint=hint)
 
 
 def _name_cell(given: Any) -> int | str:
@@ -76,13 +99,15 @@ def _name_cell(given: Any) -> int | str:
     return named
 
 
+@show_options
+@public
 def make_links(
     cells: Iterable[Given],
     settings: Settings | None = None,
     *,
     progress: bool = False,
-    **options: Any,
-) -> list[Link | Skipped]:
+    **options: Unpack[Options],
+) -> Links:
     """Make a link for each of many cells.
 
     Parameters
@@ -98,8 +123,14 @@ def make_links(
 
     Returns
     -------
-    list of Link or Skipped
-        One for each cell, in their order.
+    Links
+        A list with a `Link` or a `Skipped` for each cell, in their order. A notebook shows it as a
+        table; ``to_frame()`` returns that.
+
+    Warns
+    -----
+    SynglancerWarning
+        Of the number of cells that were skipped, and of links that have something to tell.
 
     Raises
     ------
@@ -115,11 +146,15 @@ def make_links(
     from synglancer.links.batch import map_links
 
     asked = settings or build_settings(options)
-    return map_links(
-        [_name_cell(cell) for cell in cells], asked, Link.of, progress=_progress(progress)
-    )
+    named = [_name_cell(cell) for cell in cells]
+    made = map_links(named, asked, Link.of, progress=_progress(progress))
+    links = Links(_phrase(one) if isinstance(one, Skipped) else one for one in made)
+    warn(links.warnings)
+    return links
 
 
+@show_options
+@public
 def add_links(
     df: pd.DataFrame,
     column: str = "pt_root_id",
@@ -127,7 +162,7 @@ def add_links(
     link_column: str = "link",
     progress: bool = True,
     settings: Settings | None = None,
-    **options: Any,
+    **options: Unpack[Options],
 ) -> pd.DataFrame:
     """Add to a table of cells a column of links.
 
@@ -136,8 +171,8 @@ def add_links(
     df
         The table, which is not changed. Rows may repeat a cell; it is asked for once.
     column
-        The column of root IDs: integers (also pandas' nullable ones) or text. Floats are refused:
-        they have lost digits.
+        The column of root IDs: integers (also pandas' nullable ones) or text. A missing one (None,
+        NaN, 0, or an empty text) is passed over. Floats are refused: they have lost digits.
     link_column
         What the new column is called.
     progress
@@ -148,13 +183,16 @@ def add_links(
     Returns
     -------
     pandas.DataFrame
-        A copy with two more columns of str: the link, empty where there is none, and
-        ``link_problem``, which says why, and is empty elsewhere.
+        A copy with three more columns of str: the link, empty where there is none;
+        ``link_problem``, which says why; and ``link_note``, what a reader of the link should know,
+        such as that the cell was followed to its successor. Given its own result, the function
+        makes these columns anew.
 
     Raises
     ------
     UsageError
-        When there is no such column, its IDs are rounded, or a new column is there already.
+        When there is no such column, its IDs are rounded, or the table has a column of the user's
+        with the name of a new one.
     ServiceError
         When the service is down or refuses all.
 
@@ -166,7 +204,7 @@ def add_links(
     from synglancer.links.dataframes import add_link_columns
 
     asked = settings or build_settings(options)
-    return add_link_columns(df, column, link_column, asked, _progress(progress))
+    return add_link_columns(df, column, link_column, asked, say_in_python, _progress(progress))
 
 
 def _progress(wanted: bool) -> Progress | None:

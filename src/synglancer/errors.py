@@ -23,6 +23,12 @@ Every error is one sentence that says what happened (`str(error)`) and one that 
 
 from __future__ import annotations
 
+import os
+import traceback
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+
 SOME_SKIPPED = 5
 """Exit code of a batch that finished, with cells, links or files that were skipped or are bad."""
 
@@ -47,6 +53,31 @@ class SynglancerError(Exception):
     def __reduce__(self) -> tuple[type, tuple[str, str], dict[str, object]]:
         """Keep the hint, and all else, when the error crosses a process boundary."""
         return type(self), (str(self), self.hint), self.__dict__
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython and Jupyter show: what happened, what to do, and where."""
+        if is_debugging():
+            return "".join(traceback.format_exception(self)).splitlines()
+        where = [_name_line(frame) for frame in traceback.extract_tb(self.__traceback__)]
+        return [f"{type(self).__name__}: {self}", self.hint, *filter(None, where)]
+
+
+def _name_line(frame: traceback.FrameSummary) -> str:
+    """Name a line of the user's; nothing for one of ours or of IPython's."""
+    path = Path(frame.filename)
+    if path.is_relative_to(_PACKAGE) or "IPython" in path.parts:
+        return ""
+    place = f"{path.name}, line {frame.lineno}" if path.is_file() else f"line {frame.lineno}"
+    return f"    {place}: {frame.line}"
+
+
+def is_debugging() -> bool:
+    """Whether ``SYNGLANCER_DEBUG`` asks for whole tracebacks."""
+    return os.environ.get("SYNGLANCER_DEBUG", "").strip() not in {"", "0"}
+
+
+class SynglancerWarning(UserWarning):
+    """What a reader should know of a link that was made."""
 
 
 class UsageError(SynglancerError):

@@ -12,15 +12,17 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from synglancer.errors import UsageError
 from synglancer.links.link_record import LinkRecord
+from synglancer.python.boundary import public, say_in_python
 from synglancer.states.urls import hash_state, parse_link
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from synglancer.settings import Settings
-
-_CARD_SIZE = (480, 320)  # of the picture in a card, in pixels
 
 
 @dataclass(frozen=True, repr=False)
@@ -32,8 +34,12 @@ class Link(LinkRecord):
 
     @classmethod
     def of(cls, record: LinkRecord) -> Link:
-        """Make a link of what is known of it."""
-        return cls(**{field.name: getattr(record, field.name) for field in fields(record)})
+        """Make a link of what is known of it, its warnings in Python's words."""
+        known = {field.name: getattr(record, field.name) for field in fields(record)}
+        known["warnings"] = [say_in_python(sentence) for sentence in record.warnings]
+        return cls(**known)
+
+    __hash__ = LinkRecord.__hash__  # else a dataclass hashes its fields, some of which are lists
 
     @cached_property
     def counts(self) -> pd.DataFrame:
@@ -76,6 +82,7 @@ class Link(LinkRecord):
         return parse_settings(self.state)
 
     @classmethod
+    @public
     def from_url(cls, url: str, token: str | None = None, timeout: float = 60.0) -> Link:
         """Read a link back: ours whole, any other Neuroglancer link as far as it says.
 
@@ -131,6 +138,53 @@ class Link(LinkRecord):
             elapsed_s=time.monotonic() - started,
         )
 
+    @public
+    def open(self) -> None:
+        """Open the link in the browser of this machine.
+
+        Raises
+        ------
+        UsageError
+            When there is none, as on a server: copy `url` then.
+        """
+        import webbrowser
+
+        if not webbrowser.open(self.url):
+            raise UsageError(
+                "No browser could be opened on this machine.",
+                "Open link.url in a browser of your own, or use link.show() in a notebook.",
+            )
+
+    @public
+    def save(self, path: str | Path) -> Path:
+        """Save the link: as a card, its state, or a picture, by the ending of the file's name.
+
+        Parameters
+        ----------
+        path
+            ``.html``, ``.md``, ``.rst`` or ``.tex`` for a card (the page holds a plot of the
+            synapses); ``.json`` for the state, which `from_state`, viewers and every command of
+            ``synglancer`` read; ``.png`` or ``.svg`` for the plot alone.
+
+        Returns
+        -------
+        pathlib.Path
+            The file, which is written whole or not at all.
+
+        Raises
+        ------
+        UsageError
+            When the ending is another one, or the file cannot be written.
+
+        Examples
+        --------
+        >>> link.save("card.html")  # doctest: +SKIP
+        """
+        from synglancer.render.saving import save_link  # Jinja2, numpy
+
+        return save_link(self, path)
+
+    @public
     def show(self, width: int | str = "100%", height: int | str = 600) -> None:
         """Show the view itself in a notebook, below the cell that runs.
 
@@ -167,14 +221,9 @@ class Link(LinkRecord):
 
     def _repr_html_(self) -> str:
         """Show the link in Jupyter as a card: a plot, the link, the counts and the provenance."""
-        from synglancer.render.cards import format_data_uri, render_card  # Jinja2
-        from synglancer.render.plot import plot_state  # imports numpy
+        from synglancer.render.saving import render_page_card  # Jinja2, numpy
 
-        picture = None
-        if self.shown:
-            content = plot_state(self.state, size=_CARD_SIZE, scale=2)
-            picture = format_data_uri(content, ".png")
-        return render_card(self, "html", picture=picture)
+        return render_page_card(self)
 
     def _repr_markdown_(self) -> str:
         """Show the link as a card in Markdown."""

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import date
-from difflib import get_close_matches
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
@@ -249,25 +248,6 @@ class Settings(ViewSettings, Question):
                 "--soft-filter was given without a confidence to filter by.",
                 "Say with --min-confidence where the sliders start.",
             )
-
-
-def build_settings(options: dict[str, Any]) -> Settings:
-    """Make settings from keywords, naming the one that does not exist.
-
-    Raises
-    ------
-    UsageError
-        When there is no such option, or a value cannot be used.
-    """
-    known = [field.name for field in fields(Settings)]
-    for name in options:
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            raise UsageError(
-                f"There is no option {name!r}.",
-                f"Did you mean {near[0]!r}?" if near else f"Choose from {', '.join(known)}.",
-            )
-    return Settings(**options)
 
 
 def _read_version(given: int | str) -> int | str:

@@ -90,7 +90,7 @@ def test_links_for_a_table(sandbox, kind) -> None:
     given = pd.DataFrame({"pt_root_id": typed, "note": ["a", "b"]})
     frame = add_links(given, **ask(sandbox))
     assert list(given.columns) == ["pt_root_id", "note"]
-    assert list(frame.columns) == ["pt_root_id", "note", "link", "link_problem"]
+    assert list(frame.columns) == ["pt_root_id", "note", "link", "link_problem", "link_note"]
     assert list(frame.index) == [7, 3]
     assert frame["pt_root_id"].dtype == given["pt_root_id"].dtype
     expected = [make_link(cell, **ask(sandbox)).url for cell in cells]

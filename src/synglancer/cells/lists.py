@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+_MISSING = {"0", "0.0", "nan", "none", "<na>", "null"}
+"""What a table may hold as text where a row has no root ID; CAVE's own tables hold 0."""
+
 _NO_CELLS = "Give a text file with one cell a line, or a table with a column of cells."
 
 
@@ -246,7 +249,7 @@ def _check_cell(cell: str, place: str) -> None:
 
 
 def read_column(df: pd.DataFrame, column: str) -> list[str]:
-    """Read a column of root IDs as text, an empty one where a row has none.
+    """Read a column of root IDs as text, an empty one where a row has none: NaN, None, 0, or "".
 
     Raises
     ------
@@ -262,13 +265,14 @@ def read_column(df: pd.DataFrame, column: str) -> list[str]:
     import pandas as pd
 
     values: pd.Series[Any] = df[column]
-    if pd.api.types.is_float_dtype(values.dtype):
+    if pd.api.types.is_float_dtype(values.dtype) and (values.fillna(0) != 0).any():
         raise UsageError(
             f"The column {column!r} holds floats, which have rounded its root IDs.",
             "Read it as text or integers, for instance with pandas.read_csv(…, "
             f"dtype={{{column!r}: 'Int64'}}).",
         )
-    return [
+    texts = (
         "" if missing else str(value).strip()
         for value, missing in zip(values, values.isna(), strict=True)
-    ]
+    )
+    return ["" if text.lower() in _MISSING else text for text in texts]

@@ -12,13 +12,17 @@ from synglancer.links.batch import map_links
 from synglancer.links.link_record import Skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from synglancer.links.batch import Progress
+    from synglancer.links.link_record import LinkRecord
     from synglancer.settings import Settings
 
 PROBLEM = "link_problem"
 """The column that says why a row has no link."""
+
+NOTE = "link_note"
+"""The column that says what a reader of the link should know."""
 
 
 def add_link_columns(
@@ -26,32 +30,48 @@ def add_link_columns(
     column: str,
     link_column: str,
     settings: Settings,
+    phrase: Callable[[str], str],
     progress: Progress | None = None,
 ) -> pd.DataFrame:
-    """Add columns of links and of problems to a table, as `synglancer.add_links` says.
+    """Add columns of links, problems and notes to a table, as `synglancer.add_links` says.
+
+    Parameters
+    ----------
+    df, column, link_column, settings
+        As there.
+    phrase
+        Puts a sentence into the words of those who read the table.
+    progress
+        What shows how far it is.
 
     Raises
     ------
     UsageError
-        When there is no such column, its IDs are rounded, or a new column is there already.
+        When there is no such column, its IDs are rounded, or the table has a column of the user's
+        with the name of a new one.
     ServiceError
         When the service is down or refuses all.
     """
-    for name in (link_column, PROBLEM):
-        if name in df.columns:
-            raise UsageError(
-                f"The table has a column {name!r} already.",
-                "Drop or rename it; or name another one with link_column.",
-            )
+    ours = (link_column, PROBLEM, NOTE)
+    there = [name for name in ours if name in df.columns]
+    if there and len(there) < len(ours):  # all of them are what we added before
+        raise UsageError(
+            f"The table has a column {there[0]!r} already.",
+            "Drop or rename it; or name another one with link_column.",
+        )
     cells = read_column(df, column)
-    there = [cell for cell in cells if cell]
-    made = iter(map_links(there, settings, lambda link: link.url, progress=progress))
-    none = Skipped("", "This row names no cell.", "", UsageError.exit_code)
-    results = [next(made) if cell else none for cell in cells]
-    links = ["" if isinstance(result, Skipped) else result for result in results]
-    problems = [result.reason if isinstance(result, Skipped) else "" for result in results]
-    return df.assign(**{link_column: _texts(links, df), PROBLEM: _texts(problems, df)})
+    given = [cell for cell in cells if cell]
+    made = iter(map_links(given, settings, _describe, progress=progress))
+    none = ("", "This row names no cell.", "")
+    rows = [_read_result(next(made)) if cell else none for cell in cells]
+    added = pd.DataFrame(rows, columns=[*ours], index=df.index, dtype=object)
+    added[[PROBLEM, NOTE]] = added[[PROBLEM, NOTE]].map(phrase)
+    return df.assign(**{name: added[name] for name in ours})
 
 
-def _texts(values: Sequence[str], df: pd.DataFrame) -> pd.Series[str]:
-    return pd.Series(values, index=df.index, dtype=object)
+def _describe(link: LinkRecord) -> tuple[str, str, str]:
+    return link.url, "", " ".join(link.warnings)
+
+
+def _read_result(result: tuple[str, str, str] | Skipped) -> tuple[str, str, str]:
+    return ("", result.reason, "") if isinstance(result, Skipped) else result

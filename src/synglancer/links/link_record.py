@@ -57,8 +57,12 @@ class LinkRecord:
     state_sha256: str
     provenance: Provenance
     warnings: Sequence[str]
-    elapsed_s: float
+    elapsed_s: float = field(compare=False)
     state_json: bytes = field(repr=False)
+
+    def __hash__(self) -> int:
+        """Hash the link, so that sets and dicts hold it: equal ones have one address and state."""
+        return hash((self.url, self.state_sha256))
 
     @property
     def cell(self) -> int:
@@ -196,7 +200,7 @@ class LinkRecord:
         """The cells in a line, for people."""
         return name_cells(self.cells or (self.cell,))
 
-    def open(self) -> OpenedLink:
+    def opened(self) -> OpenedLink:
         """Return the link with its state, as `synglancer.links.opening.open_link` does."""
         return OpenedLink(self.url, parse_link(self.url).site, self.state)
 

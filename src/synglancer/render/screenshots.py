@@ -109,7 +109,7 @@ def render_previews(
         step = stack.enter_context(progress(len(links))) if progress else None
         for link in links:
             try:
-                opened = find_state(link) if isinstance(link, str) else link.open()
+                opened = find_state(link) if isinstance(link, str) else link.opened()
                 name = _choose_name(opened.name, taken)
                 results.append(painter.paint(opened, folder / f"{name}{suffix}"))
             except SynglancerError as error:

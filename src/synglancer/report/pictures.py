@@ -87,7 +87,7 @@ def screenshot_cell(link: LinkRecord, painter: Painter, folder: Path) -> CellSum
     with TemporaryDirectory(dir=folder) as own:
         path = Path(own) / f"{link.cell}.png"
         try:
-            painter.paint(link.open(), path)
+            painter.paint(link.opened(), path)
         except PictureError as error:
             return replace(plot_cell(link), picture_problem=str(error))
         content = shrink_screenshot(path.read_bytes())

@@ -152,7 +152,7 @@ def _link_one(
     picture = None
     if painter is not None and printing.preview:
         path = name_for_cells(printing.preview, made.cells)
-        codes.append(_write(lambda: painter.paint(made.open(), path)))
+        codes.append(_write(lambda: painter.paint(made.opened(), path)))
         picture = None if codes[-1] else path
     codes.append(_write(lambda: _write_qr(made, printing)))
     qr = name_for_cells(printing.qr, made.cells) if printing.qr and not codes[-1] else None

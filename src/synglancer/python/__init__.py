@@ -1,0 +1,1 @@
+"""What Python users meet: the options as keywords, errors in Python's words, lists of links."""

@@ -1,0 +1,73 @@
+"""The edge between a user's Python and ours: errors and warnings in Python's words, and short.
+
+Where ``SYNGLANCER_DEBUG`` is set, errors keep the whole traceback and what caused them.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from dataclasses import fields
+from functools import wraps
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+from synglancer.errors import SynglancerError, SynglancerWarning, is_debugging
+from synglancer.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+Given = ParamSpec("Given")
+Answer = TypeVar("Answer")
+
+_OPTION = re.compile(r"(?<![\w-])--([a-z][a-z-]*[a-z])")
+_KEYWORDS = {
+    field.name: f"{field.name}=True" if isinstance(field.default, bool) else f"{field.name}="
+    for field in fields(Settings)
+}
+_KEYWORDS |= {
+    "column": "column=",
+    "save_state": 'Link.save("state.json")',
+    "together": "make_link([link])",
+}
+_STACK = 4  # from the sentence, through `warn` and two functions, to the line of the caller
+
+
+def say_in_python(sentence: str) -> str:
+    """Name the options in a sentence as keywords.
+
+    Examples
+    --------
+    >>> say_in_python("Give --min-confidence between 0 and 1, or leave --inline out.")
+    'Give min_confidence= between 0 and 1, or leave inline=True out.'
+    """
+
+    def name(found: re.Match[str]) -> str:
+        return _KEYWORDS.get(found[1].replace("-", "_"), found[0])
+
+    return _OPTION.sub(name, sentence)
+
+
+def warn(sentences: Iterable[str]) -> None:
+    """Warn of each sentence, at the line that called the public function which calls this."""
+    for sentence in sentences:
+        warnings.warn(say_in_python(sentence), SynglancerWarning, stacklevel=_STACK)
+
+
+def public(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
+    """Let the errors of a function end at its call: without our frames, and with their hint."""
+
+    @wraps(function)
+    def call(*args: Given.args, **kwargs: Given.kwargs) -> Answer:
+        try:
+            return function(*args, **kwargs)
+        except SynglancerError as error:
+            error.args = (say_in_python(str(error)),)
+            error.hint = say_in_python(error.hint)
+            # Python prints notes below the sentence, from 3.11 on.
+            error.__dict__["__notes__"] = [error.hint]
+            if is_debugging():
+                raise
+            raise error.with_traceback(None) from None
+
+    return call

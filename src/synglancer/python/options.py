@@ -1,0 +1,217 @@
+"""The options as keywords: their types, the signatures that show them, and wrong ones explained.
+
+Type checkers read `LinkOptions` and `Options`; IPython, Jupyter and the documentation read a
+signature that is made of `synglancer.Settings`. A test compares the two.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Mapping
+from dataclasses import MISSING, fields
+from difflib import get_close_matches
+from pathlib import Path
+from types import UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    TypedDict,
+    TypeVar,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
+
+from synglancer.errors import UsageError
+from synglancer.settings import Settings
+from synglancer.view_settings import (  # noqa: TC001  # the test reads the types
+    BackgroundName,
+    ColorBy,
+    Layout,
+    PaletteName,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from dataclasses import Field
+
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
+
+class LinkOptions(TypedDict, total=False):
+    """Options of every link, but for its directions; each is described in `synglancer.Settings`."""
+
+    datastack: str
+    version: str | int | None
+    table: str | None
+    server: str | None
+    token_file: str | Path | None
+    sandbox: bool
+    tag: str | Iterable[str]
+    min_confidence: float
+    min_size: float
+    with_unlabelled: bool
+    with_total: bool
+    multi_input: bool
+    multi_input_table: str | None
+    cell_types: bool
+    cell_type_view: str | None
+    cell_type_column: str
+    strict: bool
+    site: str | None
+    inline: bool
+    timeout: float
+    no_cache: bool
+    layout: Layout
+    background: BackgroundName
+    figure: bool
+    palette: PaletteName
+    color_by: ColorBy
+    soft_filter: bool
+    panel: bool
+    filter_by_selection: bool
+    partners: str | int
+
+
+class Options(LinkOptions, total=False):
+    """All options by keyword; each is described in `synglancer.Settings`."""
+
+    inputs: bool
+    outputs: bool
+
+
+_FIRST = "It is the first argument: make_link(864691135276234469)."
+_BY_FILE = (
+    "Name the file that holds it with token_file=, set CAVE_TOKEN, or give your CAVEclient with "
+    "client=."
+)
+_MEANT = {
+    **dict.fromkeys(("tags", "label", "labels"), "tag"),
+    **dict.fromkeys(
+        ("materialization_version", "mat_version", "materialization", "mat", "timestamp"),
+        "version",
+    ),
+    **dict.fromkeys(("datastack_name", "data_stack", "dataset"), "datastack"),
+    **dict.fromkeys(("server_address", "global_server", "cave_server", "address"), "server"),
+    **dict.fromkeys(("table_name", "prediction_table"), "table"),
+    **dict.fromkeys(("confidence", "threshold", "min_value", "value"), "min_confidence"),
+    **dict.fromkeys(("size", "size_threshold"), "min_size"),
+    **dict.fromkeys(("viewer", "target_site", "target_url"), "site"),
+    **dict.fromkeys(("colour_by", "color", "colour", "colors"), "color_by"),
+    "cell_type": "cell_types",
+    "n_partners": "partners",
+    "unlabelled": "with_unlabelled",
+    "unlabeled": "with_unlabelled",
+    "cache": "no_cache",
+}
+"""What caveclient, nglui and other tools call an option of ours."""
+
+_EXPLAINED = {
+    **dict.fromkeys(
+        ("root_id", "root_ids", "pt_root_id", "cell_id", "cell", "cells", "ids", "segment"), _FIRST
+    ),
+    **dict.fromkeys(("auth_token", "token", "cave_token"), _BY_FILE),
+}
+"""What is no option of ours under any name, and how it is given."""
+
+
+def build_settings(options: Mapping[str, Any]) -> Settings:
+    """Make settings from keywords, naming the one that does not exist.
+
+    Raises
+    ------
+    UsageError
+        When there is no such option, or a value cannot be used.
+    """
+    kinds = get_type_hints(Settings)
+    known = [field.name for field in fields(Settings)]
+    for name in options:
+        if name not in known:
+            raise UsageError(f"There is no option {name!r}.", _suggest(name, known))
+    return Settings(**{name: _read(name, value, kinds[name]) for name, value in options.items()})
+
+
+def _suggest(name: str, known: list[str]) -> str:
+    if name in _EXPLAINED:
+        return _EXPLAINED[name]
+    meant = _MEANT.get(name) or next(iter(get_close_matches(name, known, n=1)), None)
+    return f"Did you mean {meant!r}?" if meant else f"Choose from {', '.join(known)}."
+
+
+def _read(name: str, value: Any, kind: Any) -> Any:
+    """Read the value of an option: numpy's scalars and paths are taken as what they hold.
+
+    Raises
+    ------
+    UsageError
+        When it is of another kind.
+    """
+    value = value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
+    value = str(value) if isinstance(value, Path) else value
+    if get_origin(kind) is tuple:
+        good = isinstance(value, str | Iterable)
+    else:
+        kinds = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+        good = any(_is_of(value, one) for one in kinds)
+    if not good:
+        raise UsageError(f"{name}={_quote(value)} is not what this option takes.", _describe(kind))
+    return value
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if kind is type(None):
+        return value is None
+    if get_origin(kind) is not None:  # choices, which the settings check
+        return isinstance(value, str)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, kind)
+
+
+def _quote(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004
+
+
+def _describe(kind: Any) -> str:
+    if get_origin(kind) is tuple:
+        return "Give a text, or a list of texts."
+    words = {bool: "True or False", float: "a number", int: "a whole number", str: "a text"}
+    kinds = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+    named = [words.get(one, "a text") for one in kinds if one is not type(None)]
+    return f"Give {' or '.join(dict.fromkeys(named))}."
+
+
+def show_options(function: Function) -> Function:
+    """Give a function that takes ``**options`` a signature that names each of them.
+
+    IPython and Jupyter complete from it; the documentation shows it.
+    """
+    signature = inspect.signature(function)
+    own = [
+        one
+        for one in signature.parameters.values()
+        if one.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    taken = {one.name for one in own}
+    options = [
+        inspect.Parameter(
+            field.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=_get_default(field),
+            annotation=field.type,
+        )
+        for field in fields(Settings)
+        if field.name not in taken
+    ]
+    function.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*own, *options]
+    )
+    return function
+
+
+def _get_default(field: Field[Any]) -> Any:
+    return field.default_factory() if field.default_factory is not MISSING else field.default

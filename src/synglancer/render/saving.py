@@ -1,0 +1,74 @@
+"""A link → a file of the user's: a card, its state, or a plot, by the ending of the name."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from synglancer.cache.files import write_file
+from synglancer.errors import UsageError
+from synglancer.render.cards import CardFormat, format_data_uri, render_card
+from synglancer.render.plot import plot_state
+
+if TYPE_CHECKING:
+    from synglancer.links.link_record import LinkRecord
+
+_CARD_SIZE = (480, 320)  # of the picture in a card, in pixels
+_CARDS: dict[str, CardFormat] = {".md": "markdown", ".rst": "rst", ".tex": "latex"}
+_PAGES = (".html", ".htm")
+_PLOTS = (".png", ".svg")
+_ENDINGS = (*_PAGES, *_CARDS, ".json", *_PLOTS)
+
+
+def save_link(link: LinkRecord, path: str | Path) -> Path:
+    """Write a file about a link, as `synglancer.Link.save` says.
+
+    Raises
+    ------
+    UsageError
+        When the ending is another one, or the file cannot be written.
+    """
+    path = Path(path).expanduser()
+    content = _render(link, path)
+    try:
+        write_file(path, content)
+    except OSError as error:
+        raise UsageError(
+            f"The file {path} cannot be written: {error.strerror or type(error).__name__}.",
+            "Choose a file in a folder that exists and that you may write to.",
+        ) from error
+    return path
+
+
+def _render(link: LinkRecord, path: Path) -> bytes:
+    suffix = path.suffix.lower()
+    if suffix in _PAGES:
+        return _wrap_page(link, render_page_card(link)).encode()
+    if suffix in _CARDS:
+        return f"{render_card(link, _CARDS[suffix])}\n".encode()
+    if suffix == ".json":
+        return link.state_json + b"\n"
+    if suffix in _PLOTS:
+        return plot_state(link.state, suffix=suffix, scale=2 if suffix == ".png" else 1)
+    raise UsageError(
+        f"The name {path.name!r} does not say what to save.",
+        f"End it with one of: {', '.join(_ENDINGS)}.",
+    )
+
+
+def render_page_card(link: LinkRecord) -> str:
+    """Render a link as a card in HTML, with a plot of its synapses where it shows any."""
+    picture = None
+    if link.shown:
+        content = plot_state(link.state, size=_CARD_SIZE, scale=2)
+        picture = format_data_uri(content, ".png")
+    return render_card(link, "html", picture=picture)
+
+
+def _wrap_page(link: LinkRecord, card: str) -> str:
+    title = escape(f"Synapses of {link.subject}")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head><meta charset="utf-8">'
+        f"<title>{title}</title></head>\n<body>\n{card}\n</body>\n</html>\n"
+    )

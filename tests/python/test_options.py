@@ -1,0 +1,133 @@
+"""Options are keywords that completion knows, and a wrong one is answered with the right one."""
+
+from __future__ import annotations
+
+import inspect
+import subprocess
+import sys
+import textwrap
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+import pytest
+from IPython.core.completer import IPCompleter, provisionalcompleter
+
+import synglancer
+from synglancer import add_links, make_link, make_links
+from synglancer.errors import UsageError
+from synglancer.python.options import build_settings
+from synglancer.settings import Settings
+
+CELL = 864691135276234469
+FUNCTIONS = [make_link, make_links, add_links]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_the_signature_names_every_option_with_its_default(function):
+    """What IPython and Jupyter show has each option of the settings, and no **options."""
+    shown = inspect.signature(function).parameters
+    kinds = {one.kind for one in shown.values()}
+    assert inspect.Parameter.VAR_KEYWORD not in kinds
+    for field in fields(Settings):
+        assert shown[field.name].default == field.default
+        assert shown[field.name].kind is inspect.Parameter.KEYWORD_ONLY
+
+
+def test_ipython_completes_options_and_public_names():
+    """Tab after a few letters gives the option; after ``synglancer.``, the public names alone."""
+    completer = IPCompleter(
+        namespace={"make_link": make_link, "synglancer": synglancer}, use_jedi=False
+    )
+    with provisionalcompleter():
+        words = {one.text for one in completer.completions("make_link(1, min_con", 20)}
+        names = {one.text for one in completer.completions("synglancer.", 11)}
+    assert "min_confidence=" in words
+    assert {name.removeprefix(".") for name in names} >= {*synglancer.__all__} - {"__version__"}
+    assert dir(synglancer) == sorted(synglancer.__all__)
+
+
+def test_type_checkers_know_the_options(tmp_path: Path):
+    """A mistyped option and a value of the wrong kind are found without running anything."""
+    checked = tmp_path / "checked.py"
+    checked.write_text(
+        textwrap.dedent(
+            """
+            from synglancer import add_links, make_link, make_links
+
+            make_link(1, tag=["spine"], min_confidence=0.9, layout="3d", version="latest")
+            make_links([1], sandbox=True, inputs=True)
+            make_link(1, tags="spine")
+            make_link(1, min_confidence="0.9")
+            make_links([1], layout="4d")
+            """
+        )
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "mypy", "--no-incremental", "--follow-imports=silent", checked],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env={"MYPYPATH": str(Path(synglancer.__file__).parents[1]), "HOME": str(tmp_path)},
+        check=False,
+    )
+    wrong = [line.split(":")[1] for line in done.stdout.splitlines() if ": error:" in line]
+    assert wrong == ["6", "7", "8"], done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("tags", "'tag'"),
+        ("materialization_version", "'version'"),
+        ("mat_version", "'version'"),
+        ("datastack_name", "'datastack'"),
+        ("server_address", "'server'"),
+        ("table_name", "'table'"),
+        ("min_confidense", "'min_confidence'"),
+        ("root_id", "first argument"),
+        ("pt_root_id", "first argument"),
+        ("auth_token", "token_file="),
+        ("token", "client="),
+    ],
+)
+def test_what_others_call_an_option_is_answered_with_ours(name, meant):
+    """Words of caveclient, nglui and the tables lead to the option that was meant."""
+    with pytest.raises(UsageError, match=f"no option '{name}'") as caught:
+        make_link(CELL, **{name: 1})
+    assert meant in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("option", "hint"),
+    [
+        ({"min_confidence": "0.9"}, "Give a number."),
+        ({"min_confidence": True}, "Give a number."),
+        ({"sandbox": "yes"}, "Give True or False."),
+        ({"tag": 5}, "Give a text, or a list of texts."),
+        ({"version": 1.5}, "Give a text or a whole number."),
+        ({"server": 5}, "Give a text."),
+        ({"layout": 3}, "Give a text."),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_named(option, hint):
+    """No TypeError from within: the option, its value and what it takes."""
+    with pytest.raises(UsageError, match=next(iter(option))) as caught:
+        build_settings(option)
+    assert caught.value.hint == hint
+
+
+def test_values_of_numpy_and_paths_are_taken():
+    """Scalars of numpy and paths are what they hold."""
+    asked = build_settings(
+        {
+            "min_confidence": np.float32(0.5),
+            "version": np.int64(1718),
+            "sandbox": np.bool_(True),
+            "token_file": Path("token"),
+            "tag": np.array(["spine", "soma"]),
+            "min_size": 3,
+        }
+    )
+    assert (asked.min_confidence, asked.version, asked.sandbox) == (0.5, 1718, True)
+    assert (asked.token_file, asked.tag, asked.min_size) == ("token", ("spine", "soma"), 3)
