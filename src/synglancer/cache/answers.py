@@ -90,12 +90,12 @@ class Store:
     Raises
     ------
     UsageError
-        When ``SYNGLANCER_CACHE_MAX`` is no size.
+        When it is used, and ``SYNGLANCER_CACHE_MAX`` is no size.
     """
 
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
-        self._bound = read_bound()
+        self._bound = read_bound() if enabled else 0
         self._room = -1  # bytes to write before all that is kept has to be measured again
         self.folder = cache_folder()
 

@@ -20,6 +20,9 @@ LEFTOVER = ".writing-"
 _ABANDONED = 3600.0
 """Seconds after which such a file is no process's any more: writing one takes moments."""
 
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_STEP = 1000
+
 
 def cache_folder() -> Path:
     """Return the folder of what can be fetched again (``SYNGLANCER_CACHE_DIR``)."""
@@ -70,6 +73,21 @@ def write_file(path: Path, content: bytes) -> None:
     with replacing(path.resolve()) as temporary:
         temporary.write_bytes(content)
         temporary.chmod(mode)
+
+
+def format_size(size: float) -> str:
+    """Write a number of bytes as it is read.
+
+    Examples
+    --------
+    >>> format_size(999), format_size(2e9)
+    ('999 bytes', '2.0 GB')
+    """
+    unit = 0
+    while round(size, 1) >= _STEP and unit < len(_UNITS) - 1:
+        size /= _STEP
+        unit += 1
+    return f"{size:,.0f} {_UNITS[unit]}" if unit == 0 else f"{size:,.1f} {_UNITS[unit]}"
 
 
 def _umask() -> int:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import requests
 
+    from cave_sandbox.process.residence import Running
     from synglancer.cave.client import Cave
 
     Answer = TypeVar("Answer")
@@ -70,33 +71,32 @@ class Access:
         self.timeout = service.timeout
 
     @property
-    def _address(self) -> tuple[str, str | None]:
-        return self._connections.get("address", self._find_address)
-
-    def _find_address(self) -> tuple[str, str | None]:
-        if self._service.sandbox:
-            from synglancer.cave.sandbox import start_sandbox  # only here
-
-            running = start_sandbox()
-            return running.origin, running.token
-        server = (self._service.server or DEFAULT_SERVER).rstrip("/")
-        return server, find_token(server, self._service.token_file)
-
-    @property
     def server(self) -> str:
         """Address of the CAVE server, without a trailing slash."""
-        return self._address[0]
+        if self._service.sandbox:
+            return self._sandbox.origin
+        return (self._service.server or DEFAULT_SERVER).rstrip("/")
 
     @property
     def token(self) -> str | None:
         """The token in use: never to be printed or kept."""
-        return self._address[1]
+        return self._connections.get("token", self._find_token)
+
+    def _find_token(self) -> str | None:
+        if self._service.sandbox:
+            return self._sandbox.token
+        return find_token(self.server, self._service.token_file)
+
+    @property
+    def _sandbox(self) -> Running:
+        from synglancer.cave.sandbox import start_sandbox  # only here
+
+        return self._connections.get("sandbox", start_sandbox)
 
     @property
     def credentials(self) -> Credentials:
         """The token, and the servers that may see it."""
-        server, token = self._address
-        return self._connections.get("credentials", lambda: Credentials(token, server))
+        return self._connections.get("credentials", lambda: Credentials(self.token, self.server))
 
     @property
     def identity(self) -> DataIdentity:

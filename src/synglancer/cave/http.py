@@ -24,6 +24,7 @@ from urllib3.exceptions import NewConnectionError
 
 from synglancer.cave.auth import is_loopback
 from synglancer.cave.deadlines import POOLS, OversizeError, read_whole
+from synglancer.cave.network import find_certificates, name_proxy
 from synglancer.cave.responses import check_answer, name_host
 from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
 from synglancer.settings import MAX_STATE
@@ -86,6 +87,19 @@ class GuardedAdapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         manager.pool_classes_by_scheme = POOLS
         return manager
+
+    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
+        """Let a connection check certificates by a file, which has to be there."""
+        try:
+            super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            variable, path = find_certificates() or ("requests", str(verify))
+            raise UnreachableError(
+                f"There is no file of certificates at {path}, which {variable} names.",
+                "Let it name such a file, or unset it.",
+                transient=False,
+                sent=False,
+            ) from error
 
     def send(
         self,
@@ -156,9 +170,10 @@ def _translate_exception(
 ) -> ServiceError:
     """Say in our words why no whole answer came."""
     host = name_host(request.url)
-    if isinstance(error, requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL):
+    of_proxy = requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL
+    if isinstance(error, of_proxy) or (proxy and isinstance(error, requests.exceptions.InvalidURL)):
         return UnreachableError(
-            f"The proxy {_name_proxy(proxy)} did not connect to {host}.",
+            f"The proxy {name_proxy(proxy) if proxy else 'that is set'} did not connect to {host}.",
             "Check the environment variables HTTPS_PROXY and HTTP_PROXY, or unset them.",
             transient=False,
             sent=False,
@@ -203,11 +218,6 @@ def _translate_connection_error(error: requests.RequestException, host: str) -> 
         "Check the server's address (--server).",
         transient=False,
     )
-
-
-def _name_proxy(proxy: str | None) -> str:
-    """Name a proxy without the password that its address may hold."""
-    return name_host(proxy).rpartition("@")[2] if proxy else "that is set"
 
 
 class Fetcher:

@@ -96,10 +96,22 @@ def fetch_datastack(fetcher: Fetcher, server: str, name: str) -> Datastack:
         )
 
 
+def fetch_datastack_names(fetcher: Fetcher, server: str) -> list[str]:
+    """Fetch the names of all datastacks, which whoever is logged in may read (1 request)."""
+    with _strange_answers(server):
+        return sorted(map(_text, _fetch(fetcher, server, "info/api/v2/datastacks")))
+
+
+def fetch_service_version(fetcher: Fetcher, server: str, service: str) -> str:
+    """Fetch the version of a service, such as ``info``, which needs no login (1 request)."""
+    with _strange_answers(server):
+        return _text(_fetch(fetcher, server, f"{service}/version"))
+
+
 def _unknown_datastack(fetcher: Fetcher, server: str, name: str) -> SynglancerError:
     try:
-        names = sorted(_fetch(fetcher, server, "info/api/v2/datastacks"))
-    except (SynglancerError, ValueError, TypeError):
+        names = fetch_datastack_names(fetcher, server)
+    except SynglancerError:
         return build_not_cave_error(server)
     return NotServedError(
         f"The datastack {name!r} is not known at {server}.",
@@ -195,7 +207,7 @@ def advise_version(
     """
     versions = _enumerate([item.version for item in served])
     advice = f"Choose one of its versions: {versions}, or latest"
-    staying = [item for item in served if _is_permanent(item)]
+    staying = [item for item in served if is_permanent(item)]
     if not staying:
         return f"{advice}."
 
@@ -211,7 +223,7 @@ def advise_version(
     )
 
 
-def _is_permanent(version: Materialization) -> bool:
+def is_permanent(version: Materialization) -> bool:
     """Whether a version is to stay: those that do not are served for about a year."""
     if version.expires_on is None:
         return False

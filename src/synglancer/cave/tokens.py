@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,9 +14,33 @@ from synglancer.settings import DEFAULT_SERVER
 _SECRETS = Path("~/.cloudvolume/secrets")
 """Where caveclient saves tokens: one for each host, and one for all of them."""
 
+_VARIABLE = "CAVE_TOKEN"
+
+
+@dataclass(frozen=True)
+class FoundToken:
+    """A token, and where it was found.
+
+    Attributes
+    ----------
+    token
+        The token: never to be printed or kept.
+    place
+        ``CAVE_TOKEN``, or the path of a file.
+    """
+
+    token: str = field(repr=False)
+    place: str
+
 
 def find_token(server: str, token_file: str | None = None) -> str | None:
-    """Find the token for a server.
+    """Find the token for a server, as `locate_token` does; None where there is none."""
+    found = locate_token(server, token_file)
+    return None if found is None else found.token
+
+
+def locate_token(server: str, token_file: str | None = None) -> FoundToken | None:
+    """Find the token for a server, and say where it is.
 
     In this order: `token_file`; the environment variable ``CAVE_TOKEN``; the files that caveclient
     uses, ``~/.cloudvolume/secrets/<host>-cave-secret.json`` and, over https only,
@@ -30,8 +55,8 @@ def find_token(server: str, token_file: str | None = None) -> str | None:
 
     Returns
     -------
-    str or None
-        The token, or None where there is none.
+    FoundToken or None
+        The token and its place, or None where there is none.
 
     Raises
     ------
@@ -40,8 +65,8 @@ def find_token(server: str, token_file: str | None = None) -> str | None:
     """
     if token_file is not None:
         return _read_token_file(Path(os.path.expanduser(token_file)))  # noqa: PTH111  # never fails
-    if token := os.environ.get("CAVE_TOKEN", "").strip():
-        return _checked(token, "CAVE_TOKEN")
+    if token := os.environ.get(_VARIABLE, "").strip():
+        return FoundToken(_checked(token, _VARIABLE), _VARIABLE)
     address = urlsplit(server)
     places = [_SECRETS / f"{address.netloc}-cave-secret.json"]
     if address.scheme == "https":
@@ -66,10 +91,11 @@ def find_saved_token(host: str) -> str | None:
     places = [_SECRETS / f"{host}-cave-secret.json"]
     if host == urlsplit(DEFAULT_SERVER).netloc:
         places.append(_SECRETS / "cave-secret.json")
-    return _read_first(places)
+    found = _read_first(places)
+    return None if found is None else found.token
 
 
-def _read_first(places: list[Path]) -> str | None:
+def _read_first(places: list[Path]) -> FoundToken | None:
     for place in places:
         path = place.expanduser()
         if path.is_file():
@@ -77,7 +103,7 @@ def _read_first(places: list[Path]) -> str | None:
     return None
 
 
-def _read_token_file(path: Path) -> str:
+def _read_token_file(path: Path) -> FoundToken:
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
@@ -92,7 +118,7 @@ def _read_token_file(path: Path) -> str:
         except ValueError:
             held = None
         text = held.strip() if isinstance(held, str) else ""
-    return _checked(text, f"The token file {path}")
+    return FoundToken(_checked(text, f"The token file {path}"), str(path))
 
 
 def _checked(token: str, where: str) -> str:

@@ -14,25 +14,21 @@ import time
 from inspect import signature
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, Parameter
 
 from synglancer import __version__
 from synglancer.cli.commands.link import link
-from synglancer.cli.config import CONFIG, CONFIG_FILE, ENVIRONMENT
+from synglancer.cli.config import CONFIG, ENVIRONMENT
 from synglancer.cli.examples import format_examples
+from synglancer.cli.explaining import INTERRUPTED, STOPPED, explain
 from synglancer.cli.printing import TYPED, complain, for_terminal
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
-from synglancer.errors import OutputError, SynglancerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _COMPLETION = "Install completion for your shell: bash, zsh or fish."
 
-_BUG = 1
-_USAGE = 2
-_INTERRUPTED = 130
-_STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed are good.")
 _GRACE = 1.0  # seconds
 
 
@@ -82,6 +78,7 @@ def build_synglancer() -> App:
     # Imported here: ``make-link`` has no use for them.
     from synglancer.cli.commands.check import check
     from synglancer.cli.commands.compare import compare
+    from synglancer.cli.commands.doctor import doctor
     from synglancer.cli.commands.history import history
     from synglancer.cli.commands.preview import preview
     from synglancer.cli.commands.publish import publish, verify
@@ -111,6 +108,7 @@ def build_synglancer() -> App:
     publishing.command(verify)
     app.command(publishing)
     app.command(serve_folder, name="serve", **_describe("serve"))
+    app.command(doctor, **_describe("doctor"))
     _add_groups(app)
     return app
 
@@ -164,14 +162,14 @@ class _Interrupted(KeyboardInterrupt):
 
 def _interrupt(*_: object) -> None:
     """End soon: what is being written is put away, but no answer of a server is waited for."""
-    complain(*_STOPPED)
+    complain(*STOPPED)
     threading.Thread(target=_end, daemon=True).start()
     raise _Interrupted
 
 
 def _end() -> None:
     time.sleep(_GRACE)
-    os._exit(_INTERRUPTED)
+    os._exit(INTERRUPTED)
 
 
 def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
@@ -195,14 +193,14 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
         drop_stdout()
         return 0
     except _Interrupted:
-        return _INTERRUPTED
+        return INTERRUPTED
     except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence
         if "--verbose" in arguments:
             import traceback
 
             lines = "".join(traceback.format_exception(error)).splitlines()
             sys.stderr.write("".join(f"{for_terminal(line)}\n" for line in lines))
-        code, message, hint = _explain(error)
+        code, message, hint = explain(error)
         complain(message, hint)
         try:
             flush_stdout()
@@ -221,35 +219,3 @@ def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
 def _as_text(word: str) -> str:
     """Return a word of the command line as text, for the history: a name may be of any bytes."""
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-
-
-def _say_what_is_wrong(error: CycloptsError) -> str:
-    """Say in one sentence why the words of a command line are refused."""
-    from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
-
-    if isinstance(error, UnusedCliTokensError):
-        return f"There is one word too many, or more: {' '.join(error.unused_tokens or ())}."
-    if isinstance(error, MissingArgumentError) and error.keyword is None and error.argument:
-        name, by_place = error.argument.name, error.argument.index is not None
-        return f"{name.strip('-').upper() if by_place else name} is missing."
-    return " ".join(str(error).split())
-
-
-def _explain(error: BaseException) -> tuple[int, str, str]:
-    """Return the exit code of an error, what happened and what to do."""
-    cause = error.__cause__ if isinstance(error, CycloptsError) else error
-    if isinstance(cause, SynglancerError):
-        return cause.exit_code, str(cause), cause.hint
-    if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
-        hint = "Correct or remove it; it is looked for in this folder and in those above."
-        return _USAGE, f"{CONFIG_FILE} cannot be read: {cause}.", hint
-    if isinstance(error, CycloptsError):
-        return _USAGE, _say_what_is_wrong(error), "See --help for what can be given."
-    if isinstance(error, KeyboardInterrupt):
-        return _INTERRUPTED, *_STOPPED
-    if isinstance(error, OSError):
-        what = f" ({error.filename})" if error.filename else ""
-        message = f"The system refused to read or write{what}: {error.strerror or error}."
-        return OutputError.exit_code, message, "Check free space and permissions, then try again."
-    message = f"This is a bug of synglancer: {type(error).__name__}."
-    return _BUG, message, "Please report it, with what --verbose prints."

@@ -10,9 +10,10 @@ from __future__ import annotations
 import hashlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
+from cyclopts import CycloptsError
 from cyclopts.config import Env, Toml
 
 from synglancer.cache.files import data_folder, replacing
@@ -34,7 +35,8 @@ GUARDED = (
 )
 """Options that only a trusted file may set."""
 
-ENVIRONMENT = Env("SYNGLANCER_", command=False, show=False)
+PREFIX = "SYNGLANCER_"
+ENVIRONMENT = Env(PREFIX, command=False, show=False)
 
 
 class GuardedToml(Toml):
@@ -51,7 +53,7 @@ class GuardedToml(Toml):
         given = {key.strip("-").replace("-", "_").lower() for key in self.config}
         guarded = [name for name in GUARDED if name in given]
         if guarded:
-            path = _find_file()
+            path = find_file()
             if path is None or not is_trusted(path):
                 raise UsageError(
                     f"The file {path} sets {', '.join(guarded)}, which only a file that you trust "
@@ -61,8 +63,15 @@ class GuardedToml(Toml):
             print(f"Using {', '.join(guarded)} from {path}", file=sys.stderr)  # noqa: T201
         super().__call__(app, commands, arguments)
 
+    def _load_config(self, path: Path) -> dict[str, Any]:
+        try:
+            loaded: dict[str, Any] = super()._load_config(path)
+        except OSError as error:  # in whose place cyclopts would raise a TypeError
+            raise CycloptsError(msg=str(error)) from error
+        return loaded
 
-def _find_file() -> Path | None:
+
+def find_file() -> Path | None:
     """Find the file that is read: the nearest one, from the working folder upwards."""
     folder = Path.cwd()
     files = (parent / CONFIG_FILE for parent in (folder, *folder.parents))

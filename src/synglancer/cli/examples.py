@@ -50,6 +50,11 @@ EXAMPLES = {
         "synglancer publish cave -o published --datastack minnie65_public --version 1718",
         "synglancer publish verify published --input table.parquet",
     ),
+    "doctor": (
+        "synglancer doctor",
+        "synglancer doctor --sandbox --write",
+        "synglancer doctor --server https://cave.example.org --output json",
+    ),
     "sandbox": (
         "synglancer sandbox start",
         "synglancer sandbox serve --port 9100",

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from synglancer.cache.files import format_size
 from synglancer.cli.printing import print_json, print_table
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
     from synglancer.cache.answers import Kept
-
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
-_STEP = 1000
 
 
 def info(*, output: Literal["table", "json"] = "table") -> None:
@@ -37,7 +35,7 @@ def info(*, output: Literal["table", "json"] = "table") -> None:
         )
         return
     _print_kept(kept)
-    print(f"{store.folder}, at most {_format_size(store.bound)}")  # noqa: T201
+    print(f"{store.folder}, at most {format_size(store.bound)}")  # noqa: T201
 
 
 def clear(*, only: tuple[str, ...] = ()) -> None:
@@ -61,20 +59,12 @@ def clear(*, only: tuple[str, ...] = ()) -> None:
     removed = store.clear([kind for kind in KINDS if kind in only] if only else KINDS)
     _print_kept(removed)
     files = sum(item.files for item in removed)
-    size = _format_size(sum(item.bytes for item in removed))
+    size = format_size(sum(item.bytes for item in removed))
     print(f"Removed {files:,} files ({size}) from {store.folder}")  # noqa: T201
 
 
 def _print_kept(kept: list[Kept]) -> None:
-    rows = [[item.kind, f"{item.files:,}", _format_size(item.bytes)] for item in kept]
+    rows = [[item.kind, f"{item.files:,}", format_size(item.bytes)] for item in kept]
     files, size = sum(item.files for item in kept), sum(item.bytes for item in kept)
-    rows.append(["all", f"{files:,}", _format_size(size)])
+    rows.append(["all", f"{files:,}", format_size(size)])
     print_table(["kept", ">files", ">size"], rows)
-
-
-def _format_size(size: float) -> str:
-    unit = 0
-    while round(size, 1) >= _STEP and unit < len(_UNITS) - 1:
-        size /= _STEP
-        unit += 1
-    return f"{size:,.0f} {_UNITS[unit]}" if unit == 0 else f"{size:,.1f} {_UNITS[unit]}"

@@ -1,0 +1,66 @@
+"""What an error means to whoever typed a command: exit code, what happened and what to do."""
+
+from __future__ import annotations
+
+from cyclopts import CycloptsError
+
+from synglancer.cli.config import CONFIG_FILE
+from synglancer.errors import (
+    BadAnswerError,
+    LoginError,
+    OutputError,
+    PermissionMissingError,
+    SynglancerError,
+    TermsOfServiceError,
+    UnreachableError,
+)
+
+INTERRUPTED = 130
+STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed are good.")
+
+_BUG = 1
+_USAGE = 2
+
+_EXAMINED = (
+    LoginError,
+    TermsOfServiceError,
+    PermissionMissingError,
+    UnreachableError,
+    BadAnswerError,
+)
+"""Errors about the way to the data, on which `synglancer doctor` looks at each step."""
+
+_DOCTOR = "`synglancer doctor` shows which step fails."
+
+
+def explain(error: BaseException) -> tuple[int, str, str]:
+    """Return the exit code of an error, what happened and what to do."""
+    cause = error.__cause__ if isinstance(error, CycloptsError) else error
+    if isinstance(cause, SynglancerError):
+        hint = f"{cause.hint} {_DOCTOR}" if isinstance(cause, _EXAMINED) else cause.hint
+        return cause.exit_code, str(cause), hint
+    if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
+        hint = "Correct or remove it; it is looked for in this folder and in those above."
+        return _USAGE, f"{CONFIG_FILE} cannot be read: {cause}.", hint
+    if isinstance(error, CycloptsError):
+        return _USAGE, _say_what_is_wrong(error), "See --help for what can be given."
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED, *STOPPED
+    if isinstance(error, OSError):
+        what = f" ({error.filename})" if error.filename else ""
+        message = f"The system refused to read or write{what}: {error.strerror or error}."
+        return OutputError.exit_code, message, "Check free space and permissions, then try again."
+    message = f"This is a bug of synglancer: {type(error).__name__}."
+    return _BUG, message, "Please report it, with what --verbose prints."
+
+
+def _say_what_is_wrong(error: CycloptsError) -> str:
+    """Say in one sentence why the words of a command line are refused."""
+    from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
+
+    if isinstance(error, UnusedCliTokensError):
+        return f"There is one word too many, or more: {' '.join(error.unused_tokens or ())}."
+    if isinstance(error, MissingArgumentError) and error.keyword is None and error.argument:
+        name, by_place = error.argument.name, error.argument.index is not None
+        return f"{name.strip('-').upper() if by_place else name} is missing."
+    return " ".join(str(error).split())

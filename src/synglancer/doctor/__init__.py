@@ -1,0 +1,1 @@
+"""Whether this machine can make, open and photograph links; and if not, why."""

@@ -1,0 +1,249 @@
+"""Checks of the way to the data: token, server, login, terms, datastack, version, table, states.
+
+Every answer is asked for anew, once: what is kept on this machine may be of a better day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import suppress
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from synglancer.cave.auth import Credentials
+from synglancer.cave.http import Fetcher
+from synglancer.cave.metadata import (
+    PREDICTIONS,
+    advise_version,
+    fetch_datastack_names,
+    fetch_served,
+    fetch_service_version,
+    is_permanent,
+)
+from synglancer.cave.network import explain_failure, find_certificates, find_proxy
+from synglancer.cave.pagination import Span
+from synglancer.cave.session import Session
+from synglancer.cave.tokens import locate_token
+from synglancer.doctor.outcome import Outcome
+from synglancer.errors import (
+    LoginError,
+    NotServedError,
+    PermissionMissingError,
+    ServiceError,
+    SynglancerError,
+    TermsOfServiceError,
+    UnreachableError,
+)
+from synglancer.links.upload import upload_state
+from synglancer.links.warnings import explain_lost_pin
+from synglancer.settings import SITES
+from synglancer.states.urls import resolve_site
+from synglancer.view.state import State
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    from synglancer.cave.records import Datastack, Materialization
+    from synglancer.settings import Settings
+
+    Answer = TypeVar("Answer")
+    MayWrite = Callable[[str], bool]
+
+_SOON = timedelta(days=30)
+_NO_ROWS = Span(0, 1)
+"""A range of IDs that no table has: asking for it costs the server nothing."""
+
+_STATE = b'{"layers":[],"title":"synglancer doctor"}'
+
+
+class Connection:
+    """The way to the data that some settings name.
+
+    Parameters
+    ----------
+    settings
+        Which server, datastack, version, table and viewer are asked for.
+    may_write
+        Asks whether a state may be stored on the server whose address it is given.
+    """
+
+    def __init__(self, settings: Settings, may_write: MayWrite) -> None:
+        self._settings = settings
+        self._may_write = may_write
+        self._session = Session(settings.service, version=settings.version)
+        self._answers: dict[str, object] = {}
+
+    def _ask(self, question: str, ask: Callable[[], Answer]) -> Answer:
+        """Ask a question once: what was refused is refused again, without another request."""
+        if question not in self._answers:
+            try:
+                self._answers[question] = ask()
+            except SynglancerError as error:
+                self._answers[question] = error
+        answer = self._answers[question]
+        if isinstance(answer, SynglancerError):
+            raise answer
+        return answer  # type: ignore[return-value]  # of the question's type
+
+    def _fetch_names(self) -> list[str]:
+        session = self._session
+        return self._ask("names", lambda: fetch_datastack_names(session.fetcher, session.server))
+
+    def _fetch_datastack(self) -> Datastack:
+        return self._ask("datastack", lambda: self._session.datastack)
+
+    def _fetch_version(self) -> Materialization:
+        self._fetch_datastack()
+        return self._ask("version", lambda: self._session.materialization)
+
+    def close(self) -> None:
+        """Close the connections that are kept open."""
+        self._session.close()
+
+    def check_token(self) -> Outcome:
+        """Check whether there is a token, and say where it was found."""
+        service = self._settings.service
+        if service.sandbox:
+            return Outcome("token", "ok", "The sandbox has a token of its own.")
+        server = self._session.server
+        found = locate_token(server, service.token_file)
+        if found is None:
+            return Outcome(
+                "token",
+                "failed",
+                f"No token for {server} was found.",
+                f"Get one at {server}/auth/api/v1/user/token and set CAVE_TOKEN, name its file "
+                "with --token-file, or save it once with caveclient (CAVEclient.auth.save_token).",
+            )
+        Credentials(found.token, server)  # refuses to send it where others could read it
+        return Outcome("token", "ok", f"Found in {found.place}.")
+
+    def check_server(self) -> Outcome:
+        """Check whether the server answers, without showing it the token."""
+        server = self._session.server
+        proxy = find_proxy(server)
+        way = f", through the proxy {proxy.host}" if proxy else ""
+        if proxy and proxy.variable:
+            way += f" that {proxy.variable} names"
+        fetcher = Fetcher(Credentials(None, server), self._settings.timeout)
+        try:
+            version = fetch_service_version(fetcher, server, "info")
+        except UnreachableError as error:
+            reason = explain_failure(error) or ""
+            more = [f"{reason}."] if reason else []
+            more += [f"{proxy.variable} names the proxy."] if proxy and proxy.variable else []
+            message = " ".join([str(error), *more])
+            return Outcome("server", "failed", message, _advise(error, reason))
+        except (LoginError, PermissionMissingError, NotServedError):
+            return Outcome("server", "ok", f"{server} answers{way}.")
+        finally:
+            fetcher.close()
+        return Outcome("server", "ok", f"{server} answers{way} (information service {version}).")
+
+    def check_login(self) -> Outcome:
+        """Check whether the server accepts the token."""
+        with suppress(PermissionMissingError, TermsOfServiceError):  # said of whom it knows
+            self._fetch_names()
+        host = urlsplit(self._session.server).netloc
+        return Outcome("login", "ok", f"{host} accepts the token.")
+
+    def check_terms(self) -> Outcome:
+        """Check whether the terms of service have been accepted, where there are any."""
+        try:
+            self._fetch_names()
+            self._fetch_version()
+        except TermsOfServiceError:
+            raise
+        except ServiceError:
+            message = "Whether there are terms to accept is seen when the datastack answers."
+            return Outcome("terms", "skipped", message)
+        return Outcome("terms", "ok", "Accepted, or there are none.")
+
+    def check_datastack(self) -> Outcome:
+        """Check whether the server knows the datastack."""
+        datastack = self._fetch_datastack()
+        message = f"{datastack.name} is known; {datastack.server} answers its queries."
+        return Outcome("datastack", "ok", message)
+
+    def check_version(self) -> Outcome:
+        """Check whether the version is served, and until when."""
+        version = self._fetch_version()
+        name = f"Version {version.version} ({version.timestamp:%Y-%m-%d})"
+        if version.expired:
+            served = fetch_served(self._session.fetcher, self._session.datastack)
+            message = f"{name} has expired: live queries at its timestamp are asked instead."
+            hint = advise_version(served, timestamp=version.timestamp)
+            return Outcome("version", "warning", message, hint)
+        if version.expires_on is None:
+            return Outcome("version", "ok", f"{name} is served; the server does not say how long.")
+        if is_permanent(version):
+            return Outcome("version", "ok", f"{name} is served permanently.")
+        message = f"{name} is served until {version.expires_on:%Y-%m-%d}."
+        if version.expires_on - datetime.now(timezone.utc) < _SOON:
+            hint = "Links stay true; to ask for more later, choose another --version."
+            return Outcome("version", "warning", message, hint)
+        return Outcome("version", "ok", message)
+
+    def check_table(self) -> Outcome:
+        """Check whether the table of predictions can be read, with the query of a link."""
+        session = self._session
+        datastack, version = self._fetch_datastack(), self._fetch_version()
+        table = session.load_table(str(self._settings.table), PREDICTIONS)
+        with session.explain_refused_live():
+            session.client.fetch_range(datastack, version, table, _NO_ROWS)
+        message = f"{table.name} can be read, with the synapses in {table.synapse_table}."
+        return Outcome("table", "ok", message)
+
+    def check_states(self) -> Outcome:
+        """Check whether the state server answers, and whether it stores, where it may be asked."""
+        session = self._session
+        fetch_service_version(session.fetcher, session.server, "nglstate/api/v1")
+        if not self._may_write(session.server):
+            return Outcome(
+                "states",
+                "skipped",
+                f"The state server at {session.server} answers; storing a state was not tried.",
+                "Give --write to store a small one.",
+            )
+        url = upload_state(session, State(_STATE, hashlib.sha256(_STATE).hexdigest()))
+        return Outcome("states", "ok", f"A small state was stored and read back: {url}.")
+
+    def check_viewer(self) -> Outcome:
+        """Check which viewer links open in, and whether it shows what they need."""
+        given = self._settings.site
+        datastack = None if given else self._fetch_datastack()
+        own = datastack.viewer_site if datastack else None
+        site = resolve_site(given, own)
+        if given:
+            whose = "the one that was asked for"
+        else:
+            whose = "the datastack's own" if site == own else "since the datastack names none"
+        message = f"Links open in {_name_site(site)}, {whose}."
+        lost = self._find_lost_pin(site)
+        return Outcome("viewer", "warning" if lost else "ok", message, lost)
+
+    def _find_lost_pin(self, site: str) -> str:
+        try:
+            source = self._fetch_datastack().segmentation_source
+        except SynglancerError:  # which has a line of its own
+            return ""
+        return " ".join(explain_lost_pin(site, source))
+
+
+def _name_site(site: str) -> str:
+    names = {address: name for name, address in SITES.items()}
+    return f"{names[site]} ({site})" if site in names else site
+
+
+def _advise(error: SynglancerError, reason: str) -> str:
+    """Say what to do about a server that did not answer."""
+    if "certificate" not in reason.lower():
+        return error.hint
+    found = find_certificates()
+    used = f"{found[0]} names {found[1]}" if found else "those of the package certifi are used"
+    return (
+        "If your institution's proxy signs connections itself, let REQUESTS_CA_BUNDLE name the "
+        f"file of its certificates ({used})."
+    )

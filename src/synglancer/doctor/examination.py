@@ -1,0 +1,93 @@
+"""All checks, in the order in which a person would look."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+from synglancer.doctor.connection import Connection
+from synglancer.doctor.machine import check_browser, check_cache, check_packages, check_python
+from synglancer.doctor.outcome import Outcome
+from synglancer.errors import SynglancerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from synglancer.doctor.connection import MayWrite
+    from synglancer.settings import Settings
+
+    Check = tuple[str, tuple[str, ...], Callable[[], Outcome]]
+
+
+def examine(
+    settings: Settings, may_write: MayWrite, found: Sequence[Outcome] = ()
+) -> Iterator[Outcome]:
+    """Check all that a link needs; each outcome comes as soon as it is known.
+
+    Parameters
+    ----------
+    settings
+        Which server, datastack, version, table and viewer are asked for.
+    may_write
+        Asks whether a state may be stored on the server whose address it is given.
+    found
+        What was found out about the settings themselves.
+
+    Yields
+    ------
+    Outcome
+        In the order in which a person would look. A check that others stand in front of is
+        skipped where one of them failed.
+    """
+    yield from _run([("python", (), check_python), ("packages", (), check_packages)])
+    yield from found
+    with closing(Connection(settings, may_write)) as connection:
+        yield from _run(_list_checks(connection, site=settings.site))
+
+
+def _list_checks(connection: Connection, *, site: str | None) -> list[Check]:
+    """List the checks with those that have to pass before them."""
+    return [
+        ("token", (), connection.check_token),
+        ("server", (), connection.check_server),
+        ("login", ("token", "server"), connection.check_login),
+        ("terms", ("login",), connection.check_terms),
+        ("datastack", ("login", "terms"), connection.check_datastack),
+        ("version", ("datastack",), connection.check_version),
+        ("table", ("version",), connection.check_table),
+        ("states", ("login", "terms"), connection.check_states),
+        ("viewer", () if site else ("datastack",), connection.check_viewer),
+        ("browser", (), check_browser),
+        ("cache", (), check_cache),
+    ]
+
+
+def _run(checks: list[Check]) -> Iterator[Outcome]:
+    """Run checks, and skip each that one before it keeps from being run."""
+    failed: dict[str, str] = {}  # name of a check that did not pass -> the one that failed first
+    for name, before, check in checks:
+        first = next((failed[other] for other in before if other in failed), None)
+        if first is not None:
+            failed[name] = first
+            reason = f"Not checked, because the check '{first}' failed."
+            yield Outcome(name, "skipped", reason)
+            continue
+        outcome = _run_one(name, check)
+        if outcome.status == "failed":
+            failed[name] = name
+        yield outcome
+
+
+def _run_one(name: str, check: Callable[[], Outcome]) -> Outcome:
+    """Run a check; what it raises is what it found."""
+    try:
+        return check()
+    except SynglancerError as error:
+        return Outcome(name, "failed", str(error), error.hint)
+    except ImportError as error:
+        message = f"A package cannot be imported: {error}."
+        return Outcome(name, "failed", message, "Install synglancer again, with all it needs.")
+    except OSError as error:
+        what = f" ({error.filename})" if error.filename else ""
+        message = f"The system refused to read or write{what}: {error.strerror or error}."
+        return Outcome(name, "failed", message, "Check free space and permissions.")

@@ -1,0 +1,146 @@
+"""Checks of this machine: Python, packages, the browser and the cache."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import PackageNotFoundError, metadata, requires, version
+from typing import TYPE_CHECKING
+
+from synglancer import __version__
+from synglancer.cache.answers import Store
+from synglancer.cache.files import format_size
+from synglancer.doctor.outcome import Outcome
+from synglancer.errors import PictureError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from packaging.requirements import Requirement
+
+_PACKAGE = "synglancer"
+_SHOWN = ("caveclient", "nglui", "neuroglancer", "pandas", "numpy", "requests")
+"""Packages whose versions are shown, since questions about links are mostly about these."""
+
+_FOR_DEVELOPERS = frozenset({"dev", "test", "docs"})
+
+
+def check_python() -> Outcome:
+    """Check the version of Python, and say which program is asked."""
+    running = f"Python {platform.python_version()} at {sys.executable}, synglancer {__version__}."
+    needed = _read_needed_python()
+    if needed and not _fits(platform.python_version(), needed):
+        hint = f"Install synglancer into a Python {needed}."
+        return Outcome("python", "failed", running, hint)
+    return Outcome("python", "ok", running)
+
+
+def _read_needed_python() -> str:
+    try:
+        return str(metadata(_PACKAGE)["Requires-Python"])
+    except PackageNotFoundError:
+        return ""
+
+
+def _fits(found: str, needed: str) -> bool:
+    from packaging.specifiers import SpecifierSet
+
+    return SpecifierSet(needed).contains(found, prereleases=True)
+
+
+def check_packages() -> Outcome:
+    """Check that each package that synglancer needs is there, and new enough."""
+    try:
+        lacking = [*filter(None, map(_find_lack, _list_requirements()))]
+    except PackageNotFoundError:
+        return Outcome(
+            "packages",
+            "warning",
+            "synglancer runs without having been installed, so that what it needs is not known.",
+            f"Install it: {sys.executable} -m pip install synglancer.",
+        )
+    if lacking:
+        wanted = " ".join(f"'{one}'" for one in lacking)
+        return Outcome(
+            "packages",
+            "failed",
+            f"{_count(lacking)} missing or too old: {', '.join(lacking)}.",
+            f"Run {sys.executable} -m pip install {wanted}.",
+        )
+    shown = ", ".join(f"{name} {version(name)}" for name in _SHOWN)
+    return Outcome("packages", "ok", f"{shown}; {_name_extras()}.")
+
+
+def _count(names: list[str]) -> str:
+    return "1 package is" if len(names) == 1 else f"{len(names)} packages are"
+
+
+def _list_requirements(extra: str = "") -> list[Requirement]:
+    """List what is needed always, or for an extra."""
+    from packaging.requirements import Requirement
+
+    def applies(requirement: Requirement, extra: str) -> bool:
+        return requirement.marker is None or requirement.marker.evaluate({"extra": extra})
+
+    needed = map(Requirement, requires(_PACKAGE) or [])
+    return [one for one in needed if applies(one, extra) and not (extra and applies(one, ""))]
+
+
+def _find_lack(requirement: Requirement) -> str | None:
+    """Return a requirement as pip takes it where it is not met, else None."""
+    try:
+        found = version(requirement.name)
+    except PackageNotFoundError:
+        found = ""
+    fits = found and requirement.specifier.contains(found, prereleases=True)
+    return None if fits else f"{requirement.name}{requirement.specifier}"
+
+
+def _name_extras() -> str:
+    """Say which extras are installed; those of developers are not said."""
+    extras = [
+        name
+        for name in metadata(_PACKAGE).get_all("Provides-Extra") or []
+        if name not in _FOR_DEVELOPERS and not any(map(_find_lack, _list_requirements(name)))
+    ]
+    return f"extras: {', '.join(extras)}" if extras else "no extras"
+
+
+def check_browser() -> Outcome:
+    """Check whether there is a browser for pictures, which links do not need."""
+    from synglancer.render.screenshots import find_browser
+
+    try:
+        browser = find_browser()
+    except PictureError as error:
+        return Outcome("browser", "warning", str(error), error.hint)
+    driver = f"Playwright {version('playwright')}"
+    return Outcome("browser", "ok", f"Pictures are taken with {browser}, driven by {driver}.")
+
+
+def check_cache() -> Outcome:
+    """Check how much is kept on this machine, and whether anything can be.
+
+    Raises
+    ------
+    UsageError
+        When ``SYNGLANCER_CACHE_MAX`` is no size.
+    """
+    store = Store()
+    size = format_size(sum(kept.bytes for kept in store.measure()))
+    message = f"{size} of at most {format_size(store.bound)} in {store.folder}"
+    if _is_writable(store.folder):
+        return Outcome("cache", "ok", f"{message}.")
+    return Outcome(
+        "cache",
+        "warning",
+        f"{message}, which cannot be written to: every answer is asked for again.",
+        "Let SYNGLANCER_CACHE_DIR name a folder that you may write to.",
+    )
+
+
+def _is_writable(folder: Path) -> bool:
+    """Whether a folder can be written to, or made where there is none."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

@@ -1,0 +1,87 @@
+"""What is said of a proxy, of certificates and of the viewer, on the way to the data."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from synglancer.cave.records import Datastack, Materialization
+from synglancer.doctor.connection import Connection
+from synglancer.settings import Settings
+
+SECRET = "hunter2"
+
+
+def connect(**options: object) -> Connection:
+    return Connection(Settings(timeout=5, **options), lambda _: False)
+
+
+def test_a_proxy_is_named_with_its_variable(monkeypatch) -> None:
+    """Where a proxy does not connect, it and the variable that sets it are named."""
+    monkeypatch.setenv("HTTPS_PROXY", f"http://user:{SECRET}@127.0.0.1:1")
+    found = connect().check_server()
+    assert found.status == "failed"
+    assert "The proxy 127.0.0.1:1 did not connect to global.daf-apis.com." in found.message
+    assert "Connection refused" in found.message
+    assert "HTTPS_PROXY names the proxy." in found.message
+    assert SECRET not in f"{found.message} {found.hint}"
+
+
+def with_version(expires: datetime | None) -> Connection:
+    connection = connect()
+    made = datetime(2026, 3, 7, tzinfo=timezone.utc)
+    connection._answers["datastack"] = None
+    connection._answers["version"] = Materialization(1718, made, expires)
+    return connection
+
+
+@pytest.mark.parametrize(
+    ("days", "status", "words"),
+    [
+        (365, "ok", "is served until 2"),
+        (10, "warning", "is served until 2"),
+        (None, "ok", "does not say how long"),
+        (100 * 365, "ok", "is served permanently"),
+    ],
+)
+def test_until_when_a_version_is_served(days, status, words) -> None:
+    """The day is named, with a warning in its last month; some stay, of some it is not known."""
+    expires = None if days is None else datetime.now(timezone.utc) + timedelta(days=days)
+    found = with_version(expires).check_version()
+    assert found.status == status
+    assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("site", "own", "status", "words"),
+    [
+        (None, "https://viewer.example.org/", "ok", "https://viewer.example.org/, the datastack's"),
+        (None, None, "ok", "spelunker (https://spelunker.cave-explorer.org/), since the datastack"),
+        (None, "javascript:alert(1)", "ok", "spelunker (https://spelunker"),
+        (
+            "https://own.example.org/",
+            None,
+            "ok",
+            "https://own.example.org/, the one that was asked",
+        ),
+        ("google", None, "warning", "google (https://neuroglancer-demo.appspot.com/)"),
+    ],
+)
+def test_the_viewer_is_known(site, own, status, words) -> None:
+    """It is the one asked for, the datastack's own or Spelunker; one that ignores a pin warns."""
+    connection = connect(site=site)
+    connection._answers["datastack"] = Datastack(
+        name="minnie65_public",
+        server="https://minnie.example.org",
+        image_source="precomputed://https://example.org/em",
+        segmentation_source="graphene://https://minnie.example.org/segmentation/table/minnie65",
+        skeleton_source=None,
+        viewer_resolution=(4, 4, 40),
+        viewer_site=own,
+        synapse_table=None,
+        soma_table=None,
+    )
+    found = connection.check_viewer()
+    assert found.status == status
+    assert words in found.message
