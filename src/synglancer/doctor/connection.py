@@ -1,6 +1,6 @@
 """Checks of the way to the data: token, server, login, terms, datastack, version, table, states.
 
-Every answer is asked for anew, once: what is kept on this machine may be of a better day.
+Every answer is asked for anew, once: one that is kept on this machine may be outdated.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ _STATE = b'{"layers":[],"title":"synglancer doctor"}'
 
 
 class Connection:
-    """The way to the data that some settings name.
+    """The connection to the data that settings ask for.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ class Connection:
 
     def check_login(self) -> Outcome:
         """Check whether the server accepts the token."""
-        with suppress(PermissionMissingError, TermsOfServiceError):  # said of whom it knows
+        with suppress(PermissionMissingError, TermsOfServiceError):  # of an account that it knows
             self._fetch_names()
         host = urlsplit(self._session.server).netloc
         return Outcome("login", "ok", f"{host} accepts the token.")
@@ -157,8 +157,7 @@ class Connection:
         except TermsOfServiceError:
             raise
         except ServiceError:
-            message = "Whether there are terms to accept is seen when the datastack answers."
-            return Outcome("terms", "skipped", message)
+            return Outcome("terms", "skipped", "Not known until the datastack answers.")
         return Outcome("terms", "ok", "Accepted, or there are none.")
 
     def check_datastack(self) -> Outcome:
@@ -182,7 +181,7 @@ class Connection:
             return Outcome("version", "ok", f"{name} is served permanently.")
         message = f"{name} is served until {version.expires_on:%Y-%m-%d}."
         if version.expires_on - datetime.now(timezone.utc) < _SOON:
-            hint = "Links stay true; to ask for more later, choose another --version."
+            hint = "Links that were made keep working; ask for another --version after that day."
             return Outcome("version", "warning", message, hint)
         return Outcome("version", "ok", message)
 

@@ -36,8 +36,8 @@ def examine(
     Yields
     ------
     Outcome
-        In the order in which a person would look. A check that others stand in front of is
-        skipped where one of them failed.
+        In the order in which a person would look. A check is skipped when one that it depends on
+        failed.
     """
     yield from _run([("python", (), check_python), ("packages", (), check_packages)])
     yield from found
@@ -46,7 +46,7 @@ def examine(
 
 
 def _list_checks(connection: Connection, *, site: str | None) -> list[Check]:
-    """List the checks with those that have to pass before them."""
+    """List the checks, each with those that it depends on."""
     return [
         ("token", (), connection.check_token),
         ("server", (), connection.check_server),
@@ -63,7 +63,7 @@ def _list_checks(connection: Connection, *, site: str | None) -> list[Check]:
 
 
 def _run(checks: list[Check]) -> Iterator[Outcome]:
-    """Run checks, and skip each that one before it keeps from being run."""
+    """Run checks, and skip each that depends on one that failed."""
     failed: dict[str, str] = {}  # name of a check that did not pass -> the one that failed first
     for name, before, check in checks:
         first = next((failed[other] for other in before if other in failed), None)

@@ -31,7 +31,7 @@ def check_python() -> Outcome:
     running = f"Python {platform.python_version()} at {sys.executable}, synglancer {__version__}."
     needed = _read_needed_python()
     if needed and not _fits(platform.python_version(), needed):
-        hint = f"Install synglancer into a Python {needed}."
+        hint = f"Install synglancer with Python {needed}."
         return Outcome("python", "failed", running, hint)
     return Outcome("python", "ok", running)
 
@@ -98,7 +98,7 @@ def _find_lack(requirement: Requirement) -> str | None:
 
 
 def _name_extras() -> str:
-    """Say which extras are installed; those of developers are not said."""
+    """Say which extras are installed; those for developers are left out."""
     extras = [
         name
         for name in metadata(_PACKAGE).get_all("Provides-Extra") or []

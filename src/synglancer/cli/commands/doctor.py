@@ -46,7 +46,7 @@ def doctor(
     """Check what links need, step by step, and say what to do where something is missing.
 
     It takes the same settings as make-link, from the same places. A check that fails gives exit
-    code 4; warnings are about what links can be made without. The token is never shown.
+    code 4; a warning is about something that links do not need. The token is never shown.
 
     Parameters
     ----------
