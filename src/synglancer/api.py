@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from synglancer.links.batch import Progress
+    from synglancer.links.spread import Spread
     from synglancer.python.options import Options
     from synglancer.settings import Settings
 
@@ -106,6 +107,8 @@ def make_links(
     settings: Settings | None = None,
     *,
     progress: bool = False,
+    workers: int = 1,
+    scheduler: str | None = None,
     **options: Unpack[Options],
 ) -> Links:
     """Make a link for each of many cells.
@@ -118,6 +121,10 @@ def make_links(
         What is asked, as a record.
     progress
         Whether to show a progress bar, where there is a terminal or a notebook.
+    workers
+        Processes of this machine that make them.
+    scheduler
+        Address of a Dask scheduler whose workers make them instead; see `Spread`.
     **options
         Or by keyword, as for `make_link`.
 
@@ -147,7 +154,8 @@ def make_links(
 
     asked = settings or build_settings(options)
     named = [_name_cell(cell) for cell in cells]
-    made = map_links(named, asked, Link.of, progress=_progress(progress))
+    who = _spread(workers, scheduler)
+    made = map_links(named, asked, Link.of, spread=who, progress=_progress(progress))
     links = Links(_phrase(one) if isinstance(one, Skipped) else one for one in made)
     warn(links.warnings)
     return links
@@ -162,6 +170,8 @@ def add_links(
     link_column: str = "link",
     progress: bool = True,
     settings: Settings | None = None,
+    workers: int = 1,
+    scheduler: str | None = None,
     **options: Unpack[Options],
 ) -> pd.DataFrame:
     """Add to a table of cells a column of links.
@@ -177,6 +187,8 @@ def add_links(
         What the new column is called.
     progress
         Whether to show a progress bar, where there is a terminal or a notebook.
+    workers, scheduler
+        Who makes them, as for `make_links`.
     settings, **options
         What is asked, as for `make_link`.
 
@@ -204,7 +216,17 @@ def add_links(
     from synglancer.links.dataframes import add_link_columns
 
     asked = settings or build_settings(options)
-    return add_link_columns(df, column, link_column, asked, say_in_python, _progress(progress))
+    spread = _spread(workers, scheduler)
+    shown = _progress(progress)
+    return add_link_columns(df, column, link_column, asked, say_in_python, spread, shown)
+
+
+def _spread(workers: int, scheduler: str | None) -> Spread | None:
+    if workers == 1 and scheduler is None:
+        return None
+    from synglancer.links.spread import Spread
+
+    return Spread(workers if workers != 1 else None, scheduler)
 
 
 def _progress(wanted: bool) -> Progress | None:

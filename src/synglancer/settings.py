@@ -33,6 +33,9 @@ SITES = {
 MAX_STATE = 100_000_000
 """Bytes that a state may have: the state server takes no larger body."""
 
+DEFAULT_CONCURRENCY = 8
+MAX_CONCURRENCY = 64
+
 BETWEEN = "between"
 """The direction of synapses from one of the cells that are shown together onto another."""
 
@@ -62,6 +65,8 @@ class Service:
         The datastack.
     timeout
         Seconds that one question may take, retries included.
+    concurrency
+        Most requests that are under way at a time.
 
     Raises
     ------
@@ -74,9 +79,15 @@ class Service:
     sandbox: bool = False
     datastack: str = DEFAULT_DATASTACK
     timeout: float = 60.0
+    concurrency: int = DEFAULT_CONCURRENCY
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used."""
+        if not 0 < self.concurrency <= MAX_CONCURRENCY:
+            raise UsageError(
+                f"{self.concurrency} requests at a time are out of range.",
+                f"Give --concurrency as a whole number between 1 and {MAX_CONCURRENCY}.",
+            )
         if not 0 < self.timeout <= 24 * 3600:
             raise UsageError(
                 f"A timeout of {self.timeout:g} s is out of range.",
@@ -142,6 +153,8 @@ class Question:
         Put the whole state into the link and upload nothing.
     timeout
         Longest time for one request, retries included, in seconds.
+    concurrency
+        Most requests to the server at a time, of all workers together.
     no_cache
         Do not use or keep answers on this machine.
 
@@ -173,6 +186,7 @@ class Question:
     site: str | None = None
     inline: bool = False
     timeout: float = 60.0
+    concurrency: int = DEFAULT_CONCURRENCY
     no_cache: bool = False
 
     def __post_init__(self) -> None:
@@ -201,6 +215,7 @@ class Question:
             sandbox=self.sandbox,
             datastack=self.datastack,
             timeout=self.timeout,
+            concurrency=self.concurrency,
         )
 
     def _settle_extras(self, *, is_default: bool) -> None:

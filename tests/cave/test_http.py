@@ -14,6 +14,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -275,7 +276,8 @@ def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
     datastack = Datastack(
         "d", origin, "", f"graphene://{origin}/table/t", None, (1,) * 3, *[None] * 3
     )
-    cave = Cave(origin, "d", Credentials(TOKEN, origin), 5)
+    guard_session = partial(guard, credentials=Credentials(TOKEN, origin), timeout=5)
+    cave = Cave(origin, "d", guard_session)
     with pytest.raises(TermsOfServiceError):
         cave.fetch_validity(datastack, 864691135276234469, datetime.now(timezone.utc))
     assert not Path("~/.cloudvolume").expanduser().exists(), "and nothing is written at home"

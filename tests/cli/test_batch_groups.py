@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from cave_sandbox.sample import identity as who
 from cave_sandbox.server import Sandbox
 from cli.outcome import CELL, TOKEN
-from synglancer import Link, Skipped, make_link, make_links
+from synglancer import Link, Skipped, make_links
+from synglancer import make_link as make_one
 from synglancer.cave.client import Cave
 from synglancer.columns import CELL_COLUMN
 from synglancer.errors import BadAnswerError, ServiceError, SynglancerError, UnreachableError
@@ -55,7 +56,7 @@ def tell(made: Link | Skipped | SynglancerError) -> tuple:
 def ask_alone(cell: str, **options) -> tuple:
     """Make one link, in a session of its own."""
     try:
-        return tell(make_link(cell, no_cache=True, **options))
+        return tell(make_one(cell, no_cache=True, **options))
     except SynglancerError as error:
         return tell(error)
 
@@ -200,3 +201,16 @@ def test_groups_at_a_row_limit_are_smaller(options, monkeypatch, small) -> None:
     assert all(isinstance(link, Link) for link in made)
     assert sizes[:2] == [1, 10]
     assert sizes[2] == 2
+
+
+def test_make_link_asks_for_its_cells_in_groups(sandbox, make_link, small) -> None:
+    """The command needs no more requests than a batch in Python, and prints a link a line."""
+    cells = random.Random(12).sample(small, 60)
+    made = make_link(*cells, "--quiet")
+    links = made.out.split()
+    assert (made.code, len(links), made.err) == (0, 60, "")
+    assert len(sandbox.requests) <= 2.3 * len(cells)
+    again = make_link(*cells, cells[0], "12345", "--quiet", "--workers", "2")
+    assert again.code == 5
+    assert again.out.split() == [*links, links[0]]
+    assert "12345" in again.err

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from threading import Lock
+from functools import partial
+from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from synglancer.cave.auth import Credentials, is_loopback, read_origin
-from synglancer.cave.http import Fetcher
+from synglancer.cave.http import Fetcher, guard
 from synglancer.cave.tokens import find_saved_token, find_token
 from synglancer.errors import DataChangedError, LoginError
 from synglancer.settings import DEFAULT_SERVER, Service
@@ -69,6 +70,7 @@ class Access:
         self._service = service
         self._connections = Answers()
         self.timeout = service.timeout
+        self._slots = BoundedSemaphore(service.concurrency)
 
     @property
     def server(self) -> str:
@@ -110,15 +112,22 @@ class Access:
 
     def _open(self, host: str, credentials: Credentials) -> Fetcher:
         return self._connections.get(
-            ("fetcher", host), lambda: Fetcher(credentials, self.timeout, self.identity.observe)
+            ("fetcher", host),
+            lambda: Fetcher(credentials, self.timeout, self.identity.observe, self._slots),
         )
 
     def build_client(self, datastack: str) -> Cave:
         """Build a client of a datastack's services, which asks through caveclient."""
         from synglancer.cave.client import Cave  # a second of imports
 
-        where = (self.server, datastack, self.credentials, self.timeout)
-        return Cave(*where, self.identity.observe)
+        guard_session = partial(
+            guard,
+            credentials=self.credentials,
+            timeout=self.timeout,
+            observe=self.identity.observe,
+            slots=self._slots,
+        )
+        return Cave(self.server, datastack, guard_session)
 
     def fetch_state(self, state_url: str) -> bytes:
         """Fetch a state, ours or of any link (1 request, without caveclient).

@@ -14,7 +14,6 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cave.http import DEFAULT_TIMEOUT, guard
 from synglancer.cave.lazy_imports import CAVECLIENT, import_lightly
 from synglancer.cave.pagination import EVERYTHING, Span, fetch_whole
 from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
@@ -29,14 +28,12 @@ from caveclient.jsonservice import JSONService  # noqa: E402
 from caveclient.materializationengine import MaterializationClient  # noqa: E402
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime
 
     import pandas as pd
     from caveclient.chunkedgraph import ChunkedGraphClient
 
-    from synglancer.cave.auth import Credentials
-    from synglancer.cave.http import Observer
     from synglancer.cave.records import Datastack, Direction, Materialization, PredictionTable
 
 _SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
@@ -55,33 +52,21 @@ class Cave:
         Address of the global server: information and states.
     datastack
         The datastack's name.
-    credentials
-        The token, and who may see it.
-    timeout
-        Seconds that one request may take, retries included.
-    observe
-        Called with each answer, good or refused.
+    guard_session
+        Makes a session send the token and wait no longer than it may, as
+        `synglancer.cave.http.guard` does.
     """
 
-    def __init__(
-        self,
-        server: str,
-        datastack: str,
-        credentials: Credentials,
-        timeout: float = DEFAULT_TIMEOUT,
-        observe: Observer | None = None,
-    ) -> None:
-        self._observe = observe
+    def __init__(self, server: str, datastack: str, guard_session: Callable[..., None]) -> None:
         self._server = server
         self._name = datastack
-        self._timeout = timeout
+        self._guard_session = guard_session
         # It never holds the token, which is added to each request where it leaves.
         self._auth = AuthClient(token="", server_address=server)
-        self._credentials = credentials
 
     def _client(self, kind: type, *args: Any, repeatable: bool = True, **kwargs: Any) -> Any:
         """Make a service client whose session is guarded from its first request on."""
-        credentials, timeout, observe = self._credentials, self._timeout, self._observe
+        guard_session = self._guard_session
 
         class Guarded(kind):  # type: ignore[misc]  # caveclient is untyped
             def _get_version(self) -> Version:
@@ -89,7 +74,7 @@ class Cave:
                 # which caveclient refuses old services. We check what comes back instead.
                 self.session.cookies.clear()
                 self.session.headers.pop("Authorization", None)
-                guard(self.session, credentials, timeout, repeatable=repeatable, observe=observe)
+                guard_session(self.session, repeatable=repeatable)
                 return _NEWEST.get(kind.__name__, _NEW_ENOUGH)
 
         return Guarded(*args, auth_client=self._auth, **kwargs)

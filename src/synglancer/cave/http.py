@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -31,10 +32,12 @@ from synglancer.settings import MAX_STATE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from synglancer.cave.auth import Credentials
 
     Observer = Callable[[requests.Response], None]
+    Slots = AbstractContextManager[object]
 
 logger = logging.getLogger("synglancer")
 
@@ -58,6 +61,8 @@ class GuardedAdapter(HTTPAdapter):
         the state server gives each a new address.
     observe
         Called with each answer, good or refused.
+    slots
+        Held while a request is under way: a semaphore bounds how many are.
 
     Raises
     ------
@@ -71,8 +76,10 @@ class GuardedAdapter(HTTPAdapter):
         *,
         repeatable: bool = True,
         observe: Observer | None = None,
+        slots: Slots | None = None,
     ) -> None:
         super().__init__(pool_maxsize=16)
+        self._slots: Slots = slots or nullcontext()
         self._observe = observe
         self._timeout = timeout
         self._repeatable = repeatable
@@ -114,6 +121,12 @@ class GuardedAdapter(HTTPAdapter):
         if is_loopback(urlsplit(str(request.url)).hostname):
             proxies = {}  # what is for this machine, its token above all, stays on it
         options = {"stream": stream, "verify": verify, "cert": cert, "proxies": proxies}
+        with self._slots:  # also while waiting to try again: a busy server is not asked more
+            return self._send_patiently(request, options)
+
+    def _send_patiently(
+        self, request: requests.PreparedRequest, options: dict[str, Any]
+    ) -> requests.Response:
         deadline = time.monotonic() + self._timeout
         repeatable = self._repeatable or request.method in {"GET", "HEAD"}
         for attempt in range(1, _TRIES + 1):
@@ -231,6 +244,8 @@ class Fetcher:
         Seconds that one request may take, retries included.
     observe
         Called with each answer, good or refused.
+    slots
+        Held while a request is under way.
     """
 
     def __init__(
@@ -238,9 +253,10 @@ class Fetcher:
         credentials: Credentials,
         timeout: float = DEFAULT_TIMEOUT,
         observe: Observer | None = None,
+        slots: Slots | None = None,
     ) -> None:
         self._session = requests.Session()
-        guard(self._session, credentials, timeout, observe=observe)
+        guard(self._session, credentials, timeout, observe=observe, slots=slots)
 
     def fetch(self, url: str) -> bytes:
         """Fetch a whole answer (1 request).
@@ -263,6 +279,7 @@ def guard(
     timeout: float,
     repeatable: bool = True,
     observe: Observer | None = None,
+    slots: Slots | None = None,
 ) -> None:
     """Make a session send the token, wait no longer than it may, and raise our errors.
 
@@ -278,8 +295,10 @@ def guard(
         Whether a request that may have reached the server can be sent again.
     observe
         Called with each answer, good or refused.
+    slots
+        Held while a request is under way.
     """
-    adapter = GuardedAdapter(timeout, repeatable=repeatable, observe=observe)
+    adapter = GuardedAdapter(timeout, repeatable=repeatable, observe=observe, slots=slots)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     session.auth = _Bearer(credentials)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.cells.parse import name_cells
 from synglancer.errors import ServiceError, SynglancerError, UsageError
-from synglancer.links.batch import WORKERS
+from synglancer.links.batch import THREADS
 from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.make import LinkMaker
 from synglancer.settings import Service, Settings
@@ -182,7 +182,7 @@ def refresh_links(
             results[result.url] = asked
         else:
             alike.setdefault(asked, []).append(result)
-    with ThreadPoolExecutor(max_workers=WORKERS) as pool:
+    with ThreadPoolExecutor(max_workers=THREADS) as pool:
         jobs = [pool.submit(_make, asked, these, command) for asked, these in alike.items()]
         for job in jobs:
             results.update(job.result())

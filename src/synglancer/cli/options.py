@@ -4,12 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import signature
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Group, Parameter
 
-from synglancer.settings import DEFAULT_CELL_TYPE_COLUMN, DEFAULT_DATASTACK, Settings
+from synglancer.settings import (
+    DEFAULT_CELL_TYPE_COLUMN,
+    DEFAULT_CONCURRENCY,
+    DEFAULT_DATASTACK,
+    Settings,
+)
 from synglancer.view_settings import BackgroundName, ColorBy, Layout, PaletteName  # noqa: TC001
+
+if TYPE_CHECKING:
+    from synglancer.links.spread import Spread
 
 CELLS = Group.create_ordered("Cells and data")
 SYNAPSES = Group.create_ordered("Which synapses")
@@ -63,4 +71,29 @@ class LinkSettings(Settings):
     server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
     token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None
     timeout: Annotated[float, describe(CONNECTION, "SECONDS")] = 60.0
+    concurrency: Annotated[int, describe(CONNECTION, "N")] = DEFAULT_CONCURRENCY
     no_cache: Annotated[bool, describe(CONNECTION)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Workers:
+    """Who makes the links of many cells.
+
+    Parameters
+    ----------
+    workers
+        Make the links of many cells in this many processes.
+    scheduler
+        Have a Dask cluster make them: the address of its scheduler.
+    """
+
+    workers: Annotated[int | None, describe(CONNECTION, "N")] = None
+    scheduler: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
+
+    def spread(self) -> Spread | None:
+        """Return who makes them, or None for this process."""
+        if self.scheduler is None and self.workers in {None, 1}:
+            return None
+        from synglancer.links.spread import Spread  # imports the batch
+
+        return Spread(self.workers, self.scheduler)

@@ -6,8 +6,10 @@ that were made are kept, so that a batch that stopped goes on where it was when 
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
 from threading import Lock
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -24,20 +26,23 @@ from synglancer.links.link_record import Skipped
 from synglancer.links.make import LinkMaker
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
     from synglancer.links.link_record import LinkRecord
+    from synglancer.links.spread import Spread
     from synglancer.settings import Settings
 
     Progress = Callable[[int], AbstractContextManager[Callable[[], None]]]
     """Given how many steps there are, a context whose value is called after each of them."""
 
+    _Make = Callable[[Sequence[str], Callable[[], None]], Generator[tuple[str, "Result | Skipped"]]]
+
 Result = TypeVar("Result")
 
-WORKERS = 4
-"""Cells at a time: what one server bears, and what hides its latency."""
+THREADS = 4
+"""Cells at a time in one process: what one server bears, and what hides its latency."""
 
 _FOR_ALL = (LoginError, PermissionMissingError, TermsOfServiceError, NotServedError)
 _SILENCES = 3  # in a row: the service is down, rather than one cell too large for it
@@ -48,24 +53,30 @@ def map_links(
     settings: Settings,
     use: Callable[[LinkRecord], Result],
     *,
+    command: Sequence[str] | None = None,
+    spread: Spread | None = None,
     progress: Progress | None = None,
-) -> list[Result | Skipped]:
+) -> Generator[Result | Skipped]:
     """Make a link for each of many cells, and keep of it only what is wanted.
 
     Parameters
     ----------
     cells
-        Root IDs.
+        Root IDs, or what else names a cell. One that is repeated is asked for once.
     settings
         What is asked, beside the cell.
     use
         Takes what is wanted from a link, in any of several threads: states are large.
+    command
+        The words that were typed, for the receipts.
+    spread
+        Several processes or a Dask cluster that do the work; otherwise this process does.
     progress
         What shows how far it is, such as `synglancer.render.progress.show_progress`.
 
-    Returns
-    -------
-    list
+    Yields
+    ------
+    Result or Skipped
         For each cell, in their order, what `use` returned; or why it was skipped.
 
     Raises
@@ -73,69 +84,101 @@ def map_links(
     ServiceError
         When the service is down or refuses all: login, permission, terms, an unknown table.
     """
-    distinct = list(dict.fromkeys(str(cell) for cell in cells))
-    batch = _Batch(settings, use, distinct)
-    results: dict[str, Result | Skipped] = {}
-    with (
-        ThreadPoolExecutor(max_workers=WORKERS) as pool,
-        ThreadPoolExecutor(max_workers=1) as fetching,
-        (progress or _unseen)(len(distinct)) as tick,
-    ):
-
-        def start(group: Sequence[str]) -> dict[str, Future[Result | Skipped]]:
-            jobs = {cell: pool.submit(batch.make, cell) for cell in group}
-            for job in jobs.values():
-                job.add_done_callback(lambda _: tick())
-            return jobs
-
-        try:
-            # The first alone: what the cells share, and whether we may ask.
-            made = start(distinct[:1])
-            _collect(made, results)
-            following = fetching.submit(batch.take_next)
-            # The rows of one group are fetched while links of the one before are made.
-            while group := following.result():
-                jobs = start(group)
-                _collect(made, results)
-                made, following = jobs, fetching.submit(batch.take_next)
-            _collect(made, results)
-        except BaseException:
-            for waiting in (pool, fetching):
-                waiting.shutdown(wait=False, cancel_futures=True)
-            raise
-    return [results[str(cell)] for cell in cells]
+    names = [str(cell) for cell in cells]
+    left = Counter(names)
+    held: dict[str, Result | Skipped] = {}
+    batch = Batch(settings, use, command)
+    make: _Make[Result] = batch.make_links if spread is None else partial(spread.make_links, batch)
+    with (progress or _unseen)(len(left)) as tick, closing(make([*left], tick)) as made:
+        for name in names:
+            while name not in held:
+                made_for, result = next(made)
+                held[made_for] = result
+            yield held[name]
+            left[name] -= 1
+            if not left[name]:
+                del held[name]
 
 
-def _collect(
-    jobs: dict[str, Future[Result | Skipped]], results: dict[str, Result | Skipped]
-) -> None:
-    """Wait for links, and note what came of each."""
-    results.update((cell, job.result()) for cell, job in jobs.items())
+class Batch(Generic[Result]):
+    """What the cells of a batch share, and whether to go on.
 
-
-class _Batch(Generic[Result]):
-    """The cells of one batch: what they share, and whether to go on."""
+    Parameters
+    ----------
+    settings, use, command
+        As for `map_links`.
+    """
 
     def __init__(
-        self, settings: Settings, use: Callable[[LinkRecord], Result], cells: Sequence[str]
+        self,
+        settings: Settings,
+        use: Callable[[LinkRecord], Result],
+        command: Sequence[str] | None = None,
     ) -> None:
-        self._maker = LinkMaker(settings)
-        self._maker.expect(cells)
-        self._groups = Groups(cells[1:], self._maker.lacks_rows, self._maker.fetch_ahead)
-        self._use = use
-        self._keeps = not settings.no_cache
+        self.settings = settings
+        self.use = use
+        self.command = command
+        self._maker = LinkMaker(settings, command)
+        self._groups = Groups((), self._maker.lacks_rows, self._maker.fetch_ahead)
         self._lock = Lock()
         self._made = 0
         self._silences = 0
         self._stop: SynglancerError | None = None
 
-    def take_next(self) -> list[str]:
+    def make_links(
+        self, cells: Sequence[str], tick: Callable[[], None]
+    ) -> Generator[tuple[str, Result | Skipped]]:
+        """Make a link for each of some cells; yield each cell with what came of it, in order.
+
+        Parameters
+        ----------
+        cells
+            The cells, each once.
+        tick
+            Called, in any thread, when one is done.
+
+        Raises
+        ------
+        SynglancerError
+            When the batch stops.
+        """
+        self._maker.expect(cells)
+        with (
+            ThreadPoolExecutor(max_workers=min(THREADS, self.settings.concurrency)) as pool,
+            ThreadPoolExecutor(max_workers=1) as fetching,
+        ):
+
+            def start(group: Sequence[str]) -> dict[str, Future[Result | Skipped]]:
+                jobs = {cell: pool.submit(self._make, cell) for cell in group}
+                for job in jobs.values():
+                    job.add_done_callback(lambda _: tick())
+                return jobs
+
+            try:
+                # The first alone: what the cells share, and whether we may ask.
+                first = [] if self._made else cells[:1]
+                made = start(first)
+                yield from _collect(made)
+                self._groups.add(cells[len(first) :])
+                made, following = {}, fetching.submit(self._take_next)
+                # The rows of one group are fetched while links of the one before are made.
+                while group := following.result():
+                    jobs = start(group)
+                    yield from _collect(made)
+                    made, following = jobs, fetching.submit(self._take_next)
+                yield from _collect(made)
+            except BaseException:
+                for waiting in (pool, fetching):
+                    waiting.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _take_next(self) -> list[str]:
         """Take the next group of cells, their rows fetched at once; none when all were taken."""
         if self._stop is not None:
             raise self._stop
         return self._groups.take_next()
 
-    def make(self, cell: str) -> Result | Skipped:
+    def _make(self, cell: str) -> Result | Skipped:
         """Make one link, unless the batch has stopped.
 
         Raises
@@ -159,7 +202,7 @@ class _Batch(Generic[Result]):
         with self._lock:
             self._made += 1
             self._silences = 0
-        return self._use(made)
+        return self.use(made)
 
     def _ends(self, error: SynglancerError) -> bool:
         """Decide whether an error is one cell's, or would be that of all others too."""
@@ -170,9 +213,18 @@ class _Batch(Generic[Result]):
             ends = isinstance(error, _FOR_ALL) or (isinstance(error, UnreachableError) and silent)
             if ends and self._stop is None:
                 self._stop = error
-                if self._made and self._keeps:
+                if self._made and not self.settings.no_cache:
                     error.hint += f" The {self._made:,} links made so far are kept for next time."
             return ends
+
+
+def _collect(
+    jobs: dict[str, Future[Result | Skipped]],
+) -> Iterator[tuple[str, Result | Skipped]]:
+    """Wait for links, and yield what came of each, without keeping it."""
+    while jobs:
+        cell = next(iter(jobs))
+        yield cell, jobs.pop(cell).result()
 
 
 @contextmanager

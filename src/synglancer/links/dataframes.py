@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from synglancer.links.batch import Progress
     from synglancer.links.link_record import LinkRecord
+    from synglancer.links.spread import Spread
     from synglancer.settings import Settings
 
 PROBLEM = "link_problem"
@@ -31,6 +32,7 @@ def add_link_columns(
     link_column: str,
     settings: Settings,
     phrase: Callable[[str], str],
+    spread: Spread | None = None,
     progress: Progress | None = None,
 ) -> pd.DataFrame:
     """Add columns of links, problems and notes to a table, as `synglancer.add_links` says.
@@ -41,6 +43,8 @@ def add_link_columns(
         As there.
     phrase
         Puts a sentence into the words of those who read the table.
+    spread
+        Who makes the links, if not this process.
     progress
         What shows how far it is.
 
@@ -61,7 +65,7 @@ def add_link_columns(
         )
     cells = read_column(df, column)
     given = [cell for cell in cells if cell]
-    made = iter(map_links(given, settings, _describe, progress=progress))
+    made = iter([*map_links(given, settings, _describe, spread=spread, progress=progress)])
     none = ("", "This row names no cell.", "")
     rows = [_read_result(next(made)) if cell else none for cell in cells]
     added = pd.DataFrame(rows, columns=[*ours], index=df.index, dtype=object)

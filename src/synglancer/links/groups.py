@@ -41,7 +41,7 @@ class Groups:
     Parameters
     ----------
     cells
-        All cells, in their order.
+        The cells that wait, in their order.
     lacks_rows
         Whether a cell's rows have to be asked for, as far as is known without a request.
     fetch
@@ -59,6 +59,10 @@ class Groups:
         self._fetch = fetch
         self._most = _FIRST
         self._silences = 0
+
+    def add(self, cells: Sequence[str]) -> None:
+        """Add cells behind those that wait."""
+        self._waiting.extend(cells)
 
     def take_next(self) -> list[str]:
         """Take the next group, whose rows have been fetched where they could be.

@@ -8,7 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from synglancer.errors import PictureError
+from synglancer.errors import PictureError, UsageError
 from synglancer.links.batch import map_links
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.report.summary import summarise
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from synglancer.links.batch import Progress
     from synglancer.links.link_record import LinkRecord, Skipped
+    from synglancer.links.spread import Spread
     from synglancer.render.picture_options import Pictures
     from synglancer.render.screenshots import Painter
     from synglancer.report.summary import CellSummary
@@ -31,6 +32,7 @@ def summarise_cells(
     settings: Settings,
     pictures: Pictures,
     *,
+    spread: Spread | None = None,
     progress: Progress | None = None,
 ) -> list[CellSummary | Skipped]:
     """Make each cell's link, and take from it what a report says.
@@ -43,16 +45,25 @@ def summarise_cells(
         What is asked, beside the cell.
     pictures
         Plot each cell's synapses, take a screenshot of its view, or neither.
+    spread
+        Who makes the links, if not this process.
     progress
         What shows how far it is, such as `synglancer.render.progress.show_progress`.
 
     Raises
     ------
+    UsageError
+        When others are to make the links, and screenshots are asked for.
     PictureError
         When screenshots are asked for and there is no browser, before anything else is asked.
     ServiceError
         As `synglancer.make_links`.
     """
+    if spread is not None and pictures == "browser":
+        raise UsageError(
+            "Screenshots are taken by this process, not by workers.",
+            "Leave --workers and --scheduler out, or choose --pictures plot.",
+        )
     with ExitStack() as stack:
         use: Callable[[LinkRecord], CellSummary] = summarise
         if pictures == "plot":
@@ -66,7 +77,7 @@ def summarise_cells(
             def use(link: LinkRecord) -> CellSummary:
                 return screenshot_cell(link, painter, folder)
 
-        return map_links(cells, settings, use, progress=progress)
+        return [*map_links(cells, settings, use, spread=spread, progress=progress)]
 
 
 def plot_cell(link: LinkRecord) -> CellSummary:

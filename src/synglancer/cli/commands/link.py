@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import sys
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import check_writable, name_for_cells, write_beside
-from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, describe
+from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, Workers, describe
 from synglancer.cli.printing import (
     TYPED,
     OutputFormat,
@@ -32,10 +33,9 @@ from synglancer.render.picture_options import (
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Generator, Sequence
 
-    from synglancer.links.link_record import LinkRecord
-    from synglancer.links.make import LinkMaker
+    from synglancer.links.link_record import LinkRecord, Skipped
     from synglancer.render.screenshots import Painter
 
 
@@ -78,6 +78,7 @@ class Printing:
 
 _DEFAULTS = LinkSettings()
 _PRINT_DEFAULTS = Printing()
+_WORKERS = Workers()
 
 
 def link(
@@ -85,6 +86,7 @@ def link(
     together: Annotated[bool, describe(CELLS)] = False,
     settings: Annotated[LinkSettings, Parameter(name="*")] = _DEFAULTS,
     printing: Annotated[Printing, Parameter(name="*")] = _PRINT_DEFAULTS,
+    workers: Annotated[Workers, Parameter(name="*")] = _WORKERS,
 ) -> int:
     """Make a Neuroglancer link that shows a cell's synapses and where they land.
 
@@ -115,12 +117,37 @@ def link(
     _refuse_files(printing, 1 if together else len(given))
     maker = LinkMaker(settings, TYPED.get())
     cells = tuple(cell for item in given for cell in maker.expand(item))
-    asked = [cells] if together else [(cell,) for cell in cells]
-    _refuse_files(printing, len(asked))
+    asked = 1 if together else len(cells)
+    _refuse_files(printing, asked)
     with ExitStack() as stack:
         painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
-        codes = [_link_one(maker, each, printing, painter, len(asked)) for each in asked]
-    return SOME_SKIPPED if any(codes) and len(asked) > 1 else max(codes)
+        if asked == 1:
+            return _give(maker.make(*cells), printing, painter)
+        links = stack.enter_context(closing(_make_many(cells, settings, printing, workers)))
+        codes = [_give(made, printing, painter) for made in links]
+    return SOME_SKIPPED if any(codes) else 0
+
+
+def _make_many(
+    cells: Sequence[str], settings: LinkSettings, printing: Printing, workers: Workers
+) -> Generator[LinkRecord | Skipped]:
+    """Make a link for each cell; the first ones are printed while the last ones are made."""
+    from synglancer.links.batch import map_links
+    from synglancer.render.progress import show_progress
+
+    seen = printing.quiet and not sys.stdout.isatty()  # else what is printed says how far it is
+    return map_links(
+        cells,
+        settings,
+        _take,
+        command=TYPED.get(),
+        spread=workers.spread(),
+        progress=show_progress if seen else None,
+    )
+
+
+def _take(link: LinkRecord) -> LinkRecord:
+    return link
 
 
 def _suggest(word: str) -> str:
@@ -131,23 +158,13 @@ def _suggest(word: str) -> str:
     return f"Did you mean {near[0]}?" if near else "See --help for what can be given."
 
 
-def _link_one(
-    maker: LinkMaker,
-    cells: tuple[str, ...],
-    printing: Printing,
-    painter: Painter | None,
-    asked: int,
-) -> int:
-    """Make, print and write one link; one among several that cannot be made is skipped."""
-    from synglancer.errors import CellError, TooLargeError
+def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | None) -> int:
+    """Print a link and write what belongs to it; or say why there is none. Return the exit code."""
+    from synglancer.links.link_record import Skipped
 
-    try:
-        made = maker.make(*cells)
-    except (CellError, TooLargeError) as error:
-        if asked == 1:
-            raise
-        complain(str(error), error.hint)
-        return error.exit_code
+    if isinstance(made, Skipped):
+        complain(made.sentence, made.hint)
+        return made.exit_code
     codes = [_write(lambda: _write_state(made, printing))]
     picture = None
     if painter is not None and printing.preview:

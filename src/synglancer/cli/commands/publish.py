@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
     from synglancer.publish.inputs import InputFile
-    from synglancer.publish.writing.runner import Progress, Runner
+    from synglancer.publish.writing.runner import Progress
 
     Fetch = Callable[[Path, Progress | None], list[InputFile]]
 
@@ -97,6 +97,7 @@ def publish(
     """
     from synglancer.publish.publication import Publication
     from synglancer.publish.publishing import publish as run
+    from synglancer.publish.writing.runner import make_runner
 
     fetch, moment = None, _read_timestamp(timestamp)
     if _CAVE in inputs:
@@ -113,7 +114,7 @@ def publish(
         synapses=synapses,
         memory=_read_size(memory),
     )
-    runner = _make_runner(workers, scheduler)
+    runner = make_runner(workers, scheduler)
     folder = Path(work).absolute() if work else None
     try:
         with _Bar() as bar:
@@ -188,20 +189,6 @@ def _open_cave(
     session = Session(service, Store(), version)
     timestamp = session.materialization.timestamp.isoformat()
     return lambda work, progress: fetch_table(session, table, work, progress), timestamp
-
-
-def _make_runner(workers: int | None, scheduler: str | None) -> Runner:
-    from synglancer.publish.writing.runner import Cluster, Processes, count_cores
-
-    if scheduler is not None:
-        if workers is not None:
-            raise UsageError(
-                "--workers and --scheduler were both given.", "A Dask cluster has its own workers."
-            )
-        return Cluster(scheduler)
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers} is not a number of processes.", "Give 1 or more.")
-    return Processes(workers or count_cores())
 
 
 def _read_resolution(text: str) -> tuple[float, float, float]:

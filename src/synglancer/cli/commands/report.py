@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from synglancer.cli.files import check_writable, write_beside
-from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, describe
+from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, Workers, describe
 from synglancer.cli.printing import (
     check_options,
     complain,
@@ -49,6 +49,7 @@ class Reporting:
 
 
 _REPORTING = Reporting()
+_WORKERS = Workers()
 
 
 def report(
@@ -56,6 +57,7 @@ def report(
     output: Annotated[Path, describe(OUTPUT, "FILE", name=["--output", "-o"])],
     reporting: Annotated[Reporting, Parameter(name="*")] = _REPORTING,
     settings: Annotated[LinkSettings, Parameter(name="*")] = _DEFAULTS,
+    workers: Annotated[Workers, Parameter(name="*")] = _WORKERS,
 ) -> int:
     """Write a report on many cells: links, pictures, counts, groups and a methods paragraph.
 
@@ -92,7 +94,9 @@ def report(
         )
     settings = replace(settings, with_total=True)  # a reader of counts asks: of how many
     pictures = reporting.pictures if output.suffix == ".html" else "none"
-    results = summarise_cells(given.cells, settings, pictures, progress=show_progress)
+    results = summarise_cells(
+        given.cells, settings, pictures, spread=workers.spread(), progress=show_progress
+    )
     made = build_report(
         given,
         results,

@@ -6,21 +6,36 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from synglancer.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     Task = Callable[[str, str, Any], dict[str, Any]]
     Progress = Callable[[str, int, int], None]
 
+Result = TypeVar("Result")
+
 
 class Runner(Protocol):
-    """Runs tasks, in any order."""
+    """Runs tasks, in any order.
+
+    Attributes
+    ----------
+    workers
+        How many tasks run at a time.
+    """
 
     workers: int
+
+    def submit(self, function: Callable[[Any], Result], item: Any) -> Future[Result]:
+        """Call a function for an item, in a worker."""
+
+    def explain(self, error: Exception) -> str | None:
+        """Say what happened, where an error means that a worker was lost; otherwise None."""
 
     def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
         """Call a function for each item; yield when one is done."""
@@ -36,6 +51,27 @@ class Processes:
         self.workers = workers
         self._pool: Any = None
 
+    def submit(self, function: Callable[[Any], Result], item: Any) -> Future[Result]:
+        """Call a function for an item, in a worker."""
+        if self._pool is None:
+            from concurrent.futures import ProcessPoolExecutor
+            from multiprocessing import get_context
+
+            # Threads of pyarrow do not survive a fork.
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=get_context("spawn"), initializer=_leave_interrupts
+            )
+        future: Future[Result] = self._pool.submit(function, item)
+        return future
+
+    def explain(self, error: Exception) -> str | None:
+        """Say what happened, where an error means that a worker was lost; otherwise None."""
+        from concurrent.futures.process import BrokenProcessPool
+
+        if not isinstance(error, BrokenProcessPool):
+            return None
+        return "A worker process was ended from outside, as systems do when memory is short."
+
     def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
         """Call a function for each item; yield when one is done."""
         if self.workers == 1 or (len(items) == 1 and self._pool is None):
@@ -43,21 +79,14 @@ class Processes:
                 function(item)
                 yield
             return
-        from concurrent.futures import ProcessPoolExecutor, as_completed
-        from concurrent.futures.process import BrokenProcessPool
-        from multiprocessing import get_context
+        from concurrent.futures import BrokenExecutor, as_completed
 
-        if self._pool is None:
-            # Threads of pyarrow do not survive a fork.
-            self._pool = ProcessPoolExecutor(
-                self.workers, mp_context=get_context("spawn"), initializer=_leave_interrupts
-            )
         try:
-            for future in as_completed([self._pool.submit(function, item) for item in items]):
+            for future in as_completed([self.submit(function, item) for item in items]):
                 yield future.result()
-        except BrokenProcessPool as error:
+        except BrokenExecutor as error:
             raise ServiceError(
-                "A worker process was ended from outside, as systems do when memory is short.",
+                self.explain(error) or str(error),
                 "Give less --memory or fewer --workers, and --resume to go on.",
             ) from error
 
@@ -92,6 +121,19 @@ class Cluster:
                 f"Start some: dask worker {address} --nthreads 1.",
             )
 
+    def submit(self, function: Callable[[Any], Result], item: Any) -> Future[Result]:
+        """Call a function for an item, in a worker."""
+        future: Future[Result] = self._client.submit(function, item, pure=False)
+        return future
+
+    def explain(self, error: Exception) -> str | None:
+        """Say what happened, where an error means that a worker was lost; otherwise None."""
+        from distributed.scheduler import KilledWorker
+
+        if not isinstance(error, KilledWorker):
+            return None
+        return "Dask workers were ended again and again by the same part of the work."
+
     def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
         """Call a function for each item; yield when one is done."""
         from distributed import as_completed
@@ -103,7 +145,7 @@ class Cluster:
                 yield future.result()
         except KilledWorker as error:
             raise ServiceError(
-                "Dask workers were ended again and again by the same part of the work.",
+                self.explain(error) or str(error),
                 "Give less --memory, and --resume to go on.",
             ) from error
         finally:
@@ -112,6 +154,34 @@ class Cluster:
     def close(self) -> None:
         """Let the cluster go, which others may use."""
         self._client.close()
+
+
+def make_runner(workers: int | None, scheduler: str | None) -> Runner:
+    """Make what runs tasks.
+
+    Parameters
+    ----------
+    workers
+        Processes on this machine; by default one for each core.
+    scheduler
+        Address of a Dask scheduler whose workers run them instead.
+
+    Raises
+    ------
+    UsageError
+        When both are given, or one cannot be used.
+    ServiceError
+        When the scheduler does not answer, or has no workers.
+    """
+    if scheduler is not None:
+        if workers is not None:
+            raise UsageError(
+                "--workers and --scheduler were both given.", "A Dask cluster has its own workers."
+            )
+        return Cluster(scheduler)
+    if workers is not None and workers < 1:
+        raise UsageError(f"--workers {workers} is not a number of processes.", "Give 1 or more.")
+    return Processes(workers or count_cores())
 
 
 def _leave_interrupts() -> None:
