@@ -62,6 +62,7 @@ class LinkOptions(TypedDict, total=False):
     site: str | None
     inline: bool
     timeout: float
+    concurrency: int
     no_cache: bool
     layout: Layout
     background: BackgroundName
