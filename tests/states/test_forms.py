@@ -58,6 +58,8 @@ CELLS = {
     "segmentation-with-graph": (CELL,),
     "outlines-and-nuclei": (CELL,),
     "layers-by-name": (CELL,),
+    "equivalences": (71, 72, 73, 80, 15, 31, 90),
+    "equivalences-of-a-graph": (CELL,),
 }
 
 PINS = {
@@ -200,3 +202,18 @@ def test_resolution_of_a_state() -> None:
     assert read_state_resolution(read("axes-in-another-order")) == (4, 4, 40)
     assert read_state_resolution(read("voxel-size-of-old-states")) == (4, 4, 40)
     assert read_state_resolution(read("no-unit-of-length")) is None
+
+
+def test_a_long_chain_of_equivalences_is_read() -> None:
+    """100,000 pairs that make one set are read at once, and the whole set is selected once."""
+    pairs = [[str(number), str(number + 1)] for number in range(1, 100_001)]
+    layer = {"type": "segmentation", "source": "x", "segments": ["7", "100001"]}
+    state = {"layers": [{**layer, "equivalences": pairs}]}
+    assert read_selected_cells(state) == tuple(range(1, 100_002))
+
+
+@pytest.mark.parametrize("broken", [None, "12", {"1": "2"}, [None, 5, "1", ["x", None, {}], []]])
+def test_equivalences_that_are_none_change_nothing(broken) -> None:
+    """Whatever stands where equivalences are expected, the segments themselves are read."""
+    layer = {"type": "segmentation", "source": "x", "segments": ["7"], "equivalences": broken}
+    assert read_selected_cells({"layers": [layer]}) == (7,)

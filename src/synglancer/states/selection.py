@@ -27,8 +27,9 @@ def read_selected_cells(
     """Read which cells a state selects.
 
     Segments that are listed but hidden (``!``), of layers that are hidden or archived, and segment
-    0 are left out. Where some layers are chunked graphs, the segments of others (outlines of
-    regions, nuclei) are not root IDs and are left out as well.
+    0 are left out; those that are equivalent to a segment are with it. Where some layers are
+    chunked graphs, the segments of others (outlines of regions, nuclei) are not root IDs and are
+    left out as well.
 
     Parameters
     ----------
@@ -51,10 +52,37 @@ def read_selected_cells(
 
 
 def read_segments(layer: Mapping[str, Any]) -> list[int]:
-    """Read the segments that a layer selects; those that are listed but hidden are left out."""
+    """Read the segments that a layer draws, each once.
+
+    Those that are listed but hidden are left out. A segment stands for all that are equivalent to
+    it, in ascending order; a chunked graph has its own, and viewers leave the state's out.
+    """
     segments = layer.get("segments")
     listed = segments if isinstance(segments, list) else []
-    return [cell for segment in listed if (cell := read_id(segment))]
+    equivalent = {} if is_graph(layer) else _read_equivalences(layer)
+    drawn: dict[int, None] = {}
+    for segment in listed:
+        cell = read_id(segment)
+        if cell and cell not in drawn:
+            drawn.update(dict.fromkeys(sorted(equivalent.get(cell, {cell}))))
+    return [*drawn]
+
+
+def _read_equivalences(layer: Mapping[str, Any]) -> dict[int, set[int]]:
+    """Read, for each segment that has some, the set of all that are equivalent to it."""
+    given = layer.get("equivalences")
+    sets: dict[int, set[int]] = {}
+    for group in given if isinstance(given, list) else []:
+        cells = (
+            [cell for item in group if (cell := read_id(item))] if isinstance(group, list) else []
+        )
+        for cell in cells:
+            whole, other = (sets.setdefault(one, {one}) for one in (cells[0], cell))
+            if other is not whole:
+                small, large = sorted((whole, other), key=len)  # else a long chain takes for ever
+                large |= small
+                sets.update(dict.fromkeys(small, large))
+    return sets
 
 
 def read_id(given: object) -> int:
