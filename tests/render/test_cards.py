@@ -76,10 +76,12 @@ def test_addresses_survive_rst(url):
     assert href.replace("%60", "`").replace("%3C", "<").replace("%3E", ">") == url
 
 
-def compile_latex(text: str, folder, *, expect_pages: int = 1) -> str:
+def compile_latex(text: str, folder, *, expect_pages: int = 1, packages: str = "graphicx") -> str:
     """Compile with a real engine, in which any error is one, and return its log."""
-    head = "\\documentclass{article}\\usepackage{graphicx}\\usepackage{hyperref}\\begin{document}"
-    (folder / "card.tex").write_text(f"{head}\n{text}\n\\end{{document}}\n", encoding="utf-8")
+    head = rf"\documentclass{{article}}\usepackage{{{packages}}}\usepackage{{hyperref}}"
+    (folder / "card.tex").write_text(
+        f"{head}\\begin{{document}}\n{text}\n\\end{{document}}\n", encoding="utf-8"
+    )
     log = engine(folder / "card.tex")
     assert f"({expect_pages} page" in log
     return log
@@ -100,6 +102,28 @@ def test_latex_holds_the_very_address_and_the_picture(tmp_path):
     log = compile_latex("\\pdfcompresslevel=0\\pdfobjcompresslevel=0\n" + card, tmp_path)
     assert "a_cell.png" in log
     assert f"/URI({url})".encode() in (tmp_path / "card.pdf").read_bytes().replace(b" ", b"")
+
+
+@pytest.mark.parametrize("package", ["xcolor", "color", "graphicx"])
+def test_latex_has_the_colours_of_the_layers(tmp_path, package):
+    """Markers and bars have the layers' colours in the PDF; without a package for colours, none."""
+    counts = {"inputs": {"spine": 10}, "outputs": {"soma": 5}, "between": {"shaft": 1}}
+    card = render_card(tell(example_link(), counts=counts), "latex")
+    text = "\\pdfcompresslevel=0\\pdfobjcompresslevel=0\n" + card
+    compile_latex(text, tmp_path, packages=package)
+    page = (tmp_path / "card.pdf").read_bytes()
+    for colour in ("0.984 0.286 0.690", "0.000 0.745 1.000", "0.867 0.702 0.063"):
+        assert page.count(f"{colour} rg".encode()) == (0 if package == "graphicx" else 2), colour
+    assert ["$\\bullet$" in card, "$\\circ$" in card, "$\\odot$" in card] == [True] * 3
+
+
+@pytest.mark.parametrize(("card_format", "mark"), [("markdown", "| "), ("rst", "- ")])
+def test_signs_stand_for_markers_where_there_are_no_colours(card_format, mark):
+    """Markdown and reStructuredText, which have no colours, name each direction with its sign."""
+    counts = {"inputs": {"spine": 10}, "outputs": {"soma": 5}, "between": {"shaft": 1}}
+    card = render_card(tell(example_link(), counts=counts), card_format)
+    for named in ("● inputs", "○ outputs", "◎ between"):
+        assert f"{mark}{named}" in card
 
 
 @pytest.mark.parametrize("name", ["a%b.png", "a#b.png", "cell.svg"])

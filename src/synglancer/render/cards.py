@@ -31,6 +31,7 @@ from synglancer.render.escapes import (
     escape_rst,
     escape_rst_url,
     format_json,
+    format_latex_rgb,
     format_python,
 )
 from synglancer.render.picture_options import check_latex_name
@@ -123,8 +124,8 @@ def render_card(
     link
         The link.
     card_format
-        Markdown, HTML (a fragment), reStructuredText or LaTeX (needs ``hyperref``, and ``graphicx``
-        where there is a picture).
+        Markdown, HTML (a fragment), reStructuredText or LaTeX (needs ``hyperref``, ``graphicx``
+        where there is a picture, and ``xcolor`` for its colours).
     template
         The user's own template, instead of ours.
     picture, qr
@@ -287,6 +288,7 @@ def _environment() -> Environment:
         mdurl=escape_markdown_url,
         tex=escape_latex,
         texurl=escape_latex_url,
+        texrgb=format_latex_rgb,
         rst=escape_rst,
         rsturl=escape_rst_url,
         json=format_json,

@@ -123,5 +123,16 @@ def escape_latex_url(url: str) -> str:
     return re.sub(r"([#%&_])", r"\\\1", encoded)
 
 
+def format_latex_rgb(colour: str) -> str:
+    """Write a colour as LaTeX's ``rgb`` model has it, which the packages color and xcolor share.
+
+    Examples
+    --------
+    >>> format_latex_rgb("#fb49b0")
+    '0.984,0.286,0.690'
+    """
+    return ",".join(f"{part / 255:.3f}" for part in bytes.fromhex(colour.removeprefix("#")))
+
+
 def _one_line(text: str) -> str:
     return " ".join(printable(text).split())
