@@ -13,7 +13,7 @@ from selection import read_selection
 
 from cave_sandbox.sample import identity as who
 from synglancer import make_link
-from synglancer.view.type_colors import choose_type_colour
+from synglancer.view.type_colors import choose_type_color
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -82,7 +82,7 @@ def test_types_are_named_and_coloured(
 
     def has_colours() -> bool:
         picture = take_screenshot(page)
-        named = {kind: choose_type_colour(kind) for kind in ("23P", "5P-ET")}
+        named = {kind: choose_type_color(kind) for kind in ("23P", "5P-ET")}
         for kind, colour in {**named, "tag": PAPER["spine"]}.items():
             seen[kind] = int(near(picture, colour).sum())
         return min(seen["23P"], seen["5P-ET"]) > 50

@@ -17,7 +17,7 @@ from cave_sandbox.sample import identity as who
 from synglancer import Link, make_link
 from synglancer.states.record import RECORD
 from synglancer.states.urls import format_inline_link
-from synglancer.view.colors import PALETTES, choose_colours
+from synglancer.view.colors import PALETTES, choose_colors
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,7 +101,7 @@ def test_second_datastack_opens(page: Page, sandbox: Sandbox, sample: Path) -> N
     folder = sample / who.SECOND
     rows = read_rows(folder, who.SECOND_SYNAPSE_TABLE, who.SECOND_PREDICTION_TABLE, cell)
     tags = sorted(rows["tag"].unique(), key=lambda tag: (tag not in PAPER, tag))
-    colours = choose_colours(tags, PALETTES["paper"])
+    colours = choose_colors(tags, PALETTES["paper"])
     url = run_make_link(
         sandbox,
         cell,

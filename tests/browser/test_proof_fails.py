@@ -99,7 +99,7 @@ def _make_transparent(state: dict[str, Any]) -> None:
     _synapses(state)["shaderControls"] = {"opacity": 0}
 
 
-def _change_colour(state: dict[str, Any]) -> None:
+def _change_color(state: dict[str, Any]) -> None:
     _synapses(state)["annotationColor"] = "#ddb310"
 
 
@@ -121,7 +121,7 @@ BROKEN = {
     "lost layer": (_lose_layer, r"layers: \['imagery', 'segmentation'\] instead of \["),
     "further layer": (_add_layer, r"layers: \[.*'twin'\] instead of \["),
     "nothing drawn": (_make_transparent, r"colour: '○ out: soma' alone draws no #00beff"),
-    "another colour": (_change_colour, r"colour: '○ out: soma' alone draws no #00beff"),
+    "another colour": (_change_color, r"colour: '○ out: soma' alone draws no #00beff"),
 }
 
 

@@ -30,7 +30,7 @@ SIZES = {BASE: 19, BASE + 2: 3_392, BASE + 4: 200_000}
 """Inputs of each cell; another 500 synapses are outputs of the second."""
 
 WITHOUT_ROWS = BASE + 6
-COLOURS = {"spine": "#fb49b0", "shaft": "#ddb310", "soma": "#00beff"}
+COLORS = {"spine": "#fb49b0", "shaft": "#ddb310", "soma": "#00beff"}
 RELATIONSHIP = {"inputs": "post", "outputs": "pre"}
 
 COUNT = """() => Object.fromEntries(viewer.layerManager.managedLayers
@@ -93,7 +93,7 @@ def build_url(sandbox: Sandbox, served: str, *cells: int) -> str:
         }
     ]  # fmt: skip
     for direction, relationship in RELATIONSHIP.items():
-        for tag, colour in COLOURS.items():
+        for tag, colour in COLORS.items():
             rgb = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
             layers.append(
                 {
@@ -122,7 +122,7 @@ def expect(rows: dict[str, Any], *cells: int) -> dict[str, int]:
             ).sum()
         )
         for direction, side in RELATIONSHIP.items()
-        for tag in COLOURS
+        for tag in COLORS
     }
 
 
@@ -150,7 +150,7 @@ def test_a_cell_of_any_size_is_whole(
     await_counts(page, expected)
     for name, count in expected.items():
         show(page, [name])
-        colour = COLOURS[name.partition(": ")[2]]
+        colour = COLORS[name.partition(": ")[2]]
 
         def is_right(count: int = count, colour: str = colour) -> bool:
             return bool(near(take_screenshot(page), colour).any()) == (count > 0)
@@ -170,7 +170,7 @@ def test_the_layers_follow_the_selection(
     await_counts(page, expect(rows, small, middle))
     page.evaluate(SELECT, [])
     await_counts(page, dict.fromkeys(expect(rows), 0))
-    colours = COLOURS.values()
+    colours = COLORS.values()
     assert poll(
         page, lambda: not any(near(take_screenshot(page), colour).any() for colour in colours), 20
     )

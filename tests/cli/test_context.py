@@ -16,7 +16,7 @@ from cli.outcome import CELL, TOKEN
 from synglancer import Link
 from synglancer import make_link as api_make_link
 from synglancer.states.layer_names import format_layer_name
-from synglancer.view.type_colors import choose_type_colour
+from synglancer.view.type_colors import choose_type_color
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -148,7 +148,7 @@ def test_partners_have_the_types_of_the_view(sandbox: Sandbox, rows: pd.DataFram
     assert described is not None
     assert described["synapses"] == count(rows, "type")
     assert described["colours"] == {
-        name: choose_type_colour(name) for name in sorted(set(rows["type"]))
+        name: choose_type_color(name) for name in sorted(set(rows["type"]))
     }
     partners = pd.concat(
         [
@@ -209,12 +209,32 @@ def test_types_are_in_the_summary_the_card_and_the_check(
     assert "1,792 of 2,992 partners have a type in aibs_cell_info (cell_type)" in made.err
     assert "Table Owner Notice" not in made.err
     card = make_link(*words, "--output", "html", "--quiet").out
-    assert f"color: {choose_type_colour('BC')}" in card
+    assert f"color: {choose_type_color('BC')}" in card
     assert "unknown 1,200." in card
     checked = synglancer("check", made.out.strip(), "--output", "json")
     verdict = json.loads(checked.out)
     assert (checked.code, verdict["status"]) == (0, "good")
     assert verdict["expected"]["inputs: multi-input"] == 79
+
+
+def test_the_list_of_segments_alone_has_a_number_of_its_own(sandbox: Sandbox, make_link) -> None:
+    """Asked twice without a cache, all of a state with types is the same but the number that the
+    server gave to the list of segments, and so is that list; inline, every byte is the same."""
+    words = (CELL, "--cell-types", "--no-cache", "--quiet")
+    states, lists = [], []
+    for _ in range(2):
+        made = make_link(*words).out.strip()
+        state = Link.from_url(made).state
+        address = state["layers"][1]["source"][0].pop("url").removeprefix("precomputed://")
+        lists.append((address, requests.get(f"{address}/info", timeout=30).content))
+        states.append(state)
+    (first, content), (second, again) = lists
+    assert first.rpartition("/")[0] == second.rpartition("/")[0]
+    assert first != second
+    assert content == again
+    assert states[0] == states[1]
+    inline = {make_link(*words, "--inline").out for _ in range(2)}
+    assert len(inline) == 1
 
 
 def test_an_inline_link_uploads_nothing(sandbox: Sandbox, make_link) -> None:

@@ -33,7 +33,7 @@ def read_picture(path: Path) -> np.ndarray:
     return np.asarray(Image.open(path).convert("RGB"), dtype=int)
 
 
-def count_colour(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int = 40) -> int:
+def count_color(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int = 40) -> int:
     return int((np.abs(pixels - np.array(colour)).max(axis=2) <= tolerance).sum())
 
 
@@ -52,16 +52,16 @@ def test_pictures_show_each_link_in_one_browser(sandbox, make_link, tmp_path):
     ]  # fmt: skip
     all_tags, only_soma, sections, again = (read_picture(result.path) for result in results)
     assert all_tags.shape == (320, 480, 3)
-    assert count_colour(all_tags, SPINE) > 500
-    assert count_colour(only_soma, SPINE) == 0
-    assert count_colour(only_soma, (0, 0xBE, 0xFF)) > 30
+    assert count_color(all_tags, SPINE) > 500
+    assert count_color(only_soma, SPINE) == 0
+    assert count_color(only_soma, (0, 0xBE, 0xFF)) > 30
     assert sections[:, :200].std() > 8  # the micrograph
     assert np.abs(all_tags - again).mean() < 1
     # The top bar of a viewer is grey all the way: here is the view, up to the edge.
-    assert count_colour(all_tags[:8], (0, 0, 0), 8) > 0.9 * 8 * 480
+    assert count_color(all_tags[:8], (0, 0, 0), 8) > 0.9 * 8 * 480
     whole = PreviewOptions(size="480x320", interface=True)
     (kept,) = render_previews(links[:1], tmp_path / "whole", whole)
-    assert count_colour(read_picture(kept.path)[:8], (0, 0, 0), 8) < 0.1 * 8 * 480
+    assert count_color(read_picture(kept.path)[:8], (0, 0, 0), 8) < 0.1 * 8 * 480
     reference = read_picture(REFERENCES / "view-3d.png")
     assert np.abs(all_tags - reference).mean() < 12
     assert np.abs(only_soma - reference).mean() > np.abs(all_tags - reference).mean()
@@ -97,8 +97,8 @@ def test_pictures_on_white_in_twice_the_pixels(sandbox, make_link, synglancer, t
     assert (done.code, done.lines) == (0, [str(tmp_path / "new" / f"{CELL}.png")]), done.err
     pixels = read_picture(Path(done.lines[0]))
     assert pixels.shape == (480, 640, 3)
-    assert count_colour(pixels, (255, 255, 255), 4) > 0.7 * 480 * 640
-    assert count_colour(pixels, SPINE) > 500
+    assert count_color(pixels, (255, 255, 255), 4) > 0.7 * 480 * 640
+    assert count_color(pixels, SPINE) > 500
 
 
 @pytest.mark.browser

@@ -182,3 +182,16 @@ def test_a_folder_that_is_not_there_or_a_taken_port_is_refused(server, folder):
         make_server(str(folder / "gone"))
     with pytest.raises(UsageError, match="cannot be used"):
         make_server(str(folder), int(server.rpartition(":")[2]))
+
+
+def test_a_folder_to_which_nothing_was_published_is_refused(folder, tmp_path):
+    """An empty folder, one of other files, and a run that has not ended; not one around several."""
+    for name in ("empty", "other", "unfinished"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "other/notes.txt").write_text("x")
+    (tmp_path / "unfinished/.publishing").mkdir()
+    for name, said in {"empty": ".", "other": ".", "unfinished": ", or not all of it yet."}.items():
+        with pytest.raises(UsageError) as caught:
+            make_server(str(tmp_path / name))
+        assert str(caught.value) == f"Nothing has been published to {tmp_path / name}{said}"
+    make_server(str(folder.parent)).server_close()

@@ -101,10 +101,10 @@ def test_the_legend_hides_no_synapse():
 
 def test_inputs_are_discs_and_outputs_are_rings():
     """Discs are filled lines of no length with round ends; rings are open circles."""
-    by_colour = {path.get("stroke"): path for path in read_svg(example_state()).iter(f"{SVG}path")}
-    assert by_colour[SPINE].get("stroke-linecap") == "round"
-    assert "a" in (by_colour[SOMA].get("d") or "")
-    assert by_colour[SOMA].get("stroke-linecap") is None
+    by_color = {path.get("stroke"): path for path in read_svg(example_state()).iter(f"{SVG}path")}
+    assert by_color[SPINE].get("stroke-linecap") == "round"
+    assert "a" in (by_color[SOMA].get("d") or "")
+    assert by_color[SOMA].get("stroke-linecap") is None
 
 
 def test_synapses_between_cells_are_targets():

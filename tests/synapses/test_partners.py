@@ -7,7 +7,7 @@ import pandas as pd
 
 from synglancer.synapses.partners import find_strongest_partners, read_partners
 from synglancer.synapses.predictions import join_predictions
-from synglancer.view.colors import choose_cell_colours
+from synglancer.view.colors import choose_cell_colors
 
 CELL = 2**64 - 1
 
@@ -50,6 +50,6 @@ def test_no_synapses_no_partners() -> None:
 
 def test_colours_of_cells_are_distinct_and_stable() -> None:
     """A hundred colours are all different, and a shorter list is the beginning of a longer."""
-    colours = choose_cell_colours(100)
+    colours = choose_cell_colors(100)
     assert len(set(colours)) == 100
-    assert colours[:7] == choose_cell_colours(7)
+    assert colours[:7] == choose_cell_colors(7)

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors
 from synglancer.view.shaders import Marker, build_marker_shader, name_controls
-from synglancer.view.type_colors import KNOWN, UNKNOWN_COLOUR, choose_type_colour
+from synglancer.view.type_colors import KNOWN, UNKNOWN_COLOR, choose_type_color
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -114,7 +114,7 @@ def test_safe_palette_is_safer() -> None:
 def test_known_types_are_told_apart_by_all() -> None:
     """The closest two of the known types' colours and the grey of unknown ones stay 13 apart for
     common, protan and deutan eyes, and each has a contrast of at least 3 with black."""
-    colours = [*KNOWN.values(), UNKNOWN_COLOUR]
+    colours = [*KNOWN.values(), UNKNOWN_COLOR]
     assert worst_pair(colours) > 13
     assert all((XYZ[1] @ linear(colour) + 0.05) / 0.05 > 3 for colour in colours)
 
@@ -122,17 +122,17 @@ def test_known_types_are_told_apart_by_all() -> None:
 @given(st.text())
 def test_a_type_has_one_colour_for_ever(name: str) -> None:
     """Any name has a colour #rrggbb that follows from it alone; only unknown types are grey."""
-    colour = choose_type_colour(name)
-    assert colour == choose_type_colour(name)
+    colour = choose_type_color(name)
+    assert colour == choose_type_color(name)
     assert len(colour) == 7
     assert int(colour[1:], 16) >= 0
-    assert (colour == UNKNOWN_COLOUR) == (name == "unknown")
+    assert (colour == UNKNOWN_COLOR) == (name == "unknown")
 
 
 def test_colours_of_types_are_those_of_links_already_made() -> None:
     """Colours of some types, with a name of its own or without, stay as they were released."""
     names = ("23P", "BC", "excitatory", "L2a", "PTC")
-    assert [choose_type_colour(name) for name in names] == [
+    assert [choose_type_color(name) for name in names] == [
         *("#f5cb00", "#00a6f2", "#e27200", "#c56a3c", "#85c0ff"),
     ]
 
@@ -197,6 +197,6 @@ def test_rings_and_cells_stand_out(name: str) -> None:
 @given(st.lists(st.text()), st.sampled_from(sorted(PALETTES)))
 def test_every_tag_has_a_colour(tags: list[str], name: str) -> None:
     """Any tags have colours, the same in whatever order they come."""
-    colours = choose_colours(tags, PALETTES[name])
+    colours = choose_colors(tags, PALETTES[name])
     assert set(colours) == set(tags)
-    assert colours == choose_colours(sorted(tags), PALETTES[name])
+    assert colours == choose_colors(sorted(tags), PALETTES[name])

@@ -93,7 +93,7 @@ def _describe_cell_types(settings: Settings, loaded: Loaded) -> CellTypes | None
     """Describe the types of partners, where they were asked for."""
     from synglancer.synapses.cell_types import describe_partners
     from synglancer.synapses.predictions import name_directions
-    from synglancer.view.type_colors import choose_type_colours
+    from synglancer.view.type_colors import choose_type_colors
 
     known = loaded.data.context.cell_types
     if known is None:
@@ -104,7 +104,7 @@ def _describe_cell_types(settings: Settings, loaded: Loaded) -> CellTypes | None
     if settings.color_by != "partner-type":
         return types
     names = {name for counts in types.synapses.values() for name in counts}
-    return replace(types, colours=choose_type_colours(sorted(names)))
+    return replace(types, colours=choose_type_colors(sorted(names)))
 
 
 def build_question(settings: Settings, session: Session, cells: Sequence[object]) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from synglancer.errors import UsageError
-from synglancer.publish.destinations import TEMPORARY
+from synglancer.publish.destinations import TEMPORARY, WORK
+from synglancer.publish.manifest import MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,11 +39,17 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
     Raises
     ------
     UsageError
-        When there is no such folder, or the port is taken.
+        When nothing is published in such a folder or the folders inside, or the port is taken.
     """
     root = Path(folder)
     if not root.is_dir():
         raise UsageError(f"{folder} is not a folder.", "Give the folder that was published to.")
+    if not any(any(root.glob(f"{inside}{MANIFEST}")) for inside in ("", "*/")):
+        raise UsageError(
+            f"Nothing has been published to {folder}"
+            f"{', or not all of it yet' if (root / WORK).exists() else ''}.",
+            "Give the folder that was published to, or finish it with synglancer publish --resume.",
+        )
     try:
         return _Server(("127.0.0.1", port), partial(_Handler, root.resolve()))
     except (OSError, OverflowError) as error:

@@ -39,7 +39,7 @@ from synglancer.render.templates import templates_folder
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.layer_names import get_sign, split_layer_name
 from synglancer.states.login import build_login_notice
-from synglancer.view.colors import PALETTES, choose_colours
+from synglancer.view.colors import PALETTES, choose_colors
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -165,7 +165,7 @@ def build_count_rows(link: LinkRecord) -> list[CountRow]:
         for tag, count in tags.items()
     ]
     most = max((count for _, _, count in rows), default=0)
-    colours = choose_colours([tag for _, tag, _ in rows], PALETTES["paper"])
+    colours = choose_colors([tag for _, tag, _ in rows], PALETTES["paper"])
     for layer in link.state.get("layers", []):
         direction, tag = split_layer_name(str(layer.get("name", "")))
         colour = layer.get("annotationColor")

@@ -23,9 +23,9 @@ from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import is_shown, list_layers
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
-from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors
 from synglancer.view.shaders import MIN_CONFIDENCE, choose_diameter
-from synglancer.view.type_colors import choose_type_colour
+from synglancer.view.type_colors import choose_type_color
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -130,7 +130,7 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
     Where colours say the partners' types, there is one layer of the plot for each of these.
     """
     read: list[_Layer] = []
-    types = _read_type_colours(state)
+    types = _read_type_colors(state)
     for layer in list_layers(state):
         if layer.get("type") != "annotation" or not is_shown(layer):
             continue
@@ -142,8 +142,8 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
         direction, tag = split_layer_name(name)
         name = spell_out(name)  # the marker itself is drawn beside it
         colour = layer.get("annotationColor")
-        if not _is_colour(colour):
-            colour = choose_colours([tag], PALETTES["paper"])[tag]
+        if not _is_color(colour):
+            colour = choose_colors([tag], PALETTES["paper"])[tag]
         if types and PARTNER_TYPE in frame:
             for kind, rows in frame.groupby(PARTNER_TYPE):
                 named = f"{direction}: {kind}"
@@ -159,12 +159,12 @@ def _read_points(frame: pd.DataFrame) -> Array:
     return points
 
 
-def _read_type_colours(state: Mapping[str, Any]) -> dict[str, str]:
+def _read_type_colors(state: Mapping[str, Any]) -> dict[str, str]:
     """Read the colours of the partners' types, that of unknown ones first; empty without any."""
     types = parse_record(read_record(state)[0])[0].cell_types
     if types is None or not types.colours:
         return {}
-    return {UNKNOWN_TYPE: choose_type_colour(UNKNOWN_TYPE), **types.colours}
+    return {UNKNOWN_TYPE: choose_type_color(UNKNOWN_TYPE), **types.colours}
 
 
 def _merge_layers(layers: Sequence[_Layer]) -> list[_Layer]:
@@ -187,7 +187,7 @@ def _merge_layers(layers: Sequence[_Layer]) -> list[_Layer]:
     return sorted(merged, key=place)
 
 
-def _is_colour(value: object) -> bool:
+def _is_color(value: object) -> bool:
     hexadecimal = "0123456789abcdefABCDEF"
     return (
         isinstance(value, str)
@@ -205,7 +205,7 @@ def _read_somata(state: Mapping[str, Any]) -> Array:
 
 def _read_background(state: Mapping[str, Any]) -> str:
     colour = state.get("projectionBackgroundColor")
-    if not _is_colour(colour):
+    if not _is_color(colour):
         return "dark"  # as the viewer's own
     red, green, blue = (int(str(colour)[i : i + 2], 16) / 255 for i in (1, 3, 5))
     return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > _BRIGHT else "dark"

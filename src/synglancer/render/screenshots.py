@@ -22,7 +22,7 @@ from synglancer.links.opening import open_link
 from synglancer.render.picture_options import Preview, PreviewOptions, check_suffix
 from synglancer.render.traffic import Traffic
 from synglancer.view.colors import BACKGROUNDS
-from synglancer.view.shaders import format_colour
+from synglancer.view.shaders import format_color
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -364,7 +364,7 @@ def change_background(state: Mapping[str, Any], name: str) -> dict[str, Any]:
                 }
             if isinstance(changed.get("shader"), str):
                 changed["shader"] = changed["shader"].replace(
-                    format_colour(other.ring), format_colour(wanted.ring)
+                    format_color(other.ring), format_color(wanted.ring)
                 )
         layers.append(changed)
     return {

@@ -10,7 +10,7 @@ from synglancer.links.record import list_given_options
 from synglancer.render.cards import describe_filters
 from synglancer.report.summary import SYNTHETIC, Report, Row
 from synglancer.view.annotations import sort_tags
-from synglancer.view.colors import PALETTES, choose_colours
+from synglancer.view.colors import PALETTES, choose_colors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +73,7 @@ def build_report(
         group_by=group_by or "",
         directions=settings.directions,
         tags=tags,
-        colours=choose_colours(tags, PALETTES[settings.palette]),
+        colours=choose_colors(tags, PALETTES[settings.palette]),
         synthetic=notice.startswith(SYNTHETIC),
         notice="" if notice.startswith(SYNTHETIC) else notice,
         generator=generator,

@@ -102,7 +102,7 @@ _NEAR_BLACK = 0.0031308
 _GOLDEN_ANGLE = 137.50776405003785
 
 
-def choose_colours(tags: list[str], palette: Palette) -> dict[str, str]:
+def choose_colors(tags: list[str], palette: Palette) -> dict[str, str]:
     """Colour of each tag; other tags than the palette's take its cycle in their sorted order.
 
     Parameters
@@ -114,7 +114,7 @@ def choose_colours(tags: list[str], palette: Palette) -> dict[str, str]:
 
     Examples
     --------
-    >>> choose_colours(["spine"], PALETTES["paper"])
+    >>> choose_colors(["spine"], PALETTES["paper"])
     {'spine': '#fb49b0'}
     """
     others = sorted(set(tags) - set(palette.tags))
@@ -122,7 +122,7 @@ def choose_colours(tags: list[str], palette: Palette) -> dict[str, str]:
     return {tag: palette.tags.get(tag) or cycled[tag] for tag in tags}
 
 
-def choose_cell_colours(count: int) -> list[str]:
+def choose_cell_colors(count: int) -> list[str]:
     """Choose colours for cells in the order of their rank: the first are always the same.
 
     Hues turn by the golden angle, so that neighbours in rank are far apart and no number of
@@ -136,7 +136,7 @@ def choose_cell_colours(count: int) -> list[str]:
 
     Examples
     --------
-    >>> choose_cell_colours(2)[:1] == choose_cell_colours(1)
+    >>> choose_cell_colors(2)[:1] == choose_cell_colors(1)
     True
     """
     return [

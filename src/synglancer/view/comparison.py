@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 COMPARISON = "synglancer_comparison"
 """The key of what a state of a comparison says of itself."""
 
-COLOURS = {GAINED: "#35c46a", LOST: "#ff4b3e", RETAGGED: "#a05cff", KEPT: "#8c8c8c"}
+COLORS = {GAINED: "#35c46a", LOST: "#ff4b3e", RETAGGED: "#a05cff", KEPT: "#8c8c8c"}
 """Colour of each change."""
 
 _RELATED = ("pre", "post")
@@ -131,7 +131,7 @@ def _build_layer(name: str, change: str, rows: pd.DataFrame, mesh: str) -> dict[
         "type": "annotation",
         "name": name,
         "source": [{"url": "local://annotations", "transform": {"outputDimensions": _NANOMETRES}}],
-        "annotationColor": COLOURS[change],
+        "annotationColor": COLORS[change],
         "annotationProperties": [
             {"id": one.id, "type": one.type, "description": one.description} for one in properties
         ],

@@ -85,7 +85,7 @@ class ViewOptions:
         Colour of each cell; empty for a cell alone, whose colour goes with the background.
     partners
         Other cells to select, root ID -> colour.
-    type_colours
+    type_colors
         Colour of each type of partner, where they say it.
     """
 
@@ -99,7 +99,7 @@ class ViewOptions:
     filter_by_selection: bool = False
     cells: Mapping[int, str] = field(default_factory=dict)
     partners: Mapping[int, str] = field(default_factory=dict)
-    type_colours: Mapping[str, str] = field(default_factory=dict)
+    type_colors: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_choices(self)

@@ -151,7 +151,7 @@ def _type_lines(types: tuple[tuple[str, str], ...]) -> list[str]:
     for number, (name, (_, colour)) in enumerate(zip(names, types, strict=True)):
         value = name
         if len(types) > _MOST_PICKERS:
-            value = f"{format_colour(colour)}.rgb"
+            value = f"{format_color(colour)}.rgb"
         else:
             pickers += [f'#uicontrol vec3 {name} color(default="{colour}")']
         chosen += [f"  if (type == {number}u) return {value};"]
@@ -183,7 +183,7 @@ def _fill_lines(marker: Marker) -> list[str]:
     # A plain disc has a border of its own colour: without one the viewer draws a jagged edge.
     ring, width = own, "0.25"
     if marker.ring is not None:
-        ring, width = format_colour(marker.ring), "max(0.7, 0.2 * diameter)"
+        ring, width = format_color(marker.ring), "max(0.7, 0.2 * diameter)"
     if marker.ring is not None and marker.types and not marker.inverted:
         # Among many colours a ring of one colour would be all that is seen: it takes after them.
         ring, width = f"vec4(mix(color, {ring}.rgb, 0.55), opacity)", "max(0.6, 0.16 * diameter)"
@@ -196,12 +196,12 @@ def _fill_lines(marker: Marker) -> list[str]:
     ]
 
 
-def format_colour(colour: str) -> str:
+def format_color(colour: str) -> str:
     """Write a colour of a ring in GLSL.
 
     Examples
     --------
-    >>> format_colour("#ffffff")
+    >>> format_color("#ffffff")
     'vec4(1.000, 1.000, 1.000, opacity)'
     """
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))

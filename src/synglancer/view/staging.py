@@ -14,9 +14,9 @@ from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.settings import BETWEEN
 from synglancer.synapses.partners import find_strongest_partners
 from synglancer.synapses.predictions import UNLABELLED, count_predictions, name_directions
-from synglancer.view.colors import choose_cell_colours
+from synglancer.view.colors import choose_cell_colors
 from synglancer.view.scene import ViewOptions
-from synglancer.view.type_colors import choose_type_colours
+from synglancer.view.type_colors import choose_type_colors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) ->
     """
     partners = find_strongest_partners(shown, cells, int(settings.partners))
     coloured = cells if len(cells) > 1 else []  # one alone has the background's own
-    colours = choose_cell_colours(len(coloured) + len(partners))
+    colours = choose_cell_colors(len(coloured) + len(partners))
     others = colours[len(coloured) :]
     return ViewOptions(
         layout=settings.layout,
@@ -53,7 +53,7 @@ def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) ->
         filter_by_selection=settings.filter_by_selection,
         cells=dict(zip(coloured, colours, strict=False)),
         partners={root: colour for (root, _), colour in zip(partners, others, strict=True)},
-        type_colours=choose_type_colours(shown[PARTNER_TYPE].unique())
+        type_colors=choose_type_colors(shown[PARTNER_TYPE].unique())
         if settings.color_by == "partner-type"
         else {},
     )

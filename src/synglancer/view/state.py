@@ -24,7 +24,7 @@ from synglancer.states.record import RECORD
 from synglancer.states.record_copy import add_copy
 from synglancer.states.urls import format_properties_source
 from synglancer.view.camera import CameraView, frame_cell
-from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colours
+from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors
 from synglancer.view.scene import Scene, ViewOptions, count_by_direction, format_title
 from synglancer.view.shaders import (
     MIN_CONFIDENCE,
@@ -34,7 +34,7 @@ from synglancer.view.shaders import (
     list_sliders,
 )
 from synglancer.view.tool_palette import build_palette
-from synglancer.view.type_colors import choose_type_colour
+from synglancer.view.type_colors import choose_type_color
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -147,7 +147,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
 
     background = BACKGROUNDS["white" if options.figure else options.background]
     camera = _choose_camera(scene, options)
-    colours = choose_colours([group.tag for group in scene.groups], PALETTES[options.palette])
+    colours = choose_colors([group.tag for group in scene.groups], PALETTES[options.palette])
     markers = _choose_markers(scene, options, background.ring)
     viewer = ViewerState(
         # Without a named site and capabilities nglui would ask the site what it can do.
@@ -236,10 +236,10 @@ def _choose_markers(scene: Scene, options: ViewOptions, ring: str) -> list[Marke
 
 def _choose_types(group: AnnotationGroup, options: ViewOptions) -> tuple[tuple[str, str], ...]:
     """Name and colour of each number that stands for a type; none where types have no colours."""
-    if not options.type_colours:
+    if not options.type_colors:
         return ()
     labels = next(prop.labels for prop in group.properties if prop.id == PARTNER_TYPE)
-    return tuple((label, choose_type_colour(label)) for label in labels)
+    return tuple((label, choose_type_color(label)) for label in labels)
 
 
 def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:

@@ -17,7 +17,7 @@ from synglancer.view.colors import format_oklch
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-UNKNOWN_COLOUR = "#8c8c8c"
+UNKNOWN_COLOR = "#8c8c8c"
 """Of cells whose type is not known: the only grey."""
 
 # Found by search: under common, protan and deutan vision no two of these, nor the grey, are nearer
@@ -48,18 +48,18 @@ _CHROMA = 0.13
 _LIGHTNESS = (0.62, 0.71, 0.80)
 
 
-def choose_type_colour(name: str) -> str:
+def choose_type_color(name: str) -> str:
     """Choose the colour of a cell type, ``#rrggbb``.
 
     Examples
     --------
-    >>> choose_type_colour("BC")
+    >>> choose_type_color("BC")
     '#00a6f2'
-    >>> choose_type_colour("L2a") == choose_type_colour("L2a") != choose_type_colour("L2b")
+    >>> choose_type_color("L2a") == choose_type_color("L2a") != choose_type_color("L2b")
     True
     """
     if name == UNKNOWN_TYPE:
-        return UNKNOWN_COLOUR
+        return UNKNOWN_COLOR
     known = KNOWN.get(name) or BROAD.get(name)
     if known:
         return known
@@ -68,6 +68,6 @@ def choose_type_colour(name: str) -> str:
     return format_oklch(_LIGHTNESS[digest[2] % len(_LIGHTNESS)], _CHROMA, float(hue))
 
 
-def choose_type_colours(names: Iterable[str]) -> dict[str, str]:
+def choose_type_colors(names: Iterable[str]) -> dict[str, str]:
     """Choose the colours of cell types, by name."""
-    return {name: choose_type_colour(name) for name in names}
+    return {name: choose_type_color(name) for name in names}
