@@ -141,3 +141,14 @@ def test_public_names_resolve():
             assert value.__module__.startswith("synglancer.")
     with pytest.raises(AttributeError, match="nonsense"):
         _ = synglancer.nonsense
+
+
+def test_errors_on_the_way_to_the_data_name_the_doctor():
+    """Where it looks at what failed, it is named behind the hint; elsewhere the hint is all."""
+    helped = {cls.__name__ for cls in CLASSES if cls("No.", "Wait.").advice != "Wait."}
+    assert helped == {
+        "LoginError", "PermissionMissingError", "TermsOfServiceError", "UnreachableError",
+    }  # fmt: skip
+    copy = pickle.loads(pickle.dumps(errors.build_not_cave_error("https://cave.example.org")))
+    assert copy.advice == f"{copy.hint} {errors.DOCTOR}"
+    assert errors.DOCTOR not in copy.hint

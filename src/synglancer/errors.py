@@ -29,6 +29,9 @@ from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
 
+DOCTOR = "`synglancer doctor` shows which step fails."
+"""What to do about an error on the way to the data, behind all else."""
+
 SOME_SKIPPED = 5
 """Exit code of a batch that finished, with cells, links or files that were skipped or are bad."""
 
@@ -45,6 +48,8 @@ class SynglancerError(Exception):
     """
 
     exit_code = 1
+    doctor_helps = False
+    """Whether `synglancer doctor` looks at what such an error is about."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
@@ -54,12 +59,17 @@ class SynglancerError(Exception):
         """Keep the hint, and all else, when the error crosses a process boundary."""
         return type(self), (str(self), self.hint), self.__dict__
 
+    @property
+    def advice(self) -> str:
+        """The hint, with the command that looks for the cause where there is one."""
+        return f"{self.hint} {DOCTOR}" if self.doctor_helps else self.hint
+
     def _render_traceback_(self) -> list[str]:
         """Return the lines that IPython and Jupyter show: what happened, what to do, and where."""
         if is_debugging():
             return "".join(traceback.format_exception(self)).splitlines()
         where = [_name_line(frame) for frame in traceback.extract_tb(self.__traceback__)]
-        return [f"{type(self).__name__}: {self}", self.hint, *filter(None, where)]
+        return [f"{type(self).__name__}: {self}", self.advice, *filter(None, where)]
 
 
 def _name_line(frame: traceback.FrameSummary) -> str:
@@ -145,13 +155,19 @@ class ServiceError(SynglancerError):
 class LoginError(ServiceError):
     """No token was given, or the service does not accept it."""
 
+    doctor_helps = True
+
 
 class PermissionMissingError(ServiceError):
     """The token is good, but may not see this."""
 
+    doctor_helps = True
+
 
 class TermsOfServiceError(ServiceError):
     """The terms of service have not been accepted with this account."""
+
+    doctor_helps = True
 
 
 class NotServedError(ServiceError):
@@ -161,6 +177,7 @@ class NotServedError(ServiceError):
 class UnreachableError(ServiceError):
     """No answer came: refused, reset or timed out."""
 
+    doctor_helps = True
     usually_transient = True
 
 
@@ -201,7 +218,9 @@ class BadAnswerError(ServiceError):
 
 def build_not_cave_error(server: str) -> BadAnswerError:
     """Make the error for an answer that no CAVE service would give."""
-    return BadAnswerError(
+    error = BadAnswerError(
         f"The answer of {server} is not what a CAVE server answers.",
         "Check the address given with --server; try again if it is right.",
     )
+    error.doctor_helps = True  # others of its kind are about a link or a table
+    return error

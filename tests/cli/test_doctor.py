@@ -14,7 +14,7 @@ import pytest
 from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
 from synglancer.cave import http
-from synglancer.cli.explaining import _DOCTOR
+from synglancer.errors import DOCTOR
 from synglancer.render import screenshots
 
 if TYPE_CHECKING:
@@ -356,7 +356,7 @@ def test_other_commands_name_it(own, make_link, fault, code) -> None:
     own.set_faults(fault)
     done = make_link(CELL)
     done.refuses(code)
-    assert done.err.strip().endswith(_DOCTOR)
+    assert done.err.strip().endswith(DOCTOR)
     own.set_faults(None)
     make_link(CELL, "--version", "1").refuses(4)
 

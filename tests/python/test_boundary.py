@@ -22,7 +22,16 @@ from synglancer.python.boundary import say_in_python
 CELL = 864691135276234469
 UNKNOWN = 864691135000000001
 SOURCE = Path(synglancer.__file__).parent
-ELSEWHERE = {"cli", "report", "check", "publish", "screenshots.py", "picture_options.py", "kinds"}
+ELSEWHERE = {
+    "cli",
+    "report",
+    "check",
+    "doctor",
+    "publish",
+    "screenshots.py",
+    "picture_options.py",
+    "kinds",
+}
 """Where sentences stand that no function of the public API says."""
 
 

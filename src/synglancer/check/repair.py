@@ -241,4 +241,4 @@ def _place(made: LinkRecord, site: str) -> str:
 
 
 def _skip(url: str, error: SynglancerError) -> Skipped:
-    return Skipped(url, str(error), error.hint, error.exit_code)
+    return Skipped(url, str(error), error.advice, error.exit_code)

@@ -5,15 +5,7 @@ from __future__ import annotations
 from cyclopts import CycloptsError
 
 from synglancer.cli.config import CONFIG_FILE
-from synglancer.errors import (
-    BadAnswerError,
-    LoginError,
-    OutputError,
-    PermissionMissingError,
-    SynglancerError,
-    TermsOfServiceError,
-    UnreachableError,
-)
+from synglancer.errors import OutputError, SynglancerError
 
 INTERRUPTED = 130
 STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed are good.")
@@ -21,24 +13,12 @@ STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed 
 _BUG = 1
 _USAGE = 2
 
-_EXAMINED = (
-    LoginError,
-    TermsOfServiceError,
-    PermissionMissingError,
-    UnreachableError,
-    BadAnswerError,
-)
-"""Errors about the way to the data, on which `synglancer doctor` looks at each step."""
-
-_DOCTOR = "`synglancer doctor` shows which step fails."
-
 
 def explain(error: BaseException) -> tuple[int, str, str]:
     """Return the exit code of an error, what happened and what to do."""
     cause = error.__cause__ if isinstance(error, CycloptsError) else error
     if isinstance(cause, SynglancerError):
-        hint = f"{cause.hint} {_DOCTOR}" if isinstance(cause, _EXAMINED) else cause.hint
-        return cause.exit_code, str(cause), hint
+        return cause.exit_code, str(cause), cause.advice
     if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
         hint = "Correct or remove it; it is looked for in this folder and in those above."
         return _USAGE, f"{CONFIG_FILE} cannot be read: {cause}.", hint

@@ -196,7 +196,7 @@ class Batch(Generic[Result]):
         except SynglancerError as error:
             if self._ends(error):
                 raise
-            return Skipped(cell, str(error), error.hint, error.exit_code)
+            return Skipped(cell, str(error), error.advice, error.exit_code)
         finally:
             self._maker.forget(cell)
         with self._lock:

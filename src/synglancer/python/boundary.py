@@ -65,7 +65,7 @@ def public(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
             error.args = (say_in_python(str(error)),)
             error.hint = say_in_python(error.hint)
             # Python prints notes below the sentence, from 3.11 on.
-            error.__dict__["__notes__"] = [error.hint]
+            error.__dict__["__notes__"] = [error.advice]
             if is_debugging():
                 raise
             raise error.with_traceback(None) from None

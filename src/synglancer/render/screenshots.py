@@ -113,7 +113,7 @@ def render_previews(
                 name = _choose_name(opened.name, taken)
                 results.append(painter.paint(opened, folder / f"{name}{suffix}"))
             except SynglancerError as error:
-                results.append(Skipped(str(link), str(error), error.hint, error.exit_code))
+                results.append(Skipped(str(link), str(error), error.advice, error.exit_code))
             if step:
                 step()
     return results

@@ -17,7 +17,7 @@ from synglancer.cli.printing import (
     print_json,
     print_table,
 )
-from synglancer.errors import SOME_SKIPPED, ServiceError, UsageError
+from synglancer.errors import DOCTOR, SOME_SKIPPED, ServiceError, UsageError
 from synglancer.settings import DEFAULT_DATASTACK
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def check(
     if all(result.reachable is None and result.unknown for result in results):
         raise ServiceError(
             f"No link could be checked: {results[0].unknown[0]}",
-            "Check the links, the connection, --server and the token, then try again.",
+            f"Check the links, the connection, --server and the token, then try again. {DOCTOR}",
         )
     anew: Anew = {}
     said = _foretell(results, service) if dry_run else {}
