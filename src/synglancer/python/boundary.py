@@ -27,6 +27,7 @@ _KEYWORDS = {
 }
 _KEYWORDS |= {
     "column": "column=",
+    "workers": "workers=",
     "save_state": 'Link.save("state.json")',
     "together": "make_link([link])",
 }
