@@ -14,15 +14,18 @@ from synglancer.cells.parse import read_point
 from synglancer.link import Link
 from synglancer.links.link_record import Skipped
 from synglancer.python.boundary import public, say_in_python, warn
-from synglancer.python.options import build_settings, show_options
+from synglancer.python.clients import check_token_saved, settle
+from synglancer.python.options import show_options
 from synglancer.python.results import Links
 
 if TYPE_CHECKING:
     import pandas as pd
+    from caveclient.frameworkclient import CAVEclientFull
     from typing_extensions import Unpack
 
     from synglancer.links.batch import Progress
     from synglancer.links.spread import Spread
+    from synglancer.python.clients import Asked
     from synglancer.python.options import Options
     from synglancer.settings import Settings
 
@@ -33,7 +36,11 @@ Given = int | str | tuple[float, float, float]
 @show_options
 @public
 def make_link(
-    cell: Given | Iterable[Given], settings: Settings | None = None, **options: Unpack[Options]
+    cell: Given | Iterable[Given],
+    settings: Settings | None = None,
+    *,
+    client: CAVEclientFull | None = None,
+    **options: Unpack[Options],
 ) -> Link:
     """Make a link that shows a cell's synapses, or those of several cells together.
 
@@ -46,6 +53,9 @@ def make_link(
         `make_links`.
     settings
         What is asked, as a record.
+    client
+        Your ``caveclient.CAVEclient``: its server, token, datastack and version are used, unless
+        you give another version. The token goes to that server alone.
     **options
         Or by keyword: any parameter of `synglancer.Settings`, such as ``sandbox=True``,
         ``tag="spine"``, ``min_confidence=0.9`` or ``version="latest"``.
@@ -74,10 +84,13 @@ def make_link(
     --------
     >>> link = make_link(864691135276234469, sandbox=True)  # doctest: +SKIP
     >>> link.counts  # doctest: +SKIP
+    >>> client = caveclient.CAVEclient("minnie65_public", version=1718)  # doctest: +SKIP
+    >>> make_link(864691135276234469, client=client)  # doctest: +SKIP
     """
     from synglancer.links.make import LinkMaker
 
-    maker = LinkMaker(settings or build_settings(options))
+    asked = settle(settings, options, client)
+    maker = LinkMaker(asked.settings, token=asked.token)
     if isinstance(cell, str) or not isinstance(cell, Iterable) or read_point(cell):
         link = Link.of(maker.make(_name_cell(cell)))
     else:
@@ -106,6 +119,7 @@ def make_links(
     cells: Iterable[Given],
     settings: Settings | None = None,
     *,
+    client: CAVEclientFull | None = None,
     progress: bool = False,
     workers: int = 1,
     scheduler: str | None = None,
@@ -119,6 +133,8 @@ def make_links(
         Root IDs, or what else `make_link` takes; one that is repeated is asked for once.
     settings
         What is asked, as a record.
+    client
+        Your ``caveclient.CAVEclient``, as for `make_link`.
     progress
         Whether to show a progress bar, where there is a terminal or a notebook.
     workers
@@ -152,10 +168,11 @@ def make_links(
     """
     from synglancer.links.batch import map_links
 
-    asked = settings or build_settings(options)
+    asked = settle(settings, options, client)
     named = [_name_cell(cell) for cell in cells]
-    who = _spread(workers, scheduler)
-    made = map_links(named, asked, Link.of, spread=who, progress=_progress(progress))
+    who = _spread(workers, scheduler, asked)
+    shown = _progress(progress)
+    made = map_links(named, asked.settings, Link.of, spread=who, progress=shown, token=asked.token)
     links = Links(_phrase(one) if isinstance(one, Skipped) else one for one in made)
     warn(links.warnings)
     return links
@@ -170,6 +187,7 @@ def add_links(
     link_column: str = "link",
     progress: bool = True,
     settings: Settings | None = None,
+    client: CAVEclientFull | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     **options: Unpack[Options],
@@ -189,8 +207,8 @@ def add_links(
         Whether to show a progress bar, where there is a terminal or a notebook.
     workers, scheduler
         Who makes them, as for `make_links`.
-    settings, **options
-        What is asked, as for `make_link`.
+    settings, client, **options
+        What is asked, and of whom, as for `make_link`.
 
     Returns
     -------
@@ -215,17 +233,25 @@ def add_links(
     """
     from synglancer.links.dataframes import add_link_columns
 
-    asked = settings or build_settings(options)
-    spread = _spread(workers, scheduler)
-    shown = _progress(progress)
-    return add_link_columns(df, column, link_column, asked, say_in_python, spread, shown)
+    asked = settle(settings, options, client)
+    return add_link_columns(
+        df,
+        column,
+        link_column,
+        asked.settings,
+        say_in_python,
+        _spread(workers, scheduler, asked),
+        _progress(progress),
+        asked.token,
+    )
 
 
-def _spread(workers: int, scheduler: str | None) -> Spread | None:
+def _spread(workers: int, scheduler: str | None, asked: Asked) -> Spread | None:
     if workers == 1 and scheduler is None:
         return None
     from synglancer.links.spread import Spread
 
+    check_token_saved(asked)
     return Spread(workers if workers != 1 else None, scheduler)
 
 

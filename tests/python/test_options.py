@@ -11,7 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from IPython.core.completer import IPCompleter, provisionalcompleter
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
 
 import synglancer
 from synglancer import add_links, make_link, make_links
@@ -34,11 +36,13 @@ def test_the_signature_names_every_option_with_its_default(function):
         assert shown[field.name].kind is inspect.Parameter.KEYWORD_ONLY
 
 
-def test_ipython_completes_options_and_public_names():
+@pytest.mark.parametrize("jedi", [True, False])
+def test_ipython_completes_options_and_public_names(jedi):
     """Tab after a few letters gives the option; after ``synglancer.``, the public names alone."""
-    completer = IPCompleter(
-        namespace={"make_link": make_link, "synglancer": synglancer}, use_jedi=False
-    )
+    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
+    completer = shell.Completer
+    completer.use_jedi = jedi
+    shell.user_ns.update(make_link=make_link, synglancer=synglancer)
     with provisionalcompleter():
         words = {one.text for one in completer.completions("make_link(1, min_con", 20)}
         names = {one.text for one in completer.completions("synglancer.", 11)}

@@ -64,10 +64,13 @@ class Access:
     ----------
     service
         Which server, with whose token, and for how long.
+    token
+        The token for that server, where it is known; else it is looked for.
     """
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, token: str | None = None) -> None:
         self._service = service
+        self._token = token
         self._connections = Answers()
         self.timeout = service.timeout
         self._slots = BoundedSemaphore(service.concurrency)
@@ -87,7 +90,7 @@ class Access:
     def _find_token(self) -> str | None:
         if self._service.sandbox:
             return self._sandbox.token
-        return find_token(self.server, self._service.token_file)
+        return self._token or find_token(self.server, self._service.token_file)
 
     @property
     def _sandbox(self) -> Running:

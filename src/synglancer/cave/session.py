@@ -55,12 +55,18 @@ class Session(Access):
         What is kept on this machine, or None to keep nothing.
     version
         A version's number, ``latest``, or a day in ISO 8601.
+    token
+        The token for that server, where it is known; else it is looked for.
     """
 
     def __init__(
-        self, service: Service, store: Store | None = None, version: int | str | None = None
+        self,
+        service: Service,
+        store: Store | None = None,
+        version: int | str | None = None,
+        token: str | None = None,
     ) -> None:
-        super().__init__(service)
+        super().__init__(service, token)
         self._given = version or "latest"
         self._records = Answers()
         self.store = store or Store(enabled=False)

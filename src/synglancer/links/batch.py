@@ -56,6 +56,7 @@ def map_links(
     command: Sequence[str] | None = None,
     spread: Spread | None = None,
     progress: Progress | None = None,
+    token: str | None = None,
 ) -> Generator[Result | Skipped]:
     """Make a link for each of many cells, and keep of it only what is wanted.
 
@@ -73,6 +74,8 @@ def map_links(
         Several processes or a Dask cluster that do the work; otherwise this process does.
     progress
         What shows how far it is, such as `synglancer.render.progress.show_progress`.
+    token
+        The token for the server, where it is known; else it is looked for.
 
     Yields
     ------
@@ -87,7 +90,7 @@ def map_links(
     names = [str(cell) for cell in cells]
     left = Counter(names)
     held: dict[str, Result | Skipped] = {}
-    batch = Batch(settings, use, command)
+    batch = Batch(settings, use, command, token)
     make: _Make[Result] = batch.make_links if spread is None else partial(spread.make_links, batch)
     with (progress or _unseen)(len(left)) as tick, closing(make([*left], tick)) as made:
         for name in names:
@@ -105,7 +108,7 @@ class Batch(Generic[Result]):
 
     Parameters
     ----------
-    settings, use, command
+    settings, use, command, token
         As for `map_links`.
     """
 
@@ -114,11 +117,12 @@ class Batch(Generic[Result]):
         settings: Settings,
         use: Callable[[LinkRecord], Result],
         command: Sequence[str] | None = None,
+        token: str | None = None,
     ) -> None:
         self.settings = settings
         self.use = use
         self.command = command
-        self._maker = LinkMaker(settings, command)
+        self._maker = LinkMaker(settings, command, token)
         self._groups = Groups((), self._maker.lacks_rows, self._maker.fetch_ahead)
         self._lock = Lock()
         self._made = 0

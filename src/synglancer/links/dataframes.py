@@ -34,6 +34,7 @@ def add_link_columns(
     phrase: Callable[[str], str],
     spread: Spread | None = None,
     progress: Progress | None = None,
+    token: str | None = None,
 ) -> pd.DataFrame:
     """Add columns of links, problems and notes to a table, as `synglancer.add_links` says.
 
@@ -47,6 +48,8 @@ def add_link_columns(
         Who makes the links, if not this process.
     progress
         What shows how far it is.
+    token
+        The token for the server, where it is known.
 
     Raises
     ------
@@ -65,7 +68,8 @@ def add_link_columns(
         )
     cells = read_column(df, column)
     given = [cell for cell in cells if cell]
-    made = iter([*map_links(given, settings, _describe, spread=spread, progress=progress)])
+    links = map_links(given, settings, _describe, spread=spread, progress=progress, token=token)
+    made = iter([*links])
     none = ("", "This row names no cell.", "")
     rows = [_read_result(next(made)) if cell else none for cell in cells]
     added = pd.DataFrame(rows, columns=[*ours], index=df.index, dtype=object)

@@ -77,13 +77,20 @@ class LinkMaker:
         What is asked, beside the cell.
     command
         The words that were typed, for the receipts; None where no command was.
+    token
+        The token for the server, where it is known; else it is looked for.
     """
 
-    def __init__(self, settings: Settings, command: Sequence[str] | None = None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        command: Sequence[str] | None = None,
+        token: str | None = None,
+    ) -> None:
         self._settings = settings
         self._command = command
         store = Store(enabled=not settings.no_cache)
-        self._session = Session(settings.service, store, settings.version)
+        self._session = Session(settings.service, store, settings.version, token)
         self._loader = CellLoader(settings, self._session)
         self._root_ids = RootIds(self._session)
 
