@@ -26,8 +26,7 @@ _KEYWORDS = {
     for field in fields(Settings)
 }
 _KEYWORDS |= {
-    "column": "column=",
-    "workers": "workers=",
+    **{name: f"{name}=" for name in ("column", "workers", "scheduler")},
     "save_state": 'Link.save("state.json")',
     "together": "make_link([link])",
 }
