@@ -31,6 +31,10 @@ PICTURES = {
     "multi-input": (SMALL, {"multi_input": True, "layout": "3d"}),
     "partner-type": (SMALL, {"color_by": "partner-type", "layout": "3d"}),
     "together": (SMALL, {"cells": [CELL, BASKET], "layout": "3d"}),
+    "synapse": (
+        PreviewOptions(size="1280x720", interface=True),
+        {"cells": "synapse:327626322", "cell_types": True},
+    ),
     "panel": (PreviewOptions(size="1280x800", interface=True), {"panel": True}),
     "plot": (replace(SMALL, renderer="plot"), {}),
     "plot-partner-type": (replace(SMALL, renderer="plot"), {"color_by": "partner-type"}),

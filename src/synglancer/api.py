@@ -49,8 +49,8 @@ def make_link(
     cell
         Root ID of the cell; or ``nucleus:ID``, a position (``x,y,z`` or a tuple or array of three
         numbers, in voxels of the viewer's resolution; or ``x,y,z@nm``), or a Neuroglancer link that
-        selects it. A list of these is one link for all of them, in this order; for a link each see
-        `make_links`.
+        selects it. ``synapse:ID`` shows one synapse between its two cells. A list of these is one
+        link for all of them, in this order; for a link each see `make_links`.
     settings
         What is asked, as a record.
     client
@@ -87,10 +87,10 @@ def make_link(
     >>> client = caveclient.CAVEclient("minnie65_public", version=1718)  # doctest: +SKIP
     >>> make_link(864691135276234469, client=client)  # doctest: +SKIP
     """
-    from synglancer.links.make import LinkMaker
+    from synglancer.links.kinds.synapse import SynapseMaker
 
     asked = settle(settings, options, client)
-    maker = LinkMaker(asked.settings, token=asked.token)
+    maker = SynapseMaker(asked.settings, token=asked.token)
     if isinstance(cell, str) or not isinstance(cell, Iterable) or read_point(cell):
         link = Link.of(maker.make(_name_cell(cell)))
     else:

@@ -21,6 +21,9 @@ DTYPES = {
 CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 """The column that holds the cell's own root ID, for each direction."""
 
+ASKED_COLUMN = {**CELL_COLUMN, "synapse": "id"}
+"""The column that holds what was asked for: a cell in one direction, or a synapse itself."""
+
 PARTNER_COLUMN = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 """The column that holds the root ID of the cell on the other side, for each direction."""
 

@@ -39,6 +39,12 @@ MAX_CONCURRENCY = 64
 BETWEEN = "between"
 """The direction of synapses from one of the cells that are shown together onto another."""
 
+SYNAPSE: Literal["synapse"] = "synapse"
+"""What stands for a direction where a link shows synapses that were named by their own IDs."""
+
+SAME_SPINE = "same spine"
+"""What stands for it of other synapses on the spines of those."""
+
 MULTI_INPUT = "multi-input"
 """The tag of synapses on spines with several inputs, which is not one of the table's tags."""
 

@@ -13,6 +13,7 @@ from synglancer.cells.parse import (
     Nucleus,
     Position,
     RootId,
+    Synapse,
     join_position,
     parse_cell,
     parse_root_id,
@@ -153,6 +154,27 @@ def test_a_wrong_nucleus_is_refused(text):
     with pytest.raises(UsageError, match="does not name a nucleus") as caught:
         parse_cell(text)
     assert "nucleus:264824" in caught.value.hint
+
+
+@given(st.integers(1, 2**63 - 1), st.sampled_from(["synapse:{}", " Synapse: {}", '="synapse:{}"']))
+def test_a_synapse_is_read_exactly(number, form):
+    """A synapse ID is read digit by digit, and written as one would type it."""
+    assert parse_cell(form.format(number)) == Synapse(number)
+    assert parse_cell(str(Synapse(number))) == Synapse(number)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        *((f"synapse:{text}", "digits alone") for text in ("", "0", "-1", "²", "5,000", 2**63)),
+        *((f"synapse:{text}", "rounded") for text in ("1.5", "2.9e8", "291322241.0")),
+    ],
+)
+def test_a_wrong_synapse_is_refused(text, hint):
+    """What is no synapse ID is refused, a rounded one with advice on how to keep its digits."""
+    with pytest.raises(UsageError, match="does not name a synapse") as caught:
+        parse_cell(text)
+    assert hint in caught.value.hint
 
 
 @pytest.mark.parametrize(

@@ -172,7 +172,7 @@ def test_a_console_script_ends_with_the_same(tmp_path):
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" in done.stderr, "--verbose says where it comes from"
-    assert done.stderr.endswith("nucleus:ID, a position x,y,z or a link.\n")
+    assert done.stderr.endswith("a position x,y,z or a link.\n")
     assert "Traceback" not in make_link("abc").err
 
 

@@ -18,7 +18,7 @@ from synglancer.cave.lazy_imports import CAVECLIENT, import_lightly
 from synglancer.cave.pagination import EVERYTHING, Span, fetch_whole
 from synglancer.cave.queries import ask_join, ask_table, ask_view, name_filter, one_or_several
 from synglancer.cave.records import Soma
-from synglancer.columns import CELL_COLUMN
+from synglancer.columns import ASKED_COLUMN, CELL_COLUMN
 from synglancer.errors import BadAnswerError, SynglancerError, build_not_cave_error
 
 import_lightly(CAVECLIENT)
@@ -90,7 +90,7 @@ class Cave:
         cells: Sequence[int],
         direction: Direction,
     ) -> pd.DataFrame:
-        """Fetch the predictions of cells' synapses in one direction.
+        """Fetch the predictions of cells' synapses in one direction, or of synapses by their IDs.
 
         That is 1 request for all of them, or more where the server cuts its answer off.
 
@@ -107,7 +107,7 @@ class Cave:
         ServiceError
             When it cannot be asked.
         """
-        wanted = {table.synapse_table: {CELL_COLUMN[direction]: one_or_several(cells)}}
+        wanted = {table.synapse_table: {ASKED_COLUMN[direction]: one_or_several(cells)}}
         return self._query_join(datastack, at, table, wanted, _SYNAPSE_COLUMNS, ["tag", "value"])
 
     def fetch_range(
@@ -129,7 +129,7 @@ class Cave:
         Columns are ``id`` (of the synapse), ``pre_pt_root_id``, ``post_pt_root_id`` and
         ``group_id`` (of the spine); synapses that are on no spine have no row.
         """
-        wanted = {table.synapse_table: {CELL_COLUMN[direction]: one_or_several(cells)}}
+        wanted = {table.synapse_table: {ASKED_COLUMN[direction]: one_or_several(cells)}}
         return self._query_join(datastack, at, table, wanted, _SPINE_COLUMNS, ["group_id"])
 
     def fetch_synapses_on(
@@ -174,7 +174,7 @@ class Cave:
         pandas.DataFrame
             As `fetch_predictions`, without ``tag`` and ``value``.
         """
-        wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
+        wanted = {ASKED_COLUMN[direction]: one_or_several(cells)}
         return self._query_table(datastack, at, table, wanted, _SYNAPSE_COLUMNS)
 
     def fetch_synapse_count(
@@ -194,7 +194,7 @@ class Cave:
         ServiceError
             When it cannot be asked.
         """
-        wanted = {CELL_COLUMN[direction]: one_or_several(cells)}
+        wanted = {ASKED_COLUMN[direction]: one_or_several(cells)}
         if at.expired:  # live queries do not count, and refuse to give a single column
             return len(self._query_table(datastack, at, table, wanted, ["id", *wanted]))
         client = self._materialize(datastack.server)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from datetime import datetime
 
-Direction = Literal["inputs", "outputs"]
+Direction = Literal["inputs", "outputs", "synapse"]
+"""On which side of synapses the cells are that are asked about; or the synapses themselves."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What was typed → which cell is meant: a root ID, a nucleus, a position, or a link's cells.
+"""What was typed → which cell is meant: a root ID, nucleus, synapse, position, or a link's cells.
 
 This decides what was typed; `resolve` asks the services for the root ID.
 """
@@ -21,7 +21,10 @@ _MAX_UINT64 = 2**64 - 1
 _MAX_INT64 = 2**63 - 1
 _LAYER_SHIFT = 56
 _SUPERVOXEL_LAYER = 1
-_HINT = "Give a root ID, such as 864691135276234469, nucleus:ID, a position x,y,z or a link."
+_HINT = (
+    "Give a root ID, such as 864691135276234469, nucleus:ID, synapse:ID, a position x,y,z or a "
+    "link."
+)
 _MAX_QUOTE = 60
 _NAMED = 3  # cells in a title: more do not fit
 
@@ -68,6 +71,17 @@ class Nucleus:
 
 
 @dataclass(frozen=True)
+class Synapse:
+    """A synapse by its ID in the datastack's table of synapses; it names no cell."""
+
+    value: int
+
+    def __str__(self) -> str:
+        """Return what one would type."""
+        return f"synapse:{self.value}"
+
+
+@dataclass(frozen=True)
 class Position:
     """A cell by a position that lies in it.
 
@@ -99,7 +113,7 @@ class LinkCells:
         return self.url
 
 
-Cell = RootId | Nucleus | Position | LinkCells
+Cell = RootId | Nucleus | Synapse | Position | LinkCells
 
 
 def parse_cell(given: Any) -> Cell:
@@ -111,10 +125,10 @@ def parse_cell(given: Any) -> Cell:
     Parameters
     ----------
     given
-        A root ID (in text or as an integer, also of numpy), ``nucleus:ID``, a position ``x,y,z``,
-        ``x y z`` or ``[x, y, z]`` in voxels of the viewer's resolution or with ``@nm`` behind it, a
-        tuple or an array of three coordinates in voxels, a Neuroglancer link, or the JSON file of a
-        state.
+        A root ID (in text or as an integer, also of numpy), ``nucleus:ID``, ``synapse:ID``, a
+        position ``x,y,z``, ``x y z`` or ``[x, y, z]`` in voxels of the viewer's resolution or with
+        ``@nm`` behind it, a tuple or an array of three coordinates in voxels, a Neuroglancer link,
+        or the JSON file of a state.
 
     Raises
     ------
@@ -143,6 +157,8 @@ def parse_cell(given: Any) -> Cell:
             text = next(part for part in unwrapped.groups() if part is not None).strip()
         if text.lower().startswith("nucleus:"):
             return _parse_nucleus(text)
+        if text.lower().startswith("synapse:"):
+            return _parse_synapse(text)
         if found := _POSITION.fullmatch(text):
             return _parse_position(found)
         _refuse_others(text)
@@ -272,15 +288,34 @@ def parse_root_id(given: str | int) -> int:
 
 
 def _parse_nucleus(text: str) -> Nucleus:
-    number = text.partition(":")[2].strip()
-    whole = number.isascii() and number.isdigit() and len(number) <= len(str(_MAX_INT64))
-    if not whole or not 0 < int(number) <= _MAX_INT64:
+    number = _read_row_id(text)
+    if not number:
         raise UsageError(
             f"{_quote(text)} does not name a nucleus, whose ID is a whole number above zero.",
             "Give it as nucleus:ID, with the ID that the table of somata has, such as "
             "nucleus:264824.",
         )
-    return Nucleus(int(number))
+    return Nucleus(number)
+
+
+def _parse_synapse(text: str) -> Synapse:
+    number = _read_row_id(text)
+    if not number:
+        rounded = _ROUNDED.fullmatch(text.partition(":")[2].strip())
+        raise UsageError(
+            f"{_quote(text)} does not name a synapse, whose ID is a whole number above zero.",
+            "A spreadsheet or a float has rounded it: give the ID as text or an integer."
+            if rounded
+            else "Give it as synapse:ID, by its digits alone, such as synapse:291322241.",
+        )
+    return Synapse(number)
+
+
+def _read_row_id(text: str) -> int:
+    """Read the ID of a row behind a colon; 0 for what is none."""
+    number = text.partition(":")[2].strip()
+    whole = number.isascii() and number.isdigit() and len(number) <= len(str(_MAX_INT64))
+    return int(number) if whole and int(number) <= _MAX_INT64 else 0
 
 
 def _parse_position(found: re.Match[str]) -> Position:

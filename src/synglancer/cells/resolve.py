@@ -15,6 +15,7 @@ from synglancer.cells.parse import (
     LinkCells,
     Nucleus,
     Position,
+    Synapse,
     enumerate_some,
 )
 from synglancer.cells.positions import fetch_segment
@@ -22,6 +23,7 @@ from synglancer.errors import (
     CellError,
     NotServedError,
     ServiceError,
+    UsageError,
 )
 from synglancer.states.reader import (
     list_segmentation_layers,
@@ -99,11 +101,18 @@ def resolve_cell(session: Session, cell: Cell) -> int:
 
     Raises
     ------
+    UsageError
+        When a synapse is given.
     CellError
         When no cell is found, or more than one.
     ServiceError
         When a service that has to be asked refuses or fails.
     """
+    if isinstance(cell, Synapse):
+        raise UsageError(
+            f"{cell} names a synapse, and a cell is needed here.",
+            "Give the root ID of one of its two cells, nucleus:ID, or a position in the cell.",
+        )
     if isinstance(cell, Nucleus):
         return _resolve_nucleus(session, cell)
     if isinstance(cell, Position):

@@ -10,13 +10,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cells.parse import name_cells
+from synglancer.cells.parse import enumerate_some
 from synglancer.errors import ServiceError, SynglancerError, UsageError
 from synglancer.links.batch import THREADS
+from synglancer.links.kinds.synapse import SynapseMaker
 from synglancer.links.link_record import LinkRecord, Skipped
-from synglancer.links.make import LinkMaker
 from synglancer.settings import Service, Settings
-from synglancer.states.provenance import parse_settings
+from synglancer.states.provenance import parse_settings, read_recorded_synapses
 from synglancer.states.record import RECORD
 from synglancer.states.urls import format_inline_link, format_link, parse_link
 
@@ -63,18 +63,18 @@ class Asked:
     Attributes
     ----------
     cells
-        The root IDs that it shows: one, or several together.
+        What it shows: root IDs, or synapses as ``synapse:ID``; one, or several together.
     settings
         All else; server, token and timeout are those of now.
     """
 
-    cells: tuple[int, ...]
+    cells: tuple[int | str, ...]
     settings: Settings
 
     def __str__(self) -> str:
         """Say it in a few words."""
-        settings = self.settings
-        return f"{name_cells(self.cells)} in {settings.datastack} at version {settings.version}"
+        asked, cells = self.settings, enumerate_some(self.cells, 3)
+        return f"{cells} in {asked.datastack} at version {asked.version}"
 
 
 def read_asked(result: CheckResult, own: Service) -> Asked:
@@ -116,7 +116,8 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
         settings = replace(settings, **{name: getattr(own, name) for name in _OWN})
         settings = replace(settings, inline=parse_link(result.url).state_url is None)
         _check_kinds(settings)
-        return Asked(_some(result.cells), settings)
+        synapses = [f"synapse:{one}" for one in read_recorded_synapses(source)]
+        return Asked(tuple(synapses) or _some(result.cells), settings)
     except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
         raise UsageError(
             "It cannot be made anew, since its receipt or record was changed.",
@@ -217,10 +218,10 @@ def _make(
     """Make one link that takes the place of all that asked for the same."""
     urls = [result.url for result in bad]
     try:
-        made = LinkMaker(asked.settings, command).make(*asked.cells)
+        made = SynapseMaker(asked.settings, command).make(*asked.cells)
         if _is_as_bad(made, bad):  # what is kept on this machine knows no better: all is asked
             settings = replace(asked.settings, no_cache=True)
-            made = LinkMaker(settings, command).make(*asked.cells)
+            made = SynapseMaker(settings, command).make(*asked.cells)
         return {url: Refreshed(url, _place(made, parse_link(url).site), made) for url in urls}
     except SynglancerError as error:
         return {url: _skip(url, error) for url in urls}

@@ -9,16 +9,15 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synglancer.cells.parse import name_in_files
 from synglancer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from synglancer.links.link_record import LinkRecord
 
 
-def name_for_cells(name: str, cells: Sequence[int]) -> Path:
-    """Put the cells of a link into the name of a file."""
-    return Path(name.replace("{cell}", name_in_files(cells)))
+def name_for_link(name: str, made: LinkRecord) -> Path:
+    """Put the cells or the synapses of a link into the name of a file."""
+    return Path(name.replace("{cell}", made.file_name))
 
 
 def check_writable(option: str, name: str | None, links: int) -> None:

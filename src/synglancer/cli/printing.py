@@ -71,7 +71,9 @@ def print_summary(made: LinkRecord) -> None:
     head = f"{made.subject}  {made.datastack} version {made.version} ({made.timestamp:%Y-%m-%d})"
     console.print(Text(for_terminal(head)), soft_wrap=True)
     console.print(table)
-    console.print(Text(_format_totals(made)), soft_wrap=True)
+    synapses = [str(one) for one in made.provenance.synapses]
+    for line in synapses or [_format_totals(made)]:
+        console.print(Text(for_terminal(line)), soft_wrap=True)
     if made.cell_types:
         console.print(_build_types(made.cell_types), soft_wrap=True)
     print_warnings(made)

@@ -19,7 +19,7 @@ from synglancer.links.warnings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from synglancer.cave.session import Session
     from synglancer.links.loaded import Loaded
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from synglancer.states.record import Provenance
     from synglancer.view.state import State
 
-_BUILDING = Lock()
+BUILDING = Lock()
 """Held while a state is built: threads would gain nothing, and libraries load lazily."""
 
 
@@ -75,17 +75,48 @@ def build_link(
     settings, session = asking.settings, asking.session
     record = build_record(settings, session, loaded)
     properties = _upload_properties(settings, session, loaded)
-    with _BUILDING:
+    with BUILDING:
         state = build_cell_state(settings, session, loaded, record, properties)
+    return store_link(asking, state, record, loaded.warnings, meanwhile)
+
+
+def store_link(
+    asking: Asking,
+    state: State,
+    record: Provenance,
+    warnings: Sequence[str],
+    meanwhile: Callable[[], object] | None = None,
+) -> LinkRecord:
+    """Store a state of cells or synapses, and return its link.
+
+    Parameters
+    ----------
+    asking
+        Who asks what.
+    state
+        The state.
+    record
+        The provenance record that travels in it.
+    warnings
+        What its reader should know, a sentence each.
+    meanwhile
+        Called while the upload waits for its answer.
+
+    Raises
+    ------
+    SynglancerError
+        One of its subclasses, when the state cannot be stored; nothing names it then.
+    """
+    settings, session = asking.settings, asking.session
     with ThreadPoolExecutor(max_workers=1) as pool:
         if meanwhile is not None:
             pool.submit(meanwhile)
         placed = place_state(session, settings, state)
     session.confirm_data()  # where the upload's answer has not done so
-    warnings = [*loaded.warnings, *placed.warnings]
+    told = [*warnings, *placed.warnings]
     if not record.shown:
-        warnings.append(explain_emptiness(record.total, len(loaded.cells)))
-    warnings += [*explain_size(record.shown), *explain_hidden(record), *explain_context(record)]
+        told.append(explain_emptiness(record.total, len(record.cells)))
+    told += [*explain_size(record.shown), *explain_hidden(record), *explain_context(record)]
     return LinkRecord(
         given=asking.given,
         url=placed.url,
@@ -93,7 +124,7 @@ def build_link(
         state_id=placed.state_id,
         state_sha256=state.sha256,
         provenance=record,
-        warnings=warnings,
+        warnings=told,
         elapsed_s=time.monotonic() - asking.started,
         state_json=state.json,
     )

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from synglancer.cells.parse import name_cells
-from synglancer.links.opening import OpenedLink
+from synglancer.cells.parse import enumerate_some, name_cells
+from synglancer.links.opening import OpenedLink, name_for_files
 from synglancer.states.fields import write_timestamp
 from synglancer.states.record import Provenance
 from synglancer.states.record_copy import read_record
@@ -197,8 +197,23 @@ class LinkRecord:
 
     @property
     def subject(self) -> str:
-        """The cells in a line, for people."""
+        """The cells in a line, for people; or the synapses that were asked for."""
+        synapses = self.provenance.synapses
+        if synapses:
+            named = enumerate_some([one.id for one in synapses], 3)
+            return f"synapse{'' if len(synapses) == 1 else 's'} {named}"
         return name_cells(self.cells or (self.cell,))
+
+    @property
+    def heading(self) -> str:
+        """What the link shows, as a heading: the synapses of cells, or synapses."""
+        subject = self.subject
+        return subject.capitalize() if self.provenance.synapses else f"Synapses of {subject}"
+
+    @property
+    def file_name(self) -> str:
+        """What stands for the link in the names of files."""
+        return name_for_files(self.cells, self.provenance.synapses)
 
     def opened(self) -> OpenedLink:
         """Return the link with its state, as `synglancer.links.opening.open_link` does."""

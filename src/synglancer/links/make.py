@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cache.answers import Store
 from synglancer.cache.receipts import add_receipt, build_receipt
 from synglancer.cave.session import Session
-from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, parse_cell
+from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, Synapse, parse_cell
 from synglancer.cells.resolve import (
     build_unknown_error,
     resolve_cell,
@@ -59,8 +59,11 @@ if TYPE_CHECKING:
     from synglancer.states.record import Provenance
     from synglancer.synapses.ahead import Size
 
-Cells = tuple[RootId | Nucleus | Position, ...]
-"""What one link shows: one cell, or several in the order in which they were given."""
+Cells = tuple[RootId | Nucleus | Synapse | Position, ...]
+"""What one link shows: one cell, or several in the order in which they were given.
+
+Synapses are for `synglancer.links.kinds.synapse`; here they are refused.
+"""
 
 _BUILDING = Lock()
 """Held while a state is built: threads would gain nothing, and libraries load lazily."""
@@ -241,7 +244,7 @@ class LinkMaker:
                 f"Give at least one, and at most {MAX_CELLS}.",
             )
         cells = [parse_cell(one) for one in given]  # all first: a typing error costs no request
-        read: list[RootId | Nucleus | Position] = [
+        read: list[RootId | Nucleus | Synapse | Position] = [
             RootId(resolve_cell(self._session, cell)) if isinstance(cell, LinkCells) else cell
             for cell in cells
         ]
@@ -266,7 +269,7 @@ class LinkMaker:
         """Load cells; one without rows is followed, or refused, or has no synapses."""
         data = CellData([], set())
         if not all(self._root_ids.is_known_invalid(cell) for cell in cells):
-            data = self._loader.load_cells(cells, _warm_up)
+            data = self._loader.load_cells(cells, warm_up)
         strict = self._settings.strict
         looked_up = {
             cell: resolve_outdated(self._root_ids, cell, strict=strict)
@@ -277,7 +280,7 @@ class LinkMaker:
         if followed:
             used = {found.given: found.used for found in followed}
             cells = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
-            data = self._loader.load_cells(cells, _warm_up)
+            data = self._loader.load_cells(cells, warm_up)
         return cells, data, followed
 
     def _check_tables(
@@ -310,7 +313,7 @@ class LinkMaker:
         return frame, warnings
 
 
-def _warm_up() -> None:
+def warm_up() -> None:
     """Import what builds states, while the services' answers arrive."""
     from synglancer.view.state import load_libraries
 

@@ -12,10 +12,14 @@ from synglancer.cells.parse import name_in_files
 from synglancer.states.login import find_login_host
 from synglancer.states.provenance import read_shown_cells
 from synglancer.states.reader import parse_state
+from synglancer.states.record import parse_record
+from synglancer.states.record_copy import read_record
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from synglancer.states.record_parts import NamedSynapse
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,21 @@ class OpenedLink:
 
     @property
     def name(self) -> str:
-        """A name for files: the cells' root IDs where the state says them."""
-        cells = read_shown_cells(self.state)
-        return name_in_files(cells) if cells else "view"
+        """A name for files: the synapses or the cells, where the state says them."""
+        synapses = parse_record(read_record(self.state)[0])[0].synapses
+        return name_for_files(read_shown_cells(self.state), synapses)
 
     @property
     def login_host(self) -> str | None:
         """Host that a reader has to log in to, or None."""
         return find_login_host(self.url, self.state)
+
+
+def name_for_files(cells: Sequence[int], synapses: Sequence[NamedSynapse] = ()) -> str:
+    """Name what a link shows in the names of files: its synapses, or else its cells."""
+    if synapses:
+        return f"synapse-{name_in_files([one.id for one in synapses])}"
+    return name_in_files(cells) if cells else "view"
 
 
 def open_link(link: str, *, server: str | None = None, token_file: str | None = None) -> OpenedLink:

@@ -9,6 +9,7 @@ from synglancer.links.link_record import Skipped
 from synglancer.links.record import list_given_options
 from synglancer.render.cards import describe_filters
 from synglancer.report.summary import SYNTHETIC, Report, Row
+from synglancer.settings import SAME_SPINE, SYNAPSE
 from synglancer.view.annotations import sort_tags
 from synglancer.view.colors import PALETTES, choose_colors
 
@@ -47,7 +48,7 @@ def build_report(
     """
     groups = cells.take(group_by) if group_by else [""] * len(cells.cells)
     pairs = zip(cells.cells, results, strict=True)
-    as_given = all(isinstance(one, Skipped) or one.link["cell"] == cell for cell, one in pairs)
+    as_given = all(isinstance(one, Skipped) or one.name == cell for cell, one in pairs)
     apart = as_given and not whole and group_by != cells.name
     listed = cells if apart else cells.join()
     rows = [
@@ -65,13 +66,14 @@ def build_report(
     ]
     made = [row.summary for row in rows if row.summary]
     found = {tag for cell in made for tags in cell.counts.values() for tag in tags}
+    single = [name for name in (SYNAPSE, SAME_SPINE) if any(name in cell.counts for cell in made)]
     notice = next((cell.notice for cell in made if cell.notice), "")
     tags = sort_tags(found)
     return Report(
         rows=rows,
         columns=listed.columns,
         group_by=group_by or "",
-        directions=settings.directions,
+        directions=(*settings.directions, *single),
         tags=tags,
         colours=choose_colors(tags, PALETTES[settings.palette]),
         synthetic=notice.startswith(SYNTHETIC),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synglancer.settings import SAME_SPINE, SYNAPSE
 from synglancer.states.predictions import parse_predictions
 from synglancer.synapses.partners import read_partners
 
@@ -79,12 +80,25 @@ class CellSummary:
         counts: Mapping[str, Mapping[str, int]] = self.link["counts"]
         return counts
 
+    @property
+    def is_synapse(self) -> bool:
+        """Whether a synapse was asked for by its ID, rather than a cell."""
+        return bool(self.link.get("synapses"))
+
+    @property
+    def name(self) -> str:
+        """What the row is of: a cell by its root ID, or a synapse as ``synapse:ID``."""
+        synapses = [f"synapse:{one['id']}" for one in self.link.get("synapses", ())]
+        return " ".join(synapses) or str(self.link["cell"])
+
     def total(self, direction: str) -> int:
         """Shown synapses in a direction."""
         return sum(self.counts.get(direction, {}).values())
 
     def all_synapses(self, direction: str) -> int | None:
         """All synapses of the cell in a direction, with and without a prediction."""
+        if self.is_synapse or direction in {SYNAPSE, SAME_SPINE}:  # all that was asked for
+            return self.total(direction)
         counted: Mapping[str, int] = self.link.get("all_synapses") or {}
         return counted.get(direction)
 
@@ -226,6 +240,18 @@ class Report:
         return _list_distinct(self.rows)
 
     @cached_property
+    def title(self) -> str:
+        """What the report is of."""
+        return f"Synapses of {self._count_subjects()}"
+
+    def _count_subjects(self) -> str:
+        """Count the cells, and the synapses that were asked for by their IDs."""
+        single = sum(cell.is_synapse for cell in self.cells)
+        cells = len(self.cells) - single
+        counted = f"{cells:,} cell{'s' * (cells != 1)}"
+        return counted + f" and {single:,} single synapse{'s' * (single != 1)}" * bool(single)
+
+    @cached_property
     def skipped(self) -> list[Skipped]:
         """The cells that there is none for."""
         return [row.skipped for row in self.rows if row.skipped]
@@ -261,10 +287,13 @@ class Report:
     @cached_property
     def partners(self) -> dict[str, list[int]]:
         """Direction → partners of all cells for each of `PARTNER_STEPS`."""
+        zero = [0] * len(PARTNER_STEPS)
         return {
             direction: [
                 sum(steps)
-                for steps in zip(*(cell.partners[direction] for cell in self.cells), strict=True)
+                for steps in zip(
+                    *(cell.partners.get(direction, zero) for cell in self.cells), strict=True
+                )
             ]
             for direction in self.directions
         }
@@ -275,7 +304,8 @@ class Report:
         return {
             side: sum(cell.all_synapses(side) or 0 for cell in self.cells)
             for side in self.directions
-            if any(cell.all_synapses(side) is not None for cell in self.cells)
+            if side not in {SYNAPSE, SAME_SPINE}
+            and any(cell.all_synapses(side) is not None for cell in self.cells)
         }
 
     @cached_property
@@ -308,7 +338,7 @@ class Report:
         origin = self.provenance
         if origin is None:
             return "No cell could be shown."
-        link, many = origin.link, len(self.cells)
+        link, many = origin.link, sum(not cell.is_synapse for cell in self.cells)
         filters = f" Only synapses with {' and '.join(self.filters)} are shown." * bool(
             self.filters
         )
@@ -320,7 +350,7 @@ class Report:
         several = f" Those on spines with several inputs are by the table {table}." * bool(table)
         synthetic = " These data are SYNTHETIC and describe no real cell." * self.synthetic
         return (
-            f"Synapses of {many:,} cell{'s' * (many != 1)} and their predicted postsynaptic "
+            f"Synapses of {self._count_subjects()} and their predicted postsynaptic "
             f"targets were taken from the table {link['table']} of the datastack "
             f"{link['datastack']} at materialization version {link['version']} "
             f"({link['timestamp'][:10]}), through CAVE at {origin.server}.{filters} "
@@ -343,7 +373,7 @@ def _list_distinct(rows: Sequence[Row]) -> list[CellSummary]:
     """
     distinct: dict[str, CellSummary] = {}
     for summary in (row.summary for row in rows if row.summary):
-        known = distinct.get(summary.link["cell"])
+        known = distinct.get(summary.name)
         if known is None or (known.followed and not summary.followed):
-            distinct[summary.link["cell"]] = summary
+            distinct[summary.name] = summary
     return list(distinct.values())

@@ -1,10 +1,10 @@
 """Names of synapse layers: written for a reader, and read back by all that reads states.
 
 A layer's name says what its markers look like and what they are: ``● in: spine`` are discs,
-``○ out: spine`` rings, ``◎ between: spine`` targets. It is short because viewers write values
-behind the names when the mouse is on a synapse: with longer ones, the bar at the top of a window of
-1,440 pixels breaks into a second line then, and everything below jumps. ``inputs: spine``, as links
-of earlier versions have it, means the same.
+``○ out: spine`` and ``○ synapse: spine`` rings, ``◎ between: spine`` targets. It is short because
+viewers write values behind the names when the mouse is on a synapse: with longer ones, the bar at
+the top of a window of 1,440 pixels breaks into a second line then, and everything below jumps.
+``inputs: spine``, as links of earlier versions have it, means the same.
 """
 
 from __future__ import annotations
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _SHORT: Mapping[str, str] = MappingProxyType(
-    {"inputs": "● in", "outputs": "○ out", "between": "◎ between"}
+    {
+        "inputs": "● in",
+        "outputs": "○ out",
+        "between": "◎ between",
+        "synapse": "○ synapse",
+        "same spine": "○ same spine",
+    }
 )
 _DIRECTIONS = {
     **{short: direction for direction, short in _SHORT.items()},
@@ -30,7 +36,7 @@ def format_layer_name(direction: str, tag: str) -> str:
     Parameters
     ----------
     direction
-        ``inputs``, ``outputs`` or ``between``.
+        ``inputs``, ``outputs``, ``between``, ``synapse`` or ``same spine``.
     tag
         Predicted postsynaptic target, or what stands for one.
 

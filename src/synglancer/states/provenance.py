@@ -105,6 +105,11 @@ def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:
     return parse_record(record)[0].cells
 
 
+def read_recorded_synapses(record: Mapping[str, Any]) -> tuple[int, ...]:
+    """Read which synapses a record or a receipt was asked for; empty where it was for cells."""
+    return tuple(one.id for one in parse_record(record)[0].synapses)
+
+
 def read_shown_cells(state: Mapping[str, Any]) -> tuple[int, ...]:
     """Read which cells a state shows: those of its record, or else all that are selected."""
     return read_recorded_cells(read_record(state)[0]) or read_selected_cells(state)

@@ -21,7 +21,13 @@ from synglancer.states.fields import (
     read_two_levels,
     write_timestamp,
 )
-from synglancer.states.record_parts import CellTypes, MultiInput, Replacement, copy_levels
+from synglancer.states.record_parts import (
+    CellTypes,
+    MultiInput,
+    NamedSynapse,
+    Replacement,
+    copy_levels,
+)
 from synglancer.states.selection import EPOCH
 
 if TYPE_CHECKING:
@@ -76,6 +82,9 @@ class Provenance:
         What is known of shared spines and of the partners' types; None unless asked.
     somata
         Root ID → position of the soma, (x, y, z) in nm.
+    synapses
+        The synapses that were asked for by their IDs, whose cells are shown; empty where cells
+        were asked for.
     """
 
     cell: int = 0
@@ -102,6 +111,7 @@ class Provenance:
     multi_input: MultiInput | None = None
     cell_types: CellTypes | None = None
     somata: Mapping[int, tuple[float, float, float]] = field(default_factory=dict)
+    synapses: tuple[NamedSynapse, ...] = ()
 
     def __post_init__(self) -> None:
         """Where one cell is named, it is the first of all."""
@@ -153,7 +163,9 @@ class Provenance:
         """Return what was followed, counted and looked up, each where there is any."""
         followed: list[dict[str, str]] = [one.to_json() for one in self.followed]
         alone = len(followed) == len(self.cells) == 1
+        synapses = [one.to_json() for one in self.synapses]
         return {
+            **({"synapses": synapses} if synapses else {}),
             **({"followed": followed[0] if alone else followed} if followed else {}),
             **({} if self.all_synapses is None else {"all_synapses": dict(self.all_synapses)}),
             **({} if self.multi_input is None else {"multi_input": self.multi_input.to_json()}),
@@ -213,8 +225,8 @@ class Provenance:
             version=self.version,
             table=self.table,
             server=self.server,
-            inputs="outputs" not in self.counts,
-            outputs="inputs" not in self.counts,
+            inputs="outputs" not in self.counts and not self.synapses,
+            outputs="inputs" not in self.counts and not self.synapses,
             with_unlabelled=self.with_unlabelled,
             with_total=self.all_synapses is not None,
             **asked,
@@ -264,6 +276,7 @@ def parse_record(given: object) -> tuple[Provenance, tuple[str, ...]]:
         multi_input=read.maybe("multi_input", MultiInput.from_json),
         cell_types=read.maybe("cell_types", CellTypes.from_json),
         somata=read.maybe("somata", _read_somata) or {},
+        synapses=read.maybe("synapses", _read_synapses) or (),
     )
     soma = read.maybe("soma", read_point)
     if read.maybe("format", read_count) not in {None, FORMAT}:
@@ -286,6 +299,12 @@ def _read_cells(given: object, cell: int) -> tuple[int, ...]:
 def _read_followed(given: object) -> tuple[Replacement, ...]:
     listed = given if isinstance(given, list) else [given]
     return tuple(map(Replacement.from_json, listed))
+
+
+def _read_synapses(given: object) -> tuple[NamedSynapse, ...]:
+    if not isinstance(given, list):
+        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
+    return tuple(map(NamedSynapse.from_json, given))
 
 
 def _read_partners(given: object) -> tuple[tuple[int, int], ...]:

@@ -1,4 +1,4 @@
-"""Parts of the provenance record: what was followed, shared spines, and types of partners."""
+"""Parts of the provenance record: what was followed, shared spines, types, and named synapses."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from synglancer.states.fields import (
     read_cell,
     read_count,
     read_counts,
+    read_number,
     read_two_levels,
 )
 
@@ -167,6 +168,110 @@ class CellTypes:
         )
         read.check()
         return found
+
+
+@dataclass(frozen=True)
+class NamedSynapse:
+    """A synapse that was asked for by its ID.
+
+    Attributes
+    ----------
+    id
+        Its ID.
+    tag
+        Its predicted target, or ``unlabelled``.
+    confidence
+        How sure the classifier is, 0 to 1; None without a prediction.
+    size
+        In voxels of its detection.
+    pre, post
+        Root IDs of its two cells; 0 where the segmentation has none.
+    pre_type, post_type
+        Their types; empty where they are not known, or were not asked for.
+    same_spine
+        IDs of the other synapses on its spine, as far as these were asked for.
+    """
+
+    id: int
+    tag: str
+    confidence: float | None
+    size: int
+    pre: int = 0
+    post: int = 0
+    pre_type: str = ""
+    post_type: str = ""
+    same_spine: tuple[int, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the record has it: 64-bit IDs are strings."""
+        types = {"pre_type": self.pre_type, "post_type": self.post_type}
+        spine = [str(other) for other in self.same_spine]
+        return {
+            "id": str(self.id),
+            "tag": self.tag,
+            **({} if self.confidence is None else {"confidence": self.confidence}),
+            "size": self.size,
+            "pre": str(self.pre),
+            "post": str(self.post),
+            **{name: text for name, text in types.items() if text},
+            **({"same_spine": spine} if spine else {}),
+        }
+
+    @classmethod
+    def from_json(cls, given: object) -> NamedSynapse:
+        """Read it.
+
+        Raises
+        ------
+        ValueError
+            When a field has not the right form.
+        """
+        read = Reader(given)
+        found = cls(
+            read.need("id", read_cell),
+            read.need_text("tag"),
+            read.maybe("confidence", _read_share),
+            read.need("size", read_count),
+            read.need("pre", _read_end),
+            read.need("post", _read_end),
+            read.text("pre_type"),
+            read.text("post_type"),
+            read.maybe("same_spine", _read_ids) or (),
+        )
+        read.check()
+        return found
+
+    def __str__(self) -> str:
+        """Say what is known of it, in a sentence."""
+        sure = "" if self.confidence is None else f", confidence {self.confidence:.2f}"
+        tag = "no prediction" if self.confidence is None else self.tag
+        pre, post = _name_end(self.pre, self.pre_type), _name_end(self.post, self.post_type)
+        others = ", ".join(map(str, self.same_spine))
+        word = "synapse" if len(self.same_spine) == 1 else "synapses"
+        spine = f" {word.capitalize()} {others} on the same spine." if others else ""
+        size = f"{self.size:,} voxel{'' if self.size == 1 else 's'}"
+        return f"Synapse {self.id}: {tag}{sure}, {size}; from {pre} onto {post}.{spine}"
+
+
+def _name_end(cell: int, kind: str) -> str:
+    return f"{cell or 'no cell'}{f' ({kind})' if kind else ''}"
+
+
+def _read_share(given: object) -> float:
+    number = read_number(given)
+    if number > 1:
+        raise ValueError(given)
+    return number
+
+
+def _read_end(given: object) -> int:
+    return 0 if given == "0" else read_cell(given)
+
+
+def _read_ids(given: object) -> tuple[int, ...]:
+    if not isinstance(given, list):
+        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
+    return tuple(map(read_cell, given))
 
 
 def copy_levels(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

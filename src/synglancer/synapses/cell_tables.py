@@ -194,9 +194,9 @@ def _divide(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> dict
     """Divide an answer by cell, in the order of its rows."""
     if len(cells) == 1:
         return {cells[0]: raw}
-    from synglancer.columns import CELL_COLUMN
+    from synglancer.columns import ASKED_COLUMN
 
-    groups = raw.groupby(CELL_COLUMN[question.direction], sort=False).indices
+    groups = raw.groupby(ASKED_COLUMN[question.direction], sort=False).indices
     return {cell: raw.iloc[groups.get(cell, [])].reset_index(drop=True) for cell in cells}
 
 
@@ -208,10 +208,10 @@ def _check_apart(question: Question, cells: Sequence[int], raw: pd.DataFrame) ->
     """
     from pandas.api.types import is_integer_dtype
 
-    from synglancer.columns import CELL_COLUMN
+    from synglancer.columns import ASKED_COLUMN
 
     integers = [name for name in raw.columns if name.endswith("id")]
-    column = CELL_COLUMN[question.direction]
+    column = ASKED_COLUMN[question.direction]
     apart = list(raw.columns).count(column) == 1 and len({*raw.columns}) == len(raw.columns)
     if apart and len(raw):
         apart = all(is_integer_dtype(raw[name].dtype) for name in integers)

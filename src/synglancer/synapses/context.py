@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
     import numpy as np
+    import pandas as pd
 
     from synglancer.cave.records import Direction, PredictionTable
     from synglancer.cave.session import Session
@@ -86,7 +87,7 @@ class ContextLoader:
         settings = self._settings
         names = settings.directions if settings.multi_input else ()
         spines = [pool.submit(self._find_multi_input, cells, name) for name in names]
-        types = pool.submit(self._load_types) if settings.cell_types else None
+        types = pool.submit(self.load_types) if settings.cell_types else None
 
         def wait() -> Context:
             multi_input = None
@@ -121,7 +122,16 @@ class ContextLoader:
         The spines that a cell receives its inputs on are its own: all of their synapses are among
         its inputs. Those that it makes synapses onto are asked for by what else is on them.
         """
-        from synglancer.synapses.shared_spines import find_multi_input, keep_own, read_spines
+        from synglancer.synapses.shared_spines import find_multi_input, keep_own
+
+        own = self._load_spines(cells, direction)
+        if direction == "inputs" or own.empty:
+            return find_multi_input(own)
+        return keep_own(find_multi_input(self._load_sharing(cells, own)), own)
+
+    def _load_spines(self, asked: Sequence[int], direction: Direction) -> pd.DataFrame:
+        """Load or fetch which spines synapses are on, after a check that these are the same."""
+        from synglancer.synapses.shared_spines import read_spines
 
         session, table = self._session, self._load_spine_table()
         predictions = session.load_table(str(self._settings.table), PREDICTIONS)
@@ -132,21 +142,40 @@ class ContextLoader:
                 f"predictions to those of {expected!r}.",
                 f"Choose with --multi-input-table one that refers to {expected!r}.",
             )
-        where = (session.datastack, session.materialization, table)
         kept = not session.materialization.expired
-        own = self._tables.load(self._ask_spines(direction), cells, read_spines, kept=kept)
-        if direction == "inputs" or own.empty:
-            return find_multi_input(own)
+        return self._tables.load(self._ask_spines(direction), asked, read_spines, kept=kept)
+
+    def _load_sharing(self, asked: Sequence[int], own: pd.DataFrame) -> pd.DataFrame:
+        """Load or fetch all synapses on some spines; rows of other spines may come along."""
+        from synglancer.synapses.shared_spines import read_spines
+
+        session, table = self._session, self._load_spine_table()
+        where = (session.datastack, session.materialization, table)
         posts, spines = (
             sorted(set(own[name].tolist())) for name in ("post_pt_root_id", "group_id")
         )
-        found = self._tables.load_one(
-            (table.name, "shared", *map(str, sorted(cells))),
+        return self._tables.load_one(
+            (table.name, "shared", *map(str, sorted(asked))),
             lambda: session.client.fetch_synapses_on(*where, posts, spines),
-            lambda raw: find_multi_input(read_spines(raw)),
-            kept=kept,
+            read_spines,
+            kept=not session.materialization.expired,
         )
-        return keep_own(found, own)
+
+    def load_same_spine(self, synapses: Sequence[int]) -> dict[int, list[int]]:
+        """Load or fetch which other synapses share the spine of each synapse (2 requests).
+
+        Those that are alone on their spine, or on none, have an empty list.
+        """
+        own = self._load_spines(synapses, "synapse")
+        if own.empty:
+            return {synapse: [] for synapse in synapses}
+        spine = ["post_pt_root_id", "group_id"]
+        pairs = own.merge(self._load_sharing(synapses, own), on=spine, suffixes=("", "_other"))
+        others = pairs[pairs["id"] != pairs["id_other"]]
+        return {
+            synapse: sorted(set(others.loc[others["id"] == synapse, "id_other"].tolist()))
+            for synapse in synapses
+        }
 
     def _check_view(self) -> None:
         """Refuse a view that is not there, or not with the columns that are needed."""
@@ -174,7 +203,7 @@ class ContextLoader:
                 "Choose a newer --version, or leave --cell-types out.",
             )
 
-    def _load_types(self) -> CellTypes:
+    def load_types(self) -> CellTypes:
         """Load or fetch the types of all cells, once for all that are asked about."""
         from synglancer.synapses.cell_types import build_cell_types
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from synglancer.columns import CELL_COLUMN, DTYPES, POSITION_COLUMNS
+from synglancer.columns import ASKED_COLUMN, CELL_COLUMN, DTYPES, POSITION_COLUMNS
 from synglancer.errors import BadAnswerError
-from synglancer.settings import BETWEEN, MULTI_INPUT
+from synglancer.settings import BETWEEN, MULTI_INPUT, SYNAPSE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -69,9 +69,9 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
         ``_y``, ``_z`` (nm) and, for predictions, ``tag`` and ``value``; in any order, with others
         beside them. Without ``tag`` and ``value``, the synapses count as unlabelled.
     cells
-        The root IDs that were asked for.
+        The root IDs that were asked for; of synapses, their own IDs.
     direction
-        ``inputs`` or ``outputs``.
+        ``inputs`` or ``outputs``, or ``synapse`` for synapses that were asked for by their IDs.
 
     Returns
     -------
@@ -99,10 +99,11 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
         },
         index=pd.RangeIndex(len(raw)),
     )
-    if not frame[CELL_COLUMN[direction]].isin(np.array([*cells], dtype="uint64")).all():
+    if not frame[ASKED_COLUMN[direction]].isin(np.array([*cells], dtype="uint64")).all():
         named = ", ".join(str(cell) for cell in cells)
+        others = "other synapses" if direction == SYNAPSE else "synapses of other cells"
         raise BadAnswerError(
-            f"The server answered with synapses of other cells than {named}.",
+            f"The server answered with {others} than {named}.",
             "Try again; if it stays so, tell the server's administrators.",
         )
     has = {"position": _place(frame, raw)}
@@ -389,5 +390,5 @@ def count_predictions(frame: pd.DataFrame, directions: Sequence[str]) -> dict[st
     counts: dict[str, dict[str, int]] = {direction: {} for direction in directions}
     sizes = frame.groupby(["direction", "tag"], sort=True).size().reset_index(name="count")
     for direction, tag, count in zip(sizes["direction"], sizes["tag"], sizes["count"], strict=True):
-        counts[direction][tag] = int(count)
+        counts.setdefault(direction, {})[tag] = int(count)
     return counts

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.cli.printing import for_terminal, print_json, print_table
 from synglancer.errors import UsageError
+from synglancer.settings import BETWEEN, SYNAPSE
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -21,7 +22,7 @@ def history(
     Parameters
     ----------
     cells
-        Only links of these root IDs.
+        Only links of these root IDs, or of synapse:ID.
     limit
         Only so many of the newest.
     output
@@ -65,18 +66,20 @@ def _read_cell(text: str) -> str:
 
 
 def _print_rows(found: Collection[Mapping[str, Any]]) -> None:
-    directions = ["inputs", "outputs"]
-    if any("between" in _read_counts(record) for record in found):
-        directions.append("between")
+    further = [BETWEEN, SYNAPSE]
+    directions = ["inputs", "outputs"] + [
+        name for name in further if any(name in _read_counts(record) for record in found)
+    ]
     heads = ["when", "cell", ">version", *(f">{name}" for name in directions), "link"]
     print_table(heads, [_format_row(record, directions) for record in found])
 
 
 def _list_cells(record: Mapping[str, Any]) -> set[str]:
-    """List the root IDs that a link shows."""
-    from synglancer.states.provenance import read_recorded_cells
+    """List what names a link: the root IDs that it shows, and synapses that it was asked for by."""
+    from synglancer.states.provenance import read_recorded_cells, read_recorded_synapses
 
-    return {record["cell"], *map(str, read_recorded_cells(record))}
+    synapses = (f"synapse:{synapse}" for synapse in read_recorded_synapses(record))
+    return {record["cell"], *map(str, read_recorded_cells(record)), *synapses}
 
 
 def _read_counts(record: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -85,10 +88,14 @@ def _read_counts(record: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _format_row(record: Mapping[str, Any], directions: Sequence[str]) -> list[str]:
-    counts, more = _read_counts(record), len(_list_cells(record)) - 1
+    from synglancer.states.provenance import read_recorded_cells, read_recorded_synapses
+
+    counts, synapses = _read_counts(record), read_recorded_synapses(record)
+    named = [f"synapse:{one}" for one in synapses] or [record["cell"]]
+    more = len(synapses or read_recorded_cells(record) or named) - 1
     return [
         record["when"][:16].replace("T", " "),
-        record["cell"] + (f" and {more} more" if more else ""),
+        named[0] + (f" and {more} more" if more else ""),
         str(record.get("version", "")),
         *(_count(counts.get(direction)) for direction in directions),
         record["url"],

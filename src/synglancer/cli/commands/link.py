@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import check_writable, name_for_cells, write_beside
+from synglancer.cli.files import check_writable, name_for_link, write_beside
 from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, Workers, describe
 from synglancer.cli.printing import (
     TYPED,
@@ -97,12 +97,12 @@ def link(
     Parameters
     ----------
     cells
-        Root ID, nucleus:ID, position x,y,z (in voxels, or x,y,z@nm), link, state, or file of cells.
+        Root ID, nucleus:ID, synapse:ID, position x,y,z (in voxels; or x,y,z@nm), link, or file.
     together
         Make one link for all cells; synapses between them are in their own layers.
     """
     from synglancer.cells.lists import list_given_cells
-    from synglancer.links.make import LinkMaker
+    from synglancer.links.kinds.synapse import SynapseMaker
 
     if printing.verbose:
         print_retries()
@@ -115,7 +115,7 @@ def link(
             raise UsageError(f'Unknown option: "{word}".', _suggest(word))
     given = list_given_cells(cells)  # all of them first: a typing error costs no query
     _refuse_files(printing, 1 if together else len(given))
-    maker = LinkMaker(settings, TYPED.get())
+    maker = SynapseMaker(settings, TYPED.get())
     cells = tuple(cell for item in given for cell in maker.expand(item))
     asked = 1 if together else len(cells)
     _refuse_files(printing, asked)
@@ -168,11 +168,11 @@ def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | Non
     codes = [_write(lambda: _write_state(made, printing))]
     picture = None
     if painter is not None and printing.preview:
-        path = name_for_cells(printing.preview, made.cells)
+        path = name_for_link(printing.preview, made)
         codes.append(_write(lambda: painter.paint(made.opened(), path)))
         picture = None if codes[-1] else path
     codes.append(_write(lambda: _write_qr(made, printing)))
-    qr = name_for_cells(printing.qr, made.cells) if printing.qr and not codes[-1] else None
+    qr = name_for_link(printing.qr, made) if printing.qr and not codes[-1] else None
     if not printing.quiet:
         print_summary(made)
     elif made.followed or made.live:  # what is shown is not what was asked for: never unsaid
@@ -207,7 +207,7 @@ def _write(write: Callable[[], object]) -> int:
 
 def _write_state(made: LinkRecord, printing: Printing) -> None:
     if printing.save_state:
-        path = name_for_cells(printing.save_state, made.cells)
+        path = name_for_link(printing.save_state, made)
         write_beside("--save-state", path, made.state_json + b"\n")
 
 
@@ -246,5 +246,5 @@ def _write_qr(made: LinkRecord, printing: Printing) -> None:
     if printing.qr:
         from synglancer.render.qr import format_qr
 
-        path = name_for_cells(printing.qr, made.cells)
+        path = name_for_link(printing.qr, made)
         write_beside("--qr", path, format_qr(made.url, path.suffix))

@@ -224,6 +224,11 @@ def _read(link: str, question: Question) -> Side:
         )
     settings = replace(asked, **{name: getattr(question, name) for name in _OWN})
     provenance, warnings = parse_provenance(state)
+    if provenance.synapses:
+        raise UsageError(
+            "The link shows a synapse by its ID, and what is compared is a cell.",
+            f"Give one of its cells: {', '.join(map(str, provenance.cells))}.",
+        )
     if len(provenance.cells) != 1:
         raise UsageError(
             f"The link shows {len(provenance.cells)} cells, and one at a time is compared.",

@@ -1,0 +1,247 @@
+"""A synapse by its ID → the link that shows it: both cells, and the synapse picked on opening."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cells.parse import Synapse
+from synglancer.errors import CellError, UsageError
+from synglancer.links.building import BUILDING, Asking, store_link
+from synglancer.links.loaded import Loaded
+from synglancer.links.make import Cells, LinkMaker, warm_up
+from synglancer.links.record import build_record
+from synglancer.links.warnings import explain_live
+from synglancer.settings import SAME_SPINE, SYNAPSE
+from synglancer.states.record_parts import CellTypes, MultiInput, NamedSynapse
+from synglancer.synapses.loading import CellData
+from synglancer.synapses.named import NamedLoader
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from synglancer.links.link_record import LinkRecord
+    from synglancer.settings import Settings
+    from synglancer.states.record import Provenance
+    from synglancer.synapses.named import NamedRows
+    from synglancer.view.state import State
+
+_OF_CELLS = {
+    "inputs": "--inputs",
+    "outputs": "--outputs",
+    "tag": "--tag",
+    "min_confidence": "--min-confidence",
+    "min_size": "--min-size",
+    "partners": "--partners",
+}
+"""Options that choose among a cell's synapses."""
+
+
+class SynapseMaker(LinkMaker):
+    """Makes links for cells as `LinkMaker` does, and for synapses that are named by their IDs."""
+
+    def __init__(
+        self, settings: Settings, command: Sequence[str] | None = None, token: str | None = None
+    ) -> None:
+        super().__init__(settings, command, token)
+        self._named = NamedLoader(settings, self._session)
+
+    def _parse_cells(self, given: Sequence[int | str]) -> Cells:
+        """Read what is meant; cells and synapses together are refused before anything is asked."""
+        typed = super()._parse_cells(given)
+        synapses = [cell for cell in typed if isinstance(cell, Synapse)]
+        if synapses and len(synapses) < len(typed):
+            raise UsageError(
+                "Cells and synapses were given to be shown together.",
+                "Show either cells or synapses together, or leave out --together.",
+            )
+        if synapses:
+            _check_settings(self._settings)
+        return typed
+
+    def _resolve_and_make(self, typed: Cells, given: str, started: float) -> LinkRecord:
+        synapses = [cell.value for cell in typed if isinstance(cell, Synapse)]
+        if not synapses:
+            return super()._resolve_and_make(typed, given, started)
+        asking = Asking(self._settings, self._session, given, started)
+        rows = self._named.load(synapses, warm_up)
+        link = _build(asking, synapses, rows, self._named)
+        self._save_link(typed, link)
+        return link
+
+
+def _check_settings(settings: Settings) -> None:
+    """Refuse options that choose among a cell's synapses, or colour them by what they are."""
+    for name, option in _OF_CELLS.items():
+        if getattr(settings, name):
+            raise UsageError(
+                f"{option} chooses among the synapses of a cell, and a synapse was given by its "
+                "ID.",
+                f"Leave {option} out, or give the cell.",
+            )
+    if settings.color_by != "tag":
+        raise UsageError(
+            f"--color-by {settings.color_by} compares the synapses of a cell, and a synapse was "
+            "given by its ID.",
+            "Leave --color-by out; --cell-types names the types of its two cells.",
+        )
+
+
+def _build(
+    asking: Asking, synapses: Sequence[int], rows: NamedRows, loader: NamedLoader
+) -> LinkRecord:
+    """Build the record and the state of some synapses, and store the link."""
+    settings, session = asking.settings, asking.session
+    named = [_describe(rows, synapse) for synapse in synapses]
+    cells = _list_cells(named)
+    shown, multi_input = _divide(settings, rows)
+    loaded = Loaded(cells, rows.table, rows.frame, shown, CellData([], set(), {}))
+    record = replace(
+        build_record(settings, session, loaded),
+        counts=_count(shown),
+        autapses=0,
+        multi_input=multi_input,
+        cell_types=_describe_types(settings, rows, named),
+        synapses=tuple(named),
+    )
+    with BUILDING:
+        state = _build_state(asking, loaded, record)
+    live = session.materialization.expired
+    warnings = [
+        *([explain_live(session.materialization)] if live else []),
+        *_explain_ends(named),
+        *rows.warnings,
+    ]
+    return store_link(asking, state, record, warnings, loader.keep_tables)
+
+
+def _describe(rows: NamedRows, synapse: int) -> NamedSynapse:
+    """Gather what is known of a synapse."""
+    row = rows.frame[rows.frame["id"] == synapse].iloc[0]
+    pre, post = int(row["pre_pt_root_id"]), int(row["post_pt_root_id"])
+    types: Any = rows.cell_types.types if rows.cell_types else {}
+    sure = row["confidence"]
+    return NamedSynapse(
+        id=synapse,
+        tag=str(row["tag"]),
+        confidence=None if sure != sure else float(str(sure)),  # noqa: PLR0124  NaN
+        size=round(float(row["size"])),
+        pre=pre,
+        post=post,
+        pre_type=str(types.get(pre, "")),
+        post_type=str(types.get(post, "")),
+        same_spine=tuple(rows.same_spine.get(synapse, ())),
+    )
+
+
+def _list_cells(named: Sequence[NamedSynapse]) -> list[int]:
+    """List the cells to select: the one of all synapses first, or the first one's postsynaptic.
+
+    Raises
+    ------
+    CellError
+        When a synapse lies between no cells at all.
+    """
+    for one in named:
+        if not one.pre and not one.post:
+            raise CellError(
+                f"Neither side of the synapse {one.id} lies in a cell of the segmentation.",
+                "Give another synapse, or choose another --version.",
+            )
+    ends = [cell for one in named for cell in dict.fromkeys((one.post, one.pre)) if cell]
+    most = max(Counter(ends).values())
+    shared = [cell for cell in dict.fromkeys(ends) if Counter(ends)[cell] == most]
+    first = shared[0] if most > 1 and len(named) == most else ends[0]
+    return list(dict.fromkeys([first, *ends]))
+
+
+def _divide(settings: Settings, rows: NamedRows) -> tuple[pd.DataFrame, MultiInput | None]:
+    """Give synapses that share a spine a tag of their own, where that was asked."""
+    import numpy as np
+
+    from synglancer.synapses.shared_spines import count_former_tags, divide_tags
+
+    if not settings.multi_input:
+        return rows.frame, None
+    sharing = {synapse for synapse, others in rows.same_spine.items() if others}
+    sharing |= {other for others in rows.same_spine.values() for other in others}
+    shown = divide_tags(rows.frame, np.array([*sharing], dtype="uint64"), ())
+    former = count_former_tags(rows.frame, shown, _name_directions(shown))
+    return shown, MultiInput(str(settings.multi_input_table), former)
+
+
+def _name_directions(shown: pd.DataFrame) -> list[str]:
+    present = {*shown["direction"]}
+    return [name for name in (SYNAPSE, SAME_SPINE) if name in present]
+
+
+def _count(shown: pd.DataFrame) -> dict[str, dict[str, int]]:
+    from synglancer.synapses.predictions import count_predictions
+
+    return count_predictions(shown, _name_directions(shown))
+
+
+def _describe_types(
+    settings: Settings, rows: NamedRows, named: Sequence[NamedSynapse]
+) -> CellTypes | None:
+    """Describe of what types the cells on both sides are, where that was asked."""
+    from synglancer.settings import UNKNOWN_TYPE
+    from synglancer.synapses.cell_types import sort_types
+
+    if rows.cell_types is None:
+        return None
+    kinds = {one.pre: one.pre_type for one in named} | {one.post: one.post_type for one in named}
+    kinds.pop(0, None)
+    listed = [kind or UNKNOWN_TYPE for kind in kinds.values()]
+    return CellTypes(
+        str(settings.cell_type_view),
+        settings.cell_type_column,
+        partners={kind: listed.count(kind) for kind in sort_types({*listed})},
+        known=sum(kind != "" for kind in kinds.values()),
+        ambiguous=len(rows.cell_types.ambiguous & {*kinds}),
+    )
+
+
+def _explain_ends(named: Sequence[NamedSynapse]) -> list[str]:
+    """Say which sides of synapses lie in no cell, and which synapses are autapses."""
+    warnings = []
+    for one in named:
+        for side, cell in (("presynaptic", one.pre), ("postsynaptic", one.post)):
+            if not cell:
+                warnings.append(f"The segmentation has no {side} cell at the synapse {one.id}.")
+        if one.pre == one.post:
+            warnings.append(f"The synapse {one.id} is of a cell onto itself (an autapse).")
+    return warnings
+
+
+def _build_state(asking: Asking, loaded: Loaded, record: Provenance) -> State:
+    from synglancer.columns import POSITION_COLUMNS
+    from synglancer.view.annotations import build_annotations
+    from synglancer.view.scene import Scene
+    from synglancer.view.staging import stage_view
+    from synglancer.view.synapse import build_synapse_state, choose_end_colours
+
+    settings, session, shown = asking.settings, asking.session, loaded.shown
+    positions = shown[POSITION_COLUMNS].to_numpy(dtype=float)
+    first = (shown["id"] == record.synapses[0].id).to_numpy()
+    x, y, z = positions[first][0].tolist()
+    scene = Scene(
+        cells=loaded.cells,
+        datastack=session.datastack,
+        materialization=session.materialization,
+        table=loaded.table.name,
+        groups=build_annotations(shown),
+        positions=positions,
+        somata=[],
+        record=record.to_json(),
+        focus=(x, y, z),
+    )
+    background = "white" if settings.figure else settings.background
+    options = replace(
+        stage_view(settings, loaded.cells, shown),
+        cells=choose_end_colours(loaded.cells, background),
+    )
+    return build_synapse_state(scene, options, record.synapses)

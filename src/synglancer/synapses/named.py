@@ -1,0 +1,177 @@
+"""Synapses that were asked for by their IDs: their rows, what shares their spines, cell types."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from synglancer.cave.metadata import PREDICTIONS
+from synglancer.errors import BadAnswerError, CellError
+from synglancer.settings import SAME_SPINE, SYNAPSE
+from synglancer.synapses.ahead import Ahead
+from synglancer.synapses.cell_tables import CellTables, Question
+from synglancer.synapses.context import ContextLoader
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    import pandas as pd
+
+    from synglancer.cave.records import PredictionTable
+    from synglancer.cave.session import Session
+    from synglancer.settings import Settings
+    from synglancer.synapses.cell_types import CellTypes
+    from synglancer.synapses.predictions import Checked
+
+
+@dataclass(frozen=True)
+class NamedRows:
+    """The rows of synapses that were asked for by their IDs.
+
+    Attributes
+    ----------
+    table
+        Which table the predictions are from.
+    frame
+        The synapses, as ``synapse``, then others on their spines, as ``same spine``; see
+        `synglancer.columns.DTYPES`.
+    same_spine
+        Which others share the spine of each; empty where that was not asked.
+    cell_types
+        Types of all cells; None where that was not asked.
+    warnings
+        What a reader should know, a sentence each.
+    """
+
+    table: PredictionTable
+    frame: pd.DataFrame
+    same_spine: Mapping[int, Sequence[int]] = field(default_factory=dict)
+    cell_types: CellTypes | None = None
+    warnings: Sequence[str] = ()
+
+
+class NamedLoader:
+    """Loads synapses by their IDs, for one session and table.
+
+    Parameters
+    ----------
+    settings
+        What is asked, beside the synapses.
+    session
+        Whom to ask.
+    """
+
+    def __init__(self, settings: Settings, session: Session) -> None:
+        self._settings = settings
+        self._session = session
+        self._tables = CellTables(session, Ahead(session))
+        self._context = ContextLoader(settings, session, self._tables)
+
+    def keep_tables(self) -> None:
+        """Keep the tables that were fetched: last, since nobody waits for it."""
+        self._tables.keep()
+
+    def load(self, synapses: Sequence[int], warm_up: Callable[[], None]) -> NamedRows:
+        """Load or fetch synapses, with and without a prediction (1 request, or 2), and context.
+
+        Parameters
+        ----------
+        synapses
+            Their IDs.
+        warm_up
+            Called while the answers arrive: what can be prepared meanwhile.
+
+        Raises
+        ------
+        CellError
+            When there is no synapse with such an ID.
+        BadAnswerError
+            When a row cannot be shown: it has no position, for instance.
+        ServiceError
+            When something cannot be had.
+        """
+        from synglancer.synapses.predictions import join_predictions
+
+        session = self._session
+        table = session.load_table(str(self._settings.table), PREDICTIONS)
+        self._context.load_shared()
+        _ = session.client
+        with ThreadPoolExecutor(max_workers=3) as pool:
+            rows = pool.submit(self._load_rows, table, synapses)
+            types = pool.submit(self._context.load_types) if self._settings.cell_types else None
+            asked = self._settings.multi_input
+            spines = pool.submit(self._context.load_same_spine, synapses) if asked else None
+            warm_up()
+            with session.explain_refused_live():
+                own = rows.result()
+                sharing = spines.result() if spines else {}
+                cell_types = types.result() if types else None
+            self._check_found(synapses, table, own)
+            others = sorted({other for each in sharing.values() for other in each} - {*synapses})
+            with session.explain_refused_live():
+                further = self._load_rows(table, others) if others else []
+        frame = join_predictions(
+            [part.frame for part in own]
+            + [part.frame.assign(direction=SAME_SPINE) for part in further]
+        )
+        return NamedRows(table, frame, sharing, cell_types, _explain([*own, *further]))
+
+    def _load_rows(self, table: PredictionTable, synapses: Sequence[int]) -> list[Checked]:
+        """Load or fetch predictions, and the synapses without one where there are such."""
+        from synglancer.synapses.predictions import build_predictions
+
+        session, name = self._session, table.synapse_table
+        where, client = (session.datastack, session.materialization), session.client
+        kept = not session.materialization.expired
+        labelled = self._tables.load(
+            Question(
+                table.name,
+                SYNAPSE,
+                lambda ids: client.fetch_predictions(*where, table, ids, SYNAPSE),
+            ),
+            synapses,
+            lambda raw: build_predictions(raw, synapses, SYNAPSE),
+            kept=kept,
+        )
+        known = {*labelled.ids.tolist()}
+        rest = [synapse for synapse in synapses if synapse not in known]
+        if not rest:
+            return [labelled]
+        unlabelled = self._tables.load(
+            Question(name, SYNAPSE, lambda ids: client.fetch_synapses(*where, name, ids, SYNAPSE)),
+            rest,
+            lambda raw: build_predictions(raw, rest, SYNAPSE),
+            kept=kept,
+        )
+        return [labelled, unlabelled]
+
+    def _check_found(
+        self, synapses: Sequence[int], table: PredictionTable, tables: Sequence[Checked]
+    ) -> None:
+        """Refuse synapses that are not there, or have no row that can be shown."""
+        known = {synapse for part in tables for synapse in part.ids.tolist()}
+        shown = {synapse for part in tables for synapse in part.frame["id"].tolist()}
+        for synapse in synapses:
+            if synapse not in known:
+                raise CellError(
+                    f"There is no synapse {synapse} in the table {table.synapse_table} of "
+                    f"{self._session.name_version()}.",
+                    "Check its ID, and whether it is of this datastack and version.",
+                )
+            if synapse not in shown:
+                why = " ".join(_explain(tables))
+                raise BadAnswerError(
+                    f"The synapse {synapse} cannot be shown: {why}",
+                    "Choose another --version, or tell those who keep the table.",
+                )
+
+
+def _explain(tables: Sequence[Checked]) -> list[str]:
+    """Say what was left out of answers."""
+    from synglancer.synapses.predictions import explain_left_out
+
+    named = [
+        replace(table, left_out=table.left_out.assign(direction="synapses")) for table in tables
+    ]
+    return explain_left_out(named, ())
