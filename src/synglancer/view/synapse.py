@@ -11,7 +11,7 @@ import orjson
 from synglancer.settings import SYNAPSE
 from synglancer.states.layer_names import split_layer_name
 from synglancer.states.record_copy import add_copy
-from synglancer.view.colors import BACKGROUNDS, choose_cell_colours
+from synglancer.view.colors import BACKGROUNDS, choose_cell_colors
 from synglancer.view.shaders import MARKER_SIZE
 from synglancer.view.state import SEGMENTATION, State, build_state
 from synglancer.view.tool_palette import build_palette
@@ -34,7 +34,7 @@ _OTHER_BORDER = 1.5
 _COLOURED = 2  # cells that have the two colours
 
 
-def choose_end_colours(cells: Sequence[int], background: str) -> dict[int, str]:
+def choose_end_colors(cells: Sequence[int], background: str) -> dict[int, str]:
     """Choose the colours of the cells of a link of synapses.
 
     Parameters
@@ -45,7 +45,7 @@ def choose_end_colours(cells: Sequence[int], background: str) -> dict[int, str]:
         ``dark`` or ``white``.
     """
     own, partners = cells[:1], cells[1:]
-    colours = [PARTNER] if len(cells) <= _COLOURED else choose_cell_colours(len(partners))
+    colours = [PARTNER] if len(cells) <= _COLOURED else choose_cell_colors(len(partners))
     return {
         **dict.fromkeys(own, BACKGROUNDS[background].cell),
         **dict(zip(partners, colours, strict=False)),

@@ -222,7 +222,7 @@ def _build_state(asking: Asking, loaded: Loaded, record: Provenance) -> State:
     from synglancer.view.annotations import build_annotations
     from synglancer.view.scene import Scene
     from synglancer.view.staging import stage_view
-    from synglancer.view.synapse import build_synapse_state, choose_end_colours
+    from synglancer.view.synapse import build_synapse_state, choose_end_colors
 
     settings, session, shown = asking.settings, asking.session, loaded.shown
     positions = shown[POSITION_COLUMNS].to_numpy(dtype=float)
@@ -242,6 +242,6 @@ def _build_state(asking: Asking, loaded: Loaded, record: Provenance) -> State:
     background = "white" if settings.figure else settings.background
     options = replace(
         stage_view(settings, loaded.cells, shown),
-        cells=choose_end_colours(loaded.cells, background),
+        cells=choose_end_colors(loaded.cells, background),
     )
     return build_synapse_state(scene, options, record.synapses)
