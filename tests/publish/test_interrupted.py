@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -139,6 +140,17 @@ def test_the_number_of_workers_does_not_change_the_bytes_of_a_plan(tmp_path):
     finally:
         runner.close()
     assert read_files(tmp_path / "one") == read_files(tmp_path / "two")
+
+
+def test_workers_never_see_an_interruption():
+    """Ctrl+C in a terminal reaches the command alone, even while its workers start."""
+    runner = Processes(2)
+    try:
+        blocked = list(runner.run(partial(signal.pthread_sigmask, signal.SIG_BLOCK), [[], []]))
+    finally:
+        runner.close()
+    assert blocked == [{signal.SIGINT}] * 2
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")

@@ -1,35 +1,26 @@
 """make-link and synglancer: options, what is printed, exit codes. The only user of cyclopts.
 
-stdout is the result and nothing else; stderr is talk.
+stdout is the result and nothing else; stderr is talk. Little is imported here before Ctrl+C is
+handled: the rest is loaded by what builds the commands.
 """
 
 from __future__ import annotations
 
 import gc
-import os
-import signal
 import sys
-import threading
-import time
-from inspect import signature
-from typing import TYPE_CHECKING, Any, NoReturn
-
-from cyclopts import App, Parameter
+from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
-from synglancer.cli.commands.link import link
-from synglancer.cli.config import CONFIG, ENVIRONMENT
-from synglancer.cli.examples import format_examples
-from synglancer.cli.explaining import INTERRUPTED, STOPPED, explain
+from synglancer.cli.interruption import INTERRUPTION
 from synglancer.cli.printing import TYPED, complain, for_terminal
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-_COMPLETION = "Install completion for your shell: bash, zsh or fish."
+    from cyclopts import App
 
-_GRACE = 1.0  # seconds
+_COMPLETION = "Install completion for your shell: bash, zsh or fish."
 
 
 def _format_default(value: Any) -> str | None:
@@ -37,11 +28,9 @@ def _format_default(value: Any) -> str | None:
     return str(value) if value else None
 
 
-_KNOWN = set(signature(App).parameters)
-"""What this release of cyclopts knows of an app."""
-
-
 def _make_app(name: str, *, example: str | None = None, **options: Any) -> App:
+    from cyclopts import App, Parameter
+
     return App(
         name=name,
         help_format="plaintext",
@@ -54,8 +43,14 @@ def _make_app(name: str, *, example: str | None = None, **options: Any) -> App:
 
 def _describe(example: str | None) -> dict[str, Any]:
     """Return what each command has: the program's version, and examples at the end of its help."""
+    from inspect import signature
+
+    from cyclopts import App
+
+    from synglancer.cli.examples import format_examples
+
     shown = {"version": __version__, "version_flags": ["--about"]}  # --version is the data's
-    if example is None or "help_epilogue" not in _KNOWN:
+    if example is None or "help_epilogue" not in signature(App).parameters:  # of this release
         return shown
     return {**shown, "help_epilogue": format_examples(example)}
 
@@ -66,6 +61,9 @@ def _usage(words: str) -> str:
 
 def build_make_link() -> App:
     """Build the command ``make-link``."""
+    from synglancer.cli.commands.link import link
+    from synglancer.cli.config import CONFIG
+
     usage = "Usage: make-link [OPTIONS] CELL..."
     app = _make_app("make-link", example="make-link", config=CONFIG, usage=usage)
     app.default(link)
@@ -75,17 +73,18 @@ def build_make_link() -> App:
 
 def build_synglancer() -> App:
     """Build the command ``synglancer``."""
-    # Imported here: ``make-link`` has no use for them.
     from synglancer.cli.commands.check import check
     from synglancer.cli.commands.compare import compare
     from synglancer.cli.commands.doctor import doctor
     from synglancer.cli.commands.history import history
+    from synglancer.cli.commands.link import link
     from synglancer.cli.commands.preview import preview
     from synglancer.cli.commands.publish import publish, verify
     from synglancer.cli.commands.report import report
     from synglancer.cli.commands.serve import serve as serve_folder
     from synglancer.cli.commands.table import table
     from synglancer.cli.commands.trust import trust
+    from synglancer.cli.config import CONFIG, ENVIRONMENT
 
     app = _make_app(
         "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
@@ -139,41 +138,24 @@ def _add_groups(app: App) -> None:
 
 def make_link_main() -> None:
     """Run ``make-link``."""
-    prepare_streams()
-    signal.signal(signal.SIGINT, _interrupt)
-    _leave(run(build_make_link, sys.argv[1:]))
+    _start(build_make_link)
 
 
 def main() -> None:
     """Run ``synglancer``."""
+    _start(build_synglancer)
+
+
+def _start(build: Callable[[], App]) -> None:
     prepare_streams()
-    signal.signal(signal.SIGINT, _interrupt)
-    _leave(run(build_synglancer, sys.argv[1:]))
-
-
-def _leave(code: int) -> NoReturn:
-    gc.freeze()  # else Python looks for garbage among all that it is about to drop: 0.3 s
-    sys.exit(code)
-
-
-class _Interrupted(KeyboardInterrupt):
-    """Ctrl-C, and what it means has been said."""
-
-
-def _interrupt(*_: object) -> None:
-    """End soon: what is being written is put away, but no answer of a server is waited for."""
-    complain(*STOPPED)
-    threading.Thread(target=_end, daemon=True).start()
-    raise _Interrupted
-
-
-def _end() -> None:
-    time.sleep(_GRACE)
-    os._exit(INTERRUPTED)
+    INTERRUPTION.listen()
+    INTERRUPTION.run(lambda: run(build, sys.argv[1:]))
 
 
 def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     """Run a command and return its exit code; every error is two sentences.
+
+    An interruption, KeyboardInterrupt, goes through.
 
     Parameters
     ----------
@@ -192,9 +174,11 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     except BrokenPipeError:  # the reader has seen enough
         drop_stdout()
         return 0
-    except _Interrupted:
-        return INTERRUPTED
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # the last line of defence
+    except Exception as error:  # the last line of defence
+        if INTERRUPTION.came:  # some libraries make another error of it
+            raise KeyboardInterrupt from error
+        from synglancer.cli.explaining import explain
+
         if "--verbose" in arguments:
             import traceback
 

@@ -7,14 +7,11 @@ from cyclopts import CycloptsError
 from synglancer.cli.config import CONFIG_FILE
 from synglancer.errors import OutputError, SynglancerError
 
-INTERRUPTED = 130
-STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed are good.")
-
 _BUG = 1
 _USAGE = 2
 
 
-def explain(error: BaseException) -> tuple[int, str, str]:
+def explain(error: Exception) -> tuple[int, str, str]:
     """Return the exit code of an error, what happened and what to do."""
     cause = error.__cause__ if isinstance(error, CycloptsError) else error
     if isinstance(cause, SynglancerError):
@@ -24,8 +21,6 @@ def explain(error: BaseException) -> tuple[int, str, str]:
         return _USAGE, f"{CONFIG_FILE} cannot be read: {cause}.", hint
     if isinstance(error, CycloptsError):
         return _USAGE, _say_what_is_wrong(error), "See --help for what can be given."
-    if isinstance(error, KeyboardInterrupt):
-        return INTERRUPTED, *STOPPED
     if isinstance(error, OSError):
         what = f" ({error.filename})" if error.filename else ""
         message = f"The system refused to read or write{what}: {error.strerror or error}."

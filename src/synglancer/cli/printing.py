@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal
@@ -51,6 +50,8 @@ def _escape_json(text: str) -> str:
 
 
 def _escape_character(character: str) -> str:
+    import json
+
     return character if character.isprintable() else json.dumps(character)[1:-1]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 
@@ -21,6 +22,7 @@ def serve(dest: str, *, port: int = 0) -> None:
     from synglancer.publish.serving import make_server
 
     server = make_server(dest, port)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # here, to be stopped is no failure
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)  # noqa: T201
     print("Press Ctrl+C to stop.", file=sys.stderr)  # noqa: T201
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -58,10 +59,9 @@ class Processes:
             from multiprocessing import get_context
 
             # Threads of pyarrow do not survive a fork.
-            self._pool = ProcessPoolExecutor(
-                self.workers, mp_context=get_context("spawn"), initializer=_leave_interrupts
-            )
-        future: Future[Result] = self._pool.submit(function, item)
+            self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+        with _keeping_interrupts():
+            future: Future[Result] = self._pool.submit(function, item)
         return future
 
     def explain(self, error: Exception) -> str | None:
@@ -184,11 +184,18 @@ def make_runner(workers: int | None, scheduler: str | None) -> Runner:
     return Processes(workers or count_cores())
 
 
-def _leave_interrupts() -> None:
-    """Leave Ctrl+C to the process that started this one."""
+@contextmanager
+def _keeping_interrupts() -> Iterator[None]:
+    """Leave Ctrl+C to this process: those that are started within never see it."""
     import signal
+    from multiprocessing import resource_tracker
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource_tracker.ensure_running()  # when that starts, it lets interrupts through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def count_cores() -> int:

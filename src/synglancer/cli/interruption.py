@@ -1,0 +1,135 @@
+"""Ctrl+C: what is being written is put away, no server is waited for, and the exit code is 130."""
+
+from __future__ import annotations
+
+import _thread
+import atexit
+import gc
+import os
+import select
+import signal
+import sys
+import threading
+import time
+from contextlib import suppress
+from importlib.machinery import ExtensionFileLoader
+from typing import TYPE_CHECKING, NoReturn
+
+from synglancer.cli.printing import complain
+from synglancer.cli.streams import flush_stdout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
+
+INTERRUPTED = 130
+STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed are good.")
+
+_GRACE = 1.0  # seconds until the process ends, whatever it does
+_STDERR = 2
+_PAUSE = 0.02  # seconds until an interruption that came too early is tried again
+_LAST_WORDS = 5.0  # seconds until it ends in silence, where another thread keeps stderr
+_LOADING = {ExtensionFileLoader.create_module.__code__, ExtensionFileLoader.exec_module.__code__}
+
+
+class Interruption:
+    """What Ctrl+C does to a command.
+
+    It raises KeyboardInterrupt once, but not while a compiled module is loaded: that makes an
+    ImportError of it, so that the command would go on, and some end the whole process with SIGABRT
+    when they are loaded once more. A thread ends the process where the exception does not: when
+    the command waits for a server, when a library took it for itself, or when the main thread
+    looks up a name and sees no signal.
+
+    Attributes
+    ----------
+    came
+        Whether Ctrl+C was pressed.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._raised = False
+        self._silent, self._said = threading.Lock(), threading.Lock()
+
+    def listen(self) -> None:
+        """Handle Ctrl+C from now on."""
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        signal.signal(signal.SIGINT, self._handle)
+        signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+        sys.unraisablehook = self._handle_unraisable
+        # At the very end Python would let it kill the process, whose work is done.
+        atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
+        _thread.start_new_thread(self._watch, (reader,))
+
+    def run(self, command: Callable[[], int]) -> NoReturn:
+        """Run a command that returns its exit code, and end the process with it."""
+        code = INTERRUPTED
+        try:
+            code = command()
+            signal.signal(signal.SIGINT, self._end)  # nothing is left to put away
+        except KeyboardInterrupt:
+            self.came = True
+        if self.came:
+            self._end()
+        gc.freeze()  # else Python looks for garbage among all that it is about to drop: 0.3 s
+        sys.exit(code)
+
+    def _handle(self, _number: int, frame: FrameType | None) -> None:
+        self.came = True
+        if not self._raised and not _is_loading(frame):
+            self._raised = True
+            raise KeyboardInterrupt
+
+    def _watch(self, reader: int) -> None:
+        """Wait for Ctrl+C, in a thread: try again where it was not raised, then end."""
+        while os.read(reader, 1)[0] != signal.SIGINT or not self._is_heard():
+            pass
+        until = time.monotonic() + _GRACE
+        while time.monotonic() < until and self._is_heard():
+            time.sleep(_PAUSE)
+            if not self._raised:
+                signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        self._end()
+
+    def _handle_unraisable(self, lost: sys.UnraisableHookArgs) -> None:
+        """Raise again what was lost in a finalizer, of which Python would print a traceback."""
+        if self.came and lost.exc_type is KeyboardInterrupt:
+            self._raised = False
+        else:
+            sys.__unraisablehook__(lost)
+
+    def _is_heard(self) -> bool:
+        """Return whether Ctrl+C is handled here; servers have their own way to stop."""
+        return signal.getsignal(signal.SIGINT) == self._handle
+
+    def _end(self, *_: object) -> NoReturn:
+        """Say so and end at once, without waiting for other threads or for a full pipe."""
+        with suppress(RuntimeError, OSError):  # where Python ends itself, it starts no thread
+            if select.select([], [_STDERR], [], 0)[1]:
+                if self._silent.acquire(blocking=False):
+                    self._said.acquire()
+                    _thread.start_new_thread(self._say, ())
+                self._said.acquire(timeout=_LAST_WORDS)
+        os._exit(INTERRUPTED)
+
+    def _say(self) -> None:
+        try:
+            complain(*STOPPED)
+            flush_stdout()
+        except (OSError, ValueError):
+            pass
+        finally:
+            self._said.release()
+
+
+INTERRUPTION = Interruption()
+"""That of this process."""
+
+
+def _is_loading(frame: FrameType | None) -> bool:
+    """Return whether a compiled module is being loaded, of which this code is called."""
+    while frame is not None and frame.f_code not in _LOADING:
+        frame = frame.f_back
+    return frame is not None
