@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 SITE = "https://viewer.example.org/"
 SHADER = '{"layers":[{"name":"a [b] (c)","shader":"#uicontrol float a\\n#!{ }"}]}'
 ENCODED = SITE + "#!" + quote(SHADER, safe="")
+OLD = "{'layers':[{'type':'image'_'name':'a_b'_'source':'gs://b/x'}]_'position':[1_2]}"
 MIXED = SITE + "#!" + SHADER.replace("{", "%7B").replace('"', "%22").replace(" ", "%20")
 
 
-@pytest.mark.parametrize("link", [ENCODED, MIXED, SITE + "#!" + quote(quote(SHADER))])
+@pytest.mark.parametrize(
+    "link", [ENCODED, MIXED, SITE + "#!" + quote(quote(SHADER)), SITE + "#!" + OLD]
+)
 @pytest.mark.parametrize(
     ("suffix", "text"),
     [
@@ -46,10 +49,12 @@ def test_states_end_with_their_last_brace(link, suffix, text) -> None:
         f"{SITE}?json_url=https://example.org/nglstate/5409525645443072",
         f"{SITE}#!middleauth+https://example.org/nglstate/5",
         SITE + "#!" + SHADER,
+        SITE + "#!" + OLD,
+        SITE + "#!+" + OLD,
     ],
 )
 def test_other_forms(link) -> None:
-    """Addresses in buckets, the older query and bare states are found whole."""
+    """Addresses in buckets, older forms and bare states are found whole."""
     assert [found.url for found in find_links(f"x {link} y\n{link}.", ".txt")] == [link] * 2
 
 

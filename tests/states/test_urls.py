@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
+from synglancer.states.url_safe import to_json
 from synglancer.states.urls import format_inline_link, is_link, parse_link
 
 if TYPE_CHECKING:
@@ -74,6 +75,40 @@ def test_characters_that_some_programs_leave_bare(fragment) -> None:
     """A bare '#' and bare brackets within the fragment belong to the state."""
     state = orjson.loads(parse_link(f"{SITE}#!{fragment}").state or b"")
     assert state["layers"][0]["source"] == "x"
+
+
+OLD = (
+    r"{'layers':[{'type':'image'_'name':'a_b'_'source':'x'}]"
+    r"""_'title':'it\'s "q"'_'position':[1_2]}"""
+)
+
+
+@pytest.mark.parametrize("encode", [str, quote, lambda text: quote(quote(text))])
+@pytest.mark.parametrize("beginning", ["", "+"])
+@pytest.mark.parametrize("old", [OLD, OLD.replace("_'", "&'").replace("1_2", "1,2")])
+def test_the_quotes_and_commas_of_older_viewers(encode, beginning, old) -> None:
+    """A state with single quotes, and underscores as commas, is read as viewers read it."""
+    state = orjson.loads(parse_link(f"{SITE}#!{encode(beginning + old)}").state or b"")
+    layer = {"type": "image", "name": "a_b", "source": "x"}
+    assert state == {"layers": [layer], "title": 'it\'s "q"', "position": [1, 2]}
+
+
+@given(st.text())
+def test_any_text_comes_back_from_single_quotes(text) -> None:
+    """Whatever a text holds, it is what was written between single quotes."""
+    double = orjson.dumps(text).decode()[1:-1]
+    single = double.replace('\\"', '"').replace("'", "\\'")
+    assert orjson.loads(to_json(f"{{'a_b':'{single}'_'c':[1_2]}}")) == {"a_b": text, "c": [1, 2]}
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_a_file_of_a_state_from_an_editor(tmp_path: Path, encoding) -> None:
+    """A mark at the beginning of the file, or UTF-16, does not matter."""
+    path = tmp_path / "state.json"
+    path.write_text(orjson.dumps({**SEGMENTS, "title": "µ"}).decode(), encoding=encoding)
+    assert orjson.loads(parse_link(str(path)).state or b"") == {**SEGMENTS, "title": "µ"}
+    path.write_bytes(b'{"layers": [], "title": "\xff"}')
+    assert parse_link(str(path)).state == path.read_bytes()
 
 
 texts = st.recursive(st.text() | st.integers(0, 9), lambda inner: st.lists(inner, max_size=3))

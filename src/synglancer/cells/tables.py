@@ -7,7 +7,9 @@ columns that occur twice, and reads integers with gaps as floats, which round ro
 from __future__ import annotations
 
 import csv
+import errno
 import io
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -90,7 +92,11 @@ def read_table(path: Path, column: str | None = None) -> Table:
     except UsageError:
         raise
     except Exception as error:  # whatever a library makes of a damaged file
-        reason = getattr(error, "strerror", None) or type(error).__name__
+        reason = "it is damaged, or of another kind than its name says"
+        if not path.exists():
+            reason = os.strerror(errno.ENOENT)
+        elif isinstance(error, OSError) and error.strerror:
+            reason = error.strerror
         raise UsageError(f"The file {path} cannot be read as a table: {reason}.", _HINT) from error
 
 

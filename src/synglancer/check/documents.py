@@ -86,7 +86,7 @@ TEXT_SUFFIXES = frozenset(
 """Kinds of files that are read in a folder."""
 
 _MARK = re.compile(
-    r"#!(?=\{|%(?:25)*7[bB]|[a-z0-9]+(?:\+[a-z0-9]+)*(?:://|%3[aA]))"
+    r"#!\+?(?=\{|%(?:25)*7[bB]|[a-z0-9]+(?:\+[a-z0-9]+)*(?:://|%3[aA]))"
     r"|[?&]json_url=(?=[a-z0-9+]+(?::|%3[aA]))"
 )
 """What stands between a viewer's address and a state or the address of one."""

@@ -6,6 +6,7 @@ It knows texts only: not how a state is made or stored, nor what it shows.
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs, quote, unquote, urlsplit
@@ -14,6 +15,7 @@ import orjson
 
 from synglancer.errors import TooLargeError, UsageError
 from synglancer.settings import MAX_STATE, SITES, is_address
+from synglancer.states.url_safe import to_json
 
 MAX_INLINE = 2_000_000
 """Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
@@ -118,9 +120,9 @@ def parse_link(link: str) -> ParsedLink:
             "This is not a Neuroglancer link.",
             "Give one that holds '#!' after the viewer's address.",
         )
-    fragment = _decode(fragment)
+    fragment = _decode(fragment).removeprefix("+")  # "#!+{…}" is a state on top of the default one
     if fragment.startswith("{"):
-        return ParsedLink(_with_slash(site), None, fragment.encode("utf-8", "surrogateescape"))
+        return ParsedLink(_with_slash(site), None, _read_state(fragment))
     state_url = _find_state_url(fragment)
     if state_url is None:
         raise UsageError(
@@ -155,12 +157,17 @@ def _read_state_file(name: str) -> bytes:
                 "takes.",
                 "Give the file of a Neuroglancer state.",
             )
-        return path.read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"The file {name} cannot be read: {error.strerror}.",
             "Give the file of a Neuroglancer state, such as --save-state writes.",
         ) from error
+    try:
+        # Editors put a mark before it, or write UTF-16.
+        return content.decode(json.detect_encoding(content)).encode()
+    except UnicodeDecodeError:
+        return content  # no JSON, as its reader says
 
 
 def _decode(fragment: str) -> str:
@@ -177,10 +184,21 @@ def _decode(fragment: str) -> str:
 
 def _is_whole(text: str) -> bool:
     """Whether a text is an address, or a state that was not cut short."""
+    text = text.removeprefix("+")
     if not text.startswith("{"):
         return "://" in text[:_LONGEST_SCHEME]
+    return _is_json(_read_state(text))
+
+
+def _read_state(text: str) -> bytes:
+    """Return the state of a fragment as JSON, also where older viewers wrote it."""
+    content = text.encode("utf-8", "surrogateescape")
+    return content if _is_json(content) else to_json(text).encode("utf-8", "surrogateescape")
+
+
+def _is_json(content: bytes) -> bool:
     try:
-        orjson.loads(text.encode("utf-8", "surrogateescape"))
+        orjson.loads(content)
     except ValueError:
         return False
     return True
