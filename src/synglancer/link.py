@@ -117,14 +117,14 @@ class Link(LinkRecord):
         """
         from synglancer.cave.access import fetch_link_state  # imports requests
         from synglancer.states.provenance import parse_provenance
-        from synglancer.states.reader import parse_state
+        from synglancer.states.reader import parse_link_state
 
         started = time.monotonic()
         parsed = parse_link(url)
         text = parsed.state
         if parsed.state_url is not None:
             text = fetch_link_state(parsed.state_url, token=token, timeout=timeout)
-        state = parse_state(text or b"", parsed.state_url or "The link")
+        state = parse_link_state(parsed, text)
         provenance, warnings = parse_provenance(state)
         return cls(
             given=url,

@@ -57,4 +57,4 @@ def test_a_state_nested_too_deep_is_refused(
     """Deep nesting is an ordinary condition, not a fault of the program."""
     file = tmp_path / "deep.json"
     file.write_text('{"layers": [], "a": ' + "[" * 100_000 + "]" * 100_000 + "}")
-    make_link(file).refuses(4, "no Neuroglancer state")
+    make_link(file).refuses(2, f"The file {file} holds no Neuroglancer state")

@@ -67,7 +67,7 @@ def test_what_cannot_be_placed_is_said(synglancer: Callable[..., Outcome], tmp_p
     ("words", "code"),
     [
         (["864691135276234469"], 2),
-        (["https://a.org/#!{]"], 4),
+        (["https://a.org/#!{]"], 2),
         (["state.json", "-o", "out.txt"], 2),
         (["state.json", "-o", "missing/out.csv"], 2),
         (["missing.json"], 2),

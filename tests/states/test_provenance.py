@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synglancer.cave.tokens import find_saved_token
-from synglancer.errors import BadAnswerError, UsageError
+from synglancer.errors import UsageError
 from synglancer.link import Link
 from synglancer.states.provenance import parse_provenance
 from synglancer.states.urls import format_inline_link
@@ -160,8 +160,8 @@ def test_any_record_is_read_or_refused(record: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("content", ['{"layers": 5}', "{}", '{"layers": [NaN]}', "{broken"])
 def test_what_is_no_state_is_refused(content: str) -> None:
-    """JSON that is no Neuroglancer state is one of our errors."""
-    with pytest.raises(BadAnswerError, match="holds no Neuroglancer state"):
+    """JSON in a link that is no Neuroglancer state is one of our errors."""
+    with pytest.raises(UsageError, match="holds no Neuroglancer state"):
         Link.from_url(f"{SITE}#!{quote(content)}")
 
 

@@ -28,7 +28,7 @@ from synglancer.errors import (
 from synglancer.states.reader import (
     list_segmentation_layers,
     list_source_urls,
-    parse_state,
+    parse_link_state,
 )
 from synglancer.states.selection import read_segments, read_selected_cells
 from synglancer.states.urls import parse_link
@@ -142,8 +142,8 @@ def resolve_link(session: Session, cell: LinkCells) -> list[int]:
         When its state cannot be fetched.
     """
     link = parse_link(cell.url)
-    content = link.state if link.state_url is None else _fetch_state(session, link.state_url)
-    state = parse_state(content or b"", link.state_url or "The link")
+    fetched = None if link.state_url is None else _fetch_state(session, link.state_url)
+    state = parse_link_state(link, fetched)
     own = read_selected_cells(state, session.datastack.segmentation_source)
     cells = own or _check_other_segmentation(session, state)
     if not cells:

@@ -137,7 +137,7 @@ class Checker:
         if content is None:
             return finding
         try:
-            finding.state = parse_state(content, parsed.state_url or "The link")
+            finding.state = parse_state(content, parsed.place)
         except BadAnswerError as error:
             if parsed.state_url is not None and hash_state(content) is None:
                 finding.unknown.append(str(error))  # a proxy's page, for instance

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cells.parse import name_in_files
 from synglancer.states.login import find_login_host
 from synglancer.states.provenance import read_shown_cells
-from synglancer.states.reader import parse_state
+from synglancer.states.reader import parse_link_state
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
 from synglancer.states.urls import parse_link
@@ -84,5 +84,5 @@ def open_link(link: str, *, server: str | None = None, token_file: str | None = 
         from synglancer.cave.access import fetch_link_state  # imports requests
 
         text = fetch_link_state(parsed.state_url, server=server, token_file=token_file)
-    state = parse_state(text or b"", parsed.state_url or "The link")
+    state = parse_link_state(parsed, text)
     return OpenedLink(link.strip(), parsed.site, state)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import cave_sandbox
 from synglancer.cache.files import write_file
-from synglancer.errors import PictureError, SynglancerError
+from synglancer.errors import PictureError, SynglancerError, UsageError
 from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.opening import open_link
 from synglancer.render.picture_options import Preview, PreviewOptions, check_suffix
@@ -98,9 +98,13 @@ def render_previews(
     ------
     PictureError
         When there is no browser.
+    UsageError
+        When the pictures cannot go there.
     """
     options = options or PreviewOptions()
     check_suffix(suffix, options.renderer)
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is not a folder.", "Name the folder that the pictures go into.")
     folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     results: list[Preview | Skipped] = []

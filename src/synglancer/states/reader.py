@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from synglancer.errors import BadAnswerError
+from synglancer.errors import BadAnswerError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from synglancer.states.urls import ParsedLink
 
 MAX_DEPTH = 200
 """Levels of nesting: real states have about fifteen, and JSON writers stop at some 250."""
@@ -45,6 +47,24 @@ def parse_state(content: bytes | str, source: str) -> dict[str, Any]:
     except ValueError as error:
         raise _build_error(source) from error
     return check_state(state, source)
+
+
+def parse_link_state(link: ParsedLink, fetched: bytes | None) -> dict[str, Any]:
+    """Parse the state of a link: what was fetched from its address, or else what it carries.
+
+    Raises
+    ------
+    BadAnswerError
+        When what was fetched is no Neuroglancer state.
+    UsageError
+        When what it carries is none.
+    """
+    try:
+        return parse_state((link.state if fetched is None else fetched) or b"", link.place)
+    except BadAnswerError as error:
+        if link.state_url is not None:
+            raise
+        raise UsageError(str(error), error.hint) from error
 
 
 def check_state(state: object, source: str) -> dict[str, Any]:

@@ -82,11 +82,19 @@ class ParsedLink:
         Address of the stored state, or None for a link that carries it.
     state
         The state that the link carries, as JSON, or None.
+    file
+        Name of the file of a state, or None.
     """
 
     site: str
     state_url: str | None
     state: bytes | None
+    file: str | None = None
+
+    @property
+    def place(self) -> str:
+        """Where the state is, as the subject of a sentence."""
+        return self.state_url or (f"The file {self.file}" if self.file else "The link")
 
 
 def parse_link(link: str) -> ParsedLink:
@@ -110,7 +118,7 @@ def parse_link(link: str) -> ParsedLink:
     """
     text = link.strip()
     if is_state_file(text):
-        return ParsedLink(_with_slash(SITES["spelunker"]), None, _read_state_file(text))
+        return ParsedLink(_with_slash(SITES["spelunker"]), None, _read_state_file(text), text)
     site, mark, fragment = text.partition("#!")
     if not mark and "json_url=" in site:  # an older way to name a state's address
         site, _, query = site.partition("?")
