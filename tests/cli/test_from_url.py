@@ -18,7 +18,10 @@ from synglancer.errors import UsageError
 from synglancer.view_settings import CHOICES
 
 #: How the answer travels is no part of what was asked.
-TRAVEL = {"server", "token_file", "sandbox", "strict", "site", "inline", "timeout", "no_cache"}
+TRAVEL = {
+    *("server", "token_file", "sandbox", "strict", "site", "inline", "timeout", "no_cache"),
+    "concurrency",
+}
 #: Of the sandbox, for what has no choices.
 VALUES = {
     "datastack": st.just("minnie65_public"),
