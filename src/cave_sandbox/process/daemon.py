@@ -15,7 +15,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import urllib.request
 from dataclasses import fields
 from importlib.util import find_spec
@@ -23,7 +22,7 @@ from pathlib import Path
 
 from cave_sandbox.errors import InputError, ProcessError, SandboxError
 from cave_sandbox.process.options import TOKEN_VARIABLE, StartOptions
-from cave_sandbox.process.residence import PAUSE, Residence, Running
+from cave_sandbox.process.residence import Residence, Running, poll
 
 __all__ = ["Running", "StartOptions", "ensure", "serve_in_foreground", "start", "status", "stop"]
 
@@ -131,7 +130,7 @@ def stop() -> bool:
                 if pid is None or not residence.is_locked("server"):
                     break
                 os.kill(pid, order)
-                if residence.await_unlocked("server", STOP_TIMEOUT):
+                if poll(lambda: not residence.is_locked("server"), STOP_TIMEOUT):
                     return True
     except (TimeoutError, ProcessLookupError):
         pass
@@ -152,7 +151,7 @@ def serve_in_foreground(options: StartOptions) -> None:
 
 
 def _require_extra() -> None:
-    if not all(map(find_spec, ("duckdb", "marshmallow", "tornado"))):
+    if not all(map(find_spec, ("duckdb", "marshmallow", "tornado", "werkzeug"))):
         raise InputError(
             "The sandbox is not installed.",
             "Install it with: pip install 'synglancer[sandbox]'.",
@@ -161,28 +160,23 @@ def _require_extra() -> None:
 
 def _await_process(residence: Residence) -> int | None:
     """Return the process ID of who holds the server's lock, once it has told it."""
-    end = time.monotonic() + STOP_TIMEOUT
-    while residence.is_locked("server") and time.monotonic() < end:
-        pid = residence.read_record().get("pid")
-        if isinstance(pid, int):
-            return pid
-        time.sleep(PAUSE)
-    return None
+    poll(
+        lambda: "pid" in residence.read_record() or not residence.is_locked("server"), STOP_TIMEOUT
+    )
+    return residence.read_record().get("pid")
 
 
 def _await_settled(residence: Residence) -> Running | None:
     """Wait while a sandbox is starting or ending; return it when it runs."""
-    end = time.monotonic() + START_TIMEOUT
-    while True:
-        running = residence.find_running()
-        if running is not None or not residence.is_locked("server"):
-            return running
-        if time.monotonic() > end:
-            raise ProcessError(
-                "The sandbox in the background does not answer.",
-                "Stop it with `synglancer sandbox stop`, then try again.",
-            )
-        time.sleep(PAUSE)
+    settled = poll(
+        lambda: residence.find_running() or not residence.is_locked("server"), START_TIMEOUT
+    )
+    if not settled:
+        raise ProcessError(
+            "The sandbox in the background does not answer.",
+            "Stop it with `synglancer sandbox stop`, then try again.",
+        )
+    return settled if isinstance(settled, Running) else None
 
 
 def _launch(residence: Residence, options: StartOptions) -> None:

@@ -13,21 +13,22 @@ import fcntl
 import json
 import os
 import socket
-import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 import platformdirs
 
 from cave_sandbox.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["Residence", "Running"]
+__all__ = ["Residence", "Running", "poll"]
+
+Found = TypeVar("Found")
 
 #: Bytes of log above which a new start begins a new one.
 LOG_LIMIT = 1_000_000
@@ -136,16 +137,14 @@ class Residence:
         return record if isinstance(record, dict) else {}
 
     def write_record(self, record: dict[str, Any]) -> None:
-        """Replace the record in one step, readable by its user alone."""
-        descriptor, draft = tempfile.mkstemp(dir=self.folder, prefix=".sandbox-")  # mode 0600
-        try:
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                json.dump(record, file, indent=2)
-            Path(draft).replace(self._record)
-        except BaseException:
-            with suppress(OSError):
-                Path(draft).unlink()
-            raise
+        """Replace the record in one step, readable by its user alone.
+
+        Only who holds the server's lock writes it, so that one draft is enough.
+        """
+        draft = self.folder / ".sandbox.json"
+        draft.touch(mode=0o600)
+        draft.write_text(json.dumps(record, indent=2), encoding="utf-8")
+        draft.replace(self._record)
 
     def find_running(self) -> Running | None:
         """Return the sandbox that runs and takes connections, or None."""
@@ -153,18 +152,12 @@ class Residence:
             return None
         record = self.read_record()
         try:
-            running = Running(
-                origin=str(record["origin"]),
-                token=str(record["token"]),
-                pid=int(record["pid"]),
-                started=str(record["started"]),
-                log=self.log,
-                options=dict(record["options"]),
-            )
-            port = int(record["port"])
-        except (KeyError, TypeError, ValueError):  # it is starting or ending just now
+            told = {name: record[name] for name in ("origin", "token", "pid", "started", "options")}
+            address = (record["host"], record["port"])
+            socket.create_connection(address, timeout=CONNECT_TIMEOUT).close()
+        except (KeyError, TypeError, ValueError, OSError):  # it is starting or ending just now
             return None
-        return running if _takes_connections(str(record.get("host")), port) else None
+        return Running(log=self.log, **told)
 
     def is_locked(self, name: str) -> bool:
         """Whether a process holds a lock."""
@@ -199,23 +192,11 @@ class Residence:
         """
         descriptor = os.open(self._lock_path(name), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            end = time.monotonic() + timeout
-            while not _try_lock(descriptor):
-                if time.monotonic() > end:
-                    raise TimeoutError(f"{name} is locked")
-                time.sleep(PAUSE)
+            if not poll(lambda: _try_lock(descriptor), timeout):
+                raise TimeoutError(f"{name} is locked")
             yield
         finally:
             os.close(descriptor)
-
-    def await_unlocked(self, name: str, timeout: float) -> bool:
-        """Wait until nobody holds a lock, for some seconds at most; say whether that is so."""
-        end = time.monotonic() + timeout
-        while self.is_locked(name):
-            if time.monotonic() > end:
-                return False
-            time.sleep(PAUSE)
-        return True
 
     def _lock_path(self, name: str) -> Path:
         return self.folder / f"{name}.lock"
@@ -229,9 +210,9 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _takes_connections(host: str, port: int) -> bool:
-    try:
-        with socket.create_connection((host, port), timeout=CONNECT_TIMEOUT):
-            return True
-    except OSError:
-        return False
+def poll(look: Callable[[], Found], timeout: float) -> Found:
+    """Look for something until it is there, for some seconds at most; return the last look's."""
+    end = time.monotonic() + timeout
+    while not (found := look()) and time.monotonic() < end:
+        time.sleep(PAUSE)
+    return found

@@ -13,8 +13,6 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +25,7 @@ from cave_sandbox.sample.build import ensure_sample
 from cave_sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 __all__ = ["serve_background", "serve_foreground"]
 
@@ -73,23 +71,15 @@ def serve_background(
         with residence.locked("server", LOCK_TIMEOUT):
             _serve_locked(residence, options, report)
     except TimeoutError:
-        report(
-            {
-                "error": "Another sandbox is running in the background.",
-                "hint": "Stop it with `synglancer sandbox stop`.",
-            }
-        )
+        busy = "Another sandbox is running in the background."
+        report({"error": busy, "hint": "Stop it with `synglancer sandbox stop`."})
     except SandboxError as error:
         usage = isinstance(error, InputError)
         report({"error": str(error), "hint": error.hint, "usage": usage})
     except Exception as error:
         logger.exception("The sandbox ends.")
-        report(
-            {
-                "error": f"The sandbox did not start: {type(error).__name__}.",
-                "hint": f"See {residence.log} for the reason.",
-            }
-        )
+        failure = f"The sandbox did not start: {type(error).__name__}."
+        report({"error": failure, "hint": f"See {residence.log} for the reason."})
 
 
 def _serve_locked(
@@ -153,43 +143,31 @@ def serve_foreground(options: StartOptions) -> None:
             sandbox.take_requests()  # else the log of a sandbox that serves for weeks fills memory
 
 
-@contextmanager
 def _open_sandbox(
     residence: Residence, options: StartOptions, token: str, last_port: int
-) -> Iterator[Sandbox]:
-    """Load and serve; at the last port where none was asked for and that one is free."""
-    wanted = SandboxOptions(
-        data=options.data or ensure_sample(residence.sample),
-        states=residence.states,
-        host=options.host,
-        port=options.port or last_port,
-        token=token,
-        row_limit=options.row_limit,
-        latency_ms=options.latency_ms,
-        fault=options.fault,
+) -> Sandbox:
+    """Load; at the last port where none was asked for and that one is free."""
+    return Sandbox(
+        SandboxOptions(
+            data=options.data or ensure_sample(residence.sample),
+            states=residence.states,
+            host=options.host,
+            port=options.port or (last_port if _is_free(options.host, last_port) else 0),
+            token=token,
+            row_limit=options.row_limit,
+            latency_ms=options.latency_ms,
+            fault=options.fault,
+        )
     )
-    with _serve_somewhere(wanted, anywhere=not options.port) as sandbox:
-        yield sandbox
-
-
-@contextmanager
-def _serve_somewhere(options: SandboxOptions, *, anywhere: bool) -> Iterator[Sandbox]:
-    if options.port and anywhere and not _is_free(options.host, options.port):
-        options = replace(options, port=0)
-    with Sandbox(options) as sandbox:
-        yield sandbox
 
 
 def _is_free(host: str, port: int) -> bool:
-    """Whether a port can be listened at."""
+    """Whether a port can be listened at, as far as the address can."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do: a port that has only old connections left counts as free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError:
-            return False
+    try:
+        socket.create_server((host, port), family=family).close()
+    except OSError:
+        return False
     return True
 
 

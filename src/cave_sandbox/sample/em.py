@@ -57,9 +57,9 @@ def draw_near(
     """
     rough = lattice.coarser(coarser)
     axes = _axes(lattice)
-    packed = pack_neuropil(_axes(rough), 620.0, 3)
-    kind = packed.kind.repeat(coarser, axis=1).repeat(coarser, axis=2)
-    wall = enlarge(packed.wall, coarser)
+    wall, kind = pack_neuropil(_axes(rough), 620.0, 3)
+    kind = kind.repeat(coarser, axis=1).repeat(coarser, axis=2)
+    wall = enlarge(wall, coarser)
     line = max(24.0, 0.4 * lattice.resolution[0])
     grain = smooth_noise(axes, 2.2 * lattice.resolution[0], 11)
     organelles = enlarge(smooth_noise(_axes(rough), 330.0, 12), coarser)

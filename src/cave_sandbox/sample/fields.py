@@ -7,7 +7,6 @@ shape (z, y, x).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -75,8 +74,6 @@ def list_voxels(lattice: Lattice, cell: Cell) -> Ints:
     reach = np.maximum(np.ceil(radii / size.min() - 0.5), 0.0).astype(np.int64)
     for steps in range(1, int(reach.max()) + 1):
         rows = np.flatnonzero(reach == steps)
-        if len(rows) == 0:
-            continue
         span = np.arange(-steps, steps + 1)
         around = np.stack(np.meshgrid(span, span, span, indexing="ij"), axis=-1).reshape(-1, 3)
         near = home[rows][:, None] + around
@@ -169,22 +166,6 @@ def _soma_voxels(size: Floats, soma: Soma) -> Ints:
     return voxels[soma.depth((voxels + 0.5) * size) <= 0.0]
 
 
-@dataclass(frozen=True)
-class Neuropil:
-    """Packed neurites.
-
-    Attributes
-    ----------
-    wall
-        Distance from the nearest membrane in nm.
-    kind
-        A number between 0 and 1 that is the same all through a neurite.
-    """
-
-    wall: Field
-    kind: Field
-
-
 def smooth_noise(axes: Axes, period: float, number: int) -> Field:
     """Draw noise with a standard deviation of about 1 that changes over a period.
 
@@ -228,7 +209,7 @@ def _between(field: Field, node: Ints, share: Floats, along: int) -> Field:
     return found
 
 
-def pack_neuropil(axes: Axes, spacing: float, number: int) -> Neuropil:
+def pack_neuropil(axes: Axes, spacing: float, number: int) -> tuple[Field, Field]:
     """Pack a lattice's voxels with neurites: cells around scattered points, bent by noise.
 
     Parameters
@@ -237,6 +218,12 @@ def pack_neuropil(axes: Axes, spacing: float, number: int) -> Neuropil:
         Positions along x, y and z in nm.
     spacing
         Mean distance between neurites in nm.
+
+    Returns
+    -------
+    tuple of Field
+        Distance from the nearest membrane in nm, and a number between 0 and 1 that is the same all
+        through a neurite.
     """
     bend = 0.55 * spacing
     shape = (len(axes[2]), len(axes[1]), len(axes[0]))
@@ -263,8 +250,7 @@ def pack_neuropil(axes: Axes, spacing: float, number: int) -> Neuropil:
         second = np.where(closer, nearest, np.minimum(second, away))
         kind = np.where(closer, (code >> np.uint32(24)).astype(np.float32) / 255.0, kind)
         nearest = np.where(closer, away, nearest)
-    wall = (second - nearest) * np.float32(0.5 * spacing)
-    return Neuropil(wall, kind)
+    return (second - nearest) * np.float32(0.5 * spacing), kind
 
 
 def _hash(

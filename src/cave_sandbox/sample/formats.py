@@ -8,6 +8,7 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,21 +96,12 @@ class Lattice:
 
     def chunks(self) -> Iterator[tuple[str, Triple, Triple]]:
         """Yield name, lower and upper bound of each chunk, counted from the first voxel."""
-        ranges = [range(0, size, step) for size, step in zip(self.shape, self.chunk, strict=True)]
-        for z in ranges[2]:
-            for y in ranges[1]:
-                for x in ranges[0]:
-                    low = (x, y, z)
-                    high = (
-                        min(x + self.chunk[0], self.shape[0]),
-                        min(y + self.chunk[1], self.shape[1]),
-                        min(z + self.chunk[2], self.shape[2]),
-                    )
-                    name = "_".join(
-                        f"{a + first}-{b + first}"
-                        for a, b, first in zip(low, high, self.offset, strict=True)
-                    )
-                    yield name, low, high
+        starts = [range(0, size, step) for size, step in zip(self.shape, self.chunk, strict=True)]
+        for z, y, x in product(*reversed(starts)):
+            low = (x, y, z)
+            high = triple(np.minimum(np.add(low, self.chunk), self.shape))
+            bounds = zip(np.add(low, self.offset), np.add(high, self.offset), strict=True)
+            yield "_".join(f"{first}-{last}" for first, last in bounds), low, high
 
     def describe(self, encoding: str) -> dict[str, Any]:
         """Return the scale's record in an ``info`` file."""

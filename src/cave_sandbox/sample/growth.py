@@ -7,7 +7,7 @@ around them join smoothly. All lengths are in nm.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -82,8 +82,7 @@ class Tree:
         hillock, after, end = radii
         taper = np.linspace(after, end, len(points))
         swelling = (hillock - after) * np.exp(-np.maximum(away - 7.0 * UM, 0.0) / (4.5 * UM))
-        self.branches.append(Branch(habit.kind, points, taper + swelling, -1, -1))
-        return len(self.branches) - 1
+        return self._add(Branch(habit.kind, points, taper + swelling, -1, -1))
 
     def side(
         self,
@@ -159,7 +158,10 @@ class Tree:
     ) -> int:
         points = self._walk(habit, start, along, heading, length)
         shrinking = np.linspace(radii[0], radii[1], len(points))
-        self.branches.append(Branch(habit.kind, points, shrinking, *leaves))
+        return self._add(Branch(habit.kind, points, shrinking, *leaves))
+
+    def _add(self, branch: Branch) -> int:
+        self.branches.append(branch)
         return len(self.branches) - 1
 
     def _widen_start(self, index: int, radius: float) -> None:
@@ -190,7 +192,5 @@ def round_off_tips(branches: list[Branch]) -> tuple[Branch, ...]:
         radii = branch.radii.copy()
         if index not in forked:
             radii[-2:] *= (0.85, 0.5)
-        finished.append(
-            Branch(branch.kind, branch.points, radii, branch.parent, branch.parent_node)
-        )
+        finished.append(replace(branch, radii=radii))
     return tuple(finished)

@@ -36,32 +36,20 @@ class Mesh:
     triangles: Ints
 
 
-@dataclass(frozen=True)
-class Skeleton:
-    """Centre lines: vertices (n, 3) and radii (n,) in nm, edges (m, 2), compartments (n,)."""
-
-    vertices: Floats
-    edges: Ints
-    radii: Floats
-    compartments: Floats
-
-
-def build_mesh(cell: Cell) -> Mesh:
-    """Build the surface of a cell."""
+def encode_mesh(cell: Cell) -> bytes:
+    """Build the surface of a cell, as a fragment of the single-resolution precomputed format."""
     parts = [_soma_mesh(cell.soma), *(_branch_mesh(cell.soma, branch) for branch in cell.branches)]
-    parts += [_spine_mesh(cell.spines), _bouton_mesh(cell.boutons)]
-    return _join([part for part in parts if len(part.triangles)])
-
-
-def encode_mesh(mesh: Mesh) -> bytes:
-    """Encode a mesh as a fragment of the single-resolution precomputed format."""
+    mesh = _join([*parts, _spine_mesh(cell.spines), _bouton_mesh(cell.boutons)])
     count = np.uint32(len(mesh.vertices)).tobytes()
     vertices = (np.rint(mesh.vertices / _GRAIN) * _GRAIN).astype("<f4").tobytes()
     return count + vertices + mesh.triangles.astype("<u4").tobytes()
 
 
-def build_skeleton(cell: Cell) -> Skeleton:
-    """Build the skeleton of a cell: a tree rooted at the soma."""
+def encode_skeleton(cell: Cell) -> bytes:
+    """Build the skeleton of a cell, a tree rooted at the soma, in the precomputed format.
+
+    Vertices (n, 3) and their attribute radius are in nm; the other one is the compartment.
+    """
     vertices, radii = [cell.soma.centre[None]], [np.array([cell.soma.radius])]
     compartments, edges = [np.array([COMPARTMENTS["soma"]])], []
     first_nodes: list[int] = []
@@ -70,34 +58,16 @@ def build_skeleton(cell: Cell) -> Skeleton:
         # The first point is the parent's own node, or the soma's centre.
         count = len(branch.points) - 1
         root = 0 if branch.parent < 0 else first_nodes[branch.parent] + branch.parent_node - 1
-        root = max(root, 0)
-        chain = np.concatenate([[root], np.arange(total, total + count)])
+        chain = np.concatenate([[max(root, 0)], np.arange(total, total + count)])
         edges.append(np.stack([chain[:-1], chain[1:]], axis=1))
         vertices.append(branch.points[1:])
         radii.append(branch.radii[1:])
         compartments.append(np.full(count, COMPARTMENTS[branch.kind]))
         first_nodes.append(total)
         total += count
-    return Skeleton(
-        np.concatenate(vertices),
-        np.concatenate(edges),
-        np.concatenate(radii),
-        np.concatenate(compartments),
-    )
-
-
-def encode_skeleton(skeleton: Skeleton) -> bytes:
-    """Encode a skeleton in the precomputed format, with attributes radius and compartment."""
-    head = np.array([len(skeleton.vertices), len(skeleton.edges)], dtype="<u4").tobytes()
-    return b"".join(
-        [
-            head,
-            skeleton.vertices.astype("<f4").tobytes(),
-            skeleton.edges.astype("<u4").tobytes(),
-            skeleton.radii.astype("<f4").tobytes(),
-            skeleton.compartments.astype("<f4").tobytes(),
-        ]
-    )
+    columns = [(vertices, "<f4"), (edges, "<u4"), (radii, "<f4"), (compartments, "<f4")]
+    head = np.array([total, total - 1], dtype="<u4").tobytes()
+    return head + b"".join(np.concatenate(parts).astype(kind).tobytes() for parts, kind in columns)
 
 
 def _join(parts: list[Mesh]) -> Mesh:
@@ -137,9 +107,6 @@ def _refine_start(points: Floats, radii: Floats) -> tuple[Floats, Floats]:
 
 def _spine_mesh(spines: Spines) -> Mesh:
     """Draw all spines: a neck, and a head of two rings and a tip."""
-    count = len(spines.length)
-    if count == 0:
-        return Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
     head, neck, length = spines.head_radius, spines.neck_radius, spines.length
     heights = np.stack(
         [0.7 * spines.shaft, length - 0.9 * head, length - 0.3 * head, length + 0.5 * head]
@@ -150,8 +117,6 @@ def _spine_mesh(spines: Spines) -> Mesh:
 
 def _bouton_mesh(boutons: Boutons) -> Mesh:
     """Draw all boutons: ellipsoids along the axon."""
-    if len(boutons.radii) == 0:
-        return Mesh(np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64))
     radii = boutons.radii
     heights = np.stack([-1.35 * radii, -0.75 * radii, 0.0 * radii, 0.75 * radii])
     widths = np.stack([0.25 * radii, 0.83 * radii, radii, 0.83 * radii])

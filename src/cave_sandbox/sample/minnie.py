@@ -27,6 +27,7 @@ from cave_sandbox.sample.tables import (
     build_predictions,
     build_spine_tables,
     build_synapses,
+    describe_datastack,
     describe_table,
     draw_partners,
     draw_root_ids,
@@ -52,7 +53,6 @@ PIA = 316_000.0
 GRID = Grid((4.0, 4.0, 40.0))
 
 _SEED_NUMBER = 1718
-_EXPIRED = 661
 _ROOT_RANGE = (864_691_132_500_000_000, 864_691_137_200_000_000)
 
 _ONTO_SEED = (
@@ -135,13 +135,15 @@ def build_minnie() -> Sample:
         zip([who.SEED_NUCLEUS_ID, *(p.nucleus_id for p in who.PARTNERS)], cells, strict=True)
     )
     stray: Floats = SOMA + np.array([-118.0, 61.0, 52.0]) * UM
-    spines = build_spine_tables(synapses, predictions, contacts, cells, GRID)
+    synapses, predictions, mapping, multi_input = build_spine_tables(
+        synapses, predictions, contacts, cells, GRID
+    )
     tables = {
-        who.SYNAPSE_TABLE: spines.synapses.sort_values("id", ignore_index=True),
-        who.PREDICTION_TABLE: spines.predictions,
+        who.SYNAPSE_TABLE: synapses.sort_values("id", ignore_index=True),
+        who.PREDICTION_TABLE: predictions,
         who.NUCLEUS_TABLE: build_nuclei(rng, nuclei, {who.NUCLEUS_WITHOUT_ROOT: stray}, GRID),
-        who.SPINE_TABLE: spines.mapping,
-        who.MULTI_INPUT_TABLE: spines.multi_input,
+        who.SPINE_TABLE: mapping,
+        who.MULTI_INPUT_TABLE: multi_input,
     }
     labels = {p.root_id: (p.label, p.cell_type) for p in who.PARTNERS}
     labels[who.SEED_ROOT_ID] = ("L2/3 pyramidal, seed", "23P")
@@ -255,36 +257,23 @@ def _describe() -> dict[str, Any]:
     early = [who.SYNAPSE_TABLE, who.NUCLEUS_TABLE]
     # As released: from then on the mapping of spines takes the older table's place.
     late = [*early, who.PREDICTION_TABLE, who.SPINE_TABLE, who.CELL_TYPE_VIEW]
+    kept, gone = "AVAILABLE", "EXPIRED"
     versions = [
-        (117, "2021-06-11T08:10:00.215114", "2121-05-18T08:10:00.215114", early),
-        (661, "2023-04-06T20:17:09.199182", "2024-03-29T20:17:09.199182", early),
-        (943, "2024-01-22T08:10:01.497934", "2123-12-29T08:10:01.497934", early),
-        (1300, "2025-01-13T10:10:01.286229", "2124-12-20T10:10:01.286229", early),
-        (1718, "2026-03-07T08:10:01.190228", "2027-03-01T08:10:01.190228", None),
-        (1822, "2026-06-27T08:10:01.306917", "2027-06-21T08:10:01.306917", late),
+        (117, "2021-06-11T08:10:00.215114", "2121-05-18T08:10:00.215114", kept, early),
+        (661, "2023-04-06T20:17:09.199182", "2024-03-29T20:17:09.199182", gone, early),
+        (943, "2024-01-22T08:10:01.497934", "2123-12-29T08:10:01.497934", kept, early),
+        (1300, "2025-01-13T10:10:01.286229", "2124-12-20T10:10:01.286229", kept, early),
+        (1718, "2026-03-07T08:10:01.190228", "2027-03-01T08:10:01.190228", kept, None),
+        (1822, "2026-06-27T08:10:01.306917", "2027-06-21T08:10:01.306917", kept, late),
     ]
     return {
-        "name": who.MINNIE,
-        "info": {
-            "description": f"{who.SYNTHETIC} It stands in for minnie65_public.",
-            "aligned_volume": {
-                "name": "minnie65_phase3",
-                "display_name": "MICrONS mm^3 (synthetic sample)",
-                "description": who.SYNTHETIC,
-            },
-            "synapse_table": who.SYNAPSE_TABLE,
-            "soma_table": who.NUCLEUS_TABLE,
-        },
-        "versions": [
-            {
-                "version": version,
-                "time_stamp": time_stamp,
-                "expires_on": expires_on,
-                "status": "EXPIRED" if version == _EXPIRED else "AVAILABLE",
-                "tables": tables,
-            }
-            for version, time_stamp, expires_on, tables in versions
-        ],
+        **describe_datastack(
+            who.MINNIE,
+            ("minnie65_phase3", "MICrONS mm^3"),
+            "It stands in for minnie65_public.",
+            (who.SYNAPSE_TABLE, who.NUCLEUS_TABLE),
+            versions,
+        ),
         "tables": _describe_tables(),
         "views": {
             who.CELL_TYPE_VIEW: {

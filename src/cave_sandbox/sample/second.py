@@ -18,6 +18,7 @@ from cave_sandbox.sample.tables import (
     Grid,
     build_predictions,
     build_synapses,
+    describe_datastack,
     describe_table,
     draw_partners,
     draw_root_ids,
@@ -124,30 +125,16 @@ def _onto_initial_segment(rng: np.random.Generator, cell: Cell, axons: Any) -> C
 def _describe() -> dict[str, Any]:
     """Say what ``datastack.json`` says, but for the sources."""
     return {
-        "name": who.SECOND,
-        "info": {
-            "description": f"{who.SYNTHETIC} A small datastack with names of its own.",
-            "aligned_volume": {
-                "name": who.SECOND,
-                "display_name": "Second sandbox volume (synthetic sample)",
-                "description": who.SYNTHETIC,
-            },
-            "synapse_table": who.SECOND_SYNAPSE_TABLE,
-            "soma_table": None,
-        },
-        "versions": [
-            {
-                "version": version,
-                "time_stamp": time_stamp,
-                "expires_on": expires_on,
-                "status": "AVAILABLE",
-                "tables": None,
-            }
-            for version, time_stamp, expires_on in (
-                (6, "2026-01-12T09:30:00.000001", "2027-01-12T09:30:00.000001"),
-                (7, "2026-05-04T12:00:00.250000", "2027-05-04T12:00:00.250000"),
-            )
-        ],
+        **describe_datastack(
+            who.SECOND,
+            (who.SECOND, "Second sandbox volume"),
+            "A small datastack with names of its own.",
+            (who.SECOND_SYNAPSE_TABLE, None),
+            [
+                (6, "2026-01-12T09:30:00.000001", "2027-01-12T09:30:00.000001", "AVAILABLE", None),
+                (7, "2026-05-04T12:00:00.250000", "2027-05-04T12:00:00.250000", "AVAILABLE", None),
+            ],
+        ),
         "tables": {
             who.SECOND_SYNAPSE_TABLE: describe_table("synapse", GRID.resolution, "Synapses."),
             who.SECOND_PREDICTION_TABLE: describe_table(

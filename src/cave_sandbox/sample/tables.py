@@ -81,6 +81,41 @@ def describe_table(
     }
 
 
+def describe_datastack(
+    name: str,
+    volume: tuple[str, str],
+    text: str,
+    usual: tuple[str, str | None],
+    versions: Sequence[tuple[int, str, str, str, Sequence[str] | None]],
+) -> dict[str, Any]:
+    """Return what ``datastack.json`` says, but for its tables, its views and its sources.
+
+    Parameters
+    ----------
+    volume
+        Name of the aligned volume, and its name for people.
+    usual
+        Names of the tables of synapses and of somata.
+    versions
+        Number, timestamp, expiry, status and tables of each; None for all tables.
+    """
+    keys = ("version", "time_stamp", "expires_on", "status", "tables")
+    return {
+        "name": name,
+        "info": {
+            "description": f"{SYNTHETIC} {text}",
+            "aligned_volume": {
+                "name": volume[0],
+                "display_name": f"{volume[1]} (synthetic sample)",
+                "description": SYNTHETIC,
+            },
+            "synapse_table": usual[0],
+            "soma_table": usual[1],
+        },
+        "versions": [dict(zip(keys, version, strict=True)) for version in versions],
+    }
+
+
 def draw_root_ids(rng: np.random.Generator, count: int, low: int, high: int) -> Ints:
     """Draw distinct root IDs from a range, in any order."""
     drawn = np.unique(rng.integers(low, high, size=2 * count + 64))
@@ -264,34 +299,13 @@ def _draw_sizes(rng: np.random.Generator, contacts: Contacts) -> Ints:
     return sizes
 
 
-@dataclass(frozen=True)
-class SpineTables:
-    """The tables that spines add to, and those that they make.
-
-    Attributes
-    ----------
-    synapses, predictions
-        What was given, with the neighbours' rows below.
-    mapping
-        The spine of each synapse that is on one; schema ``reference_simple_group_indexed``.
-    multi_input
-        The same for spines with several synapses alone, under other numbers; schema
-        ``reference_simple_group``.
-    """
-
-    synapses: pd.DataFrame
-    predictions: pd.DataFrame
-    mapping: pd.DataFrame
-    multi_input: pd.DataFrame
-
-
 def build_spine_tables(
     synapses: pd.DataFrame,
     predictions: pd.DataFrame,
     contacts: Contacts,
     cells: list[Cell],
     grid: Grid,
-) -> SpineTables:
+) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Build the tables of spines.
 
     Parameters
@@ -304,6 +318,13 @@ def build_spine_tables(
         The cells that have a shape, the seed cell first.
     grid
         The synapse table's voxel.
+
+    Returns
+    -------
+    tuple of DataFrame
+        The synapses and predictions, with the neighbours' rows below; the spine of each synapse
+        that is on one (schema ``reference_simple_group_indexed``); the same for spines with several
+        synapses alone, under other numbers (schema ``reference_simple_group``).
     """
     spines = find_spines(contacts, cells)
     seed = cells[0].root_id
@@ -321,11 +342,11 @@ def build_spine_tables(
     mapping = _number_rows(ids[on_spine], groups[on_spine])
     several = mapping[mapping.groupby("group_id")["id"].transform("size") > 1]
     renumbered = np.unique(several["group_id"], return_inverse=True)[1]
-    return SpineTables(
-        synapses=pd.concat([synapses, more], ignore_index=True),
-        predictions=pd.concat([predictions, more_predictions], ignore_index=True),
-        mapping=mapping,
-        multi_input=_number_rows(several["target_id"].to_numpy(), renumbered),
+    return (
+        pd.concat([synapses, more], ignore_index=True),
+        pd.concat([predictions, more_predictions], ignore_index=True),
+        mapping,
+        _number_rows(several["target_id"].to_numpy(), renumbered),
     )
 
 

@@ -21,7 +21,7 @@ from cave_sandbox.sample.formats import (
     write_json,
     write_segmentation,
 )
-from cave_sandbox.sample.mesh import build_mesh, build_skeleton, encode_mesh, encode_skeleton
+from cave_sandbox.sample.mesh import encode_mesh, encode_skeleton
 from cave_sandbox.sample.tissue import scatter_tissue
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _write_meshes(folder: Path, cells: list[Cell]) -> None:
     for cell in cells:
         fragment = f"{cell.root_id}.surface"
         write_json(folder / f"{cell.root_id}:0", {"fragments": [fragment]})
-        write_gzip(folder / fragment, encode_mesh(build_mesh(cell)))
+        write_gzip(folder / fragment, encode_mesh(cell))
 
 
 def _write_skeletons(folder: Path, cells: list[Cell]) -> None:
@@ -179,7 +179,7 @@ def _write_skeletons(folder: Path, cells: list[Cell]) -> None:
     }
     write_json(folder / "info", info)
     for cell in cells:
-        write_gzip(folder / str(cell.root_id), encode_skeleton(build_skeleton(cell)))
+        write_gzip(folder / str(cell.root_id), encode_skeleton(cell))
 
 
 def _write_properties(folder: Path, sample: Sample) -> None:

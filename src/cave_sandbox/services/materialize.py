@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cave_sandbox.services.info import build_record
-from cave_sandbox.web.handler import ConstantHandler, Handler
+from cave_sandbox.web.handler import ConstantHandler, Handler, answers
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,7 +37,7 @@ class MaterializeHandler(Handler):
 
     def send_failure(self, message: str) -> None:
         """Answer as the service does when anything went wrong, with its message."""
-        self.send_json({"code": 500, "message": message, "traceback": []}, 500)
+        self.send_json(failure(message), 500)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer what went wrong inside as the service does."""
@@ -51,128 +51,97 @@ class MaterializeConstantHandler(ConstantHandler, MaterializeHandler):
     """The service's version, or those of its interface, open to all."""
 
 
-class VersionsHandler(MaterializeHandler):
-    """The versions of a datastack, as numbers or as records."""
-
-    def get(self, name: str, kind: str) -> None:
-        """Answer those that are served, or all when ``expired`` is asked for."""
-        dataset = self.admit(name)
-        expired = self.get_query_argument("expired", "False").lower() == "true"
-        versions = [item for item in dataset.versions if item.available or expired]
-        if kind == "versions":
-            self.send_json([item.version for item in versions])
-        else:
-            self.send_json([version_record(dataset, item) for item in versions])
+@answers(MaterializeHandler)
+def list_versions(handler: Handler, dataset: Dataset, kind: str) -> Any:
+    """Return the versions that are served, or all when ``expired`` is asked for."""
+    expired = handler.get_query_argument("expired", "False").lower() == "true"
+    versions = [item for item in dataset.versions if item.available or expired]
+    if kind == "versions":
+        return [item.version for item in versions]
+    return [version_record(dataset, item) for item in versions]
 
 
-class VersionRecordHandler(MaterializeHandler):
-    """One version."""
-
-    def get(self, name: str, number: str) -> None:
-        """Answer its record."""
-        dataset = self.admit(name)
-        version = dataset.version(int(number))
-        if version is None:
-            self.send_json("No version found", 404)
-        else:
-            self.send_json(version_record(dataset, version))
+@answers(MaterializeHandler)
+def describe_version(_handler: Handler, dataset: Dataset, number: str) -> Any:
+    """Return the record of a version."""
+    version = dataset.version(int(number))
+    if version is None:
+        return "No version found", 404
+    return version_record(dataset, version)
 
 
-class TablesHandler(MaterializeHandler):
-    """The tables of a version: their names, or what is known of each."""
-
-    def get(self, name: str, number: str, described: str | None) -> None:
-        """Answer names or records."""
-        dataset = self.admit(name)
-        version = dataset.version(int(number))
-        if version is None:
-            self.send_failure(f"404 Not Found: version {number} not found in {name}")
-            return
-        found = [item for key in dataset.tables if (item := dataset.table(key, version))]
-        if described is None:
-            self.send_json([item.name for item in found])
-        else:
-            self.send_json([table_record(dataset, item, self.origin) for item in found])
+@answers(MaterializeHandler)
+def list_tables(handler: Handler, dataset: Dataset, number: str, described: str | None) -> Any:
+    """Return the names of a version's tables, or what is known of each."""
+    version = dataset.version(int(number))
+    if version is None:
+        return failure(f"404 Not Found: version {number} not found in {dataset.name}"), 500
+    found = [item for key in dataset.tables if (item := dataset.table(key, version))]
+    if described is None:
+        return [item.name for item in found]
+    return [table_record(dataset, item, handler.origin) for item in found]
 
 
-class TableRecordHandler(MaterializeHandler):
-    """One table of a version: what is known of it, or how many rows it has."""
-
-    async def get(self, name: str, number: str, table_name: str, kind: str) -> None:
-        """Answer its record or its count."""
-        dataset = self.admit(name)
-        version = dataset.version(int(number))
-        table = dataset.table(table_name, version) if version is not None else None
-        if table is None:
-            self.send_json(
-                f"No table named '{table_name}' found for version '{number}' in datastack '{name}'",
-                404,
-            )
-        elif kind == "metadata":
-            self.send_json(table_record(dataset, table, self.origin))
-        else:
-            self.send_json(await self.outside(self.context.tables.count, name, table.rows))
+@answers(MaterializeHandler)
+def describe_table(handler: Handler, dataset: Dataset, number: str, name: str, kind: str) -> Any:
+    """Return what is known of a table of a version, or how many rows it has."""
+    version = dataset.version(int(number))
+    table = dataset.table(name, version) if version is not None else None
+    if table is None:
+        where = f"for version '{number}' in datastack '{dataset.name}'"
+        return f"No table named '{name}' found {where}", 404
+    if kind == "metadata":
+        return table_record(dataset, table, handler.origin)
+    return handler.context.tables.count(dataset.name, table.rows)
 
 
-class StringValuesHandler(MaterializeHandler):
-    """The values of a table's text columns."""
-
-    async def get(self, name: str, table_name: str) -> None:
-        """Answer them by column."""
-        dataset = self.admit(name)
-        table = dataset.table(table_name, None)
-        if table is None:
-            self.send_json(f"No table named '{table_name}' found in datastack '{name}'", 404)
-            return
-        texts = [item.name for item in table.fields if item.sql_type == "VARCHAR"]
-        self.send_json(
-            {
-                column: await self.outside(self.context.tables.distinct, name, table_name, column)
-                for column in texts
-            }
-        )
+@answers(MaterializeHandler)
+def list_strings(handler: Handler, dataset: Dataset, name: str) -> Any:
+    """Return the values of a table's text columns, by column."""
+    table = dataset.table(name, None)
+    if table is None:
+        return f"No table named '{name}' found in datastack '{dataset.name}'", 404
+    texts = [item.name for item in table.fields if item.sql_type == "VARCHAR"]
+    distinct = handler.context.tables.distinct
+    return {column: distinct(dataset.name, name, column) for column in texts}
 
 
-class ViewsHandler(MaterializeHandler):
-    """The views of a version, by name: what is known of each, or their columns."""
-
-    def get(self, name: str, number: str, schemas: str | None) -> None:
-        """Answer records or columns."""
-        dataset = self.admit(name)
-        version = dataset.version(int(number))
-        found = [view for key in dataset.views if (view := dataset.view(key, version))]
-        describe = view_schema if schemas else view_record
-        self.send_json({view.name: describe(view) for view in found} if version else {})
+@answers(MaterializeHandler)
+def list_views(_handler: Handler, dataset: Dataset, number: str, schemas: str | None) -> Any:
+    """Return what is known of the views of a version, or their columns, by name."""
+    version = dataset.version(int(number))
+    found = [view for key in dataset.views if (view := dataset.view(key, version))]
+    describe = view_schema if schemas else view_record
+    return {view.name: describe(view) for view in found} if version else {}
 
 
-class ViewHandler(MaterializeHandler):
-    """One view of a version: what is known of it, or its columns."""
-
-    def get(self, name: str, number: str, view_name: str, kind: str) -> None:
-        """Answer its record or its columns."""
-        dataset = self.admit(name)
-        version = dataset.version(int(number))
-        view = dataset.view(view_name, version) if version is not None else None
-        if kind == "schema" and version is not None and not version.available:
-            self.send_failure(refuse_expired_view(view_name, version))
-        elif kind == "schema" and view is None:
-            self.send_failure(not_reflected(dataset, number, view_name))
-        elif view is None:
-            self.send_json(f"No view named '{view_name}' found in datastack '{name}'", 404)
-        else:
-            self.send_json(view_record(view) if kind == "metadata" else view_schema(view))
+@answers(MaterializeHandler)
+def describe_view(_handler: Handler, dataset: Dataset, number: str, name: str, kind: str) -> Any:
+    """Return what is known of a view of a version, or its columns."""
+    version = dataset.version(int(number))
+    view = dataset.view(name, version) if version is not None else None
+    if kind == "schema" and version is not None and not version.available:
+        return failure(refuse_expired_view(name, version)), 500
+    if kind == "schema" and view is None:
+        return failure(not_reflected(dataset, number, name)), 500
+    if view is None:
+        return f"No view named '{name}' found in datastack '{dataset.name}'", 404
+    return view_record(view) if kind == "metadata" else view_schema(view)
 
 
 class NotServedHandler(MaterializeHandler):
-    """Any other address of the service."""
+    """Any other address of the service: there is nothing."""
 
     def get(self) -> None:
-        """Answer that there is nothing."""
+        """Answer so."""
         self.send_error_page(404)
 
-    def post(self) -> None:
-        """Answer that there is nothing."""
-        self.send_error_page(404)
+    post = get
+
+
+def failure(message: str) -> dict[str, Any]:
+    """Return what the service answers, with status 500, when anything went wrong."""
+    return {"code": 500, "message": message, "traceback": []}
 
 
 def refuse_expired_view(view: str, version: Version) -> str:
@@ -279,12 +248,12 @@ AT_VERSION = rf"{ONE}/version/(-?\d+)"
 ROUTES = [
     (r"/materialize/version", MaterializeConstantHandler, {"value": VERSION}),
     (r"/materialize/api/versions", MaterializeConstantHandler, {"value": [2, 3]}),
-    (rf"{ONE}/(versions|metadata)", VersionsHandler),
-    (AT_VERSION, VersionRecordHandler),
-    (rf"{AT_VERSION}/tables(/metadata)?", TablesHandler),
-    (rf"{AT_VERSION}/table/([^/]+)/(metadata|count)", TableRecordHandler),
-    (rf"{ONE}/table/([^/]+)/unique_string_values", StringValuesHandler),
-    (rf"{AT_VERSION}/views(/schemas)?", ViewsHandler),
-    (rf"{AT_VERSION}/views/([^/]+)/(metadata|schema)", ViewHandler),
+    (rf"{ONE}/(versions|metadata)", list_versions),
+    (AT_VERSION, describe_version),
+    (rf"{AT_VERSION}/tables(/metadata)?", list_tables),
+    (rf"{AT_VERSION}/table/([^/]+)/(metadata|count)", describe_table),
+    (rf"{ONE}/table/([^/]+)/unique_string_values", list_strings),
+    (rf"{AT_VERSION}/views(/schemas)?", list_views),
+    (rf"{AT_VERSION}/views/([^/]+)/(metadata|schema)", describe_view),
     (r"/materialize/.*", NotServedHandler),
 ]

@@ -14,11 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from tornado.web import HTTPError
 
 from cave_sandbox.services.info import build_record
-from cave_sandbox.web.handler import ConstantHandler, Handler
+from cave_sandbox.web.handler import ConstantHandler, Handler, answers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
+    from cave_sandbox.tables.dataset import Dataset
     from cave_sandbox.tables.lineage import Lineage
 
 __all__ = ["ROUTES"]
@@ -28,7 +27,6 @@ VERSION = "3.0.9"
 LAYERS = 10
 #: Folder of the volume of supervoxels, where a data folder has one.
 SUPERVOXELS = "supervoxels"
-EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 class GraphHandler(Handler):
@@ -41,9 +39,9 @@ class GraphHandler(Handler):
         message = f"Table {name} does not exist"
         self.send_json({"code": 404, "error": "Not Found", "message": message}, 404)
 
-    def lineage(self, name: str) -> Lineage:
-        """Return the history of a table's root IDs, or answer the request and raise `Finish`."""
-        return self.context.lineages[self.admit(name).name]
+    def lineage(self, dataset: Dataset) -> Lineage:
+        """Return the history of a datastack's root IDs."""
+        return self.context.lineages[dataset.name]
 
     def timestamp(self, name: str) -> datetime | None:
         """Return a timestamp from the address (seconds since 1970), or None if it is absent."""
@@ -55,6 +53,11 @@ class GraphHandler(Handler):
         except (ValueError, OverflowError, OSError) as error:
             raise HTTPError(400, "%s is no time", name) from error
 
+    @property
+    def moment(self) -> datetime:
+        """The timestamp that is asked about, now where the address names none."""
+        return self.timestamp("timestamp") or datetime.now(timezone.utc)
+
     def numbers(self, key: str) -> list[int]:
         """Return the IDs in the body."""
         try:
@@ -65,74 +68,51 @@ class GraphHandler(Handler):
             raise HTTPError(400, "%s is no list of IDs", key) from error
 
 
-class InfoHandler(GraphHandler):
-    """The segmentation's shape, and where the volume of its supervoxels is."""
-
-    def get(self, name: str) -> None:
-        """Answer the volume's own record, or else as much as caveclient asks for."""
-        dataset = self.admit(name)
-        graph = {"cv_mip": 0, "n_layers": LAYERS}
-        volume = (dataset.precomputed or Path()) / SUPERVOXELS / "info"
-        if dataset.precomputed and volume.is_file():
-            place = f"{self.origin}/precomputed/{name}/{SUPERVOXELS}"
-            described = json.loads(volume.read_text("utf-8"))
-            self.send_json({**described, "data_dir": place, "graph": graph})
-            return
-        record = build_record(dataset, self.origin)
-        size = [record[f"viewer_resolution_{axis}"] for axis in "xyz"]
-        self.send_json({"graph": graph, "scales": [{"resolution": size}]})
+@answers(GraphHandler)
+def describe(handler: GraphHandler, dataset: Dataset) -> Any:
+    """Return the record of the supervoxels' volume, or else as much as caveclient asks for."""
+    graph = {"cv_mip": 0, "n_layers": LAYERS}
+    volume = (dataset.precomputed or Path()) / SUPERVOXELS / "info"
+    if dataset.precomputed and volume.is_file():
+        place = f"{handler.origin}/precomputed/{dataset.name}/{SUPERVOXELS}"
+        return {**json.loads(volume.read_text("utf-8")), "data_dir": place, "graph": graph}
+    record = build_record(dataset, handler.origin)
+    size = [record[f"viewer_resolution_{axis}"] for axis in "xyz"]
+    return {"graph": graph, "scales": [{"resolution": size}]}
 
 
-class LatestHandler(GraphHandler):
-    """Whether root IDs are valid at a timestamp."""
-
-    async def post(self, name: str) -> None:
-        """Answer a list of booleans."""
-        lineage = self.lineage(name)
-        timestamp = self.timestamp("timestamp") or now()
-        latest = await self.outside(lineage.are_latest, self.numbers("node_ids"), timestamp)
-        self.send_json({"is_latest": latest})
+@answers(GraphHandler, "post")
+def are_latest(handler: GraphHandler, dataset: Dataset) -> Any:
+    """Return whether root IDs are valid at a timestamp."""
+    lineage = handler.lineage(dataset)
+    return {"is_latest": lineage.are_latest(handler.numbers("node_ids"), handler.moment)}
 
 
-class TimestampsHandler(GraphHandler):
-    """When root IDs began, or were last valid."""
-
-    async def post(self, name: str) -> None:
-        """Answer seconds since 1970, none for what never was a root ID."""
-        lineage = self.lineage(name)
-        roots = self.numbers("node_ids")
-        timestamp = self.timestamp("timestamp") or now()
-        latest = self.get_query_argument("latest", "False").lower() == "true"
-
-        def look() -> list[float]:
-            # The chunked graph passes over what never was a root ID.
-            moments = (
-                lineage.ended(root, timestamp) if latest else lineage.created(root)
-                for root in lineage.keep_known(roots)
-            )
-            return [item.timestamp() for item in moments if item is not None]
-
-        self.send_json({"timestamp": await self.outside(look)})
+@answers(GraphHandler, "post")
+def list_timestamps(handler: GraphHandler, dataset: Dataset) -> Any:
+    """Return when root IDs began, or were last valid (seconds since 1970)."""
+    asked, timestamp = handler.numbers("node_ids"), handler.moment
+    latest = handler.get_query_argument("latest", "False").lower() == "true"
+    found = handler.lineage(dataset).find(asked)
+    # The chunked graph passes over what never was a root ID.
+    roots = [found[root] for root in asked if root in found]
+    moments = [
+        min(root.expired or timestamp, timestamp) if latest else root.created for root in roots
+    ]
+    return {"timestamp": [moment.timestamp() for moment in moments]}
 
 
-class LeavesHandler(GraphHandler):
-    """The supervoxels of a root ID, which stand for its chunks on all layers."""
-
-    async def get(self, name: str, root: str) -> None:
-        """Answer them."""
-        leaves = await self.outside(self.lineage(name).leaves, int(root))
-        self.send_json({"leaf_ids": leaves})
+@answers(GraphHandler)
+def list_leaves(handler: GraphHandler, dataset: Dataset, root: str) -> Any:
+    """Return the supervoxels of a root ID, which stand for its chunks on all layers."""
+    return {"leaf_ids": handler.lineage(dataset).leaves(int(root))}
 
 
-class RootHandler(GraphHandler):
-    """The root ID of one supervoxel."""
-
-    async def get(self, name: str, supervoxel: str) -> None:
-        """Answer it."""
-        lineage = self.lineage(name)
-        timestamp = self.timestamp("timestamp") or now()
-        found = await self.outside(lineage.roots_at, [int(supervoxel)], timestamp)
-        self.send_json({"root_id": found[0]})
+@answers(GraphHandler)
+def find_root(handler: GraphHandler, dataset: Dataset, supervoxel: str) -> Any:
+    """Return the root ID of one supervoxel."""
+    (root,) = handler.lineage(dataset).roots_at([int(supervoxel)], handler.moment)
+    return {"root_id": root}
 
 
 class RootsHandler(GraphHandler):
@@ -140,58 +120,28 @@ class RootsHandler(GraphHandler):
 
     async def post(self, name: str) -> None:
         """Answer little-endian uint64s in the order of those in the body."""
-        lineage = self.lineage(name)
-        body = self.request.body
+        lineage, body = self.lineage(self.admit(name)), self.request.body
         if len(body) % 8:
             raise HTTPError(400, "the body is no list of uint64")
-        timestamp = self.timestamp("timestamp") or now()
         asked = struct.unpack(f"<{len(body) // 8}Q", body)
-        found = await self.outside(lineage.roots_at, asked, timestamp)
+        found = await self.outside(lineage.roots_at, asked, self.moment)
         self.set_header("Content-Type", "application/octet-stream")
         self.finish(struct.pack(f"<{len(found)}Q", *found))
 
 
-class LineageHandler(GraphHandler):
-    """The graph of what became of root IDs, and what they came from."""
-
-    async def post(self, name: str) -> None:
-        """Answer it in NetworkX's node-link form."""
-        lineage = self.lineage(name)
-        roots = self.numbers("root_ids")
-        past, future = self.timestamp("timestamp_past"), self.timestamp("timestamp_future")
-        self.send_json(await self.outside(_node_link, lineage, roots, past, future))
-
-
-class PastHandler(GraphHandler):
-    """The root IDs that held, or will hold, parts of root IDs."""
-
-    async def get(self, name: str) -> None:
-        """Answer them by root ID, for each timestamp that is asked for."""
-        lineage = self.lineage(name)
-        roots = self.numbers("root_ids")
-        maps: dict[str, dict[str, list[int]]] = {}
-        for when in ("past", "future"):
-            timestamp = self.timestamp(f"timestamp_{when}")
-            maps[f"{when}_id_map"] = (
-                await self.outside(_related, lineage, roots, timestamp) if timestamp else {}
-            )
-        self.send_json(maps)
-
-
-class OldestHandler(GraphHandler):
-    """The first timestamp that is known."""
-
-    def get(self, name: str) -> None:
-        """Answer it in ISO 8601."""
-        self.send_json({"iso": self.lineage(name).oldest.isoformat()})
-
-
-def _node_link(
-    lineage: Lineage, roots: list[int], past: datetime | None, future: datetime | None
-) -> dict[str, Any]:
-    nodes, links = lineage.graph(roots, past, future)
+@answers(GraphHandler, "post")
+def draw_lineage(handler: GraphHandler, dataset: Dataset) -> Any:
+    """Return what became of root IDs, and what they came from: NetworkX's node-link form."""
+    lineage = handler.lineage(dataset)
+    past, future = handler.timestamp("timestamp_past"), handler.timestamp("timestamp_future")
+    nodes, links = lineage.graph(handler.numbers("root_ids"), past, future)
+    found = lineage.find(nodes)
     described = [
-        {"id": root, "timestamp": (lineage.created(root) or EPOCH).timestamp(), "operation_id": 0}
+        {
+            "id": root,
+            "timestamp": found[root].created.timestamp() if root in found else 0.0,
+            "operation_id": 0,
+        }
         for root in sorted(nodes)
     ]
     return {
@@ -203,26 +153,36 @@ def _node_link(
     }
 
 
-def _related(lineage: Lineage, roots: Iterable[int], timestamp: datetime) -> dict[str, list[int]]:
-    return {str(root): lineage.related(root, timestamp) for root in roots}
+@answers(GraphHandler)
+def map_roots(handler: GraphHandler, dataset: Dataset) -> Any:
+    """Return the root IDs that held, or will hold, parts of root IDs at the timestamps given."""
+    lineage, roots = handler.lineage(dataset), handler.numbers("root_ids")
+    maps: dict[str, dict[str, list[int]]] = {}
+    for when in ("past", "future"):
+        timestamp = handler.timestamp(f"timestamp_{when}")
+        maps[f"{when}_id_map"] = (
+            {str(root): lineage.related(root, timestamp) for root in roots} if timestamp else {}
+        )
+    return maps
 
 
-def now() -> datetime:
-    """Return the present timestamp, UTC."""
-    return datetime.now(timezone.utc)
+@answers(GraphHandler)
+def find_oldest(handler: GraphHandler, dataset: Dataset) -> Any:
+    """Return the first timestamp that is known."""
+    return {"iso": handler.lineage(dataset).oldest.isoformat()}
 
 
 ONE = r"/segmentation/api/v1/table/([^/]+)"
 ROUTES = [
     (r"/segmentation/api/version", ConstantHandler, {"value": VERSION}),
     (r"/segmentation/api/versions", ConstantHandler, {"value": [0, 1]}),
-    (r"/segmentation/(?:api/v1/)?table/([^/]+)/info", InfoHandler),
-    (rf"{ONE}/is_latest_roots", LatestHandler),
-    (rf"{ONE}/root_timestamps", TimestampsHandler),
-    (rf"{ONE}/node/(\d+)/leaves", LeavesHandler),
-    (rf"{ONE}/node/(\d+)/root", RootHandler),
+    (r"/segmentation/(?:api/v1/)?table/([^/]+)/info", describe),
+    (rf"{ONE}/is_latest_roots", are_latest),
+    (rf"{ONE}/root_timestamps", list_timestamps),
+    (rf"{ONE}/node/(\d+)/leaves", list_leaves),
+    (rf"{ONE}/node/(\d+)/root", find_root),
     (rf"{ONE}/roots_binary", RootsHandler),
-    (rf"{ONE}/lineage_graph_multiple", LineageHandler),
-    (rf"{ONE}/past_id_mapping", PastHandler),
-    (rf"{ONE}/oldest_timestamp", OldestHandler),
+    (rf"{ONE}/lineage_graph_multiple", draw_lineage),
+    (rf"{ONE}/past_id_mapping", map_roots),
+    (rf"{ONE}/oldest_timestamp", find_oldest),
 ]

@@ -13,7 +13,7 @@ import json
 import zlib
 from typing import ClassVar
 
-from cave_sandbox.web.handler import Handler
+from cave_sandbox.web.handler import ConstantHandler, Handler
 
 __all__ = ["MAX_BODY", "ROUTES"]
 
@@ -52,12 +52,10 @@ class StateHandler(Handler):
         self.send_error_page(500)
 
 
-class VersionHandler(StateHandler):
-    """``GET /nglstate/api/v1/version``."""
+class VersionHandler(ConstantHandler):
+    """``GET /nglstate/api/v1/version``, open to all."""
 
-    def get(self) -> None:
-        """Answer the version, to everybody."""
-        self.send_json(VERSION)
+    reflects_origin: ClassVar[bool] = True
 
 
 class TextHandler(StateHandler):
@@ -108,15 +106,20 @@ class GetHandler(StateHandler):
     """``GET .../<id>``: the posted bytes."""
 
     async def get(self, number: str) -> None:
-        """Answer the state, deflated for whoever accepts any compression."""
+        """Answer the bytes, or fail where there are none."""
         self.authorise_reading()
         packed = await self.outside(self.find, number)
         if packed is None:
             self.fail()
-            return
+        else:
+            await self.send_packed(packed)
+
+    async def send_packed(self, packed: bytes) -> None:
+        """Answer the state, deflated for whoever accepts any compression."""
         self.set_header("Content-Type", "application/json")
         self.add_header("Vary", "Accept-Encoding")
-        if self.accepts_compression():
+        accepted = self.request.headers.get("Accept-Encoding", "").lower()
+        if "deflate" in accepted or "gzip" in accepted:
             # Recorded: deflate is sent also to clients that accept gzip alone.
             self.set_header("Content-Encoding", "deflate")
             self.finish(packed)
@@ -129,22 +132,12 @@ class GetHandler(StateHandler):
             return None
         return self.context.store.read_packed(int(number[:20]), self.kind)
 
-    def accepts_compression(self) -> bool:
-        """Whether the client accepts deflate or gzip."""
-        accepted = self.request.headers.get("Accept-Encoding", "").lower()
-        return "deflate" in accepted or "gzip" in accepted
-
 
 class RawHandler(GetHandler):
     """``GET .../raw/<id>``: the bytes as they lie in the store, called text as recorded."""
 
-    async def get(self, number: str) -> None:
+    async def send_packed(self, packed: bytes) -> None:
         """Answer the zlib-compressed bytes."""
-        self.authorise_reading()
-        packed = await self.outside(self.find, number)
-        if packed is None:
-            self.fail()
-            return
         self.set_header("Content-Type", "text/html; charset=utf-8")
         self.finish(packed)
 
@@ -163,7 +156,7 @@ ROUTES = [
     for base in ("/nglstate/api/v1", "/nglstate")  # the second is the legacy address
     for rule in (
         (rf"{base}/(?:index)?", TextHandler, {"text": f"NeuroglancerJsonServer - v{VERSION}"}),
-        (rf"{base}/version", VersionHandler),
+        (rf"{base}/version", VersionHandler, {"value": VERSION}),
         (rf"{base}/table_info", TextHandler, {"text": TABLE_INFO}),
         (rf"{base}/post", PostHandler),
         (rf"{base}/post/([^/]+)", PostWithIdHandler),

@@ -7,9 +7,9 @@ number and with which words it refuses.
 from __future__ import annotations
 
 import math
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from cave_sandbox.tables.data_folder import read_time
 from cave_sandbox.tables.database import quote
 from cave_sandbox.tables.query_body import QueryError
 from cave_sandbox.tables.schemas import AXES, Field
@@ -113,7 +113,7 @@ def _coerced(value: Any, field: Field) -> Any:
         if field.sql_type == "BOOLEAN":
             return BOOLEANS[str(value).strip().lower()]
         if field.sql_type == "TIMESTAMPTZ":
-            return _timestamp(value)
+            return read_time(value)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         kind = POSTGRES_NAMES[field.sql_type]
         raise QueryError(
@@ -133,9 +133,3 @@ def _whole(value: Any) -> int | float:
         return value
     number = int(value)
     return max(-WIDEST, min(WIDEST, number))
-
-
-def _timestamp(value: Any) -> datetime:
-    text = str(value)
-    timestamp = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
-    return timestamp.replace(tzinfo=timezone.utc) if timestamp.tzinfo is None else timestamp

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["identify_folder", "read_datasets"]
+__all__ = ["identify_folder", "read_datasets", "read_time"]
 
 #: Raised when the same data are answered otherwise than before: part of their identity.
 ANSWERS = 1
@@ -162,13 +162,13 @@ def _read_versions(folder: Path, listed: Any) -> Iterator[Version]:
         return
     try:
         for place, item in enumerate(listed, start=1):
-            shown = _time(item["time_stamp"])
+            shown = read_time(item["time_stamp"])
             expires = item.get("expires_on")
             tables = item.get("tables")
             yield Version(
                 version=int(item["version"]),
                 time_stamp=shown,
-                expires_on=_time(expires) if expires else shown + LIFETIME,
+                expires_on=read_time(expires) if expires else shown + LIFETIME,
                 status=str(item.get("status", "AVAILABLE")),
                 tables=None if tables is None else frozenset(tables),
                 row=int(item.get("id", place)),
@@ -343,8 +343,8 @@ def _read_roots(path: Path | None) -> Iterator[Root]:
             successors = str(row.get("successors") or "").split()
             yield Root(
                 root_id=int(row["root_id"]),
-                created=_time(row["created"]),
-                expired=_time(row["expired"]) if row.get("expired") else None,
+                created=read_time(row["created"]),
+                expired=read_time(row["expired"]) if row.get("expired") else None,
                 successors=tuple(int(text) for text in successors),
             )
     except (KeyError, TypeError, *UNREADABLE) as error:
@@ -377,12 +377,10 @@ def _rows(path: Path) -> Iterable[dict[str, Any]]:
         return list(csv.DictReader(lines))
 
 
-def _time(value: Any) -> datetime:
-    """Read a timestamp; without a time zone it is UTC."""
-    timestamp = value if isinstance(value, datetime) else _parse_iso(str(value))
-    return timestamp.replace(tzinfo=timezone.utc) if timestamp.tzinfo is None else timestamp
-
-
-def _parse_iso(text: str) -> datetime:
-    """Read ISO 8601, with the ``Z`` that Python 3.10 does not read itself."""
-    return datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+def read_time(value: Any) -> datetime:
+    """Read a timestamp in ISO 8601; without a time zone it is UTC."""
+    if not isinstance(value, datetime):
+        # Python 3.10 does not read a ``Z``.
+        text = str(value)
+        value = datetime.fromisoformat(text[:-1] + "+00:00" if text.endswith("Z") else text)
+    return value.replace(tzinfo=timezone.utc) if value.tzinfo is None else value

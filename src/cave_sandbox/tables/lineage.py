@@ -11,6 +11,8 @@ from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from cave_sandbox.tables.dataset import Root
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from datetime import datetime
@@ -56,9 +58,8 @@ class Lineage:
             for successor in root.successors:
                 self._parents[successor].append(root.root_id)
         starts = [root.created for root in dataset.roots.values()]
-        self.oldest: datetime = min(
-            [*starts, *(item.time_stamp for item in dataset.versions)]
-        ) - timedelta(days=1)
+        first = min([*starts, *(item.time_stamp for item in dataset.versions)])
+        self.oldest: datetime = first - timedelta(days=1)
         self._lines = self._draw_lines()
         self._leaves: dict[int, list[int]] = defaultdict(list)
         for supervoxel, line in self._lines.items():
@@ -67,28 +68,21 @@ class Lineage:
 
     def are_latest(self, roots: list[int], timestamp: datetime) -> list[bool]:
         """Return whether each is a root ID at a timestamp."""
-        unlisted = self._known(root for root in roots if root not in self._roots)
-        return [
-            self._roots[root].valid_at(timestamp) if root in self._roots else root in unlisted
-            for root in roots
-        ]
+        found = self.find(roots)
+        return [root in found and found[root].valid_at(timestamp) for root in roots]
 
-    def keep_known(self, roots: list[int]) -> list[int]:
-        """Return those that are or were root IDs, in their order."""
-        unlisted = self._known(root for root in roots if root not in self._roots)
-        return [root for root in roots if root in self._roots or root in unlisted]
+    def find(self, roots: Iterable[int]) -> dict[int, Root]:
+        """Return those that are or were root IDs, in their order.
 
-    def created(self, root: int) -> datetime | None:
-        """Return when a root ID began, or None when there is no such root ID."""
-        if root in self._roots:
-            return self._roots[root].created
-        return self.oldest if self._known([root]) else None
-
-    def ended(self, root: int, timestamp: datetime) -> datetime | None:
-        """Return the last timestamp, up to the given one, at which it is a root ID, or None."""
-        if root in self._roots:
-            return min(self._roots[root].expired or timestamp, timestamp)
-        return timestamp if self._known([root]) else None
+        One that only tables hold has been one for as long as anything is known.
+        """
+        asked = list(roots)
+        unlisted = self._known(root for root in asked if root not in self._roots)
+        return {
+            root: self._roots.get(root) or Root(root, self.oldest, None, ())
+            for root in asked
+            if root in self._roots or root in unlisted
+        }
 
     def leaves(self, root: int) -> list[int]:
         """Return the supervoxels of a root ID; none when there is no such root ID."""
@@ -99,36 +93,35 @@ class Lineage:
     def roots_at(self, supervoxels: Iterable[int], timestamp: datetime) -> list[int]:
         """Return the root ID that each supervoxel belongs to at a timestamp, 0 for none."""
         asked = list(supervoxels)
-        unlisted = self._known(
-            root for item in asked if item not in self._lines and (root := item ^ MARK)
-        ) - set(self._roots)
-        located = self._located(item for item in asked if item not in self._lines)
-        found = []
-        for item in asked:
-            if item in self._lines or located.get(item) in self._roots:
-                line = self._lines.get(item) or self._own_line(located[item])
-                valid = (root for root in line if self._roots[root].valid_at(timestamp))
-                found.append(next(valid, 0))
-            else:
-                known = item ^ MARK if item ^ MARK in unlisted else 0
-                found.append(located.get(item) or known)
-        return found
+        others = [item for item in asked if item not in self._lines]
+        located = self._located(others)
+        unlisted = self._known(item ^ MARK for item in others) - set(self._roots)
+
+        def find_root(item: int) -> int:
+            root = located.get(item) or (item ^ MARK if item ^ MARK in unlisted else 0)
+            line = self._lines.get(item) or (self._own_line(root) if root in self._roots else None)
+            return self._valid_in(line, timestamp) if line else root
+
+        return [find_root(item) for item in asked]
 
     def replaced_at(self, timestamp: datetime) -> dict[int, int]:
-        """Return what the supervoxels that tables give ended or later root IDs belonged to then.
+        """Return what the supervoxels of root IDs in tables belonged to at a timestamp.
 
         Returns
         -------
         dict of int
-            For each root ID that is not valid at the timestamp, the one in whose place it stands,
-            as `roots_at` says of its supervoxels; 0 for none.
+            For each root ID that is not valid then, the one in whose place it stands, as `roots_at`
+            says of its supervoxels; 0 for none.
         """
-        valid = {root for root, item in self._roots.items() if item.valid_at(timestamp)}
         return {
-            root: next((item for item in self._own_line(root) if item in valid), 0)
-            for root in self._roots
-            if root not in valid
+            root: self._valid_in(self._own_line(root), timestamp)
+            for root, item in self._roots.items()
+            if not item.valid_at(timestamp)
         }
+
+    def _valid_in(self, line: Iterable[int], timestamp: datetime) -> int:
+        """Return the root ID of a line that is valid at a timestamp, 0 for none."""
+        return next((root for root in line if self._roots[root].valid_at(timestamp)), 0)
 
     def _own_line(self, root: int) -> list[int]:
         """Return the line that a supervoxel in a table follows: what was merged in later is not it.

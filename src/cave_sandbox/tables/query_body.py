@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from marshmallow import Schema
@@ -32,10 +32,6 @@ FILTER_KINDS = {
     "filter_spatial_dict": "spatial",
     "filter_regex_dict": "regex",
 }
-
-BAD_REQUEST = (
-    "400 Bad Request: The browser (or proxy) sent a request that this server could not understand."
-)
 
 
 class QueryError(Exception):
@@ -126,71 +122,43 @@ def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
     try:
         given = json.loads(raw)
     except ValueError as error:
-        raise QueryError(BAD_REQUEST) from error
+        from werkzeug.exceptions import BadRequest  # whose words these are
+
+        raise QueryError(str(BadRequest())) from error
     given = _schemas()[kind].load(given)
-    resolution = given.get("desired_resolution")
-    common: dict[str, Any] = {
-        "filters": tuple(_filters(given)),
-        "limit": given.get("limit"),
-        "offset": given.get("offset") or 0,
-        "resolution": None if resolution is None else tuple(resolution),
-    }
-    return _READERS[kind](given, common, table)
-
-
-def _read_simple(given: dict[str, Any], common: dict[str, Any], table: str) -> QueryBody:
     selected = given.get("select_columns")
-    columns = None if selected is None else {table: selected}
-    return QueryBody("simple", (table,), columns=columns, **common)
-
-
-def _read_join(given: dict[str, Any], common: dict[str, Any], _table: str) -> QueryBody:
-    pairs = given["tables"]
-    joins = tuple(
-        Join(left, left_column, right, right_column)
-        for (left, left_column), (right, right_column) in pairwise(pairs)
-    )
-    return QueryBody(
-        "join",
+    joins: tuple[Join, ...] = ()
+    if kind == "simple":
+        names = [table]
+        selected = None if selected is None else {table: selected}
+    elif kind == "join":
+        joins = tuple(Join(*left, *right) for left, right in pairwise(given["tables"]))
         # The recorded service gives the columns of the referred table first.
-        tuple(dict.fromkeys(name for name, _ in reversed(pairs))),
-        joins,
-        columns=given.get("select_column_map"),
-        any_columns=given.get("select_columns"),
-        suffixes=given.get("suffix_map") or {},
-        suffix_list=given.get("suffixes"),
-        **common,
-    )
-
-
-def _read_live(given: dict[str, Any], common: dict[str, Any], _table: str) -> QueryBody:
-    joins = tuple(Join(*item) for item in given.get("join_tables") or ())
-    names = [given["table"], *(name for join in joins for name in (join.left, join.right))]
+        names = [name for name, _ in reversed(given["tables"])]
+    else:
+        joins = tuple(Join(*item) for item in given.get("join_tables") or ())
+        names = [given["table"], *(name for pair in joins for name in (pair.left, pair.right))]
+    joined = kind == "join"
+    resolution = given.get("desired_resolution")
     return QueryBody(
-        "live",
+        kind,
         tuple(dict.fromkeys(names)),
         joins,
-        columns=given.get("select_columns"),
-        suffixes=given.get("suffixes") or {},
-        timestamp=given["timestamp"],
-        **common,
+        tuple(
+            Filter(comparison, name, column, value)
+            for key, comparison in FILTER_KINDS.items()
+            for name, conditions in (given.get(key) or {}).items()
+            for column, value in (conditions or {}).items()
+        ),
+        columns=given.get("select_column_map") if joined else selected,
+        any_columns=selected if joined else None,
+        suffixes=given.get("suffix_map" if joined else "suffixes") or {},
+        suffix_list=given.get("suffixes") if joined else None,
+        limit=given.get("limit"),
+        offset=given.get("offset") or 0,
+        resolution=None if resolution is None else tuple(resolution),
+        timestamp=given.get("timestamp"),
     )
-
-
-_READERS: dict[str, Callable[[dict[str, Any], dict[str, Any], str], QueryBody]] = {
-    "simple": _read_simple,
-    "join": _read_join,
-    "live": _read_live,
-}
-
-
-def _filters(given: dict[str, Any]) -> list[Filter]:
-    return [
-        Filter(kind, table, column, value)
-        for key, kind in FILTER_KINDS.items()
-        for table, conditions in (given.get(key) or {}).items()
-        for column, value in (conditions or {}).items()
-    ]
 
 
 @cache

@@ -159,7 +159,7 @@ def build_query(
     QueryError
         When a column is not there, or a value does not fit it.
     """
-    sources = _suffixed(body, _selected(body, [tables[name] for name in _column_order(body)]))
+    sources = _selected(body, [tables[name] for name in _column_order(body)])
     if body.kind == "live" and body.columns is not None:
         _check_live_columns(body, sources)
     by_name = {source.table.name: source for source in sources}
@@ -250,11 +250,15 @@ def _selected(body: QueryBody, tables: Sequence[Table]) -> list[_Source]:
     """Return the tables with the columns that the request selects from each."""
     sources = []
     wanted = list(dict.fromkeys(body.any_columns or ()))
+    by_place = dict(enumerate(body.suffix_list or DEFAULT_SUFFIXES))
     for place, table in enumerate(tables):
+        suffix = by_place.get(place, "")
+        if body.suffixes:
+            suffix = body.suffixes.get(table.name, "")
         fields = table.fields
         if body.kind == "live":
             fields = tuple(item for item in fields if item.name not in NOT_LIVE)
-        source = _Source(table, f"t{place}", fields, fields)
+        source = _Source(table, f"t{place}", fields, fields, suffix)
         if body.any_columns is not None:
             own = {item.name for item in fields}
             found = [name for name in wanted if name in own]
@@ -291,14 +295,6 @@ def _in_order(source: _Source, names: Sequence[str], *, alone: bool = False) -> 
             wanted.setdefault(supervoxel, own[supervoxel])
         wanted[name] = own[name]
     return tuple(wanted.values())
-
-
-def _suffixed(body: QueryBody, sources: Sequence[_Source]) -> list[_Source]:
-    if body.suffixes:
-        return [replace(item, suffix=body.suffixes.get(item.table.name, "")) for item in sources]
-    given = tuple(body.suffix_list or DEFAULT_SUFFIXES)
-    padded = (*given, *[""] * len(sources))
-    return [replace(item, suffix=suffix) for item, suffix in zip(sources, padded, strict=False)]
 
 
 def _shared_names(sources: Sequence[_Source]) -> set[str]:

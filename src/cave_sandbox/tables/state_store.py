@@ -97,11 +97,6 @@ class StateStore:
             ).fetchone()
         return None if row is None else bytes(row[0])
 
-    def read(self, number: int, kind: str = "state") -> bytes | None:
-        """Return the bytes that were posted, or None when there is no such ID."""
-        packed = self.read_packed(number, kind)
-        return None if packed is None else zlib.decompress(packed)
-
     def _connect(self) -> sqlite3.Connection:
         # A connection of its own for each call is safe in every thread and process.
         return sqlite3.connect(self.path, timeout=BUSY_TIMEOUT)

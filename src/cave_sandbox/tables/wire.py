@@ -22,8 +22,10 @@ __all__ = ["choose_compression", "to_arrow", "to_json", "to_stream"]
 
 NANOSECONDS = pa.timestamp("ns", tz="UTC")
 
-#: SQL type -> Arrow type, and pandas' name and dtype for it.
-DTYPES: dict[str, tuple[Any, str, str]] = {
+#: An Arrow type, and pandas' name and dtype for it.
+Kind = tuple[Any, str, str]
+
+DTYPES: dict[str, Kind] = {
     "BIGINT": (pa.int64(), "int64", "Int64"),
     "INTEGER": (pa.int32(), "int32", "Int32"),
     # Kept with 64 bits, as in CAVE's database, and sent with 32.
@@ -36,7 +38,7 @@ DTYPES: dict[str, tuple[Any, str, str]] = {
 #: What a text column without a text becomes.
 EMPTY = (pa.null(), "empty", "object")
 #: The same without ``direct_sql_pandas``, when pandas guesses the types from text.
-GUESSED: dict[str, tuple[Any, str, str]] = {
+GUESSED: dict[str, Kind] = {
     **DTYPES,
     "BIGINT": (pa.int64(), "int64", "int64"),
     "INTEGER": (pa.int64(), "int64", "int64"),
@@ -44,8 +46,6 @@ GUESSED: dict[str, tuple[Any, str, str]] = {
     "BOOLEAN": (pa.bool_(), "bool", "bool"),
     "VARCHAR": (pa.string(), "unicode", "object"),
 }
-DOUBLE = (pa.float64(), "float64", "float64")
-WHOLE = (pa.int64(), "int64", "int64")
 
 #: Digits that pandas writes after the point in JSON.
 JSON_DIGITS = 10
@@ -68,20 +68,15 @@ def to_arrow(rows: pa.Table, outputs: Sequence[Output], *, direct: bool) -> pa.T
     pyarrow.Table
         With the metadata key ``pandas``.
     """
-    arrays = []
-    fields = []
-    described = []
-    for place, output in enumerate(outputs):
-        array = rows.column(place)
-        if direct:
-            array, kind = _typed(array, output)
-        else:
-            array, kind = _guessed(array, output)
-        arrays.append(array)
-        fields.append(pa.field(output.name, kind[0]))
-        described.append(_describe(output.name, kind))
+    typed = [
+        _typed(rows.column(place), output, direct=direct) for place, output in enumerate(outputs)
+    ]
+    names = [output.name for output in outputs]
+    kinds = [kind for _, kind in typed]
+    fields = [pa.field(name, kind[0]) for name, kind in zip(names, kinds, strict=True)]
+    described = [_describe(name, kind) for name, kind in zip(names, kinds, strict=True)]
     schema = pa.schema(fields, {"pandas": _metadata(described, rows.num_rows)})
-    return pa.Table.from_arrays(arrays, schema=schema)
+    return pa.Table.from_arrays([array for array, _ in typed], schema=schema)
 
 
 def to_stream(table: pa.Table, compression: str | None) -> bytes:
@@ -125,22 +120,16 @@ def choose_compression(accepted: str) -> str | None:
     return "zstd" if "zstd" in accepted else None
 
 
-def _typed(array: Any, output: Output) -> tuple[Any, tuple[Any, str, str]]:
-    kind = DTYPES[output.sql_type]
+def _typed(array: Any, output: Output, *, direct: bool) -> tuple[Any, Kind]:
+    """Return a column in its type, or as pandas guesses it from PostgreSQL's text."""
+    kind = (DTYPES if direct else GUESSED)[output.sql_type]
     if output.sql_type == "VARCHAR" and array.null_count == len(array):
         return pa.chunked_array([pa.nulls(len(array))]), EMPTY
-    return array.cast(kind[0]), kind
-
-
-def _guessed(array: Any, output: Output) -> tuple[Any, tuple[Any, str, str]]:
-    """Return a column as pandas guesses it from PostgreSQL's text."""
-    kind = GUESSED[output.sql_type]
-    if output.sql_type == "DOUBLE" and len(array) and _all_whole(array):
-        kind = WHOLE
-    if output.scaled or (pa.types.is_integer(kind[0]) and array.null_count):
-        kind = DOUBLE
-    if output.sql_type == "VARCHAR" and array.null_count == len(array):
-        return pa.chunked_array([pa.nulls(len(array))]), EMPTY
+    if not direct:
+        if output.sql_type == "DOUBLE" and len(array) and _all_whole(array):
+            kind = GUESSED["BIGINT"]
+        if output.scaled or (pa.types.is_integer(kind[0]) and array.null_count):
+            kind = GUESSED["DOUBLE"]
     return array.cast(kind[0]), kind
 
 
@@ -154,7 +143,7 @@ def _rounded(value: float | None) -> float | None:
     return round(value, JSON_DIGITS)
 
 
-def _describe(name: str, kind: tuple[Any, str, str]) -> dict[str, Any]:
+def _describe(name: str, kind: Kind) -> dict[str, Any]:
     zone = {"timezone": "UTC"} if kind[1] == "datetimetz" else None
     return {
         "name": name,

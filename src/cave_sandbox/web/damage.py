@@ -19,7 +19,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["alter_content", "decode_content", "pack_bomb", "truncate"]
+__all__ = ["ARROW_DAMAGES", "alter_content", "decode_content", "pack_bomb"]
 
 #: What is put where gzip was announced.
 NOT_GZIP = b"this was never compressed: " * 8
@@ -50,30 +50,10 @@ def pack_bomb() -> bytes:
 
 
 def decode_content(body: bytes, encoding: str | None) -> bytes:
-    """Undo a content encoding.
-
-    Parameters
-    ----------
-    body
-        The body as it would be sent.
-    encoding
-        Its ``Content-Encoding``: ``gzip``, ``deflate`` or None.
-
-    Returns
-    -------
-    bytes
-        The body without it.
-    """
+    """Undo a ``Content-Encoding``: ``gzip``, ``deflate`` or None."""
     if encoding == "gzip":
         return gzip.decompress(body)
-    if encoding == "deflate":
-        return zlib.decompress(body)
-    return body
-
-
-def truncate(body: bytes) -> bytes:
-    """Return the first half of a body."""
-    return body[: len(body) // 2]
+    return zlib.decompress(body) if encoding == "deflate" else body
 
 
 def alter_content(body: bytes, damage: str) -> bytes:
@@ -103,35 +83,21 @@ def alter_content(body: bytes, damage: str) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _rename_table(table: Any) -> Any:
-    return table.rename_columns([f"other_{name}" for name in table.column_names])
-
-
 def _retype_table(table: Any) -> Any:
     for index, field in enumerate(table.schema):
-        values = table.column(index).to_pylist()
-        if pa.types.is_string(field.type) or pa.types.is_large_string(field.type):
-            column = pa.array([None if v is None else len(v) for v in values], pa.int64())
-        else:
-            column = pa.array([None if v is None else f"value {v}" for v in values], pa.string())
+        values = [_retype_value(value) for value in table.column(index).to_pylist()]
+        text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
+        column = pa.array(values, pa.int64() if text else pa.string())
         table = table.set_column(index, pa.field(field.name, column.type), column)
-    return _without_pandas_metadata(table)
+    # Without the description of the old types, which would have pandas restore some of them.
+    kept = {k: v for k, v in (table.schema.metadata or {}).items() if k != b"pandas"}
+    return table.replace_schema_metadata(kept or None)
 
 
 def _extend_table(table: Any) -> Any:
     numbers = pa.array(range(table.num_rows), pa.int64())
     texts = pa.array([f"note {row}" for row in range(table.num_rows)], pa.string())
     return table.append_column("extra_number", numbers).append_column("extra_text", texts)
-
-
-def _reverse_table(table: Any) -> Any:
-    return table.select(list(reversed(table.column_names)))
-
-
-def _without_pandas_metadata(table: Any) -> Any:
-    """Drop the description of the old types, which would have pandas restore some of them."""
-    kept = {k: v for k, v in (table.schema.metadata or {}).items() if k != b"pandas"}
-    return table.replace_schema_metadata(kept or None)
 
 
 def _alter_json(body: bytes, damage: str) -> bytes:
@@ -148,18 +114,18 @@ def _alter_json(body: bytes, damage: str) -> bytes:
 
 
 def _retype_value(value: Any) -> Any:
-    if isinstance(value, str):
-        return len(value)
-    if isinstance(value, (int, float)):
-        return f"value {value}"
-    return value
+    if value is None or isinstance(value, (list, dict)):
+        return value
+    return len(value) if isinstance(value, str) else f"value {value}"
 
 
 ARROW_DAMAGES: dict[str, Callable[[Any], Any]] = {
-    "wrong-columns": _rename_table,
+    "wrong-columns": lambda table: table.rename_columns(
+        [f"other_{name}" for name in table.column_names]
+    ),
     "wrong-dtypes": _retype_table,
     "extra-columns": _extend_table,
-    "reordered-columns": _reverse_table,
+    "reordered-columns": lambda table: table.select(table.column_names[::-1]),
 }
 
 JSON_DAMAGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {

@@ -27,13 +27,13 @@ from weakref import WeakKeyDictionary
 
 from cave_sandbox.errors import InputError
 from cave_sandbox.web.damage import (
+    ARROW_DAMAGES,
     HTML_PAGE,
     NESTED,
     NOT_GZIP,
     alter_content,
     decode_content,
     pack_bomb,
-    truncate,
 )
 
 if TYPE_CHECKING:
@@ -44,21 +44,20 @@ if TYPE_CHECKING:
 __all__ = ["Faults", "Rule", "parse_faults"]
 
 STATUSES = frozenset({"401", "403", "404", "429", "500", "502", "503", "504"})
-COLUMN_DAMAGES = frozenset({"wrong-columns", "wrong-dtypes", "extra-columns", "reordered-columns"})
 #: Faults that come in place of an answer.
 BEFORE = STATUSES | {
     *("refused", "reset", "tos", "hidden-429", "hidden-404", "html", "nested", "gzip-bomb")
 }
 #: Faults that alter an answer on its way out.
-AFTER = frozenset({"reset-body", "empty", "truncated-arrow", "bad-gzip"}) | COLUMN_DAMAGES
+AFTER = frozenset({"reset-body", "empty", "truncated-arrow", "bad-gzip", *ARROW_DAMAGES})
 
 RULE = re.compile(
     r"(?P<pattern>[^=]+)=(?P<fault>[a-z0-9-]+)(?::(?P<argument>[^*@]+))?"
     r"(?:\*(?P<times>\d+))?(?:@(?P<nth>[1-9]\d*))?"
 )
 
-SECONDS = re.compile(r"\d+(\.\d+)?")
-RETRY_AFTER = re.compile(r"retry-after=\d+")
+#: The faults that take an argument, and its form.
+ARGUMENTS = {"silence": re.compile(r"(\d+(?:\.\d+)?)"), "429": re.compile(r"retry-after=(\d+)")}
 
 #: Statuses of answers that have no body to damage.
 BODILESS = frozenset({204, 304})
@@ -140,18 +139,15 @@ def _parse_rule(text: str) -> Rule:
     if match is None:
         raise _bad_rule(text)
     fault, argument = match["fault"], match["argument"]
-    seconds: float | None = None
-    if fault == "silence" and argument is not None and SECONDS.fullmatch(argument):
-        seconds = float(argument)
-    elif fault == "429" and argument is not None and RETRY_AFTER.fullmatch(argument):
-        seconds = int(argument.removeprefix("retry-after="))
-    elif argument is not None or fault not in BEFORE | AFTER:
+    form = ARGUMENTS.get(fault)
+    given = form.fullmatch(argument) if form and argument else None
+    if given is None and (argument is not None or fault not in BEFORE | AFTER):
         raise _bad_rule(text)
     pattern = match["pattern"].strip()
     return Rule(
         pattern=pattern if " " in pattern else f"* {pattern}",
         fault=fault,
-        seconds=seconds,
+        seconds=float(given[1]) if given else None,
         times=None if match["times"] is None else int(match["times"]),
         nth=int(match["nth"] or 1),
     )
@@ -213,11 +209,11 @@ class Faults:
         rule = acting[0]
         if rule.fault == "silence":
             return await _keep_silent(handler, rule.seconds or 0)
-        if rule.fault in AFTER:
-            self._due[handler] = rule
-            return False
-        _answer_instead(handler, rule)
-        return True
+        if rule.fault not in AFTER:
+            _answer_instead(handler, rule)
+            return True
+        self._due[handler] = rule
+        return False
 
     def after(self, handler: Handler, body: bytes) -> bytes:
         """Let the fault of a request alter the answer on its way out.
@@ -248,7 +244,7 @@ class Faults:
         plain = decode_content(body, handler.content_encoding)
         handler.clear_header("Content-Encoding")
         if rule.fault == "truncated-arrow":
-            return truncate(plain)
+            return plain[: len(plain) // 2]
         return alter_content(plain, rule.fault)
 
 
@@ -271,7 +267,7 @@ def _stream(handler: Handler) -> Any:
 def _cut_connection(handler: Handler, body: bytes) -> bytes:
     """Send the headers and half of the body, then close."""
     handler.set_header("Content-Length", str(max(len(body), 2)))
-    handler.write(truncate(body) or b" ")
+    handler.write(body[: len(body) // 2] or b" ")
     handler.flush()
     _stream(handler).close()
     return b""
@@ -285,9 +281,8 @@ def _answer_instead(handler: Handler, rule: Rule) -> None:
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         stream.close()
         return
-    special = ANSWERS.get(rule.fault)
-    if special is not None:
-        special(handler)
+    if rule.fault in ANSWERS:
+        ANSWERS[rule.fault](handler)
         return
     if rule.seconds is not None:
         handler.set_header("Retry-After", str(int(rule.seconds)))

@@ -7,11 +7,11 @@ cloud-volume and neuroglancer store a chunk ``name`` as ``name.gz`` and expect a
 from __future__ import annotations
 
 import gzip
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 
-from tornado.ioloop import IOLoop
+from tornado.web import HTTPError, StaticFileHandler
 
 from cave_sandbox.web.handler import Handler
 
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-__all__ = ["FileHandler", "StoredFile", "find_file", "parse_range"]
-
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
+__all__ = ["FileHandler", "StoredFile", "find_file"]
 
 
 @dataclass(frozen=True)
@@ -78,122 +76,83 @@ def _etag(stat: os.stat_result, *, compressed: bool) -> str:
     return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}{suffix}"'
 
 
-def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Read a ``Range`` header.
+class FileHandler(Handler, StaticFileHandler):
+    """Base of the handlers that answer with a file; tornado answers ranges and validators.
 
-    Parameters
-    ----------
-    header
-        The header, or None.
-    size
-        Bytes that there are.
-
-    Returns
-    -------
-    tuple of int or None
-        First byte and the one behind the last; None when the whole file is to be sent. That is
-        also so for several ranges at once, which a server may ignore.
-
-    Raises
-    ------
-    ValueError
-        When nothing of the file is in the range.
-
-    Examples
-    --------
-    >>> parse_range("bytes=10-19", 100), parse_range("bytes=-5", 100), parse_range(None, 100)
-    ((10, 20), (95, 100), None)
-    """
-    match = RANGE.fullmatch(header.strip()) if header else None
-    if match is None or match.group(0) == "bytes=-":
-        return None
-    first, last = match.groups()
-    if not first:
-        start, stop = max(size - int(last), 0), size
-    else:
-        start, stop = int(first), min(int(last) + 1, size) if last else size
-        if last and int(last) < int(first):
-            return None
-    if start >= stop:
-        raise ValueError(f"no byte of {size} in {header}")
-    return start, stop
-
-
-class FileHandler(Handler):
-    """Base of the handlers that answer with a file.
-
-    A subclass says which file an address names (`find`), and its content type and caching.
+    A subclass says which file an address names (`find`), its content type and its caching.
     """
 
     exposed_headers = "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag"
+    etag: str | None = None
+    content: bytes | None = None
 
-    def find(self, *names: str) -> StoredFile | None:
-        """Return the file that the address names."""
+    def find(self, address: str) -> StoredFile | None:
+        """Return the file that an address names."""
         raise NotImplementedError
 
-    def content_type(self, path: Path) -> str:
-        """Return the content type of a file."""
-        raise NotImplementedError
+    def cache_control(self, _path: Path) -> str:
+        """Return how long a file may be kept: others may come under the same address."""
+        return "no-cache"
 
-    def cache_control(self, path: Path) -> str:
-        """Return how long a file may be kept."""
-        raise NotImplementedError
-
-    def prepare_body(self, _path: Path, body: bytes) -> bytes:
-        """Return what is sent of a file that is not stored compressed: all of it, as it is."""
-        return body
-
-    async def get(self, *names: str) -> None:
-        """Answer with the file, a part of it, or 404."""
-        found = self.find(*names)
-        if found is None:
-            self.set_header("Cache-Control", "no-cache")
-            self.send_error_page(404)
-            return
-        packed = found.compressed and self.accepts_gzip()
-        etag = found.etag if packed else found.etag.replace("-gz", "")
-        self.set_header("Cache-Control", self.cache_control(found.path))
-        self.set_header("ETag", etag)
-        self.set_header("Vary", "Accept-Encoding")
-        if self.check_etag_header():
-            self.set_status(304)
-            self.finish()
-            return
-        body = await IOLoop.current().run_in_executor(None, found.path.read_bytes)
-        self.set_header("Content-Type", self.content_type(found.path))
-        self.set_header("X-Content-Type-Options", "nosniff")
-        if packed:
-            # No ranges: they would count packed bytes, which nobody means who asks for some.
-            self.set_header("Content-Encoding", "gzip")
-            self.finish(body)
-            return
-        self.set_header("Accept-Ranges", "bytes")
-        whole = gzip.decompress(body) if found.compressed else self.prepare_body(found.path, body)
-        self.finish(self.cut(whole, etag))
+    def set_default_headers(self) -> None:
+        """Let no answer without a file be kept."""
+        super().set_default_headers()
+        self.set_header("Cache-Control", "no-cache")
 
     def accepts_gzip(self) -> bool:
         """Whether the client unpacks gzip."""
-        accepted: dict[str, str] = {}
-        for item in self.request.headers.get("Accept-Encoding", "").lower().split(","):
-            name, _, quality = item.partition(";")
-            accepted[name.strip()] = quality.replace(" ", "")
-        quality = accepted.get("gzip", accepted.get("*", "q=0"))
-        return re.fullmatch(r"q=0(\.0*)?", quality) is None
+        from werkzeug.http import parse_accept_header  # with the first file
 
-    def cut(self, body: bytes, etag: str) -> bytes:
-        """Return the part that ``Range`` asks for, with the status and headers that say so."""
-        header: Any = self.request.headers.get("Range")
-        if self.request.headers.get("If-Range", etag) != etag:
-            header = None
-        try:
-            wanted = parse_range(header, len(body))
-        except ValueError:
-            self.set_status(416)
-            self.set_header("Content-Range", f"bytes */{len(body)}")
-            return b""
-        if wanted is None:
-            return body
-        start, stop = wanted
-        self.set_status(206)
-        self.set_header("Content-Range", f"bytes {start}-{stop - 1}/{len(body)}")
-        return body[start:stop]
+        accepted = parse_accept_header(self.request.headers.get("Accept-Encoding"))
+        return bool(accepted["gzip"])
+
+    @classmethod
+    def get_absolute_path(cls, _root: str, path: str) -> str:
+        """Leave the address as it is: `find` knows what it names."""
+        return path
+
+    def validate_absolute_path(self, _root: str, absolute_path: str) -> str:
+        """Find the file, and unpack it for a client that cannot do so; 404 where there is none."""
+        found = self.find(absolute_path)
+        if found is None:
+            raise HTTPError(404)
+        self.stored = found
+        self.packed = found.compressed and self.accepts_gzip()
+        if found.compressed and not self.packed:
+            self.content = gzip.decompress(found.path.read_bytes())
+        # No ranges of packed bytes, which nobody means who asks for some, nor of an older file.
+        self.etag = found.etag if self.packed else found.etag.replace("-gz", "")
+        if self.packed or self.request.headers.get("If-Range", self.etag) != self.etag:
+            self.request.headers.pop("Range", None)
+        return str(found.path)
+
+    def compute_etag(self) -> str | None:
+        """Return the file's, another one for its unpacked form."""
+        return self.etag
+
+    def get_modified_time(self) -> datetime:
+        """Return when the file was written (UTC)."""
+        return datetime.fromtimestamp(int(self.stored.path.stat().st_mtime), timezone.utc)
+
+    def get_content_size(self) -> int:
+        """Return the number of bytes that ranges count."""
+        return self.stored.path.stat().st_size if self.content is None else len(self.content)
+
+    def set_extra_headers(self, _path: str) -> None:
+        """Say how the file is packed, and how long it may be kept."""
+        self.set_header("Cache-Control", self.cache_control(self.stored.path))
+        self.set_header("Vary", "Accept-Encoding")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        if self.packed:
+            self.clear_header("Accept-Ranges")
+            self.set_header("Content-Encoding", "gzip")
+
+    def get_content(  # type: ignore[override]  # called with an instance
+        self, abspath: str, start: int | None = None, end: int | None = None
+    ) -> tuple[()]:
+        """Write the bytes and yield none: tornado would send them before a fault meets them."""
+        if self.content is None:
+            self.write(b"".join(super().get_content(abspath, start, end)))
+        else:
+            self.write(self.content[start:end])
+        return ()

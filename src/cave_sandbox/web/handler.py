@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
+from types import new_class
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import quote
 
@@ -24,7 +26,17 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.state_store import StateStore
     from cave_sandbox.web.auth import Auth
 
-__all__ = ["LOGIN_PATH", "ConstantHandler", "Context", "Handler", "HostRefusal", "NotFound"]
+    Answer = Callable[..., Any]
+
+__all__ = [
+    "LOGIN_PATH",
+    "ConstantHandler",
+    "Context",
+    "Handler",
+    "HostRefusal",
+    "NotFound",
+    "answers",
+]
 
 #: Says with every answer which data are served: another value once they have been edited.
 IDENTITY_HEADER = "X-Data-Identity"
@@ -34,27 +46,6 @@ LOGIN_PATH = "/sticky_auth/api/v1"
 
 #: What a preflight allows on every path, as flask-cors answers it.
 PREFLIGHT_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
-
-ERROR_PAGE = (
-    "<!doctype html>\n<html lang=en>\n<title>{status} {title}</title>\n<h1>{title}</h1>\n"
-    "<p>{text}</p>\n"
-)
-ERROR_TEXTS = {
-    404: (
-        "The requested URL was not found on the server. If you entered the URL manually please "
-        "check your spelling and try again."
-    ),
-    405: "The method is not allowed for the requested URL.",
-    500: (
-        "The server encountered an internal error and was unable to complete your request. "
-        "Either the server is overloaded or there is an error in the application."
-    ),
-}
-REDIRECT_PAGE = (
-    "<!doctype html>\n<html lang=en>\n<title>Redirecting...</title>\n<h1>Redirecting...</h1>\n"
-    "<p>You should be redirected automatically to the target URL: "
-    '<a href="{url}">{url}</a>. If not, click the link.\n'
-)
 
 
 class Meddler(Protocol):
@@ -197,8 +188,9 @@ class Handler(RequestHandler):
             self._logged = True
             super()._log()
 
-    def compute_etag(self) -> None:
+    def compute_etag(self) -> str | None:
         """Send no ETag: CAVE's services send none."""
+        return None
 
     async def outside(self, work: Callable[..., Any], *given: Any) -> Any:
         """Run work that takes time off the event loop."""
@@ -220,9 +212,9 @@ class Handler(RequestHandler):
 
     def send_error_page(self, status: int) -> None:
         """Finish the request with the HTML page that Flask sends for an error."""
-        title = HTTPStatus(status).phrase
-        text = ERROR_TEXTS.get(status, title)
-        self.send_text(ERROR_PAGE.format(status=status, title=title.title(), text=text), status)
+        from werkzeug.exceptions import default_exceptions  # with the first error
+
+        self.send_text(default_exceptions[status]().get_body(), status)
 
     def write_error(self, status_code: int, **_kwargs: Any) -> None:
         """Answer what no handler answered, without a word about the inside."""
@@ -247,16 +239,14 @@ class Handler(RequestHandler):
         verdict = self.context.auth.judge(header, self.get_cookie("middle_auth_token"))
         if verdict == "good" or (dataset is None and verdict in {"no-permission", "missing-tos"}):
             return
-        if verdict == "bad-header":
-            self._refuse_header()
-        elif verdict == "no-token":
-            self._refuse_missing()
-        elif verdict == "invalid":
-            self.refuse_token()
-        elif verdict == "no-permission":
-            self.refuse_permission(str(dataset))
-        else:
-            self.refuse_terms()
+        refuse: dict[str, Callable[[], None]] = {
+            "bad-header": self._refuse_header,
+            "no-token": self._refuse_missing,
+            "invalid": self.refuse_token,
+            "no-permission": partial(self.refuse_permission, str(dataset)),
+            "missing-tos": self.refuse_terms,
+        }
+        refuse[verdict]()
         raise Finish
 
     def admit(self, name: str) -> Dataset:
@@ -306,7 +296,9 @@ class Handler(RequestHandler):
         asked = quote(self.origin + (self.request.uri or "/"))
         login = f"{self.origin}{LOGIN_PATH}/authorize?redirect={asked}"
         self.set_header("Location", login)
-        self.send_text(REDIRECT_PAGE.format(url=login), 302)
+        from werkzeug.utils import redirect  # with the first request that lacks a token
+
+        self.send_text(redirect(login).get_data(as_text=True), 302)
 
     def _refuse_header(self) -> None:
         self._challenge("invalid_request", "Header must begin with 'Bearer'")
@@ -336,6 +328,31 @@ class ConstantHandler(Handler):
     def get(self) -> None:
         """Answer it."""
         self.send_json(self.value)
+
+
+def answers(base: type[Handler], method: str = "get") -> Callable[[Answer], type[Handler]]:
+    """Make a handler of a function that returns JSON, or JSON and a status.
+
+    Parameters
+    ----------
+    base
+        The service's handler. The function is called with one, the datastack that the address
+        names first, and what else it names; off the event loop.
+    method
+        The method that it answers.
+    """
+
+    def decorate(work: Answer) -> type[Handler]:
+        async def respond(self: Handler, name: str, *names: str) -> None:
+            given = await self.outside(work, self, self.admit(name), *names)
+            value, status = given if isinstance(given, tuple) else (given, 200)
+            self.send_json(value, status)
+
+        return new_class(
+            work.__name__, (base,), exec_body=lambda made: made.update({method: respond})
+        )
+
+    return decorate
 
 
 class NotFound(Handler):

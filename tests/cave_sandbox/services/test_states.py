@@ -201,7 +201,7 @@ def test_several_processes_share_one_file(tmp_path):
     said = {name: writer.communicate(timeout=60)[0] for name, writer in writers.items()}
     store = StateStore(path)
     for name, ids in said.items():
-        bodies = [store.read(int(number)) for number in ids.split()]
+        bodies = [zlib.decompress(store.read_packed(int(number))) for number in ids.split()]
         assert bodies == [f"[{name!r}, {number}]".encode() for number in range(25)]
 
 

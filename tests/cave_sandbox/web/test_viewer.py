@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from cave_sandbox.server import Sandbox, SandboxOptions
-from cave_sandbox.web.files import find_file, parse_range
+from cave_sandbox.web.files import find_file
 from cave_sandbox.web.viewer import STEADY, client_folder
 
 DATA = Path(__file__).parents[2] / "data" / "one-nucleus"
@@ -31,6 +31,7 @@ def sandbox(tmp_path_factory):
     files = data / "precomputed"
     (files / "em").mkdir()
     (files / "em" / "plain").write_bytes(CHUNK)
+    (files / "em" / "empty").write_bytes(b"")
     (files / "em" / "packed.gz").write_bytes(gzip.compress(CHUNK))
     (files / "mesh").mkdir()
     (files / "mesh" / "864691135276234469:0").write_text('{"fragments": ["a:0:b"]}')
@@ -170,7 +171,7 @@ def test_range(sandbox, asked, start, stop):
     assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/1024"
 
 
-@pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=-0"])
+@pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=-0", "bytes=9-2"])
 def test_range_outside(sandbox, asked):
     """A range without a byte in it is refused with the size."""
     answer = get(sandbox, f"{FILES}/em/plain", Range=asked)
@@ -178,7 +179,7 @@ def test_range_outside(sandbox, asked):
     assert answer.headers["Content-Range"] == "bytes */1024"
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "bytes=-", "bytes=9-2", "x"])
+@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "bytes=-", "x"])
 def test_range_that_is_none(sandbox, asked):
     """A range that cannot be read, or several at once, give the whole file."""
     answer = get(sandbox, f"{FILES}/em/plain", Range=asked)
@@ -251,10 +252,21 @@ def test_find_file_prefers_the_plain_file(tmp_path):
     assert (found.path.name, found.compressed) == ("a", False)
 
 
-def test_range_of_an_empty_file():
+def test_range_of_an_empty_file(sandbox):
     """No range lies in an empty file."""
-    with pytest.raises(ValueError, match="no byte"):
-        parse_range("bytes=0-", 0)
+    answer = get(sandbox, f"{FILES}/em/empty", Range="bytes=0-")
+    assert (answer.status_code, answer.content) == (416, b"")
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_files_that_a_client_has(sandbox, method):
+    """A file that has not changed since it was read is not sent again."""
+    address = f"{sandbox.origin}{FILES}/em/plain"
+    first = requests.get(address, timeout=30)
+    for name, value in (("None-Match", "ETag"), ("Modified-Since", "Last-Modified")):
+        known = {f"If-{name}": first.headers[value]}
+        answer = requests.request(method, address, headers=known, timeout=30)
+        assert (answer.status_code, answer.content) == (304, b"")
 
 
 def test_a_cell_without_a_shape_has_an_empty_mesh(tmp_path):
