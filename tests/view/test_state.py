@@ -22,12 +22,12 @@ from synglancer.states.layer_names import format_layer_name
 from synglancer.view.annotations import build_annotations
 from synglancer.view.camera import frame_cell
 from synglancer.view.colors import PALETTES
+from synglancer.view.layer_sources import format_sources
 from synglancer.view.shaders import choose_diameter
 from synglancer.view.state import (
     Scene,
     ViewOptions,
     build_state,
-    format_sources,
     format_timestamp,
     make_plain,
 )

@@ -11,6 +11,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -25,6 +26,7 @@ from synglancer.states.record_copy import add_copy
 from synglancer.states.urls import format_properties_source
 from synglancer.view.camera import CameraView, frame_cell
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors
+from synglancer.view.layer_sources import format_sources
 from synglancer.view.scene import Scene, ViewOptions, count_by_direction, format_title
 from synglancer.view.shaders import (
     MIN_CONFIDENCE,
@@ -46,8 +48,9 @@ __all__ = [
     "Scene",
     "State",
     "ViewOptions",
+    "build_frame",
     "build_state",
-    "format_sources",
+    "finish_state",
     "format_timestamp",
     "make_plain",
 ]
@@ -95,12 +98,25 @@ def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
     ValueError
         If a whole number of the state is beyond 2^53 - 1: viewers would round it.
     """
-    options = options or ViewOptions()
-    frame = make_plain(_build_frame(scene, options))
-    add_copy(frame["layers"], frame[RECORD])
+    frame = build_frame(scene, options)
     layers = {layer["name"]: layer for layer in frame["layers"]}
     for group in scene.groups:
         layers[_name_layer(group)]["annotations"] = orjson.Fragment(group.json)
+    return finish_state(frame)
+
+
+def build_frame(scene: Scene, options: ViewOptions | None = None) -> dict[str, Any]:
+    """Build the state that shows a scene, without its annotations, as JSON values.
+
+    Parameters, errors: as for `build_state`.
+    """
+    frame: dict[str, Any] = make_plain(_build_frame(scene, options or ViewOptions()))
+    return frame
+
+
+def finish_state(frame: dict[str, Any]) -> State:
+    """Add the copy of the record, and write the state as canonical JSON."""
+    add_copy(frame["layers"], frame[RECORD])
     json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
     return State(json, hashlib.sha256(json).hexdigest())
 
@@ -140,53 +156,98 @@ def load_libraries() -> None:
     import_lightly(NGLUI)
 
 
+@dataclass(frozen=True)
+class _Outline:
+    """What states of many cells have in common; nglui is asked for it once."""
+
+    datastack: Datastack
+    options: tuple[Any, ...]
+    layers: tuple[_LayerOutline, ...]
+
+
+@dataclass(frozen=True)
+class _LayerOutline:
+    """What a layer of synapses is in any state: all but its shader and its annotations."""
+
+    name: str
+    colour: str
+    properties: tuple[AnnotationProperty, ...]
+    labelled: bool
+
+
+_SHARED_OPTIONS = (
+    "layout", "background", "figure", "min_confidence", "show_panel", "filter_by_selection",
+)  # fmt: skip
+
+
 def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
     """Build the state without annotations, as plain JSON values."""
+    background = BACKGROUNDS["white" if options.figure else options.background]
+    colours = choose_colors([group.tag for group in scene.groups], PALETTES[options.palette])
+    markers = _choose_markers(scene, options, background.ring)
+    outlines = tuple(
+        _LayerOutline(_name_layer(group), colours[group.tag], group.properties, marker.labelled)
+        for group, marker in zip(scene.groups, markers, strict=True)
+    )
+    shared = tuple(getattr(options, name) for name in _SHARED_OPTIONS)
+    frame: dict[str, Any] = orjson.loads(
+        _build_outline(_Outline(scene.datastack, shared, outlines))
+    )
+    camera = _choose_camera(scene, options)
+    if camera.position:
+        frame["position"] = list(camera.position)
+    frame["crossSectionScale"] = camera.cross_section_scale
+    frame["projectionScale"] = camera.projection_scale
+    frame["title"] = format_title(scene)
+    frame[RECORD] = dict(scene.record)
+    layers = {layer["name"]: layer for layer in frame["layers"]}
+    layers[SEGMENTATION] |= _select_segments(scene, options, background.cell)
+    for outline, marker in zip(outlines, markers, strict=True):
+        layers[outline.name]["shader"] = build_marker_shader(marker)
+    if scene.groups:
+        sliders = {
+            outline.name: list_sliders(marker)
+            for outline, marker in zip(outlines, markers, strict=True)
+        }
+        shown = options.show_panel and not options.figure
+        frame["toolPalettes"] = build_palette(sliders, shown=shown)
+    return frame
+
+
+@lru_cache(maxsize=16)
+def _build_outline(outline: _Outline) -> bytes:
+    """Build what states have in common, as JSON: nglui takes 10 ms, and many links have the same.
+
+    The keys that differ from cell to cell are those that `_build_frame` sets.
+    """
     load_libraries()
     from nglui.statebuilder import ViewerState
 
+    options = ViewOptions(**dict(zip(_SHARED_OPTIONS, outline.options, strict=True)))
     background = BACKGROUNDS["white" if options.figure else options.background]
-    camera = _choose_camera(scene, options)
-    colours = choose_colors([group.tag for group in scene.groups], PALETTES[options.palette])
-    markers = _choose_markers(scene, options, background.ring)
     viewer = ViewerState(
         # Without a named site and capabilities nglui would ask the site what it can do.
         capabilities="legacy",
         infer_coordinates=False,
-        dimensions=list(scene.datastack.viewer_resolution),
-        position=list(camera.position) if camera.position else None,
-        scale_imagery=camera.cross_section_scale,
-        scale_3d=camera.projection_scale,
+        dimensions=list(outline.datastack.viewer_resolution),
         layout=options.layout,
-        title=format_title(scene),
         show_axis_lines=False,  # they would be the most saturated thing in the picture
         show_default_annotations=False,
         projection_background_color=background.projection,
         cross_section_background_color=background.cross_section,
-        selected_layer=_name_layer(scene.groups[0]) if scene.groups else SEGMENTATION,
+        selected_layer=outline.layers[0].name if outline.layers else SEGMENTATION,
         selected_layer_visible=options.show_panel and not options.figure,
         layers=[
-            _build_imagery(scene.datastack),
-            _build_segmentation(scene, options, background.cell),
-            *(
-                _build_synapses(group, colours[group.tag], marker, options)
-                for group, marker in zip(scene.groups, markers, strict=True)
-            ),
+            _build_imagery(outline.datastack),
+            _build_segmentation(outline),
+            *(_build_synapses(layer, options) for layer in outline.layers),
         ],
-        extra={RECORD: dict(scene.record)},
     )
-    frame: dict[str, Any] = viewer.to_dict()
-    if scene.groups:
-        sliders = {
-            _name_layer(group): list_sliders(marker)
-            for group, marker in zip(scene.groups, markers, strict=True)
-        }
-        shown = options.show_panel and not options.figure
-        frame["toolPalettes"] = build_palette(sliders, shown=shown)
+    frame: dict[str, Any] = make_plain(viewer.to_dict())
     if options.figure:
         # Orthographic: the scale bar holds for the whole picture.
         frame["layout"] = {"type": "3d", "orthographicProjection": True}
-    return frame
+    return orjson.dumps(frame)
 
 
 def _name_layer(group: AnnotationGroup) -> str:
@@ -257,9 +318,25 @@ def _build_imagery(datastack: Datastack) -> Any:
     return ImageLayer(name="imagery", source=datastack.image_source)
 
 
-def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
+def _build_segmentation(outline: _Outline) -> Any:
     from nglui.statebuilder import SegmentationLayer
 
+    return SegmentationLayer(
+        name=SEGMENTATION,
+        source=[outline.datastack.segmentation_source],
+        selected_alpha=0.35,
+        not_selected_alpha=0.0,
+        alpha_3d=0.6,
+        extra={
+            # Spelunker takes the pin away at one click on its clock, unless a layer owns it.
+            **({"timestampOwner": [outline.layers[0].name]} if outline.layers else {}),
+            **_KEEP_SELECTION,
+        },
+    )
+
+
+def _select_segments(scene: Scene, options: ViewOptions, colour: str) -> dict[str, Any]:
+    """Say which cells the segmentation shows, and when."""
     datastack = scene.datastack
     sources = [datastack.segmentation_source]
     if datastack.skeleton_source:
@@ -270,76 +347,34 @@ def _build_segmentation(scene: Scene, options: ViewOptions, colour: str) -> Any:
         urls.insert(0, format_properties_source(scene.properties_url))
     own = {cell: options.cells.get(cell, colour) for cell in scene.cells}
     selected = {**own, **options.partners}
-    return SegmentationLayer(
-        name=SEGMENTATION,
-        source=sources,
+    return {
+        # nglui takes a login for granted for any graphene source, even on plain http.
+        "source": [{"url": url} for url in urls],
         # Strings throughout: viewers read JSON numbers as doubles.
-        segments=[str(int(segment)) for segment in selected],
-        segment_colors={str(int(segment)): value for segment, value in selected.items()},
-        selected_alpha=0.35,
-        not_selected_alpha=0.0,
-        alpha_3d=0.6,
-        extra={
-            # nglui takes a login for granted for any graphene source, even on plain http.
-            "source": [{"url": url} for url in urls],
-            "timestamp": format_timestamp(scene.materialization.timestamp),
-            # Spelunker takes the pin away at one click on its clock, unless a layer owns it.
-            **({"timestampOwner": [_name_layer(scene.groups[0])]} if scene.groups else {}),
-            **_KEEP_SELECTION,
-        },
-    )
+        "segments": [str(int(segment)) for segment in selected],
+        "segmentColors": {str(int(segment)): value for segment, value in selected.items()},
+        "timestamp": format_timestamp(scene.materialization.timestamp),
+    }
 
 
-def format_sources(sources: Sequence[str], server: str) -> list[str]:
-    """Source URLs as viewers need them: those behind a login say so.
-
-    Graphene over https needs a login, and so does a precomputed source on the same host as a
-    graphene one or as the server itself. Plain http has no login in any viewer.
-
-    Examples
-    --------
-    >>> format_sources(["graphene://https://cave.org/table"], "https://cave.org")
-    ['graphene://middleauth+https://cave.org/table']
-    """
-    marked = [
-        url.replace("graphene://https://", "graphene://middleauth+https://") for url in sources
-    ]
-    private = {_read_host(url) for url in marked if url.startswith("graphene://")}
-    private.add(_read_host(server))
-    return [
-        url.replace("precomputed://https://", "precomputed://middleauth+https://")
-        if _read_host(url) in private
-        else url
-        for url in marked
-    ]
-
-
-def _read_host(url: str) -> str:
-    """Host and port of a source URL, whatever schemes are in front of it."""
-    return url.rpartition("://")[2].split("/", 1)[0].lower()
-
-
-def _build_synapses(
-    group: AnnotationGroup, colour: str, marker: Marker, options: ViewOptions
-) -> Any:
+def _build_synapses(layer: _LayerOutline, options: ViewOptions) -> Any:
     from nglui.statebuilder import AnnotationLayer
 
     relationships = ["pre", "post"]
     return AnnotationLayer(
-        name=_name_layer(group),
+        name=layer.name,
         resolution=[1, 1, 1],  # nm, as the annotations' points are
-        color=colour,
+        color=layer.colour,
         linked_segmentation=dict.fromkeys(relationships, SEGMENTATION),
         filter_by_segmentation=relationships if options.filter_by_selection else None,
-        shader=build_marker_shader(marker),
         shader_controls=(
             {MIN_CONFIDENCE: options.min_confidence}
-            if marker.labelled and options.min_confidence
+            if layer.labelled and options.min_confidence
             else None
         ),
         set_position=False,
         extra={
-            "annotationProperties": [_describe_property(prop) for prop in group.properties],
+            "annotationProperties": [_describe_property(prop) for prop in layer.properties],
             "annotationRelationships": relationships,
             # With nothing selected, the viewer would draw all of them.
             **({"ignoreNullSegmentFilter": False} if options.filter_by_selection else {}),
