@@ -87,10 +87,10 @@ def make_link(
     >>> client = caveclient.CAVEclient("minnie65_public", version=1718)  # doctest: +SKIP
     >>> make_link(864691135276234469, client=client)  # doctest: +SKIP
     """
-    from synglancer.links.kinds.synapse import SynapseMaker
+    from synglancer.links.makers import open_maker
 
     asked = settle(settings, options, client)
-    maker = SynapseMaker(asked.settings, token=asked.token)
+    maker = open_maker(asked.settings, token=asked.token)
     if isinstance(cell, str) or not isinstance(cell, Iterable) or read_point(cell):
         link = Link.of(maker.make(_name_cell(cell)))
     else:

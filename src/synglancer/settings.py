@@ -252,23 +252,60 @@ class Settings(ViewSettings, Question):
 
     All parameters of `Question`, then all of `synglancer.view_settings.ViewSettings`.
 
+    Parameters
+    ----------
+    source
+        Show synapses from a published source (address or folder) instead of asking CAVE.
+    public_url
+        Address under which viewers read that folder.
+    upload
+        Store the state of a link on a source, too, for a short link.
+
     Raises
     ------
     UsageError
         When a value cannot be used.
     """
 
+    source: str | None = None
+    public_url: str | None = None
+    upload: bool = False
+
     def __post_init__(self) -> None:
         """Check both parts, which know nothing of each other."""
         if self.color_by == "partner-type":
             object.__setattr__(self, "cell_types", True)
+        of_source = [] if self.source is None else self._list_unasked()
         Question.__post_init__(self)
+        for name in of_source:
+            object.__setattr__(self, name, None)
         ViewSettings.__post_init__(self)
+        self._check_source()
         if self.soft_filter and not self.min_confidence:
             raise UsageError(
                 "--soft-filter was given without a confidence to filter by.",
                 "Say with --min-confidence where the sliders start.",
             )
+
+    def _list_unasked(self) -> list[str]:
+        """List what the source says: what was not asked has something in its place for now."""
+        unasked = [name for name in ("version", "table") if getattr(self, name) is None]
+        for name in unasked:
+            object.__setattr__(self, name, "latest")
+        return unasked
+
+    def _check_source(self) -> None:
+        if self.inline and self.upload:
+            raise UsageError(
+                "Both --inline and --upload were given: the state is in the link, or is stored.",
+                "Give one of them.",
+            )
+        if self.public_url is not None and self.source is None:
+            raise UsageError(
+                "--public-url was given without a source.",
+                "Name the source's folder with --source.",
+            )
+        _check_address("public-url", self.public_url)
 
 
 def _read_version(given: int | str) -> int | str:

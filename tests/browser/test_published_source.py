@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 import numpy as np
-import orjson
 import pytest
 from blank import _write_blank_volume
 from proof import Complaints, near, poll, show, take_screenshot
 
+from publish.sample import describe_sandbox, edit_manifest, serve
 from publish.tables import make_rows, run, write_parquet
-from synglancer.publish.serving import make_server
+from synglancer import make_link
+from synglancer.states.layer_names import format_layer_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,12 +33,12 @@ COLORS = {"spine": "#fb49b0", "shaft": "#ddb310", "soma": "#00beff"}
 RELATIONSHIP = {"inputs": "post", "outputs": "pre"}
 
 COUNT = """() => Object.fromEntries(viewer.layerManager.managedLayers
-  .filter(({name}) => name !== "segmentation").map(({name, layer}) => {
+  .filter(({name}) => name.includes(": ")).map(({name, layer}) => {
     const source = layer?.annotationStates.states[0]?.source;
     if (source?.segmentFilteredSources === undefined) return [name, null];
     const group = viewer.layerManager.getLayerByName("segmentation").layer
       .displayState.segmentationGroupState.value;
-    const side = name.startsWith("inputs") ? "post" : "pre";
+    const side = name.startsWith("● in") ? "post" : "pre";
     const {chunks} = source.segmentFilteredSources[source.relationships.indexOf(side)];
     const counts = [...group.visibleSegments].map((cell) => {
       const chunk = chunks.get(String(cell));
@@ -71,51 +70,37 @@ def rows() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def served(rows: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Address of the published rows, and of a volume in which nothing is."""
+def served(
+    rows: dict[str, Any], sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    """Address of the published rows, and of volumes in which nothing is."""
     folder: Path = tmp_path_factory.mktemp("published")
-    run(folder / "out", write_parquet(folder / "rows.parquet", rows))
+    run(
+        folder / "out", write_parquet(folder / "rows.parquet", rows),
+        timestamp="2026-03-07T08:10:01.190228+00:00",
+    )  # fmt: skip
+    _write_blank_volume(folder / "out" / "em", "image", "uint8")
     _write_blank_volume(folder / "out" / "seg", "segmentation", "uint64")
-    server = make_server(str(folder / "out"))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    with serve(folder / "out") as address:
+        told = describe_sandbox(
+            sandbox.origin,
+            image_source=f"precomputed://{address}/em",
+            segmentation_source=f"precomputed://{address}/seg",
+            skeleton_source=None,
+        )
+        edit_manifest(folder / "out", **told)
+        yield address
 
 
-def build_url(sandbox: Sandbox, served: str, *cells: int) -> str:
-    """Build a link on the source: a layer for each direction and tag."""
-    shader = "void main() {{ setColor(vec3({:.3f}, {:.3f}, {:.3f})); setPointMarkerSize(6.0); }}"
-    layers: list[dict[str, Any]] = [
-        {
-            "type": "segmentation", "name": "segmentation", "source": f"precomputed://{served}/seg",
-            "segments": [str(cell) for cell in cells],
-        }
-    ]  # fmt: skip
-    for direction, relationship in RELATIONSHIP.items():
-        for tag, colour in COLORS.items():
-            rgb = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
-            layers.append(
-                {
-                    "type": "annotation", "name": f"{direction}: {tag}",
-                    "source": f"precomputed://{served}/{tag}",
-                    "linkedSegmentationLayer": dict.fromkeys(("pre", "post"), "segmentation"),
-                    "filterBySegmentation": [relationship], "ignoreNullSegmentFilter": False,
-                    "shader": shader.format(*rgb),
-                }
-            )  # fmt: skip
-    state = {
-        "dimensions": {axis: [1e-9, "m"] for axis in "xyz"}, "layers": layers, "layout": "3d",
-        "position": [850_000, 750_000, 800_000], "projectionScale": 2_500_000,
-        "showAxisLines": False,
-    }  # fmt: skip
-    return f"{sandbox.origin}/v/x/#!{quote(orjson.dumps(state).decode())}"
+def make_url(sandbox: Sandbox, served: str, cell: int) -> str:
+    """Make the link that shows a cell on the source, as users do."""
+    return make_link(cell, source=served, server=sandbox.origin, background="dark").url
 
 
 def expect(rows: dict[str, Any], *cells: int) -> dict[str, int]:
     """Count what each layer must hold of these cells."""
     return {
-        f"{direction}: {tag}": int(
+        format_layer_name(direction, tag): int(
             (
                 np.isin(rows[f"{side}_pt_root_id"], np.array(cells, np.uint64))
                 & (rows["tag"] == tag)
@@ -137,16 +122,16 @@ def await_counts(page: Page, expected: dict[str, int]) -> None:
     assert poll(page, are_there, 90), f"{seen[-1]} instead of {expected}"
 
 
-@pytest.mark.parametrize("cell", [*SIZES, WITHOUT_ROWS])
+@pytest.mark.parametrize("cell", [*SIZES])
 def test_a_cell_of_any_size_is_whole(
     page: Page, sandbox: Sandbox, served: str, rows: dict[str, Any], cell: int
 ) -> None:
-    """Cells of 19, 3,392, 200,000 and no rows show exactly these, each layer in its colour."""
+    """Cells of 19, 3,392 and 200,000 rows show exactly these, each layer in its colour."""
     complaints = Complaints()
     complaints.listen(page)
-    page.goto(build_url(sandbox, served, cell))
+    page.goto(make_url(sandbox, served, cell))
     expected = expect(rows, cell)
-    assert sum(expected.values()) == SIZES.get(cell, 0) + (500 if cell == BASE + 2 else 0)
+    assert sum(expected.values()) == SIZES[cell] + (500 if cell == BASE + 2 else 0)
     await_counts(page, expected)
     for name, count in expected.items():
         show(page, [name])
@@ -162,15 +147,20 @@ def test_a_cell_of_any_size_is_whole(
 def test_the_layers_follow_the_selection(
     page: Page, sandbox: Sandbox, served: str, rows: dict[str, Any]
 ) -> None:
-    """A second cell that is selected in the page adds its rows; nothing selected shows nothing."""
+    """A second cell that is selected adds its rows, one without rows or nothing shows nothing."""
+    complaints = Complaints()
+    complaints.listen(page)
     small, middle = BASE, BASE + 2
-    page.goto(build_url(sandbox, served, small))
+    page.goto(make_url(sandbox, served, small))
     await_counts(page, expect(rows, small))
     page.evaluate(SELECT, [str(small), str(middle)])
     await_counts(page, expect(rows, small, middle))
+    page.evaluate(SELECT, [str(WITHOUT_ROWS)])
+    await_counts(page, dict.fromkeys(expect(rows), 0))
     page.evaluate(SELECT, [])
     await_counts(page, dict.fromkeys(expect(rows), 0))
     colours = COLORS.values()
     assert poll(
         page, lambda: not any(near(take_screenshot(page), colour).any() for colour in colours), 20
     )
+    assert complaints.said == []

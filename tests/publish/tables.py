@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from synglancer.publish.manifest import ABOUT
 from synglancer.publish.publication import Publication
 from synglancer.publish.publishing import publish
 
@@ -47,15 +48,13 @@ def run(destination: Path, *inputs: str, **options: Any) -> dict[str, Any]:
     """Publish, and return the manifest."""
     asked = {
         name: options.pop(name)
-        for name in ("tag_column", "resolution", "synapses", "memory", "timestamp", "table")
+        for name in (*ABOUT, "synapses", "memory", "facts")
         if name in options
     }
     publication = Publication(
         inputs=inputs,
         destination=str(destination),
-        datastack="minnie65_public",
-        version=1718,
-        **asked,
+        **{"datastack": "minnie65_public", "version": 1718, **asked},
     )
     return publish(publication, **options)
 

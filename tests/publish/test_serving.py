@@ -195,3 +195,19 @@ def test_a_folder_to_which_nothing_was_published_is_refused(folder, tmp_path):
             make_server(str(tmp_path / name))
         assert str(caught.value) == f"Nothing has been published to {tmp_path / name}{said}"
     make_server(str(folder.parent)).server_close()
+
+
+def test_partners_are_read_from_the_index_of_ids(server, folder):
+    """The cell on the other side of each synapse is the row's, near and far."""
+    rows = make_rows(800)  # what the folder was published from
+    other = {
+        int(id_): int(cell) for id_, cell in zip(rows["id"], rows["pre_pt_root_id"], strict=True)
+    }
+    for source in (open_source(str(folder)), open_source(server)):
+        found = source.read_rows(CELL, "inputs", "spine")
+        partners = source.read_partners(found["id"], "inputs", "spine")
+        assert len(found) > 5
+        assert partners.tolist() == [other[int(id_)] for id_ in found["id"]]
+        assert source.read_partners(found["id"][:0], "inputs", "spine").tolist() == []
+        with pytest.raises(BadAnswerError, match="damaged"):
+            source.read_partners(found["id"] + 1, "inputs", "spine")

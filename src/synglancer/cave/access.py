@@ -99,6 +99,11 @@ class Access:
         return self._connections.get("sandbox", start_sandbox)
 
     @property
+    def is_named(self) -> bool:
+        """Whether the user said which server is asked."""
+        return self._service.sandbox or self._service.server is not None
+
+    @property
     def credentials(self) -> Credentials:
         """The token, and the servers that may see it."""
         return self._connections.get("credentials", lambda: Credentials(self.token, self.server))

@@ -77,6 +77,11 @@ class Session(Access):
         return self._records.get("client", lambda: self.build_client(self._service.datastack))
 
     @property
+    def datastack_name(self) -> str:
+        """Name of the datastack, as it was given."""
+        return self._service.datastack
+
+    @property
     def datastack(self) -> Datastack:
         """The datastack's record."""
         return self._records.get("datastack", self._load_datastack)

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cells.parse import enumerate_some
 from synglancer.errors import ServiceError, SynglancerError, UsageError
 from synglancer.links.batch import THREADS
-from synglancer.links.kinds.synapse import SynapseMaker
 from synglancer.links.link_record import LinkRecord, Skipped
+from synglancer.links.makers import open_maker
 from synglancer.settings import Service, Settings
 from synglancer.states.provenance import parse_settings, read_recorded_synapses
 from synglancer.states.record import RECORD
@@ -218,10 +218,10 @@ def _make(
     """Make one link that takes the place of all that asked for the same."""
     urls = [result.url for result in bad]
     try:
-        made = SynapseMaker(asked.settings, command).make(*asked.cells)
+        made = open_maker(asked.settings, command).make(*asked.cells)
         if _is_as_bad(made, bad):  # what is kept on this machine knows no better: all is asked
             settings = replace(asked.settings, no_cache=True)
-            made = SynapseMaker(settings, command).make(*asked.cells)
+            made = open_maker(settings, command).make(*asked.cells)
         return {url: Refreshed(url, _place(made, parse_link(url).site), made) for url in urls}
     except SynglancerError as error:
         return {url: _skip(url, error) for url in urls}

@@ -43,6 +43,8 @@ class LinkSettings(Settings):
     version: Annotated[str | int | None, describe(CELLS, "VERSION")] = None
     datastack: Annotated[str, describe(CELLS, "NAME")] = DEFAULT_DATASTACK
     table: Annotated[str | None, describe(CELLS, "NAME")] = None
+    source: Annotated[str | None, describe(CELLS, "URL|FOLDER")] = None
+    public_url: Annotated[str | None, describe(CELLS, "URL")] = None
     strict: Annotated[bool, describe(CELLS)] = False
     inputs: Annotated[bool, describe(SYNAPSES)] = False
     outputs: Annotated[bool, describe(SYNAPSES)] = False
@@ -67,6 +69,7 @@ class LinkSettings(Settings):
     filter_by_selection: Annotated[bool, describe(VIEW)] = False
     site: Annotated[str | None, describe(VIEW, "SITE")] = None
     inline: Annotated[bool, describe(OUTPUT)] = False
+    upload: Annotated[bool, describe(OUTPUT)] = False
     sandbox: Annotated[bool, describe(CONNECTION)] = False
     server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
     token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None

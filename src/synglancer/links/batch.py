@@ -22,8 +22,8 @@ from synglancer.errors import (
     UnreachableError,
 )
 from synglancer.links.groups import Groups
-from synglancer.links.kinds.synapse import SynapseMaker
 from synglancer.links.link_record import Skipped
+from synglancer.links.makers import open_maker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence
@@ -122,7 +122,7 @@ class Batch(Generic[Result]):
         self.settings = settings
         self.use = use
         self.command = command
-        self._maker = SynapseMaker(settings, command, token)
+        self._maker = open_maker(settings, command, token)
         self._groups = Groups((), self._maker.lacks_rows, self._maker.fetch_ahead)
         self._lock = Lock()
         self._made = 0

@@ -116,7 +116,9 @@ def store_link(
     told = [*warnings, *placed.warnings]
     if not record.shown:
         told.append(explain_emptiness(record.total, len(record.cells)))
-    told += [*explain_size(record.shown), *explain_hidden(record), *explain_context(record)]
+    if record.source is None:  # viewers draw what is on a source at once
+        told += explain_size(record.shown)
+    told += [*explain_hidden(record), *explain_context(record)]
     return LinkRecord(
         given=asking.given,
         url=placed.url,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.answers import Store
@@ -64,9 +63,6 @@ Cells = tuple[RootId | Nucleus | Synapse | Position, ...]
 
 Synapses are for `synglancer.links.kinds.synapse`; here they are refused.
 """
-
-_BUILDING = Lock()
-"""Held while a state is built: threads would gain nothing, and libraries load lazily."""
 
 _NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
 

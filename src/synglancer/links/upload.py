@@ -57,7 +57,8 @@ def place_state(session: Session, settings: Settings, state: State) -> Placed:
     site = resolve_site(settings.site, session.datastack.viewer_site)
     warnings = explain_lost_pin(site, session.datastack.segmentation_source)
     if settings.inline:
-        inline = explain_inline(site, session.server)
+        other = "without --inline" if settings.source is None else "with --upload"
+        inline = explain_inline(site, session.server, other)
         return Placed(format_inline_link(site, state.json), None, [*inline, *warnings])
     state_url = upload_state(session, state)
     return Placed(format_link(site, state_url), state_url, warnings)

@@ -50,6 +50,24 @@ def explain_silence(cell: int) -> str:
     return f"{cell} has none of the synapses that were asked for; it is selected all the same."
 
 
+def explain_shared(count: int) -> str:
+    """Say how synapses between cells count on a source, whose layers are inputs and outputs."""
+    verb = (
+        "synapse from one of the cells onto another is"
+        if count == 1
+        else ("synapses from one of the cells onto another are")
+    )
+    return f"{count:,} {verb} both among the inputs and among the outputs."
+
+
+def explain_sliders() -> str:
+    """Say what a filter by confidence is on a source."""
+    return (
+        "Layers on a source hold all synapses: --min-confidence says where the confidence sliders "
+        "start."
+    )
+
+
 def _a_cell(cells: int) -> str:
     return "the cell" if cells == 1 else "a cell"
 
@@ -65,7 +83,7 @@ def explain_tags(asked: Sequence[str], present: Sequence[str]) -> list[str]:
     ]
 
 
-def explain_inline(site: str, server: str) -> list[str]:
+def explain_inline(site: str, server: str, other: str = "without --inline") -> list[str]:
     """Say what a viewer may do to an inline link, unless it is the one that a sandbox serves.
 
     neuroglancer 2.41.2 writes its address 400 ms after the first change, also while it still reads
@@ -75,7 +93,7 @@ def explain_inline(site: str, server: str) -> list[str]:
     if urlsplit(site).netloc == urlsplit(server).netloc:
         return []
     told = "'Cannot read properties of undefined'"
-    advice = "open the link again, or make it without --inline"
+    advice = f"open the link again, or make it {other}"
     loss = "On a slow machine, viewers can lose a layer of an inline link"
     return [f"{loss}: where one says {told}, {advice}."]
 

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cave.metadata import PREDICTIONS
 from synglancer.cave.pagination import Span
 from synglancer.errors import NotServedError
 from synglancer.publish.inputs import InputFile
+from synglancer.publish.manifest import describe_facts
+from synglancer.publish.reading.profile import find_profile, find_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -84,6 +87,40 @@ def fetch_table(
     return [
         InputFile(str(folder / name), "parquet", f"{table} ({name})") for name in state["files"]
     ]
+
+
+def find_facts(session: Session, table: str | None) -> dict[str, Any]:
+    """Find what links on a source need to know of the datastack and the version.
+
+    CAVE is asked where it may be (3 requests at most): with a token, or a server that was named.
+
+    Parameters
+    ----------
+    session
+        Whom to ask.
+    table
+        The table, whose notice is wanted, or None.
+
+    Returns
+    -------
+    dict
+        For the manifest, as `describe_facts` returns it, with the version's timestamp (ISO 8601).
+
+    Raises
+    ------
+    ServiceError
+        When CAVE may be asked, and refuses or fails.
+    """
+    name, version = session.datastack_name, session.version
+    if not (session.token or session.is_named):
+        known, at = find_profile(session, name), find_version(session, name, version)
+        return describe_facts(known, None, at.timestamp if at else None)
+    datastack, timestamp = session.datastack, session.materialization.timestamp
+    notice = None
+    if table is not None:
+        with suppress(NotServedError):
+            notice = session.load_table(table, PREDICTIONS).notice
+    return describe_facts(datastack, notice, timestamp)
 
 
 def _load(folder: Path) -> dict[str, Any]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cave.records import Datastack
 from synglancer.errors import BadAnswerError
 from synglancer.publish.encoding import PROPERTIES
 
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping
+    from datetime import datetime
 
     from synglancer.publish.plan import Plan
 
@@ -22,6 +25,9 @@ FORM = "synglancer_source_v1"
 
 ABOUT = ("datastack", "version", "timestamp", "table", "tag_column", "resolution")
 """What is said of a publication, and passed on."""
+
+_RECORD = "datastack_record"
+_FOLDER = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 
 _KEPT = ("with root 0 as pre", "with root 0 as post", "without a tag")
 
@@ -55,6 +61,12 @@ class Manifest:
         Numbers that each annotation carries: ``confidence``, ``size``.
     lower_bound, upper_bound
         Of all points, in nm.
+    record
+        What CAVE said of the datastack, or None where it could not be asked.
+    notice
+        What the owner of the table wants readers to know, or empty.
+    digest
+        SHA-256 of the manifest, in hexadecimal: it identifies what was published.
     """
 
     datastack: str
@@ -65,6 +77,19 @@ class Manifest:
     properties: tuple[str, ...]
     lower_bound: tuple[float, ...]
     upper_bound: tuple[float, ...]
+    record: Datastack | None = None
+    notice: str = ""
+    digest: str = ""
+
+    def find(self, tag: str) -> TagSource:
+        """Return the source of a tag.
+
+        Raises
+        ------
+        KeyError
+            When there is none.
+        """
+        return {one.tag: one for one in self.tags}[tag]
 
 
 def build_manifest(
@@ -81,7 +106,8 @@ def build_manifest(
     counts
         How many rows were read, left out, or kept although they lack something.
     said
-        What `ABOUT` names, ``properties``, ``bytes``, and ``input``: what identifies its files.
+        What `ABOUT` names, ``properties``, ``bytes``, ``input``: what identifies its files, and
+        ``facts``: what `describe_facts` returns.
     """
     from synglancer import __version__
 
@@ -96,8 +122,9 @@ def build_manifest(
         "@type": FORM,
         "datastack": said["datastack"],
         "version": said["version"],
-        "timestamp": said["timestamp"],
         "table": said["table"],
+        **said["facts"],
+        "timestamp": said["timestamp"] or said["facts"].get("timestamp"),
         "rows": sum(rows.values()),
         "tags": [
             {"tag": source.tag, "folder": source.folder, "rows": rows[source.tag]}
@@ -132,18 +159,55 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
         return Manifest(
             datastack=str(text["datastack"]),
             version=int(text["version"]),
-            timestamp=text["timestamp"],
-            table=text["table"],
+            timestamp=None if text["timestamp"] is None else str(text["timestamp"]),
+            table=None if text["table"] is None else str(text["table"]),
             tags=tuple(
-                TagSource(str(one["tag"]), str(one["folder"]), int(one["rows"]))
+                TagSource(str(one["tag"]), _read_folder(one["folder"]), int(one["rows"]))
                 for one in text["tags"]
             ),
             properties=tuple(name for name in PROPERTIES if name in text["properties"]),
             lower_bound=tuple(map(float, text["lower_bound_nm"])),
             upper_bound=tuple(map(float, text["upper_bound_nm"])),
+            record=_read_datastack(text.get(_RECORD)),
+            notice=str(text.get("notice") or ""),
+            digest=hashlib.sha256(content).hexdigest(),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadAnswerError(
             f"{address}/{MANIFEST} is not the manifest of a published source.",
             "Give the address that `synglancer publish` wrote to; it may need a newer version.",
         ) from error
+
+
+def describe_facts(
+    datastack: Datastack | None, notice: str | None, timestamp: datetime | None
+) -> dict[str, Any]:
+    """Return what a manifest says of what CAVE said, so that links need not ask it again."""
+    return {
+        **({} if datastack is None else {_RECORD: asdict(datastack)}),
+        **({"notice": notice} if notice else {}),
+        **({} if timestamp is None else {"timestamp": timestamp.isoformat()}),
+    }
+
+
+def _read_folder(given: object) -> str:
+    """Read the name of a tag's folder, which lies in the source and nowhere else."""
+    if not isinstance(given, str) or not _FOLDER.fullmatch(given):
+        raise ValueError(given)
+    return given
+
+
+def _read_datastack(given: Any) -> Datastack | None:
+    if given is None:
+        return None
+    x, y, z = map(float, given["viewer_resolution"])
+    texts = ("name", "server", "image_source", "segmentation_source")
+    optional = ("skeleton_source", "viewer_site", "synapse_table", "soma_table")
+    named = {
+        **{name: given[name] for name in texts},
+        **{name: given.get(name) for name in optional},
+    }
+    for name, value in named.items():
+        if not (isinstance(value, str) or (value is None and name in optional)):
+            raise TypeError(name)
+    return Datastack(**named, viewer_resolution=(x, y, z))

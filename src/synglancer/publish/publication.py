@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +33,8 @@ class Publication:
         Files of synapses to join predictions with.
     memory
         Bytes that all processes together may take.
+    facts
+        What CAVE said of the datastack and the table, as `manifest.describe_facts` returns it.
     """
 
     inputs: tuple[str, ...]
@@ -41,3 +47,4 @@ class Publication:
     resolution: tuple[float, float, float] = (1.0, 1.0, 1.0)
     synapses: tuple[str, ...] = ()
     memory: int = 1_000_000_000
+    facts: Mapping[str, Any] = field(default_factory=dict)

@@ -262,7 +262,8 @@ class _Run:
             When the inputs or what is said of them have changed.
         """
         asked = {**asdict(self._asked), "identity": self._identity}
-        del asked["memory"]  # a run may go on with less
+        for name in ("memory", "facts"):  # a run may go on with less, and where CAVE is silent
+            del asked[name]
         path = self._work / _ASKED
         content = json.dumps(asked, indent=1, sort_keys=True)
         if path.exists():
@@ -363,6 +364,7 @@ class _Run:
         said = {
             **{name: getattr(self._asked, name) for name in ABOUT},
             "input": self._identity,
+            "facts": self._asked.facts,
             "properties": request["properties"],
             "bytes": sum(outcome["bytes"] for outcome in written),
         }

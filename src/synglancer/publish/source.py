@@ -7,20 +7,16 @@ from __future__ import annotations
 
 import json
 from collections import OrderedDict
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.errors import (
-    BadAnswerError,
-    NotServedError,
-    ServiceError,
-    UnreachableError,
-    UsageError,
-)
-from synglancer.publish.encoding import body_type
+from synglancer.errors import BadAnswerError, NotServedError, UsageError
+from synglancer.publish.encoding import RELATIONSHIPS, body_type
 from synglancer.publish.manifest import MANIFEST, Manifest, TagSource, parse_manifest
+from synglancer.publish.reading.access import CONNECTIONS, Folder, Server
 from synglancer.publish.sharding import INDEX_ENTRY, Sharding, decompress, read_minishard
 
 if TYPE_CHECKING:
@@ -31,18 +27,17 @@ if TYPE_CHECKING:
 RELATIONSHIP_OF = {"inputs": "post", "outputs": "pre"}
 """The relationship in which a cell's own root ID stands, for each direction."""
 
+PARTNER_OF = {"inputs": "pre", "outputs": "post"}
+"""The relationship in which the root ID on the other side stands."""
+
+BY_ID = "by_id"
+
 _HEAD = 1024  # bytes of a compressed chunk that surely hold its count
 _COUNT = 8
-_MOST_INDEXES = 512
+_MOST_INDEXES = 2_000  # that are kept: 50 MB at most
+_MOST_ENTRIES = 4_096  # of a shard that are read at once: 64 kB
+_NEAR = 4_096  # bytes between two synapses of a file that are read with them
 _TIMEOUT = 30.0
-_TRIES = 3
-_PARTIAL = 206
-_NOT_FOUND = 404
-_TOO_FAR = 416
-
-_HOW_TO_SERVE = (
-    "Serve it with ranges and CORS, as object stores and `synglancer serve` do; see the docs."
-)
 
 
 class Source:
@@ -54,7 +49,7 @@ class Source:
         Where it is.
     read
         Reads bytes of a file: name, first byte, number of bytes (None for all). None when the file
-        is not there.
+        is not there. It is called from several threads at a time.
 
     Attributes
     ----------
@@ -66,12 +61,9 @@ class Source:
         self.address = address
         self._read = read
         self.manifest = self._read_manifest()
-        self._infos: dict[str, dict[str, Any]] = {}
-        self._indexes: OrderedDict[tuple[str, int, int], Any] = OrderedDict()
-
-    def address_of(self, tag: TagSource) -> str:
-        """Return the address of a tag's source, as a layer names it behind ``precomputed://``."""
-        return f"{self.address}/{tag.folder}"
+        self._lock = Lock()
+        self._infos: dict[str, dict[str, Sharding]] = {}
+        self._indexes: OrderedDict[tuple[str, int], Any] = OrderedDict()
 
     def count_rows(self, cell: int) -> dict[str, dict[str, int]]:
         """Count the synapses of a cell, by direction and tag (two range requests for each, or 3).
@@ -121,12 +113,9 @@ class Source:
         ServiceError
             When it cannot be read.
         """
-        one = next((item for item in self.manifest.tags if item.tag == tag), None)
-        if one is None:
-            raise KeyError(tag)
         body = body_type(self.manifest.properties)
         kind = np.dtype([("id", "<u8"), *[(name, body[name]) for name in body.names or ()]])
-        chunk = self._find(one, RELATIONSHIP_OF[direction], cell)
+        chunk = self._find(self.manifest.find(tag), RELATIONSHIP_OF[direction], cell)
         if chunk is None:
             return np.zeros(0, kind)
         content = decompress(self._must_read(*chunk))
@@ -140,6 +129,67 @@ class Source:
             rows[name] = bodies[name]
         return rows[np.argsort(rows["id"])]
 
+    def read_partners(self, ids: NDArray[np.uint64], direction: str, tag: str) -> NDArray[Any]:
+        """Read the cell on the other side of synapses: two range requests for each, side by side.
+
+        Those that lie near each other in a file are read at once.
+
+        Parameters
+        ----------
+        ids : ndarray of uint64, shape (n,)
+            Synapse IDs, of rows that `read_rows` gave.
+        direction, tag
+            Theirs.
+
+        Returns
+        -------
+        ndarray of uint64, shape (n,)
+            Root IDs; 0 where the segmentation has no cell.
+
+        Raises
+        ------
+        KeyError
+            When the source has no such tag.
+        ServiceError
+            When it cannot be read.
+        """
+        one = self.manifest.find(tag)
+        sharding = self.find_shardings(one)[BY_ID]
+        side = RELATIONSHIPS.index(PARTNER_OF[direction])
+        shards, minishards = sharding.find_shards(ids), sharding.find_minishards(ids)
+        order = np.lexsort((ids, minishards, shards))
+        places = np.stack([shards[order], minishards[order]])
+        groups = np.split(order, np.flatnonzero(np.diff(places, axis=1).any(axis=0)) + 1)
+        partners = np.zeros(len(ids), np.uint64)
+
+        def read(group: NDArray[np.int64]) -> None:
+            name = f"{one.folder}/{BY_ID}/{sharding.name_file(int(shards[group[0]]))}"
+            keys, starts, sizes = self._load_index(name, sharding, int(minishards[group[0]]))
+            found = np.searchsorted(keys, ids[group])
+            if not len(keys) or (keys[found % len(keys)] != ids[group]).any():
+                raise self._broken(name)
+            spans = np.stack([starts[found], starts[found] + sizes[found]], axis=1).astype(np.int64)
+            partners[group] = self._read_related(name, spans, side)
+
+        with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
+            list(pool.map(read, groups if len(ids) else []))
+        return partners
+
+    def _read_related(self, name: str, spans: NDArray[np.int64], side: int) -> list[int]:
+        """Read one side of synapses that are stored by themselves, in the order of the file."""
+        size = body_type(self.manifest.properties).itemsize
+        far = np.flatnonzero(spans[1:, 0] - spans[:-1, 1] > _NEAR) + 1
+        cells: list[int] = []
+        for run in np.split(spans, far):
+            first = int(run[0, 0])
+            content = self._must_read(name, first, int(run[-1, 1]) - first)
+            for start, end in (run - first).tolist():
+                related = _decode_related(content[start:end], size)
+                if related is None:
+                    raise self._broken(name)
+                cells.append(related[side][0] if related[side] else 0)
+        return cells
+
     def _read_manifest(self) -> Manifest:
         content = self._read(MANIFEST, 0, None)
         if content is None:
@@ -149,40 +199,52 @@ class Source:
             )
         return parse_manifest(content, self.address)
 
-    def _info(self, tag: TagSource) -> dict[str, Any]:
+    def find_shardings(self, tag: TagSource) -> dict[str, Sharding]:
+        """Find how the rows of a tag are spread over files, by index (1 request, once)."""
         if tag.folder not in self._infos:
             content = self._read(f"{tag.folder}/info", 0, None)
             try:
                 info = json.loads(content or b"")
+                indexes = {one["id"]: one for one in info["relationships"]}
                 self._infos[tag.folder] = {
-                    one["id"]: Sharding.from_json(one["sharding"]) for one in info["relationships"]
+                    name: Sharding.from_json(one["sharding"])
+                    for name, one in {**indexes, BY_ID: info[BY_ID]}.items()
                 }
             except (ValueError, KeyError, TypeError) as error:
                 raise self._broken(f"{tag.folder}/info") from error
         return self._infos[tag.folder]
 
-    def _find(self, tag: TagSource, relationship: str, cell: int) -> tuple[str, int, int] | None:
-        """Find where a cell's synapses are: file, first byte, number of bytes."""
-        sharding: Sharding = self._info(tag)[relationship]
-        key = np.array([cell], np.uint64)
+    def _find(self, tag: TagSource, index: str, number: int) -> tuple[str, int, int] | None:
+        """Find where a cell's synapses are, or a synapse: file, first byte, number of bytes."""
+        sharding = self.find_shardings(tag)[index]
+        key = np.array([number], np.uint64)
         shard = int(sharding.find_shards(key)[0])
         minishard = int(sharding.find_minishards(key)[0])
-        name = f"{tag.folder}/{relationship}/{sharding.name_file(shard)}"
-        place = (f"{tag.folder}/{relationship}", shard, minishard)
-        if place not in self._indexes:
-            if len(self._indexes) >= _MOST_INDEXES:
-                self._indexes.popitem(last=False)
-            self._indexes[place] = self._read_index(name, sharding, minishard)
-        self._indexes.move_to_end(place)
-        keys, starts, sizes = self._indexes[place]
+        name = f"{tag.folder}/{index}/{sharding.name_file(shard)}"
+        keys, starts, sizes = self._load_index(name, sharding, minishard)
         found = np.flatnonzero(keys == key[0])
         if not len(found):
             return None
         return name, int(starts[found[0]]), int(sizes[found[0]])
 
+    def _load_index(self, name: str, sharding: Sharding, minishard: int) -> Any:
+        return self._keep((name, minishard), lambda: self._read_index(name, sharding, minishard))
+
+    def _keep(self, place: tuple[str, int], read: Callable[[], Any]) -> Any:
+        """Return what was read of a place, or read it; what was asked for last is kept."""
+        with self._lock:
+            if place in self._indexes:
+                self._indexes.move_to_end(place)
+                return self._indexes[place]
+        found = read()
+        with self._lock:
+            self._indexes[place] = found
+            while len(self._indexes) > _MOST_INDEXES:
+                self._indexes.popitem(last=False)
+        return found
+
     def _read_index(self, name: str, sharding: Sharding, minishard: int) -> Any:
-        entry = self._must_read(name, INDEX_ENTRY * minishard, INDEX_ENTRY)
-        start, end = (int(one) for one in np.frombuffer(entry, "<u8"))
+        start, end = self._read_bounds(name, sharding, minishard)
         if start == end:
             return np.zeros((3, 0), np.uint64)
         base = INDEX_ENTRY * sharding.minishards
@@ -191,6 +253,20 @@ class Source:
         except ValueError as error:
             raise self._broken(name) from error
         return keys, starts + np.uint64(base), sizes
+
+    def _read_bounds(self, name: str, sharding: Sharding, minishard: int) -> tuple[int, int]:
+        """Read where the index of a minishard begins and ends: all of a small shard's at once."""
+        if sharding.minishards > _MOST_ENTRIES:
+            entry = self._must_read(name, INDEX_ENTRY * minishard, INDEX_ENTRY)
+            start, end = np.frombuffer(entry, "<u8").tolist()
+            return start, end
+        size = INDEX_ENTRY * sharding.minishards
+        entries = self._keep(
+            (name, -1),
+            lambda: np.frombuffer(self._must_read(name, 0, size), "<u8").reshape(-1, 2),
+        )
+        start, end = entries[minishard].tolist()
+        return start, end
 
     def _count(self, tag: TagSource, relationship: str, cell: int) -> int:
         chunk = self._find(tag, relationship, cell)
@@ -215,6 +291,18 @@ class Source:
         )
 
 
+def _decode_related(content: bytes, size: int) -> list[list[int]] | None:
+    """Read the root IDs on both sides of a synapse, behind the bytes of its body."""
+    cells: list[list[int]] = []
+    for _ in RELATIONSHIPS:
+        count = int.from_bytes(content[size : size + 4], "little")
+        size += 4 + 8 * count
+        if size > len(content):
+            return None
+        cells.append(np.frombuffer(content, "<u8", count, size - 8 * count).tolist())
+    return cells if size == len(content) else None
+
+
 def open_source(address: str, timeout: float = _TIMEOUT) -> Source:
     """Open a published source by its folder or address.
 
@@ -235,7 +323,7 @@ def open_source(address: str, timeout: float = _TIMEOUT) -> Source:
     """
     address = address.rstrip("/").removeprefix("precomputed://")
     if address.startswith(("http://", "https://")):
-        server = _Server(address, timeout)
+        server = Server(address, timeout)
         source = Source(address, server.read)
         server.check(source.manifest)
         return source
@@ -243,82 +331,4 @@ def open_source(address: str, timeout: float = _TIMEOUT) -> Source:
         raise UsageError(
             f"{address} cannot be read by viewers.", "Give its address with https, or a folder."
         )
-    root = Path(address)
-    if not root.is_dir():
-        raise UsageError(f"{address} is not a folder.", "Give the folder that was published to.")
-
-    def read(name: str, start: int, size: int | None) -> bytes | None:
-        try:
-            with (root / name).open("rb") as file:
-                file.seek(start)
-                return file.read() if size is None else file.read(size)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        except OSError as error:
-            raise UsageError(
-                f"{root / name} cannot be read: {error.strerror or error}.", "Check the folder."
-            ) from error
-
-    return Source(address, read)
-
-
-class _Server:
-    """A source over HTTP."""
-
-    def __init__(self, address: str, timeout: float) -> None:
-        import requests
-        from requests.adapters import HTTPAdapter
-        from urllib3.util import Retry
-
-        self._address = address
-        self._timeout = timeout
-        self._session = requests.Session()
-        # Nothing that lies in ~/.netrc may reach a host that the user has only named.
-        self._session.auth = lambda request: request
-        retries = Retry(_TRIES, status_forcelist=(502, 503, 504), backoff_factor=0.3)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(max_retries=retries))
-
-    def read(self, name: str, start: int, size: int | None) -> bytes | None:
-        """Read bytes of a file."""
-        answer = self._get(name, start, size)
-        if answer.status_code in {_NOT_FOUND, _TOO_FAR}:
-            return None
-        if not answer.ok:
-            raise ServiceError(
-                f"{self._address} answered with status {answer.status_code}.",
-                "Check the address and who may read it.",
-            )
-        content: bytes = answer.content
-        if size is not None and answer.status_code != _PARTIAL:
-            raise self._unfit("it ignores ranges")
-        return content
-
-    def check(self, manifest: Manifest) -> None:
-        """Check that viewers can read it, which say nothing when they cannot."""
-        if not manifest.tags:
-            return
-        answer = self._get(f"{manifest.tags[0].folder}/info", 0, 2)
-        if answer.status_code != _PARTIAL or len(answer.content) != 2:  # noqa: PLR2004
-            raise self._unfit("it ignores ranges")
-        allowed = answer.headers.get("Access-Control-Allow-Origin", "")
-        if allowed != "*":
-            raise self._unfit("it does not let pages of other sites read it (CORS)")
-
-    def _get(self, name: str, start: int, size: int | None) -> Any:
-        import requests
-
-        headers = {"Accept-Encoding": "identity", "Origin": "https://neuroglancer.example"}
-        if size is not None:
-            headers["Range"] = f"bytes={start}-{start + size - 1}"
-        try:
-            return self._session.get(
-                f"{self._address}/{name}", headers=headers, timeout=self._timeout
-            )
-        except requests.RequestException as error:
-            raise UnreachableError(
-                f"{self._address} does not answer.", "Check the address and the connection."
-            ) from error
-
-    def _unfit(self, why: str) -> ServiceError:
-        return ServiceError(f"Viewers cannot read {self._address}: {why}.", _HOW_TO_SERVE)
+    return Source(address, Folder(address).read)

@@ -45,6 +45,8 @@ class LinkOptions(TypedDict, total=False):
     datastack: str
     version: str | int | None
     table: str | None
+    source: str | None
+    public_url: str | None
     server: str | None
     token_file: str | Path | None
     sandbox: bool
@@ -61,6 +63,7 @@ class LinkOptions(TypedDict, total=False):
     strict: bool
     site: str | None
     inline: bool
+    upload: bool
     timeout: float
     concurrency: int
     no_cache: bool

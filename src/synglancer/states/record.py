@@ -25,6 +25,7 @@ from synglancer.states.record_parts import (
     CellTypes,
     MultiInput,
     NamedSynapse,
+    PublishedSource,
     Replacement,
     copy_levels,
 )
@@ -85,6 +86,8 @@ class Provenance:
     synapses
         The synapses that were asked for by their IDs, whose cells are shown; empty where cells
         were asked for.
+    source
+        The published source that the layers are on, or None where the state holds the synapses.
     """
 
     cell: int = 0
@@ -112,6 +115,7 @@ class Provenance:
     cell_types: CellTypes | None = None
     somata: Mapping[int, tuple[float, float, float]] = field(default_factory=dict)
     synapses: tuple[NamedSynapse, ...] = ()
+    source: PublishedSource | None = None
 
     def __post_init__(self) -> None:
         """Where one cell is named, it is the first of all."""
@@ -170,6 +174,7 @@ class Provenance:
             **({} if self.all_synapses is None else {"all_synapses": dict(self.all_synapses)}),
             **({} if self.multi_input is None else {"multi_input": self.multi_input.to_json()}),
             **({} if self.cell_types is None else {"cell_types": self.cell_types.to_json()}),
+            **({} if self.source is None else {"source": self.source.to_json()}),
         }
 
     def _write_partners(self) -> dict[str, Any]:
@@ -209,9 +214,10 @@ class Provenance:
         TypeError
             When ``view`` names what is no option.
         """
-        if not (self.server and self.datastack and self.version and self.table):
+        where = self.table or self.source
+        if not (self.server and self.datastack and self.version and where):
             raise ValueError("it names no server, datastack, version or table")
-        asked: dict[str, Any] = {}
+        asked: dict[str, Any] = {"source": self.source.address} if self.source else {}
         if self.multi_input:
             asked |= {"multi_input": True, "multi_input_table": self.multi_input.table}
         if self.cell_types:
@@ -223,7 +229,7 @@ class Provenance:
         return Settings(
             datastack=self.datastack,
             version=self.version,
-            table=self.table,
+            table=self.table or None,
             server=self.server,
             inputs="outputs" not in self.counts and not self.synapses,
             outputs="inputs" not in self.counts and not self.synapses,
@@ -277,6 +283,7 @@ def parse_record(given: object) -> tuple[Provenance, tuple[str, ...]]:
         cell_types=read.maybe("cell_types", CellTypes.from_json),
         somata=read.maybe("somata", _read_somata) or {},
         synapses=read.maybe("synapses", _read_synapses) or (),
+        source=read.maybe("source", PublishedSource.from_json),
     )
     soma = read.maybe("soma", read_point)
     if read.maybe("format", read_count) not in {None, FORMAT}:

@@ -1,4 +1,4 @@
-"""Parts of the provenance record: what was followed, shared spines, types, and named synapses."""
+"""Parts of the provenance record: replacements, shared spines, types, synapses, the source."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from synglancer.settings import is_address
 from synglancer.states.fields import (
     Reader,
     read_cell,
@@ -272,6 +273,42 @@ def _read_ids(given: object) -> tuple[int, ...]:
     if not isinstance(given, list):
         raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
     return tuple(map(read_cell, given))
+
+
+@dataclass(frozen=True)
+class PublishedSource:
+    """The published source that a link's layers are on.
+
+    Attributes
+    ----------
+    address
+        Where viewers read it (http or https), without a slash at the end.
+    sha256
+        Of its manifest, in hexadecimal: it identifies what was published.
+    """
+
+    address: str
+    sha256: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return it as the record has it."""
+        return {"address": self.address, "sha256": self.sha256}
+
+    @classmethod
+    def from_json(cls, given: object) -> PublishedSource:
+        """Read it.
+
+        Raises
+        ------
+        ValueError
+            When a field has not the right form: what a state names is never a file.
+        """
+        read = Reader(given)
+        found = cls(read.need_text("address"), read.need_text("sha256"))
+        read.check()
+        if not is_address(found.address):
+            raise ValueError(found.address)
+        return found
 
 
 def copy_levels(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

@@ -214,13 +214,26 @@ def _is_json(content: bytes) -> bool:
 
 def _find_state_url(fragment: str) -> str | None:
     """Find the http address of a stored state, also of one in a public bucket."""
-    for beginning, host in _BUCKETS.items():
-        if fragment.startswith(beginning):
-            bucket, slash, path = fragment.removeprefix(beginning).partition("/")
-            address = host.format(bucket=bucket) + quote(path, safe="/~@!$&'()*+,;=:")
-            return address if bucket and slash and path and is_address(address) else None
+    if fragment.startswith((*_BUCKETS,)):
+        return find_bucket_url(fragment)
     address = fragment.removeprefix("middleauth+")
     return address if is_address(address) else None
+
+
+def find_bucket_url(address: str) -> str | None:
+    """Find where what lies in a public bucket is read over https; None for any other address.
+
+    Examples
+    --------
+    >>> find_bucket_url("gs://bucket/some/folder")
+    'https://storage.googleapis.com/bucket/some/folder'
+    """
+    for beginning, host in _BUCKETS.items():
+        if address.startswith(beginning):
+            bucket, slash, path = address.removeprefix(beginning).partition("/")
+            found = host.format(bucket=bucket) + quote(path, safe="/~@!$&'()*+,;=:")
+            return found if bucket and slash and path and is_address(found) else None
+    return None
 
 
 def resolve_site(site: str | None, viewer_site: str | None) -> str:

@@ -89,12 +89,23 @@ def frame_cell(
     elif focus is not None or len(bodies):
         centre = np.asarray(bodies[0] if focus is None else focus, dtype=np.float64)
     else:
-        # The median itself may lie in empty space; a section there would show no synapse.
-        away = np.linalg.norm(points - np.median(points, axis=0), axis=1)
-        centre = points[int(np.argmin(away))]
+        centre = np.asarray(find_middle(points))
     height = max(_SMALLEST_NM, _needed_height(points - centre, aspect))
     x, y, z = (round(float(value), 2) for value in centre / voxel)
     return CameraView((x, y, z), section, _round(height / smallest))
+
+
+def find_middle(points: np.ndarray[Any, Any]) -> tuple[float, float, float] | None:
+    """Find the middle one of points, shape (n, 3); None where there is none.
+
+    The median itself may lie in empty space; a section there would show no synapse.
+    """
+    if not len(points):
+        return None
+    placed = points.astype(np.float64)
+    away = np.linalg.norm(placed - np.median(placed, axis=0), axis=1)
+    x, y, z = placed[int(np.argmin(away))].tolist()
+    return x, y, z
 
 
 def _leave_out_strays(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

@@ -58,6 +58,8 @@ class Marker:
         where there are any, colour shows these.
     pure
         Whether colours start as they are in the legend, unsure predictions included.
+    sized
+        Whether annotations carry a size.
     """
 
     ring: str | None
@@ -68,6 +70,7 @@ class Marker:
     inverted: bool = False
     types: tuple[tuple[str, str], ...] = ()
     pure: bool = False
+    sized: bool = True
 
 
 def choose_diameter(count: int, panel: float = 1.0) -> float:
@@ -113,8 +116,9 @@ def build_marker_shader(marker: Marker) -> str:
     lines += [
         f"#uicontrol float {MARKER_SIZE} {diameter}",
         "#uicontrol float opacity slider(min=0, max=1, step=0.05, default=1)",
-        "#uicontrol bool scale_by_size checkbox(default=true)",
     ]
+    if marker.sized:
+        lines += ["#uicontrol bool scale_by_size checkbox(default=true)"]
     if ramp:
         lines += [_RAMP.rstrip()]
     elif pales:
@@ -130,9 +134,7 @@ def build_marker_shader(marker: Marker) -> str:
     lines += [
         # Sections are looked at from nearer, with room for larger markers.
         f"  float diameter = {MARKER_SIZE} + (PROJECTION_VIEW ? 0.0 : {_SECTION_EXTRA});",
-        "  if (scale_by_size) {",
-        f"    diameter *= clamp(sqrt(float(prop_size()) / {marker.typical_size:.1f}), 0.6, 1.8);",
-        "  }",
+        *(_scale_lines(marker) if marker.sized else []),
         "  setPointMarkerSize(diameter);",
         f"  vec3 color = {colour};",
         *([_PALE] if pales else []),
@@ -140,6 +142,14 @@ def build_marker_shader(marker: Marker) -> str:
         "}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _scale_lines(marker: Marker) -> list[str]:
+    return [
+        "  if (scale_by_size) {",
+        f"    diameter *= clamp(sqrt(float(prop_size()) / {marker.typical_size:.1f}), 0.6, 1.8);",
+        "  }",
+    ]
 
 
 def _type_lines(types: tuple[tuple[str, str], ...]) -> list[str]:

@@ -6,6 +6,7 @@ settled here.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.settings import BETWEEN
 from synglancer.synapses.partners import find_strongest_partners
 from synglancer.synapses.predictions import UNLABELLED, count_predictions, name_directions
+from synglancer.view.camera import find_middle
 from synglancer.view.colors import choose_cell_colors
 from synglancer.view.scene import ViewOptions
 from synglancer.view.type_colors import choose_type_colors
@@ -39,6 +41,16 @@ def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) ->
         Their synapses in the state; see `synglancer.columns.DTYPES`.
     """
     partners = find_strongest_partners(shown, cells, int(settings.partners))
+    options = choose_options(settings, cells, [root for root, _ in partners])
+    if settings.color_by != "partner-type":
+        return options
+    return replace(options, type_colors=choose_type_colors(shown[PARTNER_TYPE].unique()))
+
+
+def choose_options(
+    settings: Settings, cells: Sequence[int], partners: Sequence[int]
+) -> ViewOptions:
+    """Choose how cells and their strongest partners, given by root ID, are shown."""
     coloured = cells if len(cells) > 1 else []  # one alone has the background's own
     colours = choose_cell_colors(len(coloured) + len(partners))
     others = colours[len(coloured) :]
@@ -52,10 +64,7 @@ def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) ->
         show_panel=settings.panel,
         filter_by_selection=settings.filter_by_selection,
         cells=dict(zip(coloured, colours, strict=False)),
-        partners={root: colour for (root, _), colour in zip(partners, others, strict=True)},
-        type_colors=choose_type_colors(shown[PARTNER_TYPE].unique())
-        if settings.color_by == "partner-type"
-        else {},
+        partners=dict(zip(partners, others, strict=True)),
     )
 
 
@@ -87,12 +96,7 @@ def find_focus(shown: pd.DataFrame) -> tuple[float, float, float] | None:
 
     None where there is no such synapse.
     """
-    between = shown.loc[shown["direction"] == BETWEEN, POSITION_COLUMNS].to_numpy(dtype=float)
-    if not len(between):
-        return None
-    away = np.linalg.norm(between - np.median(between, axis=0), axis=1)
-    x, y, z = between[int(np.argmin(away))].tolist()
-    return x, y, z
+    return find_middle(shown.loc[shown["direction"] == BETWEEN, POSITION_COLUMNS].to_numpy())
 
 
 def _find_hidden(shown: pd.DataFrame, min_confidence: float) -> pd.DataFrame:

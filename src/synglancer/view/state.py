@@ -290,6 +290,7 @@ def _choose_markers(scene: Scene, options: ViewOptions, ring: str) -> list[Marke
             + (_RARE_EXTRA if group.tag == MULTI_INPUT else 0.0),
             inverted=group.direction == BETWEEN,
             pure=options.figure,
+            sized=any(prop.id == "size" for prop in group.properties),
         )
         for group in groups
     ]

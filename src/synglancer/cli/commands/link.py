@@ -102,7 +102,7 @@ def link(
         Make one link for all cells; synapses between them are in their own layers.
     """
     from synglancer.cells.lists import list_given_cells
-    from synglancer.links.kinds.synapse import SynapseMaker
+    from synglancer.links.makers import open_maker
 
     if printing.verbose:
         print_retries()
@@ -115,7 +115,7 @@ def link(
             raise UsageError(f'Unknown option: "{word}".', _suggest(word))
     given = list_given_cells(cells)  # all of them first: a typing error costs no query
     _refuse_files(printing, 1 if together else len(given))
-    maker = SynapseMaker(settings, TYPED.get())
+    maker = open_maker(settings, TYPED.get())
     cells = tuple(cell for item in given for cell in maker.expand(item))
     asked = 1 if together else len(cells)
     _refuse_files(printing, asked)

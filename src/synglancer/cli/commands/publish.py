@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
-from synglancer.cli.printing import print_json
-from synglancer.errors import UsageError
+from synglancer.cli.printing import complain, print_json
+from synglancer.errors import ServiceError, UsageError
 from synglancer.printable import printable
 from synglancer.settings import Service
 
@@ -113,9 +113,9 @@ def publish(
         resolution=_read_resolution(resolution),
         synapses=synapses,
         memory=_read_size(memory),
+        facts=_find_facts(service, version, table),
     )
-    runner = make_runner(workers, scheduler)
-    folder = Path(work).absolute() if work else None
+    runner, folder = make_runner(workers, scheduler), Path(work).absolute() if work else None
     try:
         with _Bar() as bar:
             manifest = run(
@@ -189,6 +189,22 @@ def _open_cave(
     session = Session(service, Store(), version)
     timestamp = session.materialization.timestamp.isoformat()
     return lambda work, progress: fetch_table(session, table, work, progress), timestamp
+
+
+def _find_facts(service: Service, version: int, table: str | None) -> dict[str, Any]:
+    """Find what links on the source need to know; where CAVE fails, each of them asks it."""
+    from synglancer.cache.answers import Store
+    from synglancer.cave.session import Session
+    from synglancer.publish.cave_input import find_facts
+
+    try:
+        return find_facts(Session(service, Store(), version), table)
+    except ServiceError as error:
+        complain(
+            f"The manifest will not say where the images of {service.datastack} are: {error}",
+            "Links on the source will ask CAVE for that.",
+        )
+        return {}
 
 
 def _read_resolution(text: str) -> tuple[float, float, float]:

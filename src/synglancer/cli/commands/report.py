@@ -92,7 +92,7 @@ def report(
             f"There is no column {reporting.group_by!r} to group the cells by.",
             f"Choose with --group-by from: {', '.join(given.columns) or '(the cells have none)'}.",
         )
-    settings = replace(settings, with_total=True)  # a reader of counts asks: of how many
+    settings = replace(settings, with_total=settings.source is None)  # of how many
     pictures = reporting.pictures if output.suffix == ".html" else "none"
     results = summarise_cells(
         given.cells, settings, pictures, spread=workers.spread(), progress=show_progress

@@ -1,0 +1,251 @@
+"""A cell → a link whose layers are on a published source: the ordered steps.
+
+CAVE is asked only where a cell is named by something else than its root ID, or has no rows.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from synglancer import __version__
+from synglancer.cave.records import Materialization
+from synglancer.cave.session import Session
+from synglancer.cells.parse import Synapse
+from synglancer.cells.resolve import resolve_outdated
+from synglancer.errors import BadAnswerError, CellError, ServiceError, UsageError
+from synglancer.links.building import BUILDING, Asking, store_link
+from synglancer.links.kinds.source_checks import (
+    check_reach,
+    list_shown_tags,
+    open_asked_source,
+    settle,
+)
+from synglancer.links.kinds.source_rows import CellRows, SourceReader
+from synglancer.links.make import LinkMaker
+from synglancer.links.record import build_filters
+from synglancer.links.warnings import explain_autapses, explain_shared, explain_sliders
+from synglancer.publish.reading.profile import find_profile, find_version
+from synglancer.publish.source import RELATIONSHIP_OF
+from synglancer.states.record import Provenance
+from synglancer.states.record_parts import PublishedSource, Replacement
+from synglancer.states.urls import resolve_site
+from synglancer.synapses.ahead import Size
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synglancer.cache.answers import Store
+    from synglancer.cave.records import Datastack
+    from synglancer.cells.resolve import Followed
+    from synglancer.links.link_record import LinkRecord
+    from synglancer.links.make import Cells
+    from synglancer.publish.manifest import Manifest
+    from synglancer.settings import Service, Settings
+    from synglancer.view.state import State
+
+
+class SourceMaker(LinkMaker):
+    """Makes links on a published source for several cells with the same settings.
+
+    Parameters
+    ----------
+    settings, command, token
+        As for `LinkMaker`.
+
+    Raises
+    ------
+    UsageError
+        When the source cannot show what is asked, or is of something else.
+    ServiceError
+        When the source cannot be read.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        command: Sequence[str] | None = None,
+        token: str | None = None,
+    ) -> None:
+        source, self._address = open_asked_source(settings)
+        self._manifest = source.manifest
+        settings = settle(settings, self._manifest, self._address)
+        super().__init__(settings, command, token)
+        self._reader = SourceReader(source, is_far=source.address == self._address)
+        self._view = _ManifestSession(
+            settings.service, self._session.store, self._manifest, self._session
+        )
+        self._tags = list_shown_tags(settings, self._manifest)
+
+    def _parse_cells(self, given: Sequence[int | str]) -> Cells:
+        """Read which cells are meant: synapses are not found by their IDs in a source."""
+        typed = super()._parse_cells(given)
+        if any(isinstance(cell, Synapse) for cell in typed):
+            raise UsageError(
+                "A synapse was given by its ID, and layers on a source show those of cells.",
+                "Give the cell, or make the link without --source.",
+            )
+        return typed
+
+    def lacks_rows(self, cell: str) -> bool:
+        """Whether rows have to be asked for: never, as each link reads its own."""
+        del cell
+        return False
+
+    def fetch_ahead(self, cells: Sequence[str]) -> Size:
+        """Fetch nothing ahead."""
+        del cells
+        return Size()
+
+    def _question(self, cells: Cells) -> dict[str, Any]:
+        told = {"source": self._address, "published": self._manifest.digest}
+        return {**super()._question(cells), **told}
+
+    def _save_link(self, cells: Cells, link: LinkRecord) -> None:
+        if link.state_url is not None:  # one that carries its state is made again in no time
+            super()._save_link(cells, link)
+
+    def _make_anew(self, cells: list[int], given: str, started: float) -> LinkRecord:
+        """Make a link: read what the source holds, and build the state on it."""
+        site = resolve_site(self._settings.site, self._view.datastack.viewer_site)
+        reach = check_reach(self._address, site)
+        held, followed = self._read_cells(cells)
+        partners = held.find_partners(int(self._settings.partners), self._reader)
+        record = self._build_record(held, followed, partners)
+        with BUILDING:
+            state = self._build_state(held, record, [root for root, _ in partners])
+        asking = Asking(self._settings, self._view, given, started)
+        return store_link(asking, state, record, [*self._explain(held, followed), *reach])
+
+    def _read_cells(self, cells: Sequence[int]) -> tuple[CellRows, list[Followed]]:
+        """Read the cells' rows; one without rows is followed, or refused, or has no synapses."""
+        rows = {cell: self._reader.read(cell) for cell in dict.fromkeys(cells)}
+        looked_up = {cell: self._follow(cell) for cell, own in rows.items() if not own.has_rows}
+        followed = [found for found in looked_up.values() if found is not None]
+        for found in followed:
+            if found.used not in rows:
+                rows[found.used] = self._reader.read(found.used)
+        used = {found.given: found.used for found in followed}
+        kept = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
+        shown = {cell: rows[cell].layers for cell in kept}
+        return CellRows(shown, self._settings.directions, self._tags), followed
+
+    def _follow(self, cell: int) -> Followed | None:
+        try:
+            return resolve_outdated(self._root_ids, cell, strict=self._settings.strict)
+        except ServiceError as error:
+            raise CellError(
+                f"{cell} has no synapses in the source {self._address}, and whether it is the root "
+                f"ID of a cell cannot be asked: {error}",
+                f"Check the root ID; or {error.hint[:1].lower()}{error.hint[1:]}",
+            ) from error
+
+    def _build_record(
+        self, held: CellRows, followed: Sequence[Followed], partners: Sequence[tuple[int, int]]
+    ) -> Provenance:
+        settings, view = self._settings, self._view
+        return Provenance(
+            cell=held.cells[0],
+            cells=tuple(held.cells),
+            datastack=self._manifest.datastack,
+            server=self._session.server,
+            version=self._manifest.version,
+            timestamp=view.materialization.timestamp,
+            table=self._manifest.table or "",
+            counts=held.count(),
+            shown=held.shown,
+            total=held.total,
+            autapses=len(held.autapses),
+            followed=tuple(Replacement.from_json(one.to_record()) for one in followed),
+            filters=build_filters(settings),
+            generator=f"synglancer {__version__}",
+            notice=self._manifest.notice,
+            with_unlabelled=settings.with_unlabelled,
+            view=settings.describe_view(),
+            hidden=held.count_below(settings.min_confidence) if settings.soft_filter else None,
+            partners=tuple(partners) if settings.partners else None,
+            source=PublishedSource(self._address, self._manifest.digest),
+        )
+
+    def _build_state(self, held: CellRows, record: Provenance, partners: Sequence[int]) -> State:
+        from synglancer.view.scene import Scene
+        from synglancer.view.source import build_source_state
+        from synglancer.view.staging import choose_options
+
+        scene = Scene(
+            cells=held.cells,
+            datastack=self._view.datastack,
+            materialization=self._view.materialization,
+            table=record.table,
+            groups=held.build_groups(self._manifest.properties),
+            positions=held.positions,
+            somata=[],
+            record=record.to_json(),
+            focus=held.find_focus(),
+        )
+        addresses = {one.tag: f"{self._address}/{one.folder}" for one in self._manifest.tags}
+        options = choose_options(self._settings, held.cells, partners)
+        return build_source_state(scene, options, addresses, RELATIONSHIP_OF)
+
+    def _explain(self, held: CellRows, followed: Sequence[Followed]) -> list[str]:
+        warnings = [str(found) for found in followed]
+        autapses, shared = len(held.autapses), len(held.shared)
+        both = len(self._settings.directions) > 1
+        if autapses and both:
+            warnings.append(explain_autapses(autapses, len(held.cells)))
+        if shared and both:
+            warnings.append(explain_shared(shared))
+        if self._settings.min_confidence > 0:
+            warnings.append(explain_sliders())
+        return warnings
+
+
+class _ManifestSession(Session):
+    """A session that knows from a manifest what links need, and asks only for what is missing.
+
+    Parameters
+    ----------
+    service, store
+        As for `Session`.
+    manifest
+        The manifest. A server that it names is no server to ask, or to send a token to.
+    cave
+        Asks CAVE where the manifest does not say.
+    """
+
+    def __init__(self, service: Service, store: Store, manifest: Manifest, cave: Session) -> None:
+        super().__init__(service, store, manifest.version)
+        self._manifest = manifest
+        self._cave = cave
+
+    @property
+    def datastack(self) -> Datastack:
+        """The datastack's record."""
+        name = self._manifest.datastack
+        return self._manifest.record or find_profile(self._cave, name) or self._cave.datastack
+
+    @property
+    def materialization(self) -> Materialization:
+        """The version's record."""
+        told, version = self._manifest.timestamp, self._manifest.version
+        if told is None:
+            known = find_version(self._cave, self._manifest.datastack, version)
+            return known or self._cave.materialization
+        try:
+            return Materialization(version, datetime.fromisoformat(told), None)
+        except ValueError as error:
+            raise BadAnswerError(
+                f"The manifest of the source names no timestamp: {told[:40]!r}.",
+                "Publish the table again.",
+            ) from error
+
+    def upload_state(self, state: bytes) -> str:
+        """Upload a state (1 request) and return its address."""
+        return self._cave.upload_state(state)
+
+    def fetch_state(self, state_url: str) -> bytes:
+        """Fetch a state (1 request)."""
+        return self._cave.fetch_state(state_url)
+
+    def confirm_data(self) -> None:
+        """Confirm nothing: the manifest's digest says which data are shown."""

@@ -1,0 +1,166 @@
+"""Whether a published source can show what is asked, so that viewers can read it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from synglancer.cave.auth import is_loopback
+from synglancer.errors import UsageError
+from synglancer.publish.source import open_source
+from synglancer.settings import Settings, is_address
+from synglancer.states.urls import find_bucket_url
+
+if TYPE_CHECKING:
+    from synglancer.publish.manifest import Manifest
+    from synglancer.publish.source import Source
+
+_UNLABELLED = "unlabelled"
+
+
+def open_asked_source(settings: Settings) -> tuple[Source, str]:
+    """Open the source that is asked for, and find where viewers read it.
+
+    Raises
+    ------
+    UsageError
+        When viewers cannot read it where it is.
+    ServiceError
+        When it cannot be reached, is no published source, or is served without ranges or CORS.
+    """
+    given = str(settings.source).rstrip("/").removeprefix("precomputed://")
+    address = find_bucket_url(given) or given
+    if is_address(address):
+        if settings.public_url is not None:
+            raise UsageError(
+                "The source was given by its address, and --public-url gives another one.",
+                "Give one of them, or the source's folder with --public-url.",
+            )
+        return open_source(address, settings.timeout), address
+    if "://" in address:
+        raise UsageError(
+            f"{address} cannot be read by viewers.", "Give its address with https, or a folder."
+        )
+    near = open_source(address)
+    if settings.public_url is None:
+        raise UsageError(
+            f"Viewers cannot read the folder {address}.",
+            f"Run `synglancer serve {address}` and give the address that it prints; or say with "
+            "--public-url where viewers read the folder.",
+        )
+    public = settings.public_url.rstrip("/")
+    if open_source(public, settings.timeout).manifest.digest != near.manifest.digest:
+        raise UsageError(
+            f"{public} serves another source than the folder {address} holds.",
+            "Copy the folder there again, or correct --public-url.",
+        )
+    return near, public
+
+
+def settle(settings: Settings, manifest: Manifest, address: str) -> Settings:
+    """Check what is asked against what a source holds, and fill in what the source says.
+
+    Returns
+    -------
+    Settings
+        With the source's version and table, and with sliders in the place of a filter by
+        confidence.
+
+    Raises
+    ------
+    UsageError
+        When the source is of something else, or cannot show it.
+    """
+    _check_identity(settings, manifest, address)
+    _check_options(settings, manifest)
+    return replace(
+        settings,
+        version=manifest.version,
+        table=manifest.table or settings.table,
+        inline=not settings.upload,
+        soft_filter=settings.min_confidence > 0,
+    )
+
+
+def _check_identity(settings: Settings, manifest: Manifest, address: str) -> None:
+    asked = {
+        "datastack": settings.datastack,
+        "version": settings.version,
+        "table": manifest.table and settings.table,
+    }
+    for name, value in asked.items():
+        told = getattr(manifest, name)
+        if value is not None and value != told:
+            raise UsageError(
+                f"The source {address} is of {name} {told}, and {value} was asked for.",
+                f"Give --{name} {told}, or another --source.",
+            )
+
+
+def _check_options(settings: Settings, manifest: Manifest) -> None:
+    """Refuse what layers on a source cannot show."""
+    tags = [one.tag for one in manifest.tags]
+    refused = {
+        "--min-size": settings.min_size > 0,
+        "--with-total": settings.with_total,
+        "--multi-input": settings.multi_input,
+        "--cell-types and --color-by partner-type": settings.cell_types,
+    }
+    for option, is_asked in refused.items():
+        if is_asked:
+            raise UsageError(
+                f"Layers on a published source cannot show what {option} asks for.",
+                "Leave that out, or make the link without --source.",
+            )
+    if settings.with_unlabelled and _UNLABELLED not in tags:
+        raise UsageError(
+            "The source has no synapses without a prediction.",
+            "Leave out --with-unlabelled, or make the link without --source.",
+        )
+    missing = [tag for tag in settings.tag if tag not in tags]
+    if missing:
+        raise UsageError(
+            f"The source has no tag {missing[0]!r}.", f"Choose from {', '.join(map(repr, tags))}."
+        )
+    needs_confidence = settings.min_confidence > 0 or settings.color_by == "confidence"
+    if needs_confidence and "confidence" not in manifest.properties:
+        raise UsageError(
+            "The source has no confidences.",
+            "Leave out --min-confidence and --color-by confidence, or the source.",
+        )
+
+
+def list_shown_tags(settings: Settings, manifest: Manifest) -> list[str]:
+    """List the tags that layers are made for."""
+    tags = [one.tag for one in manifest.tags]
+    if settings.tag:
+        kept = {*settings.tag, *([_UNLABELLED] if settings.with_unlabelled else [])}
+        return [tag for tag in tags if tag in kept]
+    return [tag for tag in tags if tag != _UNLABELLED or settings.with_unlabelled]
+
+
+def check_reach(address: str, site: str) -> list[str]:
+    """Check that a viewer may read a source, and say who can.
+
+    Raises
+    ------
+    UsageError
+        When browsers do not let it.
+    """
+    source, viewer = urlsplit(address), urlsplit(site)
+    local = is_loopback(source.hostname or "")
+    if source.scheme == "http" and viewer.scheme == "https" and not local:
+        raise UsageError(
+            f"Browsers do not let a viewer at https://{viewer.netloc} read {address}, which is not "
+            "on https.",
+            "Serve the source over https, or choose with --site a viewer that is on http.",
+        )
+    if not local or is_loopback(viewer.hostname or ""):
+        return []
+    told = (
+        f"Only browsers on this machine can read the source at {address}, as long as it is served; "
+        "they may ask whether the viewer may reach the local network. To share the link, put the "
+        "source on a web server or in an object store."
+    )
+    return [told]

@@ -1,0 +1,249 @@
+"""The rows that a published source holds of cells, counted as its layers show them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.publish.reading.access import CONNECTIONS
+from synglancer.publish.source import PARTNER_OF, RELATIONSHIP_OF
+from synglancer.view.camera import find_middle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from synglancer.publish.source import Source
+    from synglancer.view.annotations import AnnotationGroup
+
+    Layer = tuple[str, str]
+    """Direction and tag."""
+
+    Rows = NDArray[Any]
+    """As `synglancer.publish.source.Source.read_rows` returns them."""
+
+
+_SOMA = "soma"
+_ENOUGH = 10
+"""Synapses onto a soma whose middle lies in it."""
+
+
+@dataclass(frozen=True)
+class OwnRows:
+    """The rows of one cell: direction and tag → rows."""
+
+    layers: Mapping[Layer, Rows]
+
+    @property
+    def has_rows(self) -> bool:
+        """Whether there are any."""
+        return any(len(rows) for rows in self.layers.values())
+
+
+class SourceReader:
+    """Reads the rows of cells, all layers of one side by side where that saves time.
+
+    Parameters
+    ----------
+    source
+        The source.
+    is_far
+        Whether it is read over a network.
+    """
+
+    def __init__(self, source: Source, *, is_far: bool) -> None:
+        self._source = source
+        self._places = [
+            (direction, one.tag) for direction in RELATIONSHIP_OF for one in source.manifest.tags
+        ]
+        self._pool = ThreadPoolExecutor(max_workers=CONNECTIONS) if is_far else None
+        if self._pool is not None:  # before both directions ask for the same
+            list(self._pool.map(source.find_shardings, source.manifest.tags))
+
+    def read(self, cell: int) -> OwnRows:
+        """Read the rows of a cell, given by its root ID.
+
+        Raises
+        ------
+        ServiceError
+            When the source cannot be read.
+        """
+
+        def read(place: Layer) -> Rows:
+            return self._source.read_rows(cell, *place)
+
+        mapped = (
+            map(read, self._places) if self._pool is None else self._pool.map(read, self._places)
+        )
+        return OwnRows(dict(zip(self._places, mapped, strict=True)))
+
+    def read_partners(self, place: Layer, rows: Rows) -> NDArray[np.uint64]:
+        """Read the root IDs on the other side of rows of a layer."""
+        return self._source.read_partners(rows["id"], *place)
+
+
+class CellRows:
+    """The rows of the cells that one link shows.
+
+    Parameters
+    ----------
+    rows
+        Root ID → direction and tag → rows, for all directions and tags of the source.
+    directions, tags
+        Which of them are shown, in the order of the layers.
+    """
+
+    def __init__(
+        self,
+        rows: Mapping[int, Mapping[Layer, Rows]],
+        directions: Sequence[str],
+        tags: Sequence[str],
+    ) -> None:
+        from synglancer.view.annotations import sort_tags  # loads pandas
+
+        self.cells = [*rows]
+        self._rows = rows
+        self._directions = directions
+        self._tags = sort_tags(tags)
+        self._layers = {
+            (direction, tag): _join([own[direction, tag] for own in rows.values()])
+            for direction in directions
+            for tag in self._tags
+        }
+
+    def count(self) -> dict[str, dict[str, int]]:
+        """Count the rows of each layer that has any: direction → tag → count, tags sorted."""
+        return {
+            direction: {
+                tag: len(self._layers[direction, tag])
+                for tag in sorted(self._tags)
+                if len(self._layers[direction, tag])
+            }
+            for direction in self._directions
+        }
+
+    @property
+    def shown(self) -> int:
+        """Rows of all layers that are shown."""
+        return sum(map(len, self._layers.values()))
+
+    @property
+    def total(self) -> int:
+        """Rows of the directions that are shown, with any tag."""
+        return sum(
+            len(rows)
+            for own in self._rows.values()
+            for (direction, _), rows in own.items()
+            if direction in self._directions
+        )
+
+    @property
+    def positions(self) -> NDArray[Any]:
+        """Positions of the rows that are shown, shape (n, 3), in nm."""
+        points: NDArray[Any] = _join([*self._layers.values()])["point"]
+        return points
+
+    def count_below(self, confidence: float) -> dict[str, dict[str, int]]:
+        """Count the rows that a slider hides: compared as the shader does, in float32."""
+        counts: dict[str, dict[str, int]] = {}
+        for direction, tags in self.count().items():
+            below = {
+                tag: int(
+                    (self._layers[direction, tag]["confidence"] < np.float32(confidence)).sum()
+                )
+                for tag in tags
+            }
+            counts[direction] = {tag: number for tag, number in below.items() if number}
+        return counts
+
+    @cached_property
+    def autapses(self) -> NDArray[np.uint64]:
+        """IDs of the synapses that cells make onto themselves, with the tags that are shown."""
+        own = []
+        for cell in self.cells:
+            received, made = (self._gather(cell, name)["id"] for name in RELATIONSHIP_OF)
+            own.append(np.intersect1d(received, made, assume_unique=True))  # each is there once
+        found: NDArray[np.uint64] = np.concatenate(own)
+        return found
+
+    @cached_property
+    def shared(self) -> Rows:
+        """The synapses from one of the cells onto another, with the tags that are shown."""
+        if len(self.cells) == 1:
+            return self._gather(self.cells[0], "inputs")[:0]
+        made = _join([self._gather(cell, "outputs") for cell in self.cells])
+        received = _join([self._gather(cell, "inputs") for cell in self.cells])
+        inside = np.isin(made["id"], received["id"])
+        found: Rows = made[inside & ~np.isin(made["id"], self.autapses)]
+        return found
+
+    def find_focus(self) -> tuple[float, float, float] | None:
+        """Find what to look at: a synapse between the cells, or else the middle of a soma.
+
+        The source does not say where somata are; the synapses onto one lie around it.
+        """
+        if len(self.shared):
+            return find_middle(self.shared["point"])
+        around = self._rows[self.cells[0]].get(("inputs", _SOMA))
+        if around is None or len(around) < _ENOUGH:
+            return None
+        x, y, z = np.median(around["point"].astype(float), axis=0).tolist()
+        return x, y, z
+
+    def _gather(self, cell: int, direction: str) -> Rows:
+        """Gather a cell's rows with the tags that are shown, whichever directions are."""
+        return _join([self._rows[cell][direction, tag] for tag in self._tags])
+
+    def build_groups(self, properties: Sequence[str]) -> list[AnnotationGroup]:
+        """Build what the view needs to know of each layer, also of those without rows."""
+        from synglancer.view.annotations import CONFIDENCE, SIZE, AnnotationGroup
+
+        carried = tuple(one for one in (CONFIDENCE, SIZE) if one.id in properties)
+        return [
+            AnnotationGroup(
+                direction=direction,
+                tag=tag,
+                count=len(rows),
+                json=b"",
+                properties=carried,
+                median_size=float(np.median(rows["size"]))
+                if len(rows) and "size" in properties
+                else 0.0,
+            )
+            for (direction, tag), rows in self._layers.items()
+        ]
+
+    def find_partners(self, count: int, reader: SourceReader) -> list[tuple[int, int]]:
+        """Find the partners with the most synapses, as `find_strongest_partners` does."""
+        if not count:
+            return []
+        import pandas as pd
+
+        from synglancer.synapses.partners import find_strongest_partners
+
+        parts = []
+        for cell, own in self._rows.items():
+            for place in self._layers:
+                rows, (direction, _) = own[place], place
+                sides = {
+                    RELATIONSHIP_OF[direction]: np.full(len(rows), cell, np.uint64),
+                    PARTNER_OF[direction]: reader.read_partners(place, rows),
+                }
+                columns = {f"{side}_pt_root_id": cells for side, cells in sides.items()}
+                size = rows["size"] if "size" in (rows.dtype.names or ()) else 0
+                parts.append(
+                    pd.DataFrame(
+                        {"id": rows["id"], "direction": direction, "size": size, **columns}
+                    )
+                )
+        return find_strongest_partners(pd.concat(parts, ignore_index=True), self.cells, count)
+
+
+def _join(parts: Sequence[Rows]) -> Rows:
+    """Join rows of the same kind; one part stays as it is."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

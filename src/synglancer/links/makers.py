@@ -1,0 +1,37 @@
+"""What is asked → who makes its links: from CAVE's tables, or on a published source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synglancer.links.make import LinkMaker
+    from synglancer.settings import Settings
+
+
+def open_maker(
+    settings: Settings, command: Sequence[str] | None = None, token: str | None = None
+) -> LinkMaker:
+    """Open what makes links for several cells with the same settings.
+
+    Parameters
+    ----------
+    settings, command, token
+        As for `LinkMaker`.
+
+    Raises
+    ------
+    UsageError
+        When a source cannot show what is asked, or is of something else.
+    ServiceError
+        When a source cannot be read.
+    """
+    if settings.source is None:
+        from synglancer.links.kinds.synapse import SynapseMaker
+
+        return SynapseMaker(settings, command, token)
+    from synglancer.links.kinds.source import SourceMaker  # reads with numpy
+
+    return SourceMaker(settings, command, token)

@@ -1,0 +1,308 @@
+"""Links on a published source: what they show, what they ask, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from cave_sandbox.sample import identity as who
+from cave_sandbox.server import Sandbox
+from cli.outcome import CELL, TOKEN
+from publish.sample import TABLE, describe_sandbox, edit_manifest, publish_sample, serve
+from publish.tables import make_rows, run, write_parquet
+from synglancer.publish.serving import _Handler
+from synglancer.states.urls import parse_link
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HOLDS = ("annotations", "annotationProperties", "annotationRelationships", "source")
+FOLLOWS = ("filterBySegmentation", "ignoreNullSegmentFilter", "source")
+
+
+@pytest.fixture(scope="module")
+def published(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample's table, published without a word of CAVE's."""
+    folder = tmp_path_factory.mktemp("published") / "out"
+    publish_sample(sample, folder)
+    return folder
+
+
+@pytest.fixture
+def folder(published: Path, sandbox: Sandbox, tmp_path: Path) -> Path:
+    """A copy of it, whose manifest says what the running sandbox would say."""
+    copy = tmp_path / "source"
+    shutil.copytree(published, copy)
+    edit_manifest(copy, **describe_sandbox(sandbox.origin))
+    return copy
+
+
+@pytest.fixture
+def source(folder: Path) -> Iterator[str]:
+    with serve(folder) as address:
+        yield address
+
+
+def ask(make_link: Any, *words: object) -> dict[str, Any]:
+    made = make_link(*words, "--output", "json")
+    assert made.code == 0, made.err
+    record = json.loads(made.out)
+    state = parse_link(record["url"]).state
+    record["state"] = json.loads(state) if state else None
+    return record
+
+
+def list_synapses(record: dict[str, Any]) -> dict[str, Any]:
+    return {one["name"]: one for one in record["state"]["layers"] if one["type"] == "annotation"}
+
+
+def test_a_link_on_a_source_looks_like_one_that_holds_its_synapses(sandbox, source, make_link):
+    """Counts, names, colours, sliders and the palette are the same; only the rows lie elsewhere."""
+    own, on_source = ask(make_link, CELL, "--inline"), ask(make_link, CELL, "--source", source)
+    for name in ("cell", "datastack", "version", "timestamp", "table", "counts", "shown", "total"):
+        assert own[name] == on_source[name], name
+    held, follow = list_synapses(own), list_synapses(on_source)
+    assert [*held] == [*follow]
+    for name, layer in held.items():
+        there = follow[name]
+        plain = {key: value for key, value in layer.items() if key not in {*HOLDS, "shader"}}
+        assert plain == {key: there[key] for key in there if key not in {*FOLLOWS, "shader"}}
+        shaders = [one["shader"].splitlines() for one in (layer, there)]
+        code = [
+            [line for line in lines if not line.startswith("// synglancer")] for lines in shaders
+        ]
+        assert code[0] == code[1]
+        folder = name.rpartition(" ")[2]
+        assert there["source"] == [{"url": f"precomputed://{source}/{folder}"}]
+        assert there["filterBySegmentation"] == ["post" if "in:" in name else "pre"]
+        assert there["ignoreNullSegmentFilter"] is False
+    for key in ("layout", "title", "toolPalettes", "dimensions", "projectionBackgroundColor"):
+        assert own["state"][key] == on_source["state"][key], key
+    assert len(on_source["url"]) < 16_000
+    assert on_source["source"] == on_source["state"]["synglancer"]["source"]
+    assert on_source["source"]["address"] == source
+
+
+def test_a_cell_that_the_source_has_costs_cave_nothing(sandbox, source, make_link):
+    """No request reaches CAVE, for one cell, for several, nor for the same one again."""
+    first, second = (str(one.root_id) for one in who.PARTNERS[:2])
+    sandbox.take_requests()
+    assert make_link(CELL, first, second, "--source", source).code == 0
+    assert make_link(CELL, first, "--together", "--source", source).code == 0
+    assert sandbox.take_requests() == []
+
+
+def test_the_source_gets_few_requests_and_no_token(sandbox, source, make_link, monkeypatch):
+    """A cell costs 23 requests at most, without a login: 3 for each of six layers, and 5."""
+    asked: list[Any] = []
+    answer = _Handler.do_GET
+
+    def note(self: Any) -> None:
+        asked.append(dict(self.headers))
+        answer(self)
+
+    monkeypatch.setattr(_Handler, "do_GET", note)
+    assert make_link(CELL, "--source", source).code == 0
+    assert 6 < len(asked) <= 23
+    assert TOKEN not in str(asked)
+
+
+def test_a_server_that_a_manifest_names_gets_no_token(sandbox, folder, make_link, options):
+    """Whatever a manifest says, the user's own server alone is asked about a cell without rows."""
+    with Sandbox(options) as other:
+        edit_manifest(folder, **describe_sandbox(other.origin))
+        with serve(folder) as address:
+            made = make_link(who.OUTDATED_ONE_SUCCESSOR, "--source", address)
+        assert made.code == 0, made.err
+        assert other.take_requests() == []
+    assert sandbox.take_requests() != []
+
+
+def test_an_older_manifest_is_completed_by_one_question(sandbox, published, make_link):
+    """Where the manifest names no images, CAVE's info service is asked once, and kept."""
+    with serve(published) as address:
+        made = ask(make_link, CELL, "--source", address)
+        assert [item.path for item in sandbox.take_requests()] == [
+            "/info/api/v2/datastack/full/minnie65_public"
+        ]
+        assert made["state"]["layers"][0]["source"][0]["url"].endswith("/minnie65_public/em")
+
+
+def test_the_state_is_stored_where_a_short_link_is_wanted(sandbox, source, make_link):
+    """--upload gives a short link to the same state, and the same link when asked again."""
+    inline = ask(make_link, CELL, "--source", source)
+    short = ask(make_link, CELL, "--source", source, "--upload")
+    assert len(short["url"]) < 200
+    assert short["state_sha256"] == inline["state_sha256"]
+    assert ask(make_link, CELL, "--source", source, "--upload")["url"] == short["url"]
+    make_link(CELL, "--source", source, "--upload", "--inline").refuses(2, "--inline", "--upload")
+
+
+def test_directions_tags_and_sliders(sandbox, source, make_link):
+    """--inputs and --tag leave layers out; --min-confidence is where the sliders start."""
+    own = ask(make_link, CELL, "--inline", "--inputs", "--tag", "spine", "--tag", "soma")
+    made = ask(make_link, CELL, "--source", source, "--inputs", "--tag", "spine", "--tag", "soma")
+    assert [*list_synapses(made)] == ["● in: spine", "● in: soma"]
+    for name in ("counts", "shown", "total", "filters"):
+        assert made[name] == own[name]
+    soft = ask(make_link, CELL, "--inline", "--min-confidence", 0.9, "--soft-filter")
+    made = ask(make_link, CELL, "--source", source, "--min-confidence", 0.9)
+    for name in ("counts", "shown", "total", "filters"):
+        assert made[name] == soft[name]
+    hidden = made["state"]["synglancer"]["hidden"]
+    assert hidden == soft["state"]["synglancer"]["hidden"]
+    assert all(
+        one["shaderControls"] == {"min_confidence": 0.9} for one in list_synapses(made).values()
+    )
+    assert any("sliders start" in warning for warning in made["warnings"])
+    assert any("hidden at first" in warning for warning in made["warnings"])
+
+
+def test_partners_are_a_layer_of_their_own(sandbox, source, make_link):
+    """The strongest partners are those of CAVE's tables; the synapses do not follow them."""
+    own = ask(make_link, CELL, "--inline", "--partners", 3)
+    made = ask(make_link, CELL, "--source", source, "--partners", 3)
+    recorded = own["state"]["synglancer"]["partners"]
+    assert made["state"]["synglancer"]["partners"] == recorded
+    layers = {one["name"]: one for one in made["state"]["layers"]}
+    assert layers["partners"]["segments"] == [root for root, _ in recorded]
+    assert layers["segmentation"]["segments"] == [CELL]
+    links = {one["linkedSegmentationLayer"]["post"] for one in list_synapses(made).values()}
+    assert links == {"segmentation"}
+
+
+def test_cells_together(sandbox, source, make_link):
+    """Synapses between the cells are among inputs and outputs, and it is said how many."""
+    other = str(who.PARTNERS[0].root_id)
+    own = ask(make_link, CELL, other, "--together", "--inline")
+    made = ask(make_link, CELL, other, "--together", "--source", source)
+    between = sum(own["counts"]["between"].values())
+    assert between > 0
+    for direction in ("inputs", "outputs"):
+        assert sum(made["counts"][direction].values()) == (
+            sum(own["counts"][direction].values()) + between
+        )
+    assert any(f"{between:,} synapse" in warning for warning in made["warnings"])
+    assert made["state"]["layers"][1]["segments"] == [CELL, other]
+
+
+def test_outdated_and_unknown_cells(sandbox, source, make_link):
+    """A root ID without rows is followed as CAVE says, refused, or has no synapses."""
+    made = ask(make_link, who.OUTDATED_ONE_SUCCESSOR, "--source", source)
+    own = ask(make_link, who.OUTDATED_ONE_SUCCESSOR)
+    assert (made["followed"], made["counts"]) == (own["followed"], own["counts"])
+    made = make_link(who.OUTDATED_ONE_SUCCESSOR, "--strict", "--source", source)
+    made.refuses(3, "would be used instead")
+    make_link(CELL[:-1] + "1", "--source", source).refuses(3, "is not the root ID of a cell")
+    assert ask(make_link, f"nucleus:{who.SEED_NUCLEUS_ID}", "--source", source)["cell"] == CELL
+
+
+def test_a_cell_without_rows_where_cave_is_silent(sandbox, source, make_link):
+    """Where CAVE cannot be asked about a cell without rows, that is an error of the cell."""
+    sandbox.stop()
+    made = make_link(CELL[:-1] + "1", "--source", source, "--timeout", 2)
+    made.refuses(3, "has no synapses in the source", "cannot be asked")
+    assert make_link(CELL, "--source", source, "--timeout", 2).code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--min-size", "100"], "--min-size"),
+        (["--multi-input"], "--multi-input"),
+        (["--cell-types"], "--cell-types"),
+        (["--color-by", "partner-type"], "partner-type"),
+        (["--with-total"], "--with-total"),
+        (["--with-unlabelled"], "without a prediction"),
+        (["--tag", "spine", "--tag", "spin"], "no tag 'spin'"),
+        (["--version", "1822"], "is of version 1718, and 1822 was asked for"),
+        (["--version", "latest"], "is of version 1718, and latest was asked for"),
+        (["--table", "other"], "is of table"),
+        (["--datastack", "sandbox_second"], "is of datastack minnie65_public"),
+        (["--public-url", "https://lab.org/x"], "--public-url"),
+    ],
+)
+def test_what_a_source_cannot_show_is_refused(sandbox, source, make_link, words, said):
+    """Options that layers on a source cannot follow are refused, each by name."""
+    make_link(CELL, "--source", source, *words).refuses(2, said)
+
+
+def test_sources_that_are_none(sandbox, folder, source, make_link, tmp_path, monkeypatch):
+    """A folder that is no source, one that is half there, servers that viewers cannot read."""
+    make_link(CELL, "--source", str(tmp_path)).refuses(4, "no published source")
+    make_link(CELL, "--source", str(tmp_path / "nowhere")).refuses(2, "is not a folder")
+    make_link(CELL, "--source", str(folder)).refuses(2, "synglancer serve", "--public-url")
+    make_link(CELL, "--source", "http://127.0.0.1:9/x", "--timeout", 2).refuses(
+        4, "does not answer"
+    )
+    make_link(CELL, "--source", "ftp://lab.org/x").refuses(2, "cannot be read by viewers")
+    (folder / "spine" / "info").unlink()
+    make_link(CELL, "--source", source).refuses(4, "spine/info is missing or damaged")
+    (folder / "synglancer.json").unlink()
+    make_link(CELL, "--source", source).refuses(4, "no published source")
+    make_link("--public-url", source, CELL).refuses(2, "--public-url")
+
+
+def test_a_synapse_is_not_found_in_a_source(sandbox, source, make_link):
+    """A synapse that is given by its ID is refused in a sentence."""
+    make_link("synapse:17", "--source", source).refuses(2, "A synapse was given by its ID")
+
+
+def test_a_server_without_ranges_is_refused(sandbox, source, make_link, monkeypatch):
+    """Viewers would stay empty without a word: no link is printed."""
+    monkeypatch.setattr("synglancer.publish.serving.parse_range", lambda *_: None)
+    make_link(CELL, "--source", source).refuses(4, "ignores ranges")
+
+
+def test_a_folder_with_a_public_address(sandbox, folder, source, make_link):
+    """Rows are read from the folder, layers name the address, which must serve the same."""
+    made = ask(make_link, CELL, "--source", str(folder), "--public-url", f"{source}/")
+    assert made["state_sha256"] == ask(make_link, CELL, "--source", source)["state_sha256"]
+    other = folder.with_name("other")
+    shutil.copytree(folder, other)
+    edit_manifest(other, version=1822)
+    made = make_link(CELL, "--source", str(other), "--public-url", source)
+    made.refuses(2, "serves another source")
+
+
+def test_who_can_read_the_source_is_said(sandbox, source, make_link):
+    """A hosted viewer can read this machine's source only here."""
+    made = ask(make_link, CELL, "--source", source, "--site", "google")
+    assert any("Only browsers on this machine" in warning for warning in made["warnings"])
+    assert not any(
+        "Only browsers" in one for one in ask(make_link, CELL, "--source", source)["warnings"]
+    )
+
+
+def test_a_source_of_the_barest_rows(sandbox, make_link, tmp_path):
+    """Without confidences, sizes and a table's name, sliders and shaders do without them too."""
+    rows = make_rows(500)
+    cell = int(rows["post_pt_root_id"][0])
+    bare = {name: rows[name] for name in rows if name not in {"value", "size"}}
+    run(
+        tmp_path / "bare", write_parquet(tmp_path / "rows.parquet", bare),
+        facts=describe_sandbox(sandbox.origin), timestamp="2026-03-07T08:10:01Z",
+    )  # fmt: skip
+    with serve(tmp_path / "bare") as address:
+        made = ask(make_link, cell, "--source", address)
+        shaders = "".join(one["shader"] for one in list_synapses(made).values())
+        assert "prop_" not in shaders
+        assert "scale_by_size" not in shaders
+        assert made["shown"] > 0
+        assert made["table"] == ""
+        words = ("--source", address, "--min-confidence", 0.5)
+        make_link(cell, *words).refuses(2, "no confidences")
+
+
+def test_a_batch_on_a_source(sandbox, source, make_link, tmp_path):
+    """Links of a file are those of each cell; a cell without rows is skipped and named."""
+    cells = [CELL, *(str(one.root_id) for one in who.PARTNERS[:3])]
+    (tmp_path / "cells.txt").write_text("\n".join([*cells, CELL[:-1] + "1"]))
+    made = make_link(tmp_path / "cells.txt", "--source", source)
+    assert made.code == 5
+    assert made.lines == [make_link(cell, "--source", source).out.strip() for cell in cells]
+    assert TABLE in ask(make_link, CELL, "--source", source)["table"]
