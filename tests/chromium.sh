@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs Chromium where that is possible; says so where it is not. The browser tests skip
-# without it, unless SYNGLANCER_REQUIRE_BROWSER is set.
+# without it, unless TESTS_REQUIRE_BROWSER is set.
 set -u
 command -v chromium >/dev/null 2>&1 && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then

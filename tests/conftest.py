@@ -19,17 +19,13 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
 
-_KEPT = {
-    "SYNGLANCER_REQUIRE_BROWSER",
-    "SYNGLANCER_REQUIRE_LATEX",
-}  # say how the tests are run, not what the program does
 _UNWANTED = {"CAVE_TOKEN", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "BROWSER"}
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 
 
 def _prepare(environment: pytest.MonkeyPatch, home: Path) -> None:
     for name in list(os.environ):
-        ours = name.startswith("SYNGLANCER_") and name not in _KEPT
+        ours = name.startswith("SYNGLANCER_")
         if ours or name.upper() in _UNWANTED | _PROXIES or name.startswith("XDG_"):
             environment.delenv(name)
     home.mkdir(parents=True, exist_ok=True)

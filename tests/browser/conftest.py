@@ -40,8 +40,8 @@ def browser() -> Iterator[Browser]:
     """The system's Chromium, without a screen."""
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
-        if os.environ.get("SYNGLANCER_REQUIRE_BROWSER"):
-            pytest.fail("There is no Chromium, and SYNGLANCER_REQUIRE_BROWSER is set.")
+        if os.environ.get("TESTS_REQUIRE_BROWSER"):
+            pytest.fail("There is no Chromium, and TESTS_REQUIRE_BROWSER is set.")
         pytest.skip("There is no Chromium; install it, for instance: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))

@@ -20,8 +20,8 @@ def compile_latex(path: Path) -> str:
     """
     engine = shutil.which("pdflatex")
     if engine is None:
-        if os.environ.get("SYNGLANCER_REQUIRE_LATEX"):
-            pytest.fail("There is no pdflatex, and SYNGLANCER_REQUIRE_LATEX is set.")
+        if os.environ.get("TESTS_REQUIRE_LATEX"):
+            pytest.fail("There is no pdflatex, and TESTS_REQUIRE_LATEX is set.")
         pytest.skip("no pdflatex (apt-get install texlive-latex-base texlive-latex-recommended)")
     done = subprocess.run(
         [engine, "-halt-on-error", "-interaction=nonstopmode", "-no-shell-escape", path.name],

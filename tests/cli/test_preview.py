@@ -23,7 +23,7 @@ from synglancer.states.urls import format_inline_link
 REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
 needs_browser = pytest.mark.skipif(
     not any(shutil.which(name) for name in BROWSERS)
-    and not os.environ.get("SYNGLANCER_REQUIRE_BROWSER"),
+    and not os.environ.get("TESTS_REQUIRE_BROWSER"),
     reason="no Chromium (apt-get install chromium)",
 )
 SPINE = (0xFB, 0x49, 0xB0)

@@ -1,8 +1,9 @@
-"""The wheel is whole: installed into an empty environment, it makes a link."""
+"""The wheel is whole: installed into an empty environment, it makes a link and is typed."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -26,6 +27,26 @@ def wheel(tmp_path_factory) -> Path:
     return next(folder.glob("*.whl"))
 
 
+@pytest.fixture(scope="module")
+def environment(wheel, tmp_path_factory) -> Path:
+    """Install the wheel and its dependencies into an empty environment, and nothing else."""
+    folder = tmp_path_factory.mktemp("environment") / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    install = [str(folder / "bin" / "pip"), "install", "--quiet", str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    return folder
+
+
+def test_an_index_takes_what_is_built(wheel) -> None:
+    """Metadata and description of the wheel and of the source distribution are as PyPI wants."""
+    built = [str(path) for path in wheel.parent.iterdir()]
+    assert len(built) == 2
+    check = [sys.executable, "-m", "twine", "check", "--strict", *built]
+    done = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("PASSED") == 2
+
+
 def test_wheel_holds_templates_and_types(wheel) -> None:
     """Every template and the py.typed marker reach the wheel."""
     names = set(zipfile.ZipFile(wheel).namelist())
@@ -34,12 +55,54 @@ def test_wheel_holds_templates_and_types(wheel) -> None:
     assert templates | {"synglancer/py.typed"} <= names
 
 
-def test_wheel_makes_a_link_in_an_empty_environment(wheel, sandbox, tmp_path) -> None:
+REVEALED = [
+    "synglancer.link.Link",
+    "str",
+    "int",
+    "synglancer.python.results.Links",
+    "tuple[Literal['inputs'] | Literal['outputs'], ...]",
+    "def (url: str, token: str | None =, timeout: float =) -> synglancer.link.Link",
+]
+
+PROJECT = """
+from synglancer import Link, Settings, add_links, make_link, make_links
+
+def use(cell: int) -> None:
+    link = make_link(cell, sandbox=True, tag="spine")
+    reveal_type(link)
+    reveal_type(link.url)
+    reveal_type(link.version)
+    reveal_type(make_links([cell]))
+    reveal_type(Settings(min_confidence=0.9).directions)
+    reveal_type(Link.from_url)
+    make_link(None)
+    make_link(cell).no_such_thing
+    make_link(cell, min_confidance=0.9)
+    Settings(min_confidence="high")
+"""
+
+
+def test_types_reach_a_project_that_uses_the_wheel(environment, tmp_path) -> None:
+    """A type checker outside sees our types through py.typed, and finds what is wrong by them."""
+    (tmp_path / "project.py").write_text(PROJECT)
+    check = [
+        sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--python-executable",
+        str(environment / "bin" / "python"), "project.py",
+    ]  # fmt: skip
+    surroundings = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    done = subprocess.run(
+        check, capture_output=True, text=True, cwd=tmp_path, env=surroundings, check=False
+    )
+    assert "[import" not in done.stdout, done.stdout
+    found = re.findall(r'Revealed type is "(.+)"', done.stdout)
+    assert found == REVEALED, done.stdout + done.stderr
+    wrong = re.findall(r"project.py:(\d+): error: .*\[(.+)\]", done.stdout)
+    assert [kind for _, kind in wrong] == ["arg-type", "attr-defined", "call-arg", "arg-type"]
+    assert [int(line) for line, _ in wrong] == [12, 13, 14, 15], done.stdout
+
+
+def test_wheel_makes_a_link_in_an_empty_environment(environment, sandbox, tmp_path) -> None:
     """With only the wheel and its dependencies, make-link makes a link and renders a card."""
-    environment = tmp_path / "venv"
-    subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
-    install = [str(environment / "bin" / "pip"), "install", "--quiet", str(wheel)]
-    subprocess.run(install, check=True, capture_output=True)
     make_link = str(environment / "bin" / "make-link")
     done = subprocess.run(
         [make_link, CELL, "--output", "markdown"], capture_output=True, text=True, cwd=tmp_path,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
 from synglancer.cli.interruption import INTERRUPTION
-from synglancer.cli.printing import TYPED, complain, for_terminal
+from synglancer.cli.printing import TYPED, complain, for_terminal, print_lines
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
 
 if TYPE_CHECKING:
@@ -195,6 +195,11 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
 
 def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     app = build()
+    if not {"--help", "-h"} & {*arguments}:
+        from synglancer.cli.variables import UNKNOWN, explain_unknown_variables
+
+        UNKNOWN.set(explain_unknown_variables(build_synglancer))
+        print_lines(UNKNOWN.get())
     TYPED.set((app.name[0], *(_as_text(word) for word in arguments)))
     result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     return result if isinstance(result, int) else 0

@@ -15,6 +15,7 @@ from synglancer.cli.config import CONFIG, ENVIRONMENT, PREFIX, find_file
 from synglancer.cli.explaining import explain
 from synglancer.cli.options import CELLS, CONNECTION, OUTPUT, VIEW, describe
 from synglancer.cli.printing import for_terminal, print_json, print_result
+from synglancer.cli.variables import UNKNOWN
 from synglancer.errors import ServiceError, SynglancerError
 
 if TYPE_CHECKING:
@@ -118,7 +119,9 @@ def _read_settings(words: Sequence[str]) -> tuple[Settings, list[Outcome]]:
             return _parse(words, (ENVIRONMENT,)), [found]
         except (CycloptsError, SynglancerError):
             return _parse(words, ()), [found]
-    return settings, [Outcome("settings", "ok", _name_places())]
+    unknown = UNKNOWN.get()
+    message = " ".join([_name_places(), *unknown])
+    return settings, [Outcome("settings", "warning" if unknown else "ok", message)]
 
 
 def _parse(words: Sequence[str], config: tuple[Any, ...]) -> Settings:

@@ -1,0 +1,65 @@
+"""Environment variables that are named like ours and have no effect: probably misspelt."""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+from synglancer.cli.config import ENVIRONMENT, PREFIX
+from synglancer.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from cyclopts import App
+
+UNKNOWN: ContextVar[tuple[str, ...]] = ContextVar("UNKNOWN", default=())
+"""What is said of such variables, a sentence each."""
+
+_OTHERS = {
+    f"{PREFIX}{name}" for name in ("CACHE_DIR", "CACHE_MAX", "DATA_DIR", "DEBUG", "SANDBOX_TOKEN")
+}
+"""Variables that are no option of a command."""
+
+
+def explain_unknown_variables(build: Callable[[], App]) -> tuple[str, ...]:
+    """Say of each unknown variable which one was perhaps meant.
+
+    Parameters
+    ----------
+    build
+        Makes the application with all commands: asked only where options of links are not enough.
+    """
+    ours = sorted(name for name in os.environ if name.startswith(PREFIX))
+    known = _OTHERS | {_name_variable(field.name) for field in fields(Settings)}
+    if known.issuperset(ours):
+        return ()
+    known |= set(_list_variables(build()))
+    return tuple(_explain(name, known) for name in ours if name not in known)
+
+
+def _list_variables(app: App) -> Iterator[str]:
+    """List the variables that set options of an application's commands."""
+    for name in app:
+        if name.startswith("-"):
+            continue
+        command = app[name]
+        if command.default_command is not None and ENVIRONMENT in (command.config or ()):
+            for argument in command.assemble_argument_collection():
+                names = (one for one in argument.names if one.startswith("--"))
+                yield from (_name_variable(one.removeprefix("--")) for one in names)
+        yield from _list_variables(command)
+
+
+def _name_variable(option: str) -> str:
+    return PREFIX + option.upper().replace("-", "_")
+
+
+def _explain(name: str, known: set[str]) -> str:
+    options = [other.removeprefix(PREFIX) for other in known]
+    near = get_close_matches(name.removeprefix(PREFIX), options, n=1, cutoff=0.7)
+    meant = f"did you mean {PREFIX}{near[0]}?" if near else "it has no effect."
+    return f"The environment variable {name} is not known: {meant}"
