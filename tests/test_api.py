@@ -70,6 +70,13 @@ def test_floats_are_refused(cell):
         make_link(cell, server="https://a.org")
 
 
+@pytest.mark.parametrize("cell", [str(CELL).encode(), None, True, b""])
+def test_what_is_no_cell_at_all_is_refused(cell):
+    """Bytes are not taken for a list of numbers, nor anything else for a cell."""
+    with pytest.raises(UsageError, match="is not a root ID"):
+        make_link(cell, server="https://a.org")
+
+
 def test_a_batch_takes_coordinates_too(monkeypatch):
     """Each element of a batch may be a position."""
     found = []

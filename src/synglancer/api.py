@@ -91,7 +91,7 @@ def make_link(
 
     asked = settle(settings, options, client)
     maker = open_maker(asked.settings, token=asked.token)
-    if isinstance(cell, str) or not isinstance(cell, Iterable) or read_point(cell):
+    if isinstance(cell, str | bytes) or not isinstance(cell, Iterable) or read_point(cell):
         link = Link.of(maker.make(_name_cell(cell)))
     else:
         named = [_name_cell(given) for given in cell]
