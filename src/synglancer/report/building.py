@@ -5,18 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from synglancer.links.kinds.cell_set import link_cells
 from synglancer.links.link_record import Skipped
 from synglancer.links.record import list_given_options
 from synglancer.render.cards import describe_filters
+from synglancer.report.baseline import find_known_baseline
 from synglancer.report.summary import SYNTHETIC, Report, Row
 from synglancer.settings import SAME_SPINE, SYNAPSE
 from synglancer.view.annotations import sort_tags
 from synglancer.view.colors import PALETTES, choose_colors
+from synglancer.view.segment_properties import CellNumbers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synglancer.cells.lists import CellList
+    from synglancer.report.baseline import Baseline
     from synglancer.report.summary import CellSummary
     from synglancer.settings import Settings
 
@@ -29,6 +33,7 @@ def build_report(
     group_by: str | None,
     generator: str,
     made_on: str,
+    baseline: Baseline | None = None,
     whole: bool = False,
 ) -> Report:
     """Put together what a report shows.
@@ -43,6 +48,8 @@ def build_report(
         The column that names each cell's group.
     generator, made_on
         Program and version; and the date.
+    baseline
+        What proportions are compared with; by default the whole table's, where they are known.
     whole
         Whether the column of the cells is kept, even where each is shown as it was given.
     """
@@ -68,6 +75,7 @@ def build_report(
     found = {tag for cell in made for tags in cell.counts.values() for tag in tags}
     single = [name for name in (SYNAPSE, SAME_SPINE) if any(name in cell.counts for cell in made)]
     notice = next((cell.notice for cell in made if cell.notice), "")
+    synthetic = notice.startswith(SYNTHETIC)
     tags = sort_tags(found)
     return Report(
         rows=rows,
@@ -76,13 +84,36 @@ def build_report(
         directions=(*settings.directions, *single),
         tags=tags,
         colours=choose_colors(tags, PALETTES[settings.palette]),
-        synthetic=notice.startswith(SYNTHETIC),
-        notice="" if notice.startswith(SYNTHETIC) else notice,
+        synthetic=synthetic,
+        notice="" if synthetic else notice,
         generator=generator,
         made_on=made_on,
         filters=describe_filters(made[0].link["filters"]) if made else [],
         options=list_given_options(settings),
+        baseline=baseline or find_known_baseline(settings, synthetic=synthetic),
     )
+
+
+def link_all_cells(report: Report, settings: Settings) -> Report:
+    """Add a link to all cells in one view, where there are several (up to 4 requests).
+
+    Raises
+    ------
+    ServiceError
+        When the state server does not take it.
+    """
+    cells = report.cells
+    if len(cells) < 2 or settings.inline:  # noqa: PLR2004
+        return report
+    groups = {row.summary.link["cell"]: row.group for row in report.rows if row.summary}
+    url = link_cells(
+        [CellNumbers(int(one.link["cell"]), groups[one.link["cell"]], one.counts) for one in cells],
+        [point for one in cells for point in one.measures.corners],
+        settings,
+        tags=report.tags,
+        group_by=report.group_by,
+    )
+    return replace(report, cells_link=url)
 
 
 def _name_row(skipped: Skipped, given: str, number: int) -> Skipped:

@@ -7,22 +7,15 @@ from functools import cached_property
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from synglancer.report.measures import BINS, PARTNER_STEPS, Measures, measure
+from synglancer.report.statistics import Statistics, build_statistics
 from synglancer.settings import SAME_SPINE, SYNAPSE
-from synglancer.states.predictions import parse_predictions
-from synglancer.synapses.partners import read_partners
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from synglancer.links.link_record import LinkRecord, Skipped
-
-BINS = 20
-"""Bins of the confidence, 0 to 1."""
-
-PARTNER_STEPS = ("1", "2", "3", "4", "5 or more")
-"""Synapses that one partner has with the cell."""
+    from synglancer.report.baseline import Baseline
 
 SYNTHETIC = "Synthetic sample"
 """How the notice of a table begins whose rows were not measured, as the sandbox serves it."""
@@ -51,10 +44,8 @@ class CellSummary:
         Its record, as ``--output json`` prints it.
     server
         The CAVE server.
-    confidence
-        Tag → number of synapses in each of `BINS` bins.
-    partners
-        Direction → number of partners for each of `PARTNER_STEPS`.
+    measures
+        What is measured of its synapses.
     picture
         An SVG element, or the address of a picture (a data URI), or empty.
     notice
@@ -67,8 +58,7 @@ class CellSummary:
 
     link: Mapping[str, Any]
     server: str
-    confidence: Mapping[str, list[int]]
-    partners: Mapping[str, list[int]]
+    measures: Measures
     picture: str = ""
     notice: str = ""
     picture_problem: str = ""
@@ -113,24 +103,9 @@ class CellSummary:
 
 def summarise(link: LinkRecord, picture: str = "") -> CellSummary:
     """Take from a link what a report says of its cell."""
-    shown = parse_predictions(link.state)
-    confidence = {}
-    for tag, rows in shown.groupby("tag"):
-        values = rows["confidence"].to_numpy(dtype=float)
-        counts, _ = np.histogram(values[np.isfinite(values)], bins=BINS, range=(0, 1))
-        confidence[str(tag)] = counts.tolist()
-    partners = {}
-    others = read_partners(shown)
-    foreign = ~others.isin([0, link.cell])  # 0 is no segment, and autapses make no partner
-    for direction in link.counts_by_tag:
-        each = others[foreign & (shown["direction"] == direction)].value_counts().to_numpy()
-        steps = np.minimum(each, len(PARTNER_STEPS))
-        partners[direction] = np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
     server, notice = link.provenance.server, link.provenance.notice
     followed = " ".join(link.warnings[: len(link.followed)])  # what was followed is said first
-    return CellSummary(
-        link.to_record(), server, confidence, partners, picture, notice, followed=followed
-    )
+    return CellSummary(link.to_record(), server, measure(link), picture, notice, followed=followed)
 
 
 @dataclass(frozen=True)
@@ -214,6 +189,10 @@ class Report:
         Which synapses were asked for, as texts; all that was asked, by the names of `Settings`.
     notice
         What the owner of the table wants readers to know, or empty.
+    baseline
+        What proportions are compared with, or None.
+    cells_link
+        A link to all cells in one view, with their numbers in its list of segments, or empty.
     """
 
     rows: list[Row]
@@ -228,6 +207,13 @@ class Report:
     made_on: str
     filters: list[str] = field(default_factory=list)
     options: dict[str, Any] = field(default_factory=dict)
+    baseline: Baseline | None = None
+    cells_link: str = ""
+
+    @cached_property
+    def statistics(self) -> Statistics:
+        """The numbers that answer a paper's questions."""
+        return build_statistics(self)
 
     @cached_property
     def followed(self) -> list[str]:
@@ -279,9 +265,16 @@ class Report:
 
     @cached_property
     def confidence(self) -> dict[str, list[int]]:
-        """Tag → synapses of all cells in each of `BINS` bins."""
+        """Tag → synapses of all cells, in all directions, in each of `BINS` bins."""
         zero = [0] * BINS
-        parts = {tag: [cell.confidence.get(tag, zero) for cell in self.cells] for tag in self.tags}
+        parts = {
+            tag: [
+                bins.get(tag, zero)
+                for cell in self.cells
+                for bins in cell.measures.confidence.values()
+            ]
+            for tag in self.tags
+        }
         return {tag: [sum(bins) for bins in zip(*part, strict=True)] for tag, part in parts.items()}
 
     @cached_property
@@ -292,7 +285,8 @@ class Report:
             direction: [
                 sum(steps)
                 for steps in zip(
-                    *(cell.partners.get(direction, zero) for cell in self.cells), strict=True
+                    *(cell.measures.partners.get(direction, zero) for cell in self.cells),
+                    strict=True,
                 )
             ]
             for direction in self.directions

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path  # noqa: TC003  # cyclopts reads it
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
@@ -17,8 +17,13 @@ from synglancer.cli.printing import (
     print_result,
     print_retries,
 )
-from synglancer.errors import SOME_SKIPPED, UsageError
+from synglancer.errors import SOME_SKIPPED, ServiceError, UsageError
 from synglancer.render.picture_options import Pictures  # noqa: TC001  # cyclopts reads it
+
+if TYPE_CHECKING:
+    from synglancer.cells.lists import CellList
+    from synglancer.report.baseline import Baseline
+    from synglancer.report.summary import Report
 
 _DEFAULTS = LinkSettings()
 
@@ -33,6 +38,10 @@ class Reporting:
         Column of the file with root IDs (otherwise pt_root_id, root_id or cell).
     group_by
         Compare groups of cells by this column of the file.
+    baseline
+        Compare proportions with a table of tags and counts, a manifest, or one of the groups.
+    numbers
+        Write all numbers of the report to this file as well: CSV, Parquet or Excel.
     pictures
         Picture of each cell, in HTML reports: a plot, a screenshot or none.
     template
@@ -43,6 +52,8 @@ class Reporting:
 
     column: Annotated[str | None, describe(CELLS, "NAME")] = None
     group_by: Annotated[str | None, describe(OUTPUT, "COLUMN")] = None
+    baseline: Annotated[str | None, describe(OUTPUT, "FILE|GROUP")] = None
+    numbers: Annotated[Path | None, describe(OUTPUT, "FILE")] = None
     pictures: Annotated[Pictures, describe(OUTPUT)] = "plot"
     template: Annotated[Path | None, describe(OUTPUT, "FILE")] = None
     verbose: Annotated[bool, describe(OUTPUT)] = False
@@ -76,9 +87,10 @@ def report(
     from synglancer import __version__
     from synglancer.cells.lists import read_cell_list
     from synglancer.render.progress import show_progress
-    from synglancer.render.tables import SUFFIXES
+    from synglancer.render.tables import SUFFIXES, check_table_suffix, format_table
     from synglancer.report.building import build_report
-    from synglancer.report.pages import check_ending, render_report
+    from synglancer.report.numbers import build_numbers
+    from synglancer.report.pages import PAGES, check_ending, render_report
     from synglancer.report.pictures import summarise_cells
 
     if reporting.verbose:
@@ -86,12 +98,16 @@ def report(
     check_options(cells)
     check_ending(output, reporting.template)
     check_writable("--output", str(output), 1)
+    if reporting.numbers:
+        check_table_suffix(reporting.numbers.suffix)
+        check_writable("--numbers", str(reporting.numbers), 1)
     given = read_cell_list(cells, reporting.column)
     if reporting.group_by and reporting.group_by not in given.join().columns:
         raise UsageError(
             f"There is no column {reporting.group_by!r} to group the cells by.",
             f"Choose with --group-by from: {', '.join(given.columns) or '(the cells have none)'}.",
         )
+    baseline = _read_baseline(reporting, given)
     settings = replace(settings, with_total=settings.source is None)  # of how many
     pictures = reporting.pictures if output.suffix == ".html" else "none"
     results = summarise_cells(
@@ -104,9 +120,15 @@ def report(
         group_by=reporting.group_by,
         generator=f"synglancer {__version__}",
         made_on=f"{datetime.now(timezone.utc):%Y-%m-%d}",
+        baseline=baseline,
         whole=output.suffix in SUFFIXES,
     )
+    if output.suffix in PAGES:
+        made = _add_cells_link(made, settings)
     write_beside("--output", output, render_report(made, output.suffix, reporting.template))
+    if reporting.numbers:
+        numbers = format_table(build_numbers(made), reporting.numbers.suffix)
+        write_beside("--numbers", reporting.numbers, numbers)
     print_result(str(output))
     for problem, count in made.picture_problems.items():
         complain(problem, f"{count:,} of the pictures are plots for that reason.")
@@ -114,3 +136,32 @@ def report(
         complain(one.sentence, one.hint)
     print_lines(made.followed)
     return SOME_SKIPPED if made.skipped else 0
+
+
+def _read_baseline(reporting: Reporting, given: CellList) -> Baseline | None:
+    """Read what proportions are compared with: a group of the cells by its name, or a file."""
+    if reporting.baseline is None:
+        return None
+    from synglancer.report.baseline import Baseline, read_baseline
+
+    if reporting.group_by and reporting.baseline in given.take(reporting.group_by):
+        return Baseline(reporting.baseline, group=reporting.baseline)
+    path = Path(reporting.baseline)
+    if path.is_file():
+        return read_baseline(path)
+    known = "There is no such file" + (" or group" if reporting.group_by else "")
+    raise UsageError(
+        f"{known}: {reporting.baseline!r}, which --baseline names.",
+        "Give a table of tags and counts; or with --group-by one of its groups.",
+    )
+
+
+def _add_cells_link(report: Report, settings: LinkSettings) -> Report:
+    """Add a link to all cells; a report without it is good, and it is said why it has none."""
+    from synglancer.report.building import link_all_cells
+
+    try:
+        return link_all_cells(report, settings)
+    except ServiceError as error:
+        complain(f"The report has no link to all cells together: {error}", error.hint)
+        return report

@@ -1,0 +1,73 @@
+"""Many cells with their numbers → one link, whose list of segments sorts and filters them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synglancer.cache.answers import Store
+from synglancer.cave.session import Session
+from synglancer.links.upload import place_state, upload_properties
+from synglancer.view_settings import MAX_CELLS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synglancer.settings import Settings
+    from synglancer.view.segment_properties import CellNumbers
+
+    Point = tuple[float, float, float]
+
+
+def link_cells(
+    cells: Sequence[CellNumbers],
+    points: Sequence[Point],
+    settings: Settings,
+    *,
+    tags: Sequence[str],
+    group_by: str = "",
+) -> str:
+    """Make a link that shows cells, and lists the numbers of each.
+
+    Parameters
+    ----------
+    cells
+        The cells, each once. The first ones are selected, as many as a viewer draws in good time;
+        the others are listed.
+    points
+        What has to be in the picture, in nm.
+    settings
+        What was asked of each.
+    tags
+        The tags whose shares are listed, in this order.
+    group_by
+        What the cells' groups are called, or empty.
+
+    Raises
+    ------
+    ServiceError
+        When the state server refuses what it needs, or the cells' properties.
+    """
+    from synglancer.view.cell_set import build_cell_set
+    from synglancer.view.segment_properties import build_cell_properties
+
+    session = Session(settings.service, Store(enabled=not settings.no_cache), settings.version)
+    content = build_cell_properties(cells, settings.directions, tags, group_by)
+    state = build_cell_set(
+        [one.cell for one in cells[:MAX_CELLS]],
+        points,
+        session.datastack,
+        session.materialization,
+        upload_properties(session, content),
+        _describe(cells, session, settings),
+    )
+    return place_state(session, settings, state).url
+
+
+def _describe(cells: Sequence[CellNumbers], session: Session, settings: Settings) -> dict[str, Any]:
+    """Describe what the link lists."""
+    return {
+        "cells": len(cells),
+        "datastack": session.datastack.name,
+        "version": session.materialization.version,
+        "table": settings.table,
+    }

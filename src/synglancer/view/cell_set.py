@@ -1,0 +1,71 @@
+"""Many cells → the state that shows them, with properties in the list of segments."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from synglancer.view.colors import choose_cell_colors
+from synglancer.view.scene import Scene, ViewOptions
+from synglancer.view.state import SEGMENTATION, State, build_state
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from synglancer.cave.records import Datastack, Materialization
+
+CELL_SET = "synglancer_cells"
+"""The key of what a state of many cells says of itself."""
+
+
+def build_cell_set(
+    cells: Sequence[int],
+    points: Sequence[tuple[float, float, float]],
+    datastack: Datastack,
+    materialization: Materialization,
+    properties_url: str,
+    record: Mapping[str, Any],
+) -> State:
+    """Build the state that shows many cells.
+
+    Parameters
+    ----------
+    cells
+        Root IDs of the cells that are selected.
+    points
+        What has to be in the picture, in nm.
+    datastack, materialization
+        Where and when they are from.
+    properties_url
+        Where the properties of all cells are stored.
+    record
+        What the state says of itself; JSON values.
+    """
+    scene = Scene(
+        cells=cells,
+        datastack=datastack,
+        materialization=materialization,
+        table=str(record["table"]),
+        groups=[],
+        positions=np.array(points, dtype=float).reshape(-1, 3),
+        somata=[],
+        record={},
+        properties_url=properties_url,
+    )
+    colors = choose_cell_colors(len(cells))
+    frame = build_state(
+        scene, ViewOptions(layout="3d", cells=dict(zip(cells, colors, strict=True)))
+    ).to_dict()
+    mesh = next(layer for layer in frame["layers"] if layer["name"] == SEGMENTATION)
+    mesh["tab"] = "segments"
+    frame |= {
+        "title": f"{record['cells']:,} cells · {datastack.name} v{materialization.version}",
+        "selectedLayer": {"layer": SEGMENTATION, "visible": True},
+        CELL_SET: dict(record),
+    }
+    frame.pop("synglancer", None)
+    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
+    return State(json, hashlib.sha256(json).hexdigest())
