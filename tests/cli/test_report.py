@@ -91,7 +91,7 @@ def test_latex_compiles(sandbox, synglancer, table, tmp_path):
     page.write_text(plain + text, "utf-8")
     compile_latex(page)
     pdf = (tmp_path / "report.pdf").read_bytes().replace(b" ", b"")
-    assert pdf.count(f"/URI({sandbox.origin}/v/".encode()) == 8  # inputs, outputs
+    assert pdf.count(f"/URI({sandbox.origin}/v/".encode()) == 9  # inputs, outputs, all cells
     assert "skipped}" in text
     assert "By type}" in text
 
@@ -151,7 +151,7 @@ def test_what_is_repeated_counts_once(sandbox, synglancer, tmp_path, monkeypatch
     assert "Only synapses" not in text  # the sliders leave none out
     targets = set(link.predictions.query("direction == 'outputs'")["post_pt_root_id"].tolist())
     assert int(CELL) in targets
-    assert sum(summarise(link).partners["outputs"]) == len(targets - {0, int(CELL)})
+    assert sum(summarise(link).measures.partners["outputs"]) == len(targets - {0, int(CELL)})
 
 
 class PairPainter(Painter):

@@ -108,21 +108,46 @@ def upload_properties(session: Session, content: bytes) -> str:
         When the server refuses them, or gives back others.
     """
     digest = hashlib.sha256(content).hexdigest()
-    key = [session.server, "properties", digest]
-    known = session.store.load("links", key)
+    known = _find_known(session, "properties", digest, "/info")
     if known is not None:
-        with suppress(ServiceError):
-            if _is_stored(session, str(known["url"]), digest):
-                return str(known["url"])
+        return known
     url = session.upload_properties(content)
-    if not _is_stored(session, url, digest):
+    if not _is_stored(session, f"{url}/info", digest):
         raise ServiceError(
             "The state server gave back other segment properties than it was sent.",
             "Try again, or leave --cell-types out.",
         )
-    session.store.save("links", key, {"url": url})
+    session.store.save("links", [session.server, "properties", digest], {"url": url})
     return url
 
 
+def upload_state_once(session: Session, state: State) -> str:
+    """Upload a state as `upload_state` does, unless this machine has done so before.
+
+    That it is still there is asked each time (1 request).
+
+    Raises
+    ------
+    SynglancerError
+        As `upload_state`.
+    """
+    known = _find_known(session, "state", state.sha256)
+    if known is not None:
+        return known
+    url = upload_state(session, state)
+    session.store.save("links", [session.server, "state", state.sha256], {"url": url})
+    return url
+
+
+def _find_known(session: Session, kind: str, digest: str, end: str = "") -> str | None:
+    """Find the address of what was uploaded before, if the server still has it."""
+    known = session.store.load("links", [session.server, kind, digest])
+    if known is not None:
+        with suppress(ServiceError):
+            if _is_stored(session, f"{known['url']}{end}", digest):
+                return str(known["url"])
+    return None
+
+
 def _is_stored(session: Session, url: str, digest: str) -> bool:
-    return hash_state(session.fetch_state(f"{url}/info")) == digest
+    return hash_state(session.fetch_state(url)) == digest

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from synglancer.report.summary import CellSummary, Report
 
 _TEXTS = ("what", "group", "cell", "direction", "tag", "partner", "partner_type")
+_ABSENT = {"cell": "all", "partner": "all"}  # so that no program reads these columns as floats
 _COUNTS = ("count", "total")
 _NUMBERS = ("value", "low", "high", "baseline")
 
@@ -30,8 +31,9 @@ def build_numbers(report: Report) -> pd.DataFrame:
         ``low`` to ``high`` and the ``baseline``); the ``count`` of a cell's synapses with a tag, of
         its ``total``; those with a ``confidence`` of ``low`` to ``high``; their ``distance`` from
         the soma (median in ``value``, quartiles in ``low`` and ``high``, µm), for a cell, or for
-        all where ``cell`` is empty; those with a ``partner``; and those with partners of a
-        ``partner type``. IDs are text; ``count`` and ``total`` are Int64, the others float64.
+        all of them together (``cell`` is ``all``); those with a ``partner``; and those with
+        partners of a ``partner type``. IDs are text; ``count`` and ``total`` are Int64, the other
+        numbers float64.
     """
     import pandas as pd
 
@@ -41,7 +43,7 @@ def build_numbers(report: Report) -> pd.DataFrame:
         own = {"cell": cell.link["cell"], "group": groups[cell.link["cell"]]}
         rows += [{**own, **row} for row in _list_own(cell)]
     frame = pd.DataFrame(rows, columns=[*_TEXTS, *_COUNTS, *_NUMBERS])
-    texts = {name: frame[name].fillna("").astype(object) for name in _TEXTS}
+    texts = {name: frame[name].fillna(_ABSENT.get(name, "")).astype(object) for name in _TEXTS}
     counts = {name: frame[name].astype("Int64") for name in _COUNTS}
     numbers = {name: frame[name].astype("float64") for name in _NUMBERS}
     return frame.assign(**texts, **counts, **numbers)

@@ -200,7 +200,7 @@ def find_wilson_interval(count: int, total: int) -> tuple[float, float]:
     share, z2 = count / total, _Z**2
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = _Z / (1 + z2 / total) * (share * (1 - share) / total + z2 / (4 * total**2)) ** 0.5
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return min(max(0.0, centre - half), share), max(min(1.0, centre + half), share)
 
 
 def _count_thresholds(

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
-from synglancer.links.upload import place_state, upload_properties
+from synglancer.links.upload import upload_properties, upload_state_once
+from synglancer.states.urls import format_link, resolve_site
 from synglancer.view_settings import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -60,7 +61,8 @@ def link_cells(
         upload_properties(session, content),
         _describe(cells, session, settings),
     )
-    return place_state(session, settings, state).url
+    site = resolve_site(settings.site, session.datastack.viewer_site)
+    return format_link(site, upload_state_once(session, state))
 
 
 def _describe(cells: Sequence[CellNumbers], session: Session, settings: Settings) -> dict[str, Any]:

@@ -1,0 +1,153 @@
+"""The numbers of a report, computed again with pandas from the sandbox's own tables."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from cave_sandbox.sample import identity as who
+from cli.outcome import CELL
+from synglancer import Link
+from synglancer.states.urls import parse_link
+
+OTHERS = ["864691135937424949", "864691135617152361", "864691136334080603"]
+ENDS = {"inputs": ("post_pt_root_id", "pre_pt_root_id")}
+ENDS["outputs"] = ENDS["inputs"][::-1]
+
+
+@pytest.fixture(scope="module")
+def rows(sample) -> pd.DataFrame:
+    """Every synapse of the cells with a prediction, a row for each direction."""
+    folder = sample / who.MINNIE / "tables"
+    synapses = pd.read_parquet(folder / f"{who.SYNAPSE_TABLE}.parquet")
+    predictions = pd.read_parquet(folder / f"{who.PREDICTION_TABLE}.parquet")
+    joined = predictions.merge(synapses, left_on="target_id", right_on="id", suffixes=("_p", ""))
+    sides = []
+    for side, (own, other) in ENDS.items():
+        part = joined[joined[own].astype(str).isin([CELL, *OTHERS])]
+        sides.append(part.assign(side=side, cell=part[own].astype(str), partner=part[other]))
+    return pd.concat(sides)
+
+
+@pytest.fixture
+def numbers(sandbox, synglancer, tmp_path) -> pd.DataFrame:
+    """What the report's own file says."""
+    table = tmp_path / "cells.csv"
+    groups = ["a", "b", "b", "b"]
+    pd.DataFrame({"cell": [CELL, *OTHERS], "kind": groups}).to_csv(table, index=False)
+    out = tmp_path / "numbers.parquet"
+    made = synglancer(
+        *("report", table, "-o", tmp_path / "report.html", "--numbers", out),
+        *("--group-by", "kind", "--baseline", "b", "--cell-types"),
+    )
+    assert made.code == 0, made.err
+    return pd.read_parquet(out)
+
+
+def test_numbers_are_those_of_the_tables(numbers, rows, sample) -> None:
+    """Proportions, counts, confidence, distances, partners and their types, each computed anew."""
+    for one in numbers[numbers["what"] == "proportion"].itertuples():
+        cells = {"": [CELL, *OTHERS], "a": [CELL], "b": OTHERS}[one.group]
+        own = rows[(rows["side"] == one.direction) & rows["cell"].isin(cells)]
+        assert (one.count, one.total) == ((own["tag"] == one.tag).sum(), len(own))
+        compared = rows[(rows["side"] == one.direction) & rows["cell"].isin(OTHERS)]
+        assert one.baseline == pytest.approx((compared["tag"] == one.tag).mean())
+    by_cell = rows.groupby(["cell", "side", "tag"])
+    told = numbers[numbers["what"] == "count"].set_index(["cell", "direction", "tag"])["count"]
+    assert told.to_dict() == by_cell.size().to_dict()
+
+    nuclei = pd.read_parquet(sample / who.MINNIE / "tables" / f"{who.NUCLEUS_TABLE}.parquet")
+    check_confidence(numbers, by_cell)
+    check_distances(numbers, rows, nuclei)
+    check_partners(numbers, rows)
+
+
+def check_confidence(numbers: pd.DataFrame, by_cell) -> None:
+    told = numbers[numbers["what"] == "confidence"]
+    for key, part in told.groupby(["cell", "direction", "tag"]):
+        values = by_cell.get_group(key)["value"].astype("float32")
+        assert part["count"].sum() == len(values)
+        for one in part.itertuples():
+            inside = (values >= np.float32(one.low)) & (values < np.float32(one.high))
+            inside |= (one.high == 1) & (values == 1)
+            assert one.count == inside.sum()
+
+
+def check_distances(numbers: pd.DataFrame, rows: pd.DataFrame, nuclei: pd.DataFrame) -> None:
+    resolution = np.array([4, 4, 40])
+    points = nuclei.set_index(nuclei["pt_root_id"].astype(str))
+    axes = [f"pt_position_{axis}" for axis in "xyz"]
+    soma = points.loc[[CELL, *OTHERS], axes].to_numpy() * resolution
+    somata = dict(zip([CELL, *OTHERS], soma, strict=True))
+    places = rows[[f"ctr_pt_position_{axis}" for axis in "xyz"]].to_numpy() * resolution
+    centres = np.array([somata[cell] for cell in rows["cell"]])
+    away = rows.assign(away=np.sqrt(((places - centres) ** 2).sum(axis=1)) / 1000)
+    told = numbers[numbers["what"] == "distance"]
+    assert len(told) == len(away.groupby(["side", "tag"])) + len(
+        away.groupby(["cell", "side", "tag"])
+    )
+    for one in told.itertuples():
+        own = away[(away["side"] == one.direction) & (away["tag"] == one.tag)]
+        own = own if one.cell == "all" else own[own["cell"] == one.cell]
+        expected = own["away"].quantile([0.25, 0.5, 0.75]).tolist()
+        assert [one.low, one.value, one.high] == pytest.approx(expected, rel=1e-4)
+
+
+def check_partners(numbers: pd.DataFrame, rows: pd.DataFrame) -> None:
+    others = rows[(rows["partner"] != 0) & (rows["partner"].astype(str) != rows["cell"])]
+    told = numbers[numbers["what"] == "partner"]
+    for (cell, side), part in told.groupby(["cell", "direction"]):
+        own = others[(others["cell"] == cell) & (others["side"] == side)]
+        counts = own["partner"].value_counts()
+        strongest = part.groupby("partner")["count"].sum()
+        assert sorted(strongest, reverse=True) == counts.head(10).tolist()
+        for one in part.itertuples():
+            mine = own[own["partner"].astype(str) == one.partner]
+            assert one.count == (mine["tag"] == one.tag).sum()
+    types = numbers[numbers["what"] == "partner type"]
+    expected = rows.groupby(["side", "tag"]).size().to_dict()
+    assert types.groupby(["direction", "tag"])["count"].sum().to_dict() == expected
+
+
+def test_a_link_lists_all_cells(sandbox, synglancer, tmp_path) -> None:
+    """The report's link selects all cells, and its list has their counts and shares as numbers."""
+    page = tmp_path / "report.md"
+    made = synglancer("report", CELL, *OTHERS, "-o", page)
+    assert made.code == 0, made.err
+    line = next(one for one in page.read_text().splitlines() if "all cells in one view" in one)
+    url = line.split("](")[1].split(")")[0]
+    state = Link.from_url(url).state
+    mesh = next(layer for layer in state["layers"] if layer["name"] == "segmentation")
+    assert sorted(mesh["segments"]) == sorted([CELL, *OTHERS])
+    address = mesh["source"][0]["url"].removeprefix("precomputed://")
+    assert parse_link(url).state_url
+    import requests
+
+    listed = json.loads(requests.get(f"{address}/info", timeout=10).content)["inline"]
+    assert listed["ids"] == sorted([CELL, *OTHERS])
+    values = {
+        one["id"]: dict(zip(listed["ids"], one["values"], strict=True))
+        for one in listed["properties"]
+    }
+    alone = Link.from_url(synglancer("link", CELL, "--quiet").out.strip()).counts_by_tag["inputs"]
+    assert values["inputs"][CELL] == sum(alone.values())
+    assert values["inputs_spine"][CELL] == round(100 * alone["spine"] / sum(alone.values()), 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentences"),
+    [
+        (["--baseline", "nothing"], ["no such file: 'nothing'", "tags and counts"]),
+        (["--numbers", "numbers.txt"], ["cannot be written as '.txt'", ".csv, .parquet"]),
+    ],
+)
+def test_what_cannot_be_is_refused(sandbox, synglancer, tmp_path, words, sentences) -> None:
+    """A baseline that is not there, and a file of another kind, before anything is asked."""
+    made = synglancer("report", CELL, "-o", tmp_path / "report.md", *words)
+    assert made.code == 2
+    assert all(one in made.err for one in sentences)
+    assert not sandbox.requests
+    assert not [*tmp_path.glob("report*")]
