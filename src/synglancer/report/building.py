@@ -102,7 +102,7 @@ def link_all_cells(report: Report, settings: Settings) -> Report:
     ServiceError
         When the state server does not take it.
     """
-    cells = report.cells
+    cells = report.whole_cells
     if len(cells) < 2 or settings.inline:  # noqa: PLR2004
         return report
     groups = {row.summary.link["cell"]: row.group for row in report.rows if row.summary}

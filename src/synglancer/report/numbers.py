@@ -39,7 +39,7 @@ def build_numbers(report: Report) -> pd.DataFrame:
 
     rows = [*_list_pooled(report)]
     groups = {row.summary.link["cell"]: row.group for row in report.rows if row.summary}
-    for cell in report.cells:
+    for cell in report.whole_cells:
         own = {"cell": cell.link["cell"], "group": groups[cell.link["cell"]]}
         rows += [{**own, **row} for row in _list_own(cell)]
     frame = pd.DataFrame(rows, columns=[*_TEXTS, *_COUNTS, *_NUMBERS])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from synglancer.columns import CELL_COLUMN
 from synglancer.report.measures import BINS, STRONGEST
 from synglancer.synapses.cell_types import sort_types
 from synglancer.synapses.predictions import UNLABELLED
@@ -126,7 +127,8 @@ def build_statistics(report: Report) -> Statistics:
     report
         Its cells, groups, directions, tags and baseline.
     """
-    cells, sides, tags = report.cells, report.directions, report.tags
+    cells, tags = report.whole_cells, report.tags
+    sides = [side for side in report.directions if side in CELL_COLUMN]
     parts: dict[str | None, list[CellSummary]] = {None: cells} | {
         group.name: group.members for group in report.groups
     }

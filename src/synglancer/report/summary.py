@@ -238,6 +238,11 @@ class Report:
         return counted + f" and {single:,} single synapse{'s' * (single != 1)}" * bool(single)
 
     @cached_property
+    def whole_cells(self) -> list[CellSummary]:
+        """Those of `cells` that were asked for with all of their synapses."""
+        return [cell for cell in self.cells if not cell.is_synapse]
+
+    @cached_property
     def skipped(self) -> list[Skipped]:
         """The cells that there is none for."""
         return [row.skipped for row in self.rows if row.skipped]
