@@ -21,6 +21,8 @@ from synglancer.errors import SOME_SKIPPED, ServiceError, UsageError
 from synglancer.render.picture_options import Pictures  # noqa: TC001  # cyclopts reads it
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from synglancer.cells.lists import CellList
     from synglancer.report.baseline import Baseline
     from synglancer.report.summary import Report
@@ -85,28 +87,16 @@ def report(
     from datetime import datetime, timezone
 
     from synglancer import __version__
-    from synglancer.cells.lists import read_cell_list
     from synglancer.render.progress import show_progress
-    from synglancer.render.tables import SUFFIXES, check_table_suffix, format_table
+    from synglancer.render.tables import SUFFIXES
     from synglancer.report.building import build_report
-    from synglancer.report.numbers import build_numbers
-    from synglancer.report.pages import PAGES, check_ending, render_report
     from synglancer.report.pictures import summarise_cells
 
     if reporting.verbose:
         print_retries()
     check_options(cells)
-    check_ending(output, reporting.template)
-    check_writable("--output", str(output), 1)
-    if reporting.numbers:
-        check_table_suffix(reporting.numbers.suffix)
-        check_writable("--numbers", str(reporting.numbers), 1)
-    given = read_cell_list(cells, reporting.column)
-    if reporting.group_by and reporting.group_by not in given.join().columns:
-        raise UsageError(
-            f"There is no column {reporting.group_by!r} to group the cells by.",
-            f"Choose with --group-by from: {', '.join(given.columns) or '(the cells have none)'}.",
-        )
+    _check_files(output, reporting)
+    given = _read_cells(cells, reporting)
     baseline = _read_baseline(reporting, given)
     settings = replace(settings, with_total=settings.source is None)  # of how many
     pictures = reporting.pictures if output.suffix == ".html" else "none"
@@ -123,19 +113,51 @@ def report(
         baseline=baseline,
         whole=output.suffix in SUFFIXES,
     )
-    if output.suffix in PAGES:
-        made = _add_cells_link(made, settings)
-    write_beside("--output", output, render_report(made, output.suffix, reporting.template))
-    if reporting.numbers:
-        numbers = format_table(build_numbers(made), reporting.numbers.suffix)
-        write_beside("--numbers", reporting.numbers, numbers)
-    print_result(str(output))
+    _write(made, output, reporting, settings)
     for problem, count in made.picture_problems.items():
         complain(problem, f"{count:,} of the pictures are plots for that reason.")
     for one in made.skipped:
         complain(one.sentence, one.hint)
     print_lines(made.followed)
     return SOME_SKIPPED if made.skipped else 0
+
+
+def _check_files(output: Path, reporting: Reporting) -> None:
+    """Refuse files that cannot be written before anything is asked."""
+    from synglancer.render.tables import check_table_suffix
+    from synglancer.report.pages import check_ending
+
+    check_ending(output, reporting.template)
+    check_writable("--output", str(output), 1)
+    if reporting.numbers:
+        check_table_suffix(reporting.numbers.suffix)
+        check_writable("--numbers", str(reporting.numbers), 1)
+
+
+def _read_cells(cells: Sequence[str], reporting: Reporting) -> CellList:
+    from synglancer.cells.lists import read_cell_list
+
+    given = read_cell_list(cells, reporting.column)
+    if reporting.group_by and reporting.group_by not in given.join().columns:
+        raise UsageError(
+            f"There is no column {reporting.group_by!r} to group the cells by.",
+            f"Choose with --group-by from: {', '.join(given.columns) or '(the cells have none)'}.",
+        )
+    return given
+
+
+def _write(report: Report, output: Path, reporting: Reporting, settings: LinkSettings) -> None:
+    """Write the report and its numbers, and print the report's name."""
+    from synglancer.render.tables import format_table
+    from synglancer.report.numbers import build_numbers
+    from synglancer.report.pages import PAGES, render_report
+
+    whole = _add_cells_link(report, settings) if output.suffix in PAGES else report
+    write_beside("--output", output, render_report(whole, output.suffix, reporting.template))
+    if reporting.numbers:
+        numbers = format_table(build_numbers(report), reporting.numbers.suffix)
+        write_beside("--numbers", reporting.numbers, numbers)
+    print_result(str(output))
 
 
 def _read_baseline(reporting: Reporting, given: CellList) -> Baseline | None:
