@@ -59,14 +59,15 @@ class Link(LinkRecord):
 
     @cached_property
     def predictions(self) -> pd.DataFrame:
-        """The synapses that the link shows, read from its state.
+        """The synapses that the link shows, read from its state, or from its published source.
 
         Columns and dtypes as `synglancer.columns.DTYPES`; positions in nm. Where types
         of partners are shown, they are in a further column, ``partner_type``.
         """
+        from synglancer.links.filling import fill_state
         from synglancer.states.predictions import parse_predictions
 
-        return parse_predictions(self.state)
+        return parse_predictions(fill_state(self.state))
 
     @cached_property
     def settings(self) -> Settings:
@@ -116,6 +117,7 @@ class Link(LinkRecord):
         0
         """
         from synglancer.cave.access import fetch_link_state  # imports requests
+        from synglancer.links.filling import fill_state
         from synglancer.states.provenance import parse_provenance
         from synglancer.states.reader import parse_link_state
 
@@ -125,7 +127,7 @@ class Link(LinkRecord):
         if parsed.state_url is not None:
             text = fetch_link_state(parsed.state_url, token=token, timeout=timeout)
         state = parse_link_state(parsed, text)
-        provenance, warnings = parse_provenance(state)
+        provenance, warnings = parse_provenance(fill_state(state, partners=False))
         return cls(
             given=url,
             url=url.strip(),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 import pytest
 
 from cave_sandbox.sample import identity as who
@@ -13,6 +15,7 @@ from cave_sandbox.server import Sandbox
 from cli.outcome import CELL, TOKEN
 from publish.sample import TABLE, describe_sandbox, edit_manifest, publish_sample, serve
 from publish.tables import make_rows, run, write_parquet
+from synglancer import Link
 from synglancer.publish.serving import _Handler
 from synglancer.states.urls import parse_link
 
@@ -306,3 +309,97 @@ def test_a_batch_on_a_source(sandbox, source, make_link, tmp_path):
     assert made.code == 5
     assert made.lines == [make_link(cell, "--source", source).out.strip() for cell in cells]
     assert TABLE in ask(make_link, CELL, "--source", source)["table"]
+
+
+def test_the_table_behind_a_link_on_a_source(sandbox, source, make_link, synglancer, tmp_path):
+    """Its rows are those of the link that holds its synapses: IDs, positions, partners, numbers."""
+    tables = []
+    for words in (["--inline"], ["--source", source]):
+        url = make_link(CELL, *words).out.strip()
+        path = tmp_path / f"{len(tables)}.parquet"
+        assert synglancer("table", url, "-o", path).code == 0
+        tables.append(pd.read_parquet(path).sort_values(["layer", "id"], ignore_index=True))
+    own, read = tables
+    assert len(own) == 3392
+    pd.testing.assert_frame_equal(read[own.columns], own, check_dtype=False)
+
+
+def test_a_link_on_a_source_is_read_back(sandbox, source, make_link):
+    """`Link.from_url` knows its counts, its rows, its settings and the source."""
+    made = make_link(CELL, "--source", source)
+    link = Link.from_url(made.out.strip())
+    own = Link.from_url(make_link(CELL, "--inline").out.strip())
+    assert link.warnings == []
+    assert (link.counts_by_tag, link.shown, link.total) == (own.counts_by_tag, own.shown, own.total)
+    order = ["direction", "tag", "id"]
+    pd.testing.assert_frame_equal(
+        link.predictions.sort_values(order, ignore_index=True),
+        own.predictions.sort_values(order, ignore_index=True),
+    )
+    assert link.settings.source == source
+    assert link.provenance.source.address == source
+
+
+def test_pictures_and_reports_on_a_source(sandbox, source, make_link, synglancer, tmp_path):
+    """A plot and a report have the synapses, though the states hold none."""
+    drawn = []
+    for words in (["--inline"], ["--source", source]):
+        path = tmp_path / f"{len(drawn)}.svg"
+        made = make_link(CELL, *words, "--preview", str(path), "--renderer", "plot")
+        assert made.code == 0, made.err
+        drawn.append(re.findall(r">([^<]*(?:in|inputs|out|outputs)[^<]*)</text>", path.read_text()))
+    assert drawn[0] == drawn[1]
+    assert len(drawn[0]) >= 6
+    made = synglancer("report", CELL, "--source", source, "-o", tmp_path / "report.md")
+    assert made.code == 0, made.err
+    assert "2,262" in (tmp_path / "report.md").read_text()
+
+
+def check_one(synglancer, url: str) -> dict[str, Any]:
+    return json.loads(synglancer("check", url, "--output", "json").lines[0])
+
+
+def test_checking_a_link_on_a_source(sandbox, folder, source, make_link, synglancer, monkeypatch):
+    """A link is good while its source is whole, and bad, with the reason, once it is not."""
+    url = make_link(CELL, "--source", source).out.strip()
+    found = check_one(synglancer, url)
+    assert (found["status"], found["problems"]) == ("good", [])
+    assert found["layers"]["inputs: spine"] == found["expected"]["inputs: spine"] == 2262
+    edit_manifest(folder, made_by="another day")
+    found = check_one(synglancer, url)
+    assert found["status"] == "good"
+    assert any("published anew" in note for note in found["notes"])
+    with monkeypatch.context() as context:
+        context.setattr("synglancer.publish.serving.parse_range", lambda *_: None)
+        found = check_one(synglancer, url)
+        assert found["status"] == "bad"
+        assert "ignores ranges" in found["problems"][0]
+    edit_manifest(folder, version=1822)
+    found = check_one(synglancer, url)
+    assert found["status"] == "bad"
+    assert "is of version 1822 now; the link was made with 1718" in found["problems"][0]
+    (folder / "synglancer.json").unlink()
+    found = check_one(synglancer, url)
+    assert found["status"] == "bad"
+    assert "no published source" in found["problems"][0]
+
+
+def test_a_silent_source_is_not_known_to_be_bad(sandbox, folder, make_link, synglancer):
+    """Where the source's server is silent, nothing is known of the link."""
+    with serve(folder) as address:
+        url = make_link(CELL, "--source", address).out.strip()
+    found = check_one(synglancer, url)
+    assert (found["status"], found["problems"]) == ("unknown", [])
+    assert "does not answer" in found["unknown"][0]
+
+
+def test_a_source_with_other_synapses_is_bad(
+    sandbox, folder, source, make_link, synglancer, tmp_path
+):
+    """The same version with other rows is found by counting what the layers hold."""
+    url = make_link(CELL, "--source", source).out.strip()
+    shutil.rmtree(folder)
+    run(folder, write_parquet(tmp_path / "rows.parquet", make_rows(800)), table=TABLE)
+    found = check_one(synglancer, url)
+    assert found["status"] == "bad"
+    assert "synapses instead of 2,262" in " ".join(found["problems"])

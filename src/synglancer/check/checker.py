@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -21,12 +20,14 @@ from synglancer.cave.records import Datastack, Materialization
 from synglancer.check import missing
 from synglancer.check.results import (
     CheckResult,
+    Finding,
     compare_layers,
     count_layers,
     find_flaws,
     read_expected,
     read_server,
 )
+from synglancer.check.sources import read_held
 from synglancer.errors import (
     BadAnswerError,
     LoginError,
@@ -63,21 +64,6 @@ _REFUSED = (
     UnreachableError,
 )
 """Errors after which nothing is known of a state, not even whether it is there."""
-
-
-@dataclass
-class _Finding:
-    """What is known of a link while it is being checked: the making of a `CheckResult`."""
-
-    url: str
-    state: dict[str, Any] | None = None
-    state_url: str | None = None
-    missing_url: str | None = None
-    timestamp: datetime | None = None
-    problems: list[str] = field(default_factory=list)
-    unknown: list[str] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class Checker:
@@ -121,9 +107,9 @@ class Checker:
             self._ask_cells(pool, findings, stacks)
         return [_conclude(finding) for finding in findings]
 
-    def _open(self, url: str) -> _Finding:
+    def _open(self, url: str) -> Finding:
         """Read the state that a link carries, or fetch it (1 request)."""
-        finding = _Finding(url)
+        finding = Finding(url)
         try:
             parsed = parse_link(url)
         except UsageError as error:
@@ -145,9 +131,10 @@ class Checker:
             finding.problems.append(str(error))
         finding.facts.update(reachable=True, parses=finding.state is not None)
         finding.facts["sha256"] = hash_state(content)
+        finding.held = read_held(finding)
         return finding
 
-    def _fetch(self, state_url: str, finding: _Finding) -> bytes | None:
+    def _fetch(self, state_url: str, finding: Finding) -> bytes | None:
         try:
             return self._states.get(state_url, lambda: self._access.fetch_state(state_url))
         except _REFUSED as error:
@@ -159,8 +146,8 @@ class Checker:
         return None
 
     def _ask_again(
-        self, findings: Sequence[_Finding], receipts: Mapping[str, Receipt]
-    ) -> list[_Finding]:
+        self, findings: Sequence[Finding], receipts: Mapping[str, Receipt]
+    ) -> list[Finding]:
         """Ask again, after a pause, for states that their server failed to give."""
         if not any(finding.missing_url for finding in findings):
             return [*findings]
@@ -185,7 +172,7 @@ class Checker:
         return findings
 
     def _ask_datastacks(
-        self, pool: ThreadPoolExecutor, findings: Iterable[_Finding]
+        self, pool: ThreadPoolExecutor, findings: Iterable[Finding]
     ) -> dict[str, Datastack | SynglancerError]:
         """Ask about the datastacks of these links (1 request each)."""
         for finding in findings:
@@ -209,7 +196,7 @@ class Checker:
     def _ask_versions(
         self,
         pool: ThreadPoolExecutor,
-        findings: Iterable[_Finding],
+        findings: Iterable[Finding],
         stacks: Mapping[str, Datastack | SynglancerError],
     ) -> None:
         """Ask whether the versions of these links are still served (1 request each)."""
@@ -227,7 +214,7 @@ class Checker:
     def _ask_cells(
         self,
         pool: ThreadPoolExecutor,
-        findings: Sequence[_Finding],
+        findings: Sequence[Finding],
         stacks: Mapping[str, Datastack | SynglancerError],
     ) -> None:
         """Ask whether the cells are valid at each link's timestamp, and now (2 requests each)."""
@@ -286,7 +273,7 @@ def _index_receipts() -> dict[str, Receipt]:
         return {}
 
 
-def _compare(finding: _Finding, receipt: Receipt | None) -> None:
+def _compare(finding: Finding, receipt: Receipt | None) -> None:
     """Compare a state with the receipt on this machine and with the record inside of it."""
     facts, state = finding.facts, finding.state
     inside = (read_record(state)[0] or None) if state is not None else None
@@ -301,7 +288,7 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
         finding.timestamp = Reader(source).maybe("timestamp", read_timestamp)
     if state is None:
         return
-    facts["layers"] = count_layers(state)
+    facts["layers"] = count_layers(finding.held or state)
     finding.problems.extend(find_flaws(state, facts.get("cells", ())))
     for origin, told in (("receipt", receipt and receipt.record), ("record", inside)):
         expected = read_expected(told) if told else None
@@ -309,7 +296,8 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
             continue
         if "expected" not in facts:
             facts.update(expected=expected, expected_from=origin)
-            finding.problems.extend(compare_layers(facts["layers"], expected))
+            if finding.held is not None:
+                finding.problems.extend(compare_layers(facts["layers"], expected))
         elif expected != facts["expected"]:
             finding.problems.append("The record inside the state and the receipt here differ.")
     if receipt and facts.get("sha256") != receipt.record.get("state_sha256"):
@@ -318,7 +306,7 @@ def _compare(finding: _Finding, receipt: Receipt | None) -> None:
         )
 
 
-def _read_foreign(finding: _Finding, datastack: str) -> None:
+def _read_foreign(finding: Finding, datastack: str) -> None:
     """Read what a state that is not ours says of its cells and their timestamp."""
     state = finding.state or {"layers": []}
     graphs = {**state, "layers": [*filter(is_graph, list_segmentation_layers(state))]}
@@ -328,7 +316,7 @@ def _read_foreign(finding: _Finding, datastack: str) -> None:
     finding.notes.append("No record tells how many synapses it should show.")
 
 
-def _is_of(finding: _Finding, stacks: Mapping[str, Datastack | SynglancerError]) -> bool:
+def _is_of(finding: Finding, stacks: Mapping[str, Datastack | SynglancerError]) -> bool:
     """Whether a link's segmentation is the datastack's own, so that its IDs mean cells of it."""
     stack = stacks.get(finding.facts.get("datastack") or "")
     if finding.facts.get("source") is not None or not isinstance(stack, Datastack):
@@ -337,13 +325,13 @@ def _is_of(finding: _Finding, stacks: Mapping[str, Datastack | SynglancerError])
     return any(is_source(layer, stack.segmentation_source) for layer in layers)
 
 
-def _version_of(finding: _Finding) -> tuple[str, int] | None:
+def _version_of(finding: Finding) -> tuple[str, int] | None:
     name, version = finding.facts.get("datastack"), finding.facts.get("version")
     return (name, version) if name and version is not None else None
 
 
 def _judge_version(
-    finding: _Finding, key: tuple[str, int], answer: Materialization | SynglancerError
+    finding: Finding, key: tuple[str, int], answer: Materialization | SynglancerError
 ) -> None:
     if isinstance(answer, NotServedError):
         finding.facts.update(served=False)
@@ -363,7 +351,7 @@ def _judge_version(
 
 
 def _judge_cells(
-    finding: _Finding,
+    finding: Finding,
     then: dict[int, bool] | SynglancerError | None,
     now: dict[int, bool] | SynglancerError | None,
 ) -> None:
@@ -388,7 +376,7 @@ def _judge_cells(
         (finding.problems if unpinned else finding.notes).extend(sentences)
 
 
-def _conclude(finding: _Finding) -> CheckResult:
+def _conclude(finding: Finding) -> CheckResult:
     facts = {name: value for name, value in finding.facts.items() if name != "sha256"}
     return CheckResult(
         url=finding.url,

@@ -114,7 +114,10 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
             _read_receipt(source) if "options" in source else parse_settings({RECORD: source})
         )
         settings = replace(settings, **{name: getattr(own, name) for name in _OWN})
-        settings = replace(settings, inline=parse_link(result.url).state_url is None)
+        inline = parse_link(result.url).state_url is None
+        settings = replace(
+            settings, inline=inline, upload=settings.source is not None and not inline
+        )
         _check_kinds(settings)
         synapses = [f"synapse:{one}" for one in read_recorded_synapses(source)]
         return Asked(tuple(synapses) or _some(result.cells), settings)
@@ -144,7 +147,7 @@ def _some(cells: tuple[int, ...]) -> tuple[int, ...]:
 def _read_receipt(receipt: Mapping[str, Any]) -> Settings:
     """Read what a receipt says, with the version that the link shows in the place of a day."""
     options = {name: value for name, value in receipt["options"].items() if name not in _OWN}
-    shown = {name: receipt[name] for name in ("datastack", "version", "table")}
+    shown = {name: receipt[name] or None for name in ("datastack", "version", "table")}
     return Settings(**{**options, **shown})
 
 

@@ -103,6 +103,22 @@ class CheckResult:
         }
 
 
+@dataclass
+class Finding:
+    """What is known of a link while it is being checked: the making of a `CheckResult`."""
+
+    url: str
+    state: dict[str, Any] | None = None
+    held: Mapping[str, Any] | None = None
+    state_url: str | None = None
+    missing_url: str | None = None
+    timestamp: datetime | None = None
+    problems: list[str] = field(default_factory=list)
+    unknown: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
 def count_layers(state: Mapping[str, Any]) -> dict[str, int | None]:
     """Count the annotations of each layer, by its name in words.
 

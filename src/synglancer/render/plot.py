@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
+from synglancer.links.filling import fill_state
 from synglancer.render.canvas import Canvas, make_canvas
 from synglancer.settings import BETWEEN, UNKNOWN_TYPE
 from synglancer.states.layer_names import spell_out, split_layer_name
@@ -70,7 +71,7 @@ def plot_state(
     Parameters
     ----------
     state
-        A Neuroglancer state with local annotations.
+        A Neuroglancer state. The synapses of one on a published source are read from there.
     suffix
         ``.svg`` or ``.png``.
     size
@@ -85,6 +86,7 @@ def plot_state(
     bytes
         The file's content.
     """
+    state = fill_state(state, partners=False)
     background = background or _read_background(state)
     layers = _read_layers(state)
     somata = _read_somata(state)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synglancer.cache.files import write_file
-from synglancer.errors import UsageError
+from synglancer.errors import ServiceError, UsageError
 from synglancer.render.cards import CardFormat, format_data_uri, render_card
 from synglancer.render.plot import plot_state
 
@@ -61,8 +62,9 @@ def render_page_card(link: LinkRecord) -> str:
     """Render a link as a card in HTML, with a plot of its synapses where it shows any."""
     picture = None
     if link.shown:
-        content = plot_state(link.state, size=_CARD_SIZE, scale=2)
-        picture = format_data_uri(content, ".png")
+        with suppress(ServiceError):  # the source of its synapses cannot be read now
+            content = plot_state(link.state, size=_CARD_SIZE, scale=2)
+            picture = format_data_uri(content, ".png")
     return render_card(link, "html", picture=picture)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import cave_sandbox
 from synglancer.cache.files import write_file
-from synglancer.errors import PictureError, SynglancerError, UsageError
+from synglancer.errors import PictureError, ServiceError, SynglancerError, UsageError
 from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.opening import open_link
 from synglancer.render.picture_options import Preview, PreviewOptions, check_suffix
@@ -227,13 +227,16 @@ class Painter:
         from synglancer.render.plot import plot_state  # imports pandas
 
         options = self._options
-        return plot_state(
-            opened.state,
-            suffix=suffix,
-            size=options.pixels,
-            scale=options.scale,
-            background=options.background,
-        )
+        try:
+            return plot_state(
+                opened.state,
+                suffix=suffix,
+                size=options.pixels,
+                scale=options.scale,
+                background=options.background,
+            )
+        except ServiceError as error:  # the source of its synapses cannot be read
+            raise PictureError(str(error), error.hint) from error
 
     def _take_screenshot(self, opened: OpenedLink) -> bytes:
         if opened.login_host:

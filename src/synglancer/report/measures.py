@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
+from synglancer.links.filling import fill_state
 from synglancer.states.predictions import parse_predictions
 from synglancer.synapses.partners import read_partners
 
@@ -88,7 +89,7 @@ class Measures:
 
 def measure(link: LinkRecord) -> Measures:
     """Measure the synapses that a link shows."""
-    shown = parse_predictions(link.state)
+    shown = parse_predictions(fill_state(link.state))
     shown = shown.assign(partner=read_partners(shown))
     soma = link.provenance.somata.get(link.cell)
     sides = {name: shown[shown["direction"] == name] for name in link.counts_by_tag}

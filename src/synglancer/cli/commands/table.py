@@ -38,6 +38,7 @@ def table(
     token_file
         File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
     """
+    from synglancer.links.filling import fill_state
     from synglancer.links.opening import open_link
     from synglancer.render.tables import check_table_suffix, format_table
     from synglancer.states.annotations import read_layers
@@ -47,7 +48,7 @@ def table(
     if out != _STDOUT:
         check_table_suffix(Path(out).suffix.lower())
         check_writable("--out", out, 1)
-    state = open_link(link, server=server, token_file=token_file).state
+    state = fill_state(open_link(link, server=server, token_file=token_file).state)
     frame = build_annotation_table(state)
     for layer in read_layers(state):
         for problem in layer.problems:

@@ -9,6 +9,7 @@ from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
 from synglancer.cells.parse import parse_cell
 from synglancer.errors import CellError, NotServedError, ServiceError, UsageError
+from synglancer.links.filling import fill_state
 from synglancer.links.make import LinkMaker
 from synglancer.links.opening import open_link
 from synglancer.links.record import build_filters
@@ -234,7 +235,7 @@ def _read(link: str, question: Question) -> Side:
             f"The link shows {len(provenance.cells)} cells, and one at a time is compared.",
             "Give links that show one cell each.",
         )
-    synapses = parse_predictions(state)
+    synapses = parse_predictions(fill_state(state))
     recorded = parse_record(read_record(state)[0])[0].shown
     if len(synapses) != recorded or not synapses["id"].all():
         raise UsageError(

@@ -1,0 +1,45 @@
+"""What a link's published source says now: whether it is there, and what the layers hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import ServiceError, UnreachableError
+from synglancer.links.filling import fill_state, open_recorded
+from synglancer.states.record import parse_record
+from synglancer.states.record_copy import read_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synglancer.check.results import Finding
+
+
+def read_held(finding: Finding) -> Mapping[str, Any] | None:
+    """Read the synapses that a link's state shows: its own, or those of its source.
+
+    What is wrong with the source, or could not be asked, is noted in the finding.
+
+    Returns
+    -------
+    dict or None
+        The state with the synapses in it; None where they cannot be read.
+    """
+    state = finding.state
+    record = parse_record(read_record(state or {})[0])[0]
+    if state is None or record.source is None:
+        return state
+    try:
+        source = open_recorded(record)
+        held = fill_state(state, partners=False)
+    except UnreachableError as error:
+        finding.unknown.append(str(error))
+        return None
+    except ServiceError as error:
+        finding.problems.append(str(error))
+        return None
+    if source.manifest.digest != record.source.sha256:
+        finding.notes.append(
+            f"The source at {source.address} was published anew since the link was made."
+        )
+    return held

@@ -1,0 +1,140 @@
+"""A state whose layers are on a published source → the same state, holding its synapses itself.
+
+So whatever reads the synapses of a state reads those of a source too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import ServiceError
+from synglancer.states.reader import list_segmentation_layers, list_source_urls
+from synglancer.states.record import parse_record
+from synglancer.states.record_copy import read_record
+from synglancer.states.selection import read_segments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from synglancer.publish.source import Source
+    from synglancer.states.record import Provenance
+
+_NANOMETRES = {axis: [1e-9, "m"] for axis in "xyz"}
+_LOCAL = [{"url": "local://annotations", "transform": {"outputDimensions": _NANOMETRES}}]
+_NONE = "0"
+"""What stands for a cell that is not there, or was not looked up."""
+
+
+def fill_state(state: Mapping[str, Any], *, partners: bool = True) -> Mapping[str, Any]:
+    """Put the synapses that a state shows from its published source into the state.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state. One of which no record says that it is on a source stays as it is.
+    partners
+        Whether to look up the cells on the other side of the synapses, which costs two requests
+        for each synapse; they are 0 otherwise.
+
+    Raises
+    ------
+    ServiceError
+        When the source cannot be read, or is of something else now.
+    """
+    record = parse_record(read_record(state)[0])[0]
+    if record.source is None:
+        return state
+    source = open_recorded(record)
+    layers = [
+        _fill_layer(layer, state, source, partners=partners) for layer in state.get("layers", [])
+    ]
+    return {**state, "layers": layers}
+
+
+def open_recorded(record: Provenance) -> Source:
+    """Open the source that a record names, and check that it is still of the same.
+
+    Raises
+    ------
+    ServiceError
+        When it cannot be read, or is of something else now.
+    """
+    from synglancer.publish.source import open_source  # imports numpy
+
+    if record.source is None:
+        raise ValueError("the record names no source")
+    source = open_source(record.source.address)
+    told = source.manifest
+    for name in ("datastack", "version", "table"):
+        now, then = getattr(told, name) or "", getattr(record, name)
+        if now != then:
+            raise ServiceError(
+                f"The source at {source.address} is of {name} {now} now; the link was made with "
+                f"{then}.",
+                "Make the link again, or put back what was published there.",
+            )
+    return source
+
+
+def _fill_layer(layer: Any, state: Mapping[str, Any], source: Source, *, partners: bool) -> Any:
+    """Put its synapses into a layer that is on the source; any other one stays as it is."""
+    from synglancer.publish.source import RELATIONSHIP_OF
+
+    if not isinstance(layer, dict) or layer.get("type") != "annotation":
+        return layer
+    folders = {
+        f"precomputed://{source.address}/{one.folder}": one.tag for one in source.manifest.tags
+    }
+    tag = next((folders[url] for url in list_source_urls(layer) if url in folders), None)
+    sides = {side: direction for direction, side in RELATIONSHIP_OF.items()}
+    followed = layer.get("filterBySegmentation")
+    side = followed[0] if isinstance(followed, list) and len(followed) == 1 else None
+    if tag is None or side not in sides:
+        return layer
+    notes = [
+        note
+        for cell in _list_cells(layer, state, side)
+        for note in _build_notes(source, cell, sides[side], tag, partners=partners)
+    ]
+    kinds = {"confidence": "float32", "size": "uint32"}
+    return {
+        **layer,
+        "source": _LOCAL,
+        "annotationProperties": [
+            {"id": name, "type": kinds[name]} for name in source.manifest.properties
+        ],
+        "annotationRelationships": ["pre", "post"],
+        "annotations": notes,
+    }
+
+
+def _list_cells(layer: Mapping[str, Any], state: Mapping[str, Any], side: str) -> list[int]:
+    """List the cells that a layer follows: those that its segmentation selects."""
+    linked = layer.get("linkedSegmentationLayer")
+    name = linked.get(side) if isinstance(linked, dict) else linked
+    shown = [one for one in list_segmentation_layers(state) if one.get("name") == name]
+    return read_segments(shown[0]) if shown else []
+
+
+def _build_notes(
+    source: Source, cell: int, direction: str, tag: str, *, partners: bool
+) -> Sequence[dict[str, Any]]:
+    """Build the annotations of a cell, in the form in which links hold them."""
+    rows = source.read_rows(cell, direction, tag)
+    names = source.manifest.properties
+    others = [_NONE] * len(rows)
+    if partners:
+        others = [str(root) for root in source.read_partners(rows["id"], direction, tag).tolist()]
+    ids, points = rows["id"].tolist(), rows["point"].tolist()
+    props = [rows[name].tolist() for name in names]
+    own = str(cell)
+    return [
+        {
+            "type": "point",
+            "id": str(ids[place]),
+            "point": points[place],
+            "props": [values[place] for values in props],
+            "segments": [[other], [own]] if direction == "inputs" else [[own], [other]],
+        }
+        for place, other in enumerate(others)
+    ]
