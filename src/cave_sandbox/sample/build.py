@@ -12,10 +12,9 @@ The folder holds::
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import shutil
-import tempfile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,7 +49,8 @@ def ensure_sample(folder: Path) -> Path:
     if place.is_dir():
         return place
     folder.mkdir(parents=True, exist_ok=True)
-    draft = _new_sibling(folder, place.name)
+    draft = folder / f".{place.name}-{secrets.token_hex(8)}"  # no other process uses it
+    draft.mkdir()
     try:
         write_sample(draft)
         try:
@@ -75,22 +75,6 @@ def write_sample(folder: Path) -> None:
         write_volumes(folder / sample.name / "precomputed", sample)
 
 
-def _new_sibling(folder: Path, name: str) -> Path:
-    """Create an empty folder beside the sample's place that no other process uses."""
-    from pathlib import Path
-
-    draft = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=folder))
-    # mkdtemp keeps others out; a data folder is read like any other file of its owner.
-    draft.chmod(0o777 & ~_umask())
-    return draft
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
-
-
 def _write_datastack(folder: Path, sample: Sample) -> None:
     tables = folder / "tables"
     tables.mkdir(parents=True)
@@ -101,20 +85,5 @@ def _write_datastack(folder: Path, sample: Sample) -> None:
         view.to_parquet(folder / "views" / f"{name}.parquet", index=False)
     if sample.roots is not None:
         sample.roots.to_parquet(folder / "roots.parquet", index=False)
-    description = {**sample.description, "info": {**sample.description["info"]}}
-    _add_sources(description["info"], sample)
-    text = json.dumps(description, indent=2, ensure_ascii=False)
+    text = json.dumps(sample.description, indent=2, ensure_ascii=False)
     (folder / "datastack.json").write_text(text + "\n", encoding="utf-8")
-
-
-def _add_sources(info: dict[str, Any], sample: Sample) -> None:
-    """Say where imagery, segmentation and skeletons are served, and the viewer's voxel."""
-    base = f"precomputed://{{origin}}/precomputed/{sample.name}"
-    info["aligned_volume"] = {**info["aligned_volume"], "image_source": f"{base}/em"}
-    # caveclient takes the last part of this address for the name of the segmentation's table.
-    info["segmentation_source"] = f"{base}/seg/{sample.name}"
-    info["skeleton_source"] = f"{base}/skeleton/"
-    info |= {
-        f"viewer_resolution_{axis}": size
-        for axis, size in zip("xyz", sample.resolution, strict=True)
-    }

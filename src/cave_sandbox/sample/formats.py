@@ -130,10 +130,9 @@ def extent_record(lattice: Lattice, resolution: tuple[float, float, float]) -> d
     The viewer takes the bounds and the voxel of a volume from its first scale; the finest scale
     that the sample has covers only the surroundings of a soma.
     """
-    sizes = [int(size) for size in resolution]
-    lower = [f * s // v for f, s, v in zip(lattice.offset, lattice.resolution, sizes, strict=True)]
-    size = [n * s // v for n, s, v in zip(lattice.shape, lattice.resolution, sizes, strict=True)]
-    described = Lattice(triple(sizes), triple(lower), triple(size), (64, 64, 64)).describe("raw")
+    sizes, large = triple(resolution), np.array(lattice.resolution)
+    lower, shape = (triple(large * at // sizes) for at in (lattice.offset, lattice.shape))
+    described = Lattice(sizes, lower, shape, (64, 64, 64)).describe("raw")
     return {**described, "key": "extent", "hidden": True}
 
 

@@ -9,6 +9,10 @@ measured, and each text that a reader may see says so.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 SYNTHETIC = "Synthetic sample of the synglancer sandbox: no row of it was measured."
 
@@ -92,3 +96,60 @@ SECOND_PREDICTION_TABLE = "synapse_compartment_v1"
 SECOND_SEED_ROOT_ID = 720575940618238523
 SECOND_PARTNER_ROOT_ID = 720575940631693610
 ODD_TAG = '"odd" tag, ünïcode'
+
+
+def describe_table(
+    schema: str, voxel: Sequence[float], text: str, reference: str | None = None
+) -> dict[str, Any]:
+    """Return what ``datastack.json`` says of a table; a reference table has a notice."""
+    return {
+        "schema": schema,
+        "voxel_resolution": list(voxel),
+        "description": f"{text} {SYNTHETIC}",
+        "notice_text": SYNTHETIC if reference else None,
+        "reference_table": reference,
+    }
+
+
+def describe_datastack(
+    name: str,
+    volume: tuple[str, str],
+    text: str,
+    usual: tuple[str, str | None],
+    voxel: tuple[float, float, float],
+    versions: Sequence[tuple[int, str, str, str, Sequence[str] | None]],
+) -> dict[str, Any]:
+    """Return what ``datastack.json`` says, but for its tables and its views.
+
+    Parameters
+    ----------
+    volume
+        Name of the aligned volume, and its name for people.
+    usual
+        Names of the tables of synapses and of somata.
+    voxel
+        The viewer's voxel in nm.
+    versions
+        Number, timestamp, expiry, status and tables of each; None for all tables.
+    """
+    base = f"precomputed://{{origin}}/precomputed/{name}"
+    keys = ("version", "time_stamp", "expires_on", "status", "tables")
+    return {
+        "name": name,
+        "info": {
+            "description": f"{SYNTHETIC} {text}",
+            "aligned_volume": {
+                "name": volume[0],
+                "display_name": f"{volume[1]} (synthetic sample)",
+                "description": SYNTHETIC,
+                "image_source": f"{base}/em",
+            },
+            "synapse_table": usual[0],
+            "soma_table": usual[1],
+            # caveclient takes the last part of this address for the segmentation's table.
+            "segmentation_source": f"{base}/seg/{name}",
+            "skeleton_source": f"{base}/skeleton/",
+            **{f"viewer_resolution_{axis}": size for axis, size in zip("xyz", voxel, strict=True)},
+        },
+        "versions": [dict(zip(keys, version, strict=True)) for version in versions],
+    }

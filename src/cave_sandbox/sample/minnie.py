@@ -27,8 +27,6 @@ from cave_sandbox.sample.tables import (
     build_predictions,
     build_spine_tables,
     build_synapses,
-    describe_datastack,
-    describe_table,
     draw_partners,
     draw_root_ids,
 )
@@ -87,7 +85,7 @@ class Sample:
     name
         The datastack's name.
     description
-        What ``datastack.json`` says, but for the sources.
+        What ``datastack.json`` says.
     cells
         Its cells, the one to look at first.
     labels
@@ -253,7 +251,7 @@ def _lineage() -> pd.DataFrame:
 
 
 def _describe() -> dict[str, Any]:
-    """Say what ``datastack.json`` says, but for the sources."""
+    """Say what ``datastack.json`` says."""
     early = [who.SYNAPSE_TABLE, who.NUCLEUS_TABLE]
     # As released: from then on the mapping of spines takes the older table's place.
     late = [*early, who.PREDICTION_TABLE, who.SPINE_TABLE, who.CELL_TYPE_VIEW]
@@ -267,11 +265,12 @@ def _describe() -> dict[str, Any]:
         (1822, "2026-06-27T08:10:01.306917", "2027-06-21T08:10:01.306917", kept, late),
     ]
     return {
-        **describe_datastack(
+        **who.describe_datastack(
             who.MINNIE,
             ("minnie65_phase3", "MICrONS mm^3"),
             "It stands in for minnie65_public.",
             (who.SYNAPSE_TABLE, who.NUCLEUS_TABLE),
+            GRID.resolution,
             versions,
         ),
         "tables": _describe_tables(),
@@ -289,17 +288,17 @@ def _describe_tables() -> dict[str, Any]:
     voxel, nm = GRID.resolution, (1, 1, 1)
     synapses = who.SYNAPSE_TABLE
     return {
-        synapses: describe_table("synapse", voxel, "Synapses of the sample's cells."),
-        who.PREDICTION_TABLE: describe_table(
+        synapses: who.describe_table("synapse", voxel, "Synapses of the sample's cells."),
+        who.PREDICTION_TABLE: who.describe_table(
             "reference_tag_float", nm, "Postsynaptic targets: soma, shaft or spine.", synapses
         ),
-        who.NUCLEUS_TABLE: describe_table(
+        who.NUCLEUS_TABLE: who.describe_table(
             "nucleus_detection", voxel, "Nuclei of the sample's cells."
         ),
-        who.SPINE_TABLE: describe_table(
+        who.SPINE_TABLE: who.describe_table(
             "reference_simple_group_indexed", nm, "The spine that each synapse is on.", synapses
         ),
-        who.MULTI_INPUT_TABLE: describe_table(
+        who.MULTI_INPUT_TABLE: who.describe_table(
             "reference_simple_group", nm, "Synapses that share a spine with another.", synapses
         ),
     }

@@ -18,8 +18,6 @@ from cave_sandbox.sample.tables import (
     Grid,
     build_predictions,
     build_synapses,
-    describe_datastack,
-    describe_table,
     draw_partners,
     draw_root_ids,
 )
@@ -123,21 +121,22 @@ def _onto_initial_segment(rng: np.random.Generator, cell: Cell, axons: Any) -> C
 
 
 def _describe() -> dict[str, Any]:
-    """Say what ``datastack.json`` says, but for the sources."""
+    """Say what ``datastack.json`` says."""
     return {
-        **describe_datastack(
+        **who.describe_datastack(
             who.SECOND,
             (who.SECOND, "Second sandbox volume"),
             "A small datastack with names of its own.",
             (who.SECOND_SYNAPSE_TABLE, None),
+            GRID.resolution,
             [
                 (6, "2026-01-12T09:30:00.000001", "2027-01-12T09:30:00.000001", "AVAILABLE", None),
                 (7, "2026-05-04T12:00:00.250000", "2027-05-04T12:00:00.250000", "AVAILABLE", None),
             ],
         ),
         "tables": {
-            who.SECOND_SYNAPSE_TABLE: describe_table("synapse", GRID.resolution, "Synapses."),
-            who.SECOND_PREDICTION_TABLE: describe_table(
+            who.SECOND_SYNAPSE_TABLE: who.describe_table("synapse", GRID.resolution, "Synapses."),
+            who.SECOND_PREDICTION_TABLE: who.describe_table(
                 "reference_tag_float",
                 (1, 1, 1),
                 "Compartments that synapses are on.",

@@ -8,16 +8,12 @@ randomness that the other tables come from, so that those stay as they are.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from cave_sandbox.sample.identity import SYNTHETIC
-
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from cave_sandbox.sample.geometry import Cell, Floats, Ints
     from cave_sandbox.sample.wiring import Contacts, Tags
 
@@ -66,54 +62,6 @@ class Grid:
         return dict(
             zip((f"{name}_{axis}" for axis in "xyz"), self.voxels(positions).T, strict=True)
         )
-
-
-def describe_table(
-    schema: str, voxel: Sequence[float], text: str, reference: str | None = None
-) -> dict[str, Any]:
-    """Return what ``datastack.json`` says of a table; a reference table has a notice."""
-    return {
-        "schema": schema,
-        "voxel_resolution": list(voxel),
-        "description": f"{text} {SYNTHETIC}",
-        "notice_text": SYNTHETIC if reference else None,
-        "reference_table": reference,
-    }
-
-
-def describe_datastack(
-    name: str,
-    volume: tuple[str, str],
-    text: str,
-    usual: tuple[str, str | None],
-    versions: Sequence[tuple[int, str, str, str, Sequence[str] | None]],
-) -> dict[str, Any]:
-    """Return what ``datastack.json`` says, but for its tables, its views and its sources.
-
-    Parameters
-    ----------
-    volume
-        Name of the aligned volume, and its name for people.
-    usual
-        Names of the tables of synapses and of somata.
-    versions
-        Number, timestamp, expiry, status and tables of each; None for all tables.
-    """
-    keys = ("version", "time_stamp", "expires_on", "status", "tables")
-    return {
-        "name": name,
-        "info": {
-            "description": f"{SYNTHETIC} {text}",
-            "aligned_volume": {
-                "name": volume[0],
-                "display_name": f"{volume[1]} (synthetic sample)",
-                "description": SYNTHETIC,
-            },
-            "synapse_table": usual[0],
-            "soma_table": usual[1],
-        },
-        "versions": [dict(zip(keys, version, strict=True)) for version in versions],
-    }
 
 
 def draw_root_ids(rng: np.random.Generator, count: int, low: int, high: int) -> Ints:

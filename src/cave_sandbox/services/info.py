@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from cave_sandbox.web.handler import ConstantHandler, Handler
+from cave_sandbox.web.handler import ConstantHandler, Handler, answers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,9 +55,6 @@ DEFAULT_RECORD: dict[str, Any] = {
     "cell_identification_table": None,
     "proofreading_review_table": None,
 }
-#: Keys of the short record that the full one does not have.
-SHORT_EXTRAS: dict[str, Any] = {"display_name": None, "viewer_layer_name": None}
-
 UNKNOWN = (
     "The requested URL was not found on the server. If you entered the URL manually please check "
     "your spelling and try again. You have requested this URI [{path}] but did you mean "
@@ -126,31 +123,31 @@ class DatastacksHandler(InfoHandler):
         self.send_json(list(self.context.datasets))
 
 
-class DatastackHandler(InfoHandler):
-    """One datastack: its full record, or the short one."""
-
-    def get(self, full: str | None, name: str) -> None:
-        """Answer the record."""
-        record = build_record(self.admit(name), self.origin)
-        if full is None:
-            volume = record["aligned_volume"]
-            record |= {
-                "aligned_volume": f"/info/api/v2/aligned_volume/id/{volume['id']}",
-                "id": 1 + list(self.context.datasets).index(name),
-                "name": name,
-                **SHORT_EXTRAS,
-                "base_link_id": None,
-            }
-        self.send_json(record)
+@answers(InfoHandler)
+def describe_datastack(handler: Handler, dataset: Dataset) -> Any:
+    """Return the full record of a datastack."""
+    return build_record(dataset, handler.origin)
 
 
-class ImageSourcesHandler(InfoHandler):
-    """Further images of a datastack: there are none."""
+@answers(InfoHandler)
+def describe_briefly(handler: Handler, dataset: Dataset) -> Any:
+    """Return the short record of a datastack."""
+    record = build_record(dataset, handler.origin)
+    return record | {
+        "aligned_volume": f"/info/api/v2/aligned_volume/id/{record['aligned_volume']['id']}",
+        "id": 1 + list(handler.context.datasets).index(dataset.name),
+        "name": dataset.name,
+        # Keys that the full record does not have.
+        "display_name": None,
+        "viewer_layer_name": None,
+        "base_link_id": None,
+    }
 
-    def get(self, name: str) -> None:
-        """Answer an empty list."""
-        self.admit(name)
-        self.send_json([])
+
+@answers(InfoHandler)
+def list_image_sources(_handler: Handler, _dataset: Dataset) -> Any:
+    """Return the further images of a datastack: there are none."""
+    return []
 
 
 class VolumesHandler(InfoHandler):
@@ -187,8 +184,9 @@ ROUTES = [
     (r"/info/version", ConstantHandler, {"value": VERSION}),
     (r"/info/api/versions", ConstantHandler, {"value": [2]}),
     (rf"{BASE}/datastacks", DatastacksHandler),
-    (rf"{BASE}/datastack/([^/]+)/image_sources", ImageSourcesHandler),
-    (rf"{BASE}/datastack/(full/)?([^/]+)", DatastackHandler),
+    (rf"{BASE}/datastack/([^/]+)/image_sources", list_image_sources),
+    (rf"{BASE}/datastack/full/([^/]+)", describe_datastack),
+    (rf"{BASE}/datastack/([^/]+)", describe_briefly),
     (rf"{BASE}/aligned_volume", VolumesHandler),
     (rf"{BASE}/aligned_volume/([^/]+)/datastacks", VolumeDatastacksHandler),
     (rf"{BASE}/aligned_volume/(id/)?([^/]+)", VolumesHandler),

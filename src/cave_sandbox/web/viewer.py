@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import html
 import re
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path, PurePosixPath
@@ -154,7 +155,8 @@ class EventsHandler(Handler):
             while not self.closed.is_set():
                 self.write(":\n\n")
                 await self.flush()
-                await _wait(self.closed, HEARTBEAT)
+                with suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(self.closed.wait(), HEARTBEAT)
         except StreamClosedError:
             pass
         finally:
@@ -183,13 +185,6 @@ class ViewerNameHandler(Handler):
         """Point to the address with the slash."""
         # The name is quoted again by the browser: only plain names come here.
         self.redirect(f"/v/{name}/", permanent=False)
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except asyncio.TimeoutError:
-        return
 
 
 def client_folder() -> Path:
