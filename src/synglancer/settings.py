@@ -135,6 +135,8 @@ class Question:
         Show only synapses with this tag; can be repeated.
     min_confidence
         Keep predictions with at least this confidence (0 to 1).
+    max_confidence
+        Keep predictions with at most this confidence (0 to 1).
     min_size
         Keep synapses of at least this size, in voxels.
     with_unlabelled
@@ -180,6 +182,7 @@ class Question:
     outputs: bool = False
     tag: tuple[str, ...] = ()
     min_confidence: float = 0.0
+    max_confidence: float = 1.0
     min_size: float = 0.0
     with_unlabelled: bool = False
     with_total: bool = False
@@ -332,10 +335,17 @@ def _check_question(settings: Question) -> None:
             "A tag without a name was given.",
             "Name one with --tag, such as spine; or leave --tag out for all of them.",
         )
-    if not 0 <= settings.min_confidence <= 1:
+    for name in ("min_confidence", "max_confidence"):
+        if not 0 <= getattr(settings, name) <= 1:
+            raise UsageError(
+                f"A confidence of {getattr(settings, name):g} is out of range.",
+                f"Give --{name.replace('_', '-')} between 0 and 1.",
+            )
+    if settings.max_confidence < settings.min_confidence:
         raise UsageError(
-            f"A confidence of {settings.min_confidence:g} is out of range.",
-            "Give --min-confidence between 0 and 1.",
+            f"No confidence is at least {settings.min_confidence:g} and at most "
+            f"{settings.max_confidence:g}.",
+            "Give a --max-confidence above --min-confidence.",
         )
     if not 0 <= settings.min_size < float("inf"):
         raise UsageError(

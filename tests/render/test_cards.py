@@ -189,6 +189,8 @@ def test_filters_are_named(card_format):
     card = render_card(tell(example_link(), filters=filters), card_format)
     text = card.replace("\\", "")
     assert "(tag shaft or spine, confidence at least 0.9, size at least 1,500 voxels)" in text
+    bounded = render_card(tell(example_link(), filters={"max_confidence": 0.7}), card_format)
+    assert "(confidence at most 0.7)" in bounded.replace("\\", "")
     soft = {"min_confidence": 0.9, "soft_filter": True}
     for every in ({}, soft):
         card = render_card(tell(example_link(), filters=every), card_format)

@@ -60,6 +60,7 @@ filters = st.fixed_dictionaries(
     optional={
         "tag": st.lists(texts, max_size=3),
         "min_confidence": shares,
+        "max_confidence": shares,
         "min_size": st.floats(0, 1e6),
         "soft_filter": st.booleans(),
     },

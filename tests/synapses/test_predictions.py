@@ -372,6 +372,9 @@ def predictions() -> pd.DataFrame:
         ({"min_confidence": 0.9}, [1, 3, 9]),
         ({"min_confidence": 1.0}, [3, 9]),
         ({"min_confidence": 1e-30}, [1, 2, 3, 9]),
+        ({"max_confidence": 0.9}, [1, 2, 4, 9]),
+        ({"max_confidence": 0.0}, [4, 9]),
+        ({"min_confidence": 0.899, "max_confidence": 0.9}, [1, 2, 9]),
         ({"tags": ["spine"]}, [1, 4, 9]),
         ({"tags": ["spine", "soma"]}, [1, 3, 4, 9]),
         ({"tags": ["none such"]}, [9]),
@@ -399,6 +402,8 @@ def test_the_boundary_of_confidence_is_inclusive_in_the_tables_precision(values,
     typed = float(str(np.float32(least)))
     kept = filter_predictions(frame, min_confidence=typed)
     assert len(kept) == sum(np.float32(value) >= np.float32(least) for value in values)
+    kept = filter_predictions(frame, max_confidence=typed)
+    assert len(kept) == sum(np.float32(value) <= np.float32(least) for value in values)
 
 
 def test_counts_are_sorted_by_tag_and_name_each_direction():

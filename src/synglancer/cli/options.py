@@ -50,6 +50,7 @@ class LinkSettings(Settings):
     outputs: Annotated[bool, describe(SYNAPSES)] = False
     tag: Annotated[tuple[str, ...], describe(SYNAPSES, "TAG")] = ()
     min_confidence: Annotated[float, describe(SYNAPSES, "0..1")] = 0.0
+    max_confidence: Annotated[float, describe(SYNAPSES, "0..1")] = 1.0
     min_size: Annotated[float, describe(SYNAPSES, "VOXELS")] = 0.0
     with_unlabelled: Annotated[bool, describe(SYNAPSES)] = False
     with_total: Annotated[bool, describe(SYNAPSES)] = False

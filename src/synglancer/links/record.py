@@ -146,6 +146,8 @@ def build_filters(settings: Settings) -> dict[str, Any]:
         filters["min_confidence"] = settings.min_confidence
         if settings.soft_filter:
             filters["soft_filter"] = True
+    if settings.max_confidence < 1:
+        filters["max_confidence"] = settings.max_confidence
     if settings.min_size > 0:
         filters["min_size"] = settings.min_size
     return filters

@@ -210,6 +210,8 @@ def describe_filters(filters: Mapping[str, Any]) -> list[str]:
     confidence = filters.get("min_confidence")
     if confidence is not None and not filters.get("soft_filter"):
         described.append(f"confidence at least {confidence:g}")
+    if (most := filters.get("max_confidence")) is not None:
+        described.append(f"confidence at most {most:g}")
     if (size := filters.get("min_size")) is not None:
         described.append(f"size at least {size:,g} voxels")
     return described

@@ -165,6 +165,7 @@ def read_filters(given: object) -> dict[str, Any]:
     kinds: dict[str, Callable[[Any], Any]] = {
         "tag": _read_texts,
         "min_confidence": read_number,
+        "max_confidence": read_number,
         "min_size": read_number,
         "soft_filter": _read_flag,
     }

@@ -356,12 +356,13 @@ def filter_predictions(
     *,
     tags: Collection[str] = (),
     min_confidence: float = 0.0,
+    max_confidence: float = 1.0,
     min_size: float = 0.0,
 ) -> pd.DataFrame:
     """Keep the predictions that pass every filter.
 
     Synapses without a prediction have no tag and no confidence to be judged by: they pass those
-    two filters.
+    filters.
 
     Parameters
     ----------
@@ -369,8 +370,8 @@ def filter_predictions(
         A table of predictions.
     tags
         Tags to keep; all when empty.
-    min_confidence
-        The least confidence, 0 … 1.
+    min_confidence, max_confidence
+        The least and the greatest confidence, 0 … 1.
     min_size
         The least size, in voxels.
     """
@@ -381,6 +382,8 @@ def filter_predictions(
     if min_confidence > 0:
         # Compared as float32, the table's own precision: 0.9 keeps a stored 0.9.
         keep &= (frame["confidence"] >= np.float32(min_confidence)) | unlabelled
+    if max_confidence < 1:
+        keep &= (frame["confidence"] <= np.float32(max_confidence)) | unlabelled
     kept: pd.DataFrame = frame[keep].reset_index(drop=True)
     return kept
 

@@ -24,6 +24,7 @@ def select_shown(settings: Settings, frame: pd.DataFrame, data: CellData) -> pd.
         frame,
         tags=tags,
         min_confidence=0.0 if settings.soft_filter else settings.min_confidence,
+        max_confidence=settings.max_confidence,
         min_size=settings.min_size,
     )
     return label_partners(shown, context.cell_types) if context.cell_types else shown
