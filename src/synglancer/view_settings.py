@@ -55,6 +55,8 @@ class ViewSettings:
         Draw only synapses of the cells that are selected in the viewer.
     partners
         Select this many of the strongest partners as well, each in its own colour.
+    review
+        Let a reader mark predictions right or wrong: one layer, the least sure ones first.
 
     Raises
     ------
@@ -71,6 +73,7 @@ class ViewSettings:
     panel: bool = False
     filter_by_selection: bool = False
     partners: str | int = 0
+    review: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used."""

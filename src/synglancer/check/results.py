@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from synglancer.states.annotations import DIRECTION, read_labels, read_layer
 from synglancer.states.fields import MAX_EXACT
 from synglancer.states.layer_names import spell_out
 from synglancer.states.reader import list_layers, list_segmentation_layers
@@ -122,12 +124,19 @@ class Finding:
 def count_layers(state: Mapping[str, Any]) -> dict[str, int | None]:
     """Count the annotations of each layer, by its name in words.
 
-    The count is None for a layer that holds no annotations itself.
+    The count is None for a layer that holds no annotations itself. A layer that says of each
+    annotation which direction it has, as that of a review does, counts as one for each direction
+    and tag.
     """
     counts: dict[str, int | None] = {}
     for layer in list_layers(state):
         notes = layer.get("annotations")
         local = isinstance(notes, list) and layer.get("type") == "annotation"
+        if local and notes and read_labels(layer, DIRECTION):
+            read = read_layer(layer, state)
+            pairs = zip(read.read_directions(), read.read_tags(), strict=True)
+            counts |= Counter(f"{direction}: {tag}" for direction, tag in pairs)
+            continue
         counts[spell_out(str(layer.get("name", "")))] = len(notes or ()) if local else None
     return counts
 

@@ -84,6 +84,7 @@ def build_synglancer() -> App:
     from synglancer.cli.commands.serve import serve as serve_folder
     from synglancer.cli.commands.table import table
     from synglancer.cli.commands.trust import trust
+    from synglancer.cli.commands.verdicts import verdicts
     from synglancer.cli.config import CONFIG, ENVIRONMENT
 
     app = _make_app(
@@ -99,6 +100,8 @@ def build_synglancer() -> App:
     usage = _usage("check [OPTIONS] LINK|FILE|FOLDER...")
     app.command(check, config=(ENVIRONMENT,), usage=usage, **_describe("check"))
     app.command(compare, config=CONFIG, **_describe("compare"))
+    usage = _usage("verdicts [OPTIONS] LINK...")
+    app.command(verdicts, usage=usage, **_describe("verdicts"))
     plain: tuple[Callable[..., Any], ...] = (table, preview, history, trust)
     for one in plain:
         app.command(one, **_describe(one.__name__))

@@ -35,6 +35,11 @@ EXAMPLES = {
         "synglancer table state.json -o annotations.xlsx",
         "synglancer table 'https://…/#!…' | head",
     ),
+    "verdicts": (
+        "synglancer verdicts 'https://…/#!…' -o verdicts.csv",
+        "synglancer verdicts 'https://…/#!…' 'https://…/#!…' -o verdicts.xlsx",
+        "synglancer verdicts 'https://…/#!…' --calibration bins.csv --plot bins.png",
+    ),
     "history": (
         "synglancer history --limit 5",
         f"synglancer history {_CELL}",

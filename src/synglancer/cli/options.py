@@ -66,6 +66,7 @@ class LinkSettings(Settings):
     color_by: Annotated[ColorBy, describe(VIEW)] = "tag"
     soft_filter: Annotated[bool, describe(VIEW)] = False
     partners: Annotated[str | int, describe(VIEW, "N")] = 0
+    review: Annotated[bool, describe(VIEW)] = False
     panel: Annotated[bool, describe(VIEW)] = False
     filter_by_selection: Annotated[bool, describe(VIEW)] = False
     site: Annotated[str | None, describe(VIEW, "SITE")] = None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from synglancer.links.link_record import LinkRecord
 from synglancer.links.record import build_record
+from synglancer.links.review import build_review_state, prepare_review
 from synglancer.links.upload import place_state, upload_properties
 from synglancer.links.warnings import (
     explain_context,
@@ -73,6 +74,8 @@ def build_link(
         One of its subclasses, when the state cannot be stored; nothing names it then.
     """
     settings, session = asking.settings, asking.session
+    if settings.review:
+        loaded = prepare_review(settings, session, loaded)
     record = build_record(settings, session, loaded)
     properties = _upload_properties(settings, session, loaded)
     with BUILDING:
@@ -165,6 +168,8 @@ def build_cell_state(
     properties
         Address of the segments' properties, or None.
     """
+    if settings.review:
+        return build_review_state(settings, session, loaded, record, properties)
     from synglancer.columns import POSITION_COLUMNS
     from synglancer.view.annotations import build_annotations
     from synglancer.view.staging import find_focus, stage_view

@@ -302,7 +302,8 @@ class LinkMaker:
             ends = find_ends(frame)
             warnings += [explain_silence(cell) for cell in cells if cell not in ends]
         autapses = count_autapses(frame)
-        if autapses and len(self._settings.directions) > 1:
+        both = len(self._settings.directions) > 1 and not self._settings.review
+        if autapses and both:
             warnings.append(explain_autapses(autapses, len(cells)))
         divided = {MULTI_INPUT} if data.context.multi_input is not None else set()
         warnings += explain_tags(self._settings.tag, sorted({*frame["tag"], *divided}))

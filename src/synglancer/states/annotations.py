@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
     Note = Mapping[str, Any]
 
+DIRECTION = "direction"
+"""The property that names the direction of each annotation, where a layer has several."""
+
 _CORNERS = ("pointA", "pointB")
 _SHAPES = {
     "point": ("point",),
@@ -31,7 +34,7 @@ _SHAPES = {
 }
 """The keys whose points give the place of each shape: where there are two, the middle of them."""
 
-_OWN_PROPERTIES = ("partner_type", "verdict")
+_OWN_PROPERTIES = ("partner_type", "verdict", DIRECTION)
 """Enums that say something else than a tag."""
 
 
@@ -102,6 +105,12 @@ class LayerAnnotations:
         place = names.index(relationship)
         return [_pick_segments(note.get("segments"), place, len(names)) for note in self.notes]
 
+    def read_directions(self) -> list[str]:
+        """Read the direction of each annotation: the layer's, or that of a property; or empty."""
+        direction, _ = split_layer_name(self.name)
+        labels = {} if direction else read_labels(self.layer, DIRECTION)
+        return [labels.get(value, direction) for value in self.read_property(DIRECTION)]
+
     def read_tags(self) -> list[str]:
         """Read the tag of each annotation.
 
@@ -152,10 +161,13 @@ def count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
     counts: dict[str, dict[str, int]] = {}
     for layer in read_layers(state):
         direction, name = split_layer_name(layer.name)
-        tags = counts.setdefault(direction, {})
+        points = layer.keep_points()
+        if not points.notes:
+            counts.setdefault(direction, {})
         if not layer.notes:
-            tags.setdefault(name, 0)
-        for tag in layer.keep_points().read_tags():
+            counts[direction].setdefault(name, 0)
+        for side, tag in zip(points.read_directions(), points.read_tags(), strict=True):
+            tags = counts.setdefault(side, {})
             tags[tag] = tags.get(tag, 0) + 1
     return counts
 

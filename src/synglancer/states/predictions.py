@@ -13,7 +13,6 @@ import pandas as pd
 from synglancer.columns import DTYPES, PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.annotations import read_labels, read_layers
-from synglancer.states.layer_names import split_layer_name
 from synglancer.states.selection import read_id
 
 if TYPE_CHECKING:
@@ -61,11 +60,10 @@ def _series(values: list[Any], kind: str) -> pd.Series[Any]:
 
 
 def _read_layer(layer: LayerAnnotations) -> dict[str, Sequence[Any]]:
-    direction, _ = split_layer_name(layer.name)
     nm = np.rint(layer.positions).astype("int64")
     columns: dict[str, Sequence[Any]] = {
         "id": [read_id(note.get("id")) for note in layer.notes],
-        "direction": [direction] * len(layer.notes),
+        "direction": layer.read_directions(),
         "tag": layer.read_tags(),
         "confidence": [_read_number(value) for value in layer.read_property("confidence")],
         "size": [_read_number(value) for value in layer.read_property("size")],

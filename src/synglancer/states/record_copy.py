@@ -59,10 +59,15 @@ def format_copy(record: Mapping[str, Any]) -> str:
 
 
 def _format_line(record: Mapping[str, Any]) -> str:
-    text = json.dumps(record, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
+    return format_comment(RECORD, record)
+
+
+def format_comment(word: str, content: Mapping[str, Any]) -> str:
+    """Write JSON as one line of comment in GLSL, after a word, with its line break; ASCII."""
+    text = json.dumps(content, ensure_ascii=True, sort_keys=True, separators=(",", ":"))
     for sign, escape in _SIGNS.items():
         text = text.replace(sign, escape)
-    return f"// {RECORD}: {text}\n"
+    return f"// {word}: {text}\n"
 
 
 def add_copy(layers: list[dict[str, Any]], record: Mapping[str, Any]) -> None:

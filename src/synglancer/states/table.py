@@ -9,7 +9,6 @@ import pandas as pd
 
 from synglancer.states.annotations import read_labels, read_layers
 from synglancer.states.coordinates import AXES, read_state_resolution
-from synglancer.states.layer_names import split_layer_name
 from synglancer.states.selection import read_id
 
 if TYPE_CHECKING:
@@ -55,13 +54,12 @@ def build_annotation_table(state: Mapping[str, Any]) -> pd.DataFrame:
 def _build_part(
     layer: LayerAnnotations, resolution: tuple[float, float, float] | None
 ) -> pd.DataFrame:
-    direction, _ = split_layer_name(layer.name)
     voxels = layer.positions / np.array(resolution or (np.nan,) * len(AXES))
     columns: dict[str, Any] = {
         "layer": layer.name,
         "id": [str(note.get("id", "")) for note in layer.notes],
         "shape": layer.shapes,
-        "direction": direction,
+        "direction": layer.read_directions(),
         "tag": layer.read_tags(),
         **{f"{axis}_nm": layer.positions[:, i] for i, axis in enumerate(AXES)},
         **{f"{axis}_voxel": voxels[:, i] for i, axis in enumerate(AXES)},

@@ -214,5 +214,16 @@ def format_color(colour: str) -> str:
     >>> format_color("#ffffff")
     'vec4(1.000, 1.000, 1.000, opacity)'
     """
+    return f"vec4{format_rgb(colour)[4:-1]}, opacity)"
+
+
+def format_rgb(colour: str) -> str:
+    """Write a colour in GLSL.
+
+    Examples
+    --------
+    >>> format_rgb("#ffffff")
+    'vec3(1.000, 1.000, 1.000)'
+    """
     red, green, blue = (int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5))
-    return f"vec4({red:.3f}, {green:.3f}, {blue:.3f}, opacity)"
+    return f"vec3({red:.3f}, {green:.3f}, {blue:.3f})"

@@ -1,0 +1,136 @@
+"""synglancer verdicts: what reviewers marked, how far they agree, and how far confidence holds."""
+
+from __future__ import annotations
+
+import math
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.options import CONNECTION, OUTPUT, describe
+from synglancer.cli.printing import check_options, print_lines
+from synglancer.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_STDOUT = "-"
+
+
+def verdicts(
+    *links: Annotated[str, describe(None, "LINK...", allow_leading_hyphen=True)],
+    out: Annotated[
+        str, describe(OUTPUT, "FILE", name=["--out", "-o"], allow_leading_hyphen=True)
+    ] = _STDOUT,
+    agreement: Annotated[str | None, describe(OUTPUT, "FILE")] = None,
+    calibration: Annotated[str | None, describe(OUTPUT, "FILE")] = None,
+    plot: Annotated[str | None, describe(OUTPUT, "FILE")] = None,
+    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None,
+    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None,
+) -> None:
+    """Read what reviewers marked in links that were made with make-link --review.
+
+    Each synapse of a link is a row: ID, predicted tag, confidence, verdict, comment and link. With
+    links of several reviewers, how far each two agree is printed on stderr.
+
+    Parameters
+    ----------
+    links
+        Links of reviews, as the viewer shares them after marking; or JSON files of states.
+    out
+        File for the verdicts: .csv, .parquet or .xlsx; - prints CSV.
+    agreement
+        File for the agreement of each two reviewers, with Cohen's kappa: as --out.
+    calibration
+        File for the share that is right in each bin of confidence: as --out.
+    plot
+        Picture of that share against confidence: .png or .svg.
+    server
+        Address of the CAVE server that states are fetched from with your token (else
+        https://global.daf-apis.com).
+    token_file
+        File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
+    """
+    from synglancer.render.calibration import plot_calibration
+    from synglancer.render.tables import format_table
+    from synglancer.report.agreement import calibrate, compute_agreement
+    from synglancer.report.verdicts import collect_verdicts
+
+    check_options(links)
+    tables = {"--out": out, "--agreement": agreement, "--calibration": calibration}
+    _check_files(tables, plot)
+    if agreement is not None and len(links) < 2:  # noqa: PLR2004
+        raise UsageError(
+            "Agreement is between reviewers, and one link was given.",
+            "Give a link of each reviewer, or leave out --agreement.",
+        )
+    read = collect_verdicts(links, server=server, token_file=token_file)
+    print_lines(read.notes)
+    agreed = compute_agreement(read.table)
+    print_lines(_describe_agreement(agreed))
+    bins = calibrate(read.table)
+    print_lines(_describe_calibration(bins))
+    frames = {"--out": read.table, "--agreement": agreed, "--calibration": bins}
+    for option, name in tables.items():
+        if name == _STDOUT:
+            sys.stdout.buffer.write(format_table(frames[option]))
+            sys.stdout.buffer.flush()
+        elif name is not None:
+            path = Path(name)
+            write_beside(option, path, format_table(frames[option], path.suffix.lower()))
+    if plot is not None:
+        path = Path(plot)
+        write_beside("--plot", path, plot_calibration(bins, path.suffix.lower()))
+
+
+def _check_files(tables: dict[str, str | None], plot: str | None) -> None:
+    """Refuse files that cannot be written before anything is asked."""
+    from synglancer.render.calibration import check_plot_suffix
+    from synglancer.render.tables import check_table_suffix
+
+    files = {
+        option: name
+        for option, name in {**tables, "--plot": plot}.items()
+        if name is not None and not (option == "--out" and name == _STDOUT)
+    }
+    for option, name in files.items():
+        check = check_plot_suffix if option == "--plot" else check_table_suffix
+        check(Path(name).suffix.lower())
+        check_writable(option, name, 1)
+    if len({*map(Path, files.values())}) < len(files):
+        raise UsageError(
+            "Two options name the same file.", f"Name another file with one of {', '.join(files)}."
+        )
+
+
+def _describe_agreement(agreed: pd.DataFrame) -> list[str]:
+    """Say how far each two reviewers agree, a sentence each."""
+    sentences = []
+    for row in agreed.to_dict("records"):
+        pair = f"Links {row['reviewer_a']} and {row['reviewer_b']}"
+        both = row["both"]
+        if not both:
+            sentences.append(f"{pair}: no synapse has a tag according to both.")
+            continue
+        kappa = row["kappa"]
+        told = "kappa cannot be told" if math.isnan(kappa) else f"Cohen's kappa {kappa:.2f}"
+        synapses = "synapse" if both == 1 else "synapses"
+        sentences.append(
+            f"{pair}: the same tag on {row['agreed']:,} of {both:,} {synapses}, {told}."
+        )
+    return sentences
+
+
+def _describe_calibration(bins: pd.DataFrame) -> list[str]:
+    """Say how many predictions are right, with an interval, and how sure they were."""
+    from synglancer.report.agreement import compute_interval
+
+    judged, right = int(bins["judged"].sum()), int(bins["right"].sum())
+    if not judged:
+        return []
+    low, high = compute_interval(right, judged)
+    mean = float((bins["mean_confidence"] * bins["judged"]).sum() / judged)
+    share = f"{right / judged:.0%} (95 % interval {low:.0%} to {high:.0%})"
+    what = "prediction is" if judged == 1 else "predictions are"
+    return [f"{right:,} of {judged:,} {what} right: {share}, with a mean confidence of {mean:.2f}."]

@@ -1,0 +1,149 @@
+"""Which synapses a review link holds, in which form, and what its reader should know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from synglancer.settings import SITES
+from synglancer.states.reviews.marks import ALWAYS, UNMARKED, list_marks
+from synglancer.states.urls import resolve_site
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from synglancer.cave.session import Session
+    from synglancer.links.loaded import Loaded
+    from synglancer.settings import Settings
+    from synglancer.states.record import Provenance
+    from synglancer.states.reviews.marks import Mark
+    from synglancer.view.review import Marking
+    from synglancer.view.state import State
+
+MOST_ROWS = 300
+"""Synapses in one review: with more of them, viewers take a second or more for each step."""
+
+_READ = "share the view when you are done, and read it with `synglancer verdicts`"
+
+
+def prepare_review(settings: Settings, session: Session, loaded: Loaded) -> Loaded:
+    """Keep what a review shows, and say how it is marked in the viewer of the link."""
+    taken = take_least_sure(loaded)
+    if not len(taken.shown):
+        return taken
+    marking, unknown = choose_marking(settings, session)
+    told = explain_marking(marking, list_marks(list_tags(loaded)))
+    return replace(taken, warnings=[*taken.warnings, told, *([unknown] if unknown else [])])
+
+
+def take_least_sure(loaded: Loaded) -> Loaded:
+    """Keep the least sure synapses, each once, and say how the next ones are seen."""
+    shown = loaded.shown.sort_values(["confidence", "id"], kind="stable").drop_duplicates("id")
+    left_out = shown.iloc[MOST_ROWS:]
+    warnings = [*loaded.warnings, *_explain_left_out(shown, left_out)]
+    taken = shown.iloc[:MOST_ROWS].reset_index(drop=True)
+    return replace(loaded, shown=taken, warnings=warnings)
+
+
+def _explain_left_out(shown: pd.DataFrame, left_out: pd.DataFrame) -> list[str]:
+    if not len(left_out):
+        return []
+    first, following = (rows["confidence"].to_numpy()[0] for rows in (shown, left_out))
+    advice = f"see the next ones with --min-confidence {following}"
+    if first == following:  # so that would show the same ones
+        advice = "see others with --tag, --min-size, --inputs or --outputs"
+    count = f"{len(left_out):,} more {'synapse is' if len(left_out) == 1 else 'synapses are'}"
+    return [f"{count} not in this review, which holds the {MOST_ROWS} least sure: {advice}."]
+
+
+def choose_marking(settings: Settings, session: Session) -> tuple[Marking, str]:
+    """Choose how marks are made in the viewer of a link, and explain it in a sentence."""
+    site = resolve_site(settings.site, session.datastack.viewer_site)
+    host = urlsplit(site).hostname or ""
+    if host.split(".")[0].startswith("spelunker"):
+        return "tags", ""
+    if host == urlsplit(SITES["google"]).hostname:
+        return "labels", ""
+    if urlsplit(site).netloc == urlsplit(session.server).netloc:  # the sandbox's own
+        return "text", ""
+    return "text", (
+        f"Which keys the viewer at {host} has is not known, so marks are typed, as every viewer "
+        "can: for keys, give --site spelunker or --site google."
+    )
+
+
+def explain_marking(marking: Marking, marks: Sequence[Mark]) -> str:
+    """Explain how marks are made, in a sentence."""
+    from synglancer.view.review import KEYS
+
+    if marking == "tags":
+        keys = ", ".join(
+            f"Shift+{key} {mark.label}" for key, mark in zip(KEYS, marks, strict=False)
+        )
+        return f"Press {keys}, the same again to undo, and ] or [ to step; {_READ}."
+    if marking == "labels":
+        labels = [UNMARKED, *(mark.label for mark in marks)]
+        digits = ", ".join(f"{place} {label}" for place, label in enumerate(labels, start=1))
+        return f"Press Shift+V once, then {digits}, and S or A to step; {_READ}."
+    words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in marks)
+    return (
+        f"Click a synapse in the list and type behind its description one of {words}, and any "
+        f"comment; {_READ}."
+    )
+
+
+def build_review_state(
+    settings: Settings,
+    session: Session,
+    loaded: Loaded,
+    record: Provenance,
+    properties: str | None = None,
+) -> State:
+    """Build the state in which a cell's synapses are reviewed.
+
+    Parameters
+    ----------
+    settings, session
+        What is asked, and of whom.
+    loaded
+        The synapses to review, in their order.
+    record
+        Where they come from: it travels in the state.
+    properties
+        Address of the segments' properties, or None.
+    """
+    from synglancer.columns import POSITION_COLUMNS
+    from synglancer.states.reviews.rows import Listing, Row
+    from synglancer.view.review import Review, build_review
+    from synglancer.view.scene import Scene
+    from synglancer.view.staging import stage_view
+
+    shown = loaded.shown
+    # As numpy has them: the shortest decimals of a float32 are what the table says.
+    columns = [shown[name].to_numpy() for name in ("id", "direction", "tag", "confidence")]
+    rows = [
+        Row(int(synapse), str(side), str(tag), float(str(confidence)))
+        for synapse, side, tag, confidence in zip(*columns, strict=True)
+    ]
+    scene = Scene(
+        cells=loaded.cells,
+        datastack=session.datastack,
+        materialization=session.materialization,
+        table=loaded.table.name,
+        groups=[],
+        positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
+        somata=[*loaded.somata.values()],
+        record=record.to_json(),
+        properties_url=properties,
+    )
+    listing = Listing(rows, list_tags(loaded))
+    review = Review(listing, shown, choose_marking(settings, session)[0])
+    return build_review(scene, stage_view(settings, loaded.cells, shown), review)
+
+
+def list_tags(loaded: Loaded) -> list[str]:
+    """List the tags that a reviewer can say: the usual ones, and others of these cells."""
+    return [*ALWAYS, *sorted({*loaded.frame["tag"]} - {*ALWAYS, "unlabelled"})]

@@ -1,0 +1,89 @@
+"""How many predictions are right, against their confidence → a plot."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synglancer.errors import UsageError
+from synglancer.render.canvas import make_canvas
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from synglancer.render.canvas import Canvas
+
+SUFFIXES = (".png", ".svg")
+"""Endings of files that hold a plot."""
+
+_SIZE = (520, 520)
+_LEFT, _TOP, _SIDE = 74.0, 44.0, 410.0
+_INK, _FAINT, _DOT = "#25272d", "#d4d6da", "#1f6fb2"
+_TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
+_WHISKER = 4.0
+
+
+def check_plot_suffix(suffix: str) -> None:
+    """Check that a plot can be written as a kind of file.
+
+    Raises
+    ------
+    UsageError
+        When it cannot.
+    """
+    if suffix not in SUFFIXES:
+        raise UsageError(
+            f"A plot cannot be written as {suffix or 'a file without an ending'!r}.",
+            f"Name the file with one of {', '.join(SUFFIXES)}.",
+        )
+
+
+def plot_calibration(bins: pd.DataFrame, suffix: str = ".png") -> bytes:
+    """Plot the share of predictions that are right in each bin of confidence, with its interval.
+
+    Parameters
+    ----------
+    bins
+        As `synglancer.report.agreement.calibrate` returns them.
+    suffix
+        ``.png`` or ``.svg``.
+
+    Returns
+    -------
+    bytes
+        The file's content. On the diagonal, confidence is the share that is right.
+    """
+    name = "Share of predictions that reviewers found right, against their confidence"
+    canvas = make_canvas(suffix, _SIZE, 2.0 if suffix == ".png" else 1.0, "#ffffff", name)
+    _draw_axes(canvas)
+    filled = bins[bins["judged"] > 0]
+    for row in filled.itertuples(index=False):
+        x = row.mean_confidence
+        canvas.line(_place(x, row.low), _place(x, row.high), _DOT)
+        for end in (row.low, row.high):
+            (across, up) = _place(x, end)
+            canvas.line((across - _WHISKER, up), (across + _WHISKER, up), _DOT)
+        canvas.discs(np.array([_place(x, row.share_right)]), 11.0, _DOT)
+        (across, up) = _place(x, row.share_right)
+        canvas.words((across + 9, up - 9), str(row.judged), _INK)
+    total = int(bins["judged"].sum())
+    what = "synapse" if total == 1 else "synapses"
+    canvas.words((_LEFT, 22), f"Share found right, of {total:,} {what} (95 % interval)", _INK)
+    return canvas.finish()
+
+
+def _place(confidence: float, share: float) -> tuple[float, float]:
+    return _LEFT + _SIDE * float(confidence), _TOP + _SIDE * (1 - float(share))
+
+
+def _draw_axes(canvas: Canvas) -> None:
+    for tick in _TICKS:
+        canvas.line(_place(tick, 0), _place(tick, 1), _FAINT)
+        canvas.line(_place(0, tick), _place(1, tick), _FAINT)
+        across, down = _place(tick, 0)
+        canvas.words((across, down + 16), f"{tick:g}", _INK, anchor="middle")
+        left, up = _place(0, tick)
+        canvas.words((left - 22, up), f"{tick:g}", _INK, anchor="middle")
+    canvas.line(_place(0, 0), _place(1, 1), _FAINT)
+    canvas.words((_LEFT + _SIDE / 2, _TOP + _SIDE + 40), "Confidence", _INK, anchor="middle")

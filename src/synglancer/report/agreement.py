@@ -1,0 +1,149 @@
+"""Verdicts of several reviewers → how far they agree; of all of them → how far confidence holds."""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BINS = 10
+"""Bins of the confidence, 0 to 1."""
+
+_Z = 1.959963984540054  # of a normal distribution, for 95 % on both sides
+
+
+def compute_agreement(table: pd.DataFrame) -> pd.DataFrame:
+    """Compute how far each two reviewers agree.
+
+    Parameters
+    ----------
+    table
+        ``reviewer``, ``id`` and ``reviewed_tag``, which is empty where a reviewer did not decide.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each two: ``reviewer_a``, ``reviewer_b``, ``both`` (synapses on which both
+        decided), ``agreed`` (how many of these have the same tag according to both), ``share``,
+        and Cohen's ``kappa``. The last is NaN where it does not exist: without such synapses, and
+        where both gave all of them one and the same tag.
+    """
+    import pandas as pd
+
+    decided = table[table["reviewed_tag"] != ""]
+    said = {
+        reviewer: rows.set_index("id")["reviewed_tag"]
+        for reviewer, rows in decided.groupby("reviewer")
+    }
+    rows = []
+    for a, b in combinations(list(dict.fromkeys(table["reviewer"])), 2):
+        empty = decided.set_index("id")["reviewed_tag"].iloc[:0]
+        both = pd.concat([said.get(a, empty), said.get(b, empty)], axis=1, join="inner")
+        first, second = (both.iloc[:, side].to_numpy() for side in (0, 1))
+        agreed = int((first == second).sum())
+        count = len(both)
+        rows.append(
+            {
+                "reviewer_a": a,
+                "reviewer_b": b,
+                "both": count,
+                "agreed": agreed,
+                "share": agreed / count if count else math.nan,
+                "kappa": compute_kappa(first, second),
+            }
+        )
+    kinds = {"both": "int64", "agreed": "int64", "share": float, "kappa": float}
+    names = ["reviewer_a", "reviewer_b", *kinds]
+    return pd.DataFrame(rows, columns=names).astype(kinds)
+
+
+def compute_kappa(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
+    """Compute Cohen's kappa of two sequences of labels; NaN where chance alone would agree.
+
+    Cohen (1960): the share of equal labels beyond what two raters with these frequencies of labels
+    reach by chance, as a part of what is possible beyond it.
+    """
+    if not len(first):
+        return math.nan
+    labels = sorted({*first, *second})
+    expected = sum(float(np.mean(first == one)) * float(np.mean(second == one)) for one in labels)
+    if len(labels) == 1:
+        return math.nan
+    observed = float(np.mean(first == second))
+    return (observed - expected) / (1 - expected)
+
+
+def calibrate(table: pd.DataFrame) -> pd.DataFrame:
+    """Compare the confidence of predictions with how many of them are right.
+
+    A synapse counts once, if all reviewers who decided on it agree; others are left out.
+
+    Parameters
+    ----------
+    table
+        ``id``, ``tag``, ``confidence`` and ``reviewed_tag``, as `compute_agreement` takes it.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row for each of `BINS` bins of confidence, of equal width, the last of which holds 1:
+        ``confidence_from``, ``confidence_to``, ``judged`` (synapses), ``right`` (how many have the
+        predicted tag), ``mean_confidence``, ``share_right``, and ``low`` and ``high``, its 95 %
+        interval (Wilson). The last four are NaN in a bin without synapses.
+    """
+    import pandas as pd
+
+    agreed = list_agreed(table)
+    places = np.minimum((agreed["confidence"].to_numpy(float) * BINS).astype(int), BINS - 1)
+    right = (agreed["tag"] == agreed["reviewed_tag"]).to_numpy()
+    rows = []
+    for place in range(BINS):
+        inside = places == place
+        judged, good = int(inside.sum()), int(right[inside].sum())
+        low, high = compute_interval(good, judged)
+        rows.append(
+            {
+                "confidence_from": place / BINS,
+                "confidence_to": (place + 1) / BINS,
+                "judged": judged,
+                "right": good,
+                "mean_confidence": (
+                    float(agreed["confidence"].to_numpy(float)[inside].mean())
+                    if judged
+                    else math.nan
+                ),
+                "share_right": good / judged if judged else math.nan,
+                "low": low,
+                "high": high,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def list_agreed(table: pd.DataFrame) -> pd.DataFrame:
+    """List the synapses on which at least one reviewer decided and none said otherwise, once."""
+    decided = table[table["reviewed_tag"] != ""]
+    opinions = decided.groupby("id")["reviewed_tag"].transform("nunique")
+    agreed: pd.DataFrame = decided[opinions == 1].drop_duplicates("id")
+    return agreed
+
+
+def compute_interval(right: int, judged: int) -> tuple[float, float]:
+    """Compute the 95 % interval of a share (Wilson 1927); NaN where there is nothing to judge.
+
+    Examples
+    --------
+    >>> [round(end, 3) for end in compute_interval(8, 10)]
+    [0.49, 0.943]
+    """
+    if not judged:
+        return math.nan, math.nan
+    share, weight = right / judged, _Z * _Z / judged
+    middle = (share + weight / 2) / (1 + weight)
+    reach = _Z * math.sqrt(share * (1 - share) / judged + weight / (4 * judged)) / (1 + weight)
+    return max(0.0, middle - reach), min(1.0, middle + reach)

@@ -1,0 +1,283 @@
+"""Synapses to review → the state in which a reviewer steps through them and marks each.
+
+Viewers differ in how a mark is made: Spelunker has keys for tags, Google's viewer keys for the
+labels of one property, and in any other a mark is typed. An unknown tool makes some viewers drop
+the layer, so a state is made for one of these kinds, never for several.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import orjson
+
+from synglancer.columns import CELL_COLUMN, POSITION_COLUMNS
+from synglancer.states.record_copy import format_copy
+from synglancer.states.reviews.marks import REVIEW, RIGHT, UNMARKED, UNSURE, VERDICT, list_marks
+from synglancer.states.reviews.rows import SIDES, format_rows
+from synglancer.view.annotations import CONFIDENCE, SIZE
+from synglancer.view.colors import PALETTES, choose_colours
+from synglancer.view.shaders import format_rgb
+from synglancer.view.state import SEGMENTATION, State, build_state
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from synglancer.states.reviews.marks import Mark
+    from synglancer.states.reviews.rows import Listing
+    from synglancer.view.scene import Scene, ViewOptions
+
+Marking = Literal["tags", "labels", "text"]
+"""How a mark is made: with a key for each tag, with digits for the labels of one property, or by
+typing it."""
+
+KEYS = "QWASDFGHJKLZXCVBNMERTYUIOP"
+"""With Shift, the key of each mark in Spelunker, in their order: further ones have none."""
+
+_RELATED = ("pre", "post")
+_NANOMETRES = {axis: [1e-9, "m"] for axis in "xyz"}
+_PARTNER = "#ff8c00"
+_COLOURS = {RIGHT: "#8fe388", UNSURE: "#c8c8c8"}
+_SECTION_NM_PER_PIXEL = 7.0
+_HEIGHT_NM = 20_000.0  # of the 3D view
+_MOST_SHOWN = 25  # partners whose meshes are loaded where stepping does not swap them
+
+
+@dataclass(frozen=True)
+class Review:
+    """The synapses to review.
+
+    Attributes
+    ----------
+    listing
+        The synapses, in the order in which they are stepped through.
+    table : DataFrame, shape (n,)
+        The same ones in the same order: ``size`` (voxels), ``pre_pt_root_id``, ``post_pt_root_id``,
+        ``direction`` and ``ctr_pt_position_x/y/z`` (nm).
+    marking
+        How a mark is made.
+    """
+
+    listing: Listing
+    table: pd.DataFrame
+    marking: Marking
+
+    @property
+    def marks(self) -> tuple[Mark, ...]:
+        """The marks that can be made."""
+        return list_marks(self.listing.tags)
+
+
+def build_review(scene: Scene, options: ViewOptions, review: Review) -> State:
+    """Build the state in which synapses are reviewed.
+
+    Parameters
+    ----------
+    scene
+        The cells, without annotations.
+    options
+        Layout, background and palette.
+    review
+        The synapses.
+    """
+    frame = build_state(scene, options).to_dict()
+    layer = _build_layer(scene, options, review)
+    others = [one for one in frame["layers"] if one["name"] != SEGMENTATION]
+    mesh = next(one for one in frame["layers"] if one["name"] == SEGMENTATION)
+    smallest = min(scene.datastack.viewer_resolution)
+    frame |= {
+        "layers": [*others, {**mesh, **_select(scene, review, mesh)}, layer],
+        "selectedLayer": {"layer": REVIEW, "visible": True},
+        "showAxisLines": True,
+        "crossSectionScale": _SECTION_NM_PER_PIXEL / smallest,
+        "projectionScale": _HEIGHT_NM / smallest,
+        "title": _format_title(frame["title"], review),
+    }
+    if review.listing.rows:
+        first = review.table.iloc[0]
+        voxels = zip(POSITION_COLUMNS, scene.datastack.viewer_resolution, strict=True)
+        picked = {
+            "annotationId": str(review.listing.rows[0].id),
+            "annotationSource": 0,
+            "annotationSubsource": "default",
+        }
+        frame |= {
+            "position": [round(float(first[name]) / size, 2) for name, size in voxels],
+            "selection": {"layers": {REVIEW: picked}},
+        }
+    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
+    return State(json, hashlib.sha256(json).hexdigest())
+
+
+def _format_title(title: str, review: Review) -> str:
+    """Name what is reviewed and, where marks are typed, how."""
+    place = title.rpartition(" · ")[0]
+    told = f"{place} · {len(review.listing.rows):,} to review"
+    if review.marking != "text":
+        return told
+    words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in review.marks)
+    return f"{told} · type behind a description: {words}"
+
+
+def _select(scene: Scene, review: Review, mesh: Mapping[str, Any]) -> dict[str, Any]:
+    """Select the cells and, beside them, the partner of the first synapse or of the first ones.
+
+    Spelunker swaps partners at each step. Elsewhere those of further synapses are listed, hidden.
+    """
+    cells = [str(cell) for cell in scene.cells]
+    partners = [one for one in _list_partners(review.table) if one not in cells]
+    most = 1 if review.marking == "tags" else _MOST_SHOWN
+    hidden = [] if review.marking == "tags" else [f"!{one}" for one in partners[most:]]
+    colours = {**dict.fromkeys(partners, _PARTNER), **mesh.get("segmentColors", {})}
+    return {
+        "segments": [*cells, *partners[:most], *hidden],
+        "segmentColors": colours,
+        "timestampOwner": [REVIEW],
+    }
+
+
+def _list_partners(table: pd.DataFrame) -> list[str]:
+    """List the cells on the synapses' other sides, each once, in the order of the synapses."""
+    found: dict[str, None] = {}
+    sides = zip(table["direction"], table["pre_pt_root_id"], table["post_pt_root_id"], strict=True)
+    for direction, pre, post in sides:
+        other = pre if CELL_COLUMN.get(direction) == "post_pt_root_id" else post
+        found[str(other)] = None
+    found.pop("0", None)
+    return list(found)
+
+
+def _build_layer(scene: Scene, options: ViewOptions, review: Review) -> dict[str, Any]:
+    properties = [*_describe_own(review.listing), *_describe_marks(review)]
+    colours = choose_colours(list(review.listing.tags), PALETTES[options.palette])
+    copies = format_copy(scene.record) + format_rows(review.listing)
+    return {
+        "type": "annotation",
+        "name": REVIEW,
+        "source": [{"url": "local://annotations", "transform": {"outputDimensions": _NANOMETRES}}],
+        "annotationColor": "#ffffff",
+        "annotationProperties": properties,
+        "annotationRelationships": [*_RELATED],
+        "annotations": _build_notes(review, len(properties)),
+        "linkedSegmentationLayer": dict.fromkeys(_RELATED, SEGMENTATION),
+        "shader": copies + _build_shader(review, colours),
+        "swapVisbleSegmentsOnMove": review.marking == "tags",
+        "tab": "annotations",
+        "codeVisible": False,
+        **_bind(review),
+    }
+
+
+def _describe_own(listing: Listing) -> list[dict[str, Any]]:
+    """Describe the properties that every review has, the predicted tag and the side as labels."""
+    numbers = [
+        {"id": one.id, "type": one.type, "description": one.description}
+        for one in (CONFIDENCE, SIZE)
+    ]
+    return [
+        *numbers,
+        _describe_labels("direction", "Which side of the cells it is on", SIDES),
+        _describe_labels("predicted", "Tag that the classifier predicts", listing.tags),
+    ]
+
+
+def _describe_labels(name: str, description: str, labels: Iterable[str]) -> dict[str, Any]:
+    listed = list(labels)
+    return {
+        "id": name,
+        "type": "uint8",
+        "description": description,
+        "enum_values": list(range(len(listed))),
+        "enum_labels": listed,
+    }
+
+
+def _describe_marks(review: Review) -> list[dict[str, Any]]:
+    """Describe the properties that hold the marks, in the form of the viewer."""
+    if review.marking == "tags":
+        return [{"id": one.name, "type": "uint8", "tag": one.label} for one in review.marks]
+    if review.marking == "labels":
+        labels = [UNMARKED, *(one.label for one in review.marks)]
+        return [_describe_labels(VERDICT, "What the reviewer says", labels)]
+    return []
+
+
+def _build_notes(review: Review, properties: int) -> list[dict[str, Any]]:
+    listing, sides = review.listing, list(SIDES)
+    notes = []
+    rows = zip(listing.rows, review.table.itertuples(index=False), strict=True)
+    for place, (row, given) in enumerate(rows):
+        size = round(float(str(given.size)))
+        own = [row.confidence, size, sides.index(row.direction), listing.tags.index(row.tag)]
+        notes.append(
+            {
+                "type": "point",
+                "id": str(row.id),
+                "point": [int(getattr(given, name)) for name in POSITION_COLUMNS],
+                "props": [*own, *[0] * (properties - len(own))],
+                "segments": [[str(given.pre_pt_root_id)], [str(given.post_pt_root_id)]],
+                "description": listing.describe(place),
+            }
+        )
+    return notes
+
+
+def _bind(review: Review) -> dict[str, Any]:
+    """Bind the keys that the viewer has tools for; an unknown tool would cost the layer."""
+    if review.marking == "tags":
+        keys = zip(KEYS, review.marks, strict=False)
+        return {"toolBindings": {key: f"tagTool_{mark.name}" for key, mark in keys}}
+    if review.marking == "labels":
+        marks = {"type": "annotateEnumProperty", "property": VERDICT}
+        steps = {"A": "selectPreviousAnnotation", "S": "selectNextAnnotation"}
+        return {"toolBindings": {"V": marks, **steps}}
+    return {}
+
+
+def _build_shader(review: Review, colours: Mapping[str, str]) -> str:
+    """Draw rings in the colour of the predicted tag, and discs in that of a mark."""
+    marked = _write_marks(review, colours)
+    boxes = ["#uicontrol bool hide_marked checkbox(default=false)"] if marked else []
+    predicted = _write_choice("predicted", [colours[tag] for tag in review.listing.tags])
+    lines = [
+        "#uicontrol float marker_size slider(min=4, max=40, step=1, default=14)",
+        *boxes,
+        "void main() {",
+        *predicted,
+        "  float filled = 0.0;",
+        *marked,
+        *(["  if (hide_marked && filled > 0.0) discard;"] if marked else []),
+        "  setPointMarkerSize(marker_size);",
+        "  setPointMarkerColor(vec4(color, filled));",
+        "  setPointMarkerBorderWidth(2.5);",
+        "  setPointMarkerBorderColor(vec4(color, 1.0));",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _write_marks(review: Review, colours: Mapping[str, str]) -> list[str]:
+    """Write how each mark is drawn; nothing where no property holds marks."""
+    if review.marking == "text":
+        return []
+    lines = []
+    for place, mark in enumerate(review.marks, start=1):
+        colour = _COLOURS.get(mark.name) or colours[mark.tag]
+        is_set = f"prop_{mark.name}() > 0u"
+        if review.marking == "labels":
+            is_set = f"prop_{VERDICT}() == {place}u"
+        lines.append(f"  if ({is_set}) {{ color = {format_rgb(colour)}; filled = 1.0; }}")
+    return lines
+
+
+def _write_choice(name: str, colours: Sequence[str]) -> list[str]:
+    """Write the colour of each number that stands for a label."""
+    choices = [
+        f"  if (prop_{name}() == {number}u) color = {format_rgb(colour)};"
+        for number, colour in enumerate(colours)
+    ]
+    return ["  vec3 color = vec3(1.0);", *choices]
