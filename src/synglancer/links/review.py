@@ -83,11 +83,12 @@ def explain_marking(marking: Marking, marks: Sequence[Mark]) -> str:
         keys = ", ".join(
             f"Shift+{key} {mark.label}" for key, mark in zip(KEYS, marks, strict=False)
         )
-        return f"Press {keys}, the same again to undo, and ] or [ to step; {_READ}."
+        return f"Press {keys}, the same again to undo, and ] or [ (Alt+↓, Alt+↑) to step; {_READ}."
     if marking == "labels":
         labels = [UNMARKED, *(mark.label for mark in marks)]
         digits = ", ".join(f"{place} {label}" for place, label in enumerate(labels, start=1))
-        return f"Press Shift+V once, then {digits}, and S or A to step; {_READ}."
+        keys = f"press Shift+V once, then {digits}, and S or A to step"
+        return f"With the mouse over the image, {keys}; {_READ}."
     words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in marks)
     return (
         f"Click a synapse in the list and type behind its description one of {words}, and any "

@@ -19,7 +19,8 @@ SUFFIXES = (".png", ".svg")
 
 _SIZE = (520, 520)
 _LEFT, _TOP, _SIDE = 74.0, 44.0, 410.0
-_INK, _FAINT, _DOT = "#25272d", "#d4d6da", "#1f6fb2"
+_INK, _FAINT, _DIAGONAL, _DOT = "#25272d", "#e2e4e8", "#9a9ea6", "#1f6fb2"
+_THIN = 1.0
 _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _WHISKER = 4.0
 
@@ -60,10 +61,10 @@ def plot_calibration(bins: pd.DataFrame, suffix: str = ".png") -> bytes:
     filled = bins[bins["judged"] > 0]
     for row in filled.itertuples(index=False):
         x = row.mean_confidence
-        canvas.line(_place(x, row.low), _place(x, row.high), _DOT)
+        canvas.line(_place(x, row.low), _place(x, row.high), _DOT, 2.0)
         for end in (row.low, row.high):
             (across, up) = _place(x, end)
-            canvas.line((across - _WHISKER, up), (across + _WHISKER, up), _DOT)
+            canvas.line((across - _WHISKER, up), (across + _WHISKER, up), _DOT, 2.0)
         canvas.discs(np.array([_place(x, row.share_right)]), 11.0, _DOT)
         (across, up) = _place(x, row.share_right)
         canvas.words((across + 9, up - 9), str(row.judged), _INK)
@@ -79,11 +80,11 @@ def _place(confidence: float, share: float) -> tuple[float, float]:
 
 def _draw_axes(canvas: Canvas) -> None:
     for tick in _TICKS:
-        canvas.line(_place(tick, 0), _place(tick, 1), _FAINT)
-        canvas.line(_place(0, tick), _place(1, tick), _FAINT)
+        canvas.line(_place(tick, 0), _place(tick, 1), _FAINT, _THIN)
+        canvas.line(_place(0, tick), _place(1, tick), _FAINT, _THIN)
         across, down = _place(tick, 0)
         canvas.words((across, down + 16), f"{tick:g}", _INK, anchor="middle")
         left, up = _place(0, tick)
         canvas.words((left - 22, up), f"{tick:g}", _INK, anchor="middle")
-    canvas.line(_place(0, 0), _place(1, 1), _FAINT)
+    canvas.line(_place(0, 0), _place(1, 1), _DIAGONAL, _THIN)
     canvas.words((_LEFT + _SIDE / 2, _TOP + _SIDE + 40), "Confidence", _INK, anchor="middle")

@@ -32,8 +32,10 @@ class Canvas(Protocol):
     def rings(self, points: np.ndarray[Any, Any], diameter: float, colour: str) -> None:
         """Draw a circle around each point, shape (n, 2)."""
 
-    def line(self, start: Sequence[float], end: Sequence[float], colour: str) -> None:
-        """Draw a line of 3 pixels."""
+    def line(
+        self, start: Sequence[float], end: Sequence[float], colour: str, width: float = 3.0
+    ) -> None:
+        """Draw a line."""
 
     def words(self, start: Sequence[float], text: str, colour: str, anchor: str = "start") -> None:
         """Write a line; `start` is at its left, or its middle where `anchor` is ``middle``."""
@@ -104,8 +106,10 @@ class _Svg:
         path = "".join(f"M{x - radius:.1f} {y:.1f}{circle}" for x, y in points.tolist())
         self._path(path, width, colour, "")
 
-    def line(self, start: Sequence[float], end: Sequence[float], colour: str) -> None:
-        self._path(f"M{start[0]:.1f} {start[1]:.1f}L{end[0]:.1f} {end[1]:.1f}", 3.0, colour, "")
+    def line(
+        self, start: Sequence[float], end: Sequence[float], colour: str, width: float = 3.0
+    ) -> None:
+        self._path(f"M{start[0]:.1f} {start[1]:.1f}L{end[0]:.1f} {end[1]:.1f}", width, colour, "")
 
     def words(self, start: Sequence[float], text: str, colour: str, anchor: str = "start") -> None:
         self._parts.append(
@@ -144,9 +148,11 @@ class _Png:
         for box in self._boxes(points, diameter):
             self._draw.ellipse(box, outline=colour, width=width)
 
-    def line(self, start: Sequence[float], end: Sequence[float], colour: str) -> None:
+    def line(
+        self, start: Sequence[float], end: Sequence[float], colour: str, width: float = 3.0
+    ) -> None:
         ends = [(x * self._zoom, y * self._zoom) for x, y in (start, end)]
-        self._draw.line(ends, fill=colour, width=round(3 * self._zoom))
+        self._draw.line(ends, fill=colour, width=round(width * self._zoom))
 
     def words(self, start: Sequence[float], text: str, colour: str, anchor: str = "start") -> None:
         place = (start[0] * self._zoom, start[1] * self._zoom)

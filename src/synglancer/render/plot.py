@@ -24,12 +24,13 @@ from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import is_shown, list_layers
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
+from synglancer.view.annotations import sort_tags
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors
 from synglancer.view.shaders import MIN_CONFIDENCE, choose_diameter
 from synglancer.view.type_colors import choose_type_color
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -146,7 +147,9 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
         colour = layer.get("annotationColor")
         if not _is_color(colour):
             colour = choose_colors([tag], PALETTES["paper"])[tag]
-        if types and PARTNER_TYPE in frame:
+        if not direction and any(frame["direction"]):  # a review, whose layer has all of them
+            read += _divide(frame)
+        elif types and PARTNER_TYPE in frame:
             for kind, rows in frame.groupby(PARTNER_TYPE):
                 named = f"{direction}: {kind}"
                 colour = types.get(str(kind), types[UNKNOWN_TYPE])
@@ -154,6 +157,16 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
         else:
             read.append(_Layer(name, direction, str(colour), _read_points(frame)))
     return _merge_layers(read) if types else read
+
+
+def _divide(frame: pd.DataFrame) -> Iterator[_Layer]:
+    """Yield a layer of the plot for each direction and tag of a layer that has several."""
+    for direction in dict.fromkeys(frame["direction"]):
+        rows = frame[frame["direction"] == direction]
+        for tag in sort_tags(set(rows["tag"])):
+            colour = choose_colors([tag], PALETTES["paper"])[tag]
+            points = _read_points(rows[rows["tag"] == tag])
+            yield _Layer(f"{direction}: {tag}", direction, colour, points)
 
 
 def _read_points(frame: pd.DataFrame) -> Array:

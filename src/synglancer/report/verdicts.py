@@ -108,7 +108,8 @@ def _summarise(read: Verdicts) -> str:
             "as it was made, or was copied before the view was shared again."
         )
     each = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items())
-    return f"{read.marked:,} of {total:,} synapses are marked: {each}."
+    verb = "synapse is" if total == 1 else "synapses is" if read.marked == 1 else "synapses are"
+    return f"{read.marked:,} of {total:,} {verb} marked: {each}."
 
 
 def _compare_origins(origins: Sequence[Provenance]) -> list[str]:

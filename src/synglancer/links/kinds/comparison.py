@@ -223,6 +223,11 @@ def _read(link: str, question: Question) -> Side:
             f"The link was made with the CAVE server {asked.server}, not with {service.server}.",
             "Name the link's server with --server, or --sandbox for one of the sandbox.",
         )
+    if asked.review:
+        raise UsageError(
+            "The link is a review, which shows the least sure synapses of the cell.",
+            "Give the cell, or a link without --review.",
+        )
     settings = replace(asked, **{name: getattr(question, name) for name in _OWN})
     provenance, warnings = parse_provenance(state)
     if provenance.synapses:
