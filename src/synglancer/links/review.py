@@ -131,7 +131,8 @@ def build_review_state(
     ]
     scene = Scene(
         cells=loaded.cells,
-        datastack=session.datastack,
+        # Of many partners there is no skeleton, which viewers would wait for.
+        datastack=replace(session.datastack, skeleton_source=None),
         materialization=session.materialization,
         table=loaded.table.name,
         groups=[],

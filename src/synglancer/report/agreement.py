@@ -146,4 +146,5 @@ def compute_interval(right: int, judged: int) -> tuple[float, float]:
     share, weight = right / judged, _Z * _Z / judged
     middle = (share + weight / 2) / (1 + weight)
     reach = _Z * math.sqrt(share * (1 - share) / judged + weight / (4 * judged)) / (1 + weight)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
+    # The ends hold the share itself, also where it is 0 or 1 and rounding would leave it out.
+    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))

@@ -83,7 +83,7 @@ def collect_verdicts(
         origins.append(told)
         notes += [f"{name}{sentence}" for sentence in (_summarise(read), *read.problems)]
         columns = read.table.assign(id=read.table["id"].astype(str).astype(object))
-        columns.insert(1, "cell", name_cells(told.cells) if told.cells else "")
+        columns.insert(1, "cell", " ".join(map(str, told.cells)))
         parts.append(columns.assign(reviewer=number, link=_shorten(link, state)))
     notes += _compare_origins(origins)
     return Reviewed(pd.concat(parts, ignore_index=True), notes)

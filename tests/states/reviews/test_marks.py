@@ -1,0 +1,94 @@
+"""Marks have names that every viewer takes, and are found again in what people type."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.states.reviews.marks import ALWAYS, list_marks, read_typed
+from synglancer.states.reviews.rows import Listing, Row, format_rows, read_rows
+
+tags = st.lists(st.text(max_size=8), max_size=8, unique=True)
+MARKS = list_marks([*ALWAYS, "multi-input"])
+
+
+@given(tags)
+def test_names_are_legal_in_every_viewer_and_differ(names: list[str]) -> None:
+    """Whatever a table's tags are, no two marks share a name, and GLSL takes each after prop_."""
+    marks = list_marks(names)
+    assert len({mark.name for mark in marks}) == len(names) + 2
+    for mark in marks:
+        assert re.fullmatch(r"[a-z](_?[a-z0-9])*", mark.name)
+    assert [mark.tag for mark in marks[2:]] == names
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "unknown", "rest"),
+    [
+        ("=shaft", ["is_shaft"], [], ""),
+        ("= Shaft, thick", ["is_shaft"], [], "thick"),
+        ("near the soma =so", ["is_soma"], [], "near the soma"),
+        ("=is_spine", ["is_spine"], [], ""),
+        ("=Multi-Input?", ["is_multi_input"], [], ""),
+        ("=r =u", ["right", "unsure"], [], ""),
+        ("=s", [], ["=s"], "=s"),
+        ("=dendrite", [], ["=dendrite"], "=dendrite"),
+        ("==shaft", ["is_shaft"], [], "="),
+        ("0.3=spine", ["is_spine"], [], "0.3"),
+        ("=", [], [], "="),
+        ("spine", [], [], "spine"),
+    ],
+)
+def test_typed_marks_are_read(text, names, unknown, rest) -> None:
+    """A word or a clear beginning of one is a mark; what is unclear stays in the comment."""
+    found, strange, kept = read_typed(text, MARKS)
+    assert ([mark.name for mark in found], strange, kept) == (names, unknown, rest)
+
+
+@given(st.text())
+def test_any_text_can_be_read(text: str) -> None:
+    """No text makes reading fail, and nothing of it but marks is taken away."""
+    found, unknown, rest = read_typed(text, MARKS)
+    assert len(found) + len(unknown) <= text.count("=")
+    if not found:
+        assert rest == " ".join(text.split())
+
+
+rows = st.builds(
+    Row,
+    st.integers(1, 2**64 - 1),
+    st.sampled_from(["inputs", "outputs", "between"]),
+    st.sampled_from(["spine", "*/ é\n", "#uicontrol"]),
+    st.floats(0, 1, width=32),
+)
+
+
+@given(st.lists(rows, max_size=5))
+def test_what_was_predicted_comes_back_from_the_shader(given_rows: list[Row]) -> None:
+    """IDs, tags and confidences survive as one safe line of comment anywhere in a shader."""
+    listing = Listing(given_rows, ["spine", "*/ é\n", "#uicontrol"])
+    line = format_rows(listing)
+    assert line.count("\n") == 1
+    assert line.isascii()
+    assert not set(line) & set("*#<>&")
+    assert read_rows("// synglancer: {}\n" + line + "void main() {}\n") == listing
+
+
+@pytest.mark.parametrize(
+    "shader",
+    [
+        None,
+        "void main() {}",
+        "// synglancer_rows: {}",
+        "// synglancer_rows: {not json}",
+        '// synglancer_rows: {"tags":["a"],"id":["1"],"direction":[9],"tag":[0],"confidence":[1]}',
+        '// synglancer_rows: {"tags":["a"],"id":["x"],"direction":[0],"tag":[0],"confidence":[1]}',
+        '// synglancer_rows: {"tags":["a"],"id":["1"],"direction":[0],"tag":[0],"confidence":[]}',
+    ],
+)
+def test_a_damaged_comment_is_none(shader) -> None:
+    """What has not the form of the comment is not read as synapses."""
+    assert read_rows(shader) is None

@@ -1,0 +1,210 @@
+"""What a reviewer marked comes back, however the viewer has written the state anew."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from synglancer.errors import UsageError
+from synglancer.states.provenance import parse_provenance, parse_settings
+from synglancer.states.reviews.marks import list_marks
+from synglancer.states.reviews.verdicts import COLUMNS, parse_verdicts
+from view.test_review import MARKINGS, TAGS, build, find_review
+
+FOLDER = Path(__file__).parents[2] / "data" / "reviews"
+"""States as the viewers wrote them after keys were pressed and text was typed in a browser."""
+
+MADE = {marking: build(marking, 12) for marking in MARKINGS}
+MARKS = list_marks(TAGS)
+
+IDS = ["291322241", "333503074", "338528122", "373003074", "387785874"]
+SEEN = {
+    "spelunker-2024": ["right", "is_shaft", "unsure", "unmarked", "contradictory"],
+    "spelunker-2026": ["right", "is_shaft", "unsure", "unmarked", "contradictory"],
+    "google": ["right", "is_shaft", "unsure", "unmarked", "is_shaft"],
+    "wheel": ["is_shaft", "unmarked", "unmarked", "unmarked", "unmarked"],
+}
+
+
+def load(name: str) -> dict[str, Any]:
+    state: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
+    return state
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_states_as_each_viewer_shared_them(name: str) -> None:
+    """Marks, comments, IDs and confidences are read from what each viewer wrote."""
+    read = parse_verdicts(load(name))
+    assert {column: str(kind) for column, kind in read.table.dtypes.items()} == COLUMNS
+    assert len(read.table) == 10
+    first = read.table.head(5)
+    assert first["id"].astype(str).tolist() == IDS
+    assert first["verdict"].tolist() == SEEN[name]
+    assert set(read.table["verdict"][5:]) == {"unmarked"}
+    assert read.table["confidence"].astype(str).tolist()[5] == "0.3417122"
+    said = {"right": "spine", "is_shaft": "shaft"}
+    assert first["reviewed_tag"].tolist() == [said.get(one, "") for one in SEEN[name]]
+    assert first["comment"].tolist()[0] == ("sits on the shaft" if name == "wheel" else "")
+    clash = "Synapse 387785874 has marks that exclude each other: right and is_shaft."
+    assert read.problems == ([clash] if "spelunker" in name else [])
+    assert read.marked == sum(one != "unmarked" for one in SEEN[name])
+
+
+@pytest.mark.parametrize("name", SEEN)
+def test_shared_reviews_are_known_as_ours(name: str) -> None:
+    """The record, its filters and the counts by direction and tag survive the viewer."""
+    state = load(name)
+    assert "synglancer" not in state
+    told, warnings = parse_provenance(state)
+    assert (told.cell, told.version, told.shown) == (864691135276234469, 1718, 10)
+    assert told.counts == {"inputs": {"spine": 10}, "outputs": {}}
+    assert warnings == []
+    asked = parse_settings(state)
+    assert (asked.review, asked.max_confidence) == (True, 0.38)
+
+
+marked = st.lists(st.sampled_from([None, *MARKS]), min_size=12, max_size=12)
+
+
+@given(marked, st.sampled_from(["tags", "labels"]), st.booleans(), st.randoms())
+def test_any_marks_come_back(marks, marking, as_text, random) -> None:
+    """Whatever was marked, in any order of properties, with numbers or texts, is what is read."""
+    state = copy.deepcopy(MADE[marking])
+    layer = find_review(state)
+    names = [spec["id"] for spec in layer["annotationProperties"]]
+    for note, mark in zip(layer["annotations"], marks, strict=True):
+        if mark is None:
+            continue
+        place = names.index(mark.name if marking == "tags" else "verdict")
+        value = 1 if marking == "tags" else MARKS.index(mark) + 1
+        note["props"][place] = str(value) if as_text else value
+    order = list(range(len(names)))
+    random.shuffle(order)
+    layer["annotationProperties"] = [layer["annotationProperties"][place] for place in order]
+    for note in layer["annotations"]:
+        note["props"] = [note["props"][place] for place in order]
+    state.pop("synglancer")
+    read = parse_verdicts(json.loads(json.dumps(state)))
+    assert read.problems == []
+    assert read.table["verdict"].tolist() == [mark.name if mark else "unmarked" for mark in marks]
+    predicted = read.table["tag"].tolist()
+    assert read.table["reviewed_tag"].tolist() == [
+        mark.means(tag) if mark else "" for mark, tag in zip(marks, predicted, strict=True)
+    ]
+    assert read.marked == sum(mark is not None for mark in marks)
+
+
+@given(marked, st.text(st.characters(exclude_characters="=", exclude_categories=["Cs"])))
+def test_any_typed_marks_come_back(marks, comment) -> None:
+    """What is typed behind the description is mark and comment, whatever the comment says."""
+    state = copy.deepcopy(MADE["text"])
+    for note, mark in zip(find_review(state)["annotations"], marks, strict=True):
+        if mark is not None:
+            note["description"] += f"={mark.name} {comment}"
+    read = parse_verdicts(state)
+    assert read.table["verdict"].tolist() == [mark.name if mark else "unmarked" for mark in marks]
+    told = " ".join(comment.split())
+    assert read.table["comment"].tolist() == [told if mark else "" for mark in marks]
+
+
+def test_what_was_predicted_is_not_read_from_edited_annotations() -> None:
+    """A confidence that was changed by hand is named, and that of the prediction is used."""
+    state = copy.deepcopy(MADE["labels"])
+    before = parse_verdicts(state).table
+    notes = find_review(state)["annotations"]
+    notes[3]["props"][0] = 0.999
+    notes[4]["props"][3] = 2  # the predicted tag
+    notes[5]["description"] = None
+    read = parse_verdicts(state)
+    assert read.table.equals(before)
+    (problem,) = read.problems
+    assert re.fullmatch(
+        r"The confidence of synapse \d+ was changed in the viewer to 0.999: the predicted one, "
+        r"0\.\d+, is used\.",
+        problem,
+    )
+
+
+def test_deleted_synapses_are_missing_and_added_points_are_named() -> None:
+    """A row that was deleted is in the table as missing; a point of the reviewer's is not."""
+    state = copy.deepcopy(MADE["tags"])
+    notes = find_review(state)["annotations"]
+    gone = [notes.pop(4)["id"], notes.pop(0)["id"]]
+    notes.append({"type": "point", "id": "5b2f", "point": [1, 2, 3], "props": [0] * 11})
+    read = parse_verdicts(state)
+    assert len(read.table) == 12
+    rows = read.table[read.table["verdict"] == "missing"]
+    assert sorted(rows["id"].astype(str)) == sorted(gone)
+    assert rows["x_nm"].isna().all()
+    assert read.problems[0].startswith("2 synapses of the review are missing from the link")
+    assert all(one in read.problems[0] for one in gone)
+    assert "1 annotation of the layer is not of this review" in read.problems[1]
+
+
+def test_a_layer_without_any_synapse_left_is_read() -> None:
+    """When all were deleted, the table names all of them as missing."""
+    state = copy.deepcopy(MADE["text"])
+    find_review(state).pop("annotations")
+    assert set(parse_verdicts(state).table["verdict"]) == {"missing"}
+
+
+def test_tags_of_the_reviewers_own_are_comments() -> None:
+    """A tag that a reviewer adds in the viewer is kept as a comment, beside the mark."""
+    state = copy.deepcopy(MADE["tags"])
+    layer = find_review(state)
+    layer["annotationProperties"].append({"id": "tag11", "type": "uint8", "tag": "bouton"})
+    for note in layer["annotations"]:
+        note["props"].append(0)
+    layer["annotations"][0]["props"][4] = layer["annotations"][0]["props"][-1] = 1
+    read = parse_verdicts(state)
+    assert read.table.loc[0, ["verdict", "comment"]].tolist() == ["right", "bouton"]
+    assert read.problems == []
+
+
+def test_right_and_the_predicted_tag_agree() -> None:
+    """Marks that say the same of a synapse do not exclude each other."""
+    state = copy.deepcopy(MADE["tags"])
+    layer = find_review(state)
+    names = [spec["id"] for spec in layer["annotationProperties"]]
+    first = layer["annotations"][0]
+    for name in ("right", "is_spine"):
+        first["props"][names.index(name)] = 1
+    read = parse_verdicts(state)
+    assert read.table.loc[0, ["tag", "verdict", "reviewed_tag"]].tolist() == [
+        "spine", "right", "spine",
+    ]  # fmt: skip
+    assert read.problems == []
+
+
+@pytest.mark.parametrize("value", [None, "x", 1.5, [1], {}])
+def test_what_is_no_mark_is_named(value) -> None:
+    """A value that is not a whole number is said to be unread, and the synapse is unmarked."""
+    state = copy.deepcopy(MADE["tags"])
+    find_review(state)["annotations"][0]["props"][4] = value
+    read = parse_verdicts(state)
+    assert read.table.loc[0, "verdict"] == "unmarked"
+    assert len(read.problems) == 1
+    assert "is not a number and is not read" in read.problems[0]
+
+
+def test_a_description_that_lost_its_beginning_still_says_the_mark() -> None:
+    """Typing over the end of the description loses no mark."""
+    state = copy.deepcopy(MADE["text"])
+    note = find_review(state)["annotations"][0]
+    note["description"] = note["description"][:-1] + "=shaft"
+    assert parse_verdicts(state).table.loc[0, "verdict"] == "is_shaft"
+
+
+@pytest.mark.parametrize("state", [{"layers": []}, {"layers": [{"type": "annotation"}]}])
+def test_a_state_without_a_review_is_refused(state) -> None:
+    """A link of another kind is refused in two sentences."""
+    with pytest.raises(UsageError, match="shows no review") as caught:
+        parse_verdicts(state)
+    assert "make-link --review" in caught.value.hint
