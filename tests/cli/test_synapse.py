@@ -136,7 +136,8 @@ def test_unknown_and_malformed_ids_are_refused(
         make_link(text).refuses(2, "does not name a synapse")
     one = f"synapse:{spine}"
     for words in (["--inputs"], ["--outputs"], ["--partners", 3], ["--tag", "spine"],
-                  ["--min-confidence", 0.5], ["--min-size", 3], ["--color-by", "confidence"],
+                  ["--min-confidence", 0.5], ["--max-confidence", 0.5], ["--review"],
+                  ["--min-size", 3], ["--color-by", "confidence"],
                   ["--color-by", "partner-type"]):  # fmt: skip
         make_link(one, *words).refuses(2, words[0])
     make_link(one, CELL, "--together").refuses(2, "Cells and synapses")

@@ -18,7 +18,7 @@ from synglancer.states.record_copy import format_copy
 from synglancer.states.reviews.marks import REVIEW, RIGHT, UNMARKED, UNSURE, VERDICT, list_marks
 from synglancer.states.reviews.rows import SIDES, format_rows
 from synglancer.view.annotations import CONFIDENCE, SIZE
-from synglancer.view.colors import PALETTES, choose_colours
+from synglancer.view.colors import PALETTES, choose_colors
 from synglancer.view.shaders import format_rgb
 from synglancer.view.state import SEGMENTATION, State, build_state
 
@@ -153,7 +153,7 @@ def _list_partners(table: pd.DataFrame) -> list[str]:
 
 def _build_layer(scene: Scene, options: ViewOptions, review: Review) -> dict[str, Any]:
     properties = [*_describe_own(review.listing), *_describe_marks(review)]
-    colours = choose_colours(list(review.listing.tags), PALETTES[options.palette])
+    colours = choose_colors(list(review.listing.tags), PALETTES[options.palette])
     copies = format_copy(scene.record) + format_rows(review.listing)
     return {
         "type": "annotation",

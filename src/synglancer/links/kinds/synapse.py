@@ -13,7 +13,7 @@ from synglancer.links.loaded import Loaded
 from synglancer.links.make import Cells, LinkMaker, warm_up
 from synglancer.links.record import build_record
 from synglancer.links.warnings import explain_live
-from synglancer.settings import SAME_SPINE, SYNAPSE
+from synglancer.settings import SAME_SPINE, SYNAPSE, Settings
 from synglancer.states.record_parts import CellTypes, MultiInput, NamedSynapse
 from synglancer.synapses.loading import CellData
 from synglancer.synapses.named import NamedLoader
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synglancer.links.link_record import LinkRecord
-    from synglancer.settings import Settings
     from synglancer.states.record import Provenance
     from synglancer.synapses.named import NamedRows
     from synglancer.view.state import State
@@ -34,10 +33,14 @@ _OF_CELLS = {
     "outputs": "--outputs",
     "tag": "--tag",
     "min_confidence": "--min-confidence",
+    "max_confidence": "--max-confidence",
     "min_size": "--min-size",
     "partners": "--partners",
+    "review": "--review",
 }
 """Options that choose among a cell's synapses."""
+
+_DEFAULT = Settings()
 
 
 class SynapseMaker(LinkMaker):
@@ -76,7 +79,7 @@ class SynapseMaker(LinkMaker):
 def _check_settings(settings: Settings) -> None:
     """Refuse options that choose among a cell's synapses, or colour them by what they are."""
     for name, option in _OF_CELLS.items():
-        if getattr(settings, name):
+        if getattr(settings, name) != getattr(_DEFAULT, name):
             raise UsageError(
                 f"{option} chooses among the synapses of a cell, and a synapse was given by its "
                 "ID.",
