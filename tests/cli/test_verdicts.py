@@ -174,7 +174,7 @@ def test_links_that_are_no_reviews_are_refused(
         ([], 2),
         ([CELL], 2),
         (["missing.json"], 2),
-        (["https://a.org/#!{]"], 4),
+        (["https://a.org/#!{]"], 2),
         (["a.json", "a.json"], 2),
         (["a.json", "-o", "out.txt"], 2),
         (["a.json", "-o", "missing/out.csv"], 2),

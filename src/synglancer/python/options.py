@@ -52,6 +52,7 @@ class LinkOptions(TypedDict, total=False):
     sandbox: bool
     tag: str | Iterable[str]
     min_confidence: float
+    max_confidence: float
     min_size: float
     with_unlabelled: bool
     with_total: bool
@@ -76,6 +77,7 @@ class LinkOptions(TypedDict, total=False):
     panel: bool
     filter_by_selection: bool
     partners: str | int
+    review: bool
 
 
 class Options(LinkOptions, total=False):
