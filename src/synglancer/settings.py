@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
-from synglancer.view_settings import ViewSettings
+from synglancer.view_settings import ViewSettings, check_review
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
 DEFAULT_DATASTACK = "minnie65_public"
@@ -290,27 +290,7 @@ class Settings(ViewSettings, Question):
                 "Say with --min-confidence where the sliders start.",
             )
         if self.review:
-            _check_review(self)
-
-
-def _check_review(settings: Settings) -> None:
-    """Refuse what a review cannot show: it has one layer, of predictions, and a section."""
-    refused = {
-        "--with-unlabelled": settings.with_unlabelled,
-        "--multi-input": settings.multi_input,
-        "--soft-filter": settings.soft_filter,
-        "--filter-by-selection": settings.filter_by_selection,
-        "--figure": settings.figure,
-        "--partners": settings.partners,
-        "--layout 3d": settings.layout == "3d",
-        f"--color-by {settings.color_by}": settings.color_by != "tag",
-    }
-    given = [option for option, asked in refused.items() if asked]
-    if given:
-        raise UsageError(
-            f"A review shows predictions one by one in a section, and {given[0]} was given too.",
-            f"Leave out {' and '.join(given)}, or --review.",
-        )
+            check_review(self)
 
     def _list_unasked(self) -> list[str]:
         """List what the source says: what was not asked has something in its place for now."""

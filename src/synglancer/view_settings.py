@@ -115,3 +115,30 @@ def check_choices(options: object) -> None:
             raise UsageError(
                 f"There is no {option} {value!r}.", f"Choose one of: {', '.join(known)}."
             )
+
+
+def check_review(options: Any) -> None:
+    """Refuse what a review cannot show: it has one layer, of predictions, and a section.
+
+    Raises
+    ------
+    UsageError
+        With the options that cannot be given beside it.
+    """
+    refused = {
+        "--with-unlabelled": options.with_unlabelled,
+        "--multi-input": options.multi_input,
+        "--source": options.source,
+        "--soft-filter": options.soft_filter,
+        "--filter-by-selection": options.filter_by_selection,
+        "--figure": options.figure,
+        "--partners": options.partners,
+        "--layout 3d": options.layout == "3d",
+        f"--color-by {options.color_by}": options.color_by != "tag",
+    }
+    given = [option for option, asked in refused.items() if asked]
+    if given:
+        raise UsageError(
+            f"A review shows predictions one by one in a section, and {given[0]} was given too.",
+            f"Leave out {' and '.join(given)}, or --review.",
+        )

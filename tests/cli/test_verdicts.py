@@ -207,6 +207,7 @@ def test_bad_questions_are_refused(
         ["--color-by", "confidence"],
         ["--partners", "5"],
         ["--filter-by-selection"],
+        ["--source", "published"],
     ],
 )
 def test_what_a_review_cannot_show_is_refused(make_link: Callable[..., Outcome], option) -> None:

@@ -102,6 +102,7 @@ def _check_options(settings: Settings, manifest: Manifest) -> None:
     """Refuse what layers on a source cannot show."""
     tags = [one.tag for one in manifest.tags]
     refused = {
+        "--max-confidence": settings.max_confidence < 1,
         "--min-size": settings.min_size > 0,
         "--with-total": settings.with_total,
         "--multi-input": settings.multi_input,
