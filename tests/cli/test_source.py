@@ -216,6 +216,7 @@ def test_a_cell_without_rows_where_cave_is_silent(sandbox, source, make_link):
     ("words", "said"),
     [
         (["--min-size", "100"], "--min-size"),
+        (["--max-confidence", "0.7"], "--max-confidence"),
         (["--multi-input"], "--multi-input"),
         (["--cell-types"], "--cell-types"),
         (["--color-by", "partner-type"], "partner-type"),
