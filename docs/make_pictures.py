@@ -35,6 +35,10 @@ PICTURES = {
         PreviewOptions(size="1280x720", interface=True),
         {"cells": "synapse:327626322", "cell_types": True},
     ),
+    "review": (
+        PreviewOptions(size="1280x720", interface=True),
+        {"review": True, "tag": "spine", "max_confidence": 0.7},
+    ),
     "panel": (PreviewOptions(size="1280x800", interface=True), {"panel": True}),
     "plot": (replace(SMALL, renderer="plot"), {}),
     "plot-partner-type": (replace(SMALL, renderer="plot"), {"color_by": "partner-type"}),
@@ -52,7 +56,7 @@ def main() -> int:
                     continue
                 link = make_link(options.pop("cells", CELL), sandbox=True, no_cache=True, **options)
                 path = FOLDER / f"{name}.png"
-                painter.paint(link.open(), path)
+                painter.paint(link.opened(), path)
                 few = Image.open(path).convert("RGB").quantize(256, dither=Image.Dither.NONE)
                 few.save(path, optimize=True)
                 print(f"{path.name}  {path.stat().st_size:,} bytes")  # noqa: T201
