@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from synglancer.settings import Settings
     from synglancer.states.record import Provenance
     from synglancer.states.reviews.marks import Mark
-    from synglancer.view.review import Marking
+    from synglancer.view.kinds.review import Marking
     from synglancer.view.state import State
 
 MOST_ROWS = 300
@@ -77,7 +77,7 @@ def choose_marking(settings: Settings, session: Session) -> tuple[Marking, str]:
 
 def explain_marking(marking: Marking, marks: Sequence[Mark]) -> str:
     """Explain how marks are made, in a sentence."""
-    from synglancer.view.review import KEYS
+    from synglancer.view.kinds.review import KEYS
 
     if marking == "tags":
         keys = ", ".join(
@@ -118,7 +118,7 @@ def build_review_state(
     """
     from synglancer.columns import POSITION_COLUMNS
     from synglancer.states.reviews.rows import Listing, Row
-    from synglancer.view.review import Review, build_review
+    from synglancer.view.kinds.review import Review, build_review
     from synglancer.view.scene import Scene
     from synglancer.view.staging import stage_view
 

@@ -16,7 +16,7 @@ from synglancer.errors import UsageError
 from synglancer.states.provenance import parse_provenance, parse_settings
 from synglancer.states.reviews.marks import list_marks
 from synglancer.states.reviews.verdicts import COLUMNS, parse_verdicts
-from view.test_review import MARKINGS, TAGS, build, find_review
+from view.kinds.test_review import MARKINGS, TAGS, build, find_review
 
 FOLDER = Path(__file__).parents[2] / "data" / "reviews"
 """States as the viewers wrote them after keys were pressed and text was typed in a browser."""

@@ -48,7 +48,7 @@ def link_cells(
     ServiceError
         When the state server refuses what it needs, or the cells' properties.
     """
-    from synglancer.view.cell_set import build_cell_set
+    from synglancer.view.kinds.cell_set import build_cell_set
     from synglancer.view.segment_properties import build_cell_properties
 
     session = Session(settings.service, Store(enabled=not settings.no_cache), settings.version)

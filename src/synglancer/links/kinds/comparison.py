@@ -296,7 +296,7 @@ def _show(before: Side, after: Side) -> Comparison:
     """Find what changed, and make the link that shows it."""
     from synglancer.synapses.changes import count_changes, find_changes
     from synglancer.view.annotations import sort_tags
-    from synglancer.view.comparison import Former, build_comparison
+    from synglancer.view.kinds.comparison import Former, build_comparison
 
     settings = after.settings
     store = Store(enabled=not settings.no_cache)

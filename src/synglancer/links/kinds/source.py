@@ -168,8 +168,8 @@ class SourceMaker(LinkMaker):
         )
 
     def _build_state(self, held: CellRows, record: Provenance, partners: Sequence[int]) -> State:
+        from synglancer.view.kinds.source import build_source_state
         from synglancer.view.scene import Scene
-        from synglancer.view.source import build_source_state
         from synglancer.view.staging import choose_options
 
         scene = Scene(

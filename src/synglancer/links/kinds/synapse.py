@@ -223,9 +223,9 @@ def _explain_ends(named: Sequence[NamedSynapse]) -> list[str]:
 def _build_state(asking: Asking, loaded: Loaded, record: Provenance) -> State:
     from synglancer.columns import POSITION_COLUMNS
     from synglancer.view.annotations import build_annotations
+    from synglancer.view.kinds.synapse import build_synapse_state, choose_end_colors
     from synglancer.view.scene import Scene
     from synglancer.view.staging import stage_view
-    from synglancer.view.synapse import build_synapse_state, choose_end_colors
 
     settings, session, shown = asking.settings, asking.session, loaded.shown
     positions = shown[POSITION_COLUMNS].to_numpy(dtype=float)

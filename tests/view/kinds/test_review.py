@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from synglancer.states.reviews.rows import Listing, Row
-from synglancer.view.review import KEYS, Review, build_review
+from synglancer.view.kinds.review import KEYS, Review, build_review
 from synglancer.view.scene import Scene, ViewOptions
 from view.test_state import CELL, DATASTACK, VERSION, predictions
 
 if TYPE_CHECKING:
-    from synglancer.view.review import Marking
+    from synglancer.view.kinds.review import Marking
 
 TAGS = ["spine", "shaft", "soma", "multi-input", "Ach so"]
 MARKINGS = ("tags", "labels", "text")

@@ -1,0 +1,1 @@
+"""How each further kind of link looks: what it shows → its state."""
