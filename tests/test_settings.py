@@ -132,6 +132,12 @@ def test_addresses_that_can_be_asked_are_taken(address):
     assert Settings(server=address, site=address).server == address
 
 
+@pytest.mark.parametrize("host", ["a..org", "a" * 64 + ".org", ".org"])
+def test_hosts_that_cannot_be_are_no_addresses(host):
+    """An empty part of a host's name, or one of 64 letters, is seen before anything is asked."""
+    assert not is_address(f"https://{host}/x")
+
+
 @given(st.text())
 def test_whether_a_text_is_an_address_never_fails(text):
     """No text makes the check itself fail."""

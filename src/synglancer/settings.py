@@ -388,6 +388,7 @@ def is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         _ = parts.port
+        (parts.hostname or "").encode("idna")  # no empty part, as in a..org, nor one of 64 letters
     except ValueError:
         return False
     return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc

@@ -68,6 +68,21 @@ def test_a_trusted_file_is_taken_until_it_changes(
     make_link(CELL).refuses(2, "synglancer trust")
 
 
+def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
+    """A mark of an editor does not matter; what is no TOML is named, and how deep it may be."""
+    file = project / "synglancer.toml"
+    for content, said in {
+        b"\xff": "'utf-8' codec can't decode byte",
+        b"tag = [": "Invalid",
+        b"tag = " + b"[" * 20_000: "its lists are nested too deep",
+        "\ufeffmin_confidence = 2".encode(): "A confidence of 2 is out of range.",
+    }.items():
+        file.write_bytes(content)
+        made = make_link(CELL)
+        made.refuses(2, said)
+        assert "confidence" in said or "synglancer.toml cannot be read: " in made.err
+
+
 def test_what_cannot_be_trusted(synglancer: Callable[..., Outcome], project: Path) -> None:
     """A file that is not there cannot be trusted."""
     synglancer("trust", "missing.toml").refuses(2, "missing.toml cannot be trusted")

@@ -323,6 +323,13 @@ def test_a_root_id_that_never_existed(sandbox, run) -> None:
         run(command, UNKNOWN, *words).refuses(3, f"{UNKNOWN} is not the root ID of a cell")
 
 
+def test_a_proxy_that_needs_another_package_is_named(make_link, monkeypatch) -> None:
+    """A proxy that speaks SOCKS is named with the package that it needs."""
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
+    made = make_link(CELL, "--server", "https://cave.example.org")
+    made.refuses(4, "The proxy 127.0.0.1:9 speaks SOCKS", "pip install PySocks")
+
+
 @pytest.mark.parametrize("command", [*READERS, "cell", "versions"])
 def test_a_dead_proxy_is_named(run, monkeypatch, command, subtests) -> None:
     """Where a proxy does not answer, it is the proxy that is named, without its password."""

@@ -191,6 +191,13 @@ def _translate_exception(
             transient=False,
             sent=False,
         )
+    if proxy and isinstance(error, requests.exceptions.InvalidSchema):
+        return UnreachableError(
+            f"The proxy {name_proxy(proxy)} speaks SOCKS, which needs the package PySocks.",
+            "Install it with: pip install PySocks; or unset HTTPS_PROXY and ALL_PROXY.",
+            transient=False,
+            sent=False,
+        )
     if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
         return UnreachableError(
             f"{host} did not answer within {seconds:.0f} s.",

@@ -64,11 +64,17 @@ class GuardedToml(Toml):
         super().__call__(app, commands, arguments)
 
     def _load_config(self, path: Path) -> dict[str, Any]:
+        if sys.version_info >= (3, 11):
+            import tomllib
+        else:
+            import tomli as tomllib
+
         try:
-            loaded: dict[str, Any] = super()._load_config(path)
+            return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
         except OSError as error:  # in whose place cyclopts would raise a TypeError
             raise CycloptsError(msg=str(error)) from error
-        return loaded
+        except RecursionError as error:
+            raise ValueError("its lists are nested too deep") from error
 
 
 def find_file() -> Path | None:

@@ -46,8 +46,8 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
         raise UsageError(f"{folder} is not a folder.", "Give the folder that was published to.")
     if not any(any(root.glob(f"{inside}{MANIFEST}")) for inside in ("", "*/")):
         raise UsageError(
-            f"Nothing has been published to {folder}"
-            f"{', or not all of it yet' if (root / WORK).exists() else ''}.",
+            f"{folder} is a folder to which "
+            f"{'not all has' if (root / WORK).exists() else 'nothing has'} been published.",
             "Give the folder that was published to, or finish it with synglancer publish --resume.",
         )
     try:
