@@ -10,6 +10,7 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from cave_sandbox.sample.build import ensure_sample
+from docs.site import ensure_site
 from synglancer.cache.locks import locked
 
 if TYPE_CHECKING:
@@ -56,10 +57,23 @@ def _session_home(
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the synthetic sample, generated once for all workers of a run."""
-    folder = tmp_path_factory.getbasetemp()
-    folder = folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
+    folder = _find_shared_folder(tmp_path_factory)
     with locked(folder / "sample.lock", 300):
         return ensure_sample(folder / "sample")
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The pages of the documentation, built once for all workers of a run."""
+    folder = _find_shared_folder(tmp_path_factory)
+    with locked(folder / "site.lock", 300):
+        return ensure_site(folder / "site")
+
+
+def _find_shared_folder(factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that all workers of a run see."""
+    folder = factory.getbasetemp()
+    return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
 
 @pytest.fixture(autouse=True)

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from docs.site import build_site
-
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -17,11 +15,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}}
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build_site(tmp_path_factory.mktemp("site"))
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -47,4 +47,4 @@ def test_an_error_in_a_worker_keeps_its_words(scheduler, tmp_path, kind):
 def test_a_scheduler_that_is_not_there_is_named():
     """An address without a scheduler is a service that does not answer."""
     with pytest.raises(ServiceError, match="No Dask scheduler answers"):
-        Cluster("tcp://127.0.0.1:9")
+        Cluster("tcp://127.0.0.1:9", timeout=0.2)

@@ -218,7 +218,9 @@ class Batch(Generic[Result]):
             if ends and self._stop is None:
                 self._stop = error
                 if self._made and not self.settings.no_cache:
-                    error.hint += f" The {self._made:,} links made so far are kept for next time."
+                    links = "link" if self._made == 1 else f"{self._made:,} links"
+                    verb = "is" if self._made == 1 else "are"
+                    error.hint += f" The {links} made so far {verb} kept for next time."
             return ends
 
 

@@ -97,9 +97,17 @@ class Processes:
 
 
 class Cluster:
-    """Workers of a Dask cluster, which see the same folders and have synglancer installed."""
+    """Workers of a Dask cluster, which see the same folders and have synglancer installed.
 
-    def __init__(self, address: str) -> None:
+    Parameters
+    ----------
+    address
+        Of the scheduler, such as ``tcp://127.0.0.1:8786``.
+    timeout
+        Seconds in which it must answer.
+    """
+
+    def __init__(self, address: str, *, timeout: float = 10.0) -> None:
         try:
             from distributed import Client
         except ImportError as error:
@@ -107,7 +115,7 @@ class Cluster:
                 "--scheduler needs Dask.", "Install it: pip install 'synglancer[dask]'."
             ) from error
         try:
-            self._client = Client(address, timeout=10, set_as_default=False)
+            self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise ServiceError(
                 f"No Dask scheduler answers at {address}.",

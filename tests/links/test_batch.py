@@ -1,0 +1,99 @@
+"""When a batch goes on, and when it stops, whatever the services do."""
+
+from __future__ import annotations
+
+import pytest
+
+from synglancer.errors import LoginError, ServiceError, SynglancerError, UnreachableError
+from synglancer.links.batch import map_links
+from synglancer.links.link_record import Skipped
+from synglancer.settings import Settings
+from synglancer.synapses.ahead import Size
+
+SILENT, BROKEN, REFUSED = UnreachableError, ServiceError, LoginError
+
+
+class Maker:
+    """Makes links, or fails, cell by cell as it is told."""
+
+    def __init__(self, outcomes: dict[str, type[SynglancerError] | None]) -> None:
+        self.outcomes = outcomes
+        self.asked: list[str] = []
+
+    def make(self, cell: str) -> str:
+        self.asked.append(cell)
+        error = self.outcomes[cell]
+        if error is not None:
+            raise error(f"No answer for {cell}.", "Try again.")
+        return cell
+
+    def lacks_rows(self, _: str) -> bool:
+        return True
+
+    def fetch_ahead(self, _: list[str]) -> Size:
+        return Size(rows=1)
+
+    def find_unknown(self, _: str) -> None:
+        return None
+
+    def expect(self, _: list[str]) -> None: ...
+    def forget(self, _: str) -> None: ...
+
+
+@pytest.fixture
+def batch(monkeypatch):
+    """Make a batch one cell after the other; return it and the maker that was asked."""
+
+    def build(*outcomes, **options):
+        maker = Maker({str(number): outcome for number, outcome in enumerate(outcomes)})
+        monkeypatch.setattr("synglancer.links.batch.open_maker", lambda *_: maker)
+        settings = Settings(concurrency=1, **options)
+        return map_links([*maker.outcomes], settings, lambda made: made), maker
+
+    return build
+
+
+def tell(results) -> list[str]:
+    return ["skipped" if isinstance(one, Skipped) else one for one in results]
+
+
+def test_a_batch_stops_after_three_silences_in_a_row(batch) -> None:
+    """Two cells may be too large for a service; the third silence means that it is down."""
+    results, maker = batch(None, SILENT, SILENT, SILENT, None, None)
+    with pytest.raises(UnreachableError, match="No answer for 3") as stopped:
+        tell(results)
+    assert maker.asked == ["0", "1", "2", "3"]
+    assert stopped.value.hint == "Try again. The link made so far is kept for next time."
+
+
+def test_a_link_between_silences_shows_that_the_service_is_there(batch) -> None:
+    """Silences are counted in a row: a batch with many too large cells goes on."""
+    results, maker = batch(None, SILENT, SILENT, None, SILENT, SILENT, None)
+    expected = ["0", "skipped", "skipped", "3", "skipped", "skipped", "6"]
+    assert tell(results) == expected
+    assert len(maker.asked) == 7
+
+
+def test_other_failures_are_no_silence(batch) -> None:
+    """A service that answers with an error is there: each cell is told so, however many."""
+    assert tell(batch(None, BROKEN, BROKEN, BROKEN, BROKEN, None)[0]) == [
+        "0", "skipped", "skipped", "skipped", "skipped", "5",
+    ]  # fmt: skip
+
+
+def test_a_batch_whose_first_cell_gets_no_answer_stops(batch) -> None:
+    """Where nothing has been answered yet, the first silence is enough."""
+    results, maker = batch(SILENT, None)
+    with pytest.raises(UnreachableError) as stopped:
+        tell(results)
+    assert maker.asked == ["0"]
+    assert stopped.value.hint == "Try again."
+
+
+def test_what_is_refused_to_all_stops_at_once_and_promises_no_more_than_there_is(batch) -> None:
+    """A login that is refused later on stops a batch; without a cache, nothing is kept."""
+    results, maker = batch(None, None, REFUSED, None, no_cache=True)
+    with pytest.raises(LoginError) as stopped:
+        tell(results)
+    assert maker.asked == ["0", "1", "2"]
+    assert "kept" not in stopped.value.hint
