@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from typing import TYPE_CHECKING
 
@@ -115,7 +116,9 @@ def check_browser() -> Outcome:
         browser = find_browser()
     except PictureError as error:
         return Outcome("browser", "warning", str(error), error.hint)
-    driver = f"Playwright {version('playwright')}"
+    driver = "Playwright"
+    with suppress(PackageNotFoundError):  # as where it was installed by hand
+        driver = f"Playwright {version('playwright')}"
     return Outcome("browser", "ok", f"Pictures are taken with {browser}, driven by {driver}.")
 
 
