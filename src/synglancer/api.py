@@ -5,12 +5,13 @@ pandas, caveclient and nglui are imported when they are needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cells.parse import read_point
+from synglancer.errors import UsageError
 from synglancer.link import Link
 from synglancer.links.link_record import Skipped
 from synglancer.python.boundary import public, say_in_python, warn
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     from caveclient.frameworkclient import CAVEclientFull
     from typing_extensions import Unpack
 
+    from synglancer.cave.records import Direction
     from synglancer.links.batch import Progress
     from synglancer.links.spread import Spread
     from synglancer.python.clients import Asked
-    from synglancer.python.options import Options
+    from synglancer.python.options import LinkOptions, Options
     from synglancer.settings import Settings
 
 Given = int | str | tuple[float, float, float]
@@ -36,13 +38,18 @@ Given = int | str | tuple[float, float, float]
 @show_options
 @public
 def make_link(
-    cell: Given | Iterable[Given],
+    cell: Given | Iterable[Given] | None = None,
     settings: Settings | None = None,
     *,
     client: CAVEclientFull | None = None,
-    **options: Unpack[Options],
+    inputs: bool | pd.DataFrame = False,
+    outputs: bool | pd.DataFrame = False,
+    resolution: float | Sequence[float] | None = None,
+    **options: Unpack[LinkOptions],
 ) -> Link:
     """Make a link that shows a cell's synapses, or those of several cells together.
+
+    The synapses are asked for; or, where a notebook has them in tables already, taken from those.
 
     Parameters
     ----------
@@ -50,12 +57,23 @@ def make_link(
         Root ID of the cell; or ``nucleus:ID``, a position (``x,y,z`` or a tuple or array of three
         numbers, in voxels of the viewer's resolution; or ``x,y,z@nm``), or a Neuroglancer link that
         selects it. ``synapse:ID`` shows one synapse between its two cells. A list of these is one
-        link for all of them, in this order; for a link each see `make_links`.
+        link for all of them, in this order; for a link each see `make_links`. Beside tables, root
+        IDs; or nothing, to take the cell from the tables.
     settings
         What is asked, as a record.
     client
         Your ``caveclient.CAVEclient``: its server, token, datastack and version are used, unless
         you give another version. The token goes to that server alone.
+    inputs, outputs
+        True for one direction alone; both are shown otherwise. Or the tables that your queries
+        returned: predictions joined with their synapses, as ``query()`` of ``client.materialize``
+        gives them. A column ``id`` or ``target_id`` has the synapse's ID; others are ``tag``,
+        ``value``, ``size``, ``pre_pt_root_id``, ``post_pt_root_id`` and ``ctr_pt_position``, whole
+        or in ``_x``, ``_y`` and ``_z``. They are not asked for again; version and table are those
+        that caveclient notes in ``attrs``, else those of `client` or of options.
+    resolution
+        Size of a voxel of the tables' positions in nm, such as ``[4, 4, 40]``; 1 for positions in
+        nm. By default as caveclient notes it in ``attrs``.
     **options
         Or by keyword: any parameter of `synglancer.Settings`, such as ``sandbox=True``,
         ``tag="spine"``, ``min_confidence=0.9`` or ``version="latest"``.
@@ -74,7 +92,8 @@ def make_link(
     Raises
     ------
     UsageError
-        When the question cannot be asked.
+        When the question cannot be asked, or tables cannot be shown rightly: a synapse or an ID
+        that occurs twice, is missing or was rounded, another cell, an unknown version or unit.
     CellError
         When a cell is not known at that version.
     ServiceError
@@ -86,18 +105,53 @@ def make_link(
     >>> link.counts  # doctest: +SKIP
     >>> client = caveclient.CAVEclient("minnie65_public", version=1718)  # doctest: +SKIP
     >>> make_link(864691135276234469, client=client)  # doctest: +SKIP
+    >>> table = client.materialize.tables.synapse_target_predictions_ssa_v2  # doctest: +SKIP
+    >>> df = table(post_pt_root_id=864691135276234469).query()  # doctest: +SKIP
+    >>> make_link(inputs=df, client=client)  # doctest: +SKIP
     """
     from synglancer.links.makers import open_maker
 
-    asked = settle(settings, options, client)
-    maker = open_maker(asked.settings, token=asked.token)
-    if isinstance(cell, str | bytes) or not isinstance(cell, Iterable) or read_point(cell):
-        link = Link.of(maker.make(_name_cell(cell)))
+    directions: dict[Direction, object] = {"inputs": inputs, "outputs": outputs}
+    cells = _list_cells(cell)
+    if any(hasattr(value, "columns") for value in directions.values()):
+        from synglancer.python.tables import make_link_of_tables
+
+        record = make_link_of_tables(cells, directions, resolution, settings, client, options)
     else:
-        named = [_name_cell(given) for given in cell]
-        link = Link.of(maker.make(*(one for given in named for one in maker.expand(given))))
+        given = {**options, **_name_directions(directions, resolution)}
+        asked = settle(settings, given, client)
+        maker = open_maker(asked.settings, token=asked.token)
+        if cell is None:
+            raise UsageError("No cell was given.", "Give a root ID, nucleus:ID, x,y,z or a link.")
+        alone = _is_one(cell)
+        words = cells if alone else [one for given in cells for one in maker.expand(given)]
+        record = maker.make(*words)
+    link = Link.of(record)
     warn(link.warnings)
     return link
+
+
+def _name_directions(
+    directions: Mapping[Direction, object], resolution: object
+) -> dict[str, object]:
+    """Name the directions that were asked for without tables."""
+    if resolution is not None:
+        raise UsageError(
+            "resolution= is that of the positions in tables, and no table was given.",
+            "Give tables as inputs= and outputs=, or leave resolution= out.",
+        )
+    return {name: value for name, value in directions.items() if value is not False}
+
+
+def _is_one(cell: Any) -> bool:
+    return isinstance(cell, str | bytes) or not isinstance(cell, Iterable) or bool(read_point(cell))
+
+
+def _list_cells(cell: Any) -> list[int | str]:
+    """List the cells that were given, each as a root ID or a text."""
+    if cell is None:
+        return []
+    return [_name_cell(cell)] if _is_one(cell) else [*map(_name_cell, cell)]
 
 
 def _phrase(skipped: Skipped) -> Skipped:

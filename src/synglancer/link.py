@@ -62,12 +62,22 @@ class Link(LinkRecord):
         """The synapses that the link shows, read from its state, or from its published source.
 
         Columns and dtypes as `synglancer.columns.DTYPES`; positions in nm. Where types
-        of partners are shown, they are in a further column, ``partner_type``.
+        of partners are shown, they are in a further column, ``partner_type``. ``attrs`` says where
+        the rows are from and in which unit, as caveclient does, so that `make_link` takes a part
+        of them as ``inputs`` or ``outputs``.
         """
         from synglancer.links.filling import fill_state
         from synglancer.states.predictions import parse_predictions
 
-        return parse_predictions(fill_state(self.state))
+        frame = parse_predictions(fill_state(self.state))
+        told = {
+            "datastack_name": self.datastack,
+            "materialization_version": self.version,
+            "table_name": self.table,
+        }
+        frame.attrs |= {name: value for name, value in told.items() if value}
+        frame.attrs["dataframe_resolution"] = [1.0, 1.0, 1.0]
+        return frame
 
     @cached_property
     def settings(self) -> Settings:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+from caveclient import CAVEclient
 
 from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.outcome import TOKEN
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from caveclient.frameworkclient import CAVEclientFull
 
 
 @pytest.fixture
@@ -20,3 +24,22 @@ def sandbox(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> It
     with Sandbox(options) as running:
         monkeypatch.setenv("CAVE_TOKEN", TOKEN)
         yield running
+
+
+@pytest.fixture
+def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., CAVEclientFull]:
+    """Make a real client of the sandbox; nothing but it knows the token."""
+    monkeypatch.delenv("CAVE_TOKEN")
+    return partial(
+        CAVEclient,
+        "minnie65_public",
+        server_address=sandbox.origin,
+        auth_token=TOKEN,
+        write_server_cache=False,
+    )
+
+
+@pytest.fixture
+def client(connect: Callable[..., CAVEclientFull]) -> CAVEclientFull:
+    """A real client of version 1718."""
+    return connect(version=1718)

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from caveclient import CAVEclient
 
 from cli.outcome import TOKEN
 from synglancer import Link, Settings, add_links, make_link, make_links
@@ -16,23 +15,6 @@ from synglancer.python.clients import settle
 
 CELL = 864691135276234469
 DATASTACK = "minnie65_public"
-
-
-@pytest.fixture
-def client(sandbox, monkeypatch) -> CAVEclient:
-    """A real client of the sandbox; nothing but it knows the token."""
-    monkeypatch.delenv("CAVE_TOKEN")
-    return connect(sandbox, version=1718)
-
-
-def connect(sandbox, **options) -> CAVEclient:
-    return CAVEclient(
-        DATASTACK,
-        server_address=sandbox.origin,
-        auth_token=TOKEN,
-        write_server_cache=False,
-        **options,
-    )
 
 
 def test_a_client_says_server_token_datastack_and_version(client, sandbox):
@@ -45,11 +27,11 @@ def test_a_client_says_server_token_datastack_and_version(client, sandbox):
     assert frame["link"].tolist() == [link.url]
 
 
-def test_a_version_is_the_clients_the_given_one_or_the_latest(client, sandbox):
+def test_a_version_is_the_clients_the_given_one_or_the_latest(client, connect):
     """A client without a version asks the latest one; what is given besides comes first."""
     assert settle(None, {}, client).settings.version == 1718
     assert settle(None, {"version": 1822}, client).settings.version == 1822
-    free = connect(sandbox)
+    free = connect()
     assert free.version is None
     assert settle(None, {}, free).settings.version == "latest"
     assert settle(Settings(version=1718), {}, free).settings.version == 1718

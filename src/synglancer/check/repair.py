@@ -104,6 +104,11 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
             "state says what was asked.",
             "Make it again with make-link, and replace it by hand.",
         )
+    if source.get("given_rows"):
+        raise UsageError(
+            "It cannot be made anew, since its synapses were given as tables.",
+            "Make it again from the tables, and replace it by hand.",
+        )
     if result.datastack is None:
         raise UsageError(
             "It cannot be made anew, since it was made with another CAVE server than is asked.",

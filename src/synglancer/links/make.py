@@ -33,19 +33,11 @@ from synglancer.errors import (
 from synglancer.links.building import Asking, build_link
 from synglancer.links.groups import read_root_ids
 from synglancer.links.link_record import LinkRecord
-from synglancer.links.loaded import Loaded
+from synglancer.links.loaded import Loaded, combine
 from synglancer.links.record import build_question, build_record, list_given_options
-from synglancer.links.warnings import (
-    explain_autapses,
-    explain_live,
-    explain_lost_receipt,
-    explain_silence,
-    explain_tags,
-)
-from synglancer.settings import MULTI_INPUT
+from synglancer.links.warnings import explain_lost_receipt
 from synglancer.states.urls import hash_state
 from synglancer.synapses.loading import CellData, CellLoader
-from synglancer.synapses.shown import select_shown
 from synglancer.view_settings import MAX_CELLS
 
 if TYPE_CHECKING:
@@ -63,8 +55,6 @@ Cells = tuple[RootId | Nucleus | Synapse | Position, ...]
 
 Synapses are for `synglancer.links.kinds.synapse`; here they are refused.
 """
-
-_NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
 
 
 class LinkMaker:
@@ -256,10 +246,7 @@ class LinkMaker:
     def _load(self, cells: list[int]) -> Loaded:
         """Load cells, check what came, and apply the filters."""
         cells, data, followed = self._load_cells(cells)
-        frame, warnings = self._check_tables(cells, data, followed)
-        shown = select_shown(self._settings, frame, data)
-        table = self._loader.table
-        return Loaded(cells, table, frame, shown, data, followed, warnings)
+        return combine(self._settings, self._session, self._loader.table, cells, data, followed)
 
     def _load_cells(self, cells: list[int]) -> tuple[list[int], CellData, list[Followed]]:
         """Load cells; one without rows is followed, or refused, or has no synapses."""
@@ -278,36 +265,6 @@ class LinkMaker:
             cells = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
             data = self._loader.load_cells(cells, warm_up)
         return cells, data, followed
-
-    def _check_tables(
-        self, cells: list[int], data: CellData, followed: list[Followed]
-    ) -> tuple[pd.DataFrame, list[str]]:
-        """Put the tables together, and list what has to be said about them."""
-        from synglancer.synapses.predictions import (
-            count_autapses,
-            explain_left_out,
-            find_ends,
-            gather_between,
-            join_predictions,
-        )
-
-        frame = gather_between(join_predictions([table.frame for table in data.tables]), cells)
-        warnings = [str(found) for found in followed]
-        if self._session.materialization.expired:
-            warnings.append(explain_live(self._session.materialization))
-        if data.somata is None:
-            warnings.append(_NO_SOMA)
-        warnings += explain_left_out(data.tables, cells)
-        if len(frame):  # else it is said of all of them
-            ends = find_ends(frame)
-            warnings += [explain_silence(cell) for cell in cells if cell not in ends]
-        autapses = count_autapses(frame)
-        both = len(self._settings.directions) > 1 and not self._settings.review
-        if autapses and both:
-            warnings.append(explain_autapses(autapses, len(cells)))
-        divided = {MULTI_INPUT} if data.context.multi_input is not None else set()
-        warnings += explain_tags(self._settings.tag, sorted({*frame["tag"], *divided}))
-        return frame, warnings
 
 
 def warm_up() -> None:

@@ -28,8 +28,15 @@ _KEYWORDS = {
 _KEYWORDS |= {
     **{name: f"{name}=" for name in ("column", "workers", "scheduler")},
     "save_state": 'Link.save("state.json")',
-    "together": "make_link([link])",
 }
+_PHRASES = {
+    "or the link to make-link, which makes a link for each, or with --together one for all": (
+        "or the link in a list, for one link of all of them"
+    ),
+    "or leave out --together": "or make a link for each with make_links",
+}
+"""What only the command can do, and how Python does it."""
+
 _STACK = 4  # from the sentence, through `warn` and two functions, to the line of the caller
 
 
@@ -45,6 +52,8 @@ def say_in_python(sentence: str) -> str:
     def name(found: re.Match[str]) -> str:
         return _KEYWORDS.get(found[1].replace("-", "_"), found[0])
 
+    for phrase, in_python in _PHRASES.items():
+        sentence = sentence.replace(phrase, in_python)
     return _OPTION.sub(name, sentence)
 
 

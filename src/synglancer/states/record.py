@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from synglancer.errors import UsageError
 from synglancer.settings import Settings
 from synglancer.states.fields import (
     Reader,
@@ -65,6 +66,8 @@ class Provenance:
         The root IDs that were followed to others.
     live
         Whether the version has expired, and live queries at its timestamp answered.
+    given_rows
+        Whether a user gave the rows as tables, and no query of ours asked for them.
     all_synapses
         All synapses by direction, with and without a prediction; None unless asked.
     generator
@@ -104,6 +107,7 @@ class Provenance:
     filters: Mapping[str, Any] = field(default_factory=dict)
     followed: tuple[Replacement, ...] = ()
     live: bool = False
+    given_rows: bool = False
     all_synapses: Mapping[str, int] | None = None
     generator: str = ""
     notice: str = ""
@@ -170,6 +174,7 @@ class Provenance:
         synapses = [one.to_json() for one in self.synapses]
         return {
             **({"synapses": synapses} if synapses else {}),
+            **({"given_rows": True} if self.given_rows else {}),
             **({"followed": followed[0] if alone else followed} if followed else {}),
             **({} if self.all_synapses is None else {"all_synapses": dict(self.all_synapses)}),
             **({} if self.multi_input is None else {"multi_input": self.multi_input.to_json()}),
@@ -208,12 +213,17 @@ class Provenance:
         Raises
         ------
         UsageError
-            When it is what cannot be asked.
+            When it is what cannot be asked: the rows were given as tables, for instance.
         ValueError
             When the record does not say of which server, datastack, version and table.
         TypeError
             When ``view`` names what is no option.
         """
+        if self.given_rows:
+            raise UsageError(
+                "The synapses of this link were given as tables, and no query asked for them.",
+                "Make it again from the tables, or from its cell to ask for all of its synapses.",
+            )
         where = self.table or self.source
         if not (self.server and self.datastack and self.version and where):
             raise ValueError("it names no server, datastack, version or table")
@@ -272,6 +282,7 @@ def parse_record(given: object) -> tuple[Provenance, tuple[str, ...]]:
         filters=read.maybe("filters", read_filters) or {},
         followed=read.maybe("followed", _read_followed) or (),
         live=read.flag("live"),
+        given_rows=read.flag("given_rows"),
         all_synapses=read.maybe("all_synapses", read_counts),
         generator=read.text("generator"),
         notice=read.text("notice"),

@@ -133,6 +133,28 @@ class CellLoader:
         found = {cell for table in tables for cell in find_cells(table.frame)}
         return CellData(tables, found, points, counts, further)
 
+    def load_around(self, cells: Sequence[int], tables: list[Checked]) -> CellData:
+        """Load what is shown around synapses that are there already: somata, and what is asked for.
+
+        Parameters
+        ----------
+        cells
+            Root IDs.
+        tables
+            Their synapses.
+        """
+        from synglancer.synapses.predictions import find_cells  # imports pandas
+
+        with ThreadPoolExecutor(max_workers=8) as pool:
+            _ = self._session.materialization
+            self._context.load_shared()
+            somata = pool.submit(self._load_somata, cells)
+            context = self._context.ask(pool, cells)
+            with self._session.explain_refused_live():
+                points, further = somata.result(), context()
+        found = {cell for table in tables for cell in find_cells(table.frame)}
+        return CellData(tables, found, points, None, further)
+
     def _fetch_totals(self, cells: Sequence[int]) -> dict[str, int]:
         """Fetch how many synapses there are in each direction, and between several cells."""
         session = self._session

@@ -1,0 +1,156 @@
+"""Tables that a user gave → the link that shows them, without asking for their rows again.
+
+The server is asked whether the cells are valid at the version (1 request), so that rows of another
+version are not shown on cells that it does not have; and where the somata are.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from synglancer.cache.answers import Store
+from synglancer.cave.records import PredictionTable
+from synglancer.cave.session import Session
+from synglancer.cells.parse import RootId, name_cells, parse_cell
+from synglancer.errors import CellError, NotServedError, UsageError
+from synglancer.links.building import Asking, build_link
+from synglancer.links.loaded import combine
+from synglancer.synapses.loading import CellLoader
+from synglancer.view_settings import MAX_CELLS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synglancer.links.link_record import LinkRecord
+    from synglancer.settings import Settings
+    from synglancer.synapses.given import GivenRows, Pin
+
+UNNAMED = "a table of the user's"
+"""What stands in the place of the table's name, where nothing says it."""
+
+_ROUNDING = timedelta(seconds=1)  # between two ways to write one timestamp
+_MOST_NAMED = 5
+
+
+def find_given_cells(given: Sequence[int | str], tables: Sequence[GivenRows]) -> list[int]:
+    """Find the cells that tables are of: those that are named, or the only one there is.
+
+    Parameters
+    ----------
+    given
+        Root IDs; none to take the cell from the tables.
+    tables
+        The rows of one direction, or of both.
+
+    Raises
+    ------
+    UsageError
+        When the tables hold synapses of another cell, of several, or of none.
+    """
+    inside = sorted({cell for table in tables for cell in table.cells})
+    named = [parse_cell(one) for one in given]
+    if not all(isinstance(one, RootId) for one in named):
+        raise UsageError(
+            "Beside tables, a cell can only be named by its root ID.",
+            "Give the root ID, or leave the cell out to take it from the tables.",
+        )
+    cells = list(dict.fromkeys(int(str(one)) for one in named)) or inside
+    if not 0 < len(cells) <= MAX_CELLS or (not named and len(cells) > 1):
+        found = f"{len(inside):,} cells" if inside else "no cell"
+        raise UsageError(
+            f"The tables hold synapses of {found}.",
+            "Name the cell, or the cells in a list: make_link(864691135276234469, inputs=df).",
+        )
+    for table in tables:
+        others = [str(cell) for cell in table.cells if cell not in cells]
+        if others:
+            side = "post_pt_root_id" if table.direction == "inputs" else "pre_pt_root_id"
+            several = ", …" if len(others) > _MOST_NAMED else ""
+            raise UsageError(
+                f"The table {table.direction}= holds synapses of other cells than "
+                f"{name_cells(cells)}: {', '.join(others[:_MOST_NAMED])}{several}.",
+                f"The cell is in {side} of its {table.direction}: exchange the tables, or leave "
+                "the other rows out.",
+            )
+    return cells
+
+
+def make_given_link(
+    settings: Settings,
+    pin: Pin,
+    given: Sequence[int | str],
+    tables: Sequence[GivenRows],
+    token: str | None = None,
+) -> LinkRecord:
+    """Make the link that shows the rows of tables.
+
+    Parameters
+    ----------
+    settings
+        What is asked, beside the rows; its directions are those of the tables.
+    pin
+        Where the rows are from, as is written beside them.
+    given
+        Root IDs of the cells; none to take the cell from the tables.
+    tables
+        The rows of one direction, or of both.
+    token
+        The token for the server, where it is known.
+
+    Raises
+    ------
+    UsageError
+        When the tables are not of these cells, or of another version than the settings.
+    CellError
+        When a cell is not valid at the version.
+    ServiceError
+        When a service refuses or fails.
+    """
+    from synglancer.synapses.predictions import build_predictions
+
+    cells = find_given_cells(given, tables)
+    session = Session(
+        settings.service, Store(enabled=not settings.no_cache), settings.version, token
+    )
+    asking = Asking(settings, session, name_cells(cells))
+    _check_pin(session, pin)
+    _check_valid(session, cells)
+    checked = [build_predictions(one.raw, cells, one.direction) for one in tables]
+    loader = CellLoader(settings, session)
+    table = PredictionTable(str(settings.table), "", pin.notice)
+    data = loader.load_around(cells, checked)
+    loaded = combine(settings, session, table, cells, data, given=True)
+    told = [*loaded.warnings, *(sentence for one in tables for sentence in one.warnings)]
+    return build_link(asking, replace(loaded, warnings=told), loader.keep_tables)
+
+
+def _check_pin(session: Session, pin: Pin) -> None:
+    """Refuse rows of another version than the one that the link would be pinned to."""
+    try:
+        at = session.materialization
+    except NotServedError as error:
+        raise UsageError(str(error), error.hint) from error
+    other = pin.version is not None and pin.version != at.version
+    if pin.timestamp is not None:
+        other = abs(pin.timestamp - at.timestamp) > _ROUNDING
+    if other:
+        of = f"version {pin.version}" if pin.version else f"{pin.timestamp:%Y-%m-%d %H:%M:%S} UTC"
+        raise UsageError(
+            f"The rows are of {of}, and the link would show version {at.version} "
+            f"({at.timestamp:%Y-%m-%d %H:%M:%S} UTC).",
+            "Leave --version out, or query the rows again with materialization_version="
+            f"{at.version}.",
+        )
+
+
+def _check_valid(session: Session, cells: Sequence[int]) -> None:
+    """Refuse cells that are not valid at the version."""
+    valid = session.fetch_validity(cells)
+    wrong = [str(cell) for cell in cells if not valid[cell]]
+    if wrong:
+        raise CellError(
+            f"{', '.join(wrong)} is not the root ID of a cell in {session.name_version()}.",
+            "The tables are of another version: say with --version of which.",
+        )

@@ -1,0 +1,123 @@
+"""A notebook's own DataFrames → the link that shows them, pinned as their query was."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import UsageError
+from synglancer.links.kinds.given_rows import UNNAMED, make_given_link
+from synglancer.python.clients import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from synglancer.cave.records import Direction
+    from synglancer.links.link_record import LinkRecord
+    from synglancer.settings import Settings
+    from synglancer.synapses.given import Pin
+
+_NEED_ROWS = ("with_unlabelled", "with_total")
+
+
+def make_link_of_tables(
+    cells: Sequence[int | str],
+    tables: Mapping[Direction, object],
+    resolution: object,
+    settings: Settings | None,
+    client: object | None,
+    options: Mapping[str, Any],
+) -> LinkRecord:
+    """Make the link that shows the rows of tables.
+
+    Parameters
+    ----------
+    cells
+        Root IDs; none to take the cell from the tables.
+    tables
+        What was given as ``inputs`` and as ``outputs``: tables, or False.
+    resolution, settings, client, options
+        As `synglancer.make_link` takes them.
+
+    Raises
+    ------
+    UsageError
+        When the tables cannot be shown rightly, or nothing says of which version they are.
+    """
+    from synglancer.synapses.given import read_given  # pandas
+
+    given = {name: table for name, table in tables.items() if table is not False}
+    rows = [read_given(table, name, resolution) for name, table in given.items()]
+    pin = _join_pins([one.pin for one in rows])
+    asked = settle(settings, options if settings else _fill_in(pin, options, client), client)
+    _check(asked.settings, pin)
+    asked_for = _with_directions(asked.settings, [*given])
+    return make_given_link(asked_for, pin, cells, rows, asked.token)
+
+
+def _with_directions(settings: Settings, directions: Sequence[str]) -> Settings:
+    return replace(settings, inputs="inputs" in directions, outputs="outputs" in directions)
+
+
+def _join_pins(pins: Sequence[Pin]) -> Pin:
+    """Take what the tables say of themselves, where they do not contradict each other."""
+    joined = pins[0]
+    for pin in pins[1:]:
+        for field in fields(pin):
+            one, other = getattr(joined, field.name), getattr(pin, field.name)
+            if one is not None and other is not None and one != other and field.name != "notice":
+                raise UsageError(
+                    f"The tables are of two {field.name}s: {one} and {other}.",
+                    "Query both in the same way.",
+                )
+            if one is None:
+                joined = replace(joined, **{field.name: other})
+    return joined
+
+
+def _fill_in(pin: Pin, options: Mapping[str, Any], client: object | None) -> dict[str, Any]:
+    """Fill in what the tables say, for what was not given.
+
+    Raises
+    ------
+    UsageError
+        When nothing says of which version the rows are.
+    """
+    own = getattr(client, "version", None)
+    day = None if pin.timestamp is None else f"{pin.timestamp:%Y-%m-%d}"
+    version = options.get("version") or pin.version or day or own
+    if version is None:
+        raise UsageError(
+            "Nothing says of which version the rows of the tables are.",
+            "Say it with version=, or give the CAVEclient that was asked, as client=.",
+        )
+    datastack = options.get("datastack") or pin.datastack
+    known = {"datastack": datastack} if datastack else {}
+    table = options.get("table") or pin.table or UNNAMED
+    return {**options, **known, "version": version, "table": table}
+
+
+def _check(settings: Settings, pin: Pin) -> None:
+    """Refuse what contradicts the tables, and what would have to be asked for again."""
+    for name, said in (("datastack", pin.datastack), ("table", pin.table)):
+        asked = getattr(settings, name)
+        if said is not None and asked != said:
+            raise UsageError(
+                f"The rows are of the {name} {said}, and {asked} is asked for.",
+                f"Leave {name}= out.",
+            )
+    if settings.source is not None:
+        raise UsageError(
+            "Both tables and a published source were given.", "Leave source= out, or the tables."
+        )
+    for name in _NEED_ROWS:
+        if getattr(settings, name):
+            raise UsageError(
+                f"{name}=True asks the server for rows, and tables were given.",
+                f"Leave {name}=True out, or leave the tables out.",
+            )
+    if settings.multi_input and settings.table == UNNAMED:
+        raise UsageError(
+            "For spines with several inputs, the table of predictions has to be known.",
+            "Name it with table=.",
+        )

@@ -1,0 +1,327 @@
+"""Tables of synapses that a user gave → the form in which answers of the server come, checked.
+
+The columns are those that caveclient returns for predictions joined with their synapses. What
+cannot be shown rightly is refused, never left out: a user can mend a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from synglancer.columns import CELL_COLUMN, POSITION_COLUMNS
+from synglancer.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from synglancer.cave.records import Direction
+
+_REFERENCE = "_ref"  # what caveclient adds to a column that both tables have
+_POSITION = "ctr_pt_position"
+_AXES = 3
+_LARGEST_ID = 2**64 - 1
+_EXACT = 2**53
+_SPACING = 64  # between doubles above 2^58, where root IDs are
+_FEWEST = 5  # IDs that cannot all be multiples of that by chance
+_SERVER_LIMIT = 100_000  # limits of servers are multiples of it
+_COLUMNS = (
+    "Give what caveclient returned for predictions joined with their synapses: id or target_id, "
+    "tag, value, size, pre_pt_root_id, post_pt_root_id and ctr_pt_position."
+)
+
+
+@dataclass(frozen=True)
+class Pin:
+    """Where rows are from, as far as caveclient wrote it beside them; None where it did not.
+
+    Attributes
+    ----------
+    datastack, table
+        Their names.
+    version, timestamp
+        The materialization version, or the timestamp of a live query (UTC).
+    notice
+        What the table's owner wants readers to know.
+    """
+
+    datastack: str | None = None
+    table: str | None = None
+    version: int | None = None
+    timestamp: datetime | None = None
+    notice: str | None = None
+
+
+@dataclass(frozen=True)
+class GivenRows:
+    """The rows of one direction.
+
+    Attributes
+    ----------
+    direction
+        ``inputs`` or ``outputs``.
+    raw
+        Columns as `synglancer.synapses.predictions.build_predictions` takes them; positions in nm.
+    pin
+        Where they are from.
+    warnings
+        What a reader should know, a sentence each.
+    """
+
+    direction: Direction
+    raw: pd.DataFrame
+    pin: Pin
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def cells(self) -> list[int]:
+        """The cells on the side of the synapses that is the cell's own, in order of their IDs."""
+        return sorted(self.raw[CELL_COLUMN[self.direction]].unique().tolist())
+
+
+def read_given(table: object, direction: Direction, resolution: object = None) -> GivenRows:
+    """Read and check a table that was given.
+
+    Parameters
+    ----------
+    table
+        A DataFrame of pandas, or of another library that has ``to_pandas``.
+    direction
+        What its rows are of the cell.
+    resolution
+        Size of a voxel in nm, x, y and z, for the positions; 1 for positions in nm. Otherwise what
+        caveclient wrote beside the table.
+
+    Raises
+    ------
+    UsageError
+        When a column is missing or holds what cannot be shown rightly.
+    """
+    convert = getattr(table, "to_pandas", None)
+    df = convert() if callable(convert) else table
+    if not isinstance(df, pd.DataFrame):
+        raise UsageError(f"{direction}= is no table: {type(df).__name__}.", _COLUMNS)
+    reader = _Reader(df.reset_index(drop=True), direction)
+    ids = reader.read_ids("id", reader.find_ids())
+    reader.check_unique(ids)
+    raw: dict[str, Any] = {
+        "id": ids,
+        "size": reader.read_numbers("size", "size"),
+        **{name: reader.read_ids(name, reader.find(name)) for name in CELL_COLUMN.values()},
+        "tag": reader.read_tags(),
+        "value": reader.read_numbers("value", "value", "confidence", most=1.0),
+    }
+    places = reader.read_positions(read_resolution(resolution, df.attrs))
+    raw |= {name: places[:, axis] for axis, name in enumerate(POSITION_COLUMNS)}
+    for name in CELL_COLUMN.values():
+        reader.check_exact(name, raw[name])
+    return GivenRows(
+        direction, pd.DataFrame(raw), read_pin(df.attrs), tuple(reader.explain_limit(df.attrs))
+    )
+
+
+class _Reader:
+    """Reads the columns of one table, and refuses what is wrong by the column's name."""
+
+    def __init__(self, df: pd.DataFrame, direction: Direction) -> None:
+        self._df = df
+        self._direction = direction
+        self._names = [str(name) for name in df.columns]
+
+    def _refuse(self, problem: str, hint: str) -> UsageError:
+        return UsageError(f"The table {self._direction}= {problem}.", hint)
+
+    def find(self, *names: str) -> str:
+        """Find a column by its name, or by that with the suffix of a joined table."""
+        wanted = [*names, *(name + _REFERENCE for name in names)]
+        found = next((name for name in wanted if name in self._names), None)
+        if found is None:
+            raise self._refuse(f"has no column {names[0]!r}", _COLUMNS)
+        if self._names.count(found) > 1:
+            raise self._refuse(f"has {found!r} twice", "Keep one of these columns.")
+        return found
+
+    def find_ids(self) -> str:
+        """Find the column of synapse IDs: a row of predictions has an ID of its own as well."""
+        if "target_id" in self._names:
+            return "target_id"
+        if "id" in self._names and "id" + _REFERENCE in self._names:
+            raise self._refuse(
+                "has id and id_ref, and no target_id that says which is the synapse's",
+                "Keep the column target_id, or drop that of the two which is not the synapse's.",
+            )
+        return self.find("id")
+
+    def read_ids(self, name: str, column: str) -> np.ndarray[Any, Any]:
+        """Read a column of 64-bit IDs as uint64: integers, or text of digits."""
+        values = self._df[column]
+        if values.isna().any():
+            raise self._refuse(
+                f"has {_rows(int(values.isna().sum()))} without {column!r}",
+                f"Leave these rows out: df = df[df[{column!r}].notna()].",
+            )
+        if pd.api.types.is_integer_dtype(values.dtype):
+            good = not len(values) or values.min() >= 0
+            numbers = values.to_numpy(dtype="uint64") if good else None
+        elif pd.api.types.is_float_dtype(values.dtype) and len(values):
+            raise self._refuse(
+                f"holds {column!r} as floats, which have rounded its IDs",
+                "Query it again, or read it as text or integers, for instance with "
+                f"pandas.read_csv(…, dtype={{{column!r}: 'Int64'}}).",
+            )
+        else:
+            numbers = _parse_ids(values)
+        if numbers is None:
+            raise self._refuse(
+                f"holds in {column!r} what is no ID", f"Make {name} a column of whole numbers."
+            )
+        return numbers
+
+    def check_unique(self, ids: np.ndarray[Any, Any]) -> None:
+        """Refuse a synapse that has several rows."""
+        again = pd.Series(ids).duplicated()
+        if again.any():
+            raise self._refuse(
+                f"has {_rows(int(again.sum()))} that repeat a synapse, the first of them "
+                f"{ids[again.to_numpy()][0]}",
+                "Keep one row of each, for instance with df.drop_duplicates('target_id').",
+            )
+
+    def check_exact(self, column: str, ids: np.ndarray[Any, Any]) -> None:
+        """Refuse root IDs that were floats once: their last digits are not theirs."""
+        large = np.unique(ids[ids > _EXACT])
+        if len(large) >= _FEWEST and not (large % _SPACING).any():
+            raise self._refuse(
+                f"holds in {column!r} IDs that were rounded: all are multiples of {_SPACING}",
+                "Query it again, or read IDs as text or integers from the start.",
+            )
+
+    def read_numbers(
+        self, name: str, *names: str, most: float = float("inf")
+    ) -> np.ndarray[Any, Any]:
+        """Read a column of numbers, 0 or more."""
+        column = self.find(*names)
+        values = self._df[column]
+        numeric = pd.api.types.is_numeric_dtype(values.dtype) or not len(values)
+        numbers = values.to_numpy(dtype="float64", na_value=np.nan) if numeric else None
+        if numbers is None or not ((numbers >= 0) & (numbers <= most)).all():
+            what = f"numbers between 0 and {most:g}" if np.isfinite(most) else "numbers, 0 or more"
+            raise self._refuse(
+                f"holds in {column!r} other values than {what}",
+                f"Leave out or mend rows whose {name} is missing.",
+            )
+        return numbers
+
+    def read_tags(self) -> pd.Series[Any]:
+        """Read the column of tags, which are texts."""
+        tags = self._df[self.find("tag")].astype(object)
+        if not all(isinstance(tag, str) and tag.strip() and "\0" not in tag for tag in tags):
+            raise self._refuse(
+                "has rows whose tag is no text", "Leave them out: df = df[df['tag'].notna()]."
+            )
+        return tags
+
+    def read_positions(self, nm: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Read the positions in nm, (n, 3), from three columns or one of lists."""
+        if _POSITION in self._names:
+            values = [*self._df[_POSITION]]
+            try:
+                points = np.array([[*map(float, point)] for point in values], dtype=float)
+            except (TypeError, ValueError):
+                points = np.full((len(values), _AXES), np.nan)
+            points = points.reshape(-1, _AXES) if points.size == _AXES * len(values) else points
+        else:
+            columns = [self.find(name) for name in POSITION_COLUMNS]
+            numeric = [pd.to_numeric(self._df[name], errors="coerce") for name in columns]
+            points = np.column_stack([one.to_numpy(float, na_value=np.nan) for one in numeric])
+        if points.shape != (len(self._df), _AXES) or not np.isfinite(points).all():
+            raise self._refuse(
+                f"has rows whose {_POSITION} is not three numbers", "Leave them out, or mend them."
+            )
+        return np.rint(points * nm)
+
+    def explain_limit(self, attrs: Mapping[Any, Any]) -> list[str]:
+        """Say where a table may have been cut off by the limit of its query."""
+        rows = len(self._df)
+        if not rows or (rows != attrs.get("limit") and rows % _SERVER_LIMIT):
+            return []
+        limited = "as many as its query was limited to: synapses may be missing"
+        return [f"The table {self._direction}= has exactly {rows:,} rows, {limited}."]
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
+def _parse_ids(values: pd.Series[Any]) -> np.ndarray[Any, Any] | None:
+    """Read IDs from texts or Python's integers; None where one is something else."""
+    numbers = []
+    for value in values:
+        text = str(value).strip() if isinstance(value, str | int | np.integer) else ""
+        if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
+            return None
+        numbers.append(int(text))
+    if numbers and max(numbers) > _LARGEST_ID:
+        return None
+    return np.array(numbers, dtype="uint64")
+
+
+def read_resolution(given: object, attrs: Mapping[Any, Any]) -> np.ndarray[Any, Any]:
+    """Read the size of a voxel of the positions in nm, shape (3,).
+
+    Raises
+    ------
+    UsageError
+        When nothing says it, or it is none.
+    """
+    hint = "Give resolution= in nm, such as [4, 4, 40] for voxels of minnie65, or 1 for nm."
+    known = attrs.get("dataframe_resolution") if given is None else given
+    if known is None or isinstance(known, str):
+        raise UsageError("Nothing says in which unit the positions of the tables are.", hint)
+    try:
+        nm = np.array(known, dtype=float) * np.ones(_AXES)
+    except (TypeError, ValueError):
+        nm = np.full(_AXES, np.nan)
+    if nm.shape != (_AXES,) or not (np.isfinite(nm) & (nm > 0)).all():
+        raise UsageError(f"resolution={given!r} is no size of a voxel.", hint)
+    return nm
+
+
+def read_pin(attrs: Mapping[Any, Any]) -> Pin:
+    """Read where a table is from, as caveclient writes it into ``attrs``."""
+    version, stamp = attrs.get("materialization_version"), attrs.get("timestamp")
+    known = isinstance(version, int) and not isinstance(version, bool)
+    try:
+        timestamp = None if known or not stamp else datetime.fromisoformat(str(stamp))
+    except ValueError:
+        timestamp = None
+    if timestamp is not None and timestamp.tzinfo is None:
+        timestamp = timestamp.replace(tzinfo=timezone.utc)
+    table, described = _find_table(attrs)
+    notice = described.get("table_notice_text")
+    return Pin(
+        datastack=_text(attrs.get("datastack_name")),
+        table=table,
+        version=version if known else None,
+        timestamp=timestamp,
+        notice=_text(notice),
+    )
+
+
+def _find_table(attrs: Mapping[Any, Any]) -> tuple[str | None, Mapping[Any, Any]]:
+    """Find the table of predictions among joined ones: the one that refers to another."""
+    joined = attrs.get("tables")
+    if isinstance(joined, dict):
+        for name, described in joined.items():
+            if isinstance(described, dict) and described.get("join_column") == "target_id":
+                return str(name), described
+        return None, {}
+    return _text(attrs.get("table_name")), attrs
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None

@@ -1,0 +1,286 @@
+"""The tables that a notebook's queries returned make the link that asking for them would make."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+
+from synglancer import Link, make_link
+from synglancer.errors import CellError, UsageError
+
+CELL = 864691135276234469
+TABLE = "synapse_target_predictions_ssa_v2"
+SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
+SPLIT = {"split_positions": True, "desired_resolution": [1, 1, 1]}
+
+
+@pytest.fixture(autouse=True)
+def _without_notices(caplog):
+    caplog.set_level(logging.ERROR)
+
+
+def query(client, direction="inputs", cell=CELL, **options) -> pd.DataFrame:
+    """Ask as a notebook does."""
+    table = client.materialize.tables[TABLE]
+    return table(**{SIDES[direction]: cell}).query(**options)
+
+
+@pytest.fixture
+def tables(client) -> dict[str, pd.DataFrame]:
+    return {direction: query(client, direction) for direction in SIDES}
+
+
+@pytest.fixture
+def own(tables) -> pd.DataFrame:
+    """The outputs, which are fewer, as a user may change them."""
+    return tables["outputs"]
+
+
+def compare(link: Link, asked: Link) -> None:
+    """Assert that two links show the same, but for where the rows came from."""
+    assert_frame_equal(link.predictions, asked.predictions)
+    layers = [{**layer, "shader": None} for layer in link.state["layers"]]
+    assert layers == [{**layer, "shader": None} for layer in asked.state["layers"]]
+
+
+def test_the_rows_are_shown_as_if_they_had_been_asked_for(client, tables, sandbox):
+    """The same layers, positions and pin; no row is asked for, and no query is claimed."""
+    before = len(sandbox.requests)
+    link = make_link(client=client, **tables)
+    asked = [request.path for request in sandbox.requests[before:]]
+    assert not [path for path in asked if TABLE in path]
+    compare(link, make_link(CELL, client=client))
+    told = link.provenance
+    assert (told.cell, told.version, told.table) == (CELL, 1718, TABLE)
+    assert told.given_rows
+    assert link.to_record()["given_rows"] is True
+    assert "rows given as tables" in link._repr_html_()
+    with pytest.raises(UsageError, match="given as tables"):
+        link.settings  # noqa: B018  # a property that refuses
+    again = Link.from_url(link.url)
+    assert again.provenance.given_rows
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "split in nm",
+        "predictions first",
+        "a join of our own",
+        "a join without suffixes",
+        "text IDs",
+        "Python integers",
+        "shuffled and indexed",
+    ],
+)
+def test_all_forms_of_the_same_query_make_the_same_link(client, own, form):
+    """Positions whole or split, in voxels or nm; IDs and suffixes whichever way they came."""
+    tables = [[TABLE, "target_id"], ["synapses_pni_2", "id"]]
+    at = {"filter_equal_dict": {"synapses_pni_2": {"pre_pt_root_id": CELL}}}
+    if form == "split in nm":
+        df = query(client, "outputs", **SPLIT)
+    elif form == "predictions first":
+        df = own.rename(columns={"id": "id_ref", "id_ref": "id", "size": "size_ref"})
+    elif form == "a join of our own":
+        suffixes = {TABLE: "_ref", "synapses_pni_2": ""}
+        df = client.materialize.join_query(tables, suffixes=suffixes, **at, **SPLIT)
+    elif form == "a join without suffixes":
+        df = client.materialize.join_query(tables, **at)
+        assert {"idx", "idy"} < {*df.columns}
+    elif form == "text IDs":
+        df = own.astype({"target_id": str, "pre_pt_root_id": str, "post_pt_root_id": "string"})
+    elif form == "Python integers":
+        df = own.assign(
+            pre_pt_root_id=own["pre_pt_root_id"].astype(object), value=own["value"] * 1.0
+        )
+    else:
+        df = own.sample(frac=1, random_state=1).set_index("created")
+    compare(
+        make_link(outputs=df, client=client),
+        make_link(CELL, client=client, outputs=True),
+    )
+
+
+def test_a_table_without_attrs_needs_its_unit_and_its_version(client, own):
+    """What caveclient does not say is asked of the user, never guessed."""
+    bare = pd.DataFrame(own.to_dict("list"))
+    assert not bare.attrs
+    with pytest.raises(UsageError, match="unit"):
+        make_link(outputs=bare, client=client)
+    with pytest.raises(UsageError, match="no size of a voxel"):
+        make_link(outputs=bare, client=client, resolution=[4, 4])
+    given = {"outputs": bare, "resolution": [4, 4, 40], "server": client.server_address}
+    with pytest.raises(UsageError, match="of which version") as caught:
+        make_link(**given)
+    assert "version=" in caught.value.hint
+    link = make_link(outputs=bare, client=client, resolution=[4, 4, 40])
+    compare(link, make_link(CELL, client=client, outputs=True))
+    assert link.table == "a table of the user's"
+    named = make_link(outputs=bare, client=client, resolution=[4, 4, 40], table=TABLE)
+    assert named.table == TABLE
+
+
+def test_positions_in_nm_are_taken_as_such(client, own):
+    """resolution=1 says that the positions are in nm, whatever attrs say."""
+    nm = own.assign(ctr_pt_position=[np.array(p) * [4, 4, 40] for p in own["ctr_pt_position"]])
+    link = make_link(outputs=nm, client=client, resolution=1)
+    compare(link, make_link(CELL, client=client, outputs=True))
+
+
+def test_filters_and_context_work_on_given_rows(client, tables):
+    """Filters, partners and cell types are those that asking would give."""
+    options = {"tag": "spine", "min_confidence": 0.9, "partners": 3, "cell_types": True}
+    link = make_link(client=client, **tables, **options)
+    asked = make_link(CELL, client=client, **options)
+    assert link.counts_by_tag == asked.counts_by_tag
+    assert link.cell_types == asked.cell_types
+    assert (link.total, link.filters) == (asked.total, asked.filters)
+    spines = make_link(client=client, inputs=tables["inputs"], multi_input=True)
+    asked = make_link(CELL, client=client, inputs=True, multi_input=True)
+    assert spines.counts_by_tag == asked.counts_by_tag
+
+
+def test_several_cells_are_shown_when_they_are_named(client, own):
+    """Rows of two cells need both names, and give the link that asking for both gives."""
+    other = int(own["post_pt_root_id"].value_counts().index[0])
+    both = pd.concat([own, query(client, "outputs", other)])
+    with pytest.raises(UsageError, match="synapses of 2 cells"):
+        make_link(outputs=both, client=client, resolution=[4, 4, 40], version=1718)
+    both.attrs = own.attrs
+    link = make_link([CELL, other], outputs=both, client=client)
+    compare(link, make_link([CELL, other], client=client, outputs=True))
+
+
+def test_what_a_link_shows_can_be_given_back(client):
+    """A subset of link.predictions, a table of ours, makes a link again."""
+    link = make_link(CELL, client=client, outputs=True)
+    some = link.predictions[link.predictions["confidence"] > 0.95]
+    again = make_link(outputs=some, client=client)
+    assert_frame_equal(again.predictions, some.reset_index(drop=True), check_dtype=True)
+    assert again.table == TABLE
+
+
+def edit(df, **columns) -> pd.DataFrame:
+    changed = df.assign(**columns)
+    changed.attrs = df.attrs
+    return changed
+
+
+WRONG = {
+    "floats": (
+        lambda df: edit(df, post_pt_root_id=df["post_pt_root_id"].astype(float)),
+        "as floats, which have rounded",
+    ),
+    "floats once": (
+        lambda df: edit(df, post_pt_root_id=df["post_pt_root_id"].astype(float).astype("int64")),
+        "were rounded",
+    ),
+    "no such IDs": (lambda df: edit(df, target_id="12x"), "what is no ID"),
+    "negative": (lambda df: edit(df, target_id=-df["target_id"]), "what is no ID"),
+    "missing IDs": (
+        lambda df: edit(df, pre_pt_root_id=df["pre_pt_root_id"].mask(df.index == 3)),
+        "has 1 row without 'pre_pt_root_id'",
+    ),
+    "twice": (lambda df: pd.concat([df, df[:2]]), "2 rows that repeat a synapse"),
+    "no tag": (lambda df: edit(df, tag=df["tag"].mask(df.index == 3)), "whose tag is no text"),
+    "numbers as tags": (lambda df: edit(df, tag=5), "whose tag is no text"),
+    "no confidence": (lambda df: edit(df, value=df["value"].mask(df.index == 3)), "'value'"),
+    "too sure": (lambda df: edit(df, value=2.0), "between 0 and 1"),
+    "no size": (lambda df: edit(df, size=np.nan), "'size'"),
+    "no position": (
+        lambda df: edit(df, ctr_pt_position=[None, *df["ctr_pt_position"][1:]]),
+        "not three numbers",
+    ),
+    "flat": (lambda df: edit(df, ctr_pt_position=[[1, 2]] * len(df)), "not three numbers"),
+    "no column": (lambda df: df.drop(columns="tag"), "has no column 'tag'"),
+    "ambiguous": (lambda df: df.drop(columns="target_id"), "no target_id"),
+    "a column twice": (
+        lambda df: pd.concat([df, df[["value"]]], axis=1),
+        "has 'value' twice",
+    ),
+    "no table": (lambda df: df["id"].to_frame().T.to_numpy().tolist(), "is no table"),
+}
+
+
+@pytest.mark.parametrize("wrong", WRONG)
+def test_what_cannot_be_shown_rightly_is_refused(client, own, sandbox, wrong):
+    """Each fault is named with its column before anything is stored; nothing is left out."""
+    change, words = WRONG[wrong]
+    given = change(own)
+    before = len(sandbox.requests)
+    with pytest.raises(UsageError, match=words) as caught:
+        make_link(outputs=given, inputs=own[:0], client=client)
+    assert caught.value.hint
+    assert len(sandbox.requests) == before
+
+
+def test_rows_of_another_cell_are_refused(client, tables, own):
+    """Exchanged tables, another cell's name, and an empty table without one have no link."""
+    with pytest.raises(UsageError, match="synapses of"):
+        make_link(inputs=tables["outputs"], outputs=tables["inputs"], client=client)
+    other = int(own["post_pt_root_id"].iloc[0])
+    with pytest.raises(UsageError, match=f"other cells than {other}"):
+        make_link(other, outputs=own, client=client)
+    with pytest.raises(UsageError, match="synapses of no cell"):
+        make_link(outputs=own[:0], client=client)
+    with pytest.raises(UsageError, match="by its root ID"):
+        make_link("nucleus:5", outputs=own, client=client)
+    link = make_link(CELL, inputs=own[:0], outputs=own, client=client)
+    assert link.counts_by_tag["inputs"] == {}
+
+
+def test_rows_of_another_version_are_refused(client, connect, own):
+    """What contradicts the rows is named, and so are cells that are not valid at their version."""
+    with pytest.raises(UsageError, match="rows are of version 1718"):
+        make_link(outputs=own, client=client, version=1822)
+    with pytest.raises(UsageError, match="the table"):
+        make_link(outputs=own, client=client, table="other")
+    with pytest.raises(UsageError, match="datastack"):
+        make_link(outputs=own, server=client.server_address, datastack="other")
+    newer = connect(version=1822)
+    assert make_link(outputs=own, client=newer).version == 1718
+    older = edit(own, post_pt_root_id=own["post_pt_root_id"])
+    older.attrs = {**own.attrs, "materialization_version": 1718}
+    mixed = own[:0].copy()
+    mixed.attrs = {**own.attrs, "materialization_version": 1822}
+    with pytest.raises(UsageError, match="two versions"):
+        make_link(inputs=mixed, outputs=older, client=client)
+    unknown = edit(own, pre_pt_root_id=864691135000000001)
+    with pytest.raises(CellError, match="864691135000000001 is not the root ID"):
+        make_link(outputs=unknown, client=client)
+
+
+def test_rows_of_a_live_query_are_pinned_to_the_version_of_its_moment(client, own):
+    """The timestamp of a version is that version; of another moment, nothing is known to pin."""
+    table = client.materialize.tables[TABLE]
+    live = table(pre_pt_root_id=CELL).live_query(timestamp=client.timestamp)
+    assert live.attrs["materialization_version"] is None
+    live.attrs["table_name"] = TABLE
+    assert make_link(outputs=live, client=client).version == 1718
+    live.attrs["timestamp"] = "2026-03-07T12:00:00"
+    with pytest.raises(UsageError, match="rows are of 2026-03-07 12:00:00 UTC"):
+        make_link(outputs=live, client=client)
+
+
+def test_a_table_that_was_cut_off_says_so(client):
+    """As many rows as the limit of the query may not be all: a reader is told."""
+    link = make_link(outputs=query(client, "outputs", limit=10), client=client)
+    assert "exactly 10 rows" in " ".join(link.warnings)
+    assert link.shown == 10
+
+
+def test_options_that_need_a_query_are_refused_beside_tables(client, own):
+    """What would ask for rows again, and a unit without a table, get two sentences."""
+    for option in ("with_unlabelled", "with_total"):
+        with pytest.raises(UsageError, match=option):
+            make_link(outputs=own, client=client, **{option: True})
+    with pytest.raises(UsageError, match="no table was given"):
+        make_link(CELL, client=client, resolution=1)
+    with pytest.raises(UsageError, match="No cell was given"):
+        make_link(client=client)
+    with pytest.raises(UsageError, match="inputs= is no table"):
+        make_link(outputs=own, inputs=True, client=client)
