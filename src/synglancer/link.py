@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
@@ -21,8 +21,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
+    from caveclient.frameworkclient import CAVEclientFull
+    from typing_extensions import Unpack
 
+    from synglancer.python.options import StorageOptions
     from synglancer.settings import Settings
+    from synglancer.view.objects import Library
 
 
 @dataclass(frozen=True, repr=False)
@@ -149,6 +153,82 @@ class Link(LinkRecord):
             state_json=orjson.dumps(state),  # in its own order, which is that of axes
             elapsed_s=time.monotonic() - started,
         )
+
+    @classmethod
+    @public
+    def from_state(
+        cls,
+        state: Any,
+        settings: Settings | None = None,
+        *,
+        client: CAVEclientFull | None = None,
+        **options: Unpack[StorageOptions],
+    ) -> Link:
+        """Store a state and make the short link that opens it.
+
+        Parameters
+        ----------
+        state
+            What `viewer_state` gave, with what you added to it; any ViewerState or viewer of nglui
+            or neuroglancer; a dict, JSON text, or the path of a JSON file.
+        settings
+            Where it is stored, as a record.
+        client
+            Your ``caveclient.CAVEclient``: its server and token are used.
+        **options
+            Or by keyword: ``server``, ``token_file``, ``sandbox``, ``datastack`` (its viewer opens
+            the link), ``site``, ``inline`` (nothing is stored), ``timeout`` and ``no_cache``, as in
+            `synglancer.Settings`.
+
+        Returns
+        -------
+        Link
+            Its state was read back from where it is stored. What it shows is read from the state,
+            as `from_url` does; ``warnings`` name what a viewer would not show.
+
+        Raises
+        ------
+        UsageError
+            When it is no state, or holds an ID that was rounded.
+        ServiceError
+            When the server refuses it, or gives back another one.
+
+        Examples
+        --------
+        >>> view = link.viewer_state()  # doctest: +SKIP
+        >>> view.add_points(df, point_column="pt_position", name="mine")  # doctest: +SKIP
+        >>> Link.from_state(view, client=client)  # doctest: +SKIP
+        """
+        from synglancer.links.kinds.stored_state import store_state  # imports requests
+        from synglancer.python.clients import settle_storage
+        from synglancer.python.own_state import read_own_state
+
+        asked = settle_storage(settings, options, client)
+        return cls.of(store_state(read_own_state(state), asked.settings, asked.token))
+
+    @public
+    def viewer_state(self, library: Library = "nglui") -> Any:
+        """Return the view as an object of the library that you make views with.
+
+        Parameters
+        ----------
+        library
+            ``nglui`` for an ``nglui.statebuilder.ViewerState``; ``neuroglancer`` for a
+            ``neuroglancer.ViewerState``. Both hold the whole state, and take further layers;
+            `from_state` makes a link of it again.
+
+        Raises
+        ------
+        UsageError
+            When the library is another one.
+
+        Examples
+        --------
+        >>> link.viewer_state().layer_names  # doctest: +SKIP
+        """
+        from synglancer.view.objects import build_viewer_state  # imports nglui
+
+        return build_viewer_state(self.state, library)
 
     @public
     def open(self) -> None:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cave.tokens import find_token
 from synglancer.errors import UsageError
-from synglancer.python.options import build_settings
-from synglancer.settings import is_address
+from synglancer.python.options import StorageOptions, build_settings
+from synglancer.settings import DEFAULT_TABLE, Settings, is_address
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from synglancer.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -30,6 +28,27 @@ class Asked:
 
     settings: Settings
     token: str | None = field(default=None, repr=False)
+
+
+def settle_storage(
+    settings: Settings | None, options: Mapping[str, Any], client: object | None = None
+) -> Asked:
+    """Put together where a state is stored, as `settle` does; what is shown is in the state.
+
+    Raises
+    ------
+    UsageError
+        When an option says something else; or as for `settle`.
+    """
+    other = [name for name in options if name not in StorageOptions.__annotations__]
+    if other and other[0] in {field.name for field in fields(Settings)}:
+        raise UsageError(
+            f"{other[0]}= has no effect on a state, which says itself what it shows.",
+            f"Leave it out; there are {', '.join(StorageOptions.__annotations__)}.",
+        )
+    # Settings name a table; here none is asked.
+    named = {**options, "table": DEFAULT_TABLE} if settings is None else options
+    return settle(settings, named, client)
 
 
 def check_token_saved(asked: Asked) -> None:

@@ -87,6 +87,19 @@ class Options(LinkOptions, total=False):
     outputs: bool
 
 
+class StorageOptions(TypedDict, total=False):
+    """Options that say where a state is stored; each is described in `synglancer.Settings`."""
+
+    server: str | None
+    token_file: str | Path | None
+    sandbox: bool
+    datastack: str
+    site: str | None
+    inline: bool
+    timeout: float
+    no_cache: bool
+
+
 _FIRST = "It is the first argument: make_link(864691135276234469)."
 _BY_FILE = (
     "Name the file that holds it with token_file=, set CAVE_TOKEN, or give your CAVEclient with "

@@ -1,0 +1,125 @@
+"""A state that a user holds, in whatever form → plain JSON values, its 64-bit IDs as text.
+
+nglui and neuroglancer keep IDs as numbers, which a viewer would round.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from synglancer.errors import BadAnswerError, UsageError
+from synglancer.states.fields import MAX_EXACT
+from synglancer.states.reader import check_state
+
+_HINT = (
+    "Give a ViewerState of nglui or neuroglancer, its dict or JSON, or the path of a JSON file; "
+    "for a link, use Link.from_url."
+)
+
+
+def read_own_state(given: object) -> dict[str, Any]:
+    """Read a state that a user holds.
+
+    Parameters
+    ----------
+    given
+        A ViewerState of nglui or neuroglancer, a viewer of theirs, a dict, JSON text, or the path
+        of a JSON file.
+
+    Returns
+    -------
+    dict
+        A Neuroglancer state of plain values, keys in their order; whole numbers that a viewer would
+        round are text.
+
+    Raises
+    ------
+    UsageError
+        When it is no state, or holds a number that has no place in JSON or was rounded.
+    """
+    value = make_exact(_unpack(given))
+    try:
+        return check_state(value, "What was given")
+    except BadAnswerError as error:
+        raise UsageError(str(error), _HINT) from error
+
+
+def _unpack(given: object) -> object:
+    """Take the values out of the object that holds them."""
+    if isinstance(given, Path):
+        return _parse(_read_file(given), given.name)
+    if isinstance(given, str | bytes):
+        return _read_text(given)
+    if isinstance(given, Mapping):
+        return given
+    for name in ("to_dict", "to_json"):  # nglui's, then neuroglancer's
+        method = getattr(given, name, None)
+        if callable(method):
+            return method()
+    state = getattr(given, "state", None)  # a viewer's
+    if state is not None and state is not given:
+        return _unpack(state)
+    raise UsageError(f"{type(given).__name__} is no Neuroglancer state.", _HINT)
+
+
+def _read_text(given: str | bytes) -> object:
+    text = given.decode("utf-8", "replace") if isinstance(given, bytes) else given
+    if text.lstrip().startswith("{"):
+        return _parse(text.encode("utf-8", "surrogatepass"), "The text")
+    if "#!" in text or "://" in text:
+        raise UsageError("This is a link, not a state.", "Read it with Link.from_url.")
+    return _parse(_read_file(Path(text)), text)
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.expanduser().read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "no such name is possible"
+        raise UsageError(f"The file {str(path)[:80]} cannot be read: {reason}.", _HINT) from error
+
+
+def _parse(content: bytes, source: str) -> object:
+    try:
+        value: object = orjson.loads(content)
+    except ValueError as error:
+        raise UsageError(f"{source} holds no JSON.", _HINT) from error
+    return value
+
+
+def make_exact(value: object, path: str = "") -> Any:
+    """Copy values with numpy's made Python's own, and whole numbers beyond 2^53 - 1 made text.
+
+    Raises
+    ------
+    UsageError
+        When a number is none, or is a float that may have been a larger whole number.
+    """
+    if isinstance(value, Mapping):
+        return {str(key): make_exact(item, f"{path}/{key}") for key, item in value.items()}
+    if hasattr(value, "tolist"):  # numpy's arrays and scalars
+        value = value.tolist()
+    if isinstance(value, list | tuple | set | frozenset):
+        return [make_exact(item, f"{path}/{i}") for i, item in enumerate(value)]
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return value if abs(value) <= MAX_EXACT else str(value)
+    if not isinstance(value, float):
+        raise UsageError(
+            f"{type(value).__name__} at {path} of the state is no JSON value.",
+            "Give numbers, texts, lists and dicts alone.",
+        )
+    if not math.isfinite(value):
+        raise UsageError(f"{value} at {path} of the state is no number of JSON.", "Leave it out.")
+    if abs(value) > MAX_EXACT:
+        raise UsageError(
+            f"{value:.0f} at {path} of the state is a float, which has rounded an ID.",
+            "Give IDs as integers or text.",
+        )
+    return value

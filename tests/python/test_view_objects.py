@@ -1,0 +1,137 @@
+"""A view goes to nglui's and neuroglancer's own objects and comes back, digit by digit."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from pathlib import Path
+
+import neuroglancer
+import numpy as np
+import orjson
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from nglui.statebuilder import ViewerState
+
+from synglancer import Link, Settings, make_link
+from synglancer.errors import UsageError
+from synglancer.python.own_state import make_exact, read_own_state
+
+CELL = 864691135276234469
+LIBRARIES = {"nglui": ViewerState, "neuroglancer": neuroglancer.ViewerState}
+
+
+@pytest.fixture
+def link(sandbox) -> Link:
+    return make_link(CELL, server=sandbox.origin, tag="soma")
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_view_comes_back_as_it_was(link, sandbox, library):
+    """Through each library and back, state, record and predictions are the same."""
+    view = link.viewer_state(library)
+    assert isinstance(view, LIBRARIES[library])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        again = Link.from_state(view, server=sandbox.origin)
+    assert again.state == link.state
+    assert again.state_sha256 == link.state_sha256
+    assert again.provenance == link.provenance
+    assert again.state_url != link.state_url
+    assert not again.warnings
+    assert Link.from_url(again.url).state == link.state
+
+
+def test_layers_added_with_nglui_are_in_the_link(link, client):
+    """Points with their cells are stored with exact IDs, which nglui holds as numbers."""
+    view = link.viewer_state()
+    points = pd.DataFrame(
+        {"pt_position": [[186000, 134000, 20900]], "root": pd.array([CELL], dtype="UInt64")}
+    )
+    view.add_points(
+        points,
+        point_column="pt_position",
+        segment_column="root",
+        name="mine",
+        data_resolution=[4, 4, 40],
+    )
+    made = Link.from_state(view, client=client)
+    added = made.state["layers"][-1]
+    assert added["name"] == "mine"
+    assert added["annotations"][0]["segments"] == [[str(CELL)]]
+    assert made.state["layers"][:-1] == link.state["layers"]
+    assert [*made.counts["count"]] == [*link.counts["count"], 1]
+
+
+def test_layers_added_with_neuroglancer_are_in_the_link(link, sandbox):
+    """Its own types, and the viewer that holds them, are taken as they are."""
+    view = link.viewer_state("neuroglancer")
+    view.layers.append(
+        name="mine", layer=neuroglancer.SegmentationLayer(source="precomputed://a", segments=[CELL])
+    )
+    made = Link.from_state(view, server=sandbox.origin)
+    assert made.state["layers"][-1]["segments"] == [str(CELL)]
+    viewer = neuroglancer.UnsynchronizedViewer()
+    viewer.set_state(view)
+    assert Link.from_state(viewer, server=sandbox.origin).state == made.state
+
+
+def test_each_form_of_a_state_is_read(link, sandbox, tmp_path):
+    """A dict, JSON text, a file by its path or its name, and what save() wrote."""
+    file = link.save(tmp_path / "state.json")
+    text = json.dumps(link.state)
+    for form in (link.state, text, text.encode(), file, str(file)):
+        made = Link.from_state(form, Settings(server=sandbox.origin))
+        assert made.state_sha256 == link.state_sha256
+    inline = Link.from_state(file, server=sandbox.origin, inline=True)
+    assert inline.state_url is None
+    assert Link.from_url(inline.url).state == link.state
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (5, "int is no Neuroglancer state"),
+        ({}, "holds no Neuroglancer state"),
+        ({"layers": 5}, "holds no Neuroglancer state"),
+        ({"layers": [{"name": "a", "segments": [8.6e17]}]}, "at /layers/0/segments/0 .* rounded"),
+        ({"layers": [], "crossSectionScale": float("nan")}, "nan at /crossSectionScale"),
+        ({"layers": [object()]}, "object at /layers/0"),
+        ("{", "holds no JSON"),
+        ("no-such-file.json", "cannot be read"),
+        ("a\0b", "cannot be read"),
+        (Path(), "cannot be read"),
+        ("https://viewer.org/#!{}", "a link, not a state"),
+    ],
+)
+def test_what_is_no_state_is_refused_before_anything_is_stored(sandbox, state, words):
+    """Each gets two sentences, and the server hears nothing."""
+    with pytest.raises(UsageError, match=words) as caught:
+        Link.from_state(state, server=sandbox.origin)
+    assert caught.value.hint
+    assert not sandbox.requests
+
+
+def test_options_that_a_state_does_not_take_are_refused(link):
+    """A filter would be unheard, and so would a mistyped word."""
+    with pytest.raises(UsageError, match="tag= has no effect"):
+        Link.from_state(link.state, tag="spine")
+    with pytest.raises(UsageError, match="no option 'sandbx'"):
+        Link.from_state(link.state, sandbx=True)
+    with pytest.raises(UsageError, match="'plotly'") as caught:
+        link.viewer_state("plotly")
+    assert "nglui, neuroglancer" in caught.value.hint
+
+
+@given(st.integers(0, 2**64 - 1), st.floats(-(2.0**52), 2.0**52))
+def test_numbers_stay_exact(number, real):
+    """Whole numbers that viewers would round are text, others stay numbers; numpy's alike."""
+    exact = number if number < 2**53 else str(number)
+    given_state = {"layers": [], "ids": [number, np.uint64(number)], "x": np.float64(real)}
+    read = read_own_state(given_state)
+    assert read["ids"] == [exact, exact]
+    assert read["x"] == real
+    assert read_own_state(orjson.dumps(read)) == read
+    assert make_exact(np.array([number], dtype="uint64")) == [exact]
