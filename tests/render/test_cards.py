@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -210,6 +211,39 @@ def test_bars_are_in_proportion_and_in_the_layers_colours():
     assert [row.share for row in rows] == [1.0, 0.5, 0.001, 0.0]
     assert [row.colour for row in rows[:2]] == ["#123456", "#fb49b0"]
     assert {row.sign for row in rows} == {"●"}
-    assert '<span style="color: #123456" aria-hidden="true">●</span> inputs' in render_card(
-        link, "html"
-    )
+    card = render_card(link, "html")
+    sign, bar = re.findall(r'<span style="color: #123456[^"]*"[^>]*>([^<]*)</span>', card)
+    assert (sign, bar) == ("●", "█" * 20)
+
+
+def test_a_card_says_itself_how_it_looks():
+    """Each part of a table has the styles that pages give tables, and a QR code stays square."""
+    card = render_card(example_link(), "html", picture="a.png", qr="b.svg")
+    for element in re.findall(r"<(?:table|thead|tbody|tr|th|td|p|img)\b[^>]*>", card):
+        assert " style=" in element, element
+    for cell in re.findall(r"<t[hd]\b[^>]*>", card):
+        assert "border: 0" in cell
+        assert "background: none" in cell
+        assert re.search("text-align: (left|right)", cell)
+    assert re.search(r'<img src="b.svg"[^>]*width: 160px; height: 160px; max-width: none', card)
+
+
+def test_latex_compiles_within_another_macro_and_fits_a_column(tmp_path):
+    """As the body of a frame, which is a macro's argument, and in a narrow column a card fits."""
+    counts = {"inputs": {"spine": 123456, "shaft": 5}, "outputs": {"multi-input": 12345}}
+    card = render_card(tell(example_link(), counts=counts), "latex")
+    text = "\\long\\def\\frameof#1{#1}\\hsize=80mm\\linewidth=80mm\\frameof{" + card + "}"
+    log = compile_latex(text, tmp_path, packages="xcolor,graphicx")
+    assert "Overfull" not in log
+
+
+def test_markdown_escapes_what_would_be_markup_and_nothing_else():
+    """Names of tables, hyphens and parentheses stay as they are; sentences are paragraphs."""
+    link = tell(example_link(), table="synapse_target_predictions_ssa_v2")
+    link = replace(link, warnings=["One (1) 6P-CT: 50%.", "Two_ *new*."])
+    card = render_card(link, "markdown")
+    assert "· synapse_target_predictions_ssa_v2\n\n" in card
+    assert "\n\nOne (1) 6P-CT: 50%.\n\nTwo\\_ \\*new\\*." in card
+    page = Page(MarkdownIt("gfm-like", {"linkify": False}).render(card))
+    assert "One (1) 6P-CT: 50%. Two_ *new*." in page.text
+    assert page.elements.count("p") == 5

@@ -63,10 +63,29 @@ def format_python(value: Any) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Make a text mean itself in Markdown, also in a table and where HTML is allowed."""
-    escaped = re.sub(r"([\\`*_{}\[\]()#+!|~$^@:=-])", r"\\\1", _one_line(text))
-    escaped = re.sub(r"^(\d+)\.", r"\1\\.", escaped)  # else the first item of a list
-    return escaped.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    r"""Make a text mean itself in Markdown, also in a table and where HTML is allowed.
+
+    Only what would be markup where it stands is escaped: an underscore within a word is none.
+
+    Examples
+    --------
+    >>> escape_markdown("synapse_target_predictions_ssa_v2 (6P-CT): 100%, *new*")
+    'synapse_target_predictions_ssa_v2 (6P-CT): 100%, \\*new\\*'
+    """
+    escaped = re.sub(r"([\\`*{}\[\]|~$^<>&])", r"\\\1", _one_line(text))
+    # What emphasises at the edge of a word, begins a block, or makes a link of bare words.
+    escaped = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)
+    escaped = re.sub(r":(?=\S)|@|!(?=\\\[)|={2,}|\+{2,}|--+", _escape_each, escaped)
+    escaped = re.sub(r"^([#+=-]|\d+(?=[.)]))", _escape_first, escaped)
+    return escaped.replace(r"\&", "&amp;").replace(r"\<", "&lt;").replace(r"\>", "&gt;")
+
+
+def _escape_first(found: re.Match[str]) -> str:
+    return f"{found[0]}\\" if found[0].isdigit() else f"\\{found[0]}"
+
+
+def _escape_each(found: re.Match[str]) -> str:
+    return "".join(f"\\{character}" for character in found[0])
 
 
 def escape_markdown_url(url: str) -> str:

@@ -10,6 +10,7 @@ coloured by the partners' types is plotted so.
 from __future__ import annotations
 
 import math
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 _MARGIN = 24.0
 _LINE = 18.0  # from one line of the legend to the next
 _CHARACTER = 7.0  # width of one, in the legend
+_DIGIT = 7.7  # width of a digit, of which titles are full
 _LARGER = {"outputs": 1.6, BETWEEN: 2.4}  # else their holes close
 _MIDDLE = 0.45  # of a target, as a share of its diameter
 _SMALLEST_NM = 20_000.0  # no closer than a soma and what is around it
@@ -96,7 +98,8 @@ def plot_state(
     rotation = _read_rotation(state)
     points = [layer.points for layer in layers] + ([somata] if len(somata) else [])
     seen = np.vstack([np.empty((0, 3)), *(part @ rotation for part in points)])[:, :2]
-    project, nm_per_pixel = _fit_beside_legend(seen, size, layers)
+    head = split_title(title, size[0])
+    project, nm_per_pixel = _fit_beside_legend(seen, size, layers, len(head))
     text = _TEXT[background]
     grow = math.sqrt(min(size) / _REFERENCE_HEIGHT)
     sizes = _choose_diameters(layers, grow)
@@ -105,7 +108,7 @@ def plot_state(
         _draw(canvas, layer, places, sizes[layer.direction], text)
     if len(somata):
         canvas.rings(project(somata @ rotation), _SOMA_DIAMETER * grow, text)
-    _write_legend(canvas, title, layers, text, somata=len(somata))
+    _write_legend(canvas, head, layers, text, somata=len(somata))
     _draw_bar(canvas, size, nm_per_pixel, text)
     return canvas.finish()
 
@@ -247,11 +250,13 @@ def _read_rotation(state: Mapping[str, Any]) -> Array:
 
 
 def _fit_beside_legend(
-    seen: Array, size: tuple[int, int], layers: Sequence[_Layer]
+    seen: Array, size: tuple[int, int], layers: Sequence[_Layer], head: int
 ) -> tuple[Any, float]:
     """Fit all points into the picture, and beside the legend where they would run into it."""
     widest = max((len(layer.name) for layer in layers), default=0) + len("  10,000")
-    legend = np.array([_MARGIN + 16 + _CHARACTER * widest, _MARGIN + _LINE * (len(layers) + 1.5)])
+    legend = np.array(
+        [_MARGIN + 16 + _CHARACTER * widest, _MARGIN + _LINE * (len(layers) + head + 0.5)]
+    )
     project, nm_per_pixel = _fit(seen, size, 0.0)
     if len(seen) and (project(seen) < legend).all(axis=1).any() and 2 * legend[0] < size[0]:
         return _fit(seen, size, float(legend[0]))
@@ -296,12 +301,32 @@ def _draw_bar(canvas: Canvas, size: tuple[int, int], nm_per_pixel: float, colour
     canvas.words((right - pixels / 2, bottom - 12), label, colour, anchor="middle")
 
 
+def split_title(title: str, width: float) -> list[str]:
+    """Split a title into lines that fit a picture of this width, in pixels, between its parts.
+
+    Examples
+    --------
+    >>> split_title("864691135276234469 · minnie65_public v1718 · 3,076 inputs", 480)
+    ['864691135276234469 · minnie65_public v1718', '3,076 inputs']
+    """
+    most = max(int((width - 2 * _MARGIN) / _DIGIT), 1)
+    lines: list[str] = []
+    for part in title.split(" · "):
+        joined = f"{lines[-1]} · {part}" if lines else part
+        if lines and len(joined) <= most:
+            lines[-1] = joined
+        else:
+            lines += textwrap.wrap(part, most) or [part]
+    return lines
+
+
 def _write_legend(
-    canvas: Canvas, title: str, layers: Sequence[_Layer], colour: str, *, somata: int
+    canvas: Canvas, head: Sequence[str], layers: Sequence[_Layer], colour: str, *, somata: int
 ) -> None:
     """Name the cells, and each layer with its marker and how many it shows."""
-    left, top = _MARGIN, _MARGIN
-    canvas.words((left, top), title, colour)
+    left, top = _MARGIN, _MARGIN + _LINE * (len(head) - 1)
+    for number, line in enumerate(head):
+        canvas.words((left, _MARGIN + _LINE * number), line, colour)
     for layer in layers:
         top += _LINE
         _draw(canvas, layer, np.array([[left + 5, top]]), 9.0, colour)
