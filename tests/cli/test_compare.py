@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 from typing import TYPE_CHECKING
 
 import orjson
+import pandas as pd
 import pytest
 
 from cave_sandbox.sample import identity as who
@@ -125,8 +127,9 @@ def test_tables_have_a_row_for_each_direction_and_tag(
     counts = _expect(edited)["outputs"]["spine"]
     row = next(line for line in done.lines if "outputs" in line and "spine" in line)
     numbers = [part for part in row.replace("|", " ").replace(",", " ").split() if part.isdigit()]
+    numbers = numbers[2:] if output == "csv" else numbers  # the cell's root IDs before and after
     assert "".join(numbers) == "".join(str(count) for count in counts.values())
-    assert "/nglstate/api/v1/" in (done.err if output == "csv" else done.out)
+    assert "/nglstate/api/v1/" in done.out
 
 
 def test_what_cannot_be_compared_is_refused(
@@ -167,11 +170,64 @@ def test_links_of_several_cells_and_of_other_servers_are_refused(
     synglancer("compare", one, OLD).refuses(2, "two links")
 
 
+OTHERS = [str(partner.root_id) for partner in who.PARTNERS[:2]]
+
+
+def test_many_cells_make_one_table_and_a_page(
+    sandbox, synglancer: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """The counts of many cells are the sums of each; a link for each, and a page with all.
+
+    A cell that is not known is named, and the others are there.
+    """
+    cells = tmp_path / "cells.txt"
+    cells.write_text("\n".join([str(OLD), *OTHERS, "864691135999999999", str(OLD)]))
+    page = tmp_path / "page.html"
+    done = synglancer("compare", cells, "--output", "json", "--report", page)
+    assert done.code == 5
+    assert "864691135999999999 is not the root ID of a cell" in done.err
+    told = [json.loads(line) for line in done.lines]
+    assert [one["before"]["cell"] for one in told] == [str(OLD), *OTHERS]
+    for one in told:
+        alone = json.loads(synglancer("compare", one["before"]["cell"], "--output", "json").out)
+        assert (alone["counts"], alone["state_sha256"]) == (one["counts"], one["state_sha256"])
+    table = pd.read_csv(io.StringIO(synglancer("compare", cells, "--output", "csv").out), dtype=str)
+    assert table["cell_before"].unique().tolist() == [str(OLD), *OTHERS]
+    gained = pd.to_numeric(table["gained"]).sum()
+    assert gained == sum(
+        tag["gained"] for one in told for side in one["counts"].values() for tag in side.values()
+    )
+    shown = synglancer("compare", cells)
+    assert f"3 cells  {told[0]['datastack']}: version 1718" in shown.out
+    row = next(line for line in shown.lines if line.startswith("inputs") and "spine" in line)
+    assert row.split()[2].replace(",", "") == str(
+        sum(one["counts"]["inputs"]["spine"]["before"] for one in told)
+    )
+    text = page.read_text("utf-8")
+    assert all(one["url"] in text for one in told)
+    assert "864691135999999999 is not the root ID" in text
+
+
+def test_a_page_of_what_changed_is_html_or_markdown(
+    sandbox, synglancer: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """Another ending is refused before anything is asked."""
+    done = synglancer("compare", OLD, "--report", tmp_path / "page.pdf")
+    done.refuses(2, "cannot be written as '.pdf'")
+    assert not sandbox.requests
+
+
+def test_a_version_that_is_not_there_is_said_once(
+    sandbox, synglancer: Callable[..., Outcome]
+) -> None:
+    """What is wrong with the question is not said again for each cell."""
+    synglancer("compare", OLD, *OTHERS, "--to", 99999).refuses(2, "99999")
+
+
 @pytest.mark.parametrize(
     ("words", "code"),
     [
         ([], 2),
-        ([OLD, OLD], 2),
         ([OLD, "--to", "99999"], 2),
         ([OLD, "--from", "99999"], 2),
         ([OLD, "--to", "soon"], 2),

@@ -345,7 +345,7 @@ def _judge_version(
         if live:
             finding.notes.append(f"{sentence}: live queries at its timestamp were asked.")
         else:
-            finding.problems.append(f"{sentence}.")
+            finding.problems.append(f"{sentence}: `synglancer compare` says what changed since.")
     else:
         finding.facts.update(served=True, served_until=answer.expires_on)
 

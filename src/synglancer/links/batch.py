@@ -44,7 +44,9 @@ Result = TypeVar("Result")
 THREADS = 4
 """Cells at a time in one process: what one server bears, and what hides its latency."""
 
-_FOR_ALL = (LoginError, PermissionMissingError, TermsOfServiceError, NotServedError)
+FOR_ALL = (LoginError, PermissionMissingError, TermsOfServiceError, NotServedError)
+"""Errors that would be those of all other cells too."""
+
 _SILENCES = 3  # in a row: the service is down, rather than one cell too large for it
 
 
@@ -92,7 +94,7 @@ def map_links(
     held: dict[str, Result | Skipped] = {}
     batch = Batch(settings, use, command, token)
     make: _Make[Result] = batch.make_links if spread is None else partial(spread.make_links, batch)
-    with (progress or _unseen)(len(left)) as tick, closing(make([*left], tick)) as made:
+    with (progress or show_nothing)(len(left)) as tick, closing(make([*left], tick)) as made:
         for name in names:
             while name not in held:
                 made_for, result = next(made)
@@ -214,7 +216,7 @@ class Batch(Generic[Result]):
             if isinstance(error, UnreachableError):
                 self._silences += 1
             silent = self._silences >= _SILENCES or not self._made
-            ends = isinstance(error, _FOR_ALL) or (isinstance(error, UnreachableError) and silent)
+            ends = isinstance(error, FOR_ALL) or (isinstance(error, UnreachableError) and silent)
             if ends and self._stop is None:
                 self._stop = error
                 if self._made and not self.settings.no_cache:
@@ -234,6 +236,6 @@ def _collect(
 
 
 @contextmanager
-def _unseen(_total: int) -> Iterator[Callable[[], None]]:
+def show_nothing(_total: int) -> Iterator[Callable[[], None]]:
     """Show no progress."""
     yield lambda: None

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path  # noqa: TC003  # cyclopts reads it
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from synglancer.cli.printing import check_options, print_json, print_lines, print_result
+from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.printing import (
+    check_options,
+    complain,
+    print_json,
+    print_lines,
+    print_result,
+    print_table,
+)
+from synglancer.errors import SOME_SKIPPED
 from synglancer.settings import Question
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from collections.abc import Sequence
 
     from synglancer.links.kinds.comparison import Comparison
 
@@ -23,73 +33,109 @@ def compare(
     from_: Annotated[str | None, Parameter(name="--from")] = None,
     to: str | None = None,
     output: Literal["table", "json", "markdown", "csv", "url"] = "table",
+    report: Path | None = None,
     question: Annotated[Question, Parameter(name="*")] = _DEFAULTS,
-) -> None:
-    """Compare a cell's synapses between two versions, and make a link that shows what changed.
+) -> int:
+    """Compare the synapses of cells between two versions, and make links that show what changed.
 
-    The cell is followed through its edits. The link has a layer for the synapses that were gained,
+    Each cell is followed through its edits. A link has a layer for the synapses that were gained,
     lost or tagged anew, and one, hidden at first, for those that were kept; the older cell is a
     fainter mesh.
 
     Parameters
     ----------
     given
-        A cell, as for make-link; a link of make-link, which is compared with a version; or two
-        such links.
+        Cells or files of cells, as for make-link; links of make-link, each of which is compared
+        with a version; or two such links, which are compared with each other.
     from_
         The older version: a number, latest, or a day (else --version). A link says its own.
     to
         The newer version (else latest).
     output
-        What is printed: a table of counts with the link below, one JSON object, a Markdown table,
-        CSV, or the link alone.
+        What is printed: a table of counts with the links below, a JSON object for each cell, a
+        Markdown table, CSV, or the links alone.
+    report
+        Write a page with all counts and links to this file as well: .html or .md.
     """
-    from synglancer.links.kinds.comparison import compare as compare_cell
+    from synglancer.links.comparisons import compare_all, list_compared
+    from synglancer.links.kinds.comparison import Comparison
+    from synglancer.links.link_record import Skipped
+    from synglancer.render.progress import show_progress
+    from synglancer.report.comparing import check_page, render_comparisons
 
     check_options(given)
-    found = compare_cell(*given, question=question, from_=from_, to=to)
-    print_lines(found.warnings)
+    if report is not None:
+        check_page(report)
+        check_writable("--report", str(report), 1)
+    asked = list_compared(given)
+    results = compare_all(asked, question, from_, to, show_progress)
+    found = [one for one in results if isinstance(one, Comparison)]
+    skipped = [one for one in results if isinstance(one, Skipped)]
+    print_lines(dict.fromkeys(line for one in found for line in one.warnings))
+    if found:
+        _print(found, output)
+        if report is not None:
+            page = render_comparisons(found, skipped, report.suffix)
+            write_beside("--report", report, page.encode())
+    for one in skipped:
+        complain(one.sentence, one.hint)
+    if not found:
+        return skipped[0].exit_code
+    return SOME_SKIPPED if skipped else 0
+
+
+def _print(found: Sequence[Comparison], output: str) -> None:
+    """Print what changed of each cell, or of all of them together."""
     if output == "json":
-        print_json(found.to_record())
+        for one in found:
+            print_json(one.to_record())
+    elif output == "url":
+        for one in found:
+            print_result(one.url)
     elif output == "csv":
+        from synglancer.links.comparisons import tabulate
         from synglancer.render.tables import format_table
 
-        sys.stdout.buffer.write(format_table(found.counts))
+        sys.stdout.buffer.write(format_table(tabulate(found)))
         sys.stdout.buffer.flush()
-        print_lines([found.url])
-    elif output == "url":
-        print_result(found.url)
-    else:
-        _print(found, markdown=output == "markdown")
+    elif output == "markdown":
+        from synglancer.report.comparing import render_comparisons
 
-
-def _print(found: Comparison, *, markdown: bool) -> None:
-    """Print the counts, and the link."""
-    names = [str(name).replace("_", " ") for name in found.counts.columns]
-    rows = _list_rows(found.counts)
-    if markdown:
-        from synglancer.render.escapes import escape_markdown
-
-        cells = [[escape_markdown(cell) for cell in row] for row in rows]
-        ruler = ["---", "---", *["---:"] * (len(names) - 2)]
         print_lines([])
-        for line in (names, ruler, *cells):
-            print_result(f"| {' | '.join(line)} |")
-        print_result(f"\n[What changed]({found.url})")
-        return
-    from synglancer.cli.printing import print_table
+        print_result(render_comparisons(found, [], ".md").rstrip())
+    else:
+        _print_table(found)
 
-    old, new = found.before.provenance, found.after.provenance
+
+def _print_table(found: Sequence[Comparison]) -> None:
+    """Print the counts of all cells, and each cell with its link."""
+    from synglancer.links.comparisons import sum_counts
+
+    counts = sum_counts(found)
+    old, new = found[0].before.provenance, found[0].after.provenance
     print_result(
-        f"{new.cell}  {new.datastack}: version {old.version} ({old.timestamp:%Y-%m-%d}) to "
-        f"{new.version} ({new.timestamp:%Y-%m-%d})"
+        f"{new.cell if len(found) == 1 else f'{len(found):,} cells'}  {new.datastack}: version "
+        f"{old.version} ({old.timestamp:%Y-%m-%d}) to {new.version} ({new.timestamp:%Y-%m-%d})"
     )
-    print_table([*names[:2], *(f">{name}" for name in names[2:])], rows)
-    print_result(found.url)
-
-
-def _list_rows(counts: pd.DataFrame) -> list[list[str]]:
-    return [
+    names = [str(name).replace("_", " ") for name in counts.columns]
+    rows = [
         [str(row[0]), str(row[1]), *(f"{number:,}" for number in row[2:])]
         for row in counts.itertuples(index=False)
     ]
+    print_table([*names[:2], *(f">{name}" for name in names[2:])], rows)
+    if len(found) == 1:
+        print_result(found[0].url)
+        return
+    print_result("")
+    each = [(one, one.counts.sum(numeric_only=True)) for one in found]
+    print_table(
+        ["cell", ">gained", ">lost", ">retagged", "link"],
+        [
+            [
+                str(one.after.provenance.cell),
+                *(f"{sums[name]:,}" for name in ("gained", "lost", "retagged_to")),
+                one.url,
+            ]
+            for one, sums in each
+        ],
+    )

@@ -1,0 +1,140 @@
+"""Many cells at two versions → what changed of each, and of all of them together."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from synglancer.cells.lists import list_given_cells
+from synglancer.errors import CellError, SynglancerError, UnreachableError, UsageError
+from synglancer.links.batch import FOR_ALL, THREADS, show_nothing
+from synglancer.links.kinds.comparison import Comparison, compare
+from synglancer.links.link_record import Skipped
+from synglancer.states.urls import is_link
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from synglancer.links.batch import Progress
+    from synglancer.settings import Question
+
+
+def list_compared(words: Sequence[str]) -> list[tuple[str, ...]]:
+    """List what is compared: two links with each other, and else each word by itself.
+
+    Parameters
+    ----------
+    words
+        What was typed: cells, links, or files of these.
+
+    Raises
+    ------
+    UsageError
+        When a word is none of these, or there are none.
+    """
+    if len(words) == 2 and any(map(is_link, words)):  # noqa: PLR2004
+        return [tuple(words)]
+    given = list(dict.fromkeys(list_given_cells(words)))
+    if not given:
+        raise UsageError(
+            "No cell was given.",
+            "Give CELL... --from VERSION --to VERSION, LINK --to VERSION, or LINK LINK.",
+        )
+    return [(one,) for one in given]
+
+
+def compare_all(
+    asked: Sequence[tuple[str, ...]],
+    question: Question,
+    from_: str | None = None,
+    to: str | None = None,
+    progress: Progress | None = None,
+) -> list[Comparison | Skipped]:
+    """Compare each of many cells at two versions.
+
+    Parameters
+    ----------
+    asked
+        As `list_compared` returns it.
+    question, from_, to
+        As for `synglancer.links.kinds.comparison.compare`.
+    progress
+        What shows how far it is.
+
+    Returns
+    -------
+    list of Comparison or Skipped
+        One for each, in their order.
+
+    Raises
+    ------
+    SynglancerError
+        When nothing can be compared: a version that is not served, a login that is refused.
+    """
+    if len(asked) == 1:
+        return [compare(*asked[0], question=question, from_=from_, to=to)]
+
+    def attempt(words: tuple[str, ...]) -> Comparison | Skipped:
+        try:
+            return compare(*words, question=question, from_=from_, to=to)
+        except SynglancerError as error:
+            # What is wrong with the question is found with the first one, and is so for all.
+            mine = isinstance(error, CellError) or (
+                words != asked[0] and not isinstance(error, (*FOR_ALL, UnreachableError))
+            )
+            if not mine:
+                raise
+            return Skipped(words[0], str(error), error.advice, error.exit_code)
+        finally:
+            tick()
+
+    with (progress or show_nothing)(len(asked)) as tick, ThreadPoolExecutor(THREADS) as pool:
+        first = attempt(asked[0])
+        jobs = [pool.submit(attempt, words) for words in asked[1:]]
+        try:
+            return [first, *(job.result() for job in jobs)]
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def sum_counts(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Add up the counts of several cells.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns as `synglancer.synapses.changes.count_changes` returns them.
+    """
+    import pandas as pd
+
+    from synglancer.synapses.changes import COUNTED
+    from synglancer.view.annotations import sort_tags
+
+    both = pd.concat([one.counts for one in comparisons])
+    directions = list(dict.fromkeys(both["direction"]))
+    keys = [(side, tag) for side in directions for tag in sort_tags(set(both["tag"]))]
+    sums = both.groupby(["direction", "tag"])[[*COUNTED]].sum()
+    return sums.reindex(keys, fill_value=0).reset_index()
+
+
+def tabulate(comparisons: Sequence[Comparison]) -> pd.DataFrame:
+    """Put the counts of several cells below each other.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``cell_before``, ``cell_after`` (str, root IDs), then those of the counts, then
+        ``link`` (str).
+    """
+    import pandas as pd
+
+    parts = []
+    for one in comparisons:
+        part = one.counts.assign(link=one.url)
+        part.insert(0, "cell_before", str(one.before.provenance.cell))
+        part.insert(1, "cell_after", str(one.after.provenance.cell))
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)

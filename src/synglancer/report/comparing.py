@@ -1,0 +1,71 @@
+"""What changed of many cells → a page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from synglancer.errors import UsageError
+from synglancer.links.comparisons import sum_counts
+from synglancer.render.cards import render_template
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from synglancer.links.kinds.comparison import Comparison
+    from synglancer.links.link_record import Skipped
+
+_PAGES = {".html": "comparison.html.j2", ".md": "comparison.md.j2"}
+
+
+def check_page(path: Path) -> None:
+    """Refuse a file that no page can be written as.
+
+    Raises
+    ------
+    UsageError
+        By its ending.
+    """
+    if path.suffix not in _PAGES:
+        raise UsageError(
+            f"A page of what changed cannot be written as {path.suffix or 'that file'!r}.",
+            f"Name the file with one of {', '.join(_PAGES)}.",
+        )
+
+
+def render_comparisons(
+    comparisons: Sequence[Comparison], skipped: Sequence[Skipped], suffix: str
+) -> str:
+    """Render what changed of cells.
+
+    Parameters
+    ----------
+    comparisons
+        What changed of each, at least one.
+    skipped
+        Cells of which that is not known, and why.
+    suffix
+        ``.html`` or ``.md``.
+    """
+    counts = sum_counts(comparisons)
+    sums = [one.counts.sum(numeric_only=True) for one in comparisons]
+    return render_template(
+        _PAGES[suffix],
+        names=[str(name).replace("_", " ") for name in counts.columns],
+        counts=counts.to_numpy().tolist(),
+        cells=[
+            {
+                "before": one.before.provenance.cell,
+                "after": one.after.provenance.cell,
+                "url": one.url,
+                "gained": int(total["gained"]),
+                "lost": int(total["lost"]),
+                "retagged": int(total["retagged_to"]),
+                "kept": int(total["kept"]),
+            }
+            for one, total in zip(comparisons, sums, strict=True)
+        ],
+        old=comparisons[0].before.provenance,
+        new=comparisons[0].after.provenance,
+        skipped=skipped,
+    )
