@@ -57,11 +57,11 @@ def compare(
     report
         Write a page with all counts and links to this file as well: .html or .md.
     """
-    from synglancer.links.comparisons import compare_all, list_compared
     from synglancer.links.kinds.comparison import Comparison
     from synglancer.links.link_record import Skipped
     from synglancer.render.progress import show_progress
-    from synglancer.report.comparing import check_page, render_comparisons
+    from synglancer.report.comparison_pages import check_page, render_comparisons
+    from synglancer.report.comparisons import compare_all, list_compared
 
     check_options(given)
     if report is not None:
@@ -93,13 +93,13 @@ def _print(found: Sequence[Comparison], output: str) -> None:
         for one in found:
             print_result(one.url)
     elif output == "csv":
-        from synglancer.links.comparisons import tabulate
         from synglancer.render.tables import format_table
+        from synglancer.report.comparisons import tabulate
 
         sys.stdout.buffer.write(format_table(tabulate(found)))
         sys.stdout.buffer.flush()
     elif output == "markdown":
-        from synglancer.report.comparing import render_comparisons
+        from synglancer.report.comparison_pages import render_comparisons
 
         print_lines([])
         print_result(render_comparisons(found, [], ".md").rstrip())
@@ -109,7 +109,7 @@ def _print(found: Sequence[Comparison], output: str) -> None:
 
 def _print_table(found: Sequence[Comparison]) -> None:
     """Print the counts of all cells, and each cell with its link."""
-    from synglancer.links.comparisons import sum_counts
+    from synglancer.report.comparisons import sum_counts
 
     counts = sum_counts(found)
     old, new = found[0].before.provenance, found[0].after.provenance

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from synglancer.errors import UsageError
-from synglancer.links.comparisons import sum_counts
 from synglancer.render.cards import render_template
+from synglancer.report.comparisons import sum_counts
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
