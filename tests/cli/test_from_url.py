@@ -20,7 +20,7 @@ from synglancer.view_settings import CHOICES
 #: How the answer travels is no part of what was asked.
 TRAVEL = {
     *("server", "token_file", "sandbox", "strict", "site", "inline", "timeout", "no_cache"),
-    "concurrency",
+    *("concurrency", "source", "public_url", "upload"),
 }
 #: Of the sandbox, for what has no choices.
 VALUES = {
@@ -29,6 +29,7 @@ VALUES = {
     "table": st.just("synapse_target_predictions_ssa_v2"),
     "tag": st.sets(st.sampled_from(["spine", "shaft", "soma"])).map(sorted).map(tuple),
     "min_confidence": st.floats(0, 1),
+    "max_confidence": st.floats(0, 1),
     "min_size": st.floats(0, 20_000),
     "partners": st.integers(0, 5),
     "multi_input_table": st.sampled_from([None, "synapse_spine_mapping_v2", MULTI_INPUT_TABLE]),
@@ -66,6 +67,7 @@ questions = st.fixed_dictionaries(
 @given(words=questions)
 @example(words={"tag": ("soma", "spine"), "min_confidence": 0.75, "min_size": 900.0})
 @example(words={"min_confidence": 0.9, "soft_filter": True, "partners": 3, "figure": True})
+@example(words={"review": True, "max_confidence": 0.75, "tag": ("shaft", "spine")})
 @example(words={"multi_input": True, "color_by": "partner-type", "cell_type_column": "broad_type"})
 def test_a_link_read_back_is_what_was_asked(sandbox, words) -> None:
     """With any options: settings, counts, timestamp, hash and every synapse are the link's."""
