@@ -84,6 +84,21 @@ class Link(LinkRecord):
         return frame
 
     @cached_property
+    def verdicts(self) -> pd.DataFrame:
+        """What was marked in a review, read from the link that its reviewer shared.
+
+        Columns and dtypes as `synglancer.states.reviews.verdicts.COLUMNS`: a row for each synapse.
+
+        Raises
+        ------
+        UsageError
+            When the link is no review.
+        """
+        from synglancer.states.reviews.verdicts import parse_verdicts
+
+        return parse_verdicts(self.state).table
+
+    @cached_property
     def settings(self) -> Settings:
         """What was asked, beside the cells, as the state's provenance record has it.
 

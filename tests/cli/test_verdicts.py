@@ -61,6 +61,7 @@ def test_a_review_holds_the_least_sure_predictions(
     assert f"{left:,} more synapses are not in this review" in made.err
     assert f"--min-confidence {following}." in made.err
     assert "=right, =unsure, =spine, =shaft, =soma" in made.err
+    assert set(Link.from_url(made.out.strip()).verdicts["verdict"]) == {"unmarked"}
     done = synglancer("verdicts", made.out.strip())
     assert done.code == 0
     assert "None of 300 synapses is marked" in done.err
@@ -237,6 +238,7 @@ def test_a_review_is_checked_compared_and_remembered(
     remembered = json.loads(synglancer("history", "--output", "json").out.splitlines()[0])
     assert remembered["options"]["review"] is True
     synglancer("compare", url, "--to", "latest").refuses(2, "The link is a review")
+    synglancer("report", CELL, "--review", "-o", "report.csv").refuses(2, "--review")
 
 
 def test_several_cells_are_reviewed_together(

@@ -14,9 +14,9 @@ from synglancer.report.agreement import (
     BINS,
     calibrate,
     compute_agreement,
-    compute_interval,
     compute_kappa,
 )
+from synglancer.report.statistics import find_wilson_interval
 
 labels = st.sampled_from(["spine", "shaft", "soma"])
 
@@ -84,21 +84,6 @@ def test_of_one_reviewer_there_is_no_agreement() -> None:
     assert (len(found), list(found)[-1]) == (0, "kappa")
 
 
-@given(st.integers(1, 400), st.data())
-def test_the_interval_holds_the_shares_that_the_count_does_not_refuse(judged, data) -> None:
-    """At each end, the count is 1.96 standard errors of that very share away (Wilson)."""
-    right = data.draw(st.integers(0, judged))
-    low, high = compute_interval(right, judged)
-    share = right / judged
-    assert 0 <= low <= share <= high <= 1
-    for end in (low, high):
-        if 0 < end < 1:
-            assert abs(share - end) == pytest.approx(
-                1.959964 * math.sqrt(end * (1 - end) / judged), abs=1e-6
-            )
-    assert compute_interval(0, judged)[0] == pytest.approx(0, abs=1e-12)
-
-
 confidences = st.lists(
     st.tuples(st.floats(0, 1, width=32), st.sampled_from(["spine", "shaft", ""])), max_size=60
 )
@@ -125,7 +110,7 @@ def test_bins_are_those_of_pandas(rows) -> None:
         assert row.right == (inside["reviewed_tag"] == "spine").sum()
         if len(inside):
             assert row.mean_confidence == pytest.approx(inside["confidence"].astype(float).mean())
-            assert (row.low, row.high) == compute_interval(row.right, row.judged)
+            assert (row.low, row.high) == find_wilson_interval(row.right, row.judged)
         else:
             assert math.isnan(row.share_right)
             assert math.isnan(row.low)

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from synglancer.report.statistics import find_wilson_interval
+
 if TYPE_CHECKING:
     import pandas as pd
 
 BINS = 10
 """Bins of the confidence, 0 to 1."""
-
-_Z = 1.959963984540054  # of a normal distribution, for 95 % on both sides
 
 
 def compute_agreement(table: pd.DataFrame) -> pd.DataFrame:
@@ -105,7 +105,7 @@ def calibrate(table: pd.DataFrame) -> pd.DataFrame:
     for place in range(BINS):
         inside = places == place
         judged, good = int(inside.sum()), int(right[inside].sum())
-        low, high = compute_interval(good, judged)
+        low, high = find_wilson_interval(good, judged) if judged else (math.nan, math.nan)
         rows.append(
             {
                 "confidence_from": place / BINS,
@@ -131,20 +131,3 @@ def list_agreed(table: pd.DataFrame) -> pd.DataFrame:
     opinions = decided.groupby("id")["reviewed_tag"].transform("nunique")
     agreed: pd.DataFrame = decided[opinions == 1].drop_duplicates("id")
     return agreed
-
-
-def compute_interval(right: int, judged: int) -> tuple[float, float]:
-    """Compute the 95 % interval of a share (Wilson 1927); NaN where there is nothing to judge.
-
-    Examples
-    --------
-    >>> [round(end, 3) for end in compute_interval(8, 10)]
-    [0.49, 0.943]
-    """
-    if not judged:
-        return math.nan, math.nan
-    share, weight = right / judged, _Z * _Z / judged
-    middle = (share + weight / 2) / (1 + weight)
-    reach = _Z * math.sqrt(share * (1 - share) / judged + weight / (4 * judged)) / (1 + weight)
-    # The ends hold the share itself, also where it is 0 or 1 and rounding would leave it out.
-    return max(0.0, min(share, middle - reach)), min(1.0, max(share, middle + reach))

@@ -95,6 +95,11 @@ def report(
     if reporting.verbose:
         print_retries()
     check_options(cells)
+    if settings.review:
+        raise UsageError(
+            "A review has only the least sure synapses of a cell, and a report counts all.",
+            "Leave out --review, or make review links with make-link.",
+        )
     _check_files(output, reporting)
     given = _read_cells(cells, reporting)
     baseline = _read_baseline(reporting, given)

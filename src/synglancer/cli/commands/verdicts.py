@@ -124,12 +124,12 @@ def _describe_agreement(agreed: pd.DataFrame) -> list[str]:
 
 def _describe_calibration(bins: pd.DataFrame) -> list[str]:
     """Say how many predictions are right, with an interval, and how sure they were."""
-    from synglancer.report.agreement import compute_interval
+    from synglancer.report.statistics import find_wilson_interval
 
     judged, right = int(bins["judged"].sum()), int(bins["right"].sum())
     if not judged:
         return []
-    low, high = compute_interval(right, judged)
+    low, high = find_wilson_interval(right, judged)
     mean = float((bins["mean_confidence"] * bins["judged"]).sum() / judged)
     share = f"{right / judged:.0%} (95 % interval {low:.0%} to {high:.0%})"
     what = "prediction is" if judged == 1 else "predictions are"
