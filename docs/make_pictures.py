@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 from PIL import Image
 
 from synglancer import make_link
@@ -20,6 +21,18 @@ CELL = 864691135276234469
 BASKET = 864691135468905857  # makes synapses onto it
 FOLDER = Path(__file__).parent / "pictures"
 WIDE, SMALL = PreviewOptions(size="960x600"), PreviewOptions(size="640x480")
+
+
+def cluster_spines() -> pd.DataFrame:
+    """Divide the inputs on spines by how far above or below the soma they are."""
+    spines = make_link(CELL, sandbox=True, inputs=True, tag="spine").predictions
+    depth = spines["ctr_pt_position_y"]
+    names = pd.cut(depth, 3, labels=["apical tuft", "trunk", "basal"]).astype(str)
+    places = {f"{axis}_nm": spines[f"ctr_pt_position_{axis}"] for axis in "xyz"}
+    points = spines[["id"]].assign(layer=names, **places)
+    return points.sort_values(["layer", "id"]).groupby("layer").head(150)
+
+
 PICTURES = {
     "default": (WIDE, {}),
     "white": (SMALL, {"background": "white", "layout": "3d"}),
@@ -39,6 +52,7 @@ PICTURES = {
         PreviewOptions(size="1280x720", interface=True),
         {"review": True, "tag": "spine", "max_confidence": 0.7},
     ),
+    "own-points": (SMALL, {"layout": "3d", "tag": "soma", "annotations": cluster_spines}),
     "panel": (PreviewOptions(size="1280x800", interface=True), {"panel": True}),
     "plot": (replace(SMALL, renderer="plot"), {}),
     "plot-partner-type": (replace(SMALL, renderer="plot"), {"color_by": "partner-type"}),
@@ -54,6 +68,7 @@ def main() -> int:
             for name, (its, options) in PICTURES.items():
                 if its != how:
                     continue
+                options |= {name: value() for name, value in options.items() if callable(value)}
                 link = make_link(options.pop("cells", CELL), sandbox=True, no_cache=True, **options)
                 path = FOLDER / f"{name}.png"
                 painter.paint(link.opened(), path)

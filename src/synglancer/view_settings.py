@@ -8,6 +8,7 @@ Plain choices, the same for every cell.
 
 import re
 from dataclasses import dataclass, fields
+from os import PathLike
 from typing import Any, Literal, get_args
 
 from synglancer.errors import UsageError
@@ -57,6 +58,8 @@ class ViewSettings:
         Select this many of the strongest partners as well, each in its own colour.
     review
         Let a reader mark predictions right or wrong: one layer, the least sure ones first.
+    annotations
+        Show your own points from this file in further layers; can be repeated.
 
     Raises
     ------
@@ -74,18 +77,26 @@ class ViewSettings:
     filter_by_selection: bool = False
     partners: str | int = 0
     review: bool = False
+    annotations: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse what cannot be used."""
         check_choices(self)
         object.__setattr__(self, "partners", _read_partners(self.partners))
+        object.__setattr__(self, "annotations", _list_points(self.annotations))
+        if self.review and self.annotations:
+            raise UsageError(
+                "Both --review and --annotations were given; a review has one layer alone.",
+                "Leave one of them out.",
+            )
 
     def describe_view(self) -> dict[str, Any]:
         """Return the options of the view that differ from the defaults, by name."""
         return {
             field.name: getattr(self, field.name)
             for field in fields(ViewSettings)
-            if getattr(self, field.name) != field.default
+            if field.name != "annotations"  # whose files the record names by themselves
+            and getattr(self, field.name) != field.default
         }
 
 
@@ -98,6 +109,12 @@ def _read_partners(given: str | int) -> int:
             f"Give --partners as a whole number between 0 and {MAX_PARTNERS}.",
         )
     return int(text)
+
+
+def _list_points(given: Any) -> tuple[Any, ...]:
+    """List files and DataFrames of points: one alone is one of them."""
+    alone = isinstance(given, str | PathLike) or hasattr(given, "columns")
+    return (given,) if alone else tuple(given)
 
 
 def check_choices(options: object) -> None:

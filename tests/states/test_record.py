@@ -22,7 +22,13 @@ from synglancer.states.record import (
     parse_record,
 )
 from synglancer.states.record_copy import LARGEST_COPY, add_copy, format_copy, read_record
-from synglancer.states.record_parts import CellTypes, MultiInput, NamedSynapse, Replacement
+from synglancer.states.record_parts import (
+    CellTypes,
+    MultiInput,
+    NamedSynapse,
+    PointSource,
+    Replacement,
+)
 
 CELL = 864691135276234469
 WHOLE = Provenance(
@@ -50,6 +56,8 @@ two_levels = st.dictionaries(texts, counts, max_size=3)
 places = st.tuples(*[st.floats(allow_nan=False, allow_infinity=False)] * 3)
 colours = st.dictionaries(texts, st.from_regex("#[0-9a-f]{6}", fullmatch=True), max_size=3)
 shares = st.floats(0, 1)
+digests = st.from_regex("[0-9a-f]{64}", fullmatch=True)
+sources = st.builds(PointSource, words, digests, numbers, st.lists(texts, max_size=3).map(tuple))
 ends = st.integers(0, 2**64 - 1)
 others = st.lists(ids, max_size=2).map(tuple)
 synapses = st.builds(
@@ -102,6 +110,7 @@ def records(draw: st.DrawFn) -> Provenance:
             | st.builds(CellTypes, words, words, two_levels, counts, numbers, numbers, colours)
         ),
         synapses=tuple(draw(st.lists(synapses, max_size=2))),
+        annotations=tuple(draw(st.lists(sources, max_size=2))),
         somata={cell: draw(places) for cell in cells[: draw(st.sampled_from([1, len(cells)]))]},
     )
 

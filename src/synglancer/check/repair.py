@@ -17,7 +17,7 @@ from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.makers import open_maker
 from synglancer.settings import Service, Settings
 from synglancer.states.provenance import parse_settings, read_recorded_synapses
-from synglancer.states.record import RECORD
+from synglancer.states.record import RECORD, parse_record
 from synglancer.states.urls import format_inline_link, format_link, parse_link
 
 if TYPE_CHECKING:
@@ -113,6 +113,13 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
         raise UsageError(
             "It cannot be made anew, since it was made with another CAVE server than is asked.",
             "Name that one with --server.",
+        )
+    points = parse_record(source)[0].annotations
+    if points:
+        raise UsageError(
+            f"It shows points of {points[0].name} beside the synapses, so it is not made anew "
+            "without them.",
+            "Make it again with make-link and --annotations, and replace it by hand.",
         )
     try:
         settings = (

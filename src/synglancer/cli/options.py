@@ -67,6 +67,7 @@ class LinkSettings(Settings):
     soft_filter: Annotated[bool, describe(VIEW)] = False
     partners: Annotated[str | int, describe(VIEW, "N")] = 0
     review: Annotated[bool, describe(VIEW)] = False
+    annotations: Annotated[tuple[str, ...], describe(VIEW, "FILE")] = ()
     panel: Annotated[bool, describe(VIEW)] = False
     filter_by_selection: Annotated[bool, describe(VIEW)] = False
     site: Annotated[str | None, describe(VIEW, "SITE")] = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -18,14 +18,17 @@ from synglancer.links.warnings import (
     explain_hidden,
     explain_size,
 )
+from synglancer.view.scene import NO_POINTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from synglancer.cave.session import Session
+    from synglancer.cells.point_files import PointFile
     from synglancer.links.loaded import Loaded
     from synglancer.settings import Settings
     from synglancer.states.record import Provenance
+    from synglancer.view.scene import OwnPoints
     from synglancer.view.state import State
 
 BUILDING = Lock()
@@ -46,12 +49,15 @@ class Asking:
         What was typed.
     started
         When, on the monotonic clock.
+    points
+        The user's own points, to be shown beside.
     """
 
     settings: Settings
     session: Session
     given: str
     started: float = field(default_factory=time.monotonic)
+    points: Sequence[PointFile] = ()
 
 
 def build_link(
@@ -73,14 +79,20 @@ def build_link(
     SynglancerError
         One of its subclasses, when the state cannot be stored; nothing names it then.
     """
+    from synglancer.view.points import list_groups, place_points
+
     settings, session = asking.settings, asking.session
     if settings.review:
         loaded = prepare_review(settings, session, loaded)
-    record = build_record(settings, session, loaded)
+    points = place_points(
+        asking.points, session.datastack.viewer_resolution, list_groups(loaded.shown)
+    )
+    record = replace(build_record(settings, session, loaded), annotations=points.sources)
     properties = _upload_properties(settings, session, loaded)
     with BUILDING:
-        state = build_cell_state(settings, session, loaded, record, properties)
-    return store_link(asking, state, record, loaded.warnings, meanwhile)
+        state = build_cell_state(settings, session, loaded, record, properties, points)
+    told = [*loaded.warnings, *points.warnings]
+    return store_link(asking, state, record, told, meanwhile)
 
 
 def store_link(
@@ -154,6 +166,7 @@ def build_cell_state(
     loaded: Loaded,
     record: Provenance,
     properties: str | None = None,
+    points: OwnPoints = NO_POINTS,
 ) -> State:
     """Build the state that shows cells with their synapses, a layer per direction and tag.
 
@@ -167,11 +180,14 @@ def build_cell_state(
         Where it comes from: it travels in the state.
     properties
         Address of the segments' properties, or None.
+    points
+        The user's own points, whose layers come after those of the synapses.
     """
     if settings.review:
         return build_review_state(settings, session, loaded, record, properties)
     from synglancer.columns import POSITION_COLUMNS
     from synglancer.view.annotations import build_annotations
+    from synglancer.view.points import gather_positions
     from synglancer.view.staging import find_focus, stage_view
     from synglancer.view.state import Scene, build_state
 
@@ -182,10 +198,11 @@ def build_cell_state(
         materialization=session.materialization,
         table=loaded.table.name,
         groups=build_annotations(shown),
-        positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
+        positions=gather_positions(shown[POSITION_COLUMNS].to_numpy(dtype=float), points),
         somata=[*loaded.somata.values()],
         record=record.to_json(),
         focus=find_focus(shown),
         properties_url=properties,
+        further=points.layers,
     )
     return build_state(scene, stage_view(settings, loaded.cells, shown))

@@ -14,6 +14,7 @@ from synglancer.cache.answers import Store
 from synglancer.cache.receipts import add_receipt, build_receipt
 from synglancer.cave.session import Session
 from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, Synapse, parse_cell
+from synglancer.cells.point_files import read_point_files
 from synglancer.cells.resolve import (
     build_unknown_error,
     resolve_cell,
@@ -82,6 +83,7 @@ class LinkMaker:
         self._session = Session(settings.service, store, settings.version, token)
         self._loader = CellLoader(settings, self._session)
         self._root_ids = RootIds(self._session)
+        self._points = read_point_files(settings.annotations)
 
     def expect(self, cells: Sequence[str]) -> None:
         """Name cells for which links will be asked, so that what can be is asked in groups."""
@@ -173,7 +175,7 @@ class LinkMaker:
 
     def _make_anew(self, cells: list[int], given: str, started: float) -> LinkRecord:
         """Make a link that is not known yet: load, check and filter, then build and upload."""
-        asking = Asking(self._settings, self._session, given, started)
+        asking = Asking(self._settings, self._session, given, started, self._points)
         return build_link(asking, self._load(cells), self._loader.keep_tables)
 
     def _add_receipt(self, link: LinkRecord) -> LinkRecord:
@@ -187,7 +189,9 @@ class LinkMaker:
         return link
 
     def _question(self, cells: Cells) -> dict[str, Any]:
-        return build_question(self._settings, self._session, cells)
+        question = build_question(self._settings, self._session, cells)
+        points = [[file.name, file.sha256] for file in self._points]
+        return {**question, "annotations": points} if points else question
 
     def _load_known(self, cells: Cells) -> dict[str, Any] | None:
         """Load what was kept of a link for the same question."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from synglancer.cave.session import Session
     from synglancer.links.loaded import Loaded
 
-_UNTOLD = {"token_file", "timeout", "concurrency", "no_cache"}
+_UNTOLD = {"annotations", "token_file", "timeout", "concurrency", "no_cache"}
 
 
 def build_record(settings: Settings, session: Session, loaded: Loaded) -> Provenance:

@@ -78,6 +78,7 @@ class LinkOptions(TypedDict, total=False):
     filter_by_selection: bool
     partners: str | int
     review: bool
+    annotations: str | Path | Iterable[Any]  # files and DataFrames
 
 
 class Options(LinkOptions, total=False):

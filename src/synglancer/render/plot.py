@@ -20,9 +20,10 @@ from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.links.filling import fill_state
 from synglancer.render.canvas import Canvas, make_canvas
 from synglancer.settings import BETWEEN, UNKNOWN_TYPE
+from synglancer.states.annotations import read_layer
 from synglancer.states.layer_names import spell_out, split_layer_name
 from synglancer.states.predictions import parse_predictions
-from synglancer.states.reader import is_shown, list_layers
+from synglancer.states.reader import is_own_points, is_shown, list_layers
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
 from synglancer.view.annotations import sort_tags
@@ -49,6 +50,7 @@ _SOMA_DIAMETER = 13.0
 _TEXT = {"dark": "#e4e6ec", "white": "#25272d"}
 _BRIGHT = 0.5
 _REFERENCE_HEIGHT = 640.0
+_NOTHING = np.empty((0, 3))
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,10 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
         direction, tag = split_layer_name(name)
         name = spell_out(name)  # the marker itself is drawn beside it
         colour = layer.get("annotationColor")
+        if is_own_points(layer):
+            points = read_layer(layer, state).positions if layer.get("annotations") else _NOTHING
+            read.append(_Layer(name, "", str(colour), points))
+            continue
         if not _is_color(colour):
             colour = choose_colors([tag], PALETTES["paper"])[tag]
         if not direction and any(frame["direction"]):  # a review, whose layer has all of them

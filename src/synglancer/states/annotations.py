@@ -14,7 +14,7 @@ from synglancer.states.coordinates import (
     stack_points,
 )
 from synglancer.states.layer_names import split_layer_name
-from synglancer.states.reader import list_annotation_layers
+from synglancer.states.reader import is_own_points, list_annotation_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,6 +107,9 @@ class LayerAnnotations:
 
     def read_directions(self) -> list[str]:
         """Read the direction of each annotation: the layer's, or that of a property; or empty."""
+        own = self.read_own(DIRECTION)
+        if own is not None:
+            return own
         direction, _ = split_layer_name(self.name)
         labels = {} if direction else read_labels(self.layer, DIRECTION)
         return [labels.get(value, direction) for value in self.read_property(DIRECTION)]
@@ -115,13 +118,24 @@ class LayerAnnotations:
         """Read the tag of each annotation.
 
         A layer named ``inputs: spine`` names the tag of all. Otherwise an enum property, tag
-        properties or the tag IDs of older viewers do; or else the layer's name.
+        properties or the tag IDs of older viewers do; or else the layer's name. Of a user's own
+        points, an enum property ``tag`` does, whatever the layer's name.
         """
+        own = self.read_own("tag")
+        if own is not None:
+            return own
         direction, tag = split_layer_name(self.name)
         read = None if direction else self._find_tag_reader()
         if read is None:
             return [tag] * len(self.notes)
         return [read(note) or "" for note in self.notes]
+
+    def read_own(self, name: str) -> list[str] | None:
+        """Read what an enum property of a user's own points says; None where there is none."""
+        labels = read_labels(self.layer, name) if is_own_points(self.layer) else {}
+        if not labels:
+            return None
+        return [labels.get(value, "") for value in self.read_property(name)]
 
     def _find_tag_reader(self) -> Callable[[Note], str] | None:
         for place, spec in enumerate(self.properties):
@@ -156,10 +170,15 @@ def read_layers(state: Mapping[str, Any]) -> list[LayerAnnotations]:
     return [read_layer(layer, state) for layer in list_annotation_layers(state)]
 
 
+def read_synapse_layers(state: Mapping[str, Any]) -> list[LayerAnnotations]:
+    """Read all layers that hold annotations of their own, but for a user's own points."""
+    return [layer for layer in read_layers(state) if not is_own_points(layer.layer)]
+
+
 def count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Count the points of a state that can be placed, by direction and tag."""
+    """Count the points of a state that can be placed, by direction and tag; no user's own."""
     counts: dict[str, dict[str, int]] = {}
-    for layer in read_layers(state):
+    for layer in read_synapse_layers(state):
         direction, name = split_layer_name(layer.name)
         points = layer.keep_points()
         if not points.notes:
@@ -174,7 +193,7 @@ def count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 def explain_unread(state: Mapping[str, Any]) -> list[str]:
     """Say which annotations of a state are not read as synapses, a sentence each."""
-    layers = read_layers(state)
+    layers = read_synapse_layers(state)
     sentences = [problem for layer in layers for problem in layer.problems]
     others = sum(shape != "point" for layer in layers for shape in layer.shapes)
     if others:

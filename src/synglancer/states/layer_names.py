@@ -73,6 +73,18 @@ def split_layer_name(name: str) -> tuple[str, str]:
     return (_DIRECTIONS.get(direction, direction), tag) if mark else ("", name)
 
 
+def split_known_name(name: str) -> tuple[str, str]:
+    """Return direction and tag of a layer that is named as ours are; else nothing of it.
+
+    Examples
+    --------
+    >>> split_known_name("○ out: soma"), split_known_name("gained: soma")
+    (('outputs', 'soma'), ('', ''))
+    """
+    direction, tag = split_layer_name(name)
+    return (direction, tag) if direction in _SHORT else ("", "")
+
+
 def spell_out(name: str) -> str:
     """Write a layer's name in words, as counts and messages have it.
 

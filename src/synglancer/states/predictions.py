@@ -12,7 +12,7 @@ import pandas as pd
 
 from synglancer.columns import DTYPES, PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.settings import UNKNOWN_TYPE
-from synglancer.states.annotations import read_labels, read_layers
+from synglancer.states.annotations import read_labels, read_synapse_layers
 from synglancer.states.selection import read_id
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
     ----------
     state
         A Neuroglancer state. Its local annotation layers are read; a layer's name gives direction
-        and tag (``● in: spine``), or the tag alone. Points are read, other shapes are not.
+        and tag (``● in: spine``), or the tag alone. Points are read, other shapes are not; nor are
+        points that a user added.
 
     Returns
     -------
@@ -38,7 +39,7 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
         names the partners' types, a further column ``partner_type`` (str) has them. Annotations
         that cannot be placed are left out; `explain_unread` in `states.annotations` names them.
     """
-    layers = [layer.keep_points() for layer in read_layers(state)]
+    layers = [layer.keep_points() for layer in read_synapse_layers(state)]
     parts = [_read_layer(layer) for layer in layers]
     rows = {name: [value for part in parts for value in part[name]] for name in DTYPES}
     frame = pd.DataFrame({name: _series(rows[name], kind) for name, kind in DTYPES.items()})

@@ -6,6 +6,7 @@ layers are read as the viewer reads them.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from synglancer.states.urls import ParsedLink
+
+OWN_POINTS = "// synglancer points\n"
+"""The first line of the shader of a layer that holds a user's own points.
+
+Viewers keep it when such a layer is renamed, and when a state is shared again.
+"""
+
+_OWN_POINTS = re.compile(r"^\s*// synglancer points[ \t\r]*$", re.MULTILINE)
+_LONGEST = 65_536  # of a shader, as far as it is looked at
 
 MAX_DEPTH = 200
 """Levels of nesting: real states have about fifteen, and JSON writers stop at some 250."""
@@ -138,6 +148,12 @@ def list_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def is_shown(layer: Mapping[str, Any]) -> bool:
     """Whether a layer is drawn: it is neither hidden nor archived."""
     return layer.get("visible") is not False and layer.get("archived") is not True
+
+
+def is_own_points(layer: Mapping[str, Any]) -> bool:
+    """Whether a layer holds points that a user added, rather than synapses."""
+    shader = layer.get("shader")
+    return isinstance(shader, str) and _OWN_POINTS.search(shader[:_LONGEST]) is not None
 
 
 def list_segmentation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:

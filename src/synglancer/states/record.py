@@ -26,6 +26,7 @@ from synglancer.states.record_parts import (
     CellTypes,
     MultiInput,
     NamedSynapse,
+    PointSource,
     PublishedSource,
     Replacement,
     copy_levels,
@@ -91,6 +92,8 @@ class Provenance:
         were asked for.
     source
         The published source that the layers are on, or None where the state holds the synapses.
+    annotations
+        The files of the user's own points that are shown beside the synapses.
     """
 
     cell: int = 0
@@ -120,6 +123,7 @@ class Provenance:
     somata: Mapping[int, tuple[float, float, float]] = field(default_factory=dict)
     synapses: tuple[NamedSynapse, ...] = ()
     source: PublishedSource | None = None
+    annotations: tuple[PointSource, ...] = ()
 
     def __post_init__(self) -> None:
         """Where one cell is named, it is the first of all."""
@@ -172,9 +176,11 @@ class Provenance:
         followed: list[dict[str, str]] = [one.to_json() for one in self.followed]
         alone = len(followed) == len(self.cells) == 1
         synapses = [one.to_json() for one in self.synapses]
+        points = [one.to_json() for one in self.annotations]
         return {
             **({"synapses": synapses} if synapses else {}),
             **({"given_rows": True} if self.given_rows else {}),
+            **({"annotations": points} if points else {}),
             **({"followed": followed[0] if alone else followed} if followed else {}),
             **({} if self.all_synapses is None else {"all_synapses": dict(self.all_synapses)}),
             **({} if self.multi_input is None else {"multi_input": self.multi_input.to_json()}),
@@ -295,6 +301,7 @@ def parse_record(given: object) -> tuple[Provenance, tuple[str, ...]]:
         somata=read.maybe("somata", _read_somata) or {},
         synapses=read.maybe("synapses", _read_synapses) or (),
         source=read.maybe("source", PublishedSource.from_json),
+        annotations=read.maybe("annotations", _read_points) or (),
     )
     soma = read.maybe("soma", read_point)
     if read.maybe("format", read_count) not in {None, FORMAT}:
@@ -323,6 +330,12 @@ def _read_synapses(given: object) -> tuple[NamedSynapse, ...]:
     if not isinstance(given, list):
         raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
     return tuple(map(NamedSynapse.from_json, given))
+
+
+def _read_points(given: object) -> tuple[PointSource, ...]:
+    if not isinstance(given, list):
+        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
+    return tuple(map(PointSource.from_json, given))
 
 
 def _read_partners(given: object) -> tuple[tuple[int, int], ...]:

@@ -20,7 +20,7 @@ LARGEST_COPY = 4096
 
 _LARGEST_READ = 65_536
 _LINE = re.compile(rf"\s*// {RECORD}: (\{{[ -~]*\}})[ \t\r]*(?:\n|$)")
-_DISPENSABLE = ("somata", "notice", "partners", "hidden", "followed", "synapses")
+_DISPENSABLE = ("somata", "notice", "partners", "hidden", "followed", "synapses", "annotations")
 _LONG_TYPES = ("synapses", "partners", "colours")
 _LEFT_OUT = "left_out"
 # The sign of directives, that of the ends of other comments, those of markup, and one that has no
@@ -41,7 +41,8 @@ def format_copy(record: Mapping[str, Any]) -> str:
     str
         ASCII. Where the line would be longer than `LARGEST_COPY`, what is long goes: first the
         numbers by type of the partners, then somata, notice, partners, hidden synapses, what was
-        followed and the synapses asked for, until it fits. ``left_out`` names what went.
+        followed, synapses asked for and files of points, until it fits. ``left_out`` names what
+        went.
     """
     kept, left_out = dict(record), []
     text = _format_line(kept)

@@ -1,4 +1,4 @@
-"""Parts of the provenance record: replacements, shared spines, types, synapses, the source."""
+"""Parts of the provenance record: replacements, spines, types, synapses, points, the source."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from synglancer.states.fields import (
     read_count,
     read_counts,
     read_number,
+    read_text,
     read_two_levels,
 )
 
@@ -252,6 +253,68 @@ class NamedSynapse:
         spine = f" {word.capitalize()} {others} on the same spine." if others else ""
         size = f"{self.size:,} voxel{'' if self.size == 1 else 's'}"
         return f"Synapse {self.id}: {tag}{sure}, {size}; from {pre} onto {post}.{spine}"
+
+
+@dataclass(frozen=True)
+class PointSource:
+    """A file of a user's own points.
+
+    Attributes
+    ----------
+    name
+        The file's name, without its folder.
+    sha256
+        Of its content, in hexadecimal.
+    rows
+        How many points it has.
+    layers
+        Names of the layers that show them.
+    """
+
+    name: str
+    sha256: str
+    rows: int
+    layers: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as the record has it."""
+        return {
+            "name": self.name,
+            "sha256": self.sha256,
+            "rows": self.rows,
+            "layers": [*self.layers],
+        }
+
+    @classmethod
+    def from_json(cls, given: object) -> PointSource:
+        """Read it.
+
+        Raises
+        ------
+        ValueError
+            When a field has not the right form.
+        """
+        read = Reader(given)
+        found = cls(
+            read.need_text("name"),
+            read.need("sha256", _read_digest),
+            read.need("rows", read_count),
+            read.maybe("layers", _read_names) or (),
+        )
+        read.check()
+        return found
+
+
+def _read_digest(given: object) -> str:
+    if not isinstance(given, str) or not re.fullmatch("[0-9a-f]{64}", given):
+        raise ValueError(given)
+    return given
+
+
+def _read_names(given: object) -> tuple[str, ...]:
+    if not isinstance(given, list):
+        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
+    return tuple(map(read_text, given))
 
 
 def _name_end(cell: int, kind: str) -> str:

@@ -68,6 +68,8 @@ def _build_part(
     for name in layer.relationships:
         columns[f"{name}_segment"] = [_join_ids(ids) for ids in layer.read_related(name)]
     for spec in layer.properties:
+        if spec.get("id") in {"tag", "direction"} and layer.read_own(spec["id"]) is not None:
+            continue  # it is in its own column already
         name, labels = str(spec.get("id", "")), read_labels(layer.layer, str(spec.get("id", "")))
         values = [labels.get(value, value) for value in layer.read_property(name)]
         columns[f"property_{name}" if name in columns else name] = values

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from synglancer.cave.records import Datastack, Materialization
+    from synglancer.states.record_parts import PointSource
     from synglancer.view.annotations import AnnotationGroup
     from synglancer.view_settings import BackgroundName, ColorBy, Layout, PaletteName
 
@@ -44,6 +45,8 @@ class Scene:
         What to look at; by default the first soma.
     properties_url
         Where properties of the segments are stored, or None.
+    further
+        Layers that come after those of the synapses, as JSON values.
     """
 
     cells: Sequence[int]
@@ -56,6 +59,7 @@ class Scene:
     record: Mapping[str, object]
     focus: tuple[float, float, float] | None = None
     properties_url: str | None = None
+    further: Sequence[Mapping[str, Any]] = ()
 
 
 @dataclass(frozen=True)
@@ -124,3 +128,29 @@ def format_title(scene: Scene) -> str:
     shown = ", ".join(f"{count:,} {direction}" for direction, count in counts.items())
     place = f"{scene.datastack.name} v{scene.materialization.version}"
     return f"{name_cells(scene.cells)} · {place} · {shown or 'no synapses'}"
+
+
+@dataclass(frozen=True)
+class OwnPoints:
+    """Layers of a user's own points.
+
+    Attributes
+    ----------
+    layers
+        As a state has them.
+    positions
+        Where the points are, (x, y, z) in nm: the camera shows them too.
+    sources
+        Which file each comes from.
+    warnings
+        What a reader should know, a sentence each.
+    """
+
+    layers: Sequence[dict[str, Any]] = ()
+    positions: Sequence[tuple[float, float, float]] = ()
+    sources: tuple[PointSource, ...] = ()
+    warnings: Sequence[str] = field(default_factory=list)
+
+
+NO_POINTS = OwnPoints()
+"""None of them."""

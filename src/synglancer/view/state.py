@@ -111,6 +111,7 @@ def build_frame(scene: Scene, options: ViewOptions | None = None) -> dict[str, A
     Parameters, errors: as for `build_state`.
     """
     frame: dict[str, Any] = make_plain(_build_frame(scene, options or ViewOptions()))
+    frame["layers"] += scene.further
     return frame
 
 

@@ -5,6 +5,7 @@ CAVE is asked only where a cell is named by something else than its root ID, or 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from synglancer.links.make import Cells
     from synglancer.publish.manifest import Manifest
     from synglancer.settings import Service, Settings
+    from synglancer.view.scene import OwnPoints
     from synglancer.view.state import State
 
 
@@ -111,11 +113,22 @@ class SourceMaker(LinkMaker):
         reach = check_reach(self._address, site)
         held, followed = self._read_cells(cells)
         partners = held.find_partners(int(self._settings.partners), self._reader)
+        points = self._place_points(held)
         record = self._build_record(held, followed, partners)
+        record = replace(record, annotations=points.sources)
         with BUILDING:
-            state = self._build_state(held, record, [root for root, _ in partners])
+            state = self._build_state(held, record, [root for root, _ in partners], points)
         asking = Asking(self._settings, self._view, given, started)
-        return store_link(asking, state, record, [*self._explain(held, followed), *reach])
+        warnings = [*self._explain(held, followed), *points.warnings, *reach]
+        return store_link(asking, state, record, warnings)
+
+    def _place_points(self, held: CellRows) -> OwnPoints:
+        """Build the layers of the user's own points, beside those on the source."""
+        from synglancer.view.points import place_points
+
+        groups = held.build_groups(self._manifest.properties)
+        named = [(group.direction, group.tag) for group in groups]
+        return place_points(self._points, self._view.datastack.viewer_resolution, named)
 
     def _read_cells(self, cells: Sequence[int]) -> tuple[CellRows, list[Followed]]:
         """Read the cells' rows; one without rows is followed, or refused, or has no synapses."""
@@ -167,8 +180,11 @@ class SourceMaker(LinkMaker):
             source=PublishedSource(self._address, self._manifest.digest),
         )
 
-    def _build_state(self, held: CellRows, record: Provenance, partners: Sequence[int]) -> State:
+    def _build_state(
+        self, held: CellRows, record: Provenance, partners: Sequence[int], points: OwnPoints
+    ) -> State:
         from synglancer.view.kinds.source import build_source_state
+        from synglancer.view.points import gather_positions
         from synglancer.view.scene import Scene
         from synglancer.view.staging import choose_options
 
@@ -178,10 +194,11 @@ class SourceMaker(LinkMaker):
             materialization=self._view.materialization,
             table=record.table,
             groups=held.build_groups(self._manifest.properties),
-            positions=held.positions,
+            positions=gather_positions(held.positions, points),
             somata=[],
             record=record.to_json(),
             focus=held.find_focus(),
+            further=points.layers,
         )
         addresses = {one.tag: f"{self._address}/{one.folder}" for one in self._manifest.tags}
         options = choose_options(self._settings, held.cells, partners)

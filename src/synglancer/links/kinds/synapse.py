@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from synglancer.links.link_record import LinkRecord
     from synglancer.states.record import Provenance
     from synglancer.synapses.named import NamedRows
+    from synglancer.view.scene import OwnPoints
     from synglancer.view.state import State
 
 _OF_CELLS = {
@@ -69,7 +70,7 @@ class SynapseMaker(LinkMaker):
         synapses = [cell.value for cell in typed if isinstance(cell, Synapse)]
         if not synapses:
             return super()._resolve_and_make(typed, given, started)
-        asking = Asking(self._settings, self._session, given, started)
+        asking = Asking(self._settings, self._session, given, started, self._points)
         rows = self._named.load(synapses, warm_up)
         link = _build(asking, synapses, rows, self._named)
         self._save_link(typed, link)
@@ -102,8 +103,12 @@ def _build(
     cells = _list_cells(named)
     shown, multi_input = _divide(settings, rows)
     loaded = Loaded(cells, rows.table, rows.frame, shown, CellData([], set(), {}))
+    from synglancer.view.points import list_groups, place_points
+
+    points = place_points(asking.points, session.datastack.viewer_resolution, list_groups(shown))
     record = replace(
         build_record(settings, session, loaded),
+        annotations=points.sources,
         counts=_count(shown),
         autapses=0,
         multi_input=multi_input,
@@ -111,12 +116,13 @@ def _build(
         synapses=tuple(named),
     )
     with BUILDING:
-        state = _build_state(asking, loaded, record)
+        state = _build_state(asking, loaded, record, points)
     live = session.materialization.expired
     warnings = [
         *([explain_live(session.materialization)] if live else []),
         *_explain_ends(named),
         *rows.warnings,
+        *points.warnings,
     ]
     return store_link(asking, state, record, warnings, loader.keep_tables)
 
@@ -220,7 +226,7 @@ def _explain_ends(named: Sequence[NamedSynapse]) -> list[str]:
     return warnings
 
 
-def _build_state(asking: Asking, loaded: Loaded, record: Provenance) -> State:
+def _build_state(asking: Asking, loaded: Loaded, record: Provenance, points: OwnPoints) -> State:
     from synglancer.columns import POSITION_COLUMNS
     from synglancer.view.annotations import build_annotations
     from synglancer.view.kinds.synapse import build_synapse_state, choose_end_colors
@@ -241,6 +247,7 @@ def _build_state(asking: Asking, loaded: Loaded, record: Provenance) -> State:
         somata=[],
         record=record.to_json(),
         focus=(x, y, z),
+        further=points.layers,
     )
     background = "white" if settings.figure else settings.background
     options = replace(

@@ -9,7 +9,7 @@ import numpy as np
 import orjson
 
 from synglancer.settings import SYNAPSE
-from synglancer.states.layer_names import split_layer_name
+from synglancer.states.layer_names import format_layer_name, split_layer_name
 from synglancer.states.record_copy import add_copy
 from synglancer.view.colors import BACKGROUNDS, choose_cell_colors
 from synglancer.view.shaders import MARKER_SIZE
@@ -69,7 +69,8 @@ def build_synapse_state(
     frame = build_state(scene, options).to_dict()
     picked = synapses[0]
     notes = {str(one.id): one for one in synapses}
-    rings = [layer for layer in frame["layers"] if layer["type"] == "annotation"]
+    names = {format_layer_name(group.direction, group.tag) for group in scene.groups}
+    rings = [layer for layer in frame["layers"] if layer["name"] in names]
     for layer in rings:
         _draw_rings(layer)
         for note in layer["annotations"]:
