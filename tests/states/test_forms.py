@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from synglancer.columns import POSITION_COLUMNS
 from synglancer.errors import BadAnswerError
 from synglancer.states.annotations import count_annotations, explain_unread, read_layers
-from synglancer.states.coordinates import find_placement, read_state_resolution
+from synglancer.states.coordinates import UnplacedError, find_placement, read_state_resolution
 from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import MAX_DEPTH, check_state, parse_state
 from synglancer.states.selection import read_id, read_pin, read_selected_cells
@@ -119,6 +119,40 @@ def test_cells_of_one_segmentation() -> None:
     assert read_selected_cells(state, "graphene://https://example.org/segmentation/table/on") == ()
 
 
+GRAPH = "graphene://https://example.org/segmentation/table/one"
+
+
+@pytest.mark.parametrize(
+    ("source", "same"),
+    [
+        (GRAPH, True),
+        ({"url": GRAPH, "subsources": {}}, True),
+        (["precomputed://https://example.org/meshes", {"url": f"{GRAPH}/"}], True),
+        (f"{GRAPH}|neuroglancer-precomputed:", True),
+        (f"{GRAPH}X", False),
+        (f"{GRAPH}/two", False),
+        ({"url": 5}, False),
+        ({}, False),
+        (None, False),
+    ],
+)
+def test_a_source_is_its_address_in_every_form(source, same) -> None:
+    """A text, an object or a list of both: cells belong to the segmentation that is named."""
+    state = {"layers": [{"type": "segmentation", "source": source, "segments": [str(CELL)]}]}
+    assert read_selected_cells(state, GRAPH) == ((CELL,) if same else ())
+
+
+def test_the_pin_is_that_of_the_first_graph_that_has_one() -> None:
+    """Layers without a timestamp are passed over, and a graph counts before other layers."""
+    nuclei = {"type": "segmentation", "source": "precomputed://x", "timestamp": "1700000001000"}
+    unpinned = {"type": "segmentation", "source": {"url": GRAPH}}
+    old = {"type": "segmentation_with_graph", "source": "x", "timestamp": "1700000002000"}
+    expected = datetime(2023, 11, 14, 22, 13, 22, tzinfo=timezone.utc)
+    assert read_pin({"layers": [nuclei, unpinned, old]}) == expected
+    assert read_pin({"layers": [nuclei, {**unpinned, "timestamp": "1700000002000"}]}) == expected
+    assert read_pin({"layers": [unpinned]}) is None
+
+
 @pytest.mark.parametrize("name", PINS)
 def test_pins(name) -> None:
     """A pin is read in milliseconds, as viewers write it, or in seconds where it can only be."""
@@ -138,6 +172,45 @@ def test_other_shapes_have_a_place_too() -> None:
         "and cannot be read."
     )
     assert others == "3 annotations are not points and are not read."
+
+
+MATRIX = [[2, 0, 0, 5], [0, 3, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1]]
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        MATRIX,
+        [number for row in MATRIX for number in row],
+        {"scale": [2, 3, 4], "translation": [5, 6, 7]},
+        {"scale": [2, 3, 4], "translation": [5, 6, 7], "rotation": [0, 0, 0, 1]},
+    ],
+)
+def test_transforms_of_old_layers_lead_to_nm(transform) -> None:
+    """Rows, 16 numbers, or a scale and a translation: each form of old viewers means the same."""
+    layer = {"type": "annotation", "transform": transform}
+    assert find_placement(layer, {}).to_nm(np.array([[10, 20, 30]])).tolist() == [[25, 66, 127]]
+    voxels = find_placement({**layer, "voxelSize": [4, 4, 40]}, {})
+    assert voxels.to_nm(np.array([[10, 20, 30]])).tolist() == [[85, 246, 4807]]
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [MATRIX[:3], [*MATRIX, MATRIX[0]], [row[:3] for row in MATRIX], [1] * 12, [1] * 17, "no", {
+        "scale": [2, 3]}, {"translation": 5}, *({"rotation": turn} for turn in (
+            [1, 0, 0, 0], [1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 2], [0, 0, 0], 1))],
+)  # fmt: skip
+def test_an_old_transform_of_another_form_is_refused(transform) -> None:
+    """A rotation, or what is no matrix, is never taken for no transform at all."""
+    with pytest.raises(UnplacedError, match="its transform has a form that is not known"):
+        find_placement({"type": "annotation", "transform": transform}, {})
+
+
+@pytest.mark.parametrize("size", [[4, 4], [4, 4, 0], [4, 4, "40"], 4, [4, 4, 40, 1]])
+def test_a_voxel_size_that_is_none_is_refused(size) -> None:
+    """The size of a layer's voxels is three lengths in nm, or its points have no place."""
+    with pytest.raises(UnplacedError, match=r"^its voxel size is not three lengths in nm$"):
+        find_placement({"type": "annotation", "voxelSize": size}, {})
 
 
 scales = st.lists(st.floats(1e-9, 1e-6), min_size=3, max_size=3)

@@ -47,6 +47,14 @@ def test_everything_that_an_annotation_says() -> None:
     assert [second[f"{axis}_nm"] for axis in "xyz"] == [4, 8, 120]
 
 
+def test_texts_are_texts() -> None:
+    """What stands in the place of a description and is no text leaves it empty."""
+    state = {"dimensions": VOXELS, "layers": [
+        layer(*({"type": "point", "id": str(number), "point": [1, 2, 3], "description": given}
+                for number, given in enumerate(["look", 5, None, ["look"]])))]}  # fmt: skip
+    assert build_annotation_table(state)["description"].tolist() == ["look", "", "", ""]
+
+
 @pytest.mark.parametrize("state", [{"layers": []}, {"layers": [layer()]}])
 def test_a_state_without_annotations_has_the_columns(state) -> None:
     """Without annotations the table is empty, and its columns are those of every table."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,6 +14,7 @@ from synglancer.columns import DTYPES
 from synglancer.synapses.changes import COUNTED, count_changes, find_changes
 
 DIRECTIONS = ("inputs", "outputs")
+SURE = {0.25, 0.5, 0.75}
 TAGS = ("spine", "shaft", "soma", "unlabelled")
 MIRRORED = {
     "before": "after",
@@ -22,7 +25,7 @@ MIRRORED = {
 }
 _SYNAPSES = st.dictionaries(
     st.tuples(st.sampled_from(DIRECTIONS), st.integers(2**63, 2**63 + 9) | st.integers(1, 9)),
-    st.tuples(st.sampled_from(TAGS), st.sampled_from([0.25, 0.5, 0.75])),
+    st.tuples(st.sampled_from(TAGS), st.sampled_from(sorted(SURE))),
     max_size=20,
 )
 
@@ -45,12 +48,19 @@ def _build(synapses: dict[tuple[str, int], tuple[str, float]]) -> pd.DataFrame:
 def test_what_was_and_what_is_are_accounted_for(before, after) -> None:
     """Kept, lost and retagged are what was; kept, gained and retagged are what is."""
     counts = count_changes(find_changes(_build(before), _build(after)), DIRECTIONS, TAGS)
+    moved = Counter(
+        (side, tag)
+        for (side, number), (tag, sure) in after.items()
+        if tag != "unlabelled"
+        and before.get((side, number)) in {(tag, one) for one in SURE - {sure}}
+    )
     for row in counts.to_dict("records"):
         key = (row["direction"], row["tag"])
         was = sum((side, tag) == key for (side, _), (tag, _) in before.items())
         now = sum((side, tag) == key for (side, _), (tag, _) in after.items())
         assert row["before"] == was == row["kept"] + row["lost"] + row["retagged_from"]
         assert row["after"] == now == row["kept"] + row["gained"] + row["retagged_to"]
+        assert row["confidence_moved"] == moved[key]
     everywhere = counts[[*COUNTED]].sum()
     assert everywhere["retagged_to"] == everywhere["retagged_from"]
     assert everywhere["lost"] == len(set(before) - set(after))
@@ -73,6 +83,8 @@ def test_each_synapse_is_in_one_row_with_its_dtypes(before, after) -> None:
     changes = find_changes(_build(before), _build(after))
     keys = list(zip(changes["direction"], changes["id"].tolist(), strict=True))
     assert sorted(keys) == sorted(set(before) | set(after))
+    former = changes.set_index(["direction", "id"])["former_tag"].to_dict()
+    assert former == {both: before.get(both, ("",))[0] for both in former}
     assert str(changes["id"].dtype) == "uint64"
     assert str(changes["confidence"].dtype) == "float32"
 
