@@ -56,6 +56,7 @@ def _clean_text(text: str) -> str:
     text = _SANDBOX.sub("http://sandbox/…", text)
     text = re.sub(r"^Link\(cell=(\d+).*\)$", r"Link(cell=\1, …)", text, flags=re.DOTALL)
     text = re.sub(r" at 0x[0-9a-f]+>", ">", text)
+    text = re.sub(r"^\S*ipykernel_\d+/\d+\.py:\d+: ", "", text, flags=re.MULTILINE)
     return re.sub(r"\bT_[0-9a-f]{5}", "T_links", text)  # what pandas calls a styled table
 
 
