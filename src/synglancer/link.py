@@ -62,6 +62,7 @@ class Link(LinkRecord):
         return frame.astype({"direction": object, "tag": object, "count": "int64"})
 
     @cached_property
+    @public
     def predictions(self) -> pd.DataFrame:
         """The synapses that the link shows, read from its state, or from its published source.
 
@@ -84,6 +85,7 @@ class Link(LinkRecord):
         return frame
 
     @cached_property
+    @public
     def verdicts(self) -> pd.DataFrame:
         """What was marked in a review, read from the link that its reviewer shared.
 
@@ -99,6 +101,7 @@ class Link(LinkRecord):
         return parse_verdicts(self.state).table
 
     @cached_property
+    @public
     def settings(self) -> Settings:
         """What was asked, beside the cells, as the state's provenance record has it.
 
