@@ -94,7 +94,8 @@ def test_all_forms_of_the_same_query_make_the_same_link(client, own, form):
         df = client.materialize.join_query(tables, **at)
         assert {"idx", "idy"} < {*df.columns}
     elif form == "text IDs":
-        df = own.astype({"target_id": str, "pre_pt_root_id": str, "post_pt_root_id": "string"})
+        texts = dict.fromkeys(["target_id", "pre_pt_root_id", "value", "size"], str)
+        df = own.astype({**texts, "post_pt_root_id": "string"})
     elif form == "Python integers":
         df = own.assign(
             pre_pt_root_id=own["pre_pt_root_id"].astype(object), value=own["value"] * 1.0

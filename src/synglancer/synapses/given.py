@@ -206,9 +206,9 @@ class _Reader:
         """Read a column of numbers, 0 or more."""
         column = self.find(*names)
         values = self._df[column]
-        numeric = pd.api.types.is_numeric_dtype(values.dtype) or not len(values)
-        numbers = values.to_numpy(dtype="float64", na_value=np.nan) if numeric else None
-        if numbers is None or not ((numbers >= 0) & (numbers <= most)).all():
+        numeric = pd.to_numeric(values, errors="coerce")  # of a file, numbers may be texts
+        numbers = numeric.to_numpy(dtype="float64", na_value=np.nan)
+        if not ((numbers >= 0) & (numbers <= most)).all():  # NaN is neither
             what = f"numbers between 0 and {most:g}" if np.isfinite(most) else "numbers, 0 or more"
             raise self._refuse(
                 f"holds in {column!r} other values than {what}",
