@@ -259,8 +259,10 @@ class Settings(ViewSettings, Question):
     ----------
     source
         Show synapses from a published source (address or folder) instead of asking CAVE.
+    publish_to
+        Publish the synapses of these cells to a folder or bucket, and link to them there.
     public_url
-        Address under which viewers read that folder.
+        Address under which viewers read the folder of --source or --publish-to.
     upload
         Store the state of a link on a source, too, for a short link.
 
@@ -271,6 +273,7 @@ class Settings(ViewSettings, Question):
     """
 
     source: str | None = None
+    publish_to: str | None = None
     public_url: str | None = None
     upload: bool = False
 
@@ -301,14 +304,13 @@ class Settings(ViewSettings, Question):
 
     def _check_source(self) -> None:
         if self.inline and self.upload:
+            raise UsageError("Both --inline and --upload were given.", "Give one of them.")
+        sources = (self.source is not None) + (self.publish_to is not None)
+        if sources > 1:
+            raise UsageError("Both --source and --publish-to were given.", "Give one of them.")
+        if self.public_url is not None and not sources:
             raise UsageError(
-                "Both --inline and --upload were given: the state is in the link, or is stored.",
-                "Give one of them.",
-            )
-        if self.public_url is not None and self.source is None:
-            raise UsageError(
-                "--public-url was given without a source.",
-                "Name the source's folder with --source.",
+                "--public-url was given without a source.", "Name its folder with --source."
             )
         _check_address("public-url", self.public_url)
 

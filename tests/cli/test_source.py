@@ -16,7 +16,9 @@ from cli.outcome import CELL, TOKEN
 from publish.sample import TABLE, describe_sandbox, edit_manifest, publish_sample, serve
 from publish.tables import make_rows, run, write_parquet
 from synglancer import Link
+from synglancer.links.warnings import explain_size
 from synglancer.publish.serving import _Handler
+from synglancer.python.boundary import say_in_python
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
@@ -404,3 +406,68 @@ def test_a_source_with_other_synapses_is_bad(
     found = check_one(synglancer, url)
     assert found["status"] == "bad"
     assert "synapses instead of 2,262" in " ".join(found["problems"])
+
+
+@pytest.fixture
+def public(folder: Path, tmp_path: Path) -> Iterator[tuple[Path, str]]:
+    """A folder that a web server serves, and its address."""
+    (tmp_path / "www").mkdir()
+    folder.rename(tmp_path / "www" / "table")
+    with serve(tmp_path / "www") as address:
+        yield tmp_path / "www", address
+
+
+def test_one_cell_is_published_and_linked(sandbox, public, make_link, synglancer):
+    """--publish-to writes a source of the cell's synapses alone, and the link is on it."""
+    www, address = public
+    own = ask(make_link, CELL, "--inline")
+    words = ("--publish-to", www / "cell", "--public-url", f"{address}/cell")
+    made = ask(make_link, CELL, "--inputs", *words)
+    assert made["counts"] == {"inputs": own["counts"]["inputs"]}
+    assert made["source"]["address"] == f"{address}/cell"
+    assert made["timestamp"] == own["timestamp"]
+    assert synglancer("publish", "verify", www / "cell").code == 0
+    again = ask(make_link, CELL, "--source", f"{address}/cell")
+    for name in ("counts", "shown", "total", "table", "version"):
+        assert again[name] == own[name]
+    assert len(list((www / "cell").rglob("*.shard"))) <= 15 * 3
+    make_link(CELL, *words).refuses(2, "is published already", "--source")
+
+
+def test_a_source_of_some_cells_shows_no_others(sandbox, public, make_link):
+    """A partner has rows there, but not all of its own: no link says that these are all."""
+    www, address = public
+    first, second = (str(one.root_id) for one in who.PARTNERS[:2])
+    words = ("--publish-to", www / "cell", "--public-url", f"{address}/cell")
+    made = ask(make_link, CELL, first, "--together", *words)
+    assert made["cells"] == [CELL, first]
+    assert ask(make_link, first, "--source", f"{address}/cell")["shown"] > 0
+    made = make_link(second, "--source", f"{address}/cell")
+    made.refuses(3, f"holds the synapses of {CELL}, {first}, and not those of {second}")
+
+
+def test_places_that_viewers_cannot_read(sandbox, public, make_link, tmp_path):
+    """What was published where no viewer reads it is named, with what to do next."""
+    www, address = public
+    made = make_link(CELL, "--publish-to", tmp_path / "alone")
+    made.refuses(2, "viewers cannot read a folder", f"synglancer serve {tmp_path / 'alone'}")
+    assert (tmp_path / "alone" / "synglancer.json").exists()
+    made = make_link(CELL, "--publish-to", www / "b", "--public-url", "http://127.0.0.1:9/b")
+    made.refuses(4, "were published to", "does not answer", "--source")
+    made = make_link(CELL, "--publish-to", www / "c", "--public-url", f"{address}/table")
+    made.refuses(2, "serves another source")
+    sandbox.take_requests()
+    words = ("--publish-to", www / "d")
+    make_link(CELL, *words, "--with-unlabelled").refuses(2, "--with-unlabelled")
+    make_link(CELL, *words, "--min-size", 5).refuses(2, "--min-size")
+    make_link(CELL, *words, "--source", address).refuses(2, "--source", "--publish-to")
+    make_link(CELL, who.PARTNERS[0].root_id, *words).refuses(2, "--together")
+    make_link(CELL, "--publish-to", www).refuses(2, "is not empty")
+    assert sandbox.take_requests() == []
+
+
+def test_a_link_that_viewers_draw_slowly_names_the_option():
+    """From 10,000 annotations on, what publishes the cell is named, to be typed."""
+    (told,) = explain_size(50_000)
+    assert "add --publish-to FOLDER to the command" in told
+    assert "give publish_to=FOLDER, and" in say_in_python(told)

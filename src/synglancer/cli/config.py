@@ -28,6 +28,9 @@ GUARDED = (
     "server",  # gets the token
     "token_file",  # is sent as the token
     "site",  # is opened by everybody who gets the link
+    "source",  # says which synapses are shown, and in which viewer
+    "public_url",
+    "publish_to",  # is written
     "template",  # is run
     "save_state",  # these are written
     "preview",

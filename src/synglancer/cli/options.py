@@ -44,6 +44,7 @@ class LinkSettings(Settings):
     datastack: Annotated[str, describe(CELLS, "NAME")] = DEFAULT_DATASTACK
     table: Annotated[str | None, describe(CELLS, "NAME")] = None
     source: Annotated[str | None, describe(CELLS, "URL|FOLDER")] = None
+    publish_to: Annotated[str | None, describe(CELLS, "FOLDER|BUCKET")] = None
     public_url: Annotated[str | None, describe(CELLS, "URL")] = None
     strict: Annotated[bool, describe(CELLS)] = False
     inputs: Annotated[bool, describe(SYNAPSES)] = False

@@ -142,12 +142,18 @@ class LinkMaker:
 
         The rows are as `synglancer.columns.DTYPES`; the last are what a reader should know.
         """
-        cells = [resolve_cell(self._session, cell) for cell in self._parse_cells([given])]
-        loaded = self._load(cells)
-        record = build_record(self._settings, self._session, loaded)
+        session, loaded = self.load_together(given)
+        record = build_record(self._settings, session, loaded)
+        return session, record, loaded.shown, [*loaded.warnings]
+
+    def load_together(self, *given: int | str) -> tuple[Session, Loaded]:
+        """Load what the link of some cells would show, and say whom that was asked of."""
+        typed = self._parse_cells(given)
+        cells = dict.fromkeys(resolve_cell(self._session, cell) for cell in typed)
+        loaded = self._load([*cells])
         self._loader.keep_tables()
         self._session.confirm_data()
-        return self._session, record, loaded.shown, [*loaded.warnings]
+        return self._session, loaded
 
     def _make(self, given: Sequence[int | str]) -> LinkRecord:
         started = time.monotonic()

@@ -28,6 +28,10 @@ def open_maker(
     ServiceError
         When a source cannot be read.
     """
+    if settings.publish_to is not None:
+        from synglancer.links.kinds.publication import PublishingMaker
+
+        return PublishingMaker(settings, command, token)
     if settings.source is None:
         from synglancer.links.kinds.synapse import SynapseMaker
 

@@ -65,6 +65,8 @@ class Manifest:
         What CAVE said of the datastack, or None where it could not be asked.
     notice
         What the owner of the table wants readers to know, or empty.
+    cells
+        Root IDs of the cells that it holds; empty where it holds those of a whole table.
     digest
         SHA-256 of the manifest, in hexadecimal: it identifies what was published.
     """
@@ -79,6 +81,7 @@ class Manifest:
     upper_bound: tuple[float, ...]
     record: Datastack | None = None
     notice: str = ""
+    cells: tuple[int, ...] = ()
     digest: str = ""
 
     def find(self, tag: str) -> TagSource:
@@ -170,6 +173,7 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
             upper_bound=tuple(map(float, text["upper_bound_nm"])),
             record=_read_datastack(text.get(_RECORD)),
             notice=str(text.get("notice") or ""),
+            cells=tuple(map(int, text.get("cells", ()))),
             digest=hashlib.sha256(content).hexdigest(),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:

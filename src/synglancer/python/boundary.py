@@ -34,6 +34,8 @@ _PHRASES = {
         "or the link in a list, for one link of all of them"
     ),
     "or leave out --together": "or make a link for each with make_links",
+    "Add --together; or": "Give all cells to make_link as a list; or",
+    "add --publish-to FOLDER to the command": "give publish_to=FOLDER",
 }
 """What only the command can do, and how Python does it."""
 

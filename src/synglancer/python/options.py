@@ -46,6 +46,7 @@ class LinkOptions(TypedDict, total=False):
     version: str | int | None
     table: str | None
     source: str | None
+    publish_to: str | None
     public_url: str | None
     server: str | None
     token_file: str | Path | None

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer import __version__
 from synglancer.cave.records import Materialization
 from synglancer.cave.session import Session
-from synglancer.cells.parse import Synapse
+from synglancer.cells.parse import Synapse, enumerate_some
 from synglancer.cells.resolve import resolve_outdated
 from synglancer.errors import BadAnswerError, CellError, ServiceError, UsageError
 from synglancer.links.building import BUILDING, Asking, store_link
@@ -140,8 +140,20 @@ class SourceMaker(LinkMaker):
                 rows[found.used] = self._reader.read(found.used)
         used = {found.given: found.used for found in followed}
         kept = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
+        self._check_held(kept)
         shown = {cell: rows[cell].layers for cell in kept}
         return CellRows(shown, self._settings.directions, self._tags), followed
+
+    def _check_held(self, cells: Sequence[int]) -> None:
+        """Refuse cells of which the source has only the synapses with those it was made for."""
+        held = self._manifest.cells
+        for cell in cells:
+            if held and cell not in held:
+                raise CellError(
+                    f"The source {self._address} holds the synapses of "
+                    f"{enumerate_some([str(one) for one in held], 3)}, and not those of {cell}.",
+                    "Give one of its cells, or another --source.",
+                )
 
     def _follow(self, cell: int) -> Followed | None:
         try:

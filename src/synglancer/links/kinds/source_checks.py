@@ -73,7 +73,8 @@ def settle(settings: Settings, manifest: Manifest, address: str) -> Settings:
         When the source is of something else, or cannot show it.
     """
     _check_identity(settings, manifest, address)
-    _check_options(settings, manifest)
+    check_options(settings)
+    _check_tags(settings, manifest)
     return replace(
         settings,
         version=manifest.version,
@@ -98,9 +99,14 @@ def _check_identity(settings: Settings, manifest: Manifest, address: str) -> Non
             )
 
 
-def _check_options(settings: Settings, manifest: Manifest) -> None:
-    """Refuse what layers on a source cannot show."""
-    tags = [one.tag for one in manifest.tags]
+def check_options(settings: Settings) -> None:
+    """Refuse what layers on a source cannot show.
+
+    Raises
+    ------
+    UsageError
+        Naming the option.
+    """
     refused = {
         "--max-confidence": settings.max_confidence < 1,
         "--min-size": settings.min_size > 0,
@@ -114,6 +120,11 @@ def _check_options(settings: Settings, manifest: Manifest) -> None:
                 f"Layers on a published source cannot show what {option} asks for.",
                 "Leave that out, or make the link without --source.",
             )
+
+
+def _check_tags(settings: Settings, manifest: Manifest) -> None:
+    """Refuse tags and numbers that a source does not have."""
+    tags = [one.tag for one in manifest.tags]
     if settings.with_unlabelled and _UNLABELLED not in tags:
         raise UsageError(
             "The source has no synapses without a prediction.",

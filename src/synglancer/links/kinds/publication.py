@@ -1,0 +1,154 @@
+"""Large cells → a published source of their own, and the link on it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from synglancer.errors import ServiceError, UsageError
+from synglancer.links.kinds.source import SourceMaker
+from synglancer.links.kinds.source_checks import check_options
+from synglancer.links.make import LinkMaker
+from synglancer.states.urls import find_bucket_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from synglancer.cave.session import Session
+    from synglancer.links.link_record import LinkRecord
+    from synglancer.links.loaded import Loaded
+    from synglancer.settings import Settings
+
+
+class PublishingMaker(LinkMaker):
+    """Publishes the synapses of cells, and makes one link for them on that source.
+
+    Parameters
+    ----------
+    settings, command, token
+        As for `LinkMaker`.
+
+    Raises
+    ------
+    UsageError
+        When layers on a source cannot show what is asked.
+    """
+
+    def __init__(
+        self, settings: Settings, command: Sequence[str] | None = None, token: str | None = None
+    ) -> None:
+        check_options(settings)
+        if settings.with_unlabelled:
+            raise UsageError(
+                "Synapses without a prediction cannot be published: they have no confidence.",
+                "Leave out --with-unlabelled.",
+            )
+        self._asked = settings
+        self._typed = command
+        self._known_token = token
+        # All of the cells' synapses are published, whichever of them are shown at first.
+        whole = replace(
+            settings, inputs=False, outputs=False, tag=(), min_confidence=0.0, soft_filter=False,
+            partners=0,
+        )  # fmt: skip
+        super().__init__(whole, command, token)
+
+    def expect(self, cells: Sequence[str]) -> None:
+        """Refuse a batch, each of whose links would be published to the same place."""
+        raise UsageError(
+            f"--publish-to publishes the cells of one link, and {len(cells):,} links were asked "
+            "for.",
+            "Add --together; or publish the table with `synglancer publish`, and give --source.",
+        )
+
+    def make(self, *given: int | str) -> LinkRecord:
+        """Publish the synapses of one cell, or of several together, and make the link on them.
+
+        Raises
+        ------
+        SynglancerError
+            One of its subclasses. What was published stays, which is said.
+        """
+        destination = str(self._asked.publish_to).removeprefix("file://")
+        _check_place(destination)
+        session, loaded = self.load_together(*given)
+        _publish(session, loaded, destination)
+        settings = _find_source(self._asked, destination)
+        try:
+            maker = SourceMaker(settings, self._typed, self._known_token)
+        except ServiceError as error:
+            raise ServiceError(
+                f"The synapses were published to {destination}, and viewers cannot read them yet: "
+                f"{error}",
+                f"Serve {destination} at that address, with ranges and CORS; then give it with "
+                "--source instead of --publish-to.",
+            ) from error
+        return maker.make(*given)
+
+
+def _check_place(destination: str) -> None:
+    """Refuse a place that something was published to, before anything is asked."""
+    from synglancer.publish.destinations import open_destination
+    from synglancer.publish.manifest import MANIFEST
+
+    place = open_destination(destination)
+    if place.read(MANIFEST) is not None:
+        raise UsageError(
+            f"{destination} is published already.",
+            "Make links on it with --source, or choose another place with --publish-to.",
+        )
+    if not place.is_empty():
+        raise UsageError(f"{destination} is not empty.", "Choose another place with --publish-to.")
+
+
+def _publish(session: Session, loaded: Loaded, destination: str) -> None:
+    """Publish cells' synapses, each once, with the writer of whole tables."""
+    from synglancer.publish.manifest import describe_facts
+    from synglancer.publish.publication import Publication
+    from synglancer.publish.publishing import publish
+
+    at, table = session.materialization, loaded.table
+    if not len(loaded.frame):
+        raise UsageError(
+            "There is no synapse to publish.", "Give a cell that has some, or no --publish-to."
+        )
+    facts = {
+        **describe_facts(session.datastack, table.notice, at.timestamp),
+        "cells": [str(cell) for cell in loaded.cells],
+    }
+    rows = loaded.frame.drop_duplicates("id").rename(columns={"confidence": "value"})
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "synapses.parquet"
+        rows.drop(columns="direction").to_parquet(file, index=False)
+        publish(
+            Publication(
+                inputs=(str(file),),
+                destination=destination,
+                datastack=session.datastack.name,
+                version=at.version,
+                table=table.name,
+                facts=facts,
+            )
+        )
+
+
+def _find_source(settings: Settings, destination: str) -> Settings:
+    """Find where viewers read what was published."""
+    if "://" not in destination:
+        if settings.public_url is not None:
+            return replace(settings, publish_to=None, source=destination)
+        raise UsageError(
+            f"The synapses were published to {destination}, and viewers cannot read a folder.",
+            f"Run `synglancer serve {destination}`, and give the address that it prints with "
+            "--source instead of --publish-to.",
+        )
+    address = settings.public_url or find_bucket_url(destination)
+    if address is None:
+        raise UsageError(
+            f"The synapses were published to {destination}, and at which address viewers read them "
+            "is not known.",
+            "Give that address with --source instead of --publish-to.",
+        )
+    return replace(settings, publish_to=None, source=address, public_url=None)
