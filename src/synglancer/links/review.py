@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 300
 """Synapses in one review: with more of them, viewers take a second or more for each step."""
 
+_MOST_DIGITS = 10  # labels that Google's viewer has a digit each for
 _READ = "share the view when you are done, and read it with `synglancer verdicts`"
 
 
@@ -87,7 +88,8 @@ def explain_marking(marking: Marking, marks: Sequence[Mark]) -> str:
     if marking == "labels":
         labels = [UNMARKED, *(mark.label for mark in marks)]
         digits = ", ".join(f"{place} {label}" for place, label in enumerate(labels, start=1))
-        keys = f"press Shift+V once, then {digits}, and S or A to step"
+        entered = " and Enter" if len(labels) > _MOST_DIGITS else ""
+        keys = f"press Shift+V once, then {digits}{entered}, and S or A to step"
         return f"With the mouse over the image, {keys}; {_READ}."
     words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in marks)
     return (

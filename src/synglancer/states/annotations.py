@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 DIRECTION = "direction"
 """The property that names the direction of each annotation, where a layer has several."""
 
+_MOST_DIGITS = 20
 _CORNERS = ("pointA", "pointB")
 _SHAPES = {
     "point": ("point",),
@@ -112,7 +113,7 @@ class LayerAnnotations:
             return own
         direction, _ = split_layer_name(self.name)
         labels = {} if direction else read_labels(self.layer, DIRECTION)
-        return [labels.get(value, direction) for value in self.read_property(DIRECTION)]
+        return [find_label(labels, value, direction) for value in self.read_property(DIRECTION)]
 
     def read_tags(self) -> list[str]:
         """Read the tag of each annotation.
@@ -141,7 +142,7 @@ class LayerAnnotations:
         for place, spec in enumerate(self.properties):
             labels = _read_enum(spec)
             if labels and spec.get("id") not in _OWN_PROPERTIES:
-                return lambda note: labels.get(_pick(note.get("props"), place), "")
+                return lambda note: find_label(labels, _pick(note.get("props"), place), "")
         marks = {
             place: str(spec["tag"])
             for place, spec in enumerate(self.properties)
@@ -154,7 +155,9 @@ class LayerAnnotations:
         named = _read_old_tags(self.layer)
         if named:
             return lambda note: ", ".join(
-                named[key] for key in _read_list(note.get("tagIds")) if key in named
+                named[key]
+                for key in _read_list(note.get("tagIds"))
+                if isinstance(key, int | str) and key in named
             )
         return None
 
@@ -276,6 +279,13 @@ def read_labels(layer: Mapping[str, Any], name: str) -> dict[Any, str]:
         if isinstance(spec, dict) and spec.get("id") == name:
             return _read_enum(spec)
     return {}
+
+
+def find_label(labels: Mapping[Any, str], value: Any, otherwise: Any) -> Any:
+    """Find the label that a value stands for, also where a viewer has written it as a text."""
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        value = int(value[:_MOST_DIGITS])
+    return labels.get(value, otherwise) if isinstance(value, int | float) else otherwise
 
 
 def _read_enum(spec: Mapping[str, Any]) -> dict[Any, str]:

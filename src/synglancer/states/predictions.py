@@ -12,7 +12,7 @@ import pandas as pd
 
 from synglancer.columns import DTYPES, PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.settings import UNKNOWN_TYPE
-from synglancer.states.annotations import read_labels, read_synapse_layers
+from synglancer.states.annotations import find_label, read_labels, read_synapse_layers
 from synglancer.states.selection import read_id
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
     labels = [read_labels(layer.layer, PARTNER_TYPE) for layer in layers]
     if any(labels):
         found = [
-            named.get(value, UNKNOWN_TYPE)
+            find_label(named, value, UNKNOWN_TYPE)
             for layer, named in zip(layers, labels, strict=True)
             for value in layer.read_property(PARTNER_TYPE)
         ]
@@ -57,7 +57,8 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
 def _series(values: list[Any], kind: str) -> pd.Series[Any]:
     if kind == "str":
         return pd.Series(values, dtype=object)
-    return pd.Series(np.array(values, dtype=kind))
+    with np.errstate(over="ignore"):  # what a float32 cannot hold is infinite
+        return pd.Series(np.array(values, dtype=kind))
 
 
 def _read_layer(layer: LayerAnnotations) -> dict[str, Sequence[Any]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from synglancer.states.annotations import read_labels, read_layers
+from synglancer.states.annotations import find_label, read_labels, read_layers
 from synglancer.states.coordinates import AXES, read_state_resolution
 from synglancer.states.selection import read_id
 
@@ -71,7 +71,7 @@ def _build_part(
         if spec.get("id") in {"tag", "direction"} and layer.read_own(spec["id"]) is not None:
             continue  # it is in its own column already
         name, labels = str(spec.get("id", "")), read_labels(layer.layer, str(spec.get("id", "")))
-        values = [labels.get(value, value) for value in layer.read_property(name)]
+        values = [find_label(labels, value, value) for value in layer.read_property(name)]
         columns[f"property_{name}" if name in columns else name] = values
     return pd.DataFrame(columns)
 

@@ -13,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
+from synglancer.states.predictions import parse_predictions
 from synglancer.states.provenance import parse_provenance, parse_settings
 from synglancer.states.reviews.marks import list_marks
 from synglancer.states.reviews.verdicts import COLUMNS, parse_verdicts
+from synglancer.states.table import build_annotation_table
 from view.kinds.test_review import MARKINGS, TAGS, build, find_review
 
 FOLDER = Path(__file__).parents[2] / "data" / "reviews"
@@ -208,3 +210,24 @@ def test_a_state_without_a_review_is_refused(state) -> None:
     with pytest.raises(UsageError, match="shows no review") as caught:
         parse_verdicts(state)
     assert "make-link --review" in caught.value.hint
+
+
+JUNK = [None, True, -1, 1.5, 1e300, "x", "", "7", [], [[1]], {}, {"a": []}, 2**70]
+
+
+@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("value", JUNK, ids=repr)
+def test_no_value_makes_a_reader_fail(place: int, value: Any) -> None:
+    """Whatever stands in the place of a property, every reader of states goes on."""
+    state = load("google")
+    find_review(state)["annotations"][0]["props"][place] = value
+    assert len(parse_verdicts(state).table) == 10
+    assert parse_provenance(state)[0].shown == 10
+    assert len(parse_predictions(state)) == len(build_annotation_table(state)) == 10
+
+
+def test_labels_that_were_written_as_texts_are_labels_in_every_table() -> None:
+    """Google's viewer writes what is chosen in a list as a text; it still means its label."""
+    table = build_annotation_table(load("google")).set_index("id")
+    assert find_review(load("google"))["annotations"][4]["props"][4] == "4"
+    assert table.loc["387785874", "verdict"] == "is shaft"
