@@ -259,7 +259,9 @@ class _Reader:
         }
 
     def _check_confidence(self, row: Row, shown: float) -> None:
-        if np.float32(shown) != np.float32(row.confidence):
+        with np.errstate(over="ignore"):  # viewers keep the confidence as a float32
+            same = np.float32(shown) == np.float32(row.confidence)
+        if not same:
             self._problems.append(
                 f"The confidence of synapse {row.id} was changed in the viewer to {shown:g}: the "
                 f"predicted one, {row.confidence:g}, is used."
