@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from synglancer.link import Link
     from synglancer.links.link_record import LinkRecord
 
-_CELL = "padding: 2px 10px 2px 0; text-align: {align}; vertical-align: top; border: none"
+_CELL = (
+    "padding: 2px 10px 2px 0; text-align: {align}; vertical-align: top; border: none; "
+    "background: none; color: inherit; text-transform: none"
+)
 _MOST_ROWS = 60  # of the table that a notebook shows
 
 
