@@ -471,3 +471,19 @@ def test_a_link_that_viewers_draw_slowly_names_the_option():
     (told,) = explain_size(50_000)
     assert "add --publish-to FOLDER to the command" in told
     assert "give publish_to=FOLDER, and" in say_in_python(told)
+
+
+def test_own_points_stand_beside_layers_on_a_source(sandbox, source, make_link, tmp_path):
+    """Layers of a file of points hold their points, and keep apart from those on the source."""
+    path = tmp_path / "mine.csv"
+    path.write_text("layer,x_nm,y_nm,z_nm\n● in: spine,1,2,3\npartners,4,5,6\n")
+    words = (CELL, "--source", source, "--partners", 2, "--annotations", path)
+    record = ask(make_link, *words)
+    names = [layer["name"] for layer in record["state"]["layers"]]
+    assert names[-2:] == ["● in: spine (2)", "partners (2)"]
+    assert len({*names}) == len(names)
+    assert [len(layer["annotations"]) for layer in record["state"]["layers"][-2:]] == [1, 1]
+    plain = ask(make_link, *words[:-2])
+    assert record["counts"] == plain["counts"]
+    assert record["annotations"][0]["rows"] == 2
+    assert Link.from_url(record["url"]).shown == Link.from_url(plain["url"]).shown

@@ -287,3 +287,12 @@ def test_options_that_need_a_query_are_refused_beside_tables(client, own):
         make_link(client=client)
     with pytest.raises(UsageError, match="inputs= is no table"):
         make_link(outputs=own, inputs=True, client=client)
+
+
+def test_own_points_stand_beside_given_rows(client, own):
+    """annotations= is heeded where the rows are given as tables too."""
+    points = pd.DataFrame({"x_nm": [1], "y_nm": [2], "z_nm": [3], "note": ["here"]})
+    link = make_link(client=client, outputs=own, annotations=points)
+    assert link.state["layers"][-1]["name"] == "my points"
+    assert link.shown == len(link.predictions)
+    assert link.provenance.annotations[0].rows == 1

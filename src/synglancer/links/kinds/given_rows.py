@@ -14,6 +14,7 @@ from synglancer.cache.answers import Store
 from synglancer.cave.records import PredictionTable
 from synglancer.cave.session import Session
 from synglancer.cells.parse import RootId, name_cells, parse_cell
+from synglancer.cells.point_files import read_point_files
 from synglancer.errors import CellError, NotServedError, UsageError
 from synglancer.links.building import Asking, build_link
 from synglancer.links.loaded import combine
@@ -114,7 +115,8 @@ def make_given_link(
     session = Session(
         settings.service, Store(enabled=not settings.no_cache), settings.version, token
     )
-    asking = Asking(settings, session, name_cells(cells))
+    points = read_point_files(settings.annotations)
+    asking = Asking(settings, session, name_cells(cells), points=points)
     _check_pin(session, pin)
     _check_valid(session, cells)
     checked = [build_predictions(one.raw, cells, one.direction) for one in tables]
