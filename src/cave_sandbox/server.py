@@ -74,6 +74,8 @@ class SandboxOptions:
     stall_seconds
         How long a connection may take to send a request's headers, or its body, or may idle
         between two requests, before it is closed.
+    published
+        Folder of tables that clients published, or None to serve none.
     allowed_hosts
         Further values of ``Host`` to answer under, for tests that lead CAVE's own names here.
     """
@@ -90,6 +92,7 @@ class SandboxOptions:
     fault: str | None = None
     open_states: bool = True
     stall_seconds: float = 60.0
+    published: Path | None = None
     allowed_hosts: frozenset[str] = frozenset()
 
 
@@ -281,6 +284,7 @@ def _build_context(options: SandboxOptions, faults: Faults, limit: int) -> Conte
         store=StateStore(options.states),
         open_states=options.open_states,
         row_limit=limit,
+        published=options.published,
     )
 
 

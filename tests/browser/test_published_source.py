@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from blank import _write_blank_volume
 from proof import Complaints, near, poll, show, take_screenshot
 
+from cave_sandbox.server import Sandbox, SandboxOptions
 from publish.sample import describe_sandbox, edit_manifest, serve
 from publish.tables import make_rows, run, write_parquet
 from synglancer import make_link
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Page
 
-    from cave_sandbox.server import Sandbox
 
 pytestmark = pytest.mark.browser
 
@@ -164,3 +165,32 @@ def test_the_layers_follow_the_selection(
         page, lambda: not any(near(take_screenshot(page), colour).any() for colour in colours), 20
     )
     assert complaints.said == []
+
+
+def test_the_sandboxes_own_source_is_drawn(
+    page: Page, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--sandbox --source sample` needs no network: its link shows the sample's rows, exactly."""
+    states, published = tmp_path / "states.sqlite", tmp_path / "published"
+    monkeypatch.setattr("synglancer.cave.sandbox.find_published", lambda: published)
+    options = SandboxOptions(data=sample, states=states, token="t", published=published)
+    with Sandbox(options) as own:
+        running = SimpleNamespace(origin=own.origin, token="t")
+        monkeypatch.setattr("synglancer.cave.sandbox.start_sandbox", lambda: running)
+        link = make_link(864691135276234469, sandbox=True, source="sample")
+        assert link.provenance.source.address.startswith(f"{own.origin}/published/")
+        complaints = Complaints()
+        complaints.listen(page)
+        page.goto(link.url)
+        await_counts(
+            page,
+            {
+                format_layer_name(direction, tag): link.counts_by_tag[direction][tag]
+                for direction in RELATIONSHIP
+                for tag in COLORS
+            },
+        )
+        for direction in RELATIONSHIP:
+            show(page, [format_layer_name(direction, "spine")])
+            assert poll(page, lambda: bool(near(take_screenshot(page), COLORS["spine"]).any()), 20)
+        assert complaints.said == []

@@ -288,13 +288,20 @@ def test_python_gives_the_same_link_with_tables(sandbox: Sandbox) -> None:
 
 
 def test_sandbox_option_starts_serves_and_stops(make_link, synglancer) -> None:
-    """--sandbox starts the embedded CAVE in the background; status, link and stop agree."""
+    """--sandbox starts the embedded CAVE; status, links, its own source and stop agree."""
     made = make_link(CELL, "--sandbox")
     assert made.code == 0, made.err
     try:
         origin = synglancer("sandbox", "status").out.strip()
         assert made.out.startswith(f"{origin}/v/")
         assert fetch_state(made.out.strip())["synglancer"]["cell"] == CELL
+        on_source = make_link(CELL, "--sandbox", "--source", "sample", "--output", "json")
+        assert on_source.code == 0, on_source.err
+        told = json.loads(on_source.out)
+        assert told["source"]["address"].startswith(f"{origin}/published/")
+        assert told["shown"] == 3392
+        again = make_link(CELL, "--sandbox", "--source", "sample", "--output", "json")
+        assert json.loads(again.out)["source"] == told["source"]
     finally:
         assert synglancer("sandbox", "stop").code == 0
     assert synglancer("sandbox", "status").code == 1

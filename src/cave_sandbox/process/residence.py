@@ -86,6 +86,11 @@ class Residence:
         return cls(base.absolute() / "sandbox")
 
     @property
+    def published(self) -> Path:
+        """The folder of tables that clients publish, for the sandbox to serve."""
+        return self.folder / "published"
+
+    @property
     def log(self) -> Path:
         """The log."""
         return self.folder / "sandbox.log"

@@ -151,6 +151,7 @@ def _open_sandbox(
         SandboxOptions(
             data=options.data or ensure_sample(residence.sample),
             states=residence.states,
+            published=residence.published,
             host=options.host,
             port=options.port or (last_port if _is_free(options.host, last_port) else 0),
             token=token,

@@ -19,6 +19,7 @@ from tornado.web import Finish, RequestHandler
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from cave_sandbox.tables.database import Tables
     from cave_sandbox.tables.dataset import Dataset
@@ -82,6 +83,8 @@ class Context:
         Whether a state may be read without a token.
     row_limit
         The most rows that one query gives.
+    published
+        Folder of published tables, or None.
     open_pages
         How many pages hold an event stream now.
     """
@@ -95,6 +98,7 @@ class Context:
     store: StateStore
     open_states: bool
     row_limit: int
+    published: Path | None = None
     open_pages: int = field(default=0)
 
 

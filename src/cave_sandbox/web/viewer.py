@@ -135,6 +135,20 @@ class PrecomputedHandler(FileHandler):
         return "application/octet-stream"
 
 
+class PublishedHandler(PrecomputedHandler):
+    """``GET /published/<path>``: tables that a client published beside the sandbox's states."""
+
+    async def get(self, address: str, include_body: bool = True) -> None:
+        """Answer with the file, or 404."""
+        await FileHandler.get(self, address, include_body)
+
+    def find(self, address: str) -> StoredFile | None:
+        """Return the file, but none that is still being written."""
+        folder, parts = self.context.published, address.split("/")
+        hidden = any(part.startswith(".") for part in parts) or parts[-1].endswith(".tmp")
+        return None if folder is None or hidden else find_file(folder, address)
+
+
 class EventsHandler(Handler):
     """``GET /events/<token>``: a stream in which nothing happens, open as long as the page is."""
 
@@ -211,4 +225,5 @@ def routes() -> list[Any]:
         (r"/events/([^/]+)", EventsHandler),
         (r"/(?:state|action)/([^/]+)", EmptyHandler),
         (r"/precomputed/([^/]+/.+)", PrecomputedHandler, {"path": ""}),
+        (r"/published/(.+)", PublishedHandler, {"path": ""}),
     ]

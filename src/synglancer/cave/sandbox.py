@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 from cave_sandbox.errors import InputError, SandboxError
 from cave_sandbox.process.daemon import ensure
+from cave_sandbox.process.residence import Residence
 from synglancer.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from cave_sandbox.process.residence import Running
 
@@ -27,6 +29,11 @@ def start_sandbox() -> Running:
     """
     with translate_sandbox_errors():
         return ensure()
+
+
+def find_published() -> Path:
+    """Return the folder whose files the sandbox of this machine serves under ``/published/``."""
+    return Residence.of_user().published
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ def open_maker(
         from synglancer.links.kinds.synapse import SynapseMaker
 
         return SynapseMaker(settings, command, token)
+    from synglancer.links.kinds.sample_source import SAMPLE, publish_sample
     from synglancer.links.kinds.source import SourceMaker  # reads with numpy
+
+    if settings.sandbox and settings.source == SAMPLE:
+        settings = replace(settings, source=publish_sample(settings))
 
     return SourceMaker(settings, command, token)

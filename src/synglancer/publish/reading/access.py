@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 CONNECTIONS = 16
 """Requests to one server at a time."""
 
+_ASKING = "https://neuroglancer.example"  # a viewer as good as any
 _TRIES = 3
 _PARTIAL = 206
 _NOT_FOUND = 404
@@ -107,13 +108,13 @@ class Server:
         if answer.status_code != _PARTIAL or len(answer.content) != 2:  # noqa: PLR2004
             raise self._unfit("it ignores ranges")
         allowed = answer.headers.get("Access-Control-Allow-Origin", "")
-        if allowed != "*":
+        if allowed not in {"*", _ASKING}:
             raise self._unfit("it does not let pages of other sites read it (CORS)")
 
     def _get(self, name: str, start: int, size: int | None) -> Any:
         import requests
 
-        headers = {"Accept-Encoding": "identity", "Origin": "https://neuroglancer.example"}
+        headers = {"Accept-Encoding": "identity", "Origin": _ASKING}
         if size is not None:
             headers["Range"] = f"bytes={start}-{start + size - 1}"
         try:

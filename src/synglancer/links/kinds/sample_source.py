@@ -1,0 +1,86 @@
+"""The sandbox's own table as a published source: written at its first use, and served by it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from synglancer.cache.answers import Store
+from synglancer.cave.session import Session
+from synglancer.errors import UsageError
+from synglancer.settings import DEFAULT_DATASTACK, DEFAULT_TABLE, DEFAULT_VERSION
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from synglancer.settings import Settings
+
+SAMPLE = "sample"
+"""What stands for the sandbox's source, where the sandbox is asked."""
+
+_PATIENCE = 300.0
+"""Seconds to wait for another process that publishes it."""
+
+
+def publish_sample(settings: Settings) -> str:
+    """Publish the table that the sandbox serves, unless that was done before; return the address.
+
+    Parameters
+    ----------
+    settings
+        What is asked of the sandbox: its datastack, version and table.
+
+    Raises
+    ------
+    UsageError
+        When no table is named.
+    ServiceError
+        When the sandbox does not serve it.
+    """
+    from synglancer.cache.locks import locked
+    from synglancer.cave.sandbox import find_published
+    from synglancer.publish.manifest import MANIFEST
+
+    is_default = settings.datastack == DEFAULT_DATASTACK
+    table = settings.table or (DEFAULT_TABLE if is_default else None)
+    if table is None:
+        raise UsageError(
+            f"The datastack {settings.datastack} has no table of predictions by default.",
+            "Name it with --table.",
+        )
+    version = settings.version or (DEFAULT_VERSION if is_default else "latest")
+    session = Session(settings.service, Store(enabled=not settings.no_cache), version)
+    session.confirm_data()
+    told = [session.identity.value, settings.datastack, session.version, table]
+    name = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
+    folder = find_published() / name
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with locked(folder.with_name(f".{name}.lock"), _PATIENCE):
+        if not (folder / MANIFEST).exists():
+            _publish(session, table, folder)
+    return f"{session.server}/published/{name}"
+
+
+def _publish(session: Session, table: str, folder: Path) -> None:
+    """Publish a table as it is fetched; the sandbox says where its images are, link by link."""
+    from synglancer.cave.metadata import PREDICTIONS
+    from synglancer.publish.cave_input import fetch_table
+    from synglancer.publish.manifest import describe_facts
+    from synglancer.publish.publication import Publication
+    from synglancer.publish.publishing import choose_work, publish
+
+    notice, at = session.load_table(table, PREDICTIONS).notice, session.materialization
+    asked = Publication(
+        inputs=(),
+        destination=str(folder),
+        datastack=session.datastack.name,
+        version=at.version,
+        table=table,
+        facts=describe_facts(None, notice, at.timestamp),
+    )
+    begun = choose_work(str(folder)).exists()
+    publish(
+        asked,
+        resume=begun,
+        fetch=lambda work, progress: fetch_table(session, table, work, progress),
+    )
