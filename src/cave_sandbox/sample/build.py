@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cave_sandbox.sample.minnie import Sample
 
-SAMPLE_VERSION = 7
+SAMPLE_VERSION = 8
 """Raised with every change of what is generated, so that an older sample is not used again."""
 
 
