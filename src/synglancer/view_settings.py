@@ -146,6 +146,7 @@ def check_review(options: Any) -> None:
         "--with-unlabelled": options.with_unlabelled,
         "--multi-input": options.multi_input,
         "--source": options.source,
+        "--publish-to": options.publish_to,
         "--soft-filter": options.soft_filter,
         "--filter-by-selection": options.filter_by_selection,
         "--figure": options.figure,

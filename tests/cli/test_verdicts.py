@@ -209,6 +209,7 @@ def test_bad_questions_are_refused(
         ["--partners", "5"],
         ["--filter-by-selection"],
         ["--source", "published"],
+        ["--publish-to", "published"],
     ],
 )
 def test_what_a_review_cannot_show_is_refused(make_link: Callable[..., Outcome], option) -> None:
@@ -253,3 +254,12 @@ def test_several_cells_are_reviewed_together(
     assert frame["id"].is_unique
     assert "between" in set(frame["direction"])
     assert set(frame["cell"]) == {f"{CELL} {other}"}
+
+
+def test_points_of_ones_own_are_refused_beside_a_review(
+    make_link: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """A review has one layer alone: --annotations is refused rather than left out."""
+    points = tmp_path / "mine.csv"
+    points.write_text("x_nm,y_nm,z_nm\n668000,636000,780000\n", encoding="utf-8")
+    make_link(CELL, "--review", "--annotations", points).refuses(2, "--review and --annotations")

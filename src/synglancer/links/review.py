@@ -103,7 +103,7 @@ def build_review_state(
     session: Session,
     loaded: Loaded,
     record: Provenance,
-    properties: str | None = None,
+    properties: str | None,
 ) -> State:
     """Build the state in which a cell's synapses are reviewed.
 

@@ -7,20 +7,16 @@ the layer, so a state is made for one of these kinds, never for several.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-import orjson
-
 from synglancer.columns import CELL_COLUMN, POSITION_COLUMNS
-from synglancer.states.record_copy import format_copy
 from synglancer.states.reviews.marks import REVIEW, RIGHT, UNMARKED, UNSURE, VERDICT, list_marks
 from synglancer.states.reviews.rows import SIDES, format_rows
 from synglancer.view.annotations import CONFIDENCE, SIZE
 from synglancer.view.colors import PALETTES, choose_colors
 from synglancer.view.shaders import format_rgb
-from synglancer.view.state import SEGMENTATION, State, build_state
+from synglancer.view.state import SEGMENTATION, State, build_frame, finish_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -84,13 +80,13 @@ def build_review(scene: Scene, options: ViewOptions, review: Review) -> State:
     review
         The synapses.
     """
-    frame = build_state(scene, options).to_dict()
-    layer = _build_layer(scene, options, review)
-    others = [one for one in frame["layers"] if one["name"] != SEGMENTATION]
-    mesh = next(one for one in frame["layers"] if one["name"] == SEGMENTATION)
+    frame = build_frame(scene, options)
+    layers = frame["layers"]
+    place = next(i for i, one in enumerate(layers) if one["name"] == SEGMENTATION)
+    mesh = {**layers[place], **_select(scene, review, layers[place])}
+    layers[place : place + 1] = [mesh, _build_layer(options, review)]
     smallest = min(scene.datastack.viewer_resolution)
     frame |= {
-        "layers": [*others, {**mesh, **_select(scene, review, mesh)}, layer],
         "selectedLayer": {"layer": REVIEW, "visible": True},
         "showAxisLines": True,
         "crossSectionScale": _SECTION_NM_PER_PIXEL / smallest,
@@ -109,8 +105,7 @@ def build_review(scene: Scene, options: ViewOptions, review: Review) -> State:
             "position": [round(float(first[name]) / size, 2) for name, size in voxels],
             "selection": {"layers": {REVIEW: picked}},
         }
-    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
-    return State(json, hashlib.sha256(json).hexdigest())
+    return finish_state(frame)
 
 
 def _format_title(title: str, review: Review) -> str:
@@ -151,10 +146,9 @@ def _list_partners(table: pd.DataFrame) -> list[str]:
     return list(found)
 
 
-def _build_layer(scene: Scene, options: ViewOptions, review: Review) -> dict[str, Any]:
+def _build_layer(options: ViewOptions, review: Review) -> dict[str, Any]:
     properties = [*_describe_own(review.listing), *_describe_marks(review)]
     colours = choose_colors(list(review.listing.tags), PALETTES[options.palette])
-    copies = format_copy(scene.record) + format_rows(review.listing)
     return {
         "type": "annotation",
         "name": REVIEW,
@@ -164,7 +158,7 @@ def _build_layer(scene: Scene, options: ViewOptions, review: Review) -> dict[str
         "annotationRelationships": [*_RELATED],
         "annotations": _build_notes(review, len(properties)),
         "linkedSegmentationLayer": dict.fromkeys(_RELATED, SEGMENTATION),
-        "shader": copies + _build_shader(review, colours),
+        "shader": format_rows(review.listing) + _build_shader(review, colours),
         "swapVisbleSegmentsOnMove": review.marking == "tags",
         "tab": "annotations",
         "codeVisible": False,
