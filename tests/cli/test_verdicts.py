@@ -59,7 +59,7 @@ def test_a_review_holds_the_least_sure_predictions(
     left = len(rows) - 300
     following = rows["value"].iloc[300]
     assert f"{left:,} more synapses are not in this review" in made.err
-    assert f"--min-confidence {following}." in made.err
+    assert f"see the next ones by giving {following!s} to --min-confidence." in made.err
     assert "=right, =unsure, =spine, =shaft, =soma" in made.err
     assert set(Link.from_url(made.out.strip()).verdicts["verdict"]) == {"unmarked"}
     done = synglancer("verdicts", made.out.strip())

@@ -44,7 +44,7 @@ def test_the_least_sure_are_kept_and_the_next_ones_follow(few, count, seed) -> N
         return
     (told,) = taken.warnings
     assert told.startswith(f"{total - MOST_ROWS:,} more ")
-    least = float(told.rpartition("--min-confidence ")[2].rstrip("."))
+    least = float(told.rpartition(" by giving ")[2].split()[0])
     following = filter_predictions(loaded.shown, min_confidence=least)
     assert {*kept["id"], *following["id"]} == {*loaded.shown["id"]}
 

@@ -53,7 +53,8 @@ def _explain_left_out(shown: pd.DataFrame, left_out: pd.DataFrame) -> list[str]:
     if not len(left_out):
         return []
     first, following = (rows["confidence"].to_numpy()[0] for rows in (shown, left_out))
-    advice = f"see the next ones with --min-confidence {following}"
+    # As numpy writes a float32: the shortest decimals, which the filter reads as the same number.
+    advice = f"see the next ones by giving {following!s} to --min-confidence"
     if first == following:  # so that would show the same ones
         advice = "see others with --tag, --min-size, --inputs or --outputs"
     count = f"{len(left_out):,} more {'synapse is' if len(left_out) == 1 else 'synapses are'}"

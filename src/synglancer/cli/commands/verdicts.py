@@ -31,8 +31,9 @@ def verdicts(
 ) -> None:
     """Read what reviewers marked in links that were made with make-link --review.
 
-    Each synapse of a link is a row: ID, predicted tag, confidence, verdict, comment and link. With
-    links of several reviewers, how far each two agree is printed on stderr.
+    Each synapse of a link is a row: ID, predicted tag, confidence, verdict, comment and link.
+
+    With links of several reviewers, how far each two agree is printed on stderr.
 
     Parameters
     ----------
