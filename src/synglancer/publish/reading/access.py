@@ -79,8 +79,11 @@ class Server:
         self._address = address
         self._timeout = timeout
         self._session = requests.Session()
-        # Nothing that lies in ~/.netrc may reach a host that the user has only named.
-        self._session.auth = lambda request: request
+        # What the environment says of proxies and certificates is looked up once. And nothing that
+        # lies in ~/.netrc may reach a host that the user has only named.
+        found = self._session.merge_environment_settings(address, {}, None, None, None)
+        self._session.proxies, self._session.verify = found["proxies"], found["verify"]
+        self._session.trust_env = False
         retries = Retry(_TRIES, status_forcelist=(502, 503, 504), backoff_factor=0.3)
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retries))
