@@ -80,13 +80,15 @@ def insert_help(_: Any, __: str, source: list[str]) -> None:
 
 
 def mend_page(_: Any, __: str, ___: str, context: dict[str, Any], ____: Any) -> None:
-    """Give headings of the navigation a level, and let the keyboard scroll code blocks."""
+    """Give headings of the navigation a level, and let the keyboard scroll code and tables."""
     if "furo_navigation_tree" in context:
         context["furo_navigation_tree"] = context["furo_navigation_tree"].replace(
             'role="heading"', 'role="heading" aria-level="2"'
         )
     if "body" in context:
-        context["body"] = context["body"].replace("<pre>", '<pre tabindex="0">')
+        body = context["body"].replace("<pre>", '<pre tabindex="0">')
+        wide = '<div class="table-wrapper'
+        context["body"] = body.replace(wide, wide.replace("<div", '<div tabindex="0"'))
 
 
 def setup(app: Any) -> None:

@@ -20,7 +20,7 @@ from synglancer.view_settings import CHOICES
 #: How the answer travels is no part of what was asked.
 TRAVEL = {
     *("server", "token_file", "sandbox", "strict", "site", "inline", "timeout", "no_cache"),
-    *("concurrency", "source", "public_url", "upload", "annotations"),
+    *("concurrency", "source", "public_url", "upload", "annotations", "publish_to"),
 }
 #: Of the sandbox, for what has no choices.
 VALUES = {

@@ -336,7 +336,7 @@ def test_copied_templates_make_the_same(sandbox, synglancer, make_link, table, t
     over a file that is there."""
     listed = synglancer("templates", "list").lines[1:]
     names = [line.split()[0] for line in listed]
-    assert {name.split(".")[0] for name in names} == {"card", "frame", "report"}
+    assert {name.split(".")[0] for name in names} == {"card", "comparison", "frame", "report"}
     for name in names:
         own = tmp_path / name
         assert synglancer("templates", "copy", name, "-o", tmp_path).lines == [str(own)]

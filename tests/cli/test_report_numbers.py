@@ -112,6 +112,23 @@ def check_partners(numbers: pd.DataFrame, rows: pd.DataFrame) -> None:
     assert types.groupby(["direction", "tag"])["count"].sum().to_dict() == expected
 
 
+def test_path_lengths_are_longer_than_the_straight_line(sandbox, synglancer, tmp_path) -> None:
+    """Along the skeleton, every synapse is counted, and its tag's median is farther than straight.
+
+    The sample's skeletons are its cells' own branches, on which dendrites bend and axons turn.
+    """
+    page, out = tmp_path / "report.tex", tmp_path / "numbers.parquet"
+    words = ("--path-length", "--numbers", out, "--outputs", "--workers", "2")
+    assert synglancer("report", CELL, OTHERS[0], "-o", page, *words).code == 0
+    assert "Path length to the soma" in page.read_text()
+    numbers = pd.read_parquet(out)
+    keys = ["cell", "direction", "tag"]
+    straight = numbers[numbers["what"] == "distance"].set_index(keys)
+    along = numbers[numbers["what"] == "path length"].set_index(keys)
+    assert along["count"].to_dict() == straight["count"].to_dict()
+    assert (along["value"] > straight["value"]).all()
+
+
 def test_a_link_lists_all_cells(sandbox, synglancer, tmp_path) -> None:
     """The report's link selects all cells, and its list has their counts and shares as numbers."""
     page = tmp_path / "report.md"

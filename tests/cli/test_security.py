@@ -136,7 +136,7 @@ def test_no_word_of_a_server_is_obeyed_in_a_report(hostile, synglancer, tmp_path
             node.value
             for code in codes
             for node in code.body
-            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COLORS"
+            if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COLOURS"
         ]
         assert set(ast.literal_eval(colours)) == set(HOSTILE)
         text = cells[0]["source"]

@@ -76,7 +76,7 @@ def use(cell: int) -> None:
     reveal_type(make_links([cell]))
     reveal_type(Settings(min_confidence=0.9).directions)
     reveal_type(Link.from_url)
-    make_link(None)
+    make_link(1.5)
     make_link(cell).no_such_thing
     make_link(cell, min_confidance=0.9)
     Settings(min_confidence="high")

@@ -72,6 +72,9 @@ class Measures:
         Direction → the `STRONGEST` partners, most synapses first.
     types
         Direction → tag → the partner's type → synapses; empty unless types were asked for.
+    paths
+        Direction → tag → length of the path along the skeleton from the soma to each synapse, in
+        µm, sorted, NaN where none leads there; empty unless asked, and without a skeleton.
     soma
         Where its soma is, in nm; None where it has none, or several.
     corners
@@ -83,6 +86,7 @@ class Measures:
     partners: Mapping[str, list[int]] = field(default_factory=dict)
     strongest: Mapping[str, list[Partner]] = field(default_factory=dict)
     types: Mapping[str, Mapping[str, Mapping[str, int]]] = field(default_factory=dict)
+    paths: Mapping[str, Mapping[str, Distances]] = field(default_factory=dict)
     soma: Point | None = None
     corners: Sequence[Point] = ()
 

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.report.measures import BINS
+from synglancer.report.statistics import keep_finite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
 
+    from synglancer.report.measures import Distances
     from synglancer.report.summary import CellSummary, Report
 
 _TEXTS = ("what", "group", "cell", "direction", "tag", "partner", "partner_type")
@@ -30,10 +32,10 @@ def build_numbers(report: Report) -> pd.DataFrame:
         ``what`` (str) says what a row is: the ``proportion`` of a tag (``value``, with its interval
         ``low`` to ``high`` and the ``baseline``); the ``count`` of a cell's synapses with a tag, of
         its ``total``; those with a ``confidence`` of ``low`` to ``high``; their ``distance`` from
-        the soma (median in ``value``, quartiles in ``low`` and ``high``, µm), for a cell, or for
-        all of them together (``cell`` is ``all``); those with a ``partner``; and those with
-        partners of a ``partner type``. IDs are text; ``count`` and ``total`` are Int64, the other
-        numbers float64.
+        the soma, or their ``path length`` along the skeleton (median in ``value``, quartiles in
+        ``low`` and ``high``, µm), for a cell, or for all of them together (``cell`` is ``all``);
+        those with a ``partner``; and those with partners of a ``partner type``. IDs are text;
+        ``count`` and ``total`` are Int64, the other numbers float64.
     """
     import pandas as pd
 
@@ -65,16 +67,10 @@ def _list_pooled(report: Report) -> Iterator[dict[str, Any]]:
             "high": one.high,
             "baseline": one.baseline,
         }
-    for away in numbers.distances:
-        yield {
-            "what": "distance",
-            "direction": away.direction,
-            "tag": away.tag,
-            "count": away.count,
-            "value": away.median,
-            "low": away.low,
-            "high": away.high,
-        }
+    kinds = {"distance": numbers.distances, "path length": numbers.paths}
+    for what, away in [(what, one) for what, found in kinds.items() for one in found]:
+        which = {"what": what, "direction": away.direction, "tag": away.tag, "count": away.count}
+        yield {**which, "value": away.median, "low": away.low, "high": away.high}
     for side, types in numbers.types.items():
         for kind, tags in types.items():
             for tag, count in tags.items():
@@ -104,8 +100,17 @@ def _list_distributions(cell: CellSummary) -> Iterator[dict[str, Any]]:
             filled = [(place, count) for place, count in enumerate(counts) if count]
             for place, count in filled:
                 yield {**which, "count": count, "low": place / BINS, "high": (place + 1) / BINS}
-    for side, found in cell.measures.distances.items():
+    yield from _list_distances("distance", cell.measures.distances)
+    yield from _list_distances("path length", cell.measures.paths)
+
+
+def _list_distances(
+    what: str, distances: Mapping[str, Mapping[str, Distances]]
+) -> Iterator[dict[str, Any]]:
+    for side, found in distances.items():
         for tag, values in found.items():
-            low, median, high = np.percentile(values, [25, 50, 75])
-            which = {"what": "distance", "direction": side, "tag": tag}
-            yield {**which, "count": len(values), "value": median, "low": low, "high": high}
+            known = keep_finite(values)
+            if len(known):
+                low, median, high = np.percentile(known, [25, 50, 75])
+                which = {"what": what, "direction": side, "tag": tag}
+                yield {**which, "count": len(known), "value": median, "low": low, "high": high}

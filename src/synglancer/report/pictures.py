@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from synglancer.errors import PictureError, UsageError
 from synglancer.links.batch import map_links
 from synglancer.render.picture_options import PreviewOptions
+from synglancer.report.path_lengths import AlongSkeletons, open_skeletons
 from synglancer.report.summary import summarise
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ def summarise_cells(
     settings: Settings,
     pictures: Pictures,
     *,
+    path_length: bool = False,
     spread: Spread | None = None,
     progress: Progress | None = None,
 ) -> list[CellSummary | Skipped]:
@@ -45,6 +47,8 @@ def summarise_cells(
         What is asked, beside the cell.
     pictures
         Plot each cell's synapses, take a screenshot of its view, or neither.
+    path_length
+        Measure how far along the skeleton synapses are from the soma (1 request a cell).
     spread
         Who makes the links, if not this process.
     progress
@@ -53,7 +57,8 @@ def summarise_cells(
     Raises
     ------
     UsageError
-        When others are to make the links, and screenshots are asked for.
+        When others are to make the links, and screenshots are asked for; or when path lengths
+        are, and the datastack has no skeletons.
     PictureError
         When screenshots are asked for and there is no browser, before anything else is asked.
     ServiceError
@@ -77,6 +82,9 @@ def summarise_cells(
             def use(link: LinkRecord) -> CellSummary:
                 return screenshot_cell(link, painter, folder)
 
+        if path_length:
+            open_skeletons(settings)  # whether there are any is known before a link is made
+            use = AlongSkeletons(use, settings)
         return [*map_links(cells, settings, use, spread=spread, progress=progress)]
 
 

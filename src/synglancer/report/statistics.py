@@ -17,7 +17,7 @@ from synglancer.synapses.predictions import UNLABELLED
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from synglancer.report.measures import Partner
+    from synglancer.report.measures import Distances, Partner
     from synglancer.report.summary import CellSummary, Report
 
 CONFIDENCE_LEVEL = 0.95
@@ -70,7 +70,7 @@ class Distance:
     count, cells
         How many there are, and of how many cells.
     low, median, high
-        The quartiles of their Euclidean distances.
+        The quartiles.
     """
 
     direction: str
@@ -104,7 +104,9 @@ class Statistics:
     thresholds
         Direction → tag → synapses with at least a confidence of 0, 0.05, … 0.95.
     distances
-        By direction and tag; none where no cell has a soma.
+        Straight ones by direction and tag; none where no cell has a soma.
+    paths
+        Those along skeletons; none unless asked.
     types
         Direction → the partner's type → tag → synapses; empty unless types were asked for.
     connections
@@ -115,6 +117,7 @@ class Statistics:
     baseline: str
     thresholds: dict[str, dict[str, list[int]]]
     distances: list[Distance]
+    paths: list[Distance]
     types: dict[str, dict[str, dict[str, int]]]
     connections: list[Connection]
 
@@ -142,9 +145,8 @@ def build_statistics(report: Report) -> Statistics:
         proportions=proportions,
         baseline=report.baseline.name if report.baseline else "",
         thresholds={side: _count_thresholds(cells, side, tags) for side in sides},
-        distances=[
-            one for side in sides for tag in tags for one in _find_distance(cells, side, tag)
-        ],
+        distances=_find_distances([cell.measures.distances for cell in cells], sides, tags),
+        paths=_find_distances([cell.measures.paths for cell in cells], sides, tags),
         types={side: found for side in sides if (found := _count_types(cells, side))},
         connections=_find_connections(cells, sides),
     )
@@ -219,14 +221,28 @@ def _count_thresholds(
     return thresholds
 
 
-def _find_distance(cells: Sequence[CellSummary], side: str, tag: str) -> list[Distance]:
-    found = [cell.measures.distances.get(side, {}).get(tag) for cell in cells]
-    known = [values for values in found if values is not None and len(values)]
-    if not known:
-        return []
-    values = np.concatenate(known)
-    low, median, high = np.percentile(values, [25, 50, 75])
-    return [Distance(side, tag, len(values), len(known), float(low), float(median), float(high))]
+def _find_distances(
+    measured: Sequence[Mapping[str, Mapping[str, Distances]]],
+    sides: Sequence[str],
+    tags: Sequence[str],
+) -> list[Distance]:
+    found = []
+    for side in sides:
+        for tag in tags:
+            each = [own.get(side, {}).get(tag, ()) for own in measured]
+            known = [values for values in map(keep_finite, each) if len(values)]
+            if known:
+                values = np.concatenate(known)
+                low, median, high = map(float, np.percentile(values, [25, 50, 75]))
+                found.append(Distance(side, tag, len(values), len(known), low, median, high))
+    return found
+
+
+def keep_finite(values: Distances | Sequence[float]) -> Distances:
+    """Keep the distances that are known."""
+    array = np.asarray(values, dtype=np.float32)
+    kept: Distances = array[np.isfinite(array)]
+    return kept
 
 
 def _count_types(cells: Sequence[CellSummary], side: str) -> dict[str, dict[str, int]]:

@@ -42,6 +42,8 @@ class Reporting:
         Compare groups of cells by this column of the file.
     baseline
         Compare proportions with a table of tags and counts, a manifest, or one of the groups.
+    path_length
+        Measure how far along the cell's skeleton the synapses are from the soma.
     numbers
         Write all numbers of the report to this file as well: CSV, Parquet or Excel.
     pictures
@@ -55,6 +57,7 @@ class Reporting:
     column: Annotated[str | None, describe(CELLS, "NAME")] = None
     group_by: Annotated[str | None, describe(OUTPUT, "COLUMN")] = None
     baseline: Annotated[str | None, describe(OUTPUT, "FILE|GROUP")] = None
+    path_length: Annotated[bool, describe(OUTPUT)] = False
     numbers: Annotated[Path | None, describe(OUTPUT, "FILE")] = None
     pictures: Annotated[Pictures, describe(OUTPUT)] = "plot"
     template: Annotated[Path | None, describe(OUTPUT, "FILE")] = None
@@ -95,18 +98,19 @@ def report(
     if reporting.verbose:
         print_retries()
     check_options(cells)
-    if settings.review:
-        raise UsageError(
-            "A review has only the least sure synapses of a cell, and a report counts all.",
-            "Leave out --review, or make review links with make-link.",
-        )
     _check_files(output, reporting)
+    _check_review(settings)
     given = _read_cells(cells, reporting)
     baseline = _read_baseline(reporting, given)
     settings = replace(settings, with_total=settings.source is None)  # of how many
     pictures = reporting.pictures if output.suffix == ".html" else "none"
     results = summarise_cells(
-        given.cells, settings, pictures, spread=workers.spread(), progress=show_progress
+        given.cells,
+        settings,
+        pictures,
+        path_length=reporting.path_length,
+        spread=workers.spread(),
+        progress=show_progress,
     )
     made = build_report(
         given,
@@ -137,6 +141,14 @@ def _check_files(output: Path, reporting: Reporting) -> None:
     if reporting.numbers:
         check_table_suffix(reporting.numbers.suffix)
         check_writable("--numbers", str(reporting.numbers), 1)
+
+
+def _check_review(settings: LinkSettings) -> None:
+    if settings.review:
+        raise UsageError(
+            "A review has only the least sure synapses of a cell, and a report counts all.",
+            "Leave out --review, or make review links with make-link.",
+        )
 
 
 def _read_cells(cells: Sequence[str], reporting: Reporting) -> CellList:

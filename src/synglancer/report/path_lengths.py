@@ -1,0 +1,130 @@
+"""How far along their cell's skeleton synapses are from the soma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from synglancer.cache.answers import Store
+from synglancer.cave.session import Session
+from synglancer.cells.skeletons import SkeletonSource
+from synglancer.columns import POSITION_COLUMNS
+from synglancer.errors import BadAnswerError, NotServedError, ServiceError
+from synglancer.links.filling import fill_state
+from synglancer.states.predictions import parse_predictions
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from synglancer.cells.skeletons import Skeleton
+    from synglancer.links.link_record import LinkRecord
+    from synglancer.report.summary import CellSummary
+    from synglancer.settings import Settings
+
+_BLOCK = 2_000_000  # distances between synapses and vertices that are held at a time
+_ABSENT = (ServiceError, NotServedError, BadAnswerError)
+
+
+@dataclass(frozen=True)
+class AlongSkeletons:
+    """Adds path lengths to what is said of a cell; it can be sent to a worker.
+
+    Attributes
+    ----------
+    summarise
+        Says all else of a cell.
+    settings
+        What was asked.
+    """
+
+    summarise: Callable[[LinkRecord], CellSummary]
+    settings: Settings
+
+    def __call__(self, link: LinkRecord) -> CellSummary:
+        """Summarise a link, with path lengths where its cell has a soma and a skeleton."""
+        summary = self.summarise(link)
+        soma = summary.measures.soma
+        source = open_skeletons(self.settings)
+        if soma is None:
+            return summary
+        try:
+            skeleton = source.fetch(link.cell)
+        except ServiceError as error:
+            if type(error) not in _ABSENT:
+                raise
+            return summary
+        shown = parse_predictions(fill_state(link.state))
+        points = shown[POSITION_COLUMNS].to_numpy(dtype=float)
+        shown = shown.assign(path=find_path_lengths(skeleton, soma, points))
+        paths = {
+            str(side): {
+                str(tag): np.sort(part["path"].to_numpy(dtype=np.float32))
+                for tag, part in rows.groupby("tag")
+            }
+            for side, rows in shown.groupby("direction")
+        }
+        return replace(summary, measures=replace(summary.measures, paths=paths))
+
+
+@lru_cache(maxsize=1)
+def open_skeletons(settings: Settings) -> SkeletonSource:
+    """Open the source of skeletons that belongs to what was asked, once for all cells.
+
+    Raises
+    ------
+    UsageError
+        When the datastack has none.
+    ServiceError
+        When it cannot be read.
+    """
+    store = Store(enabled=not settings.no_cache)
+    return SkeletonSource(Session(settings.service, store, settings.version))
+
+
+def find_path_lengths(
+    skeleton: Skeleton, soma: tuple[float, float, float], points: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Find the length of the path from the soma to the vertex nearest each point.
+
+    Parameters
+    ----------
+    skeleton
+        The cell's skeleton.
+    soma : (x, y, z), nm
+        Where the soma is; the path begins at the vertex nearest it.
+    points : array, shape (n, 3), nm
+        The synapses.
+
+    Returns
+    -------
+    ndarray, shape (n,), float64, µm
+        NaN where no path leads from the soma.
+    """
+    import networkx as nx
+
+    vertices, edges = skeleton.vertices, skeleton.edges
+    lengths = np.linalg.norm(vertices[edges[:, 0]] - vertices[edges[:, 1]], axis=1) / 1000
+    graph = nx.Graph()
+    graph.add_nodes_from(range(len(vertices)))
+    graph.add_weighted_edges_from(zip(*edges.T.tolist(), lengths.tolist(), strict=True))
+    root = int(_find_nearest(vertices, np.array([soma]))[0])
+    reached = nx.single_source_dijkstra_path_length(graph, root)
+    paths = np.full(len(vertices), np.nan)
+    paths[list(reached)] = list(reached.values())
+    found: NDArray[np.float64] = paths[_find_nearest(vertices, points)]
+    return found
+
+
+def _find_nearest(vertices: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Find the vertex nearest each point, shape (n,)."""
+    nearest = np.zeros(len(points), np.int64)
+    step = max(1, _BLOCK // len(vertices))
+    for start in range(0, len(points), step):
+        away = points[start : start + step, None] - vertices[None]
+        nearest[start : start + step] = np.einsum("ijk,ijk->ij", away, away).argmin(axis=1)
+    return nearest
