@@ -53,7 +53,7 @@ class SkeletonSource:
         if source is None:
             raise UsageError(
                 f"The datastack {session.datastack.name} has no source of skeletons.",
-                "Leave --path-length out.",
+                "Leave path lengths out.",
             )
         scheme = "https" if "https://" in source else "http"  # behind precomputed://middleauth+
         self._address = f"{scheme}://{source.rpartition('://')[2].rstrip('/')}"
@@ -91,5 +91,5 @@ class SkeletonSource:
     def _broken(self, name: Any) -> BadAnswerError:
         return BadAnswerError(
             f"{self._address}/{name} is not what a source of skeletons serves.",
-            "Leave --path-length out, or try again later.",
+            "Leave path lengths out, or try again later.",
         )
