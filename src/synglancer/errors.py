@@ -216,6 +216,12 @@ class BadAnswerError(ServiceError):
     """The answer is not what a CAVE service answers."""
 
 
+def describe_os_error(error: OSError) -> str:
+    """Say that the system refused to read or write, and what."""
+    what = f" ({error.filename})" if error.filename else ""
+    return f"The system refused to read or write{what}: {error.strerror or error}."
+
+
 def build_not_cave_error(server: str) -> BadAnswerError:
     """Make the error for an answer that no CAVE service would give."""
     error = BadAnswerError(

@@ -136,7 +136,7 @@ def _is_whole(response: requests.Response) -> bool:
 
 
 def _read_json(response: requests.Response) -> object:
-    """Read the body as JSON; None for what is none, or is nested too deep."""
+    """Read the body as JSON; None if it is not JSON, or is nested too deep."""
     try:
         return json.loads(_body(response))
     except (ValueError, RecursionError):

@@ -167,7 +167,7 @@ def parse_cell(given: Any) -> Cell:
 
 
 def read_point(given: Any) -> Position | None:
-    """Read a tuple or an array of three numbers as a position in voxels; None for what is none.
+    """Read a tuple or an array of three numbers as a position in voxels, or return None.
 
     Three root IDs are none: each is larger than any coordinate. Nor is a list: it holds cells.
     """
@@ -312,7 +312,7 @@ def _parse_synapse(text: str) -> Synapse:
 
 
 def _read_row_id(text: str) -> int:
-    """Read the ID of a row behind a colon; 0 for what is none."""
+    """Read the ID of a row behind a colon; 0 if there is no ID."""
     number = text.partition(":")[2].strip()
     whole = number.isascii() and number.isdigit() and len(number) <= len(str(_MAX_INT64))
     return int(number) if whole and int(number) <= _MAX_INT64 else 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from cyclopts import CycloptsError
 
 from synglancer.cli.config import CONFIG_FILE
-from synglancer.errors import OutputError, SynglancerError
+from synglancer.errors import OutputError, SynglancerError, describe_os_error
 
 _BUG = 1
 _USAGE = 2
@@ -22,8 +22,7 @@ def explain(error: Exception) -> tuple[int, str, str]:
     if isinstance(error, CycloptsError):
         return _USAGE, _say_what_is_wrong(error), "See --help for what can be given."
     if isinstance(error, OSError):
-        what = f" ({error.filename})" if error.filename else ""
-        message = f"The system refused to read or write{what}: {error.strerror or error}."
+        message = describe_os_error(error)
         return OutputError.exit_code, message, "Check free space and permissions, then try again."
     message = f"This is a bug of synglancer: {type(error).__name__}."
     return _BUG, message, "Please report it, with what --verbose prints."

@@ -94,7 +94,7 @@ class Interruption:
         self._end()
 
     def _handle_unraisable(self, lost: sys.UnraisableHookArgs) -> None:
-        """Raise again what was lost in a finalizer, of which Python would print a traceback."""
+        """Raise an interruption again that a finalizer lost: Python would print its traceback."""
         if self.came and lost.exc_type is KeyboardInterrupt:
             self._raised = False
         else:
@@ -129,7 +129,7 @@ INTERRUPTION = Interruption()
 
 
 def _is_loading(frame: FrameType | None) -> bool:
-    """Return whether a compiled module is being loaded, of which this code is called."""
+    """Return whether this code was called while a compiled module is being loaded."""
     while frame is not None and frame.f_code not in _LOADING:
         frame = frame.f_back
     return frame is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from synglancer.doctor.connection import Connection
 from synglancer.doctor.machine import check_browser, check_cache, check_packages, check_python
 from synglancer.doctor.outcome import Outcome
-from synglancer.errors import SynglancerError
+from synglancer.errors import SynglancerError, describe_os_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -88,6 +88,6 @@ def _run_one(name: str, check: Callable[[], Outcome]) -> Outcome:
         message = f"A package cannot be imported: {error}."
         return Outcome(name, "failed", message, "Install synglancer again, with all it needs.")
     except OSError as error:
-        what = f" ({error.filename})" if error.filename else ""
-        message = f"The system refused to read or write{what}: {error.strerror or error}."
-        return Outcome(name, "failed", message, "Check free space and permissions.")
+        return Outcome(
+            name, "failed", describe_os_error(error), "Check free space and permissions."
+        )

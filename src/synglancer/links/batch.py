@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from synglancer.links.link_record import LinkRecord
+    from synglancer.links.make import LinkMaker
     from synglancer.links.spread import Spread
     from synglancer.settings import Settings
 
@@ -59,6 +60,7 @@ def map_links(
     spread: Spread | None = None,
     progress: Progress | None = None,
     token: str | None = None,
+    maker: LinkMaker | None = None,
 ) -> Generator[Result | Skipped]:
     """Make a link for each of many cells, and keep of it only what is wanted.
 
@@ -78,6 +80,8 @@ def map_links(
         What shows how far it is, such as `synglancer.render.progress.show_progress`.
     token
         The token for the server, where it is known; else it is looked for.
+    maker
+        What makes links with these settings, where it is open already.
 
     Yields
     ------
@@ -92,7 +96,7 @@ def map_links(
     names = [str(cell) for cell in cells]
     left = Counter(names)
     held: dict[str, Result | Skipped] = {}
-    batch = Batch(settings, use, command, token)
+    batch = Batch(settings, use, command, token, maker)
     make: _Make[Result] = batch.make_links if spread is None else partial(spread.make_links, batch)
     with (progress or show_nothing)(len(left)) as tick, closing(make([*left], tick)) as made:
         for name in names:
@@ -110,7 +114,7 @@ class Batch(Generic[Result]):
 
     Parameters
     ----------
-    settings, use, command, token
+    settings, use, command, token, maker
         As for `map_links`.
     """
 
@@ -120,11 +124,12 @@ class Batch(Generic[Result]):
         use: Callable[[LinkRecord], Result],
         command: Sequence[str] | None = None,
         token: str | None = None,
+        maker: LinkMaker | None = None,
     ) -> None:
         self.settings = settings
         self.use = use
         self.command = command
-        self._maker = open_maker(settings, command, token)
+        self._maker = maker or open_maker(settings, command, token)
         self._groups = Groups((), self._maker.lacks_rows, self._maker.fetch_ahead)
         self._lock = Lock()
         self._made = 0

@@ -12,6 +12,7 @@ from synglancer.states.reader import list_segmentation_layers, list_source_urls
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
 from synglancer.states.selection import read_segments
+from synglancer.view.layer_sources import build_local_source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from synglancer.publish.source import Source
     from synglancer.states.record import Provenance
 
-_NANOMETRES = {axis: [1e-9, "m"] for axis in "xyz"}
-_LOCAL = [{"url": "local://annotations", "transform": {"outputDimensions": _NANOMETRES}}]
 _NONE = "0"
 """What stands for a cell that is not there, or was not looked up."""
 
@@ -99,7 +98,7 @@ def _fill_layer(layer: Any, state: Mapping[str, Any], source: Source, *, partner
     kinds = {"confidence": "float32", "size": "uint32"}
     return {
         **layer,
-        "source": _LOCAL,
+        "source": build_local_source(),
         "annotationProperties": [
             {"id": name, "type": kinds[name]} for name in source.manifest.properties
         ],

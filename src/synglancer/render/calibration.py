@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synglancer.errors import UsageError
 from synglancer.render.canvas import make_canvas
+from synglancer.render.endings import check_kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,11 +33,7 @@ def check_plot_suffix(suffix: str) -> None:
     UsageError
         When it cannot.
     """
-    if suffix not in SUFFIXES:
-        raise UsageError(
-            f"A plot cannot be written as {suffix or 'a file without an ending'!r}.",
-            f"Name the file with one of {', '.join(SUFFIXES)}.",
-        )
+    check_kind("A plot", suffix, SUFFIXES)
 
 
 def plot_calibration(bins: pd.DataFrame, suffix: str = ".png") -> bytes:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from synglancer.errors import UsageError
+from synglancer.render.endings import check_kind
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -99,11 +100,8 @@ class Preview:
 
 def check_suffix(suffix: str, renderer: Renderer) -> None:
     """Refuse a kind of file that a renderer cannot write."""
-    if suffix != ".png" and (suffix, renderer) != (".svg", "plot"):
-        raise UsageError(
-            f"A picture cannot be written as {suffix or 'a file without an ending'!r}.",
-            "Name it .png; or .svg, with --renderer plot.",
-        )
+    endings = (".png", ".svg") if renderer == "plot" else (".png",)
+    check_kind("A picture", suffix, endings, "Name it .png; or .svg, with --renderer plot.")
 
 
 def check_latex_name(name: str) -> None:

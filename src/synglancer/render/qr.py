@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 from synglancer.errors import UsageError
+from synglancer.render.endings import check_kind
 
 _MODULE = 6  # pixels of the smallest square
 _BORDER = 4  # squares of quiet around it, as the standard wants
@@ -12,11 +13,7 @@ _BORDER = 4  # squares of quiet around it, as the standard wants
 
 def check_qr_suffix(suffix: str) -> None:
     """Refuse a kind of file that no QR code is written as."""
-    if suffix not in {".png", ".svg"}:
-        raise UsageError(
-            f"A QR code cannot be written as {suffix or 'a file without an ending'!r}.",
-            "Name it .png or .svg.",
-        )
+    check_kind("A QR code", suffix, (".png", ".svg"), "Name it .png or .svg.")
 
 
 def format_qr(url: str, suffix: str = ".svg") -> bytes:

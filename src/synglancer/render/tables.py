@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import UsageError
+from synglancer.render.endings import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,11 +42,7 @@ def check_table_suffix(suffix: str) -> None:
     UsageError
         When it cannot.
     """
-    if suffix not in SUFFIXES:
-        raise UsageError(
-            f"A table cannot be written as {suffix or 'a file without an ending'!r}.",
-            f"Name the file with one of {', '.join(SUFFIXES)}.",
-        )
+    check_kind("A table", suffix, SUFFIXES)
 
 
 def format_table(frame: pd.DataFrame, suffix: str = ".csv") -> bytes:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from synglancer.errors import UsageError
 from synglancer.render.cards import render_template
+from synglancer.render.endings import check_kind
 from synglancer.report.comparisons import sum_counts
 
 if TYPE_CHECKING:
@@ -26,11 +26,7 @@ def check_page(path: Path) -> None:
     UsageError
         By its ending.
     """
-    if path.suffix not in _PAGES:
-        raise UsageError(
-            f"A page of what changed cannot be written as {path.suffix or 'that file'!r}.",
-            f"Name the file with one of {', '.join(_PAGES)}.",
-        )
+    check_kind("A page of what changed", path.suffix, _PAGES)
 
 
 def render_comparisons(

@@ -8,6 +8,7 @@ import orjson
 
 from synglancer.errors import UsageError
 from synglancer.render.cards import render_template
+from synglancer.render.endings import check_kind
 from synglancer.render.tables import SUFFIXES as TABLES
 from synglancer.render.tables import format_table
 from synglancer.render.templates import check_template
@@ -36,11 +37,7 @@ def check_ending(path: Path, template: Path | None) -> None:
     UsageError
         By its ending; or when a template is given for a table, or is not there.
     """
-    if path.suffix not in {*PAGES, *TABLES}:
-        raise UsageError(
-            f"A report cannot be written as {path.suffix or 'a file without an ending'!r}.",
-            f"Name the file with one of {', '.join([*PAGES, *TABLES])}.",
-        )
+    check_kind("A report", path.suffix, [*PAGES, *TABLES])
     if template and path.suffix in TABLES:
         raise UsageError(
             "A table is not made by a template.", f"Name the file with one of {', '.join(PAGES)}."

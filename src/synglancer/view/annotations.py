@@ -62,6 +62,14 @@ class AnnotationProperty:
     description: str
     labels: tuple[str, ...] = ()
 
+    def describe(self) -> dict[str, Any]:
+        """Describe it as a layer does, in JSON values."""
+        described = {"id": self.id, "type": self.type, "description": self.description}
+        if not self.labels:
+            return described
+        values = list(range(len(self.labels)))
+        return {**described, "enum_values": values, "enum_labels": list(self.labels)}
+
 
 CONFIDENCE = AnnotationProperty(
     "confidence", "float32", "How sure the classifier is of the tag, 0 to 1"

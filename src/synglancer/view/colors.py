@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+PARTNER = "#ff8c00"
+"""Colour of the cell on the other side of a synapse that is looked at."""
+
+
 @dataclass(frozen=True)
 class Palette:
     """Colours per tag.

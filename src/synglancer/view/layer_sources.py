@@ -1,11 +1,27 @@
-"""Addresses of layers as viewers need them: those behind a login say so."""
+"""Sources of layers as viewers need them: remote ones, and annotations that the state holds."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+
+def build_local_source() -> list[dict[str, Any]]:
+    """Build the source of annotations that the state itself holds, with positions in nm."""
+    dimensions = {axis: [1e-9, "m"] for axis in "xyz"}
+    return [{"url": "local://annotations", "transform": {"outputDimensions": dimensions}}]
+
+
+def pick_annotation(layer: str, annotation: str) -> dict[str, Any]:
+    """Select an annotation of a layer, which all viewers then describe in a panel of its own."""
+    picked = {
+        "annotationId": annotation,
+        "annotationSource": 0,
+        "annotationSubsource": "default",
+    }
+    return {"layers": {layer: picked}}
 
 
 def format_sources(sources: Sequence[str], server: str) -> list[str]:

@@ -12,6 +12,7 @@ from synglancer.states.layer_names import format_layer_name, spell_out, split_kn
 from synglancer.states.reader import OWN_POINTS
 from synglancer.states.record_parts import PointSource
 from synglancer.view.kinds.source import PARTNERS
+from synglancer.view.layer_sources import build_local_source
 from synglancer.view.scene import NO_POINTS, OwnPoints
 from synglancer.view.shaders import MARKER_SIZE, choose_diameter
 from synglancer.view.state import SEGMENTATION
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 COLORS = ("#ff3b30", "#2bff00", "#b58cff", "#c96f2e", "#a8f0ff", "#0a84ff", "#ffa6e0", "#fff6c8")
 """Colours of these layers in turn: none is a colour of a tag."""
 
-_NANOMETRES = {axis: [1e-9, "m"] for axis in "xyz"}
 _LARGER = 3.0  # pixels more than a synapse
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
@@ -92,7 +92,7 @@ def build_point_layer(layer: PointLayer, name: str, rank: int) -> tuple[dict[str
     built = {
         "type": "annotation",
         "name": name,
-        "source": [{"url": "local://annotations", "transform": {"outputDimensions": _NANOMETRES}}],
+        "source": build_local_source(),
         "annotationColor": color,
         "annotationProperties": specs,
         "annotationRelationships": related,

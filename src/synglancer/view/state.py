@@ -77,6 +77,12 @@ class State:
     json: bytes
     sha256: str
 
+    @classmethod
+    def of(cls, frame: Mapping[str, Any]) -> State:
+        """Write a state as canonical JSON."""
+        json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
+        return cls(json, hashlib.sha256(json).hexdigest())
+
     def to_dict(self) -> dict[str, Any]:
         """Read the JSON."""
         state: dict[str, Any] = orjson.loads(self.json)
@@ -118,8 +124,7 @@ def build_frame(scene: Scene, options: ViewOptions | None = None) -> dict[str, A
 def finish_state(frame: dict[str, Any]) -> State:
     """Add the copy of the record, and write the state as canonical JSON."""
     add_copy(frame["layers"], frame[RECORD])
-    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
-    return State(json, hashlib.sha256(json).hexdigest())
+    return State.of(frame)
 
 
 def format_timestamp(timestamp: datetime) -> int:
@@ -376,7 +381,7 @@ def _build_synapses(layer: _LayerOutline, options: ViewOptions) -> Any:
         ),
         set_position=False,
         extra={
-            "annotationProperties": [_describe_property(prop) for prop in layer.properties],
+            "annotationProperties": [prop.describe() for prop in layer.properties],
             "annotationRelationships": relationships,
             # With nothing selected, the viewer would draw all of them.
             **({"ignoreNullSegmentFilter": False} if options.filter_by_selection else {}),
@@ -386,11 +391,3 @@ def _build_synapses(layer: _LayerOutline, options: ViewOptions) -> Any:
             **_KEEP_SELECTION,  # nglui's default is the opposite
         },
     )
-
-
-def _describe_property(prop: AnnotationProperty) -> dict[str, Any]:
-    described = {"id": prop.id, "type": prop.type, "description": prop.description}
-    if not prop.labels:
-        return described
-    values = list(range(len(prop.labels)))
-    return {**described, "enum_values": values, "enum_labels": list(prop.labels)}

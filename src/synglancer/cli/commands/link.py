@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
 
     from synglancer.links.link_record import LinkRecord, Skipped
+    from synglancer.links.make import LinkMaker
     from synglancer.render.screenshots import Painter
 
 
@@ -123,13 +124,17 @@ def link(
         painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
         if asked == 1:
             return _give(maker.make(*cells), printing, painter)
-        links = stack.enter_context(closing(_make_many(cells, settings, printing, workers)))
+        links = stack.enter_context(closing(_make_many(maker, cells, settings, printing, workers)))
         codes = [_give(made, printing, painter) for made in links]
     return SOME_SKIPPED if any(codes) else 0
 
 
 def _make_many(
-    cells: Sequence[str], settings: LinkSettings, printing: Printing, workers: Workers
+    maker: LinkMaker,
+    cells: Sequence[str],
+    settings: LinkSettings,
+    printing: Printing,
+    workers: Workers,
 ) -> Generator[LinkRecord | Skipped]:
     """Make a link for each cell; the first ones are printed while the last ones are made."""
     from synglancer.links.batch import map_links
@@ -143,6 +148,7 @@ def _make_many(
         command=TYPED.get(),
         spread=workers.spread(),
         progress=show_progress if seen else None,
+        maker=maker,
     )
 
 

@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     from synglancer.view.scene import OwnPoints
     from synglancer.view.state import State
 
-_OF_CELLS = {
-    "inputs": "--inputs",
-    "outputs": "--outputs",
-    "tag": "--tag",
-    "min_confidence": "--min-confidence",
-    "max_confidence": "--max-confidence",
-    "min_size": "--min-size",
-    "partners": "--partners",
-    "review": "--review",
-}
+_OF_CELLS = (
+    "inputs",
+    "outputs",
+    "tag",
+    "min_confidence",
+    "max_confidence",
+    "min_size",
+    "partners",
+    "review",
+)
 """Options that choose among a cell's synapses."""
 
 _DEFAULT = Settings()
@@ -79,8 +79,9 @@ class SynapseMaker(LinkMaker):
 
 def _check_settings(settings: Settings) -> None:
     """Refuse options that choose among a cell's synapses, or colour them by what they are."""
-    for name, option in _OF_CELLS.items():
+    for name in _OF_CELLS:
         if getattr(settings, name) != getattr(_DEFAULT, name):
+            option = "--" + name.replace("_", "-")
             raise UsageError(
                 f"{option} chooses among the synapses of a cell, and a synapse was given by its "
                 "ID.",

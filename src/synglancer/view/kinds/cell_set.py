@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
 from synglancer.view.colors import choose_cell_colors
 from synglancer.view.scene import Scene, ViewOptions
@@ -67,5 +65,4 @@ def build_cell_set(
         CELL_SET: dict(record),
     }
     frame.pop("synglancer", None)
-    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
-    return State(json, hashlib.sha256(json).hexdigest())
+    return State.of(frame)

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import orjson
 
 from synglancer.columns import POSITION_COLUMNS
 from synglancer.synapses.changes import GAINED, KEPT, LOST, RETAGGED
 from synglancer.view.annotations import CONFIDENCE, SIZE, sort_tags
+from synglancer.view.layer_sources import build_local_source
 from synglancer.view.shaders import Marker, build_marker_shader, choose_diameter
-from synglancer.view.state import SEGMENTATION, State, build_state, format_timestamp
+from synglancer.view.state import (
+    SEGMENTATION,
+    State,
+    build_state,
+    format_timestamp,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +32,6 @@ COLORS = {GAINED: "#35c46a", LOST: "#ff4b3e", RETAGGED: "#a05cff", KEPT: "#8c8c8
 """Colour of each change."""
 
 _RELATED = ("pre", "post")
-_NANOMETRES = {axis: [1e-9, "m"] for axis in "xyz"}
 _SINGULAR = {"inputs": "input", "outputs": "output"}
 _LARGER = {KEPT: 0.0, GAINED: 1.0, LOST: 1.5, RETAGGED: 1.0}  # pixels: rings need more of them
 _WITHIN = "#202020"  # what is in the middle of a ring: dark, so that the ring is what one sees
@@ -99,8 +101,7 @@ def build_comparison(
         COMPARISON: dict(record),
     }
     frame.pop("synglancer", None)
-    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
-    return State(json, hashlib.sha256(json).hexdigest())
+    return State.of(frame)
 
 
 def _divide(changes: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
@@ -130,11 +131,9 @@ def _build_layer(name: str, change: str, rows: pd.DataFrame, mesh: str) -> dict[
     return {
         "type": "annotation",
         "name": name,
-        "source": [{"url": "local://annotations", "transform": {"outputDimensions": _NANOMETRES}}],
+        "source": build_local_source(),
         "annotationColor": COLORS[change],
-        "annotationProperties": [
-            {"id": one.id, "type": one.type, "description": one.description} for one in properties
-        ],
+        "annotationProperties": [one.describe() for one in properties],
         "annotationRelationships": [*_RELATED],
         "annotations": _build_notes(rows, labelled=labelled),
         "linkedSegmentationLayer": dict.fromkeys(_RELATED, mesh),

@@ -14,9 +14,15 @@ from synglancer.columns import CELL_COLUMN, POSITION_COLUMNS
 from synglancer.states.reviews.marks import REVIEW, RIGHT, UNMARKED, UNSURE, VERDICT, list_marks
 from synglancer.states.reviews.rows import SIDES, format_rows
 from synglancer.view.annotations import CONFIDENCE, SIZE
-from synglancer.view.colors import PALETTES, choose_colors
+from synglancer.view.colors import PALETTES, PARTNER, choose_colors
+from synglancer.view.layer_sources import build_local_source, pick_annotation
 from synglancer.view.shaders import format_rgb
-from synglancer.view.state import SEGMENTATION, State, build_frame, finish_state
+from synglancer.view.state import (
+    SEGMENTATION,
+    State,
+    build_frame,
+    finish_state,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -35,8 +41,6 @@ KEYS = "QWASDFGHJKLZXCVBNMERTYUIOP"
 """With Shift, the key of each mark in Spelunker, in their order: further ones have none."""
 
 _RELATED = ("pre", "post")
-_NANOMETRES = {axis: [1e-9, "m"] for axis in "xyz"}
-_PARTNER = "#ff8c00"
 _COLOURS = {RIGHT: "#8fe388", UNSURE: "#c8c8c8"}
 _SECTION_NM_PER_PIXEL = 7.0
 _HEIGHT_NM = 20_000.0  # of the 3D view
@@ -96,14 +100,9 @@ def build_review(scene: Scene, options: ViewOptions, review: Review) -> State:
     if review.listing.rows:
         first = review.table.iloc[0]
         voxels = zip(POSITION_COLUMNS, scene.datastack.viewer_resolution, strict=True)
-        picked = {
-            "annotationId": str(review.listing.rows[0].id),
-            "annotationSource": 0,
-            "annotationSubsource": "default",
-        }
         frame |= {
             "position": [round(float(first[name]) / size, 2) for name, size in voxels],
-            "selection": {"layers": {REVIEW: picked}},
+            "selection": pick_annotation(REVIEW, str(review.listing.rows[0].id)),
         }
     return finish_state(frame)
 
@@ -127,7 +126,7 @@ def _select(scene: Scene, review: Review, mesh: Mapping[str, Any]) -> dict[str, 
     partners = [one for one in _list_partners(review.table) if one not in cells]
     most = 1 if review.marking == "tags" else _MOST_SHOWN
     hidden = [] if review.marking == "tags" else [f"!{one}" for one in partners[most:]]
-    colours = {**dict.fromkeys(partners, _PARTNER), **mesh.get("segmentColors", {})}
+    colours = {**dict.fromkeys(partners, PARTNER), **mesh.get("segmentColors", {})}
     return {
         "segments": [*cells, *partners[:most], *hidden],
         "segmentColors": colours,
@@ -152,7 +151,7 @@ def _build_layer(options: ViewOptions, review: Review) -> dict[str, Any]:
     return {
         "type": "annotation",
         "name": REVIEW,
-        "source": [{"url": "local://annotations", "transform": {"outputDimensions": _NANOMETRES}}],
+        "source": build_local_source(),
         "annotationColor": "#ffffff",
         "annotationProperties": properties,
         "annotationRelationships": [*_RELATED],
@@ -168,10 +167,7 @@ def _build_layer(options: ViewOptions, review: Review) -> dict[str, Any]:
 
 def _describe_own(listing: Listing) -> list[dict[str, Any]]:
     """Describe the properties that every review has, the predicted tag and the side as labels."""
-    numbers = [
-        {"id": one.id, "type": one.type, "description": one.description}
-        for one in (CONFIDENCE, SIZE)
-    ]
+    numbers = [one.describe() for one in (CONFIDENCE, SIZE)]
     return [
         *numbers,
         _describe_labels("direction", "Which side of the cells it is on", SIDES),

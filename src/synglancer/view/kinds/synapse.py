@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
 from synglancer.settings import SYNAPSE
 from synglancer.states.layer_names import format_layer_name, split_layer_name
 from synglancer.states.record_copy import add_copy
-from synglancer.view.colors import BACKGROUNDS, choose_cell_colors
+from synglancer.view.colors import BACKGROUNDS, PARTNER, choose_cell_colors
+from synglancer.view.layer_sources import pick_annotation
 from synglancer.view.shaders import MARKER_SIZE
 from synglancer.view.state import SEGMENTATION, State, build_state
 from synglancer.view.tool_palette import build_palette
@@ -21,9 +20,6 @@ if TYPE_CHECKING:
 
     from synglancer.states.record_parts import NamedSynapse
     from synglancer.view.scene import Scene, ViewOptions
-
-PARTNER = "#ff8c00"
-"""Colour of the presynaptic cell beside that of the postsynaptic one."""
 
 _SECTION_NM_PER_PIXEL = 6.0
 _SMALLEST_HEIGHT_NM = 16_000.0  # of the 3D view: the two branches, and a bit of what is around
@@ -89,23 +85,12 @@ def build_synapse_state(
     if not options.figure:
         name = next(one["name"] for one in rings if _holds(one, str(picked.id)))
         frame["selectedLayer"] = {"layer": name, "visible": open_panel}
-        frame["selection"] = _pick(name, str(picked.id))
-    json = orjson.dumps(frame, option=orjson.OPT_SORT_KEYS)
-    return State(json, hashlib.sha256(json).hexdigest())
+        frame["selection"] = pick_annotation(name, str(picked.id))
+    return State.of(frame)
 
 
 def _holds(layer: Mapping[str, Any], synapse: str) -> bool:
     return any(note["id"] == synapse for note in layer["annotations"])
-
-
-def _pick(layer: str, annotation: str) -> dict[str, Any]:
-    """Select an annotation, which all viewers then describe in a panel of its own."""
-    selected = {
-        "annotationId": annotation,
-        "annotationSource": 0,
-        "annotationSubsource": "default",
-    }
-    return {"layers": {layer: selected}}
 
 
 def _draw_rings(layer: dict[str, Any]) -> None:
