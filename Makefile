@@ -50,7 +50,7 @@ docs: $(VENV)/.dev ## build the documentation site into site/
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site
 	@echo "Open site/index.html"
 
-golden: $(VENV)/.dev ## renew the golden state of the sample cell; look at its diff
+golden: $(VENV)/.dev ## renew the golden state of the sample cell and the golden help; look at their diff
 	$(BIN)/python tests/cli/golden.py
 
 sentences: $(VENV)/.dev ## print every sentence that a user may read

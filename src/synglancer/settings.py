@@ -48,6 +48,9 @@ SAME_SPINE = "same spine"
 MULTI_INPUT = "multi-input"
 """The tag of synapses on spines with several inputs, which is not one of the table's tags."""
 
+UNLABELLED = "unlabelled"
+"""The tag of synapses without a prediction, which is not one of the table's tags."""
+
 UNKNOWN_TYPE = "unknown"
 """What stands for a type that is not known: the cell has none, or there is no cell."""
 
@@ -62,17 +65,17 @@ class Service:
     Parameters
     ----------
     server
-        Address of the CAVE server, or None for the default one.
+        CAVE server (otherwise https://global.daf-apis.com).
     token_file
-        File that holds the token, or None to look where caveclient does.
+        File with the CAVE token (otherwise CAVE_TOKEN, or the token that caveclient saved).
     sandbox
-        Whether to ask the embedded CAVE on this machine instead.
+        Use the embedded CAVE on this machine, with a synthetic cell.
     datastack
-        The datastack.
+        Name of the datastack.
     timeout
-        Seconds that one question may take, retries included.
+        Longest time for one request, retries included, in seconds.
     concurrency
-        Most requests that are under way at a time.
+        Most requests to the server at a time.
 
     Raises
     ------
@@ -116,7 +119,7 @@ class Question:
     Parameters
     ----------
     datastack
-        The datastack.
+        Name of the datastack.
     version
         Materialization version: number, latest, or day such as 2026-03-07 (minnie65_public: 1718).
     table
@@ -142,7 +145,7 @@ class Question:
     with_unlabelled
         Show synapses without a prediction as well.
     with_total
-        Count all synapses of the cell, also those without a prediction (2 more requests).
+        Also count all synapses, with or without a prediction (2 more requests).
     multi_input
         Show synapses on spines with several inputs in layers of their own.
     multi_input_table
@@ -150,21 +153,21 @@ class Question:
     cell_types
         Show the cell type of each synapse's partner.
     cell_type_view
-        View with cell types (minnie65_public: aibs_cell_info).
+        CAVE view with cell types (minnie65_public: aibs_cell_info).
     cell_type_column
-        Column of that view: cell_type, mtype or broad_type, for instance.
+        Column of that view, such as cell_type, mtype or broad_type.
     strict
         Refuse an outdated root ID instead of following it to its successor.
     site
         Viewer: spelunker, google or an address (otherwise the datastack's own).
     inline
-        Put the whole state into the link and upload nothing.
+        Put the whole state into the link, and upload nothing.
     timeout
         Longest time for one request, retries included, in seconds.
     concurrency
-        Most requests to the server at a time, of all workers together.
+        Most requests to the server at a time, for all workers together.
     no_cache
-        Do not use or keep answers on this machine.
+        Do not use the local cache.
 
     Raises
     ------
@@ -258,13 +261,13 @@ class Settings(ViewSettings, Question):
     Parameters
     ----------
     source
-        Show synapses from a published source (address or folder) instead of asking CAVE.
+        Show synapses from a published source instead of querying CAVE.
     publish_to
-        Publish the synapses of these cells to a folder or bucket, and link to them there.
+        Publish the synapses of these cells there, and link to them.
     public_url
-        Address under which viewers read the folder of --source or --publish-to.
+        Address at which viewers find the folder of --source or --publish-to.
     upload
-        Store the state of a link on a source, too, for a short link.
+        Upload the state of links on a source as well, so that they are short.
 
     Raises
     ------
@@ -290,7 +293,7 @@ class Settings(ViewSettings, Question):
         if self.soft_filter and not self.min_confidence:
             raise UsageError(
                 "--soft-filter was given without a confidence to filter by.",
-                "Say with --min-confidence where the sliders start.",
+                "Give the confidence at which the sliders start with --min-confidence.",
             )
         if self.review:
             check_review(self)

@@ -39,27 +39,27 @@ class ViewSettings:
     Parameters
     ----------
     layout
-        Panels of the viewer.
+        Layout of the viewer's panels.
     background
-        Background of the 3D view: white suits slides and print.
+        Background of the 3D view; white suits slides and print.
     figure
-        Make a clean figure: 3D only, white, no axes or panels, the legend's pure colours.
+        Make a clean figure: 3D only, white, pure colours, no axes or panels.
     palette
-        Colours of the paper, or colours that are safe for all kinds of colour vision.
+        Colours of the paper, or colours that suit all kinds of colour vision.
     color_by
-        What the colour of a synapse shows: its tag, its confidence or its partner's cell type.
+        Colour synapses by tag, confidence or the partner's cell type.
     soft_filter
-        Hide less confident synapses instead of leaving them out: sliders start at --min-confidence.
+        Hide synapses below --min-confidence instead of leaving them out; sliders show them.
     panel
         Open the side panel with the sliders.
     filter_by_selection
-        Draw only synapses of the cells that are selected in the viewer.
+        Draw only synapses of cells that are selected in the viewer.
     partners
-        Select this many of the strongest partners as well, each in its own colour.
+        Also select this many of the strongest partners, each in its own colour.
     review
-        Let a reader mark predictions right or wrong: one layer, the least sure ones first.
+        Let people mark predictions right or wrong in one layer, least confident first.
     annotations
-        Show your own points from this file in further layers; can be repeated.
+        Also show your own points from this file; can be repeated.
 
     Raises
     ------

@@ -154,7 +154,7 @@ def test_a_row_that_is_lost_between_two_requests_is_missed():
             server.ids.remove(3)
         return server(span)
 
-    with pytest.raises(BadAnswerError, match="left rows out"):
+    with pytest.raises(BadAnswerError, match="left out rows"):
         fetch_whole(ask)
 
 

@@ -96,7 +96,7 @@ def test_words_and_texts_are_read_together(tmp_path, monkeypatch):
     table = tmp_path / "cells.csv"
     table.write_text(f"cell\n{CELL}\n")
     for words, column, reason in (
-        (["5", str(table)], None, "among others"),
+        (["5", str(table)], None, "together with other cells"),
         (["5"], "x", "no table was given"),
         ([str(table)], "x", "no column 'x'"),
         ([" "], None, "No cell"),

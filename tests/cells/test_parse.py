@@ -71,7 +71,7 @@ def test_what_surrounds_a_number_is_overlooked(number, form):
         ("186,000, 134,000, 20,900", "three coordinates"),
         ("1e3,2,3", "is a whole number"),
         ("99999999999999,1,2", "too large"),
-        ("caf\udce9.txt", "no text in UTF-8"),
+        ("caf\udce9.txt", "not text in UTF-8"),
         ("--5", "is a whole number"),
         ("\u0668\u0666\u0664", "is a whole number"),
         ("\uff18\uff16\uff14", "is a whole number"),

@@ -1,18 +1,79 @@
-"""The canonical state of the sample cell in a form that people can read and git can compare.
+"""The sample cell's canonical state and the help of each command, as files that git can compare.
 
-``python tests/cli/golden.py`` writes it anew.
+``python tests/cli/golden.py`` writes them anew.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from cyclopts import App
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "sample-cell.json"
+HELP = Path(__file__).parent / "help"
+"""Holds a file for each command, such as ``publish-verify.txt``."""
+
 _FIRST_ROWS = 2
+_HELP_WIDTH = "100"
+_RUN = """
+import sys
+from synglancer.cli import build_make_link, build_synglancer, run
+build = build_make_link if sys.argv[1] == "make-link" else build_synglancer
+sys.exit(run(build, [*sys.argv[2:], "--help"]))
+"""
+
+
+def list_commands() -> list[str]:
+    """List each command and its subcommands as they are typed."""
+    from synglancer.cli import build_synglancer
+
+    return ["make-link", "synglancer", *_list_commands(build_synglancer(), "synglancer")]
+
+
+def _list_commands(app: App, typed: str) -> Iterator[str]:
+    for name in app:
+        if not name.startswith("-"):
+            yield f"{typed} {name}"
+            yield from _list_commands(app[name], f"{typed} {name}")
+
+
+def name_help(command: str) -> str:
+    """Name the file with a command's help."""
+    return command.removeprefix("synglancer ").replace(" ", "-") + ".txt"
+
+
+def read_help(command: str) -> str:
+    """Return what a command prints with ``--help``, at a fixed width and without colours."""
+    plain = {"COLUMNS": _HELP_WIDTH, "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("SYNGLANCER")}
+    ours.pop("FORCE_COLOR", None)
+    done = subprocess.run(
+        [sys.executable, "-c", _RUN, *command.split()],
+        env={**ours, **plain},
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+    )
+    return done.stdout
+
+
+def write_help() -> None:
+    """Write the help of each command, and remove files of commands that are gone."""
+    HELP.mkdir(exist_ok=True)
+    for path in HELP.glob("*.txt"):
+        path.unlink()
+    for command in list_commands():
+        (HELP / name_help(command)).write_text(read_help(command), encoding="utf-8")
 
 
 def summarise(state: dict[str, Any], origin: str) -> str:
@@ -61,3 +122,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    write_help()

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         ([str(2**64)], 2, "64 bits"),
         (["90000000158110151"], 2, "supervoxel"),
         (["864691135999999001"], 3, "not the root ID of a cell"),
-        ([CELL, "--datastack", "nope", "--table", "x"], 4, "not known"),
+        ([CELL, "--datastack", "nope", "--table", "x"], 4, "no datastack 'nope'"),
         ([CELL, "--version", "9999"], 4, "no version 9999"),
         ([CELL, "--version", "2020-06-01"], 4, "no version before 2020-06-01"),
         ([CELL, "--version", "2026-02-30"], 2, "not a materialization version"),
@@ -69,7 +69,7 @@ def test_refused_with_two_sentences(sandbox, make_link, words, code, said) -> No
     [
         ("some-wrong-token", "does not accept the token"),
         ("", "no token was found"),
-        (NO_PERMISSION, "may not read minnie65_public"),
+        (NO_PERMISSION, "has no permission to read minnie65_public"),
         (MISSING_TERMS, "terms of service"),
     ],
 )

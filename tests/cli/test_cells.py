@@ -124,10 +124,10 @@ def test_a_nucleus_names_its_cell(sandbox, make_link) -> None:
 
 @pytest.mark.parametrize(
     ("nucleus", "said"),
-    [(5, "no row for nucleus 5"), (who.NUCLEUS_WITHOUT_ROOT, "lies in no cell")],
+    [(5, "no row for nucleus 5"), (who.NUCLEUS_WITHOUT_ROOT, "not in any cell")],
 )
 def test_a_nucleus_without_a_cell_is_refused(sandbox, make_link, nucleus, said) -> None:
-    """A nucleus that is not there, or lies in no cell, has exit code 3 and says which it is."""
+    """A nucleus that is not there, or not in any cell, has exit code 3 and says which it is."""
     make_link(f"nucleus:{nucleus}").refuses(3, said)
 
 
@@ -175,7 +175,7 @@ def test_the_token_goes_to_no_other_host(sandbox, options, make_link, tmp_path) 
     made.refuses(4, "asks for a login, and the token is for", sandbox.origin)
     assert {item.status for item in asked} <= {302, 401}, "the same token would be let in there"
     lost = make_link(url.replace(stranger.origin, sandbox.origin))
-    lost.refuses(4, "The link's state cannot be had", "may not be there any more")
+    lost.refuses(4, "The link's state cannot be read", "its state still exists")
 
 
 def test_files_and_stdin_hold_one_cell_a_line(sandbox, make_link, tmp_path, monkeypatch) -> None:

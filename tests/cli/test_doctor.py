@@ -41,15 +41,15 @@ FAULTS = {
     "GET */datastacks=401": ("login", "does not accept the token", BEHIND_LOGIN),
     "GET */datastacks=500": ("login", "status 500", BEHIND_LOGIN),
     "GET */version/1718=tos": ("terms", "terms of service", BEHIND_LOGIN[1:]),
-    "GET */datastack/full/*=404": ("datastack", "is not known", ("version", "table", "viewer")),
+    "GET */datastack/full/*=404": ("datastack", "has no datastack", ("version", "table", "viewer")),
     "GET */datastack/full/*=html": ("datastack", "not what a CAVE server", ("version", "table")),
     "GET */version/1718=hidden-404": ("version", "has no version 1718", ("table",)),
-    "GET */version/1718=403": ("version", "may not read", ("table",)),
+    "GET */version/1718=403": ("version", "has no permission", ("table",)),
     "GET */version/1718=empty": ("version", "broke off", ("table",)),
     "GET */table/*/metadata=404": ("table", "has no table", ()),
-    "POST */query=403": ("table", "may not read", ()),
+    "POST */query=403": ("table", "has no permission", ()),
     "POST */query=truncated-arrow": ("table", "broke off", ()),
-    "POST */query=hidden-429": ("table", "asks for fewer requests", ()),
+    "POST */query=hidden-429": ("table", "received too many requests", ()),
     "GET */nglstate/api/v1/version=502": ("states", "status 502", ()),
     "POST */nglstate/api/v1/post=500": ("states", "status 500", ()),
     "GET */nglstate/api/v1/*=html*1@2": ("states", "gave back another state", ()),
@@ -217,7 +217,7 @@ def test_what_is_typed_wins_over_the_environment(own, examine) -> None:
     assert found["server"][0] == "failed"
     assert "Connection refused" in found["server"][1]
     _, found = examine("--datastack", "no_such_datastack", "--table", "x")
-    assert "'no_such_datastack' is not known" in found["datastack"][1]
+    assert "has no datastack 'no_such_datastack'" in found["datastack"][1]
     assert "minnie65_public" in found["datastack"][1]
     _, found = examine("--table", "no_such_table", "--site", "google")
     assert "no_such_table" in found["table"][1]

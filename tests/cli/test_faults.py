@@ -52,9 +52,9 @@ NOT_CAVE = "not what a CAVE server answers"
 ANOTHER = "gave back another state"
 NO_STATE = "holds no Neuroglancer state"
 CLOSED, BROKE = "closed the connection", "broke off"
-PATIENCE, MISSING = "asks for fewer requests", "does not have what was asked"
+PATIENCE, MISSING = "received too many requests", "did not find what was requested"
 NOT_THERE = {
-    "info": "'minnie65_public' is not known",
+    "info": "has no datastack 'minnie65_public'",
     "version": "has no version 1718",
     "table": "has no table",
     "soma": NO_SOMA,
@@ -68,7 +68,7 @@ ENDS: dict[str, End] = {
     "reset": (4, CLOSED, {}),
     "reset-body": (4, BROKE, {}),
     "401": (1, "does not accept the token", {}),
-    "403": (1, "may not read", {}),
+    "403": (1, "has no permission to read", {}),
     "tos": (1, "terms of service", {}),
     "404": (1, MISSING, NOT_THERE),
     "hidden-404": (1, MISSING, NOT_THERE),

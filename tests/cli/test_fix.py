@@ -150,7 +150,7 @@ def test_what_cannot_be_mended_stays(sandbox, make_link, synglancer, tmp_path) -
     content = paper.read_bytes()
     fixed = synglancer("check", paper, "--fix")
     assert fixed.code == 5
-    assert "neither a receipt on this machine nor a record" in fixed.out
+    assert "neither the history on this machine nor its state" in fixed.out
     assert fixed.out.count("record was changed") == len(wrong)
     assert "made with another CAVE server" in fixed.out
     assert paper.read_bytes() == content

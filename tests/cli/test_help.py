@@ -6,9 +6,13 @@ import re
 import shlex
 import subprocess
 from dataclasses import fields
+from inspect import signature
 
 import pytest
+from cyclopts import App, Parameter
 
+from cli.golden import HELP, list_commands, name_help
+from cli.golden import read_help as read_whole_help
 from synglancer import __version__
 from synglancer.cli import build_make_link, build_synglancer, run
 from synglancer.cli.examples import EXAMPLES
@@ -67,3 +71,19 @@ def test_completion_scripts_are_made(shell) -> None:
     assert "min-confidence" in script
     if shell == "bash":
         subprocess.run(["bash", "-n"], input=script, text=True, check=True)
+
+
+@pytest.mark.skipif(
+    "help_epilogue" not in signature(App).parameters
+    or "metavar" not in signature(Parameter).parameters,
+    reason="the release of cyclopts for Python 3.10 shows neither examples nor names of values",
+)
+@pytest.mark.parametrize("command", list_commands())
+def test_help_is_the_golden_one(command) -> None:
+    """The help of each command equals the file in git; `make golden` renews it for a review."""
+    assert read_whole_help(command) == (HELP / name_help(command)).read_text(encoding="utf-8")
+
+
+def test_each_golden_help_is_of_a_command() -> None:
+    """No file is left of a command that is gone, and no command is without one."""
+    assert {path.name for path in HELP.iterdir()} == {*map(name_help, list_commands())}

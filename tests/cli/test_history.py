@@ -127,3 +127,24 @@ def test_terminal_escapes_in_a_receipt_arrive_harmless(synglancer) -> None:
         assert shown.code == 0
         assert "\x1b" not in shown.out
         assert "\x07" not in shown.out
+
+
+def test_the_history_fits_a_terminal(sandbox, make_link, capfd, monkeypatch) -> None:
+    """In a terminal too narrow for a row with its link, the link is whole on a line below it."""
+    from synglancer.cli import build_synglancer, run
+
+    url = make_link(CELL, "--quiet").out.strip()
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    assert run(build_synglancer, ["history"]) == 0
+    head, row, link = capfd.readouterr().out.splitlines()
+    assert head.split() == ["when", "cell", "version", "inputs", "outputs"]
+    assert CELL in row
+    assert len(row) <= 80
+    assert link == f"  {url}"
+    monkeypatch.setenv("COLUMNS", "300")
+    assert run(build_synglancer, ["history"]) == 0
+    head, row = capfd.readouterr().out.splitlines()
+    assert head.split()[-1] == "link"
+    assert row.endswith(url)

@@ -313,3 +313,20 @@ def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
     record = json.loads(make_link(CELL, *tags, "--output", "json").out)
     told = "No synapse here has the tag 'spnie': there are 'shaft', 'soma', 'spine'."
     assert record["warnings"].count(told) == 1
+
+
+def test_an_html_card_needs_no_charset(sandbox, make_link) -> None:
+    """An HTML card is ASCII: its signs and bars are right on a page that names no charset."""
+    import html
+
+    card = make_link(CELL, "--output", "html").out
+    assert card.isascii()
+    assert {"●", "○", "█"} <= set(html.unescape(card))
+
+
+def test_the_summary_has_the_order_of_the_layers(sandbox, make_link) -> None:
+    """Summary and cards name tags as the layers do: spine, shaft, soma."""
+    made = make_link(CELL, "--output", "markdown")
+    assert made.err.splitlines()[1].split() == ["spine", "shaft", "soma", "all"]
+    tags = [line.split(" | ")[1] for line in made.lines if line.startswith("| ● inputs")]
+    assert tags == ["spine", "shaft", "soma"]

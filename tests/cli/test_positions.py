@@ -114,7 +114,7 @@ def test_a_position_without_a_cell_is_refused(sandbox, make_link, given, said) -
 
 @pytest.mark.parametrize("fault", ["401", "html", "500", "hidden-404", "empty"])
 def test_a_graph_that_does_not_answer_is_named(sandbox, make_link, monkeypatch, fault) -> None:
-    """Where the graph's record cannot be had there is no link, but two sentences and code 4."""
+    """Where the graph's record cannot be read there is no link, but two sentences and code 4."""
     monkeypatch.setattr("synglancer.cave.http._BACKOFF", 0.005)
     sandbox.set_faults(f"GET /segmentation/table/*/info={fault}")
     make_link(at(0)).refuses(4)

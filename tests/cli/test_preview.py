@@ -105,7 +105,7 @@ def test_pictures_on_white_in_twice_the_pixels(sandbox, make_link, synglancer, t
 @pytest.mark.browser
 @needs_browser
 def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglancer, tmp_path):
-    """A source that cannot be had is named; no file is left; the other links have theirs."""
+    """A source that cannot be read is named; no file is left; the other links have theirs."""
     import orjson
 
     from synglancer.states.urls import format_inline_link, parse_link
@@ -170,7 +170,7 @@ def test_html_cards_open_in_a_browser(sandbox, make_link, tmp_path):
     assert complaints == []
     assert len(widths) == 2
     assert all(width > 0 for width in widths)
-    assert bars[0] < bars[2]
+    assert bars[0] > bars[1] > bars[2]
     assert (href or "").startswith(sandbox.origin)
 
 

@@ -238,7 +238,7 @@ def test_the_data_server_that_is_named_is_asked(make_link, options, listener, mo
     )
     with Sandbox(SandboxOptions(data=folder, states=folder / "s.db", token=TOKEN)) as running:
         monkeypatch.setenv("CAVE_TOKEN", TOKEN)
-        make_link(CELL, "--server", running.origin).refuses(4, "does not have what was asked")
+        make_link(CELL, "--server", running.origin).refuses(4, "did not find what was requested")
     assert heard
     assert {headers.get("Authorization") for headers in heard} == {f"Bearer {TOKEN}"}
 

@@ -141,7 +141,7 @@ def test_unknown_and_malformed_ids_are_refused(
                   ["--color-by", "partner-type"]):  # fmt: skip
         make_link(one, *words).refuses(2, words[0])
     make_link(one, CELL, "--together").refuses(2, "Cells and synapses")
-    synglancer("compare", one).refuses(2, "names a synapse")
+    synglancer("compare", one).refuses(2, "is a synapse, but a cell is needed")
 
 
 def test_several_are_a_link_each_or_one_together(

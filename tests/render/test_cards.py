@@ -207,9 +207,10 @@ def test_bars_are_in_proportion_and_in_the_layers_colours():
     )
     link = replace(link, state_json=orjson.dumps(state))
     rows = build_count_rows(link)
-    assert [row.bar for row in rows] == ["█" * 20, "█" * 10, "▏", ""]
-    assert [row.share for row in rows] == [1.0, 0.5, 0.001, 0.0]
-    assert [row.colour for row in rows[:2]] == ["#123456", "#fb49b0"]
+    assert [row.tag for row in rows] == ["spine", "shaft", "soma", "x"]
+    assert [row.bar for row in rows] == ["█" * 10, "█" * 20, "▏", ""]
+    assert [row.share for row in rows] == [0.5, 1.0, 0.001, 0.0]
+    assert [row.colour for row in rows[:2]] == ["#fb49b0", "#123456"]
     assert {row.sign for row in rows} == {"●"}
     card = render_card(link, "html")
     sign, bar = re.findall(r'<span style="color: #123456[^"]*"[^>]*>([^<]*)</span>', card)

@@ -8,8 +8,7 @@ import pytest
 
 from synglancer.columns import DTYPES
 from synglancer.errors import BadAnswerError
-from synglancer.settings import MULTI_INPUT
-from synglancer.synapses.predictions import UNLABELLED
+from synglancer.settings import MULTI_INPUT, UNLABELLED
 from synglancer.synapses.shared_spines import (
     count_former_tags,
     divide_tags,

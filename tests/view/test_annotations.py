@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from synglancer.errors import BadAnswerError
-from synglancer.synapses.predictions import UNLABELLED
+from synglancer.settings import UNLABELLED
 from synglancer.view.annotations import (
     CONFIDENCE,
     SIZE,

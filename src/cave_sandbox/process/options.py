@@ -22,23 +22,23 @@ class StartOptions:
     Parameters
     ----------
     data
-        Folder of data to serve instead of the synthetic cell (docs/data-folder.md).
+        Serve this folder of data instead of the synthetic cell (docs/data-folder.md).
     host
-        Address on this machine to listen at.
+        Address on this machine to listen on.
     port
-        Port to listen at; 0 for the last one if it is free, else any.
+        Port to listen on (otherwise the last one if it is free, or any free port).
     token
-        The token that requests must carry; else one is made at the first start.
+        Token that requests must carry (otherwise one is made at the first start).
     token_file
-        File that holds that token. Without either, SYNGLANCER_SANDBOX_TOKEN is taken.
+        File with that token (otherwise SYNGLANCER_SANDBOX_TOKEN is used, if set).
     row_limit
-        Rows after which an answer is cut off, as CAVE does.
+        Cut answers off after this many rows, as CAVE does.
     latency_ms
-        Milliseconds that each request waits first.
+        Delay each answer by this many milliseconds.
     fault
-        What should go wrong, for tests (docs/faults.md).
+        Make requests fail, for tests (docs/faults.md).
     idle_minutes
-        Minutes that it goes on in the background without being asked.
+        Stop a background sandbox after this many minutes without a request.
     """
 
     data: Path | None = None

@@ -369,7 +369,7 @@ class Cave:
         if not found:
             raise BadAnswerError(
                 f"The state server at {self._server} stored the state, but did not say where.",
-                "Try again; if it stays so, tell the server's administrators.",
+                "Try again; if it happens again, tell the server's administrators.",
             )
         return f"{base}/{found[1]}"
 

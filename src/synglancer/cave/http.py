@@ -103,7 +103,7 @@ class GuardedAdapter(HTTPAdapter):
             variable, path = find_certificates() or ("requests", str(verify))
             raise UnreachableError(
                 f"There is no file of certificates at {path}, which {variable} names.",
-                "Let it name such a file, or unset it.",
+                "Set it to such a file, or unset it.",
                 transient=False,
                 sent=False,
             ) from error
@@ -207,14 +207,14 @@ def _translate_exception(
         )
     if isinstance(error, requests.exceptions.SSLError):
         return UnreachableError(
-            f"{host} could not prove who it is (TLS).",
+            f"The certificate of {host} could not be verified (TLS).",
             "Check the server's address and this machine's certificates.",
             transient=False,
         )
     if isinstance(error, requests.exceptions.ContentDecodingError):
         return BadAnswerError(
             f"{host} sent an answer that cannot be unpacked.",
-            "Try again; if it stays so, check the server's address.",
+            "Try again; if it happens again, check the server's address.",
         )
     return _translate_connection_error(error, host)
 
@@ -234,7 +234,7 @@ def _translate_connection_error(error: requests.RequestException, host: str) -> 
             sent=not refused,
         )
     return UnreachableError(
-        f"{host} could not be asked: {type(error).__name__}.",
+        f"The request to {host} failed: {type(error).__name__}.",
         "Check the server's address (--server).",
         transient=False,
     )

@@ -114,7 +114,7 @@ def _unknown_datastack(fetcher: Fetcher, server: str, name: str) -> SynglancerEr
     except SynglancerError:
         return build_not_cave_error(server)
     return NotServedError(
-        f"The datastack {name!r} is not known at {server}.",
+        f"{server} has no datastack {name!r}.",
         f"Choose one with --datastack: {_enumerate(names)}.",
     )
 

@@ -168,7 +168,7 @@ def _read_ids(error: TruncatedError) -> frozenset[int]:
 def _check_span(ids: Iterable[int], span: Span) -> None:
     if not all(span.holds(id_) for id_ in ids):
         raise BadAnswerError(
-            "The server was asked for a range of IDs and gave others.",
+            "The server returned IDs outside the requested range.",
             "Its row limit cannot be worked around; ask for less at once, such as only --inputs.",
         )
 
@@ -229,7 +229,7 @@ def _join(parts: list[pd.DataFrame], seen: set[int]) -> pd.DataFrame:
     joined: pd.DataFrame = pd.concat(filled or parts[:1], ignore_index=True)
     if not seen.issubset(int(id_) for id_ in joined["id"]):
         raise BadAnswerError(
-            "The server left rows out that it had given before.",
-            "Try again; if it stays so, tell the server's administrators.",
+            "The server left out rows that it had returned before.",
+            "Try again; if it happens again, tell the server's administrators.",
         )
     return joined

@@ -64,12 +64,12 @@ def check_answer(response: requests.Response) -> None:
     _check_rights(response, host, status, message)
     if status == 404:  # noqa: PLR2004
         raise NotServedError(
-            f"{host} does not have what was asked{_quote_after(message)}.",
+            f"{host} did not find what was requested{_quote_after(message)}.",
             "Check --datastack, --version and --table.",
         )
     if status == 429:  # noqa: PLR2004
         raise RateLimitError(
-            f"{host} asks for fewer requests{_quote_after(message)}.",
+            f"{host} received too many requests{_quote_after(message)}.",
             "Wait a minute, then try again.",
             sent=False,  # turned away before it had an effect
             retry_after=_retry_after(response),
@@ -77,9 +77,9 @@ def check_answer(response: requests.Response) -> None:
     if status != _HTTP_OK:
         raise ServiceError(
             f"{host} failed with status {status}{_quote_after(message)}.",
-            "Try again later; if it stays so, tell the server's administrators."
+            "Try again later; if it happens again, tell the server's administrators."
             if status in _PASSING or not message.strip() or "<html" in message
-            else "Check what was asked; if nothing is wrong, tell the server's administrators.",
+            else "Check the options; if they are right, tell the server's administrators.",
             transient=status in _PASSING,
         )
     if not _is_whole(response):
@@ -106,7 +106,7 @@ def _check_rights(response: requests.Response, host: str, status: int, message: 
         )
     if status == 401 or _PRIVATE.search(message):  # noqa: PLR2004  # the token itself is good
         raise PermissionMissingError(
-            f"The token may not read a table on {host}, which is private: {quote_words(message)}.",
+            f"The token has no permission for a private table on {host}: {quote_words(message)}.",
             "Choose another table, or ask its owner for permission.",
         )
     if status == 403:  # noqa: PLR2004
@@ -147,11 +147,11 @@ def _login_error(host: str, *, has_token: bool) -> LoginError:
     if has_token:
         return LoginError(
             f"{host} does not accept the token.",
-            "Get a new one from your CAVE server and give it by CAVE_TOKEN or --token-file.",
+            "Get a new one from your CAVE server and give it with CAVE_TOKEN or --token-file.",
         )
     return LoginError(
         f"{host} asks for a login, and no token was found.",
-        "Give one by CAVE_TOKEN or --token-file, or save it once with caveclient "
+        "Give one with CAVE_TOKEN or --token-file, or save it once with caveclient "
         "(CAVEclient.auth.save_token).",
     )
 
@@ -163,13 +163,13 @@ def _forbidden_error(response: requests.Response, host: str) -> ServiceError:
     details = {name: quote_words(str(value)) for name, value in details.items()}
     if isinstance(refusal, dict) and refusal.get("error") == "missing_tos":
         return TermsOfServiceError(
-            f"{host} wants its terms of service accepted first: "
+            f"{host} requires you to accept its terms of service first: "
             f"{details.get('tos_name', 'terms of service')}.",
             f"Accept them once at {details.get('tos_form_url', 'the server')}, then try again.",
         )
     dataset = details.get("auth_dataset", "this dataset")
     return PermissionMissingError(
-        f"The token may not read {dataset} on {host}.",
+        f"The token has no permission to read {dataset} on {host}.",
         "Ask the dataset's owners for permission, or use another account's token.",
     )
 

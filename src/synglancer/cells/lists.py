@@ -101,13 +101,14 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
     tables = [one for one in lists if one.from_table]
     if tables and len(lists) > 1:
         raise UsageError(
-            "A table of cells was given among others.", "Give one table alone, or cells."
+            "A table of cells was given together with other cells.",
+            "Give only the table, or only cells.",
         )
     if tables:
         return tables[0]
     if column is not None:
         raise UsageError(
-            f"The column {column!r} was named, and no table was given.",
+            f"The column {column!r} was named, but no table was given.",
             "Give a table that has this column, or leave --column out.",
         )
     cells = [cell for one in lists for cell in one.cells]
@@ -148,9 +149,7 @@ def _names_file(word: str) -> bool:
 
 def _read_stdin() -> bytes:
     if sys.stdin is None:
-        raise UsageError(
-            "Standard input is closed.", "Give the cells as words or files, or open it."
-        )
+        raise UsageError("Standard input is closed.", "Give the cells as arguments or files.")
     try:
         binary = getattr(sys.stdin, "buffer", None)
         return binary.read() if binary is not None else sys.stdin.read().encode()

@@ -150,7 +150,7 @@ def parse_cell(given: Any) -> Cell:
     if isinstance(given, str):
         text = given.strip()
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise UsageError(f"{_quote(text)} is not a cell: it is no text in UTF-8.", _HINT)
+            raise UsageError(f"{_quote(text)} is not a cell: it is not text in UTF-8.", _HINT)
         if is_link(text):
             return LinkCells(text)
         if unwrapped := _AS_TEXT.fullmatch(text):
@@ -198,15 +198,15 @@ def _refuse_others(text: str) -> None:
     """Refuse what was meant as something else than a root ID, and is not that either."""
     if "://" in text:
         raise UsageError(
-            f"{_quote(text)} is not a Neuroglancer link, which has '#!' in it.",
-            "Copy it from the browser's address bar, whole, and give it in quotes.",
+            f"{_quote(text)} is not a Neuroglancer link: it has no '#!'.",
+            "Copy the whole link from the browser's address bar, and give it in quotes.",
         )
     _refuse_several(text)
     suffix = Path(text).suffix[1:]
     if suffix.isascii() and suffix.isalpha() and not is_file(text):
         raise UsageError(
             f"There is no file {_quote(text)}, and it names no cell either.",
-            "Check the file's name and folder; it holds one cell a line.",
+            "Check the file's name and folder; a file of cells has one per line.",
         )
 
 
@@ -223,12 +223,12 @@ def _refuse_several(text: str) -> None:
     if len(numbers) > 1 and len(long) == len(numbers) and not re.search(r"[A-Za-z.]", text):
         raise UsageError(
             f"{_quote(text)} holds {len(numbers)} root IDs.",
-            "Give each as a word of its own, or on a line of its own in a file.",
+            "Separate them with spaces, or give a file with one per line.",
         )
     parts = re.split(r"[\s,;]+", re.sub(r"@\s*\w*$", "", text.strip("()[]{} ")))
     if len(parts) not in {1, 3} and all(re.fullmatch(_NUMBER, part) for part in parts if part):
         raise UsageError(
-            f"{_quote(text)} is not a position, which has three coordinates.",
+            f"{_quote(text)} is not a position: a position has three coordinates.",
             "Give x,y,z without thousands separators, in voxels of the viewer's resolution, or "
             "x,y,z@nm.",
         )
@@ -270,13 +270,13 @@ def parse_root_id(given: str | int) -> int:
             "A spreadsheet or a float cannot hold 18 digits: give the ID as text or an integer.",
         )
     if not re.fullmatch(r"[+-]?[0-9]+", text):
-        raise UsageError(f"{shown} is not a root ID, which is a whole number.", _HINT)
+        raise UsageError(f"{shown} is not a root ID: a root ID is a whole number.", _HINT)
     cell = int(text) if len(text) <= _MAX_QUOTE else _MAX_UINT64 + 1
     if cell <= 0:
-        raise UsageError(f"{shown} is not a root ID, which is above zero.", _HINT)
+        raise UsageError(f"{shown} is not a root ID: a root ID is above zero.", _HINT)
     if cell > _MAX_UINT64:
         raise UsageError(
-            f"{shown} is too large for a root ID, which has 64 bits.",
+            f"{shown} is too large for a root ID: a root ID has 64 bits.",
             "Check for a digit too many, or two IDs that ran together.",
         )
     if cell >> _LAYER_SHIFT == _SUPERVOXEL_LAYER:

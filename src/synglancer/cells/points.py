@@ -129,7 +129,7 @@ def _check_names(file: PointFile, places: Mapping[str, int]) -> None:
     names = file.table.names
     if len(places) < len(names):
         raise UsageError(
-            f"{file.name} has two columns whose names differ in capital letters alone.",
+            f"{file.name} has two columns whose names differ only in upper and lower case.",
             "Give each column a name of its own.",
         )
     twice = [name for name in ("color", "colour") if name in places]
@@ -180,7 +180,7 @@ def _read_unit(
             if not math.isfinite(value):
                 shown = repr(text) if text else "nothing"
                 raise UsageError(
-                    f"{file.name_row(row)}: {name} holds {shown}, which is no coordinate.",
+                    f"{file.name_row(row)}: {name} holds {shown}, which is not a coordinate.",
                     "Give each point three finite numbers, without thousands separators.",
                 )
             if abs(value) > _FARTHEST_NM:

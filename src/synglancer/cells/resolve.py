@@ -110,7 +110,7 @@ def resolve_cell(session: Session, cell: Cell) -> int:
     """
     if isinstance(cell, Synapse):
         raise UsageError(
-            f"{cell} names a synapse, and a cell is needed here.",
+            f"{cell} is a synapse, but a cell is needed here.",
             "Give the root ID of one of its two cells, nucleus:ID, or a position in the cell.",
         )
     if isinstance(cell, Nucleus):
@@ -190,8 +190,8 @@ def _fetch_state(session: Session, state_url: str) -> bytes:
             raise
         # So state servers answer for a state that they do not have.
         raise ServiceError(
-            f"The link's state cannot be had: {error}",
-            "It may not be there any more: check that the link is whole, or give the root ID.",
+            f"The link's state cannot be read: {error}",
+            "Check that the link is complete and its state still exists, or give the root ID.",
         ) from error
 
 
@@ -206,7 +206,7 @@ def _resolve_nucleus(session: Session, cell: Nucleus) -> int:
         )
     if nuclei[0].root_id <= 0:
         raise CellError(
-            f"Nucleus {cell.value} lies in no cell of the segmentation in {where}.",
+            f"Nucleus {cell.value} is not in any cell of the segmentation in {where}.",
             "Give another nucleus, or the cell's root ID.",
         )
     return nuclei[0].root_id

@@ -100,24 +100,24 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
         )
     if source is None:
         raise UsageError(
-            "It cannot be made anew, since neither a receipt on this machine nor a record in its "
-            "state says what was asked.",
+            "It cannot be made again, because neither the history on this machine nor its state "
+            "says what was asked.",
             "Make it again with make-link, and replace it by hand.",
         )
     if source.get("given_rows"):
         raise UsageError(
-            "It cannot be made anew, since its synapses were given as tables.",
+            "It cannot be made again, because its synapses were given as tables.",
             "Make it again from the tables, and replace it by hand.",
         )
     if result.datastack is None:
         raise UsageError(
-            "It cannot be made anew, since it was made with another CAVE server than is asked.",
+            "It cannot be made again, because it was made with another CAVE server than is asked.",
             "Name that one with --server.",
         )
     points = parse_record(source)[0].annotations
     if points:
         raise UsageError(
-            f"It shows points of {points[0].name} beside the synapses, so it is not made anew "
+            f"It shows points of {points[0].name} beside the synapses, so it is not made again "
             "without them.",
             "Make it again with make-link and --annotations, and replace it by hand.",
         )
@@ -135,7 +135,7 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
         return Asked(tuple(synapses) or _some(result.cells), settings)
     except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
         raise UsageError(
-            "It cannot be made anew, since its receipt or record was changed.",
+            "It cannot be made again, because its receipt or record was changed.",
             "Make it again with make-link, and replace it by hand.",
         ) from error
 

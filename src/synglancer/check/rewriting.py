@@ -82,7 +82,7 @@ def rewrite_file(document: Document, content: bytes) -> Path:
     try:
         if path.read_bytes() != document.content:
             raise UsageError(
-                f"{document.path} was changed while its links were made anew.",
+                f"{document.path} was changed while its links were made again.",
                 "Run the same command again.",
             )
         backup = _keep(path, document.content)

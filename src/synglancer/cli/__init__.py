@@ -88,7 +88,8 @@ def build_synglancer() -> App:
     from synglancer.cli.config import CONFIG, ENVIRONMENT
 
     app = _make_app(
-        "synglancer", help="From a cell to a Neuroglancer link that shows its synapses."
+        "synglancer",
+        help="Make, check and compare Neuroglancer links that show a cell's synapses.",
     )
     app.version_flags = ["--version", "--about"]
     app.register_install_completion_command(help=_COMPLETION)
@@ -99,17 +100,25 @@ def build_synglancer() -> App:
     app.command(report, config=CONFIG, usage=usage, **_describe("report"))
     usage = _usage("check [OPTIONS] LINK|FILE|FOLDER...")
     app.command(check, config=(ENVIRONMENT,), usage=usage, **_describe("check"))
-    app.command(compare, config=CONFIG, **_describe("compare"))
+    usage = _usage("compare [OPTIONS] CELL|LINK...")
+    app.command(compare, config=CONFIG, usage=usage, **_describe("compare"))
     usage = _usage("verdicts [OPTIONS] LINK...")
     app.command(verdicts, usage=usage, **_describe("verdicts"))
-    plain: tuple[Callable[..., Any], ...] = (table, preview, history, trust)
-    for one in plain:
-        app.command(one, **_describe(one.__name__))
-    publishing = _make_app("publish", example="publish", config=(ENVIRONMENT,))
+    plain: dict[Callable[..., Any], str] = {
+        table: "[OPTIONS] LINK",
+        preview: "[OPTIONS] LINK...",
+        history: "[OPTIONS] [CELL...]",
+        trust: "[FILE]",
+    }
+    for one, words in plain.items():
+        app.command(one, usage=_usage(f"{one.__name__} {words}"), **_describe(one.__name__))
+    usage = _usage("publish [OPTIONS] FILE... --dest FOLDER|BUCKET --version N")
+    publishing = _make_app("publish", example="publish", config=(ENVIRONMENT,), usage=usage)
     publishing.default(publish)
     publishing.command(verify)
     app.command(publishing)
-    app.command(serve_folder, name="serve", **_describe("serve"))
+    usage = _usage("serve [OPTIONS] FOLDER")
+    app.command(serve_folder, name="serve", usage=usage, **_describe("serve"))
     app.command(doctor, **_describe("doctor"))
     _add_groups(app)
     return app

@@ -12,6 +12,8 @@ from synglancer.settings import (
     DEFAULT_CELL_TYPE_COLUMN,
     DEFAULT_CONCURRENCY,
     DEFAULT_DATASTACK,
+    Question,
+    Service,
     Settings,
 )
 from synglancer.view_settings import BackgroundName, ColorBy, Layout, PaletteName  # noqa: TC001
@@ -37,15 +39,24 @@ def describe(group: Group | None, value: str | None = None, **more: Any) -> Para
 
 
 @dataclass(frozen=True, kw_only=True)
-class LinkSettings(Settings):
-    """`Settings`, with each option in the group under which help shows it."""
+class ServiceSettings(Service):
+    """`Service`, with each option in the group under which help shows it."""
+
+    datastack: Annotated[str, describe(CELLS, "NAME")] = DEFAULT_DATASTACK
+    sandbox: Annotated[bool, describe(CONNECTION)] = False
+    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
+    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None
+    timeout: Annotated[float, describe(CONNECTION, "SECONDS")] = 60.0
+    concurrency: Annotated[int, describe(CONNECTION, "N")] = DEFAULT_CONCURRENCY
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionSettings(Question):
+    """`Question`, with each option in the group under which help shows it."""
 
     version: Annotated[str | int | None, describe(CELLS, "VERSION")] = None
     datastack: Annotated[str, describe(CELLS, "NAME")] = DEFAULT_DATASTACK
     table: Annotated[str | None, describe(CELLS, "NAME")] = None
-    source: Annotated[str | None, describe(CELLS, "URL|FOLDER")] = None
-    publish_to: Annotated[str | None, describe(CELLS, "FOLDER|BUCKET")] = None
-    public_url: Annotated[str | None, describe(CELLS, "URL")] = None
     strict: Annotated[bool, describe(CELLS)] = False
     inputs: Annotated[bool, describe(SYNAPSES)] = False
     outputs: Annotated[bool, describe(SYNAPSES)] = False
@@ -60,6 +71,23 @@ class LinkSettings(Settings):
     cell_types: Annotated[bool, describe(SYNAPSES)] = False
     cell_type_view: Annotated[str | None, describe(SYNAPSES, "NAME")] = None
     cell_type_column: Annotated[str, describe(SYNAPSES, "NAME")] = DEFAULT_CELL_TYPE_COLUMN
+    site: Annotated[str | None, describe(VIEW, "SITE")] = None
+    inline: Annotated[bool, describe(OUTPUT)] = False
+    sandbox: Annotated[bool, describe(CONNECTION)] = False
+    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
+    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None
+    timeout: Annotated[float, describe(CONNECTION, "SECONDS")] = 60.0
+    concurrency: Annotated[int, describe(CONNECTION, "N")] = DEFAULT_CONCURRENCY
+    no_cache: Annotated[bool, describe(CONNECTION)] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkSettings(QuestionSettings, Settings):
+    """`Settings`, with each option in the group under which help shows it."""
+
+    source: Annotated[str | None, describe(CELLS, "URL|FOLDER")] = None
+    publish_to: Annotated[str | None, describe(CELLS, "FOLDER|BUCKET")] = None
+    public_url: Annotated[str | None, describe(CELLS, "URL")] = None
     layout: Annotated[Layout, describe(VIEW)] = "xy-3d"
     background: Annotated[BackgroundName, describe(VIEW)] = "dark"
     figure: Annotated[bool, describe(VIEW)] = False
@@ -71,15 +99,7 @@ class LinkSettings(Settings):
     annotations: Annotated[tuple[str, ...], describe(VIEW, "FILE")] = ()
     panel: Annotated[bool, describe(VIEW)] = False
     filter_by_selection: Annotated[bool, describe(VIEW)] = False
-    site: Annotated[str | None, describe(VIEW, "SITE")] = None
-    inline: Annotated[bool, describe(OUTPUT)] = False
     upload: Annotated[bool, describe(OUTPUT)] = False
-    sandbox: Annotated[bool, describe(CONNECTION)] = False
-    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
-    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None
-    timeout: Annotated[float, describe(CONNECTION, "SECONDS")] = 60.0
-    concurrency: Annotated[int, describe(CONNECTION, "N")] = DEFAULT_CONCURRENCY
-    no_cache: Annotated[bool, describe(CONNECTION)] = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,9 +109,9 @@ class Workers:
     Parameters
     ----------
     workers
-        Make the links of many cells in this many processes.
+        Make the links of many cells in this many processes at a time.
     scheduler
-        Have a Dask cluster make them: the address of its scheduler.
+        Have a Dask cluster make the links: the address of its scheduler.
     """
 
     workers: Annotated[int | None, describe(CONNECTION, "N")] = None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextvars import ContextVar
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.errors import OutputError, UsageError
 from synglancer.printable import REPLACEMENT, printable
+from synglancer.settings import UNLABELLED
+from synglancer.view.tag_order import sort_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +45,11 @@ def format_result(
         return _escape_json(orjson.dumps(made.to_record()).decode())
     from synglancer.render.cards import render_card
 
-    return render_card(made, output, template=template, picture=picture, qr=qr)
+    card = render_card(made, output, template=template, picture=picture, qr=qr)
+    if output == "html" and not {"<script", "<style"} & set(re.findall(r"<\w+", card.lower())):
+        # A page that names no charset shows references right; scripts and styles know none.
+        return card.encode("ascii", "xmlcharrefreplace").decode()
+    return card
 
 
 def _escape_json(text: str) -> str:
@@ -62,7 +70,7 @@ def print_summary(made: LinkRecord) -> None:
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
-    tags = list(dict.fromkeys(tag for counts in made.counts_by_tag.values() for tag in counts))
+    tags = sort_tags({tag for counts in made.counts_by_tag.values() for tag in counts})
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
     for name in ("", *tags, "all"):
         table.add_column(Text(for_terminal(name)), justify="right" if name else "left")
@@ -166,8 +174,20 @@ def print_json(record: Mapping[str, Any]) -> None:
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on stdout; a name that begins with '>' heads a column of numbers.
 
-    Links stay whole, whatever the terminal's width: they are there to be copied.
+    Links stay whole, whatever the terminal's width: they are there to be copied. Where a terminal
+    is too narrow for a last column of links, each link is printed below its row.
     """
+    given = [[for_terminal(cell) for cell in row] for row in rows]
+    lines, needed = _format_rows(names, given)
+    if names[-1] == "link" and sys.stdout.isatty() and needed > get_terminal_size().columns:
+        head, *short = _format_rows(names[:-1], [row[:-1] for row in given])[0]
+        pairs = zip(short, (f"  {row[-1]}" for row in given), strict=True)
+        lines = [head, *(line for pair in pairs for line in pair)]
+    print(*lines, sep="\n")  # noqa: T201
+
+
+def _format_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[list[str], int]:
+    """Format a table as lines, its head first; the number is the width that it needs."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -177,14 +197,18 @@ def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         justify: Literal["left", "right"] = "right" if name.startswith(">") else "left"
         table.add_column(name.removeprefix(">"), justify=justify, no_wrap=True)
     for row in rows:
-        table.add_row(*(Text(for_terminal(cell)) for cell in row))
-    needed = Console(width=_WIDEST).measure(table).maximum
-    Console(width=max(needed, 1), highlight=False).print(table)
+        table.add_row(*map(Text, row))
+    # A height as well: without one, rich takes a terminal of the kind "dumb" to have 80 columns.
+    needed = max(Console(width=_WIDEST, height=1).measure(table).maximum, 1)
+    console = Console(width=needed, height=1, highlight=False)
+    with console.capture() as printed:
+        console.print(table)
+    return printed.get().splitlines(), needed
 
 
 def _format_totals(made: LinkRecord) -> str:
     """Say what is counted: synapses with a prediction, unless others are shown too."""
-    unlabelled = any("unlabelled" in tags for tags in made.counts_by_tag.values())
+    unlabelled = any(UNLABELLED in tags for tags in made.counts_by_tag.values())
     kind = "synapses, with and without a prediction" if unlabelled else "synapses with a prediction"
     hidden = made.total - made.shown
     text = f"{made.shown:,} {kind}, shown"

@@ -14,6 +14,7 @@ from synglancer.states.fields import write_timestamp
 from synglancer.states.record import Provenance
 from synglancer.states.record_copy import read_record
 from synglancer.states.urls import parse_link
+from synglancer.view.tag_order import sort_tags
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -96,8 +97,11 @@ class LinkRecord:
 
     @property
     def counts_by_tag(self) -> Mapping[str, Mapping[str, int]]:
-        """Shown synapses: direction → tag → count."""
-        return self.provenance.counts
+        """Shown synapses: direction → tag → count, the tags in the order of the layers."""
+        return {
+            direction: {tag: counts[tag] for tag in sort_tags(counts)}
+            for direction, counts in self.provenance.counts.items()
+        }
 
     @property
     def shown(self) -> int:

@@ -84,7 +84,7 @@ def upload_state(session: Session, state: State) -> str:
     if hash_state(session.fetch_state(state_url)) != state.sha256:
         raise ServiceError(
             "The state server gave back another state than it was sent.",
-            "Try again; if it stays so, use --inline and tell the server's administrators.",
+            "Try again; if it happens again, use --inline and tell the server's administrators.",
         )
     return state_url
 

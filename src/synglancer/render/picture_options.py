@@ -28,17 +28,17 @@ class PreviewOptions:
     Parameters
     ----------
     size
-        Width and height in pixels of the page, as 960x640.
+        Width and height of the page in pixels, such as 960x640.
     scale
-        Pixels of the picture for each pixel of the page: 2 for print and sharp screens.
+        Picture pixels per page pixel: 2 for print and sharp screens.
     background
-        Put this behind the view, dark or white, instead of its own.
+        Replace the view's own background: dark or white.
     interface
-        Keep the viewer's bars and panels around the view, as whoever opens the link sees them.
+        Keep the viewer's bars and panels, as in a browser.
     renderer
-        Take the picture in a browser; or plot the synapses, which needs none.
+        Take a browser screenshot, or plot the synapses without a browser.
     wait
-        Seconds that one view may take to be drawn.
+        Longest time for drawing one view, in seconds.
     """
 
     size: str = "960x640"

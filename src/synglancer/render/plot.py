@@ -26,9 +26,9 @@ from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import is_own_points, is_shown, list_layers
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
-from synglancer.view.annotations import sort_tags
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors
 from synglancer.view.shaders import MIN_CONFIDENCE, choose_diameter
+from synglancer.view.tag_order import sort_tags
 from synglancer.view.type_colors import choose_type_color
 
 if TYPE_CHECKING:

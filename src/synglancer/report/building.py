@@ -12,9 +12,9 @@ from synglancer.render.cards import describe_filters
 from synglancer.report.baseline import find_known_baseline
 from synglancer.report.summary import SYNTHETIC, Report, Row
 from synglancer.settings import SAME_SPINE, SYNAPSE
-from synglancer.view.annotations import sort_tags
 from synglancer.view.colors import PALETTES, choose_colors
 from synglancer.view.segment_properties import CellNumbers
+from synglancer.view.tag_order import sort_tags
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -111,7 +111,7 @@ def sum_counts(comparisons: Sequence[Comparison]) -> pd.DataFrame:
     import pandas as pd
 
     from synglancer.synapses.changes import COUNTED
-    from synglancer.view.annotations import sort_tags
+    from synglancer.view.tag_order import sort_tags
 
     both = pd.concat([one.counts for one in comparisons])
     directions = list(dict.fromkeys(both["direction"]))

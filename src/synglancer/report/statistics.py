@@ -11,8 +11,8 @@ import numpy as np
 
 from synglancer.columns import CELL_COLUMN
 from synglancer.report.measures import BINS, STRONGEST
+from synglancer.settings import UNLABELLED
 from synglancer.synapses.cell_types import sort_types
-from synglancer.synapses.predictions import UNLABELLED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

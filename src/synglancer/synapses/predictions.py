@@ -14,13 +14,10 @@ import pandas as pd
 
 from synglancer.columns import ASKED_COLUMN, CELL_COLUMN, DTYPES, POSITION_COLUMNS
 from synglancer.errors import BadAnswerError
-from synglancer.settings import BETWEEN, MULTI_INPUT, SYNAPSE
+from synglancer.settings import BETWEEN, MULTI_INPUT, SYNAPSE, UNLABELLED
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
-
-UNLABELLED = "unlabelled"
-"""The tag of synapses without a prediction, which is not one of the table's tags."""
 
 UNTAGGED = "untagged"
 """The tag of predictions whose tag is missing."""
@@ -104,7 +101,7 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
         others = "other synapses" if direction == SYNAPSE else "synapses of other cells"
         raise BadAnswerError(
             f"The server answered with {others} than {named}.",
-            "Try again; if it stays so, tell the server's administrators.",
+            "Try again; if it happens again, tell the server's administrators.",
         )
     has = {"position": _place(frame, raw)}
     # NaN fails all of these comparisons.

@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from synglancer.errors import BadAnswerError
-from synglancer.settings import MULTI_INPUT
-from synglancer.synapses.predictions import UNLABELLED, count_predictions
+from synglancer.settings import MULTI_INPUT, UNLABELLED
+from synglancer.synapses.predictions import count_predictions
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

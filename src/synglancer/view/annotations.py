@@ -22,17 +22,15 @@ import pyarrow.compute as pc
 
 from synglancer.columns import PARTNER_TYPE
 from synglancer.errors import BadAnswerError
-from synglancer.settings import BETWEEN, UNKNOWN_TYPE
+from synglancer.settings import BETWEEN, UNKNOWN_TYPE, UNLABELLED
 from synglancer.states.fields import MAX_EXACT
-from synglancer.synapses.predictions import UNLABELLED
+from synglancer.view.tag_order import rank_tag
+
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     import pandas as pd
 
 DIRECTIONS = ("inputs", "outputs", BETWEEN)
-KNOWN_TAGS = ("spine", "shaft", "soma", "multi-input")
 
 _POSITION = tuple(f"ctr_pt_position_{axis}" for axis in "xyz")
 _IDS = ("id", "pre_pt_root_id", "post_pt_root_id")
@@ -164,26 +162,11 @@ def _find_groups(predictions: pd.DataFrame) -> list[tuple[str, str, np.ndarray[A
     grouped = predictions.groupby(["direction", "tag"], sort=False, observed=True)
     found = cast("dict[tuple[str, str], np.ndarray[Any, Any]]", grouped.indices)
     named = [(str(direction), str(tag), rows) for (direction, tag), rows in found.items()]
-    return sorted(named, key=lambda group: (*_rank(group[0], DIRECTIONS), *_rank_tag(group[1])))
+    return sorted(named, key=lambda group: (*_rank_direction(group[0]), *rank_tag(group[1])))
 
 
-def sort_tags(tags: Collection[str]) -> list[str]:
-    """Sort tags as their layers are.
-
-    Examples
-    --------
-    >>> sort_tags(["unlabelled", "vesicle", "soma", "spine"])
-    ['spine', 'soma', 'vesicle', 'unlabelled']
-    """
-    return sorted(tags, key=_rank_tag)
-
-
-def _rank(name: str, known: tuple[str, ...]) -> tuple[int, str]:
-    return (known.index(name) if name in known else len(known), name)
-
-
-def _rank_tag(tag: str) -> tuple[int, str]:
-    return (len(KNOWN_TAGS) + 1, tag) if tag == UNLABELLED else _rank(tag, KNOWN_TAGS)
+def _rank_direction(name: str) -> tuple[int, str]:
+    return (DIRECTIONS.index(name) if name in DIRECTIONS else len(DIRECTIONS), name)
 
 
 def _read_columns(predictions: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
-from synglancer.settings import BETWEEN
+from synglancer.settings import BETWEEN, UNLABELLED
 from synglancer.synapses.partners import find_strongest_partners
-from synglancer.synapses.predictions import UNLABELLED, count_predictions, name_directions
+from synglancer.synapses.predictions import count_predictions, name_directions
 from synglancer.view.camera import find_middle
 from synglancer.view.colors import choose_cell_colors
 from synglancer.view.scene import ViewOptions

@@ -1,10 +1,11 @@
-"""synglancer cache: what is kept on this machine, how much, where; and its removal."""
+"""synglancer cache: show and clear the local cache."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from synglancer.cache.files import format_size
+from synglancer.cli.options import describe
 from synglancer.cli.printing import print_json, print_table
 from synglancer.errors import UsageError
 
@@ -13,15 +14,15 @@ if TYPE_CHECKING:
 
 
 def info(*, output: Literal["table", "json"] = "table") -> None:
-    """Say what is kept on this machine, and where.
+    """Show what the local cache holds, and where it is.
 
-    All of it can be fetched again. Above a bound, set by SYNGLANCER_CACHE_MAX (such as 500MB), what
-    was used longest ago is removed.
+    Everything in it can be fetched again. When it grows above SYNGLANCER_CACHE_MAX (such as
+    500MB), the files that were not used for longest are removed.
 
     Parameters
     ----------
     output
-        A table, or JSON.
+        Print a table, or JSON.
     """
     from synglancer.cache.answers import Store
 
@@ -38,29 +39,30 @@ def info(*, output: Literal["table", "json"] = "table") -> None:
     print(f"{store.folder}, at most {format_size(store.bound)}")  # noqa: T201
 
 
-def clear(*, only: tuple[str, ...] = ()) -> None:
-    """Remove what is kept on this machine, and say what was removed.
+def clear(*, only: Annotated[tuple[str, ...], describe(None, "KIND")] = ()) -> None:
+    """Clear the local cache, and show what was removed.
 
-    The history of the links that were made stays.
+    The history of your links is kept.
 
     Parameters
     ----------
     only
-        Only this kind, as `cache info` names it; can be repeated.
+        Clear only this kind of file, as `cache info` names it; can be repeated.
     """
     from synglancer.cache.answers import KINDS, Store
 
     for name in only:
         if name not in KINDS:
             raise UsageError(
-                f"Nothing of the kind {name!r} is kept.", f"Choose from {', '.join(KINDS)}."
+                f"The cache has no kind of file {name!r}.", f"Choose from {', '.join(KINDS)}."
             )
     store = Store()
     removed = store.clear([kind for kind in KINDS if kind in only] if only else KINDS)
     _print_kept(removed)
     files = sum(item.files for item in removed)
     size = format_size(sum(item.bytes for item in removed))
-    print(f"Removed {files:,} files ({size}) from {store.folder}")  # noqa: T201
+    what = "file" if files == 1 else "files"
+    print(f"Removed {files:,} {what} ({size}) from {store.folder}")  # noqa: T201
 
 
 def _print_kept(kept: list[Kept]) -> None:

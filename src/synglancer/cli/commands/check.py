@@ -1,4 +1,4 @@
-"""synglancer check: is each link alive, complete and still current; and, if asked, made anew."""
+"""synglancer check: check that links open and are complete and current, and make bad ones again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from cyclopts import Parameter
-
 from synglancer.cells.parse import enumerate_some
+from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import (
     TYPED,
     check_options,
@@ -37,15 +36,15 @@ _LONGEST = 200  # characters of a link in the table
 
 
 def check(
-    *targets: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    fix: bool = False,
-    dry_run: bool = False,
-    server: str | None = None,
-    token_file: str | None = None,
-    sandbox: bool = False,
-    datastack: str = DEFAULT_DATASTACK,
-    timeout: float = 60.0,
-    output: Literal["table", "json"] = "table",
+    *targets: Annotated[str, describe(None, "LINK|FILE|FOLDER...", allow_leading_hyphen=True)],
+    fix: Annotated[bool, describe(OUTPUT)] = False,
+    dry_run: Annotated[bool, describe(OUTPUT)] = False,
+    output: Annotated[Literal["table", "json"], describe(OUTPUT)] = "table",
+    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None,
+    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None,
+    sandbox: Annotated[bool, describe(CONNECTION)] = False,
+    datastack: Annotated[str, describe(CONNECTION, "NAME")] = DEFAULT_DATASTACK,
+    timeout: Annotated[float, describe(CONNECTION, "SECONDS")] = 60.0,
 ) -> int:
     """Check whether Neuroglancer links still open and show what they did.
 
@@ -55,7 +54,7 @@ def check(
     Parameters
     ----------
     targets
-        Links in quotes, text files, folders of these, JSON files of states, or - for stdin.
+        Links in quotes, text files, folders of text files, JSON files of states, or - for stdin.
     fix
         Make bad links again and write them into the files; the old file is kept as FILE.bak.
     dry_run

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.options import CELLS, OUTPUT, QuestionSettings, describe
 from synglancer.cli.printing import (
     check_options,
     complain,
@@ -18,44 +19,43 @@ from synglancer.cli.printing import (
     print_table,
 )
 from synglancer.errors import SOME_SKIPPED
-from synglancer.settings import Question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synglancer.links.kinds.comparison import Comparison
 
-_DEFAULTS = Question()
+_DEFAULTS = QuestionSettings()
 
 
 def compare(
-    *given: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    from_: Annotated[str | None, Parameter(name="--from")] = None,
-    to: str | None = None,
-    output: Literal["table", "json", "markdown", "csv", "url"] = "table",
-    report: Path | None = None,
-    question: Annotated[Question, Parameter(name="*")] = _DEFAULTS,
+    *given: Annotated[str, describe(None, "CELL|LINK...", allow_leading_hyphen=True)],
+    from_: Annotated[str | None, describe(CELLS, "VERSION", name="--from")] = None,
+    to: Annotated[str | None, describe(CELLS, "VERSION")] = None,
+    output: Annotated[
+        Literal["table", "json", "markdown", "csv", "url"], describe(OUTPUT)
+    ] = "table",
+    report: Annotated[Path | None, describe(OUTPUT, "FILE")] = None,
+    question: Annotated[QuestionSettings, Parameter(name="*")] = _DEFAULTS,
 ) -> int:
-    """Compare the synapses of cells between two versions, and make links that show what changed.
+    """Compare the synapses of cells between two versions, and make links that show the changes.
 
-    Each cell is followed through its edits. A link has a layer for the synapses that were gained,
-    lost or tagged anew, and one, hidden at first, for those that were kept; the older cell is a
-    fainter mesh.
+    Cells are followed through edits. A link has layers for synapses that were gained, lost or given
+    another tag, and a hidden layer for unchanged ones. The older cell is a fainter mesh. Two links
+    are compared with each other.
 
     Parameters
     ----------
     given
-        Cells or files of cells, as for make-link; links of make-link, each of which is compared
-        with a version; or two such links, which are compared with each other.
+        Cells, files of cells, or links from make-link to compare with another version.
     from_
-        The older version: a number, latest, or a day (else --version). A link says its own.
+        Older version: number, latest, or day (otherwise --version; links name their own).
     to
-        The newer version (else latest).
+        Newer version: number, latest, or day (otherwise latest).
     output
-        What is printed: a table of counts with the links below, a JSON object for each cell, a
-        Markdown table, CSV, or the links alone.
+        Print counts with links, a JSON object per cell, a Markdown table, CSV, or only the links.
     report
-        Write a page with all counts and links to this file as well: .html or .md.
+        Also write a page with all counts and links to this file: .html or .md.
     """
     from synglancer.links.kinds.comparison import Comparison
     from synglancer.links.link_record import Skipped

@@ -44,10 +44,10 @@ def doctor(
     timeout: Annotated[float | None, describe(CONNECTION, "SECONDS")] = None,
     write: Annotated[bool, describe(CONNECTION)] = False,
 ) -> int:
-    """Check what links need, step by step, and say what to do where something is missing.
+    """Check everything that making links needs, and say how to fix what is missing.
 
-    It takes the same settings as make-link, from the same places. A check that fails gives exit
-    code 4; a warning is about something that links do not need. The token is never shown.
+    The settings are those of make-link, from the same places. The exit code is 4 if a check fails;
+    warnings are about things that links can do without. The token is never shown.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def doctor(
     site
         Viewer: spelunker, google or an address.
     output
-        A line for each check, or one JSON object.
+        Print a line per check, or one JSON object.
     sandbox
         Check the embedded CAVE on this machine.
     server

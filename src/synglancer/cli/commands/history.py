@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
+from synglancer.cli.options import OUTPUT, describe
 from synglancer.cli.printing import for_terminal, print_json, print_table
 from synglancer.errors import UsageError
 from synglancer.settings import BETWEEN, SYNAPSE
@@ -15,18 +16,20 @@ if TYPE_CHECKING:
 
 
 def history(
-    *cells: str, limit: int | None = None, output: Literal["table", "json", "url"] = "table"
+    *cells: Annotated[str, describe(None, "CELL...")],
+    limit: Annotated[int | None, describe(OUTPUT, "N")] = None,
+    output: Annotated[Literal["table", "json", "url"], describe(OUTPUT)] = "table",
 ) -> None:
-    """List the links that were made on this machine, the newest last.
+    """List the links that were made on this machine, newest last.
 
     Parameters
     ----------
     cells
-        Only links of these root IDs, or of synapse:ID.
+        Show only links of these root IDs, or of synapse:ID.
     limit
-        Only so many of the newest.
+        Show at most this many links, the newest ones.
     output
-        A table; one JSON object a line, with the words that were typed; or the links alone.
+        Print a table; one JSON object per line, with the command that was typed; or only the links.
     """
     from synglancer.cache.receipts import Damaged, history_file, read_receipts
 
@@ -37,14 +40,14 @@ def history(
     try:
         for item in read_receipts():
             if isinstance(item, Damaged):
-                sentence = f"Line {item.line} of {item.path} is no receipt, and is left out."
+                sentence = f"Line {item.line} of {item.path} is not a valid entry, and is left out."
                 print(for_terminal(sentence), file=sys.stderr)  # noqa: T201
             elif not wanted or wanted & _list_cells(item.record):
                 found.append(item.record)
     except OSError as error:
         raise UsageError(
             f"The history {history_file()} cannot be read: {error.strerror}.",
-            "Check whose file it is, or name another folder by SYNGLANCER_DATA_DIR.",
+            "Check whose file it is, or name another folder with SYNGLANCER_DATA_DIR.",
         ) from error
     if not found:
         of = " of this cell" if cells else ""

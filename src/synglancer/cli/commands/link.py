@@ -47,15 +47,15 @@ class Printing:
     Parameters
     ----------
     output
-        What to print for each link: the link, a JSON object, or a card.
+        Print the link, a JSON object, or a card with counts.
     save_state
-        Write the state to this file; {cell} stands for the root ID.
+        Also write the state to this file; {cell} stands for the root ID.
     preview
-        Write a picture: PNG, or SVG with --renderer plot.
+        Also write a picture to this file: PNG, or SVG with --renderer plot.
     renderer
-        Make the picture in a browser, or plot the synapses without one.
+        Take the picture in a browser, or plot the synapses without one.
     qr
-        Write the link as a QR code: PNG or SVG.
+        Also write the link as a QR code to this file: PNG or SVG.
     template
         Use your own Jinja2 template for the card.
     open
@@ -63,7 +63,7 @@ class Printing:
     quiet
         Print only the result and errors.
     verbose
-        Print retries, and tracebacks of errors.
+        Also print retries, and tracebacks of errors.
     """
 
     output: Annotated[OutputFormat, describe(OUTPUT)] = "url"
@@ -91,16 +91,16 @@ def link(
 ) -> int:
     """Make a Neuroglancer link that shows a cell's synapses and where they land.
 
-    The link is printed on stdout, one line per cell; all else goes to stderr.
+    Links go to stdout, one per line; everything else goes to stderr.
 
-    Options can also be set by SYNGLANCER_<NAME> variables or in synglancer.toml.
+    Options can also be set with SYNGLANCER_<NAME> variables or in synglancer.toml.
 
     Parameters
     ----------
     cells
-        Root ID, nucleus:ID, synapse:ID, position x,y,z (in voxels; or x,y,z@nm), link, or file.
+        Root ID, nucleus:ID, synapse:ID, position x,y,z (voxels; or x,y,z@nm), link, or file.
     together
-        Make one link for all cells; synapses between them are in their own layers.
+        Make one link for all cells, with synapses between them in their own layers.
     """
     from synglancer.cells.lists import list_given_cells
     from synglancer.links.makers import open_maker

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from synglancer.cli.options import CONNECTION, OUTPUT, VIEW, describe
 from synglancer.cli.printing import check_options, complain
 from synglancer.errors import SOME_SKIPPED, UsageError
 from synglancer.render.picture_options import Preview, PreviewOptions
@@ -17,30 +18,29 @@ _DEFAULTS = PreviewOptions()
 
 
 def preview(
-    *links: Annotated[str, Parameter(allow_leading_hyphen=True)],
-    folder: Annotated[Path, Parameter(name=["--folder", "-o"])] = Path(),
-    picture: Annotated[PreviewOptions, Parameter(name="*")] = _DEFAULTS,
-    format: Literal["png", "svg"] = "png",  # noqa: A002  # the option's name
-    server: str | None = None,
-    token_file: str | None = None,
+    *links: Annotated[str, describe(None, "LINK...", allow_leading_hyphen=True)],
+    folder: Annotated[Path, describe(OUTPUT, "FOLDER", name=["--folder", "-o"])] = Path(),
+    picture: Annotated[PreviewOptions, Parameter(name="*", group=VIEW)] = _DEFAULTS,
+    format: Annotated[Literal["png", "svg"], describe(OUTPUT)] = "png",  # noqa: A002  # the option's name
+    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None,
+    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None,
 ) -> int:
-    """Make a picture of each link, in a browser without a window or without one.
+    """Render each link as a picture: a headless browser screenshot, or a plot.
 
-    The files' names go to stdout, one a line; all else goes to stderr.
+    The file names go to stdout, one per line; everything else goes to stderr.
 
     Parameters
     ----------
     links
-        Neuroglancer links; - reads them from stdin, one a line.
+        Neuroglancer links, or JSON files of states; - reads links from stdin, one per line.
     folder
-        Where the pictures go; made when it is not there.
+        Folder for the pictures; it is created if needed.
     format
-        Kind of file; svg needs the renderer plot.
+        File format; svg needs --renderer plot.
     server
-        Address of the CAVE server that states are fetched from with your token (else
-        https://global.daf-apis.com).
+        CAVE server that gets the token (otherwise https://global.daf-apis.com).
     token_file
-        File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
+        File with the CAVE token (otherwise CAVE_TOKEN, or the token that caveclient saved).
     """
     from synglancer.links.opening import open_link
     from synglancer.render.progress import show_progress

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from synglancer.cli.options import CELLS, CONNECTION, OUTPUT, ServiceSettings, describe
 from synglancer.cli.printing import complain, print_json
 from synglancer.errors import ServiceError, UsageError
 from synglancer.printable import printable
-from synglancer.settings import Service
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
 
     from synglancer.publish.inputs import InputFile
     from synglancer.publish.writing.runner import Progress
+    from synglancer.settings import Service
 
     Fetch = Callable[[Path, Progress | None], list[InputFile]]
 
 _SOME_BAD = 5
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _CAVE = "cave"
-_SERVICE = Service()
-CaveService = Annotated[Service, Parameter(name="*")]
+_SERVICE = ServiceSettings()
+CaveService = Annotated[ServiceSettings, Parameter(name="*")]
 _STAGES = {
     "join_part": "joining",
     "fetch_range": "fetching",
@@ -40,60 +41,60 @@ _STAGES = {
 
 
 def publish(
-    *inputs: str,
-    dest: Annotated[str, Parameter(name=["--dest", "-o"])],
-    version: int,
-    timestamp: str | None = None,
-    table: str | None = None,
-    tag_column: str = "tag",
-    resolution: str = "1,1,1",
-    synapses: tuple[str, ...] = (),
-    workers: int | None = None,
-    scheduler: str | None = None,
-    memory: str = "1GB",
-    resume: bool = False,
-    work: str | None = None,
+    *inputs: Annotated[str, describe(None, "FILE...")],
+    dest: Annotated[str, describe(OUTPUT, "FOLDER|BUCKET", name=["--dest", "-o"])],
+    version: Annotated[int, describe(CELLS, "N")],
+    timestamp: Annotated[str | None, describe(CELLS, "TIME")] = None,
+    table: Annotated[str | None, describe(CELLS, "NAME")] = None,
+    tag_column: Annotated[str, describe(CELLS, "NAME")] = "tag",
+    resolution: Annotated[str, describe(CELLS, "X,Y,Z")] = "1,1,1",
+    synapses: Annotated[tuple[str, ...], describe(CELLS, "FILE")] = (),
+    resume: Annotated[bool, describe(OUTPUT)] = False,
+    work: Annotated[str | None, describe(OUTPUT, "FOLDER")] = None,
+    output: Annotated[Literal["text", "json"], describe(OUTPUT)] = "text",
+    workers: Annotated[int | None, describe(CONNECTION, "N")] = None,
+    scheduler: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None,
+    memory: Annotated[str, describe(CONNECTION, "SIZE")] = "1GB",
     service: CaveService = _SERVICE,
-    output: Literal["text", "json"] = "text",
 ) -> None:
     """Publish a table of predictions as precomputed annotation sources, one for each tag.
 
-    A layer on such a source shows the synapses of whichever cells are selected. Interrupted runs
-    leave nothing that a viewer takes for whole; --resume finishes them.
+    The input has a row for each synapse. A layer on a source shows the synapses of the cells that
+    are selected in the viewer. Viewers cannot open a source before it is complete; --resume
+    finishes an interrupted run.
 
     Parameters
     ----------
     inputs
-        Parquet or CSV files, globs, or Delta Lake folders, with a row for each synapse; or the word
-        cave, to fetch --table from CAVE in ranges of synapse IDs.
+        Parquet or CSV files, globs or Delta Lake folders; or the word cave, to fetch --table.
     dest
-        A folder, or an address such as s3://bucket/folder, gs://… or az://….
+        Folder, or an address such as s3://bucket/folder, gs://… or az://….
     version
-        Materialization version that the rows belong to.
+        Materialization version of the rows.
     timestamp
-        When that version was made, such as 2026-03-07T08:10:01.190228Z.
+        Timestamp of that version, such as 2026-03-07T08:10:01.190228Z.
     table
-        Table that they come from.
+        Table of predictions that the rows come from.
     tag_column
         Column with the predicted target.
     resolution
         Nanometres per unit of the positions, such as 4,4,40 for voxels.
     synapses
-        Files of synapses to join predictions (id, target_id, tag, value) with; can be repeated.
+        Synapse files to join with predictions (id, target_id, tag, value); can be repeated.
     workers
-        Processes on this machine (else one for each core).
+        Processes on this machine (otherwise one per core).
     scheduler
-        Address of a Dask scheduler whose workers do the work instead.
+        Have a Dask cluster do the work: the address of its scheduler.
     memory
-        What all processes together may take.
+        Most memory for all processes together.
     resume
         Finish an earlier run that was interrupted.
     work
-        Folder for unfinished work (else inside DEST, or in the cache for an object store).
+        Folder for unfinished work (otherwise inside DEST; for object stores, in the cache).
     service
         Which datastack; and for the input cave, which server.
     output
-        A summary, or the manifest as JSON.
+        Print a summary, or the manifest as JSON.
     """
     from synglancer.publish.publication import Publication
     from synglancer.publish.publishing import publish as run
@@ -131,26 +132,26 @@ def publish(
 
 
 def verify(
-    dest: str,
+    dest: Annotated[str, describe(None, "FOLDER|BUCKET")],
     *,
-    inputs: Annotated[tuple[str, ...], Parameter(name="--input")] = (),
-    cells: int = 20,
+    inputs: Annotated[tuple[str, ...], describe(None, "FILE", name="--input")] = (),
+    cells: Annotated[int, describe(None, "N")] = 20,
     output: Literal["text", "json"] = "text",
 ) -> int:
     """Check a published source with tensorstore: structure, counts, every annotation once.
 
-    Exit code 0 when all is well, 5 when something is not.
+    The exit code is 0 if the source is good, and 5 if it has problems.
 
     Parameters
     ----------
     dest
-        The folder or address that was published to.
+        Folder or address of the source.
     inputs
-        What was published: random cells and IDs are compared with it; can be repeated.
+        File that was published, to compare random cells and IDs with; can be repeated.
     cells
-        How many random cells and IDs of each tag are read.
+        Number of random cells and IDs to read for each tag.
     output
-        What was found, or JSON.
+        Print the problems that were found, or JSON.
     """
     from synglancer.publish.verify import verify as run
 

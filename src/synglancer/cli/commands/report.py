@@ -39,19 +39,19 @@ class Reporting:
     column
         Column of the file with root IDs (otherwise pt_root_id, root_id or cell).
     group_by
-        Compare groups of cells by this column of the file.
+        Compare groups of cells, named in this column of the file.
     baseline
-        Compare proportions with a table of tags and counts, a manifest, or one of the groups.
+        Compare proportions with a table of counts per tag, a manifest, or a group.
     path_length
-        Measure how far along the cell's skeleton the synapses are from the soma.
+        Measure path lengths from the soma to synapses along the skeleton.
     numbers
-        Write all numbers of the report to this file as well: CSV, Parquet or Excel.
+        Also write all numbers to this file: CSV, Parquet or Excel.
     pictures
-        Picture of each cell, in HTML reports: a plot, a screenshot or none.
+        Pictures of cells in HTML reports: plots, screenshots or none.
     template
-        Use your own Jinja2 template.
+        Use your own Jinja2 template for the report.
     verbose
-        Print retries, and tracebacks of errors.
+        Also print retries, and tracebacks of errors.
     """
 
     column: Annotated[str | None, describe(CELLS, "NAME")] = None
@@ -77,15 +77,15 @@ def report(
 ) -> int:
     """Write a report on many cells: links, pictures, counts, groups and a methods paragraph.
 
-    The name of the file is printed on stdout; everything else goes to stderr.
+    Cells can be in a text file, one per line, or in a column of a CSV, TSV, Parquet, Feather or
+    Excel file. The name of the report is printed on stdout; everything else goes to stderr.
 
     Parameters
     ----------
     cells
-        Root IDs, nucleus:ID or positions; text files with one of these a line (- for stdin); or one
-        CSV, TSV, Parquet, Feather or Excel file with a column of them.
+        Root IDs, nucleus:ID, positions, text files (- for stdin), or one table file.
     output
-        The file: its ending, .html, .md, .tex, .ipynb, .csv, .parquet or .xlsx, says what it is.
+        File for the report: .html, .md, .tex, .ipynb, .csv, .parquet or .xlsx.
     """
     from datetime import datetime, timezone
 

@@ -24,14 +24,14 @@ def serve(*, options: Options = _DEFAULTS) -> None:
 
 
 def start(*, options: Options = _DEFAULTS) -> None:
-    """Start the sandbox in the background, unless it is running, and print its address."""
+    """Start the sandbox in the background if it is not running, and print its address."""
     with translate_sandbox_errors():
         running = daemon.start(None if options == _DEFAULTS else options)
     print(running.origin)  # noqa: T201
 
 
 def status() -> int:
-    """Print the address of the sandbox that runs in the background."""
+    """Print the address of the background sandbox."""
     with translate_sandbox_errors():
         running = daemon.status()
     if running is None:
@@ -42,7 +42,7 @@ def status() -> int:
 
 
 def stop() -> None:
-    """Stop the sandbox that runs in the background; its states are kept."""
+    """Stop the background sandbox; stored states are kept."""
     with translate_sandbox_errors():
         stopped = daemon.stop()
     if not stopped:

@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import signal
 import sys
+from typing import Annotated
+
+from synglancer.cli.options import describe
 
 
-def serve(dest: str, *, port: int = 0) -> None:
+def serve(
+    dest: Annotated[str, describe(None, "FOLDER")],
+    *,
+    port: Annotated[int, describe(None, "N")] = 0,
+) -> None:
     """Serve a published folder to viewers on this machine, until it is stopped.
 
     Only this machine can reach it. To share a source, copy the folder to a web server or an object
-    store that answers ranges and allows other sites to read it (CORS).
+    store that supports range requests and lets other sites read it (CORS).
 
     Parameters
     ----------
     dest
-        The folder that was published to.
+        Folder that synglancer publish wrote.
     port
-        Port on 127.0.0.1 (else any that is free).
+        Port on 127.0.0.1 (otherwise any free port).
     """
     from synglancer.publish.serving import make_server
 

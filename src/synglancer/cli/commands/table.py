@@ -6,20 +6,21 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import check_options, complain
 
 _STDOUT = "-"
 
 
 def table(
-    link: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    link: Annotated[str, describe(None, "LINK", allow_leading_hyphen=True)],
     *,
-    out: Annotated[str, Parameter(name=["--out", "-o"], allow_leading_hyphen=True)] = _STDOUT,
-    server: str | None = None,
-    token_file: str | None = None,
+    out: Annotated[
+        str, describe(OUTPUT, "FILE", name=["--out", "-o"], allow_leading_hyphen=True)
+    ] = _STDOUT,
+    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None,
+    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None,
 ) -> None:
     """Write the annotations behind a Neuroglancer link as a table.
 
@@ -31,12 +32,11 @@ def table(
     link
         A Neuroglancer link, or the JSON file of a state.
     out
-        File to write: .csv, .parquet or .xlsx; - prints CSV.
+        File for the table: .csv, .parquet or .xlsx; - prints CSV.
     server
-        Address of the CAVE server that states are fetched from with your token (else
-        https://global.daf-apis.com).
+        CAVE server that gets the token (otherwise https://global.daf-apis.com).
     token_file
-        File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
+        File with the CAVE token (otherwise CAVE_TOKEN, or the token that caveclient saved).
     """
     from synglancer.links.filling import fill_state
     from synglancer.links.opening import open_link

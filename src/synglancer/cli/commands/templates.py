@@ -1,31 +1,30 @@
-"""synglancer templates: the templates that cards and reports are made through, to change them."""
+"""synglancer templates: list, show and copy the templates of cards and reports."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
 
-from cyclopts import Parameter
-
 from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.options import describe
 from synglancer.cli.printing import print_table
 from synglancer.errors import UsageError
 
 
 def list_() -> None:
-    """List the templates, and what each makes."""
+    """List the templates with what each one is for."""
     from synglancer.render.templates import list_templates
 
     print_table(["template", "makes"], [*list_templates().items()])
 
 
 def show(name: str) -> None:
-    """Print a template; its variables are named at its top.
+    """Print a template; a comment at its top explains its variables.
 
     Parameters
     ----------
     name
-        As `synglancer templates list` prints it.
+        Name of the template, as `synglancer templates list` prints it.
     """
     from synglancer.render.templates import read_template
 
@@ -33,16 +32,20 @@ def show(name: str) -> None:
 
 
 def copy(
-    name: str, *, output: Annotated[Path | None, Parameter(name=["--output", "-o"])] = None
+    name: str,
+    *,
+    output: Annotated[Path | None, describe(None, "FILE", name=["--output", "-o"])] = None,
 ) -> None:
-    """Copy a template, to change it and to give it to --template; print the copy's name.
+    """Copy a template, so that you can change it and use it with --template.
+
+    The name of the copy is printed on stdout.
 
     Parameters
     ----------
     name
-        As `synglancer templates list` prints it.
+        Name of the template, as `synglancer templates list` prints it.
     output
-        The copy: a file that is not there yet, or a folder (else this one).
+        New file for the copy, or a folder (otherwise the current one).
     """
     from synglancer.render.templates import read_template
 
@@ -50,7 +53,8 @@ def copy(
     path = Path(name) if output is None else output / name if output.is_dir() else output
     if path.exists():
         raise UsageError(
-            f"There is a file {path} already.", "Name another one with --output, or remove it."
+            f"The file {path} exists already.",
+            "Name another file with --output, or remove this one.",
         )
     check_writable("--output", str(path), 1)
     write_beside("--output", path, text.encode())

@@ -29,29 +29,28 @@ def verdicts(
     server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None,
     token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None,
 ) -> None:
-    """Read what reviewers marked in links that were made with make-link --review.
+    """Read the marks that reviewers made in links from make-link --review.
 
     Each synapse of a link is a row: ID, predicted tag, confidence, verdict, comment and link.
 
-    With links of several reviewers, how far each two agree is printed on stderr.
+    If you give links from several reviewers, the agreement of each pair goes to stderr.
 
     Parameters
     ----------
     links
-        Links of reviews, as the viewer shares them after marking; or JSON files of states.
+        Links that reviewers shared from the viewer after marking, or JSON files of states.
     out
         File for the verdicts: .csv, .parquet or .xlsx; - prints CSV.
     agreement
-        File for the agreement of each two reviewers, with Cohen's kappa: as --out.
+        File for the agreement of each pair of reviewers, with Cohen's kappa (formats as --out).
     calibration
-        File for the share that is right in each bin of confidence: as --out.
+        File for the share of right predictions per bin of confidence (formats as --out).
     plot
-        Picture of that share against confidence: .png or .svg.
+        Plot that share against confidence: .png or .svg.
     server
-        Address of the CAVE server that states are fetched from with your token (else
-        https://global.daf-apis.com).
+        CAVE server that gets the token (otherwise https://global.daf-apis.com).
     token_file
-        File that holds the token (else CAVE_TOKEN, else the files that caveclient uses).
+        File with the CAVE token (otherwise CAVE_TOKEN, or the token that caveclient saved).
     """
     from synglancer.render.calibration import plot_calibration
     from synglancer.render.tables import format_table

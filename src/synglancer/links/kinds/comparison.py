@@ -295,8 +295,8 @@ def _check_cell(before: Side, after: Side, session: Session) -> None:
 def _show(before: Side, after: Side) -> Comparison:
     """Find what changed, and make the link that shows it."""
     from synglancer.synapses.changes import count_changes, find_changes
-    from synglancer.view.annotations import sort_tags
     from synglancer.view.kinds.comparison import Former, build_comparison
+    from synglancer.view.tag_order import sort_tags
 
     settings = after.settings
     store = Store(enabled=not settings.no_cache)

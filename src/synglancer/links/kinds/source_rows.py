@@ -104,7 +104,7 @@ class CellRows:
         directions: Sequence[str],
         tags: Sequence[str],
     ) -> None:
-        from synglancer.view.annotations import sort_tags  # loads pandas
+        from synglancer.view.tag_order import sort_tags
 
         self.cells = [*rows]
         self._rows = rows

@@ -7,15 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.columns import POSITION_COLUMNS
 from synglancer.synapses.changes import GAINED, KEPT, LOST, RETAGGED
-from synglancer.view.annotations import CONFIDENCE, SIZE, sort_tags
+from synglancer.view.annotations import CONFIDENCE, SIZE
 from synglancer.view.layer_sources import build_local_source
 from synglancer.view.shaders import Marker, build_marker_shader, choose_diameter
-from synglancer.view.state import (
-    SEGMENTATION,
-    State,
-    build_state,
-    format_timestamp,
-)
+from synglancer.view.state import SEGMENTATION, State, build_state, format_timestamp
+from synglancer.view.tag_order import sort_tags
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
