@@ -213,7 +213,7 @@ def test_the_tables_used_longest_ago_go_first(monkeypatch):
     keys = [[*KEY, str(number)] for number in range(4)]
     for age, key in enumerate(keys):
         store.save_table(key, raw_table())
-        [path] = store._find_tables(key)
+        path = store._path("predictions", key, ".table")
         os.utime(path, (1_000_000 + age, 1_000_000 + age))
     size = max(path.stat().st_size for path in files("predictions"))
     assert store.load_table(keys[0]) is not None  # used just now

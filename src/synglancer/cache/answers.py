@@ -33,9 +33,12 @@ Kind = Literal["datastacks", "versions", "tables", "somata", "links", "predictio
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+_DIGEST_LENGTH = 32
 _PART = 20  # of the bound, which may be written before all is measured again
 _DEFAULT_BOUND = "2GB"
-_OURS = re.compile(rf"[0-9a-f]{{32}}(-[0-9a-f]{{32}})?\.(json|parquet)|{re.escape(LEFTOVER)}.*")
+_OURS = re.compile(  # version 0.1 kept tables as .parquet, with their digest in the name
+    rf"[0-9a-f]{{32}}\.(json|table)|[0-9a-f]{{32}}-[0-9a-f]{{32}}\.parquet|{re.escape(LEFTOVER)}.*"
+)
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 _FORM = 1
@@ -141,22 +144,22 @@ class Store:
         """Load a table, or None if there is none that reads back."""
         if not self._enabled:
             return None
-        for path in self._find_tables(key):
-            try:
-                content = path.read_bytes()
-            except OSError:
-                continue
-            if _digest(content) != path.stem.rpartition("-")[2]:
-                with suppress(OSError):
-                    path.unlink()
-                continue
-            import pyarrow as pa  # costs more than a repeated question may
-            import pyarrow.parquet as pq
+        path = self._path("predictions", key, ".table")
+        try:
+            kept = memoryview(path.read_bytes())
+        except OSError:
+            return None
+        if _digest(kept[_DIGEST_LENGTH:]).encode() != kept[:_DIGEST_LENGTH]:
+            with suppress(OSError):
+                path.unlink()
+            return None
+        import pyarrow as pa  # costs more than a repeated question may
+        import pyarrow.parquet as pq
 
-            _touch(path)
-            frame: pd.DataFrame = pq.read_table(pa.BufferReader(content)).to_pandas()
-            return frame
-        return None
+        _touch(path)
+        reader = pa.BufferReader(pa.py_buffer(kept[_DIGEST_LENGTH:]))
+        frame: pd.DataFrame = pq.read_table(reader).to_pandas()
+        return frame
 
     def save_table(self, key: Sequence[Any], frame: pd.DataFrame) -> None:
         """Save a table, and remove what was used longest ago if all is above the bound."""
@@ -169,21 +172,15 @@ class Store:
         buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer, compression="zstd")
         content = buffer.getvalue().to_pybytes()
-        # The name holds the content's digest: Parquet's own checksums leave its metadata out.
-        path = self._path("predictions", key, f"-{_digest(content)}.parquet")
-        with suppress(OSError):  # a full or read-only disk costs the cache, not the link
-            with replacing(path) as temporary:
-                temporary.write_bytes(content)
-            for other in self._find_tables(key):
-                if other != path:
-                    other.unlink(missing_ok=True)
+        # A digest stands before the table: Parquet's own checksums leave its metadata out.
+        with (
+            suppress(OSError),  # a full or read-only disk costs the cache, not the link
+            replacing(self._path("predictions", key, ".table")) as temporary,
+        ):
+            temporary.write_bytes(_digest(content).encode() + content)
         self._room -= len(content)
         if self._room < 0:
             self._room = self._prune()
-
-    def _find_tables(self, key: Sequence[Any]) -> list[Path]:
-        place = self._path("predictions", key, "-")
-        return sorted(place.parent.glob(f"{place.name}*.parquet"))
 
     def alone(self, question: Mapping[str, Any], seconds: float) -> AbstractContextManager[bool]:
         """Let one process at a time answer a question, so that it is answered once.
@@ -277,5 +274,5 @@ def _canonical(content: Any) -> bytes:
     return orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
 
 
-def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:32]
+def _digest(content: bytes | memoryview) -> str:
+    return hashlib.sha256(content).hexdigest()[:_DIGEST_LENGTH]

@@ -197,7 +197,9 @@ def _divide(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> dict
     from synglancer.columns import ASKED_COLUMN
 
     groups = raw.groupby(ASKED_COLUMN[question.direction], sort=False).indices
-    return {cell: raw.iloc[groups.get(cell, [])].reset_index(drop=True) for cell in cells}
+    empty = raw.iloc[:0]
+    parts = {cell: raw.take(rows).reset_index(drop=True) for cell, rows in groups.items()}
+    return {cell: parts.get(cell, empty) for cell in cells}
 
 
 def _check_apart(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> None:
