@@ -198,7 +198,7 @@ def _divide(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> dict
 
     groups = raw.groupby(ASKED_COLUMN[question.direction], sort=False).indices
     empty = raw.iloc[:0]
-    parts = {cell: raw.take(rows).reset_index(drop=True) for cell, rows in groups.items()}
+    parts = {cell: raw.iloc[rows].reset_index(drop=True) for cell, rows in groups.items()}
     return {cell: parts.get(cell, empty) for cell in cells}
 
 

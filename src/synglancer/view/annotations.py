@@ -26,7 +26,6 @@ from synglancer.settings import BETWEEN, UNKNOWN_TYPE, UNLABELLED
 from synglancer.states.fields import MAX_EXACT
 from synglancer.view.tag_order import rank_tag
 
-
 if TYPE_CHECKING:
     import pandas as pd
 
