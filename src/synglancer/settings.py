@@ -331,7 +331,7 @@ def _read_version(given: int | str) -> int | str:
     if not (digits and 0 < int(text) < 2**31):
         raise UsageError(
             f"{text[:_MAX_QUOTE]!r} is not a materialization version.",
-            "Give --version as a whole number (1718), a day (2026-03-01), or latest.",
+            "Give the version as a whole number (1718), a day (2026-03-01), or latest.",
         )
     return int(text)
 

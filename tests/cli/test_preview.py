@@ -121,7 +121,7 @@ def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglance
     assert "was not drawn" in done.err
     assert len(list(tmp_path.glob("*.png"))) == 1
     assert synglancer("preview", broken, "-o", tmp_path / "x", "--wait", "8").code == 4
-    assert not list((tmp_path / "x").iterdir())
+    assert not (tmp_path / "x").exists()
 
 
 @pytest.mark.browser
@@ -251,6 +251,17 @@ def test_bad_questions_are_refused(synglancer, words, said, monkeypatch, tmp_pat
     (tmp_path / "taken").touch()
     done = synglancer(*words)
     done.refuses(2, said)
+
+
+def test_a_folder_without_a_picture_is_not_left_behind(synglancer, tmp_path):
+    """A folder that was made for pictures goes when none was taken; one of the user's stays."""
+    new, mine = tmp_path / "new", tmp_path / "mine"
+    mine.mkdir()
+    for folder in (new, mine):
+        done = synglancer("preview", "https://a.org/#!{]", "--renderer", "plot", "-o", str(folder))
+        done.refuses(2, "no Neuroglancer state")
+    assert not new.exists()
+    assert mine.is_dir()
 
 
 def test_a_background_brings_what_stands_out_from_it():

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,10 +105,12 @@ def render_previews(
     check_suffix(suffix, options.renderer)
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder} is not a folder.", "Name the folder that the pictures go into.")
-    folder.mkdir(parents=True, exist_ok=True)
     taken: set[str] = set()
     results: list[Preview | Skipped] = []
     with ExitStack() as stack:
+        if not folder.exists():
+            folder.mkdir(parents=True)
+            stack.callback(_remove_empty, folder)
         painter = stack.enter_context(Painter(options))
         step = stack.enter_context(progress(len(links))) if progress else None
         for link in links:
@@ -121,6 +123,12 @@ def render_previews(
             if step:
                 step()
     return results
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a folder that holds nothing, such as one made for pictures none of which was taken."""
+    with suppress(OSError):  # it holds pictures
+        folder.rmdir()
 
 
 def _choose_name(name: str, taken: set[str]) -> str:
