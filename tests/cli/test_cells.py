@@ -208,6 +208,11 @@ def test_with_total_counts_all_synapses(sandbox: Sandbox, make_link, sample) -> 
     assert record["all_synapses"] == {"inputs": expected["inputs"]}
 
 
+def test_the_summary_says_that_data_are_synthetic(sandbox, make_link) -> None:
+    """The first line of the summary names the data of the sandbox as synthetic."""
+    assert make_link(CELL).err.splitlines()[0].endswith("(2026-03-07), synthetic data")
+
+
 def test_autapses_are_named(sandbox, make_link) -> None:
     """A synapse of the cell onto itself is shown once in each direction, and that is said."""
     record = ask(make_link, CELL)

@@ -21,7 +21,7 @@ from synglancer.render.escapes import (
     escape_markdown_url,
 )
 from synglancer.render.templates import templates_folder
-from synglancer.report.summary import SYNTHETIC
+from synglancer.states.record import SYNTHETIC
 from synglancer.states.urls import format_inline_link
 
 FORMATS = get_args(CardFormat)
@@ -227,5 +227,5 @@ def test_templates_are_found():
 
 
 def test_the_sandbox_says_that_its_data_are_synthetic():
-    """A report knows synthetic data by how the notice of their table begins."""
+    """The notice of the sandbox's table begins as that of synthetic data does."""
     assert identity.SYNTHETIC.startswith(SYNTHETIC)

@@ -78,6 +78,7 @@ def print_summary(made: LinkRecord) -> None:
         numbers = [*(counts.get(tag, 0) for tag in tags), sum(counts.values())]
         table.add_row(direction, *(f"{number:,}" for number in numbers))
     head = f"{made.subject}  {made.datastack} version {made.version} ({made.timestamp:%Y-%m-%d})"
+    head += ", synthetic data" * made.provenance.synthetic
     console.print(Text(for_terminal(head)), soft_wrap=True)
     console.print(table)
     synapses = [str(one) for one in made.provenance.synapses]

@@ -10,8 +10,9 @@ from synglancer.links.link_record import Skipped
 from synglancer.links.record import list_given_options
 from synglancer.render.cards import describe_filters
 from synglancer.report.baseline import find_known_baseline
-from synglancer.report.summary import SYNTHETIC, Report, Row
+from synglancer.report.summary import Report, Row
 from synglancer.settings import SAME_SPINE, SYNAPSE
+from synglancer.states.record import SYNTHETIC
 from synglancer.view.colors import PALETTES, choose_colors
 from synglancer.view.segment_properties import CellNumbers
 from synglancer.view.tag_order import sort_tags

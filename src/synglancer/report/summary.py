@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from synglancer.links.link_record import LinkRecord, Skipped
     from synglancer.report.baseline import Baseline
 
-SYNTHETIC = "Synthetic sample"
-"""How the notice of a table begins whose rows were not measured, as the sandbox serves it."""
-
 _NOTEBOOK_COLUMNS = ("cell", "link")
 _CITATIONS = [
     "Pedigo et al. (2026), for the predicted targets.",
