@@ -106,3 +106,11 @@ def test_folders_are_read_in_order(tmp_path: Path) -> None:
     (tmp_path / "loop").symlink_to(tmp_path)
     found = [str(path.relative_to(tmp_path)) for path in list_documents(tmp_path)]
     assert found == ["a.tex", "b.md", "sub/d.csv"]
+
+
+@pytest.mark.parametrize("tilde", ["~", r"\~{}", r"\textasciitilde{}"])
+def test_a_tilde_in_latex(tilde) -> None:
+    """Each way in which LaTeX writes a tilde is read as one."""
+    text = rf"See \href{{https://s.org/{tilde}lab/\#!https://g.org/a\_b/1}}{{it}}."
+    [found] = find_links(text, ".tex")
+    assert found.url == "https://s.org/~lab/#!https://g.org/a_b/1"

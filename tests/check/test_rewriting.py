@@ -77,3 +77,37 @@ def test_half_a_character_of_utf16_is_refused(tmp_path) -> None:
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfea")
     with pytest.raises(UsageError, match="UTF-16"):
         read_document(tmp_path / "odd.txt")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "written"),
+    [
+        # a link that stands bare, as in \url, gets no escape
+        ("https://s.org/#!https://g.org/1", "https://s.org/a_b/#!https://g.org/2?x=%", None),
+        # one with an escape gets those that LaTeX needs
+        (
+            r"https://s.org/\#!https://g.org/1",
+            "https://s.org/a_b~c/#!https://g.org/2",
+            r"https://s.org/a\_b\textasciitilde{}c/\#!https://g.org/2",
+        ),
+        # a character that is bare in the old link stays bare
+        (
+            r"https://s.org/a_b/\#!https://g.org/1",
+            "https://s.org/a_b/#!https://g.org/2&3",
+            r"https://s.org/a_b/\#!https://g.org/2\&3",
+        ),
+        # the tilde is written as the old link writes it
+        (
+            r"https://s.org/\~{}lab/\#!https://g.org/1",
+            "https://s.org/~lab/#!https://g.org/2",
+            r"https://s.org/\~{}lab/\#!https://g.org/2",
+        ),
+    ],
+)
+def test_a_link_in_latex_is_escaped_as_the_old_one(old, new, written, tmp_path) -> None:
+    """What the old link escapes is escaped in the new one; what it has bare stays bare."""
+    paper = tmp_path / "paper.tex"
+    paper.write_text(f"\\url{{{old}}}\n")
+    document = read_document(paper)
+    [found] = document.found
+    assert replace_links(document, {found.url: new}).decode() == f"\\url{{{written or new}}}\n"

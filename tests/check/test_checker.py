@@ -1,0 +1,144 @@
+"""What the services' answers mean for a link."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+
+import pytest
+
+from synglancer.cave.records import Datastack, Materialization
+from synglancer.check.checker import _is_of, _judge_cells, _judge_version
+from synglancer.check.results import Finding
+from synglancer.errors import NotServedError, UnreachableError
+
+MADE = datetime(2026, 3, 7, tzinfo=timezone.utc)
+UNTIL = datetime(2027, 3, 7, tzinfo=timezone.utc)
+GRAPH = "graphene://https://cave.example.org/segmentation/table/minnie"
+STACK = Datastack(
+    name="minnie",
+    server="https://cave.example.org",
+    image_source="precomputed://gs://images/em",
+    segmentation_source=GRAPH,
+    skeleton_source=None,
+    viewer_resolution=(4.0, 4.0, 40.0),
+    viewer_site=None,
+    synapse_table=None,
+    soma_table=None,
+)
+DOWN = UnreachableError("The server is down.", "Try again later.")
+
+
+def judge_version(answer, **source) -> Finding:
+    """Judge a link of version 1718 by an answer about it."""
+    finding = Finding("x", facts={"source": source})
+    _judge_version(finding, ("minnie", 1718), answer)
+    return finding
+
+
+def judge_cells(then, now, *, pinned: bool = True) -> Finding:
+    """Judge a link to cells 1 and 2 by answers about them."""
+    finding = Finding("x", facts={"cells": (1, 2)}, timestamp=MADE if pinned else None)
+    _judge_cells(finding, then, now)
+    return finding
+
+
+def test_a_version_that_is_served_is_good_until_it_expires() -> None:
+    """A link of a version that is served has no problem, and says until when that holds."""
+    found = judge_version(Materialization(1718, MADE, UNTIL))
+    assert (found.facts["served"], found.facts["served_until"]) == (True, UNTIL)
+    assert found.problems == found.unknown == found.notes == []
+
+
+@pytest.mark.parametrize("live", [None, False, "yes"])
+def test_an_expired_version_is_a_problem(live) -> None:
+    """A link whose version has expired since is bad; what compares it is named."""
+    found = judge_version(Materialization(1718, MADE, UNTIL, expired=True), live=live)
+    assert found.facts["served"] is False
+    [problem] = found.problems
+    assert "1718 of minnie has expired" in problem
+    assert "synglancer compare" in problem
+    assert found.unknown == found.notes == []
+
+
+def test_a_link_made_after_its_version_expired_is_as_good_as_then() -> None:
+    """A link that was made with live queries did not need the version to be served."""
+    found = judge_version(Materialization(1718, MADE, UNTIL, expired=True), live=True)
+    assert found.facts["served"] is False
+    [note] = found.notes
+    assert "1718 of minnie has expired" in note
+    assert found.problems == found.unknown == []
+
+
+def test_a_version_that_never_was_is_a_problem() -> None:
+    """The server's word that it has no such version makes the link bad."""
+    found = judge_version(NotServedError("There is no version 1718.", "Give another."))
+    assert found.facts["served"] is False
+    assert found.problems == ["There is no version 1718."]
+    assert found.unknown == found.notes == []
+
+
+def test_a_server_that_is_down_says_nothing_of_a_version() -> None:
+    """Without an answer the version is neither served nor gone."""
+    found = judge_version(DOWN)
+    assert "served" not in found.facts
+    [unknown] = found.unknown
+    assert "1718" in unknown
+    assert str(DOWN) in unknown
+    assert found.problems == found.notes == []
+
+
+def test_cells_that_are_valid_then_and_now() -> None:
+    """Nothing is said of cells that were valid and still are."""
+    found = judge_cells({1: True, 2: True}, {1: True, 2: True})
+    assert (found.facts["valid_then"], found.facts["valid_now"]) == (True, True)
+    assert found.problems == found.unknown == found.notes == []
+
+
+def test_a_cell_that_was_not_valid_at_the_links_timestamp_is_a_problem() -> None:
+    """The cell at fault is named, and only that one."""
+    found = judge_cells({1: True, 2: False}, {1: True, 2: True})
+    assert (found.facts["valid_then"], found.facts["valid_now"]) == (False, True)
+    [problem] = found.problems
+    assert problem.startswith("2 ")
+    assert found.unknown == found.notes == []
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_cell_that_was_edited_since(pinned) -> None:
+    """An edited cell is a note for a link that is pinned, and a problem for one that is not."""
+    found = judge_cells({1: True, 2: True} if pinned else None, {1: False, 2: True}, pinned=pinned)
+    assert found.facts["valid_now"] is False
+    said, silent = (found.notes, found.problems) if pinned else (found.problems, found.notes)
+    [sentence] = said
+    assert sentence.startswith("1 ")
+    assert silent == found.unknown == []
+    assert ("valid_then" in found.facts) is pinned
+
+
+@pytest.mark.parametrize(("then", "now"), [(DOWN, {1: True, 2: True}), ({1: True, 2: True}, DOWN)])
+def test_without_both_answers_nothing_is_known_of_cells(then, now) -> None:
+    """One answer that did not come leaves the whole question open, and says why."""
+    found = judge_cells(then, now)
+    assert "valid_then" not in found.facts
+    assert "valid_now" not in found.facts
+    [unknown] = found.unknown
+    assert str(DOWN) in unknown
+    assert found.problems == found.notes == []
+
+
+@pytest.mark.parametrize(
+    ("url", "facts", "stacks", "expected"),
+    [
+        (GRAPH, {}, {"minnie": STACK}, True),
+        (GRAPH.replace("://https", "://middleauth+https"), {}, {"minnie": STACK}, True),
+        ("precomputed://gs://other/seg", {}, {"minnie": STACK}, False),
+        ("precomputed://gs://other/seg", {"source": {"cell": "1"}}, {"minnie": STACK}, True),
+        ("precomputed://gs://other/seg", {}, {"minnie": DOWN}, True),
+        ("precomputed://gs://other/seg", {"datastack": None}, {"minnie": STACK}, True),
+    ],
+)
+def test_whose_cells_a_state_shows(url, facts, stacks, expected) -> None:
+    """Only a foreign state over another segmentation than a datastack's has none of its cells."""
+    state = {"layers": [{"type": "segmentation", "name": "s", "source": url, "segments": ["1"]}]}
+    finding = Finding("x", state=state, facts={"datastack": "minnie", **facts})
+    assert _is_of(finding, stacks) is expected

@@ -1,0 +1,118 @@
+"""Which new link is taken for a bad one."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+from synglancer.check.repair import Refreshed, _is_as_bad, _judge, _make
+from synglancer.check.results import CheckResult
+from synglancer.errors import CellError, UnreachableError
+from synglancer.links.link_record import Skipped
+
+OLD = "https://old.example.org/#!https://cave.example.org/nglstate/api/v1/1"
+NEW = "https://old.example.org/#!https://cave.example.org/nglstate/api/v1/2"
+STATE = "https://cave.example.org/nglstate/api/v1/"
+MADE = Refreshed(OLD, NEW, SimpleNamespace())
+
+
+def test_a_new_link_is_taken_where_it_is_good() -> None:
+    """A good link takes the place of the old one; one that was skipped stays skipped."""
+    assert _judge(MADE, {NEW: CheckResult(url=NEW)}) is MADE
+    skipped = Skipped(OLD, "No record.", "Make it again.", 2)
+    assert _judge(skipped, {}) is skipped
+
+
+@pytest.mark.parametrize(
+    ("problems", "unknown", "why"),
+    [
+        (("A layer is missing.",), (), "A layer is missing."),
+        ((), ("The server is silent.",), "The server is silent."),
+        (("A layer is missing.",), ("The server is silent.",), "A layer is missing."),
+    ],
+)
+def test_a_new_link_that_is_not_good_is_not_taken(problems, unknown, why) -> None:
+    """It is named with what is wrong with it, the worst first; the old link stays."""
+    found = _judge(MADE, {NEW: CheckResult(url=NEW, problems=problems, unknown=unknown)})
+    assert isinstance(found, Skipped)
+    assert (found.given, found.exit_code) == (OLD, 4)
+    assert NEW in found.reason
+    assert found.reason.endswith(why)
+    assert found.hint
+
+
+@pytest.mark.parametrize(
+    ("state_url", "live", "served", "as_bad"),
+    [
+        (f"{STATE}1", False, True, True),  # the very state that is bad
+        (f"{STATE}2", False, True, False),
+        (f"{STATE}2", False, None, False),
+        (f"{STATE}2", False, False, True),  # kept from when the version was served
+        (f"{STATE}2", True, False, False),
+        (None, False, True, False),
+        (None, False, False, True),
+    ],
+)
+def test_what_is_as_bad_as_the_old_link(state_url, live, served, as_bad) -> None:
+    """A kept link is no help where it has the bad state, or takes a version for served."""
+    made = SimpleNamespace(state_url=state_url, live=live)
+    inline = CheckResult(url="https://old.example.org/#!%7B%7D")
+    assert _is_as_bad(made, [inline, CheckResult(url=OLD, served=served)]) is as_bad
+
+
+@pytest.fixture
+def makers(monkeypatch):
+    """Makers whose links are kept ones first, and then new ones; how each was opened."""
+    opened = []
+
+    def open_maker(settings, command):
+        opened.append((settings.no_cache, command))
+        made = SimpleNamespace(state_url=f"{STATE}{len(opened)}", live=False)
+        return SimpleNamespace(make=lambda *cells: opened.append(cells) or made)
+
+    monkeypatch.setattr("synglancer.check.repair.open_maker", open_maker)
+    return opened
+
+
+def ask(cells=(7, 8)):
+    """What was asked for a link."""
+    from synglancer.check.repair import Asked
+    from synglancer.settings import Settings
+
+    return Asked(cells, Settings())
+
+
+def test_a_kept_link_that_is_as_bad_is_made_without_what_was_kept(makers) -> None:
+    """All is asked anew then, with the same cells and the same command for the receipt."""
+    command = ["synglancer", "check", "--fix"]
+    other = OLD.replace("old.", "other.")
+    found = _make(ask(), [CheckResult(url=OLD), CheckResult(url=other)], command)
+    assert makers == [(False, command), (7, 8), (True, command), (7, 8)]
+    assert [one.url.partition("#!")[0] for one in found.values()] == [
+        "https://old.example.org/",
+        "https://other.example.org/",
+    ]
+    assert {one.made.state_url for one in found.values()} == {f"{STATE}3"}
+
+
+def test_a_link_that_is_better_is_made_once(makers) -> None:
+    """What was kept is used where it is not what is bad."""
+    _make(ask(), [CheckResult(url=NEW)], None)
+    assert makers == [(False, None), (7, 8)]
+
+
+@pytest.mark.parametrize(
+    "error", [CellError("No such cell.", "Look."), UnreachableError("Down.", "Wait.")]
+)
+def test_what_cannot_be_made_is_skipped_for_each_link(monkeypatch, error) -> None:
+    """Each link that asked for it has the error's own sentences and exit code."""
+
+    def refuse(*_):
+        raise error
+
+    monkeypatch.setattr("synglancer.check.repair.open_maker", refuse)
+    found = _make(ask(), [CheckResult(url=OLD), CheckResult(url=NEW)], None)
+    assert found == {
+        url: Skipped(url, str(error), error.advice, error.exit_code) for url in (OLD, NEW)
+    }
