@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 
-from synglancer.errors import LoginError, ServiceError, SynglancerError, UnreachableError
+from synglancer.errors import (
+    CellError,
+    LoginError,
+    ServiceError,
+    SynglancerError,
+    UnreachableError,
+)
 from synglancer.links.batch import map_links
 from synglancer.links.link_record import Skipped
 from synglancer.settings import Settings
@@ -19,6 +27,8 @@ class Maker:
     def __init__(self, outcomes: dict[str, type[SynglancerError] | None]) -> None:
         self.outcomes = outcomes
         self.asked: list[str] = []
+        self.forgotten: list[str] = []
+        self.unknown: dict[str, CellError] = {}
 
     def make(self, cell: str) -> str:
         self.asked.append(cell)
@@ -33,11 +43,13 @@ class Maker:
     def fetch_ahead(self, _: list[str]) -> Size:
         return Size(rows=1)
 
-    def find_unknown(self, _: str) -> None:
-        return None
+    def find_unknown(self, cell: str) -> CellError | None:
+        return self.unknown.get(cell)
+
+    def forget(self, cell: str) -> None:
+        self.forgotten.append(cell)
 
     def expect(self, _: list[str]) -> None: ...
-    def forget(self, _: str) -> None: ...
 
 
 @pytest.fixture
@@ -97,3 +109,52 @@ def test_what_is_refused_to_all_stops_at_once_and_promises_no_more_than_there_is
         tell(results)
     assert maker.asked == ["0", "1", "2"]
     assert "kept" not in stopped.value.hint
+
+
+def test_a_cell_that_is_known_to_be_unknown_is_not_asked_for(batch) -> None:
+    """It is skipped with the error's own words and exit code."""
+    results, maker = batch(None, None, None)
+    maker.unknown["1"] = CellError("There is no cell 1.", "Look it up.")
+    assert list(results) == ["0", Skipped("1", "There is no cell 1.", "Look it up.", 3), "2"]
+    assert maker.asked == ["0", "2"]
+
+
+def test_a_skipped_cell_has_the_words_and_the_exit_code_of_its_error(batch) -> None:
+    """What a report says of a cell is what its link alone would have said."""
+    [_, skipped] = batch(None, BROKEN)[0]
+    assert skipped == Skipped("1", "No answer for 1.", "Try again.", 4)
+
+
+def test_rows_that_were_fetched_ahead_are_let_go_with_each_cell(batch) -> None:
+    """Memory holds the rows of cells whose turn is still to come, whatever came of the others."""
+    results, maker = batch(None, BROKEN, None)
+    list(results)
+    assert maker.forgotten == ["0", "1", "2"]
+
+
+def test_cells_are_made_once_and_given_as_often_as_asked(monkeypatch) -> None:
+    """A repeated cell has its link in each of its places, and is ticked once."""
+    maker, ticks = Maker({"7": None, "8": BROKEN}), []
+    monkeypatch.setattr("synglancer.links.batch.open_maker", lambda *_: maker)
+
+    @contextmanager
+    def progress(total):
+        ticks.append(total)
+        yield lambda: ticks.append(1)
+
+    found = map_links(["7", 8, "7", "8"], Settings(), lambda made: made, progress=progress)
+    assert tell(found) == ["7", "skipped", "7", "skipped"]
+    assert sorted(maker.asked) == ["7", "8"]
+    assert ticks == [2, 1, 1]
+
+
+def test_the_words_that_were_typed_and_the_token_reach_the_maker(monkeypatch) -> None:
+    """Receipts of a batch hold its command; its token is the one that is known already."""
+    opened = []
+    monkeypatch.setattr(
+        "synglancer.links.batch.open_maker",
+        lambda *given: opened.append(given) or Maker({"7": None}),
+    )
+    settings = Settings()
+    list(map_links(["7"], settings, str, command=["make-link", "7"], token="secret"))
+    assert opened == [(settings, ["make-link", "7"], "secret")]
