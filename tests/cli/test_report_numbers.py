@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+import requests
 
 from cave_sandbox.sample import identity as who
 from cli.outcome import CELL
 from synglancer import Link
-from synglancer.states.urls import parse_link
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 OTHERS = ["864691135937424949", "864691135617152361", "864691136334080603"]
 ENDS = {"inputs": ("post_pt_root_id", "pre_pt_root_id")}
@@ -129,29 +133,62 @@ def test_path_lengths_are_longer_than_the_straight_line(sandbox, synglancer, tmp
     assert (along["value"] > straight["value"]).all()
 
 
-def test_a_link_lists_all_cells(sandbox, synglancer, tmp_path) -> None:
-    """The report's link selects all cells, and its list has their counts and shares as numbers."""
+def list_all_cells(page: Path) -> tuple[dict, pd.DataFrame]:
+    """Read the state that a report's link to all cells opens, and the table of its list."""
+    line = next(one for one in page.read_text().splitlines() if "all cells in one view" in one)
+    state = Link.from_url(line.split("](")[1].split(")")[0]).state
+    mesh = next(layer for layer in state["layers"] if layer["name"] == "segmentation")
+    address = mesh["source"][0]["url"].removeprefix("precomputed://")
+    inline = json.loads(requests.get(f"{address}/info", timeout=10).content)["inline"]
+    columns = {one["id"]: one["values"] for one in inline["properties"]}
+    tagged = [one for one in inline["properties"] if one["type"] == "tags"]
+    assert len(tagged) <= 1  # viewers read the first one alone
+    for one in tagged:
+        columns[one["id"]] = [[one["tags"][n] for n in row] for row in one["values"]]
+    assert sorted(mesh["segments"]) == sorted(inline["ids"])
+    return state, pd.DataFrame(columns, index=inline["ids"])
+
+
+@pytest.mark.parametrize("words", [[], ["--cell-types"], ["--group-by", "kind"]])
+def test_a_link_lists_all_cells(sandbox, synglancer, rows, sample, tmp_path, words) -> None:
+    """The report's link has each cell's type, group, counts and shares, as the tables have them."""
+    page, cells = tmp_path / "report.md", tmp_path / "cells.csv"
+    types = pd.read_parquet(sample / who.MINNIE / "views" / f"{who.CELL_TYPE_VIEW}.parquet")
+    typed = types.set_index(types["pt_root_id"].astype(str))["cell_type"]
+    expected = {cell: [typed[cell]] for cell in [CELL, *OTHERS]}
+    groups = dict(zip([CELL, *OTHERS], ["a", "b", typed[CELL], ""], strict=True))
+    pd.DataFrame({"cell": groups.keys(), "kind": groups.values()}).to_csv(cells, index=False)
+    made = synglancer("report", cells, "-o", page, *words)
+    assert made.code == 0, made.err
+    _, listed = list_all_cells(page)
+    assert sorted(listed.index) == sorted([CELL, *OTHERS])
+    if "--group-by" in words:
+        # The third cell's group is called as a type is.
+        for cell, tag in zip(groups, ["a", "b", f"kind:{typed[CELL]}"], strict=False):
+            expected[cell].append(tag)
+    assert listed["cell_type"].map(sorted).to_dict() == {
+        cell: sorted(tags) for cell, tags in expected.items()
+    }
+    counts = rows.groupby(["side", "cell", "tag"]).size()
+    for side, part in counts.groupby("side"):
+        table = part.droplevel("side").unstack(fill_value=0)
+        assert listed[side].to_dict() == table.sum(axis=1).to_dict()
+        for tag in table:
+            share = (100 * table[tag] / table.sum(axis=1)).round(1)
+            assert listed[f"{side}_{tag}"].to_dict() == pytest.approx(share.to_dict(), abs=0.051)
+
+
+def test_the_list_of_all_cells_is_without_types_that_are_not_served(
+    sandbox, synglancer, tmp_path
+) -> None:
+    """Where the view of types cannot be had, the link lists all else."""
+    sandbox.set_faults("GET */views/*=404")
     page = tmp_path / "report.md"
     made = synglancer("report", CELL, *OTHERS, "-o", page)
     assert made.code == 0, made.err
-    line = next(one for one in page.read_text().splitlines() if "all cells in one view" in one)
-    url = line.split("](")[1].split(")")[0]
-    state = Link.from_url(url).state
-    mesh = next(layer for layer in state["layers"] if layer["name"] == "segmentation")
-    assert sorted(mesh["segments"]) == sorted([CELL, *OTHERS])
-    address = mesh["source"][0]["url"].removeprefix("precomputed://")
-    assert parse_link(url).state_url
-    import requests
-
-    listed = json.loads(requests.get(f"{address}/info", timeout=10).content)["inline"]
-    assert listed["ids"] == sorted([CELL, *OTHERS])
-    values = {
-        one["id"]: dict(zip(listed["ids"], one["values"], strict=True))
-        for one in listed["properties"]
-    }
-    alone = Link.from_url(synglancer("link", CELL, "--quiet").out.strip()).counts_by_tag["inputs"]
-    assert values["inputs"][CELL] == sum(alone.values())
-    assert values["inputs_spine"][CELL] == round(100 * alone["spine"] / sum(alone.values()), 1)
+    _, listed = list_all_cells(page)
+    assert "cell_type" not in listed
+    assert (listed["inputs"] > 0).all()
 
 
 @pytest.mark.parametrize(

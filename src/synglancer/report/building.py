@@ -96,7 +96,7 @@ def build_report(
 
 
 def link_all_cells(report: Report, settings: Settings) -> Report:
-    """Add a link to all cells in one view, where there are several (up to 4 requests).
+    """Add a link to all cells in one view, where there are several (up to 6 requests).
 
     Raises
     ------
@@ -111,6 +111,8 @@ def link_all_cells(report: Report, settings: Settings) -> Report:
         [CellNumbers(int(one.link["cell"]), groups[one.link["cell"]], one.counts) for one in cells],
         [point for one in cells for point in one.measures.corners],
         settings,
+        version=cells[0].link["version"],
+        table=cells[0].link["table"],
         tags=report.tags,
         group_by=report.group_by,
     )

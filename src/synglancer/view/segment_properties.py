@@ -53,18 +53,7 @@ def build_segment_properties(
     # Sorted: the viewer merges these with a segmentation's own properties as sorted lists.
     roots = sorted({*partner.tolist(), *map(int, cells)} - {0})
     index = np.array(roots, dtype="uint64")
-    named = types.types.reindex(index, fill_value=UNKNOWN_TYPE).tolist()
-    tags = sorted({name for name in named if name != UNKNOWN_TYPE})
-    places = {name: place for place, name in enumerate(tags)}
-    properties: list[dict[str, Any]] = [
-        {
-            "id": "cell_type",
-            "type": "tags",
-            "tags": [format_tag(name) for name in tags],
-            "tag_descriptions": [f"{name} in {types.view} ({types.column})" for name in tags],
-            "values": [[places[name]] if name in places else [] for name in named],
-        }
-    ]
+    properties = [_describe_tags("cell_type", _tag_types(roots, types))]
     for name in directions:
         number = counts[name].reindex(index, fill_value=0)
         about = f"Synapses among the {name} shown"
@@ -92,9 +81,13 @@ class CellNumbers:
 
 
 def build_cell_properties(
-    cells: Sequence[CellNumbers], directions: Sequence[str], tags: Sequence[str], group_by: str
+    cells: Sequence[CellNumbers],
+    directions: Sequence[str],
+    tags: Sequence[str],
+    group_by: str = "",
+    types: CellTypes | None = None,
 ) -> bytes:
-    """Build the properties of many cells: group, synapses by direction, and share of each tag.
+    """Build the properties of many cells: type, group, synapses, and the share of each tag.
 
     Parameters
     ----------
@@ -104,6 +97,8 @@ def build_cell_properties(
         What is listed of each, in this order.
     group_by
         What the groups are called, or empty where there are none.
+    types
+        Types of cells, or None where they are not known.
 
     Returns
     -------
@@ -112,19 +107,14 @@ def build_cell_properties(
     """
     ordered = sorted(cells, key=lambda one: one.cell)
     properties: list[dict[str, Any]] = []
-    if group_by:
-        names = sorted({one.group for one in ordered if one.group.strip()})
-        properties.append(
-            {
-                "id": "group",
-                "type": "tags",
-                "tags": [format_tag(name) for name in names],
-                "tag_descriptions": [f"{group_by}: {name}" for name in names],
-                "values": [
-                    [names.index(one.group)] if one.group in names else [] for one in ordered
-                ],
-            }
-        )
+    if group_by or types is not None:
+        typed = _tag_types([one.cell for one in ordered], types)
+        taken = {tag for each in typed for tag in each}
+        tagged = [
+            each | _tag_group(one.group, group_by, taken)
+            for each, one in zip(typed, ordered, strict=True)
+        ]
+        properties.append(_describe_tags("group" if types is None else "cell_type", tagged))
     for side in directions:
         totals = [sum(one.counts.get(side, {}).values()) for one in ordered]
         properties.append(
@@ -139,6 +129,49 @@ def build_cell_properties(
             about = f"Percentage of the {side} shown that are {tag}"
             properties.append(_describe_number(name, "float32", about, shares))
     return _format_properties([one.cell for one in ordered], properties)
+
+
+def _tag_types(roots: Sequence[int], types: CellTypes | None) -> list[dict[str, str]]:
+    """Name each cell's type as a tag, with a description; nothing where it has none."""
+    if types is None:
+        return [{} for _ in roots]
+    named = types.types.reindex(np.array(roots, dtype="uint64"), fill_value=UNKNOWN_TYPE)
+    return [
+        {}
+        if name == UNKNOWN_TYPE
+        else {format_tag(name): f"{name} in {types.view} ({types.column})"}
+        for name in named
+    ]
+
+
+def _tag_group(group: str, group_by: str, taken: Collection[str]) -> dict[str, str]:
+    """Name a cell's group as a tag: with its column where a type has the same name."""
+    if not group_by or not group.strip():
+        return {}
+    tag, about = format_tag(group), f"{group_by}: {group}"
+    return {format_tag(f"{group_by}:{group}") if tag in taken else tag: about}
+
+
+def _describe_tags(name: str, tagged: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Describe all tags as one property, since viewers read no second one.
+
+    Parameters
+    ----------
+    name
+        What the property is called.
+    tagged
+        For each segment, its tags with their descriptions.
+    """
+    described = {tag: about for each in tagged for tag, about in each.items()}
+    tags = sorted(described)
+    places = {tag: place for place, tag in enumerate(tags)}
+    return {
+        "id": name,
+        "type": "tags",
+        "tags": tags,
+        "tag_descriptions": [described[tag] for tag in tags],
+        "values": [sorted(places[tag] for tag in each) for each in tagged],
+    }
 
 
 def _describe_number(

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
+from synglancer.errors import ServiceError, UsageError
 from synglancer.links.upload import upload_properties, upload_state_once
 from synglancer.states.urls import format_link, resolve_site
+from synglancer.synapses.ahead import Ahead
+from synglancer.synapses.cell_tables import CellTables
+from synglancer.synapses.context import ContextLoader
 from synglancer.view_settings import MAX_CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synglancer.settings import Settings
+    from synglancer.synapses.cell_types import CellTypes
     from synglancer.view.segment_properties import CellNumbers
 
     Point = tuple[float, float, float]
@@ -24,10 +30,12 @@ def link_cells(
     points: Sequence[Point],
     settings: Settings,
     *,
+    version: int,
+    table: str,
     tags: Sequence[str],
     group_by: str = "",
 ) -> str:
-    """Make a link that shows cells, and lists the numbers of each.
+    """Make a link that shows cells, and lists the type and the numbers of each.
 
     Parameters
     ----------
@@ -38,6 +46,8 @@ def link_cells(
         What has to be in the picture, in nm.
     settings
         What was asked of each.
+    version, table
+        Where the numbers are from.
     tags
         The tags whose shares are listed, in this order.
     group_by
@@ -51,25 +61,35 @@ def link_cells(
     from synglancer.view.kinds.cell_set import build_cell_set
     from synglancer.view.segment_properties import build_cell_properties
 
-    session = Session(settings.service, Store(enabled=not settings.no_cache), settings.version)
-    content = build_cell_properties(cells, settings.directions, tags, group_by)
+    session = Session(settings.service, Store(enabled=not settings.no_cache), version)
+    types = _load_types(session, settings)
+    content = build_cell_properties(cells, settings.directions, tags, group_by, types)
     state = build_cell_set(
         [one.cell for one in cells[:MAX_CELLS]],
         points,
         session.datastack,
         session.materialization,
         upload_properties(session, content),
-        _describe(cells, session, settings),
+        {
+            "cells": len(cells),
+            "datastack": session.datastack.name,
+            "version": session.materialization.version,
+            "table": table,
+        },
     )
     site = resolve_site(settings.site, session.datastack.viewer_site)
     return format_link(site, upload_state_once(session, state))
 
 
-def _describe(cells: Sequence[CellNumbers], session: Session, settings: Settings) -> dict[str, Any]:
-    """Describe what the link lists."""
-    return {
-        "cells": len(cells),
-        "datastack": session.datastack.name,
-        "version": session.materialization.version,
-        "table": settings.table,
-    }
+def _load_types(session: Session, settings: Settings) -> CellTypes | None:
+    """Load the types of all cells (2 requests the first time); None where they are not served."""
+    try:
+        typed = replace(settings, cell_types=True, multi_input=False)
+        tables = CellTables(session, Ahead(session))
+        context = ContextLoader(typed, session, tables)
+        context.load_shared()
+        types = context.load_types()
+    except (UsageError, ServiceError):  # the datastack has no such view, or the version none
+        return None
+    tables.keep()
+    return types
