@@ -169,9 +169,8 @@ def test_a_link_lists_all_cells(sandbox, synglancer, rows, sample, tmp_path, wor
     assert listed["cell_type"].map(sorted).to_dict() == {
         cell: sorted(tags) for cell, tags in expected.items()
     }
-    counts = rows.groupby(["side", "cell", "tag"]).size()
-    for side, part in counts.groupby("side"):
-        table = part.droplevel("side").unstack(fill_value=0)
+    for side, part in rows.groupby("side"):
+        table = pd.crosstab(part["cell"], part["tag"])
         assert listed[side].to_dict() == table.sum(axis=1).to_dict()
         for tag in table:
             share = (100 * table[tag] / table.sum(axis=1)).round(1)

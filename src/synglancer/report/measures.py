@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from synglancer.links.link_record import LinkRecord
+    from synglancer.report.path_lengths import AlongSkeletons
 
     Distances = NDArray[np.float32]
     Point = tuple[float, float, float]
@@ -91,8 +92,8 @@ class Measures:
     corners: Sequence[Point] = ()
 
 
-def measure(link: LinkRecord) -> Measures:
-    """Measure the synapses that a link shows."""
+def measure(link: LinkRecord, along: AlongSkeletons | None = None) -> Measures:
+    """Measure the synapses that a link shows, and where `along` is given also their paths."""
     shown = parse_predictions(fill_state(link.state))
     shown = shown.assign(partner=read_partners(shown))
     soma = link.provenance.somata.get(link.cell)
@@ -122,6 +123,7 @@ def measure(link: LinkRecord) -> Measures:
             for name, rows in sides.items()
             if PARTNER_TYPE in rows
         },
+        paths={} if along is None or soma is None else along.measure(link.cell, soma, shown),
         soma=soma,
         corners=_find_corners(shown),
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,17 +13,12 @@ from synglancer.cave.session import Session
 from synglancer.cells.skeletons import SkeletonSource
 from synglancer.columns import POSITION_COLUMNS
 from synglancer.errors import BadAnswerError, NotServedError, ServiceError
-from synglancer.links.filling import fill_state
-from synglancer.states.predictions import parse_predictions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    import pandas as pd
     from numpy.typing import NDArray
 
     from synglancer.cells.skeletons import Skeleton
-    from synglancer.links.link_record import LinkRecord
-    from synglancer.report.summary import CellSummary
     from synglancer.settings import Settings
 
 _BLOCK = 2_000_000  # distances between synapses and vertices that are held at a time
@@ -32,43 +27,50 @@ _ABSENT = (ServiceError, NotServedError, BadAnswerError)
 
 @dataclass(frozen=True)
 class AlongSkeletons:
-    """Adds path lengths to what is said of a cell; it can be sent to a worker.
+    """Measures paths of cells' synapses; it can be sent to a worker.
 
     Attributes
     ----------
-    summarise
-        Says all else of a cell.
     settings
         What was asked.
     """
 
-    summarise: Callable[[LinkRecord], CellSummary]
     settings: Settings
 
-    def __call__(self, link: LinkRecord) -> CellSummary:
-        """Summarise a link, with path lengths where its cell has a soma and a skeleton."""
-        summary = self.summarise(link)
-        soma = summary.measures.soma
-        source = open_skeletons(self.settings)
-        if soma is None:
-            return summary
+    def measure(
+        self, cell: int, soma: tuple[float, float, float], shown: pd.DataFrame
+    ) -> dict[str, dict[str, NDArray[np.float32]]]:
+        """Measure how far the synapses of a cell are along its skeleton (1 request).
+
+        Parameters
+        ----------
+        cell
+            Its root ID.
+        soma
+            Where its soma is, in nm.
+        shown : DataFrame, shape (n,)
+            Its synapses; see `synglancer.columns.DTYPES`.
+
+        Returns
+        -------
+        dict
+            Direction → tag → lengths in µm, sorted; empty where the cell has no skeleton.
+        """
         try:
-            skeleton = source.fetch(link.cell)
+            skeleton = open_skeletons(self.settings).fetch(cell)
         except ServiceError as error:
             if type(error) not in _ABSENT:
                 raise
-            return summary
-        shown = parse_predictions(fill_state(link.state))
+            return {}
         points = shown[POSITION_COLUMNS].to_numpy(dtype=float)
         shown = shown.assign(path=find_path_lengths(skeleton, soma, points))
-        paths = {
+        return {
             str(side): {
                 str(tag): np.sort(part["path"].to_numpy(dtype=np.float32))
                 for tag, part in rows.groupby("tag")
             }
             for side, rows in shown.groupby("direction")
         }
-        return replace(summary, measures=replace(summary.measures, paths=paths))
 
 
 @lru_cache(maxsize=1)

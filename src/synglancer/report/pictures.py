@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -69,35 +70,34 @@ def summarise_cells(
             "Screenshots are taken by this process, not by workers.",
             "Leave --workers and --scheduler out, or choose --pictures plot.",
         )
+    along = AlongSkeletons(settings) if path_length else None
+    if along:
+        open_skeletons(settings)  # whether there are any is known before a link is made
     with ExitStack() as stack:
-        use: Callable[[LinkRecord], CellSummary] = summarise
+        use: Callable[[LinkRecord], CellSummary] = partial(summarise, along=along)
         if pictures == "plot":
-            use = plot_cell
+            use = partial(plot_cell, along=along)
         elif pictures == "browser":
             from synglancer.render.screenshots import Painter
 
             folder = Path(stack.enter_context(TemporaryDirectory()))
             painter = stack.enter_context(Painter(_SIZE))
-
-            def use(link: LinkRecord) -> CellSummary:
-                return screenshot_cell(link, painter, folder)
-
-        if path_length:
-            open_skeletons(settings)  # whether there are any is known before a link is made
-            use = AlongSkeletons(use, settings)
+            use = partial(screenshot_cell, painter=painter, folder=folder, along=along)
         return [*map_links(cells, settings, use, spread=spread, progress=progress)]
 
 
-def plot_cell(link: LinkRecord) -> CellSummary:
+def plot_cell(link: LinkRecord, along: AlongSkeletons | None = None) -> CellSummary:
     """Summarise a link, with a plot of its synapses as SVG."""
     from synglancer.render.plot import plot_state
 
     # White is what a page's own colours take the place of.
     plotted = plot_state(link.state, suffix=".svg", size=_SIZE.pixels, background="white")
-    return summarise(link, plotted.decode())
+    return summarise(link, plotted.decode(), along)
 
 
-def screenshot_cell(link: LinkRecord, painter: Painter, folder: Path) -> CellSummary:
+def screenshot_cell(
+    link: LinkRecord, painter: Painter, folder: Path, along: AlongSkeletons | None = None
+) -> CellSummary:
     """Summarise a link, with a screenshot of its view; or with a plot, and why it is one."""
     from synglancer.render.canvas import shrink_screenshot
     from synglancer.render.cards import format_data_uri
@@ -108,6 +108,6 @@ def screenshot_cell(link: LinkRecord, painter: Painter, folder: Path) -> CellSum
         try:
             painter.paint(link.opened(), path)
         except PictureError as error:
-            return replace(plot_cell(link), picture_problem=str(error))
+            return replace(plot_cell(link, along), picture_problem=str(error))
         content = shrink_screenshot(path.read_bytes())
-    return summarise(link, format_data_uri(content, ".webp"))
+    return summarise(link, format_data_uri(content, ".webp"), along)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from synglancer.links.link_record import LinkRecord, Skipped
     from synglancer.report.baseline import Baseline
+    from synglancer.report.path_lengths import AlongSkeletons
 
 _NOTEBOOK_COLUMNS = ("cell", "link")
 _CITATIONS = [
@@ -98,11 +99,14 @@ class CellSummary:
         return self.count(direction, tag) / max(self.total(direction), 1)
 
 
-def summarise(link: LinkRecord, picture: str = "") -> CellSummary:
-    """Take from a link what a report says of its cell."""
+def summarise(
+    link: LinkRecord, picture: str = "", along: AlongSkeletons | None = None
+) -> CellSummary:
+    """Take from a link what a report says of its cell, with path lengths where they are asked."""
     server, notice = link.provenance.server, link.provenance.notice
     followed = " ".join(link.warnings[: len(link.followed)])  # what was followed is said first
-    return CellSummary(link.to_record(), server, measure(link), picture, notice, followed=followed)
+    measures = measure(link, along)
+    return CellSummary(link.to_record(), server, measures, picture, notice, followed=followed)
 
 
 @dataclass(frozen=True)
