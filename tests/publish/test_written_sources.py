@@ -107,6 +107,22 @@ def test_many_rows_in_many_shards_are_read_back(tmp_path):
             assert source.count_rows(CELL)[direction][tag] == len(groups.get((tag, CELL), []))
 
 
+def test_large_cells_are_compressed_and_small_ones_are_not(tmp_path):
+    """Relationships to large cells take less room, those to small ones none for frames of gzip."""
+    rows = make_rows(4000, tag=["spine"] * 4000)
+    rows["post_pt_root_id"] = np.uint64(CELL) + np.arange(4000, dtype=np.uint64) % np.uint64(3)
+    run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
+    info = json.loads((tmp_path / "out/spine/info").read_bytes())
+    encodings = {one["id"]: one["sharding"]["data_encoding"] for one in info["relationships"]}
+    assert encodings == {"pre": "raw", "post": "gzip"}
+    assert verify(str(tmp_path / "out")).problems == []
+    source = open_source(str(tmp_path / "out"))
+    for direction, column in (("inputs", "post_pt_root_id"), ("outputs", "pre_pt_root_id")):
+        for (_, cell), ids in group_ids(rows, column).items():
+            assert source.read_rows(cell, direction, "spine")["id"].tolist() == ids
+            assert source.count_rows(cell)[direction]["spine"] == len(ids)
+
+
 def test_forty_tags_with_odd_names_have_folders_of_their_own(tmp_path):
     """Tags that differ in case, slashes, dots or script never share a folder, nor leave theirs."""
     odd = ["spine", "Spine", "SPINE", "..", ".", "", "/", "a/b", "a b", "a-b", "con", "by_id"]

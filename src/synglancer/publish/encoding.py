@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.publish.sharding import HEAD, TAIL
-
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -20,7 +18,7 @@ if TYPE_CHECKING:
 
 RELATIONSHIPS = ("pre", "post")
 
-_FRAME_WORDS = (HEAD + TAIL) // 4
+_COUNT, _ID = 8, 8  # bytes
 
 PROPERTIES: dict[str, dict[str, str]] = {
     "confidence": {
@@ -72,8 +70,28 @@ def record_type(index: str) -> np.dtype[Any]:
     return np.dtype([(name, ROW[name]) for name in names[: names.index(last) + 1]])
 
 
+def take_records(
+    rows: NDArray[Any], index: str, order: NDArray[np.int64] | None = None
+) -> NDArray[Any]:
+    """Return rows as they are sorted for an index, in an order if one is given.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n,)
+        Of the type `ROW`, or of that of an index that keeps as much of it.
+    index
+        Says how much of each is kept.
+    order : ndarray of int64, shape (m,)
+        Which are taken.
+    """
+    kind = record_type(index)
+    taken = _view_field(rows, "point", kind.itemsize)
+    taken = np.ascontiguousarray(taken) if order is None else taken[order]
+    return taken.view(kind)
+
+
 def encode_single(
-    records: NDArray[Any], properties: Sequence[str]
+    records: NDArray[Any], order: NDArray[np.int64], properties: Sequence[str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Encode annotations one by one, each with the cells on both sides of it.
 
@@ -81,6 +99,8 @@ def encode_single(
     ----------
     records : ndarray, shape (n,)
         Of the type of ``by_id``. Root 0 stands for no cell and is left out.
+    order : ndarray of int64, shape (n,)
+        The order in which they are stored.
     properties
         Names of the numbers that annotations carry.
 
@@ -91,69 +111,93 @@ def encode_single(
     sizes : ndarray of int64, shape (n,)
         Bytes of each.
     """
+    records = take_records(records, "by_id", order)
     body = body_type(properties)
-    fields = [(name, body[name]) for name in body.names or ()]
-    full = np.dtype([*fields, ("pres", "<u4"), ("pre", "<u8"), ("posts", "<u4"), ("post", "<u8")])
-    out = np.empty(len(records), full)
-    for name in (*(body.names or ()), "pre", "post"):
-        out[name] = records[name]
-    out["pres"], out["posts"] = records["pre"] != 0, records["post"] != 0
-    data = out.view(np.uint8).reshape(len(records), full.itemsize)
-    sizes = full.itemsize - 8 * (2 - out["pres"].astype(np.int64) - out["posts"])
-    if (sizes == full.itemsize).all():
-        return data.reshape(-1), sizes
-    kept = np.ones(data.shape, dtype=bool)
-    for count, name in (("pres", "pre"), ("posts", "post")):
-        start = full.fields[name][1]  # type: ignore[index]
-        kept[:, start : start + 8] = (out[count] != 0)[:, None]
-    return data[kept], sizes
+    fields = [("body", f"V{body.itemsize}"), ("pres", "<u4"), ("pre", "<u8"), ("posts", "<u4")]
+    out = np.empty(len(records), np.dtype([*fields, ("post", "<u8")]))
+    out["body"] = _take_bodies(records, body)
+    for count, side in (("pres", "pre"), ("posts", "post")):
+        out[side] = records[side]
+        out[count] = records[side] != 0
+    words = out.view("<u4").reshape(len(records), -1)
+    sizes = out.itemsize - 8 * (2 - out["pres"].astype(np.int64) - out["posts"])
+    if (sizes == out.itemsize).all():
+        return words.reshape(-1).view(np.uint8), sizes
+    kept = np.ones(words.shape, dtype=bool)
+    for count, side in (("pres", "pre"), ("posts", "post")):
+        start = out.dtype.fields[side][1] // 4  # type: ignore[index]
+        kept[:, start : start + 2] = (out[count] != 0)[:, None]
+    return words[kept].view(np.uint8), sizes
 
 
 def encode_groups(
-    records: NDArray[Any], starts: NDArray[np.int64], properties: Sequence[str]
+    records: NDArray[Any],
+    order: NDArray[np.int64],
+    starts: NDArray[np.int64],
+    properties: Sequence[str],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Encode groups of annotations: a count, points and numbers of all, IDs of all.
-
-    Before and after each group is room for gzip's frame, which `seal` fills.
 
     Parameters
     ----------
     records : ndarray, shape (n,)
-        Of the type of a relationship or ``spatial``, those of a group side by side.
+        Of the type of a relationship or ``spatial``.
+    order : ndarray of int64, shape (n,)
+        The order in which they are stored, those of a group side by side.
     starts : ndarray of int64, shape (groups,)
-        Where each group begins.
+        Where each group begins in that order.
     properties
         Names of the numbers that annotations carry.
 
     Returns
     -------
     data : ndarray of uint8
-        All groups with their frames, one after the other.
+        All groups, one after the other.
     sizes : ndarray of int64, shape (groups,)
         Bytes of each.
     """
-    columns = [0, 1, 2, *(3 + n for n, name in enumerate(PROPERTIES) if name in properties)]
-    words = len(columns)
+    records = take_records(records, "spatial", order)
+    body = body_type(properties)
+    step = body.itemsize
     counts = np.diff(starts, append=len(records))
-    lengths = 2 + (words + 2) * counts + _FRAME_WORDS
-    offsets = np.cumsum(lengths) - lengths + HEAD // 4
-    out = np.zeros(int(lengths.sum()), "<u4")
-    out[offsets] = counts
-    width = records.dtype.itemsize // 4
-    table = np.ascontiguousarray(records).view("<u4").reshape(len(records), width)
-    rank = np.arange(len(records), dtype=np.int64) - np.repeat(starts, counts)
-    place = rank * words
-    place += np.repeat(offsets + 2, counts)
-    for column in columns:
-        out[place] = table[:, column]
-        place += 1
-    # The IDs follow: from the end of the own body to the own place among the IDs.
-    place = np.repeat(offsets + 2 + words * counts, counts)
-    place += 2 * rank
-    where = records.dtype.fields["id"][1] // 4  # type: ignore[index]
-    out[place] = table[:, where]
-    out[place + 1] = table[:, where + 1]
-    return out.view(np.uint8), lengths * 4
+    sizes = _COUNT + (step + _ID) * counts
+    begins = np.cumsum(sizes) - sizes
+    out = np.empty(int(sizes.sum()), np.uint8)
+    _view_pieces(out, _COUNT)[begins // 4] = counts.astype("<u8").view(f"V{_COUNT}")
+    # The rows of a group are as far from each other in the file as here, so one shift moves all.
+    numbers = np.arange(len(records), dtype=np.int64)
+    place = step * numbers + np.repeat(begins + _COUNT - step * starts, counts)
+    _view_pieces(out, step)[place // 4] = _take_bodies(records, body)
+    place = _ID * numbers + np.repeat(begins + _COUNT + step * counts - _ID * starts, counts)
+    _view_pieces(out, _ID)[place // 4] = _view_field(records, "id", _ID)
+    return out, sizes
+
+
+def _view_pieces(data: NDArray[np.uint8], size: int) -> NDArray[Any]:
+    """View data as pieces of some bytes, one at each word; they overlap."""
+    return np.ndarray((max(0, (len(data) - size) // 4 + 1),), f"V{size}", data, 0, (4,))
+
+
+def _view_field(records: NDArray[Any], first: str, size: int) -> NDArray[Any]:
+    """View some bytes of each record, from a field on."""
+    offset = records.dtype.fields[first][1]  # type: ignore[index]
+    kind = np.dtype(
+        {"names": ["part"], "formats": [f"V{size}"], "offsets": [offset],
+         "itemsize": records.dtype.itemsize}
+    )  # fmt: skip
+    viewed: NDArray[Any] = records.view(kind)["part"]
+    return viewed
+
+
+def _take_bodies(records: NDArray[Any], body: np.dtype[Any]) -> NDArray[Any]:
+    """Return the beginning of each annotation as it is stored, as bytes that numpy moves whole."""
+    names = list(body.names or ())
+    if names == list(records.dtype.names or ())[: len(names)]:
+        return _view_field(records, names[0], body.itemsize)
+    packed = np.empty(len(records), body)
+    for name in names:
+        packed[name] = records[name]
+    return packed.view(f"V{body.itemsize}")
 
 
 def build_info(

@@ -7,6 +7,7 @@ and a run that was killed goes on where it was.
 from __future__ import annotations
 
 import json
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -29,14 +30,12 @@ INDEXES = ("by_id", *RELATIONSHIPS, "spatial")
 PLAN = "plan.json"
 """Name of the file with the plan, in the folder of work."""
 
-SAMPLE = 2_000_000
-"""Rows that the levels and the numbers of keys are estimated from."""
-
 _LIMIT = 5_000  # annotations that a cell of a level holds, at most and about
 _UNIT = 1024  # nm: sides of the smallest cells are multiples, so that all sides are whole numbers
 _MOST_BITS = 10
 _SHARD_BYTES = 64_000_000
 _ROW_BYTES = {"by_id": 44, "pre": 28, "post": 28, "spatial": 28}
+_LARGE = 300  # rows of a cell from which compressing is worth its time: about 8 kB
 _KEYS_A_MINISHARD = 1000
 _CELLS_A_MINISHARD = 32
 _UNEVEN_SHARDS, _UNEVEN_MINISHARDS = 1.5, 8.0
@@ -63,19 +62,25 @@ class Level:
     def find_cells(self, points: NDArray[np.float32], lower: Any, extent: Any) -> Keys:
         """Return the key of the cell of each point: its compressed Morton code."""
         code = np.zeros(len(points), np.uint64)
-        cells = []
-        for axis in range(3):
+        for axis, spread in enumerate(_spread_bits(self.bits)):
             side = extent[axis] / (1 << self.bits[axis])
-            cell = np.floor((points[:, axis].astype(np.float64) - lower[axis]) / side)
-            cells.append(cell.astype(np.uint64))
-        place = 0
-        for bit in range(max(self.bits)):
-            for axis in range(3):
-                if bit < self.bits[axis]:
-                    one = (cells[axis] >> np.uint64(bit)) & np.uint64(1)
-                    code |= one << np.uint64(place)
-                    place += 1
+            cells = (points[:, axis].astype(np.float64) - lower[axis]) / side
+            code |= spread[cells.astype(np.int64)]
         return code
+
+
+@lru_cache(maxsize=64)
+def _spread_bits(bits: tuple[int, int, int]) -> list[Keys]:
+    """Return what each number of a cell along an axis adds to the Morton code."""
+    spread = [np.zeros(1 << number, np.uint64) for number in bits]
+    place = 0
+    for bit in range(max(bits)):
+        for axis in range(3):
+            if bit < bits[axis]:
+                one = np.arange(1 << bits[axis], dtype=np.uint64) >> np.uint64(bit) & np.uint64(1)
+                spread[axis] |= one << np.uint64(place)
+                place += 1
+    return spread
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ class Plan:
     sources
         One for each tag.
     slabs
-        Files of rows: ``file``, ``rows``, ``tags`` (their names, in the order of their numbers).
+        Files of rows: ``file``, ``tags``: how many rows of each tag follow each other in it.
     dropped
         Parts of the list of repeated rows that are not empty.
     """
@@ -201,51 +206,44 @@ def make_plan(work: Path, slabs: list[dict[str, Any]], dropped: list[int], most:
     upper = np.floor(np.max([slab["upper"] for slab in slabs], axis=0)).astype(np.int64)
     # A point must lie below the upper bound; float32 has no finer steps than that far from 0.
     extent = ((upper - lower + 1) // _UNIT + 1) * _UNIT
-    tags = sorted({tag for slab in slabs for tag in slab["tags"]})
-    rows = dict.fromkeys(tags, 0)
+    rows: Counter[str] = Counter()
     for slab in slabs:
-        for tag, number in slab["tag_rows"].items():
-            rows[tag] += number
-    sample = _Sample(work, slabs, tags)
+        rows.update(slab["tags"])
+    sample = _Sample(work, slabs)
+    folders = name_folders(sorted(rows))
     sources = []
-    folders = name_folders(tags)
-    for number, tag in enumerate(tags):
-        points, ids = sample.points[sample.tags == number], sample.ids[sample.tags == number]
-        shardings = {"by_id": _plan_ids(ids, rows[tag], most)}
+    for tag in sorted(rows):
+        shardings = {"by_id": _plan_ids(sample.ids[tag], rows[tag], most)}
         for name in RELATIONSHIPS:
-            keys = min(sample.count_keys(name), rows[tag])
-            shards = _count_bits(rows[tag] / _most_rows(name, most))
-            minishards = _count_bits(keys / (1 << shards) / _KEYS_A_MINISHARD)
-            shardings[name] = Sharding("murmurhash3_x86_128", minishards, shards, "gzip")
-        levels = _plan_levels(points, rows[tag], lower, extent, most)
+            shardings[name] = _plan_cells(sample.count_rows(tag, name), rows[tag], name, most)
+        levels = _plan_levels(sample.points[tag], rows[tag], lower, extent, most)
         sources.append(Source(tag, folders[tag], shardings, levels))
-    fields = ("file", "rows", "tags")
-    kept = [{name: slab[name] for name in fields} for slab in slabs]
+    kept = [{name: slab[name] for name in ("file", "tags")} for slab in slabs]
     return Plan(lower.tolist(), extent.tolist(), sources, kept, dropped)
 
 
 class _Sample:
-    """Rows that were picked by their ID, whatever slab they are in."""
+    """Rows that were picked by their ID, and by the cells on either side, by tag."""
 
-    def __init__(self, work: Path, slabs: list[dict[str, Any]], tags: list[str]) -> None:
-        parts: dict[str, list[Any]] = {"points": [], "ids": [], "tags": [], "pre": [], "post": []}
+    def __init__(self, work: Path, slabs: list[dict[str, Any]]) -> None:
+        parts: dict[tuple[str, str], list[Any]] = defaultdict(list)
         for slab in slabs:
             with np.load(work / f"{slab['file']}.npz") as stored:
-                for name, part in parts.items():
-                    part.append(stored[name])
-            own = np.array([tags.index(tag) for tag in slab["tags"]], np.int64)
-            parts["tags"][-1] = own[parts["tags"][-1]]
-        self.points = np.concatenate(parts["points"])
-        self.ids: Keys = np.concatenate(parts["ids"])
-        self.tags = np.concatenate(parts["tags"])
-        share = slabs[0]["share"]
-        self._keys = {
-            name: len(np.unique(np.concatenate(parts[name]))) / share for name in RELATIONSHIPS
+                for number, tag in enumerate(slab["tags"]):
+                    for name in ("points", "ids", *RELATIONSHIPS):
+                        parts[name, tag].append(stored[f"{name}-{number}"])
+        found = {place: np.concatenate(arrays) for place, arrays in parts.items()}
+        self.points = {tag: one for (name, tag), one in found.items() if name == "points"}
+        self.ids: dict[str, Keys] = {
+            tag: one for (name, tag), one in found.items() if name == "ids"
         }
+        self._cells = {place: one for place, one in found.items() if place[0] in RELATIONSHIPS}
+        self._share = slabs[0]["share"]
 
-    def count_keys(self, name: str) -> float:
-        """Estimate how many cells a relationship has."""
-        return self._keys[name]
+    def count_rows(self, tag: str, side: str) -> tuple[NDArray[np.int64], float]:
+        """Count the rows of each cell that was picked; say how many cells there may be."""
+        counts = np.unique(self._cells[side, tag], return_counts=True)[1]
+        return counts, len(counts) / self._share
 
 
 def _count_bits(number: float) -> int:
@@ -256,6 +254,17 @@ def _count_bits(number: float) -> int:
 def _most_rows(index: str, most: int) -> float:
     """Return how many rows a shard may hold; hashes do not spread them quite evenly."""
     return 0.9 * min(_SHARD_BYTES / _ROW_BYTES[index], most)
+
+
+def _plan_cells(
+    sample: tuple[NDArray[np.int64], float], rows: int, side: str, most: int
+) -> Sharding:
+    """Spread the cells of a side; compressed where most rows are those of large cells."""
+    counts, cells = sample
+    shards = _count_bits(rows / _most_rows(side, most))
+    minishards = _count_bits(min(cells, rows) / (1 << shards) / _KEYS_A_MINISHARD)
+    large = 2 * counts[counts >= _LARGE].sum() > counts.sum()
+    return Sharding("murmurhash3_x86_128", minishards, shards, "gzip" if large else "raw")
 
 
 def _plan_ids(ids: Keys, rows: int, most: int) -> Sharding:

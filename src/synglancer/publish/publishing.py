@@ -27,7 +27,7 @@ from synglancer.publish.staging import (
 )
 from synglancer.publish.writing.runner import Processes, make_mark, run_stage
 from synglancer.publish.writing.shards import list_shards, write_shard
-from synglancer.publish.writing.spill import spill
+from synglancer.publish.writing.spill import save_spans, spill
 from synglancer.publish.writing.survey import find_repeated, make_units, survey
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from synglancer.publish.publication import Publication
     from synglancer.publish.writing.runner import Progress, Runner
+    from synglancer.publish.writing.shards import Task
 
 _ASKED = "asked.json"
 
@@ -45,7 +46,8 @@ _ROW_MEMORY = 220
 """Memory for each row that is in work, in bytes: rows, their order, and what is made of them."""
 
 _LEAST_ROWS = 50_000
-_SAMPLED = 2_000_000
+_LEAST_SAMPLE, _MOST_SAMPLE = 500_000, 2_000_000  # rows; between them, 1 in 100
+
 _REPEAT_ROWS = 4_000_000
 _LOCK_PATIENCE = 1.0
 
@@ -193,7 +195,8 @@ class _Run:
         rows: Counter[str] = Counter()
         for outcome in spilled:
             rows.update(outcome["rows"])
-        written = self._stage(write_shard, list_shards(plan))
+        shards = list_shards(plan, save_spans(self._work, spilled))
+        written = list(zip(shards, self._stage(write_shard, shards), strict=True))
         return self._finish(plan, rows, counts, written, request)
 
     def _stage(self, task: Any, items: Any) -> list[dict[str, Any]]:
@@ -284,7 +287,7 @@ class _Run:
         if not path.exists():
             asked = self._asked
             most = int(self._share_of_memory() // _ROW_MEMORY)
-            units, rows = make_units(files, asked.tag_column, most)
+            units, rows = make_units(files, asked.tag_column)
             properties = self._settle_properties(files)
             request = {
                 "destination": open_destination(asked.destination).address,
@@ -294,7 +297,7 @@ class _Run:
                 "properties": properties,
                 "units": units,
                 "slab_rows": most,
-                "share": min(1.0, _SAMPLED / max(rows, 1)),
+                "share": min(1.0, max(_LEAST_SAMPLE, min(rows / 100, _MOST_SAMPLE)) / max(rows, 1)),
                 "repeat_parts": max(1, -(-rows // _REPEAT_ROWS)),
                 "compressor": _name_compressor(),
             }
@@ -344,15 +347,14 @@ class _Run:
         plan: Plan,
         rows: Counter[str],
         counts: Counter[str],
-        written: list[dict[str, Any]],
+        written: list[tuple[Task, dict[str, Any]]],
         request: dict[str, Any],
     ) -> dict[str, Any]:
         """Write the info files, which make sources of what was written, and the manifest."""
         destination = open_destination(self._asked.destination)
-        outcomes = list(zip(list_shards(plan), written, strict=True))
         for number, source in enumerate(plan.sources):
             limits = [0] * len(source.levels)
-            for (index, owner, level, _), outcome in outcomes:
+            for (index, owner, level, _), outcome in written:
                 if index == "spatial" and owner == number:
                     limits[level] = max(limits[level], outcome["largest"])
             upper = [low + far for low, far in zip(plan.lower, plan.extent, strict=True)]
@@ -366,7 +368,7 @@ class _Run:
             "input": self._identity,
             "facts": self._asked.facts,
             "properties": request["properties"],
-            "bytes": sum(outcome["bytes"] for outcome in written),
+            "bytes": sum(outcome["bytes"] for _, outcome in written),
         }
         counts["without a synapse"] += self._unjoined
         manifest = build_manifest(plan, rows, counts, said)

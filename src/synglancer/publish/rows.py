@@ -8,7 +8,6 @@ import numpy as np
 
 from synglancer.errors import UsageError
 from synglancer.publish.encoding import ROW
-from synglancer.publish.sharding import mix, sort_with_order
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -81,37 +80,36 @@ class RowReader:
         kept = np.ones(len(rows), dtype=bool)
 
         def leave_out(reason: str, found: Any) -> None:
-            bad = np.asarray(found) & kept
-            if bad.any():
-                self._counts[reason] += int(bad.sum())
-                kept[bad] = False
+            if found.any():
+                self._counts[reason] += int((found & kept).sum())
+                kept[found] = False
 
         ids, missing = self._read_integers(batch, names.id, first_row)
         rows["id"] = ids
         leave_out("without an id", missing)
+        roots = {}
         for side, name in (("pre", names.pre), ("post", names.post)):
-            rows[side], _ = self._read_integers(batch, name, first_row)
-        points = self._read_points(batch, first_row) * self._resolution
-        leave_out("without a position", np.isnan(points).any(axis=1))
-        far: Any = ~(np.abs(points) <= FARTHEST).all(axis=1)
+            roots[side], _ = self._read_integers(batch, name, first_row)
+            rows[side] = roots[side]
+        absent, far = self._read_points(batch, first_row, rows["point"])
+        leave_out("without a position", absent)
         leave_out("with a position out of range", far)
-        rows["point"] = np.where(far[:, None], 0, points)
         if names.confidence:
-            values = self._read_floats(batch, names.confidence, first_row)
-            leave_out("without a confidence", ~np.isfinite(values))
-            rows["confidence"] = values
+            with np.errstate(over="ignore"):
+                rows["confidence"] = self._read_floats(batch, names.confidence, first_row)
+            leave_out("without a confidence", ~np.isfinite(rows["confidence"]))
         if names.size:
             sizes = self._read_floats(batch, names.size, first_row)
-            leave_out("without a size", np.isnan(sizes))
             wild = ~((sizes >= 0) & (sizes <= _MOST_SIZE))
-            leave_out("with a size out of range", wild)
-            rows["size"] = np.rint(np.where(wild, 0, sizes))
+            if wild.any():
+                leave_out("without a size", np.isnan(sizes))
+                leave_out("with a size out of range", wild)
+                sizes = np.where(wild, 0, sizes)
+            rows["size"] = np.rint(sizes)
         rows["tag"] = self._read_tags(batch)
-        if not kept.all():
-            rows = rows[kept]
-        for side in ("pre", "post"):
-            self._counts[f"with root 0 as {side}"] += int((rows[side] == 0).sum())
-        return rows
+        for side, values in roots.items():
+            self._counts[f"with root 0 as {side}"] += int(((values == 0) & kept).sum())
+        return rows if kept.all() else rows[kept]
 
     def _bad(self, name: str, what: str, row: int, value: object = None) -> UsageError:
         said = "" if value is None else f" ({str(value)[:40]!r})"
@@ -128,7 +126,6 @@ class RowReader:
         import pyarrow.compute as pc
 
         column = _decode(batch.column(name))
-        missing = column.is_null().to_numpy(zero_copy_only=False)
         kind = column.type
         if pa.types.is_floating(kind):
             raise self._bad(
@@ -141,7 +138,7 @@ class RowReader:
         try:
             if pa.types.is_decimal(kind):
                 column = pc.cast(column, pa.string())
-            numbers = pc.fill_null(pc.cast(column, pa.uint64()), 0)
+            numbers = pc.cast(column, pa.uint64())
         except pa.ArrowInvalid:
             for number, value in enumerate(column.to_pylist()):
                 text = str(value)
@@ -149,7 +146,7 @@ class RowReader:
                 if value is not None and not fine:
                     raise self._bad(name, "no ID", first_row + number, value) from None
             raise
-        return numbers.to_numpy(zero_copy_only=False).astype(np.uint64, copy=False), missing
+        return _fill(numbers, 0), _find_missing(numbers)
 
     def _read_floats(self, batch: Any, name: str, first_row: int) -> NDArray[np.float64]:
         """Read numbers; missing ones are NaN."""
@@ -164,13 +161,33 @@ class RowReader:
                 if not _is_number(value):
                     raise self._bad(name, "no number", first_row + number, value) from None
             raise self._bad(name, f"values of the type {column.type}", first_row) from None
-        values: NDArray[np.float64] = numbers.to_numpy(zero_copy_only=False)
-        return values.astype(np.float64, copy=False)
+        return _fill(numbers, np.nan)
 
-    def _read_points(self, batch: Any, first_row: int) -> NDArray[np.float64]:
+    def _read_points(
+        self, batch: Any, first_row: int, points: NDArray[np.float32]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Write positions in nm into ``points``; return which are missing, and which are too far.
+
+        Each of these is written as the origin on that axis.
+        """
+        absent, far = np.zeros((2, len(points)), dtype=bool)
+        for axis, (values, step) in enumerate(
+            zip(self._read_axes(batch, first_row), self._resolution, strict=True)
+        ):
+            scaled = values * step
+            bad = ~(np.abs(scaled) <= FARTHEST)
+            if bad.any():
+                absent |= np.isnan(scaled)
+                far |= bad
+                scaled[bad] = 0
+            points[:, axis] = scaled
+        return absent, far
+
+    def _read_axes(self, batch: Any, first_row: int) -> Sequence[NDArray[np.float64]]:
+        """Read positions as they are given: all of x, all of y, all of z; missing ones are NaN."""
         names = self._columns.position
         if len(names) > 1:
-            return np.stack([self._read_floats(batch, name, first_row) for name in names], axis=1)
+            return [self._read_floats(batch, name, first_row) for name in names]
         import pyarrow as pa
 
         name = names[0]
@@ -180,14 +197,13 @@ class RowReader:
         if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
                 or pa.types.is_fixed_size_list(column.type)):  # fmt: skip
             raise self._bad(name, f"values of the type {column.type}, not positions,", first_row)
-        found = column.is_valid().to_numpy(zero_copy_only=False)
-        for number, value in enumerate(column.value_lengths().to_pylist()):
-            if value not in {3, None}:
-                raise self._bad(name, f"{value} numbers instead of 3", first_row + number)
+        lengths = _fill(column.value_lengths(), 3)
+        for number in np.flatnonzero(lengths != 3)[:1].tolist():  # noqa: PLR2004  # x, y and z
+            raise self._bad(name, f"{lengths[number]} numbers instead of 3", first_row + number)
         points = np.full((len(column), 3), np.nan)
         flat = pa.RecordBatch.from_arrays([column.flatten()], [name])
-        points[found] = self._read_floats(flat, name, first_row).reshape(-1, 3)
-        return points
+        points[~_find_missing(column)] = self._read_floats(flat, name, first_row).reshape(-1, 3)
+        return [*points.T]
 
     def _split_points(self, column: Any, name: str, first_row: int) -> Any:
         """Read positions as pandas and numpy write them into a CSV file: ``[1, 2, 3]``."""
@@ -216,7 +232,7 @@ class RowReader:
         if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
             words = pc.cast(words, pa.string())
         used = np.zeros(len(words) + 1, dtype=bool)
-        numbers = pc.fill_null(column.indices, len(words)).to_numpy(zero_copy_only=False)
+        numbers = _fill(column.indices, len(words))
         used[numbers] = True
         codes = np.zeros(len(used), np.uint32)
         texts = words.to_pylist()
@@ -248,30 +264,58 @@ def _decode(column: Any) -> Any:
     return column.dictionary_decode() if pa.types.is_dictionary(column.type) else column
 
 
+def _fill(column: Any, value: float) -> NDArray[Any]:
+    """Return a column of numbers as numpy does, with a value where there is none.
+
+    Without loading pandas, as pyarrow does for most of its ways to numpy.
+    """
+    import pyarrow.compute as pc
+
+    return np.from_dlpack(pc.fill_null(column, value) if column.null_count else column)
+
+
+def _find_missing(column: Any) -> NDArray[np.bool_]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if not column.null_count:
+        return np.zeros(len(column), dtype=bool)
+    return np.from_dlpack(pc.cast(column.is_null(), pa.uint8())).astype(bool)
+
+
 def _name_untagged() -> str:
     from synglancer.synapses.predictions import UNTAGGED  # loads pandas, and is seldom needed
 
     return UNTAGGED
 
 
-def drop_repeated(rows: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[Any]]:
+def drop_repeated(
+    rows: NDArray[Any], mixed: NDArray[np.uint64]
+) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[Any]]:
     """Keep one row of each synapse: the most confident one, of equal ones the first.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n,)
+        Of the type `ROW`.
+    mixed : ndarray of uint64, shape (n,)
+        Their IDs, mixed.
 
     Returns
     -------
-    rows : ndarray, shape (n,)
+    rows : ndarray, shape (m,)
         The rows that stay, in their order.
-    mixed : ndarray of uint64, shape (n,)
+    mixed : ndarray of uint64, shape (m,)
         Their IDs, mixed and sorted.
-    confidence : ndarray of float32, shape (n,)
+    confidence : ndarray of float32, shape (m,)
         The confidence that belongs to each of these.
     """
-    mixed, order = sort_with_order(mix(rows["id"]))
+    order = np.argsort(mixed)
+    mixed = mixed[order]
     repeated = mixed[1:] == mixed[:-1]
     if not repeated.any():
         return rows, mixed, rows["confidence"][order]
-    best = np.lexsort((order, -rows["confidence"][order], mixed))
-    order = order[best]
+    order = order[np.lexsort((order, -rows["confidence"][order], mixed))]
     first = np.concatenate(([True], ~repeated))
     kept = order[first]
     return rows[np.sort(kept)], mixed[first], rows["confidence"][kept]

@@ -19,15 +19,7 @@ if TYPE_CHECKING:
 INDEX_ENTRY = 16
 """Bytes of a minishard in the index at the beginning of a shard file."""
 
-HEAD, TAIL = 16, 8
-"""Bytes of gzip's frame before and after a chunk that is stored."""
-
 _GZIP = 31  # the number by which zlib knows the format of gzip
-_STORED = 8192  # below this, compressing costs more time than it saves bytes
-# A gzip member with an empty name, so that its header takes 16 bytes: magic, method, flag of the
-# name; time; system, the name's end, and that a last, stored block follows.
-_MAGIC = 0x08088B1F
-_STORED_BLOCK = 0x0100FF00
 _C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
 
 
@@ -143,6 +135,10 @@ class Sharding:
         """Return the minishard of each key in its shard."""
         return (self.hash_keys(keys) & np.uint64(self.minishards - 1)).astype(np.int64)
 
+    def unpack(self, chunk: bytes, *, whole: bool = True) -> bytes:
+        """Return the data of a chunk as stored, or of its beginning; nothing when it is damaged."""
+        return decompress(chunk, whole=whole) if self.data_encoding == "gzip" else chunk
+
     def name_file(self, shard: int) -> str:
         """Return the name of a shard's file.
 
@@ -170,8 +166,11 @@ def sort_with_order(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
     lowest = keys.min()
     bits = max(1, (len(keys) - 1).bit_length())
     if int(keys.max() - lowest).bit_length() + bits > 64:  # noqa: PLR2004  # bits of a word
-        order = np.argsort(keys, kind="stable")
-        return keys[order], order
+        order = np.argsort(keys)  # twice as fast as the stable sort, and equal keys are seldom
+        found = keys[order]
+        if (found[1:] == found[:-1]).any():
+            order = np.argsort(keys, kind="stable")
+        return found, order
     # Sorting numbers is five times as fast as sorting an order of them: so each carries its place.
     packed = (keys - lowest) << np.uint64(bits)
     packed |= np.arange(len(keys), dtype=np.uint64)
@@ -180,6 +179,13 @@ def sort_with_order(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
     packed >>= np.uint64(bits)
     packed += lowest
     return packed, order
+
+
+def sort_small(numbers: NDArray[Any], end: int) -> NDArray[np.int64]:
+    """Return the stable order of numbers below an end: the fewer bits they have, the faster."""
+    kinds = (np.uint8, np.uint16, np.int64)
+    kind = next(kind for kind in kinds if end <= int(np.iinfo(kind).max) + 1)
+    return np.argsort(numbers.astype(kind), kind="stable")
 
 
 def compress(data: Any) -> bytes:
@@ -200,51 +206,33 @@ def decompress(content: bytes, *, whole: bool = True) -> bytes:
     return found if unpacker.eof or not whole else b""
 
 
-def seal(data: NDArray[np.uint8], sizes: NDArray[np.int64]) -> tuple[Any, NDArray[np.int64]]:
-    """Make gzip members of chunks that have room for a frame: small ones stored, others compressed.
+def pack_chunks(
+    sharding: Sharding, data: NDArray[np.uint8], sizes: NDArray[np.int64]
+) -> tuple[Any, NDArray[np.int64]]:
+    """Encode chunks as a sharding stores them.
 
     Parameters
     ----------
+    sharding
+        Whether they are compressed.
     data : ndarray of uint8
-        The chunks, each between `HEAD` and `TAIL` bytes; written into.
+        The chunks, one after the other.
     sizes : ndarray of int64, shape (n,)
-        Bytes of each with its frame.
+        Bytes of each.
 
     Returns
     -------
     data : bytes-like
-        The members, one after the other.
+        The chunks as stored.
     sizes : ndarray of int64, shape (n,)
         Bytes of each.
     """
+    if sharding.data_encoding == "raw":
+        return data.data, sizes
     ends = np.cumsum(sizes)
-    inner = sizes - HEAD - TAIL
-    small = inner <= _STORED
-    view = data.data
-    words = data.view("<u4")
-    first = (ends - sizes)[small] // 4
-    length = inner[small].astype(np.uint32)
-    words[first] = _MAGIC
-    words[first + 2] = _STORED_BLOCK
-    words[first + 3] = length | (length ^ np.uint32(0xFFFF)) << np.uint32(16)
-    last = ends[small] // 4
-    crc32 = zlib.crc32
-    places = zip((ends - sizes + HEAD)[small].tolist(), (ends - TAIL)[small].tolist(), strict=True)
-    words[last - 2] = np.fromiter((crc32(view[a:b]) for a, b in places), np.uint32, len(last))
-    words[last - 1] = length
-    sealed = sizes.copy()
-    if small.all():
-        return view, sealed
-    pieces: list[Any] = []
-    begin = 0
-    for number in np.flatnonzero(~small).tolist():
-        end = int(ends[number])
-        start = end - int(sizes[number])
-        packed = compress(view[start + HEAD : end - TAIL])
-        pieces += (view[begin:start], packed)
-        sealed[number] = len(packed)
-        begin = end
-    return memoryview(b"".join([*pieces, view[begin:]])), sealed
+    spans = zip((ends - sizes).tolist(), ends.tolist(), strict=True)
+    packed = [compress(data.data[start:end]) for start, end in spans]
+    return memoryview(b"".join(packed)), np.fromiter(map(len, packed), np.int64, len(packed))
 
 
 def build_shard(sharding: Sharding, keys: Keys, sizes: NDArray[np.int64], data: Any) -> list[Any]:
@@ -268,21 +256,21 @@ def build_shard(sharding: Sharding, keys: Keys, sizes: NDArray[np.int64], data: 
     """
     bounds = np.searchsorted(sharding.find_minishards(keys), np.arange(sharding.minishards + 1))
     ends = np.concatenate(([0], np.cumsum(sizes)))
+    steps = np.diff(keys, prepend=np.uint64(0))
     index = np.zeros((sharding.minishards, 2), "<u8")
     pieces: list[Any] = [index]
     position = 0
-    for minishard in np.flatnonzero(np.diff(bounds)):
-        first, end = int(bounds[minishard]), int(bounds[minishard + 1])
+    for minishard in np.flatnonzero(np.diff(bounds)).tolist():
+        first, end = bounds[minishard : minishard + 2].tolist()
         entries = np.zeros((3, end - first), "<u8")
-        entries[0] = np.diff(keys[first:end], prepend=np.uint64(0))
-        entries[1, 0] = position
-        entries[2] = sizes[first:end]
-        pieces.append(data[int(ends[first]) : int(ends[end])])
-        position += int(ends[end] - ends[first])
-        packed = compress(entries.tobytes())
+        entries[0], entries[2] = steps[first:end], sizes[first:end]
+        entries[0, 0], entries[1, 0] = keys[first], position
+        chunks = data[int(ends[first]) : int(ends[end])]
+        packed = compress(entries)
+        position += len(chunks)
         index[minishard] = position, position + len(packed)
-        pieces.append(packed)
         position += len(packed)
+        pieces += (chunks, packed)
     return pieces
 
 

@@ -17,7 +17,7 @@ from synglancer.errors import BadAnswerError, NotServedError, UsageError
 from synglancer.publish.encoding import RELATIONSHIPS, body_type
 from synglancer.publish.manifest import MANIFEST, Manifest, TagSource, parse_manifest
 from synglancer.publish.reading.access import CONNECTIONS, Folder, Server
-from synglancer.publish.sharding import INDEX_ENTRY, Sharding, decompress, read_minishard
+from synglancer.publish.sharding import INDEX_ENTRY, Sharding, read_minishard
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ PARTNER_OF = {"inputs": "pre", "outputs": "post"}
 
 BY_ID = "by_id"
 
-_HEAD = 1024  # bytes of a compressed chunk that surely hold its count
+_HEAD = 1024  # bytes of a chunk, compressed or not, that surely hold its count
 _COUNT = 8
 _MOST_INDEXES = 2_000  # that are kept: 50 MB at most
 _MOST_ENTRIES = 4_096  # of a shard that are read at once: 64 kB
@@ -115,10 +115,11 @@ class Source:
         """
         body = body_type(self.manifest.properties)
         kind = np.dtype([("id", "<u8"), *[(name, body[name]) for name in body.names or ()]])
-        chunk = self._find(self.manifest.find(tag), RELATIONSHIP_OF[direction], cell)
+        one, relationship = self.manifest.find(tag), RELATIONSHIP_OF[direction]
+        chunk = self._find(one, relationship, cell)
         if chunk is None:
             return np.zeros(0, kind)
-        content = decompress(self._must_read(*chunk))
+        content = self.find_shardings(one)[relationship].unpack(self._must_read(*chunk))
         count = int.from_bytes(content[:8], "little")
         if len(content) != 8 + count * (body.itemsize + 8):
             raise self._broken(chunk[0])
@@ -273,7 +274,8 @@ class Source:
         if chunk is None:
             return 0
         name, start, size = chunk
-        head = decompress(self._must_read(name, start, min(size, _HEAD)), whole=False)
+        stored = self._must_read(name, start, min(size, _HEAD))
+        head = self.find_shardings(tag)[relationship].unpack(stored, whole=False)
         if len(head) < _COUNT:
             raise self._broken(name)
         return int.from_bytes(head[:8], "little")

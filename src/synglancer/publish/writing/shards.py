@@ -8,9 +8,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.publish.destinations import open_destination
-from synglancer.publish.encoding import encode_groups, encode_single, find_groups
+from synglancer.publish.encoding import encode_groups, encode_single, find_groups, record_type
 from synglancer.publish.plan import INDEXES, Plan, load_plan
-from synglancer.publish.sharding import Sharding, build_shard, mix, seal, sort_with_order
+from synglancer.publish.sharding import (
+    Sharding,
+    build_shard,
+    mix,
+    pack_chunks,
+    sort_small,
+    sort_with_order,
+)
 from synglancer.publish.writing.spill import load_part
 from synglancer.publish.writing.survey import load_request
 
@@ -23,15 +30,24 @@ Task = tuple[str, int, int, int]
 """Index, number of the source, number of the level (0 where there are none), shard."""
 
 
-def list_shards(plan: Plan) -> list[Task]:
-    """List all shards."""
-    return [
-        (index, number, level, shard)
+def list_shards(plan: Plan, rows: dict[str, NDArray[np.int64]]) -> list[Task]:
+    """List all shards, the largest first, so that no worker is left with a large one at the end.
+
+    Parameters
+    ----------
+    plan
+        How the rows are spread over files.
+    rows
+        How many rows each part of an index has, by index.
+    """
+    sizes = {
+        (index, number, level, shard): rows[index][first + shard] * record_type(index).itemsize
         for index in INDEXES
-        for number, source in enumerate(plan.sources)
-        for level, (_, sharding) in enumerate(source.list_files(index))
-        for shard in range(sharding.shards)
-    ]
+        for number, firsts in enumerate(plan.offset(index)[:-1])
+        for level, first in enumerate(firsts)
+        for shard in range(plan.sources[number].list_files(index)[level][1].shards)
+    }
+    return sorted(sizes, key=lambda task: -int(sizes[task]))
 
 
 def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
@@ -48,13 +64,12 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
     source = plan.sources[number]
     folder, sharding = source.list_files(index)[level]
     part = plan.offset(index)[number][level] + shard
-    records = load_part(Path(work), index, part, plan)
+    records = load_part(Path(work), index, part)
     rows = len(records)
     largest = min(rows, 1)
     if index == "by_id":
-        keys, records = _sort_single(records, sharding)
-        single, sizes = encode_single(records, request["properties"])
-        data: Any = single.data
+        keys, order = _order_single(records["id"], sharding)
+        encoded, lengths = encode_single(records, order, request["properties"])
     else:
         if index == "spatial":
             keys = source.levels[level].find_cells(records["point"], plan.lower, plan.extent)
@@ -63,31 +78,24 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
         else:
             keys, order = sort_with_order(np.ascontiguousarray(records[index]))
         keys, starts, order = _order_groups(keys, order, sharding)
-        records = _move(records, order)
-        del order
         largest = int(np.diff(starts, append=rows).max()) if rows else 0
-        encoded, lengths = encode_groups(records, starts, request["properties"])
-        del records
-        data, sizes = seal(encoded, lengths)
-        del encoded
+        encoded, lengths = encode_groups(records, order, starts, request["properties"])
+    del records, order
+    data, sizes = pack_chunks(sharding, encoded, lengths)
+    del encoded
     pieces = build_shard(sharding, keys, sizes, data)
     name = f"{folder}/{sharding.name_file(shard)}"
     size = open_destination(request["destination"]).write(name, pieces)
     return {"file": name, "bytes": size, "rows": rows, "keys": len(keys), "largest": largest}
 
 
-def _move(records: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
-    opaque = np.dtype((np.void, records.dtype.itemsize))
-    return records.view(opaque)[order].view(records.dtype)
-
-
-def _sort_single(records: NDArray[Any], sharding: Sharding) -> tuple[Keys, NDArray[Any]]:
-    """Sort annotations by minishard and ID."""
-    keys, order = sort_with_order(np.ascontiguousarray(records["id"]))
+def _order_single(ids: Keys, sharding: Sharding) -> tuple[Keys, NDArray[np.int64]]:
+    """Order annotations by minishard and ID."""
+    keys, order = sort_with_order(np.ascontiguousarray(ids))
     if (keys[1:] == keys[:-1]).any():
         raise AssertionError("an annotation was to be written twice")
-    by_minishard = np.argsort(sharding.find_minishards(keys).astype(np.uint32), kind="stable")
-    return keys[by_minishard], _move(records, order[by_minishard])
+    by_minishard = sort_small(sharding.find_minishards(keys), sharding.minishards)
+    return keys[by_minishard], order[by_minishard]
 
 
 def _order_cells(cells: Keys, ids: Keys) -> NDArray[np.int64]:
@@ -113,7 +121,7 @@ def _order_groups(
     """
     old = find_groups(keys)
     names = keys[old]
-    moved = np.argsort(sharding.find_minishards(names), kind="stable")
+    moved = sort_small(sharding.find_minishards(names), sharding.minishards)
     counts = np.diff(old, append=len(keys))[moved]
     starts = np.cumsum(counts) - counts
     place = np.arange(len(keys)) + np.repeat(old[moved] - starts, counts)

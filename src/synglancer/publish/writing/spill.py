@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.publish.encoding import RELATIONSHIPS, ROW, record_type
-from synglancer.publish.plan import INDEXES, Plan, load_plan
-from synglancer.publish.sharding import mix
+from synglancer.publish.encoding import RELATIONSHIPS, record_type, take_records
+from synglancer.publish.plan import INDEXES, Plan, Source, load_plan
+from synglancer.publish.sharding import mix, sort_small
 from synglancer.publish.writing.survey import load_slab
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-_FEW, _VERY_FEW = 2**16, 2**8
 
 
 def spill(work: str, mark: str, number: int) -> dict[str, Any]:
@@ -25,52 +23,47 @@ def spill(work: str, mark: str, number: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows``: how many rows each source gets, by tag.
+        ``rows``: how many rows each source gets, by tag; ``parts``: how many rows each part of an
+        index gets, by index.
     """
     folder = Path(work)
     plan = load_plan(work, mark)
-    slab = plan.slabs[number]
-    rows = load_slab(folder, number, slab, plan.dropped)
-    names = [source.tag for source in plan.sources]
-    codes = np.array([names.index(tag) for tag in slab["tags"]], np.int64)
-    tags = codes[rows["tag"]]
+    by_tag = load_slab(folder, number, plan.slabs[number], plan.dropped)
+    parts = {}
     for index in INDEXES:
-        kept: Any = slice(None)
-        if index in RELATIONSHIPS:
-            kept = rows[index] != 0
-            kept = slice(None) if kept.all() else np.flatnonzero(kept)
-        parts = _find_parts(index, rows[kept], tags[kept], plan)
-        records = rows.view(_beginning(record_type(index).itemsize))["beginning"][kept]
-        _write(folder / f"{index}-{number:05d}", records, parts, plan.offset(index)[-1][0])
-    counted = np.bincount(tags, minlength=len(names)).tolist()
-    return {"rows": dict(zip(names, counted, strict=True))}
+        counts, pieces = [], []
+        for source in plan.sources:
+            mine = by_tag.get(source.tag)
+            if mine is not None and index in RELATIONSHIPS and not mine[index].all():
+                mine = mine[mine[index] != 0]
+            shards = sum(sharding.shards for _, sharding in source.list_files(index))
+            if mine is None or shards == 1:
+                counts.append(np.array([0 if mine is None else len(mine)] + [0] * (shards - 1)))
+                order = None
+            else:
+                places = _find_parts(index, mine, source, plan)
+                counts.append(np.bincount(places, minlength=shards))
+                order = sort_small(places, shards)
+            if mine is not None:
+                pieces.append(take_records(mine, index, order))
+        parts[index] = np.concatenate(counts).tolist()
+        _write(_name_file(folder, index, number), pieces)
+    return {"rows": {tag: len(mine) for tag, mine in by_tag.items()}, "parts": parts}
 
 
-def _beginning(size: int) -> np.dtype[Any]:
-    """Return the type of a row whose beginning alone matters; the rest is opaque bytes."""
-    return np.dtype(
-        {"names": ["beginning"], "formats": [(np.void, size)], "offsets": [0],
-         "itemsize": ROW.itemsize}
-    )  # fmt: skip
-
-
-def _find_parts(
-    index: str, rows: NDArray[Any], tags: NDArray[np.int64], plan: Plan
-) -> NDArray[np.int64]:
-    """Return the number of the part of an index that each row belongs to."""
-    offsets = plan.offset(index)
-    parts = np.zeros(len(rows), np.int64)
-    for number, source in enumerate(plan.sources):
-        mine = np.flatnonzero(tags == number) if len(plan.sources) > 1 else np.arange(len(rows))
-        if index != "spatial":
-            keys = rows["id" if index == "by_id" else index][mine]
-            parts[mine] = offsets[number][0] + source.shardings[index].find_shards(keys)
-            continue
-        level_of = find_levels(rows["id"][mine], [level.until for level in source.levels])
-        for depth, level in enumerate(source.levels):
-            inside = mine[level_of == depth]
+def _find_parts(index: str, rows: NDArray[Any], source: Source, plan: Plan) -> NDArray[np.int64]:
+    """Return which of the source's parts of an index each row belongs to."""
+    if index != "spatial":
+        keys = rows["id" if index == "by_id" else index]
+        return source.shardings[index].find_shards(keys)
+    depths = find_levels(rows["id"], [level.until for level in source.levels])
+    shards = np.array([level.sharding.shards for level in source.levels], np.int64)
+    parts = (np.cumsum(shards) - shards)[depths]
+    for depth, level in enumerate(source.levels):
+        if shards[depth] > 1:
+            inside = np.flatnonzero(depths == depth)
             cells = level.find_cells(rows["point"][inside], plan.lower, plan.extent)
-            parts[inside] = offsets[number][depth] + level.sharding.find_shards(cells)
+            parts[inside] += level.sharding.find_shards(cells)
     return parts
 
 
@@ -80,31 +73,44 @@ def find_levels(ids: NDArray[np.uint64], until: list[float]) -> NDArray[np.int64
     return np.minimum(np.searchsorted(np.array(until), share, side="right"), len(until) - 1)
 
 
-def _write(path: Path, records: NDArray[Any], parts: NDArray[np.int64], number: int) -> None:
-    # The smaller the numbers, the fewer passes their sorting takes.
-    small = np.uint8 if number <= _VERY_FEW else np.uint16 if number <= _FEW else np.int64
-    order = np.argsort(parts.astype(small), kind="stable")
-    ends = np.concatenate(([0], np.cumsum(np.bincount(parts, minlength=number))))
-    for suffix, content in ((".spill", records[order]), (".ends", ends)):
-        temporary = path.with_suffix(f"{suffix}.{os.getpid()}.tmp")
-        content.tofile(temporary)
-        temporary.replace(path.with_suffix(suffix))
+def _name_file(folder: Path, index: str, slab: int) -> Path:
+    return folder / f"{index}-{slab:05d}.spill"
 
 
-def load_part(work: Path, index: str, part: int, plan: Plan) -> NDArray[Any]:
+def _write(path: Path, pieces: list[NDArray[Any]]) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    with temporary.open("wb", buffering=0) as file:
+        for piece in pieces:
+            piece.tofile(file)
+    temporary.replace(path)
+
+
+def save_spans(work: Path, spilled: list[dict[str, Any]]) -> dict[str, NDArray[np.int64]]:
+    """Save where each part of an index begins in the file of each slab, and where it ends.
+
+    Returns
+    -------
+    dict of ndarray, shape (parts,)
+        How many rows each part has, by index.
+    """
+    rows = {}
+    for index in INDEXES:
+        counts = np.array([outcome["parts"][index] for outcome in spilled], np.int64)
+        ends = np.concatenate([np.zeros((len(counts), 1), np.int64), counts.cumsum(axis=1)], axis=1)
+        np.save(work / f"{index}.npy", np.ascontiguousarray(ends.T))
+        rows[index] = counts.sum(axis=0)
+    return rows
+
+
+def load_part(work: Path, index: str, part: int) -> NDArray[Any]:
     """Load the rows of one part of an index from the files of all slabs."""
     kind = record_type(index)
-    spans = []
-    for number in range(len(plan.slabs)):
-        with (work / f"{index}-{number:05d}.ends").open("rb") as file:
-            file.seek(8 * part)
-            first, end = np.frombuffer(file.read(16), "<i8").tolist()
-        spans.append((number, first, end))
-    records = np.empty(sum(end - first for _, first, end in spans), kind)
+    firsts, ends = np.load(work / f"{index}.npy", mmap_mode="r")[part : part + 2].tolist()
+    records = np.empty(sum(ends) - sum(firsts), kind)
     place = 0
-    for number, first, end in spans:
+    for slab, (first, end) in enumerate(zip(firsts, ends, strict=True)):
         if end > first:
-            with (work / f"{index}-{number:05d}.spill").open("rb", buffering=0) as file:
+            with _name_file(work, index, slab).open("rb", buffering=0) as file:
                 file.seek(first * kind.itemsize)
                 target = records[place : place + end - first].view(np.uint8)
                 if file.readinto(target.data) != len(target):

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.publish.encoding import RELATIONSHIPS, ROW
+from synglancer.publish.encoding import RELATIONSHIPS, record_type, take_records
 from synglancer.publish.inputs import InputFile, match_columns, open_parquet, translated
 from synglancer.publish.rows import RowReader, drop_repeated
-from synglancer.publish.sharding import mix
+from synglancer.publish.sharding import mix, sort_small
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BATCH = 1 << 17
+_SLAB_ROWS = 1 << 18
+"""Rows of a slab at most: arrays of so many stay in the processor's caches and in the heap."""
+
+_UNIT_ROWS = 1 << 20
 _MOST_HASH = 2**64 - 1
 
 
@@ -29,8 +33,8 @@ def load_request(work: str, _mark: str) -> dict[str, Any]:
     return request
 
 
-def make_units(files: list[InputFile], tag: str, slab_rows: int) -> tuple[list[Any], int]:
-    """Divide Parquet files into parts of about one slab each.
+def make_units(files: list[InputFile], tag: str) -> tuple[list[Any], int]:
+    """Divide Parquet files into parts of about a million rows.
 
     Parameters
     ----------
@@ -38,8 +42,6 @@ def make_units(files: list[InputFile], tag: str, slab_rows: int) -> tuple[list[A
         All of them Parquet.
     tag
         The column of the tag.
-    slab_rows
-        Rows of a slab.
 
     Returns
     -------
@@ -50,7 +52,7 @@ def make_units(files: list[InputFile], tag: str, slab_rows: int) -> tuple[list[A
         Number of all rows.
     """
     units: list[list[dict[str, Any]]] = []
-    filled, total = slab_rows, 0
+    filled, total = _UNIT_ROWS, 0
     for number, file in enumerate(files):
         with translated(file.name):
             parquet = open_parquet(file.path)
@@ -60,7 +62,7 @@ def make_units(files: list[InputFile], tag: str, slab_rows: int) -> tuple[list[A
             parquet.close()
         row = 1
         for group, size in enumerate(sizes):
-            if not units or filled + size > slab_rows:
+            if not units or filled + size > _UNIT_ROWS:
                 units.append([])
                 filled = 0
             parts = units[-1]
@@ -96,7 +98,7 @@ class _Survey:
         self._slabs: list[dict[str, Any]] = []
 
     def run(self) -> dict[str, Any]:
-        most = self._request["slab_rows"]
+        most = min(self._request["slab_rows"], _SLAB_ROWS)
         waiting: list[NDArray[Any]] = []
         for part in self._request["units"][self._unit]:
             for rows in self._read(part):
@@ -135,41 +137,43 @@ class _Survey:
 
     def _write(self, rows: NDArray[Any]) -> None:
         before = len(rows)
-        rows, mixed, confidence = drop_repeated(rows)
+        rows, mixed, confidence = drop_repeated(rows, mix(rows["id"]))
         self._counts["repeating a synapse"] += before - len(rows)
         if not len(rows):
             return
         name = f"slab-{self._unit:05d}-{len(self._slabs):03d}"
         path = self._work / name
-        rows.tofile(path.with_suffix(".rows"))
         mixed.tofile(path.with_suffix(".mixed"))
         confidence.astype("<f4").tofile(path.with_suffix(".confidence"))
-        share = self._request["share"]
-        most = np.uint64(min(int(share * 2.0**64), _MOST_HASH))
-        picked = rows[mix(rows["id"]) <= most]
-        keys: dict[str, Any] = {}
-        for side in RELATIONSHIPS:
-            cells = rows[side]
-            keys[side] = np.unique(cells[(mix(cells) <= most) & (cells != 0)])
-        np.savez(
-            path.with_suffix(".npz"),
-            points=picked["point"], ids=picked["id"], tags=picked["tag"], **keys,
-        )  # fmt: skip
-        tags = list(self._tags)
-        counted = np.bincount(rows["tag"], minlength=len(tags)).tolist()
+        counted = np.bincount(rows["tag"], minlength=len(self._tags)).tolist()
+        records = take_records(rows, "by_id", sort_small(rows["tag"], len(self._tags)))
+        records.tofile(path.with_suffix(".rows"))
+        tags = {tag: number for tag, number in zip(self._tags, counted, strict=True) if number}
+        self._pick(path, records, tags)
         self._slabs.append(
             {
                 "file": name,
-                "rows": len(rows),
                 "tags": tags,
-                "tag_rows": {
-                    tag: number for tag, number in zip(tags, counted, strict=True) if number
-                },
-                "lower": rows["point"].min(axis=0).tolist(),
-                "upper": rows["point"].max(axis=0).tolist(),
-                "share": share,
+                "lower": records["point"].min(axis=0).tolist(),
+                "upper": records["point"].max(axis=0).tolist(),
+                "share": self._request["share"],
             }
         )
+
+    def _pick(self, path: Path, records: NDArray[Any], tags: dict[str, int]) -> None:
+        """Keep a sample of a slab: some rows by their IDs, and all those of some cells."""
+        most = np.uint64(min(int(self._request["share"] * 2.0**64), _MOST_HASH))
+        sample: dict[str, Any] = {}
+        end = 0
+        for number, rows in enumerate(tags.values()):
+            mine = records[end : end + rows]
+            picked = mine[mix(mine["id"]) <= most]
+            sample[f"points-{number}"], sample[f"ids-{number}"] = picked["point"], picked["id"]
+            for side in RELATIONSHIPS:
+                cells = np.ascontiguousarray(mine[side])
+                sample[f"{side}-{number}"] = cells[(mix(cells) <= most) & (cells != 0)]
+            end += rows
+        np.savez(path.with_suffix(".npz"), **sample)
 
 
 def find_repeated(work: str, mark: str, part: int) -> dict[str, Any]:
@@ -213,12 +217,19 @@ def find_repeated(work: str, mark: str, part: int) -> dict[str, Any]:
     return {"dropped": len(drop)}
 
 
-def load_slab(work: Path, number: int, slab: dict[str, Any], dropped: list[int]) -> NDArray[Any]:
-    """Load the rows of a slab, without those that other slabs have instead."""
-    rows = np.fromfile(work / f"{slab['file']}.rows", ROW)
+def load_slab(
+    work: Path, number: int, slab: dict[str, Any], dropped: list[int]
+) -> dict[str, NDArray[Any]]:
+    """Load the rows of a slab by tag, without those that other slabs have instead."""
+    records = np.fromfile(work / f"{slab['file']}.rows", record_type("by_id"))
+    ends = np.cumsum([*slab["tags"].values()])
     lists = []
     for part in dropped:
         with np.load(work / f"dropped-{part:05d}.npz") as stored:
             if str(number) in stored:
                 lists.append(stored[str(number)])
-    return rows[~np.isin(mix(rows["id"]), np.concatenate(lists))] if lists else rows
+    by_tag = dict(zip(slab["tags"], np.split(records, ends[:-1]), strict=True))
+    if not lists:
+        return by_tag
+    others = np.concatenate(lists)
+    return {tag: mine[~np.isin(mix(mine["id"]), others)] for tag, mine in by_tag.items()}
