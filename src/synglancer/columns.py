@@ -24,6 +24,9 @@ CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 ASKED_COLUMN = {**CELL_COLUMN, "synapse": "id"}
 """The column that holds what was asked for: a cell in one direction, or a synapse itself."""
 
+SHARING_COLUMN = "asked_id"
+"""The column that holds the synapse that was asked about, beside one on the same spine."""
+
 PARTNER_COLUMN = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 """The column that holds the root ID of the cell on the other side, for each direction."""
 

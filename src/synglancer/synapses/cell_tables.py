@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import orjson
 
+from synglancer.columns import ASKED_COLUMN
 from synglancer.errors import BadAnswerError
 from synglancer.synapses.ahead import NOTHING, Ahead, Size
 
@@ -38,11 +39,19 @@ class Question:
         On which side of the synapses the cells are.
     fetch
         Asks for the raw rows of some cells.
+    apart
+        The column that says whose a row is, where it is not the usual one of the direction.
     """
 
     name: str
     direction: Direction
     fetch: Callable[[Sequence[int]], pd.DataFrame]
+    apart: str = ""
+
+    @property
+    def column(self) -> str:
+        """The column that says whose a row is."""
+        return self.apart or ASKED_COLUMN[self.direction]
 
 
 @dataclass(frozen=True)
@@ -194,9 +203,7 @@ def _divide(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> dict
     """Divide an answer by cell, in the order of its rows."""
     if len(cells) == 1:
         return {cells[0]: raw}
-    from synglancer.columns import ASKED_COLUMN
-
-    groups = raw.groupby(ASKED_COLUMN[question.direction], sort=False).indices
+    groups = raw.groupby(question.column, sort=False).indices
     empty = raw.iloc[:0]
     parts = {cell: raw.iloc[rows].reset_index(drop=True) for cell, rows in groups.items()}
     return {cell: parts.get(cell, empty) for cell in cells}
@@ -210,10 +217,8 @@ def _check_apart(question: Question, cells: Sequence[int], raw: pd.DataFrame) ->
     """
     from pandas.api.types import is_integer_dtype
 
-    from synglancer.columns import ASKED_COLUMN
-
     integers = [name for name in raw.columns if name.endswith("id")]
-    column = ASKED_COLUMN[question.direction]
+    column = question.column
     apart = list(raw.columns).count(column) == 1 and len({*raw.columns}) == len(raw.columns)
     if apart and len(raw):
         apart = all(is_integer_dtype(raw[name].dtype) for name in integers)

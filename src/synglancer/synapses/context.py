@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cave.metadata import PREDICTIONS, SPINES
+from synglancer.columns import SHARING_COLUMN
 from synglancer.errors import NotServedError
 from synglancer.synapses.cell_tables import Question
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from synglancer.cave.records import Direction, PredictionTable
     from synglancer.cave.session import Session
     from synglancer.settings import Settings
+    from synglancer.synapses.ahead import Size
     from synglancer.synapses.cell_tables import CellTables
     from synglancer.synapses.cell_types import CellTypes
 
@@ -142,38 +144,66 @@ class ContextLoader:
                 f"predictions to those of {expected!r}.",
                 f"Choose with --multi-input-table one that refers to {expected!r}.",
             )
-        kept = not session.materialization.expired
-        return self._tables.load(self._ask_spines(direction), asked, read_spines, kept=kept)
+        return self._tables.load(self._ask_spines(direction), asked, read_spines, kept=self._keeps)
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether tables are kept: live queries are not, since annotations can still change."""
+        return not self._session.materialization.expired
 
     def _load_sharing(self, asked: Sequence[int], own: pd.DataFrame) -> pd.DataFrame:
-        """Load or fetch all synapses on some spines; rows of other spines may come along."""
+        """Load or fetch all synapses on the spines of cells; others may come along."""
         from synglancer.synapses.shared_spines import read_spines
 
+        return self._tables.load_one(
+            (self._load_spine_table().name, "shared", *map(str, sorted(asked))),
+            lambda: self._fetch_sharing(own),
+            read_spines,
+            kept=self._keeps,
+        )
+
+    def _fetch_sharing(self, own: pd.DataFrame) -> pd.DataFrame:
         session, table = self._session, self._load_spine_table()
         where = (session.datastack, session.materialization, table)
         posts, spines = (
             sorted(set(own[name].tolist())) for name in ("post_pt_root_id", "group_id")
         )
-        return self._tables.load_one(
-            (table.name, "shared", *map(str, sorted(asked))),
-            lambda: session.client.fetch_synapses_on(*where, posts, spines),
-            read_spines,
-            kept=not session.materialization.expired,
-        )
+        return session.client.fetch_synapses_on(*where, posts, spines)
+
+    def _ask_same_spine(self) -> Question:
+        """Ask which synapses are on the spine of each of some synapses."""
+        from synglancer.synapses.shared_spines import join_sharing, read_spines
+
+        def fetch(synapses: Sequence[int]) -> pd.DataFrame:
+            own = self._load_spines(synapses, "synapse")
+            return join_sharing(own, own if own.empty else read_spines(self._fetch_sharing(own)))
+
+        name = f"{self._load_spine_table().name} on the same spine"
+        return Question(name, "synapse", fetch, SHARING_COLUMN)
+
+    def fetch_same_spine_ahead(self, synapses: Sequence[int]) -> list[Size]:
+        """Fetch at once, for a group of synapses, what `load_same_spine` asks for each of them."""
+        questions = (self._ask_spines("synapse"), self._ask_same_spine())
+        return [
+            self._tables.fetch_ahead(question, synapses, kept=self._keeps) for question in questions
+        ]
 
     def load_same_spine(self, synapses: Sequence[int]) -> dict[int, list[int]]:
         """Load or fetch which other synapses share the spine of each synapse (2 requests).
 
         Those that are alone on their spine, or on none, have an empty list.
         """
-        own = self._load_spines(synapses, "synapse")
-        if own.empty:
-            return {synapse: [] for synapse in synapses}
-        spine = ["post_pt_root_id", "group_id"]
-        pairs = own.merge(self._load_sharing(synapses, own), on=spine, suffixes=("", "_other"))
-        others = pairs[pairs["id"] != pairs["id_other"]]
+        from synglancer.synapses.shared_spines import read_spines
+
+        rows = self._tables.load(
+            self._ask_same_spine(),
+            synapses,
+            lambda raw: read_spines(raw, [SHARING_COLUMN]),
+            kept=self._keeps,
+        )
+        others = rows[rows["id"] != rows[SHARING_COLUMN]]
         return {
-            synapse: sorted(set(others.loc[others["id"] == synapse, "id_other"].tolist()))
+            synapse: sorted(set(others.loc[others[SHARING_COLUMN] == synapse, "id"].tolist()))
             for synapse in synapses
         }
 

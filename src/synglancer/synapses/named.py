@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from synglancer.cave.metadata import PREDICTIONS
 from synglancer.errors import BadAnswerError, CellError
 from synglancer.settings import SAME_SPINE, SYNAPSE
-from synglancer.synapses.ahead import Ahead
+from synglancer.synapses.ahead import Ahead, Size
 from synglancer.synapses.cell_tables import CellTables, Question
 from synglancer.synapses.context import ContextLoader
 
@@ -65,12 +65,55 @@ class NamedLoader:
     def __init__(self, settings: Settings, session: Session) -> None:
         self._settings = settings
         self._session = session
-        self._tables = CellTables(session, Ahead(session))
+        self._ahead = Ahead(session)
+        self._tables = CellTables(session, self._ahead)
         self._context = ContextLoader(settings, session, self._tables)
+        self._waiting: dict[int, list[int]] = {}  # and the others on the spine of each
 
     def keep_tables(self) -> None:
         """Keep the tables that were fetched: last, since nobody waits for it."""
         self._tables.keep()
+
+    def fetch_ahead(self, synapses: Sequence[int]) -> Size:
+        """Fetch what tables say of a group of synapses at once, for the loading of each of them.
+
+        Returns
+        -------
+        Size
+            How large the largest answer was.
+
+        Raises
+        ------
+        ServiceError
+            When something cannot be had for the group.
+        """
+        table = self._session.load_table(str(self._settings.table), PREDICTIONS)
+        self._context.load_shared()
+        sizes = self._fetch_rows_ahead(table, synapses)
+        sharing: dict[int, list[int]] = {synapse: [] for synapse in synapses}
+        if self._settings.multi_input:
+            sizes += self._context.fetch_same_spine_ahead(synapses)
+            sharing = self._context.load_same_spine(synapses)
+            others = sorted({other for each in sharing.values() for other in each} - {*synapses})
+            sizes += self._fetch_rows_ahead(table, others) if others else []
+        self._waiting |= sharing
+        limits = [size.limit for size in sizes if size.limit is not None]
+        return Size(max(size.rows for size in sizes), min(limits, default=None))
+
+    def _fetch_rows_ahead(self, table: PredictionTable, synapses: Sequence[int]) -> list[Size]:
+        """Fetch predictions, and the synapses without one where there are such."""
+        labelled, unlabelled = self._list_questions(table)
+        sizes = [self._tables.fetch_ahead(labelled, synapses, kept=self._keeps)]
+        rest = self._find_unlabelled(self._load_labelled(table, synapses), synapses)
+        if rest:
+            sizes.append(self._tables.fetch_ahead(unlabelled, rest, kept=self._keeps))
+        return sizes
+
+    def forget(self, synapse: int) -> None:
+        """Forget what was fetched ahead for a synapse, and for others on its spine."""
+        for one in (synapse, *self._waiting.pop(synapse, ())):
+            if one not in self._waiting:
+                self._ahead.forget(one)
 
     def load(self, synapses: Sequence[int], warm_up: Callable[[], None]) -> NamedRows:
         """Load or fetch synapses, with and without a prediction (1 request, or 2), and context.
@@ -121,30 +164,49 @@ class NamedLoader:
         """Load or fetch predictions, and the synapses without one where there are such."""
         from synglancer.synapses.predictions import build_predictions
 
+        labelled = self._load_labelled(table, synapses)
+        rest = self._find_unlabelled(labelled, synapses)
+        if not rest:
+            return [labelled]
+        unlabelled = self._tables.load(
+            self._list_questions(table)[1],
+            rest,
+            lambda raw: build_predictions(raw, rest, SYNAPSE),
+            kept=self._keeps,
+        )
+        return [labelled, unlabelled]
+
+    def _load_labelled(self, table: PredictionTable, synapses: Sequence[int]) -> Checked:
+        from synglancer.synapses.predictions import build_predictions
+
+        return self._tables.load(
+            self._list_questions(table)[0],
+            synapses,
+            lambda raw: build_predictions(raw, synapses, SYNAPSE),
+            kept=self._keeps,
+        )
+
+    def _find_unlabelled(self, labelled: Checked, synapses: Sequence[int]) -> list[int]:
+        known = {*labelled.ids.tolist()}
+        return [synapse for synapse in synapses if synapse not in known]
+
+    def _list_questions(self, table: PredictionTable) -> tuple[Question, Question]:
+        """List what is asked: the predictions of synapses, and synapses without one."""
         session, name = self._session, table.synapse_table
         where, client = (session.datastack, session.materialization), session.client
-        kept = not session.materialization.expired
-        labelled = self._tables.load(
+        return (
             Question(
                 table.name,
                 SYNAPSE,
                 lambda ids: client.fetch_predictions(*where, table, ids, SYNAPSE),
             ),
-            synapses,
-            lambda raw: build_predictions(raw, synapses, SYNAPSE),
-            kept=kept,
-        )
-        known = {*labelled.ids.tolist()}
-        rest = [synapse for synapse in synapses if synapse not in known]
-        if not rest:
-            return [labelled]
-        unlabelled = self._tables.load(
             Question(name, SYNAPSE, lambda ids: client.fetch_synapses(*where, name, ids, SYNAPSE)),
-            rest,
-            lambda raw: build_predictions(raw, rest, SYNAPSE),
-            kept=kept,
         )
-        return [labelled, unlabelled]
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether tables are kept: live queries are not, since annotations can still change."""
+        return not self._session.materialization.expired
 
     def _check_found(
         self, synapses: Sequence[int], table: PredictionTable, tables: Sequence[Checked]

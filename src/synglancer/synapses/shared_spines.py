@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from synglancer.columns import SHARING_COLUMN
 from synglancer.errors import BadAnswerError
 from synglancer.settings import MULTI_INPUT, UNLABELLED
 from synglancer.synapses.predictions import count_predictions
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 _COLUMNS = ("id", "post_pt_root_id", "group_id")
 
 
-def read_spines(raw: pd.DataFrame) -> pd.DataFrame:
+def read_spines(raw: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
     """Check a raw answer that says which spine each synapse is on.
 
     Parameters
@@ -30,6 +31,8 @@ def read_spines(raw: pd.DataFrame) -> pd.DataFrame:
     raw
         Columns ``id`` (of the synapse), ``post_pt_root_id`` and ``group_id`` (of the spine), with
         others beside them.
+    further
+        More columns of IDs that it must have.
 
     Returns
     -------
@@ -43,7 +46,7 @@ def read_spines(raw: pd.DataFrame) -> pd.DataFrame:
         When a column is missing or holds something else.
     """
     columns = {}
-    for name in _COLUMNS:
+    for name in (*_COLUMNS, *further):
         if list(raw.columns).count(name) != 1:
             raise _bad(f"lacks the column {name!r}, or has it twice")
         column = raw[name]
@@ -72,6 +75,25 @@ def find_multi_input(spines: pd.DataFrame) -> np.ndarray[Any, Any]:
     sharing = spines.groupby(["post_pt_root_id", "group_id"])["id"].transform("nunique")
     found = spines.loc[sharing > 1, "id"].to_numpy("uint64")
     return np.unique(found)
+
+
+def join_sharing(own: pd.DataFrame, sharing: pd.DataFrame) -> pd.DataFrame:
+    """Put beside each of some synapses those that are on its spine, itself among them.
+
+    Parameters
+    ----------
+    own, sharing : DataFrame
+        What `read_spines` gave, of these synapses and of all synapses on their spines.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `sharing`, and `synglancer.columns.SHARING_COLUMN`: the synapse that each row
+        is beside.
+    """
+    asked = own.rename(columns={"id": SHARING_COLUMN})
+    # Numbers of spines need not be unique among cells.
+    return asked.merge(sharing, on=["post_pt_root_id", "group_id"])
 
 
 def keep_own(found: np.ndarray[Any, Any], own: pd.DataFrame) -> np.ndarray[Any, Any]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cells.parse import Synapse
+from synglancer.cells.parse import Synapse, parse_cell
 from synglancer.errors import CellError, UsageError
 from synglancer.links.building import BUILDING, Asking, store_link
 from synglancer.links.loaded import Loaded
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from synglancer.links.link_record import LinkRecord
     from synglancer.states.record import Provenance
+    from synglancer.synapses.ahead import Size
     from synglancer.synapses.named import NamedRows
     from synglancer.view.scene import OwnPoints
     from synglancer.view.state import State
@@ -53,6 +55,27 @@ class SynapseMaker(LinkMaker):
         super().__init__(settings, command, token)
         self._named = NamedLoader(settings, self._session)
 
+    def lacks_rows(self, cell: str) -> bool:
+        """Whether rows have to be asked for, of a synapse as `LinkMaker` says of a cell."""
+        synapses = _read_synapses([cell])
+        if synapses:
+            _check_settings(self._settings)
+        unknown = any(self._load_known((Synapse(one),)) is None for one in synapses)
+        return unknown or super().lacks_rows(cell)
+
+    def fetch_ahead(self, cells: Sequence[str]) -> Size:
+        """Fetch tables of a group of cells and synapses at once, for the links made next."""
+        synapses = _read_synapses(cells)
+        sizes = [super().fetch_ahead(cells)] if len(synapses) < len(cells) else []
+        sizes += [self._named.fetch_ahead(synapses)] if synapses else []
+        return max(sizes, key=lambda size: (size.limit is not None, size.rows))
+
+    def forget(self, cell: str) -> None:
+        """Forget what was fetched ahead for a cell or a synapse, whose turn has come."""
+        for synapse in _read_synapses([cell]):
+            self._named.forget(synapse)
+        super().forget(cell)
+
     def _parse_cells(self, given: Sequence[int | str]) -> Cells:
         """Read what is meant; cells and synapses together are refused before anything is asked."""
         typed = super()._parse_cells(given)
@@ -75,6 +98,17 @@ class SynapseMaker(LinkMaker):
         link = _build(asking, synapses, rows, self._named)
         self._save_link(typed, link)
         return link
+
+
+def _read_synapses(cells: Sequence[str]) -> list[int]:
+    """Read the IDs of synapses among what was given, each once; what is none waits for its turn."""
+    synapses: dict[int, None] = {}
+    for cell in cells:
+        with suppress(UsageError):
+            named = parse_cell(cell) if cell.strip().lower().startswith("synapse:") else None
+            if isinstance(named, Synapse):
+                synapses[named.value] = None
+    return [*synapses]
 
 
 def _check_settings(settings: Settings) -> None:

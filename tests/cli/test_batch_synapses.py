@@ -1,0 +1,97 @@
+"""Batches of synapses in groups: few requests, and the very links that synapses get one by one."""
+
+from __future__ import annotations
+
+import random
+
+import pandas as pd
+import pytest
+
+from cave_sandbox.sample import identity as who
+from cli.outcome import CELL
+from cli.test_batch_groups import ask_alone, count, tell
+from synglancer import Link, make_links
+from synglancer.cave.client import Cave
+from synglancer.errors import ServiceError
+
+UNKNOWN = "synapse:5"
+
+
+@pytest.fixture(scope="module")
+def tables(sample) -> tuple[pd.DataFrame, set[int], pd.DataFrame]:
+    """All synapses, the IDs of those with a prediction, and the spines."""
+    folder = sample / who.MINNIE / "tables"
+    names = (who.SYNAPSE_TABLE, who.PREDICTION_TABLE, who.SPINE_TABLE)
+    synapses, tags, spines = (pd.read_parquet(folder / f"{name}.parquet") for name in names)
+    return synapses, {*tags["target_id"]}, spines
+
+
+def choose(tables, number: int) -> list[str]:
+    """Choose synapses with and without a prediction, and all of some spines with several."""
+    synapses, labelled, spines = tables
+    known = synapses[(synapses["pre_pt_root_id"] != 0) & (synapses["post_pt_root_id"] != 0)]["id"]
+    shared = spines[spines["group_id"] >= 0].groupby("group_id")["target_id"]
+    several = [one for _, ids in shared if len(ids) > 1 for one in ids][: number // 4]
+    rest = random.Random(5).sample([*known[known.isin(labelled)]], number - 2 * (number // 4))
+    without = [*known[~known.isin(labelled)]][: number // 4]
+    chosen = [f"synapse:{one}" for one in dict.fromkeys([*rest, *several, *without])]
+    random.Random(6).shuffle(chosen)
+    return chosen
+
+
+def test_100_synapses_cost_few_requests(sandbox, make_link, tables) -> None:
+    """100 synapses cost 0.1 queries each beside their uploads, and 1 when asked again."""
+    synapses = choose(tables, 100)
+    made = make_link(*synapses, "--quiet")
+    assert (made.code, len(made.lines), made.err) == (0, len(synapses), "")
+    assert count(sandbox, "/query") <= 0.1 * len(synapses)
+    assert len(sandbox.requests) <= 2.2 * len(synapses)
+    sandbox.take_requests()
+    again = make_link(*synapses, "--quiet")
+    assert again.out == made.out
+    assert len(sandbox.requests) == len(synapses)
+
+
+def test_others_on_spines_are_asked_for_in_groups(sandbox, tables) -> None:
+    """With what shares their spines, 100 synapses cost 0.25 queries each."""
+    synapses = choose(tables, 100)
+    links = make_links(synapses, server=sandbox.origin, multi_input=True)
+    assert any(one.same_spine for link in links for one in link.provenance.synapses)
+    assert count(sandbox, "/query") <= 0.25 * len(synapses)
+
+
+OPTIONS = (
+    {},
+    {"multi_input": True},
+    {"cell_types": True, "multi_input": True, "inline": True},  # else properties are uploaded
+    {"version": 661, "multi_input": True},
+    {"tag": "spine"},  # which is refused for synapses
+)
+
+
+@pytest.mark.parametrize("wanted", OPTIONS)
+@pytest.mark.parametrize("no_cache", [False, True])
+def test_links_in_groups_are_those_of_single_synapses(sandbox, tables, wanted, no_cache) -> None:
+    """Synapses among cells and wrong words get the bytes and reasons that each gets alone."""
+    given = [*choose(tables, 12), UNKNOWN, "synapse:x", CELL, str(who.PARTNERS[0].root_id)]
+    random.Random(7).shuffle(given)
+    asked = {"server": sandbox.origin, **wanted}
+    made = make_links(given, no_cache=no_cache, **asked)
+    assert [tell(link) for link in made] == [ask_alone(one, **asked) for one in given]
+
+
+def test_a_synapse_that_spoils_its_group_is_named(sandbox, tables, monkeypatch) -> None:
+    """Where the service stumbles over one synapse of a group, that one is skipped, and no other."""
+    synapses, fetch = choose(tables, 12), Cave.fetch_predictions
+    bad = synapses[7]
+
+    def stumble(self, datastack, at, table, some, direction):
+        if int(bad.partition(":")[2]) in some:
+            raise ServiceError("The service stumbled.", "Try again.")
+        return fetch(self, datastack, at, table, some, direction)
+
+    monkeypatch.setattr(Cave, "fetch_predictions", stumble)
+    made = make_links(synapses, server=sandbox.origin)
+    assert [
+        one for one, link in zip(synapses, made, strict=True) if not isinstance(link, Link)
+    ] == [bad]
