@@ -10,8 +10,10 @@ import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
+from cli.outcome import TOKEN
 from synglancer import Link, make_link
-from synglancer.errors import CellError, UsageError
+from synglancer.cache.receipts import history_file, read_receipts
+from synglancer.errors import CellError, SynglancerWarning, UsageError
 
 CELL = 864691135276234469
 TABLE = "synapse_target_predictions_ssa_v2"
@@ -65,6 +67,19 @@ def test_the_rows_are_shown_as_if_they_had_been_asked_for(client, tables, sandbo
     assert len(traceback.extract_tb(caught.value.__traceback__)) <= 3
     again = Link.from_url(link.url)
     assert again.provenance.given_rows
+
+
+def test_it_is_in_the_history(client, own, monkeypatch, tmp_path):
+    """A link of tables has its line in the history, and says so where that cannot be written."""
+    link = make_link(outputs=own, client=client)
+    (receipt,) = read_receipts()
+    assert (receipt.record["url"], receipt.record["given_rows"]) == (link.url, True)
+    assert (receipt.record["command"], receipt.record["options"]["outputs"]) == (None, True)
+    assert TOKEN not in history_file().read_text()
+    monkeypatch.setenv("SYNGLANCER_DATA_DIR", str(tmp_path / "file" / "within"))
+    (tmp_path / "file").touch()
+    with pytest.warns(SynglancerWarning, match="history"):
+        assert make_link(outputs=own, client=client).url != link.url
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,7 @@ class LinkMaker:
                 link = self._find_known_link(typed, words, started)
                 if link is None:
                     link = self._resolve_and_make(typed, words, started)
-        return self._add_receipt(link)
+        return keep_receipt(link, self._settings, self._session, self._command)
 
     def _resolve_and_make(self, typed: Cells, given: str, started: float) -> LinkRecord:
         """Find the root IDs, and the link that is known for them, or make one; and remember it."""
@@ -183,16 +183,6 @@ class LinkMaker:
         """Make a link that is not known yet: load, check and filter, then build and upload."""
         asking = Asking(self._settings, self._session, given, started, self._points)
         return build_link(asking, self._load(cells), self._loader.keep_tables)
-
-    def _add_receipt(self, link: LinkRecord) -> LinkRecord:
-        """Add the link to the history; where that fails, the link says so."""
-        options = {**list_given_options(self._settings), "server": self._session.server}
-        record = link.to_record()
-        try:
-            add_receipt(build_receipt(record, options, self._command, self._session.token))
-        except OSError as error:
-            return replace(link, warnings=[*link.warnings, explain_lost_receipt(error)])
-        return link
 
     def _question(self, cells: Cells) -> dict[str, Any]:
         question = build_question(self._settings, self._session, cells)
@@ -282,3 +272,28 @@ def warm_up() -> None:
     from synglancer.view.state import load_libraries
 
     load_libraries()
+
+
+def keep_receipt(
+    link: LinkRecord,
+    settings: Settings,
+    session: Session,
+    command: Sequence[str] | None = None,
+) -> LinkRecord:
+    """Add a link to the history; where that fails, the link that is returned says so.
+
+    Parameters
+    ----------
+    link
+        What was made.
+    settings, session
+        What was asked, and of whom.
+    command
+        The words that were typed, or None.
+    """
+    options = {**list_given_options(settings), "server": session.server}
+    try:
+        add_receipt(build_receipt(link.to_record(), options, command, session.token))
+    except OSError as error:
+        return replace(link, warnings=[*link.warnings, explain_lost_receipt(error)])
+    return link

@@ -18,6 +18,7 @@ from synglancer.cells.point_files import read_point_files
 from synglancer.errors import CellError, NotServedError, UsageError
 from synglancer.links.building import Asking, build_link
 from synglancer.links.loaded import combine
+from synglancer.links.make import keep_receipt
 from synglancer.synapses.loading import CellLoader
 from synglancer.view_settings import MAX_CELLS
 
@@ -125,7 +126,8 @@ def make_given_link(
     data = loader.load_around(cells, checked)
     loaded = combine(settings, session, table, cells, data, given=True)
     told = [*loaded.warnings, *(sentence for one in tables for sentence in one.warnings)]
-    return build_link(asking, replace(loaded, warnings=told), loader.keep_tables)
+    link = build_link(asking, replace(loaded, warnings=told), loader.keep_tables)
+    return keep_receipt(link, settings, session)
 
 
 def _check_pin(session: Session, pin: Pin) -> None:
