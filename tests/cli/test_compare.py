@@ -14,6 +14,7 @@ from cave_sandbox.sample import identity as who
 from cave_sandbox.server import SandboxOptions
 from cli.outcome import TOKEN
 from edits import OLD, divide, join_sides, write_edited_sample
+from synglancer import Link
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
@@ -161,13 +162,30 @@ def test_links_of_several_cells_and_of_other_servers_are_refused(
 ) -> None:
     """A link of two cells, one of another server, and options beside a link are refused."""
     two = make_link(OLD, who.PARTNERS[1].root_id, "--together", "--inline").out.strip()
-    synglancer("compare", two).refuses(2, "2 cells")
+    advice = f"synglancer compare {OLD} {who.PARTNERS[1].root_id} --from 1718 --to latest."
+    synglancer("compare", two).refuses(2, "2 cells", advice)
     one = make_link(OLD, "--tag", "soma", "--inline").out.strip()
     elsewhere = ("--server", "https://cave.example.org")
     synglancer("compare", one, *elsewhere).refuses(2, "not with https://cave.example.org")
     synglancer("compare", one, "--tag", "spine").refuses(2, "--tag")
     synglancer("compare", one, one, "--to", 1822).refuses(2, "--to")
     synglancer("compare", one, OLD).refuses(2, "two links")
+
+
+def test_what_shows_a_part_of_a_cell_is_not_compared(
+    sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """A review or a synapse by its ID is refused with a command that compares its cell instead."""
+    advice = f"synglancer compare {OLD} --from 1718 --to latest."
+    review = tmp_path / "review.json"
+    made = make_link(OLD, "--review", "--tag", "soma", "--save-state", review)
+    synglancer("compare", review).refuses(2, "least sure", advice)
+    whole = make_link(OLD, "--tag", "soma").out.strip()
+    synglancer("compare", whole, made.out.strip()).refuses(2, "least sure", advice)
+    synapse = Link.from_url(whole, token=TOKEN).predictions["id"].iloc[0]
+    named = make_link(f"synapse:{synapse}").out.strip()
+    synglancer("compare", named, "--to", 1822).refuses(2, "by its ID", f"compare {OLD} ")
+    assert synglancer(*advice.split()[1:-1], "latest", "--output", "json").code == 0
 
 
 OTHERS = [str(partner.root_id) for partner in who.PARTNERS[:2]]

@@ -41,6 +41,9 @@ _ALIKE = {
 }
 
 
+_MOST_NAMED = 5
+
+
 @dataclass(frozen=True)
 class Side:
     """The cell at one of the two versions.
@@ -223,22 +226,23 @@ def _read(link: str, question: Question) -> Side:
             f"The link was made with the CAVE server {asked.server}, not with {service.server}.",
             "Name the link's server with --server, or --sandbox for one of the sandbox.",
         )
-    if asked.review:
-        raise UsageError(
-            "The link is a review, which shows the least sure synapses of the cell.",
-            "Give the cell, or a link without --review.",
-        )
     settings = replace(asked, **{name: getattr(question, name) for name in _OWN})
     provenance, warnings = parse_provenance(state)
+    if asked.review:
+        raise UsageError(
+            "The link is a review, which shows only the least sure synapses, and other synapses "
+            "may be the least sure at another version.",
+            _advise_cells(provenance),
+        )
     if provenance.synapses:
         raise UsageError(
             "The link shows a synapse by its ID, and what is compared is a cell.",
-            f"Give one of its cells: {', '.join(map(str, provenance.cells))}.",
+            _advise_cells(provenance),
         )
     if len(provenance.cells) != 1:
         raise UsageError(
             f"The link shows {len(provenance.cells)} cells, and one at a time is compared.",
-            "Give links that show one cell each.",
+            _advise_cells(provenance),
         )
     synapses = parse_predictions(fill_state(state))
     recorded = parse_record(read_record(state)[0])[0].shown
@@ -249,6 +253,15 @@ def _read(link: str, question: Question) -> Side:
             "Give a link that was not changed, or the cell.",
         )
     return Side(settings, provenance, synapses, warnings)
+
+
+def _advise_cells(told: Provenance) -> str:
+    """Advise to compare the cells that a link shows, rather than the link."""
+    cells = " ".join(map(str, told.cells)) if len(told.cells) <= _MOST_NAMED else "CELL..."
+    return (
+        f"Compare what it shows in full: synglancer compare {cells} --from {told.version} "
+        "--to latest."
+    )
 
 
 def _check_alike(before: Side, after: Side) -> None:
