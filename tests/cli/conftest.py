@@ -15,15 +15,25 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+@pytest.fixture(scope="session")
+def build_options(sample: Path) -> Callable[[Path], SandboxOptions]:
+    """Build the options of a sandbox with the sample and three tokens, its states in a folder."""
+
+    def build(folder: Path) -> SandboxOptions:
+        return SandboxOptions(
+            data=sample,
+            states=folder / "states.sqlite",
+            token=TOKEN,
+            no_permission_token=NO_PERMISSION,
+            missing_tos_token=MISSING_TERMS,
+        )
+
+    return build
+
+
 @pytest.fixture
-def options(sample: Path, tmp_path: Path) -> SandboxOptions:
-    return SandboxOptions(
-        data=sample,
-        states=tmp_path / "states.sqlite",
-        token=TOKEN,
-        no_permission_token=NO_PERMISSION,
-        missing_tos_token=MISSING_TERMS,
-    )
+def options(build_options: Callable[[Path], SandboxOptions], tmp_path: Path) -> SandboxOptions:
+    return build_options(tmp_path)
 
 
 @pytest.fixture

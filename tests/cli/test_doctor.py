@@ -18,7 +18,7 @@ from synglancer.errors import DOCTOR
 from synglancer.render import screenshots
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from cli.outcome import Outcome
 
@@ -57,16 +57,11 @@ FAULTS = {
 
 
 @pytest.fixture(scope="module")
-def shared(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+def shared(
+    build_options: Callable[[Path], SandboxOptions], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sandbox]:
     """One sandbox for all faults."""
-    options = SandboxOptions(
-        data=sample,
-        states=tmp_path_factory.mktemp("states") / "states.sqlite",
-        token=TOKEN,
-        no_permission_token=NO_PERMISSION,
-        missing_tos_token=MISSING_TERMS,
-    )
-    with Sandbox(options) as running:
+    with Sandbox(build_options(tmp_path_factory.mktemp("states"))) as running:
         yield running
 
 

@@ -20,7 +20,7 @@ import pytest
 import requests
 
 from cave_sandbox.server import Sandbox, SandboxOptions
-from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
+from cli.outcome import CELL, TOKEN
 from synglancer import make_link as api_make_link
 from synglancer.cave import http
 from synglancer.errors import UnreachableError
@@ -127,15 +127,10 @@ TRANSIENT = ["reset", "reset-body", "429:retry-after=0", "hidden-429", "503", "t
 
 
 @pytest.fixture(scope="module")
-def sandbox(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    options = SandboxOptions(
-        data=sample,
-        states=tmp_path_factory.mktemp("states") / "states.sqlite",
-        token=TOKEN,
-        no_permission_token=NO_PERMISSION,
-        missing_tos_token=MISSING_TERMS,
-    )
-    with Sandbox(options) as running:
+def sandbox(
+    build_options: Callable[[Path], SandboxOptions], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Sandbox]:
+    with Sandbox(build_options(tmp_path_factory.mktemp("states"))) as running:
         yield running
 
 
