@@ -21,7 +21,7 @@ from synglancer.python.results import Links
 
 if TYPE_CHECKING:
     import pandas as pd
-    from caveclient.frameworkclient import CAVEclientFull
+    from caveclient.frameworkclient import CAVEclient, CAVEclientGlobal
     from typing_extensions import Unpack
 
     from synglancer.cave.records import Direction
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from synglancer.python.options import LinkOptions, Options
     from synglancer.settings import Settings
 
-Given = int | str | tuple[float, float, float]
+Given = int | str | tuple[float, float, float] | list[float]
 """A cell: its root ID, a text that names it, or a position in it in voxels."""
 
 
@@ -41,7 +41,7 @@ def make_link(
     cell: Given | Iterable[Given] | None = None,
     settings: Settings | None = None,
     *,
-    client: CAVEclientFull | None = None,
+    client: CAVEclient | CAVEclientGlobal | None = None,
     inputs: bool | pd.DataFrame = False,
     outputs: bool | pd.DataFrame = False,
     resolution: float | Sequence[float] | None = None,
@@ -54,11 +54,11 @@ def make_link(
     Parameters
     ----------
     cell
-        Root ID of the cell; or ``nucleus:ID``, a position (``x,y,z`` or a tuple or array of three
-        numbers, in voxels of the viewer's resolution; or ``x,y,z@nm``), or a Neuroglancer link that
-        selects it. ``synapse:ID`` shows one synapse between its two cells. A list of these is one
-        link for all of them, in this order; for a link each see `make_links`. Beside tables, root
-        IDs; or nothing, to take the cell from the tables.
+        Root ID of the cell; or ``nucleus:ID``, a position (``x,y,z``, or a tuple, list or array of
+        three numbers, in voxels of the viewer's resolution; or ``x,y,z@nm``), or a Neuroglancer
+        link that selects it. ``synapse:ID`` shows one synapse between its two cells. A list of
+        these is one link for all of them, in this order; for a link each see `make_links`. Beside
+        tables, root IDs; or nothing, to take the cell from the tables.
     settings
         What is asked, as a record.
     client
@@ -173,7 +173,7 @@ def make_links(
     cells: Iterable[Given],
     settings: Settings | None = None,
     *,
-    client: CAVEclientFull | None = None,
+    client: CAVEclient | CAVEclientGlobal | None = None,
     progress: bool = False,
     workers: int = 1,
     scheduler: str | None = None,
@@ -241,7 +241,7 @@ def add_links(
     link_column: str = "link",
     progress: bool = True,
     settings: Settings | None = None,
-    client: CAVEclientFull | None = None,
+    client: CAVEclient | CAVEclientGlobal | None = None,
     workers: int = 1,
     scheduler: str | None = None,
     **options: Unpack[Options],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, fields
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import orjson
 
@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import pandas as pd
-    from caveclient.frameworkclient import CAVEclientFull
+    from caveclient.frameworkclient import CAVEclient, CAVEclientGlobal
+    from neuroglancer import ViewerState
+    from nglui.statebuilder import ViewerState as NgluiState
     from typing_extensions import Unpack
 
     from synglancer.python.options import StorageOptions
@@ -179,7 +181,7 @@ class Link(LinkRecord):
         state: Any,
         settings: Settings | None = None,
         *,
-        client: CAVEclientFull | None = None,
+        client: CAVEclient | CAVEclientGlobal | None = None,
         **options: Unpack[StorageOptions],
     ) -> Link:
         """Store a state and make the short link that opens it.
@@ -223,6 +225,12 @@ class Link(LinkRecord):
 
         asked = settle_storage(settings, options, client)
         return cls.of(store_state(read_own_state(state), asked.settings, asked.token))
+
+    @overload
+    def viewer_state(self, library: Literal["nglui"] = "nglui") -> NgluiState: ...
+
+    @overload
+    def viewer_state(self, library: Literal["neuroglancer"]) -> ViewerState: ...
 
     @public
     def viewer_state(self, library: Library = "nglui") -> Any:

@@ -206,12 +206,13 @@ def test_a_position_is_read_with_its_unit(text, position):
     "point",
     [
         (186000, 134000, 20900),
+        [186000, 134000, 20900.0],
         (186000.0, np.float32(134000), np.int64(20900)),
         np.array([186000, 134000, 20900]),
         np.array([186000, 134000, 20900], dtype="float32"),
     ],
 )
-def test_a_tuple_or_an_array_of_three_is_a_position(point):
+def test_three_coordinates_are_a_position(point):
     """Coordinates as Python holds them are one cell, in voxels."""
     assert parse_cell(point) == Position((186000, 134000, 20900), "voxel")
 
@@ -231,17 +232,19 @@ def test_words_that_a_shell_took_apart_are_one_position(words):
 @pytest.mark.parametrize(
     "cells",
     [
-        [186000, 134000, 20900],
+        [CELL, CELL + 1, CELL + 2],
         (CELL, CELL + 1, CELL + 2),
         np.array([CELL] * 3),
         pd.Series([1, 2, 3]),
         (1, 2),
+        [1, 2],
         ("1", "2", "3"),
+        ["1", "2", "3"],
         (1, 2, float("nan")),
     ],
 )
 def test_several_root_ids_are_no_position(cells):
-    """Three root IDs, and a list or a column of whatever numbers, are several cells."""
+    """Three root IDs, texts, and a column of whatever numbers are several cells."""
     assert read_point(cells) is None
 
 

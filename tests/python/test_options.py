@@ -6,6 +6,7 @@ import inspect
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
 
@@ -34,6 +35,7 @@ def test_the_signature_names_every_option_with_its_default(function):
     for field in fields(Settings):
         assert shown[field.name].default == field.default
         assert shown[field.name].kind is inspect.Parameter.KEYWORD_ONLY
+    assert shown["tag"].annotation == str | Iterable[str]  # what is taken, not what is kept
 
 
 @pytest.mark.parametrize("jedi", [True, False])

@@ -167,11 +167,11 @@ def parse_cell(given: Any) -> Cell:
 
 
 def read_point(given: Any) -> Position | None:
-    """Read a tuple or an array of three numbers as a position in voxels, or return None.
+    """Read a tuple, list or array of three numbers as a position in voxels, or return None.
 
-    Three root IDs are none: each is larger than any coordinate. Nor is a list: it holds cells.
+    Three root IDs are none: each is larger than any coordinate.
     """
-    if not isinstance(given, tuple) and getattr(given, "shape", None) != (3,):
+    if not isinstance(given, tuple | list) and getattr(given, "shape", None) != (3,):
         return None
     if hasattr(given, "index") and hasattr(given, "iloc"):  # a column of a table: cells
         return None

@@ -25,7 +25,7 @@ from typing import (
 
 from synglancer.errors import UsageError
 from synglancer.settings import Settings
-from synglancer.view_settings import (  # noqa: TC001  # the test reads the types
+from synglancer.view_settings import (  # noqa: TC001  # signatures show the types
     BackgroundName,
     ColorBy,
     Layout,
@@ -211,7 +211,7 @@ def show_options(function: Function) -> Function:
 
     IPython and Jupyter complete from it; the documentation shows it.
     """
-    signature = inspect.signature(function)
+    signature, kinds = inspect.signature(function), get_type_hints(Options)
     own = [
         one
         for one in signature.parameters.values()
@@ -223,7 +223,7 @@ def show_options(function: Function) -> Function:
             field.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=_get_default(field),
-            annotation=field.type,
+            annotation=kinds[field.name],
         )
         for field in fields(Settings)
         if field.name not in taken
