@@ -64,19 +64,19 @@ def test_what_cannot_be_placed_is_said(synglancer: Callable[..., Outcome], tmp_p
 
 
 @pytest.mark.parametrize(
-    ("words", "code"),
+    ("words", "said"),
     [
-        (["864691135276234469"], 2),
-        (["https://a.org/#!{]"], 2),
-        (["state.json", "-o", "out.txt"], 2),
-        (["state.json", "-o", "missing/out.csv"], 2),
-        (["missing.json"], 2),
+        (["864691135276234469"], "not a Neuroglancer link"),
+        (["https://a.org/#!{]"], "no Neuroglancer state"),
+        (["state.json", "-o", "out.txt"], "cannot be written as '.txt'"),
+        (["state.json", "-o", "missing/out.csv"], "missing"),
+        (["missing.json"], "There is no file 'missing.json'"),
     ],
 )
 def test_bad_questions_are_refused(
-    synglancer: Callable[..., Outcome], words, code, tmp_path, monkeypatch
+    synglancer: Callable[..., Outcome], words, said, tmp_path, monkeypatch
 ) -> None:
     """What is no link, and what is no file to write, is refused in two sentences."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "state.json").write_text('{"layers": []}')
-    synglancer("table", *words).refuses(code)
+    synglancer("table", *words).refuses(2, said)

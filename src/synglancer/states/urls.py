@@ -123,6 +123,11 @@ def parse_link(link: str) -> ParsedLink:
     if not mark and "json_url=" in site:  # an older way to name a state's address
         site, _, query = site.partition("?")
         mark, fragment = "#!", parse_qs(query).get("json_url", [""])[0]
+    if not mark and text.lower().endswith(".json") and "://" not in text:
+        raise UsageError(
+            f"There is no file {text!r}.",
+            "Check its name and folder; it is the file of a state, such as --save-state writes.",
+        )
     if not mark or not is_address(site):
         raise UsageError(
             "This is not a Neuroglancer link.",
