@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
 from synglancer.cave.records import Datastack
 from synglancer.errors import BadAnswerError
 from synglancer.publish.encoding import PROPERTIES
@@ -156,7 +158,7 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
         When it is none, or of another form.
     """
     try:
-        text = json.loads(content)
+        text = orjson.loads(content)
         if text["@type"] != FORM:
             raise KeyError(text["@type"])  # noqa: TRY301
         return Manifest(

@@ -113,6 +113,10 @@ class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server_version = "synglancer"
     timeout = 60
+    # Headers and file leave together: sent one by one, a small file waits 40 ms for the client to
+    # acknowledge its headers.
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
 
     def __init__(self, root: Path, *arguments: object) -> None:
         self._root = root

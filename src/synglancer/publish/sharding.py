@@ -20,6 +20,8 @@ INDEX_ENTRY = 16
 """Bytes of a minishard in the index at the beginning of a shard file."""
 
 _GZIP = 31  # the number by which zlib knows the format of gzip
+_MOST_BITS = {"minishard_bits": 20, "shard_bits": 32, "preshift_bits": 63}
+_MOST_INDEX = 64_000_000  # bytes of a minishard's index
 _C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
 
 
@@ -112,14 +114,24 @@ class Sharding:
 
     @classmethod
     def from_json(cls, text: dict[str, Any]) -> Sharding:
-        """Read the member ``sharding`` of an info file."""
-        return cls(
+        """Read the member ``sharding`` of an info file.
+
+        Raises
+        ------
+        ValueError
+            When a number in it is out of range.
+        """
+        found = cls(
             hash=str(text["hash"]),
             minishard_bits=int(text["minishard_bits"]),
             shard_bits=int(text["shard_bits"]),
             data_encoding=str(text.get("data_encoding", "raw")),
             preshift_bits=int(text["preshift_bits"]),
         )
+        for name, most in _MOST_BITS.items():
+            if not 0 <= getattr(found, name) <= most:
+                raise ValueError(name)
+        return found
 
     def hash_keys(self, keys: Keys) -> Keys:
         """Hash keys."""
@@ -135,9 +147,11 @@ class Sharding:
         """Return the minishard of each key in its shard."""
         return (self.hash_keys(keys) & np.uint64(self.minishards - 1)).astype(np.int64)
 
-    def unpack(self, chunk: bytes, *, whole: bool = True) -> bytes:
-        """Return the data of a chunk as stored, or of its beginning; nothing when it is damaged."""
-        return decompress(chunk, whole=whole) if self.data_encoding == "gzip" else chunk
+    def unpack(self, chunk: bytes, most: int, *, whole: bool = True) -> bytes:
+        """Return the data of a chunk as stored, or its first bytes; nothing when it is damaged."""
+        if self.data_encoding == "raw":
+            return chunk if whole else chunk[:most]
+        return decompress(chunk, most, whole=whole)
 
     def name_file(self, shard: int) -> str:
         """Return the name of a shard's file.
@@ -196,11 +210,11 @@ def compress(data: Any) -> bytes:
     return packed
 
 
-def decompress(content: bytes, *, whole: bool = True) -> bytes:
-    """Decompress gzip, or its beginning; nothing when it is damaged."""
+def decompress(content: bytes, most: int, *, whole: bool = True) -> bytes:
+    """Decompress gzip, at most so many bytes; nothing when it is damaged or not whole then."""
     unpacker = zlib.decompressobj(_GZIP)
     try:
-        found = unpacker.decompress(content)
+        found = unpacker.decompress(content, most)
     except zlib.error:
         return b""
     return found if unpacker.eof or not whole else b""
@@ -292,10 +306,12 @@ def read_minishard(content: bytes) -> tuple[Keys, Keys, Keys]:
     ValueError
         When it is damaged.
     """
-    unpacked = decompress(content)
+    unpacked = decompress(content, _MOST_INDEX)
     if not unpacked or len(unpacked) % 24:
         raise ValueError("The index of a minishard is damaged.")
     entries = np.frombuffer(unpacked, "<u8").reshape(3, -1)
     keys, sizes = np.cumsum(entries[0], dtype=np.uint64), entries[2]
+    if (keys[1:] <= keys[:-1]).any():
+        raise ValueError("The keys of a minishard are in no order.")
     ends = np.cumsum(entries[1] + sizes, dtype=np.uint64)
     return keys, ends - sizes, sizes

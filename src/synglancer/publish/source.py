@@ -5,24 +5,31 @@ Free of heavy imports, and of whatever publishing needs.
 
 from __future__ import annotations
 
-import json
-from collections import OrderedDict
-from concurrent.futures import ThreadPoolExecutor
-from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 
-from synglancer.errors import BadAnswerError, NotServedError, UsageError
+from synglancer.errors import NotServedError, UsageError
 from synglancer.publish.encoding import RELATIONSHIPS, body_type
 from synglancer.publish.manifest import MANIFEST, Manifest, TagSource, parse_manifest
-from synglancer.publish.reading.access import CONNECTIONS, Folder, Server
-from synglancer.publish.sharding import INDEX_ENTRY, Sharding, read_minishard
+from synglancer.publish.reading.access import MOST_BYTES, Folder, Server
+from synglancer.publish.reading.chunks import ChunkReader, Wanted
+from synglancer.publish.sharding import Sharding
+from synglancer.settings import DEFAULT_CONCURRENCY
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
+
+    from synglancer.publish.sharding import Keys
+
+    Layer = tuple[str, str]
+    """Direction and tag."""
+
+    Rows = NDArray[Any]
+    """As `Source.read_rows` returns them."""
 
 RELATIONSHIP_OF = {"inputs": "post", "outputs": "pre"}
 """The relationship in which a cell's own root ID stands, for each direction."""
@@ -34,9 +41,6 @@ BY_ID = "by_id"
 
 _HEAD = 1024  # bytes of a chunk, compressed or not, that surely hold its count
 _COUNT = 8
-_MOST_INDEXES = 2_000  # that are kept: 50 MB at most
-_MOST_ENTRIES = 4_096  # of a shard that are read at once: 64 kB
-_NEAR = 4_096  # bytes between two synapses of a file that are read with them
 _TIMEOUT = 30.0
 
 
@@ -50,23 +54,34 @@ class Source:
     read
         Reads bytes of a file: name, first byte, number of bytes (None for all). None when the file
         is not there. It is called from several threads at a time.
+    at_once
+        How many reads there are at a time.
 
     Attributes
     ----------
     address, manifest
         Where it is, and what it says of itself.
+    layers
+        Each direction and tag of which it has rows.
     """
 
-    def __init__(self, address: str, read: Callable[[str, int, int | None], bytes | None]) -> None:
+    def __init__(
+        self,
+        address: str,
+        read: Callable[[str, int, int | None], bytes | None],
+        at_once: int = 1,
+    ) -> None:
         self.address = address
         self._read = read
+        self._chunks = ChunkReader(address, read, at_once)
         self.manifest = self._read_manifest()
-        self._lock = Lock()
+        self.layers: list[Layer] = [
+            (direction, one.tag) for direction in RELATIONSHIP_OF for one in self.manifest.tags
+        ]
         self._infos: dict[str, dict[str, Sharding]] = {}
-        self._indexes: OrderedDict[tuple[str, int], Any] = OrderedDict()
 
     def count_rows(self, cell: int) -> dict[str, dict[str, int]]:
-        """Count the synapses of a cell, by direction and tag (two range requests for each, or 3).
+        """Count the synapses of a cell, by direction and tag (at most 3 requests for each).
 
         Parameters
         ----------
@@ -83,12 +98,37 @@ class Source:
         ServiceError
             When it cannot be read.
         """
+        wanted = self._fetch_cells([cell], self.layers, _HEAD)
+        counts: dict[str, dict[str, int]] = {direction: {} for direction in RELATIONSHIP_OF}
+        for (direction, tag), one in wanted.items():
+            counts[direction][tag] = self._read_count(one, one.found.get(cell))
+        return counts
+
+    def read_cells(self, cells: Sequence[int]) -> dict[int, dict[Layer, Rows]]:
+        """Read the synapses of some cells, in few requests where they lie near each other.
+
+        Parameters
+        ----------
+        cells
+            Root IDs.
+
+        Returns
+        -------
+        dict of dict
+            Root ID → direction and tag → rows as `read_rows` returns them, for all layers.
+
+        Raises
+        ------
+        ServiceError
+            When it cannot be read.
+        """
+        wanted = self._fetch_cells(cells, self.layers)
         return {
-            direction: {tag.tag: self._count(tag, relationship, cell) for tag in self.manifest.tags}
-            for direction, relationship in RELATIONSHIP_OF.items()
+            cell: {layer: self._decode_rows(one, cell) for layer, one in wanted.items()}
+            for cell in cells
         }
 
-    def read_rows(self, cell: int, direction: str, tag: str) -> NDArray[Any]:
+    def read_rows(self, cell: int, direction: str, tag: str) -> Rows:
         """Read the synapses of a cell in one direction with one tag.
 
         Parameters
@@ -113,27 +153,11 @@ class Source:
         ServiceError
             When it cannot be read.
         """
-        body = body_type(self.manifest.properties)
-        kind = np.dtype([("id", "<u8"), *[(name, body[name]) for name in body.names or ()]])
-        one, relationship = self.manifest.find(tag), RELATIONSHIP_OF[direction]
-        chunk = self._find(one, relationship, cell)
-        if chunk is None:
-            return np.zeros(0, kind)
-        content = self.find_shardings(one)[relationship].unpack(self._must_read(*chunk))
-        count = int.from_bytes(content[:8], "little")
-        if len(content) != 8 + count * (body.itemsize + 8):
-            raise self._broken(chunk[0])
-        rows = np.zeros(count, kind)
-        rows["id"] = np.frombuffer(content, "<u8", count, 8 + count * body.itemsize)
-        bodies = np.frombuffer(content, body, count, 8)
-        for name in body.names or ():
-            rows[name] = bodies[name]
-        return rows[np.argsort(rows["id"])]
+        (wanted,) = self._fetch_cells([cell], [(direction, tag)]).values()
+        return self._decode_rows(wanted, cell)
 
-    def read_partners(self, ids: NDArray[np.uint64], direction: str, tag: str) -> NDArray[Any]:
-        """Read the cell on the other side of synapses: two range requests for each, side by side.
-
-        Those that lie near each other in a file are read at once.
+    def read_partners(self, ids: Keys, direction: str, tag: str) -> Keys:
+        """Read the cell on the other side of synapses, of those with near IDs at once.
 
         Parameters
         ----------
@@ -155,41 +179,17 @@ class Source:
             When it cannot be read.
         """
         one = self.manifest.find(tag)
-        sharding = self.find_shardings(one)[BY_ID]
+        wanted = Wanted(f"{one.folder}/{BY_ID}", self._find_shardings(one)[BY_ID], ids)
+        self._chunks.fetch(wanted)
         side = RELATIONSHIPS.index(PARTNER_OF[direction])
-        shards, minishards = sharding.find_shards(ids), sharding.find_minishards(ids)
-        order = np.lexsort((ids, minishards, shards))
-        places = np.stack([shards[order], minishards[order]])
-        groups = np.split(order, np.flatnonzero(np.diff(places, axis=1).any(axis=0)) + 1)
-        partners = np.zeros(len(ids), np.uint64)
-
-        def read(group: NDArray[np.int64]) -> None:
-            name = f"{one.folder}/{BY_ID}/{sharding.name_file(int(shards[group[0]]))}"
-            keys, starts, sizes = self._load_index(name, sharding, int(minishards[group[0]]))
-            found = np.searchsorted(keys, ids[group])
-            if not len(keys) or (keys[found % len(keys)] != ids[group]).any():
-                raise self._broken(name)
-            spans = np.stack([starts[found], starts[found] + sizes[found]], axis=1).astype(np.int64)
-            partners[group] = self._read_related(name, spans, side)
-
-        with ThreadPoolExecutor(max_workers=CONNECTIONS) as pool:
-            list(pool.map(read, groups if len(ids) else []))
-        return partners
-
-    def _read_related(self, name: str, spans: NDArray[np.int64], side: int) -> list[int]:
-        """Read one side of synapses that are stored by themselves, in the order of the file."""
         size = body_type(self.manifest.properties).itemsize
-        far = np.flatnonzero(spans[1:, 0] - spans[:-1, 1] > _NEAR) + 1
-        cells: list[int] = []
-        for run in np.split(spans, far):
-            first = int(run[0, 0])
-            content = self._must_read(name, first, int(run[-1, 1]) - first)
-            for start, end in (run - first).tolist():
-                related = _decode_related(content[start:end], size)
-                if related is None:
-                    raise self._broken(name)
-                cells.append(related[side][0] if related[side] else 0)
-        return cells
+        partners = np.zeros(len(ids), np.uint64)
+        for place, id_ in enumerate(ids.tolist()):
+            related = _decode_related(wanted.found.get(id_, b""), size)
+            if related is None:
+                raise self._chunks.broken(wanted.folder)
+            partners[place] = related[side][0] if related[side] else 0
+        return partners
 
     def _read_manifest(self) -> Manifest:
         content = self._read(MANIFEST, 0, None)
@@ -200,97 +200,63 @@ class Source:
             )
         return parse_manifest(content, self.address)
 
-    def find_shardings(self, tag: TagSource) -> dict[str, Sharding]:
+    def _find_shardings(self, tag: TagSource) -> dict[str, Sharding]:
         """Find how the rows of a tag are spread over files, by index (1 request, once)."""
         if tag.folder not in self._infos:
             content = self._read(f"{tag.folder}/info", 0, None)
             try:
-                info = json.loads(content or b"")
+                info = orjson.loads(content or b"")
                 indexes = {one["id"]: one for one in info["relationships"]}
                 self._infos[tag.folder] = {
                     name: Sharding.from_json(one["sharding"])
                     for name, one in {**indexes, BY_ID: info[BY_ID]}.items()
                 }
             except (ValueError, KeyError, TypeError) as error:
-                raise self._broken(f"{tag.folder}/info") from error
+                raise self._chunks.broken(f"{tag.folder}/info") from error
         return self._infos[tag.folder]
 
-    def _find(self, tag: TagSource, index: str, number: int) -> tuple[str, int, int] | None:
-        """Find where a cell's synapses are, or a synapse: file, first byte, number of bytes."""
-        sharding = self.find_shardings(tag)[index]
-        key = np.array([number], np.uint64)
-        shard = int(sharding.find_shards(key)[0])
-        minishard = int(sharding.find_minishards(key)[0])
-        name = f"{tag.folder}/{index}/{sharding.name_file(shard)}"
-        keys, starts, sizes = self._load_index(name, sharding, minishard)
-        found = np.flatnonzero(keys == key[0])
-        if not len(found):
-            return None
-        return name, int(starts[found[0]]), int(sizes[found[0]])
-
-    def _load_index(self, name: str, sharding: Sharding, minishard: int) -> Any:
-        return self._keep((name, minishard), lambda: self._read_index(name, sharding, minishard))
-
-    def _keep(self, place: tuple[str, int], read: Callable[[], Any]) -> Any:
-        """Return what was read of a place, or read it; what was asked for last is kept."""
-        with self._lock:
-            if place in self._indexes:
-                self._indexes.move_to_end(place)
-                return self._indexes[place]
-        found = read()
-        with self._lock:
-            self._indexes[place] = found
-            while len(self._indexes) > _MOST_INDEXES:
-                self._indexes.popitem(last=False)
-        return found
-
-    def _read_index(self, name: str, sharding: Sharding, minishard: int) -> Any:
-        start, end = self._read_bounds(name, sharding, minishard)
-        if start == end:
-            return np.zeros((3, 0), np.uint64)
-        base = INDEX_ENTRY * sharding.minishards
-        try:
-            keys, starts, sizes = read_minishard(self._must_read(name, base + start, end - start))
-        except ValueError as error:
-            raise self._broken(name) from error
-        return keys, starts + np.uint64(base), sizes
-
-    def _read_bounds(self, name: str, sharding: Sharding, minishard: int) -> tuple[int, int]:
-        """Read where the index of a minishard begins and ends: all of a small shard's at once."""
-        if sharding.minishards > _MOST_ENTRIES:
-            entry = self._must_read(name, INDEX_ENTRY * minishard, INDEX_ENTRY)
-            start, end = np.frombuffer(entry, "<u8").tolist()
-            return start, end
-        size = INDEX_ENTRY * sharding.minishards
-        entries = self._keep(
-            (name, -1),
-            lambda: np.frombuffer(self._must_read(name, 0, size), "<u8").reshape(-1, 2),
+    def _fetch_cells(
+        self, cells: Sequence[int], layers: Sequence[Layer], most: int | None = None
+    ) -> Mapping[Layer, Wanted]:
+        """Fetch the chunks of cells in some layers, or the beginning of each."""
+        keys = np.array(cells, np.uint64)
+        tags = {tag: self.manifest.find(tag) for _, tag in layers}
+        shardings = dict(
+            zip(tags, self._chunks.map(self._find_shardings, tags.values()), strict=True)
         )
-        start, end = entries[minishard].tolist()
-        return start, end
+        wanted = {}
+        for direction, tag in layers:
+            side = RELATIONSHIP_OF[direction]
+            folder = f"{tags[tag].folder}/{side}"
+            wanted[direction, tag] = Wanted(folder, shardings[tag][side], keys, most)
+        self._chunks.fetch(*wanted.values())
+        return wanted
 
-    def _count(self, tag: TagSource, relationship: str, cell: int) -> int:
-        chunk = self._find(tag, relationship, cell)
+    def _decode_rows(self, wanted: Wanted, cell: int) -> Rows:
+        """Decode the rows of a cell; none where it has no chunk."""
+        body = body_type(self.manifest.properties)
+        kind = np.dtype([("id", "<u8"), *[(name, body[name]) for name in body.names or ()]])
+        chunk = wanted.found.get(cell)
+        count = self._read_count(wanted, chunk)
+        content = b"" if chunk is None else wanted.sharding.unpack(chunk, MOST_BYTES)
+        if chunk is not None and len(content) != _COUNT + count * (body.itemsize + 8):
+            raise self._chunks.broken(wanted.folder)
+        rows = np.zeros(count, kind)
+        if count:
+            rows["id"] = np.frombuffer(content, "<u8", count, _COUNT + count * body.itemsize)
+            bodies = np.frombuffer(content, body, count, _COUNT)
+            for name in body.names or ():
+                rows[name] = bodies[name]
+        return rows[np.argsort(rows["id"])]
+
+    def _read_count(self, wanted: Wanted, chunk: bytes | None) -> int:
+        """Read how many rows a chunk has, from its beginning."""
         if chunk is None:
             return 0
-        name, start, size = chunk
-        stored = self._must_read(name, start, min(size, _HEAD))
-        head = self.find_shardings(tag)[relationship].unpack(stored, whole=False)
+        head = wanted.sharding.unpack(chunk, _COUNT, whole=False)
         if len(head) < _COUNT:
-            raise self._broken(name)
-        return int.from_bytes(head[:8], "little")
-
-    def _must_read(self, name: str, start: int, size: int) -> bytes:
-        content = self._read(name, start, size)
-        if content is None or len(content) != size:
-            raise self._broken(name)
-        return content
-
-    def _broken(self, name: str) -> BadAnswerError:
-        return BadAnswerError(
-            f"{self.address}/{name} is missing or damaged.",
-            "Check the source with `synglancer publish verify`.",
-        )
+            raise self._chunks.broken(wanted.folder)
+        return int.from_bytes(head, "little")
 
 
 def _decode_related(content: bytes, size: int) -> list[list[int]] | None:
@@ -305,7 +271,9 @@ def _decode_related(content: bytes, size: int) -> list[list[int]] | None:
     return cells if size == len(content) else None
 
 
-def open_source(address: str, timeout: float = _TIMEOUT) -> Source:
+def open_source(
+    address: str, timeout: float = _TIMEOUT, at_once: int = DEFAULT_CONCURRENCY
+) -> Source:
     """Open a published source by its folder or address.
 
     Parameters
@@ -313,7 +281,9 @@ def open_source(address: str, timeout: float = _TIMEOUT) -> Source:
     address
         A folder, or an address with http or https.
     timeout
-        Seconds that a request may take.
+        Seconds that a request may take, further tries included.
+    at_once
+        Requests to its server at a time.
 
     Raises
     ------
@@ -325,8 +295,8 @@ def open_source(address: str, timeout: float = _TIMEOUT) -> Source:
     """
     address = address.rstrip("/").removeprefix("precomputed://")
     if address.startswith(("http://", "https://")):
-        server = Server(address, timeout)
-        source = Source(address, server.read)
+        server = Server(address, timeout, at_once)
+        source = Source(address, server.read, at_once)
         server.check(source.manifest)
         return source
     if "://" in address:

@@ -16,13 +16,14 @@ from synglancer.cells.parse import Synapse, enumerate_some
 from synglancer.cells.resolve import resolve_outdated
 from synglancer.errors import BadAnswerError, CellError, ServiceError, UsageError
 from synglancer.links.building import BUILDING, Asking, store_link
+from synglancer.links.groups import read_root_ids
 from synglancer.links.kinds.source_checks import (
     check_reach,
     list_shown_tags,
     open_asked_source,
     settle,
 )
-from synglancer.links.kinds.source_rows import CellRows, SourceReader
+from synglancer.links.kinds.source_rows import CellRows
 from synglancer.links.make import LinkMaker
 from synglancer.links.record import build_filters
 from synglancer.links.warnings import explain_autapses, explain_shared, explain_sliders
@@ -34,7 +35,7 @@ from synglancer.states.urls import resolve_site
 from synglancer.synapses.ahead import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from synglancer.cache.answers import Store
     from synglancer.cave.records import Datastack
@@ -42,9 +43,13 @@ if TYPE_CHECKING:
     from synglancer.links.link_record import LinkRecord
     from synglancer.links.make import Cells
     from synglancer.publish.manifest import Manifest
+    from synglancer.publish.source import Layer, Rows
     from synglancer.settings import Service, Settings
     from synglancer.view.scene import OwnPoints
     from synglancer.view.state import State
+
+_ROW_BYTES = 200
+"""Bytes of a row as CAVE sends it: groups of cells are sized by those."""
 
 
 class SourceMaker(LinkMaker):
@@ -69,11 +74,11 @@ class SourceMaker(LinkMaker):
         command: Sequence[str] | None = None,
         token: str | None = None,
     ) -> None:
-        source, self._address = open_asked_source(settings)
-        self._manifest = source.manifest
+        self._source, self._address = open_asked_source(settings)
+        self._manifest = self._source.manifest
+        self._ahead: dict[int, Mapping[Layer, Rows]] = {}
         settings = settle(settings, self._manifest, self._address)
         super().__init__(settings, command, token)
-        self._reader = SourceReader(source, is_far=source.address == self._address)
         self._view = _ManifestSession(
             settings.service, self._session.store, self._manifest, self._session
         )
@@ -89,15 +94,23 @@ class SourceMaker(LinkMaker):
             )
         return typed
 
-    def lacks_rows(self, cell: str) -> bool:
-        """Whether rows have to be asked for: never, as each link reads its own."""
-        del cell
-        return False
-
     def fetch_ahead(self, cells: Sequence[str]) -> Size:
-        """Fetch nothing ahead."""
-        del cells
-        return Size()
+        """Read the rows of a group of cells at once, for the links that are made next.
+
+        Raises
+        ------
+        ServiceError
+            When the source cannot be read, or is damaged.
+        """
+        found = self._source.read_cells(read_root_ids(cells))
+        self._ahead.update(found)
+        size = sum(rows.nbytes for own in found.values() for rows in own.values())
+        return Size(rows=size // _ROW_BYTES)
+
+    def forget(self, cell: str) -> None:
+        """Forget the rows of a cell, whose turn has come."""
+        for root_id in read_root_ids([cell]):
+            self._ahead.pop(root_id, None)
 
     def _question(self, cells: Cells) -> dict[str, Any]:
         told = {"source": self._address, "published": self._manifest.digest}
@@ -112,7 +125,7 @@ class SourceMaker(LinkMaker):
         site = resolve_site(self._settings.site, self._view.datastack.viewer_site)
         reach = check_reach(self._address, site)
         held, followed = self._read_cells(cells)
-        partners = held.find_partners(int(self._settings.partners), self._reader)
+        partners = held.find_partners(int(self._settings.partners), self._source)
         points = self._place_points(held)
         record = self._build_record(held, followed, partners)
         record = replace(record, annotations=points.sources)
@@ -132,17 +145,20 @@ class SourceMaker(LinkMaker):
 
     def _read_cells(self, cells: Sequence[int]) -> tuple[CellRows, list[Followed]]:
         """Read the cells' rows; one without rows is followed, or refused, or has no synapses."""
-        rows = {cell: self._reader.read(cell) for cell in dict.fromkeys(cells)}
-        looked_up = {cell: self._follow(cell) for cell, own in rows.items() if not own.has_rows}
-        followed = [found for found in looked_up.values() if found is not None]
-        for found in followed:
-            if found.used not in rows:
-                rows[found.used] = self._reader.read(found.used)
+        rows = self._read_rows(cells)
+        empty = [cell for cell, own in rows.items() if not any(map(len, own.values()))]
+        followed = [found for found in map(self._follow, empty) if found is not None]
+        rows |= self._read_rows([found.used for found in followed])
         used = {found.given: found.used for found in followed}
         kept = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
         self._check_held(kept)
-        shown = {cell: rows[cell].layers for cell in kept}
+        shown = {cell: rows[cell] for cell in kept}
         return CellRows(shown, self._settings.directions, self._tags), followed
+
+    def _read_rows(self, cells: Sequence[int]) -> dict[int, Mapping[Layer, Rows]]:
+        """Read the rows of cells, unless they were read ahead."""
+        rows = {cell: self._ahead[cell] for cell in cells if cell in self._ahead}
+        return rows | self._source.read_cells([cell for cell in cells if cell not in rows])
 
     def _check_held(self, cells: Sequence[int]) -> None:
         """Refuse cells of which the source has only the synapses with those it was made for."""

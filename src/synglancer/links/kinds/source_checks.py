@@ -37,7 +37,7 @@ def open_asked_source(settings: Settings) -> tuple[Source, str]:
                 "The source was given by its address, and --public-url gives another one.",
                 "Give one of them, or the source's folder with --public-url.",
             )
-        return open_source(address, settings.timeout), address
+        return open_source(address, settings.timeout, settings.concurrency), address
     if "://" in address:
         raise UsageError(
             f"{address} cannot be read by viewers.", "Give its address with https, or a folder."

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.publish.reading.access import CONNECTIONS
 from synglancer.publish.source import PARTNER_OF, RELATIONSHIP_OF
 from synglancer.view.camera import find_middle
 
@@ -18,73 +15,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from synglancer.publish.source import Source
+    from synglancer.publish.source import Layer, Rows, Source
     from synglancer.view.annotations import AnnotationGroup
-
-    Layer = tuple[str, str]
-    """Direction and tag."""
-
-    Rows = NDArray[Any]
-    """As `synglancer.publish.source.Source.read_rows` returns them."""
-
 
 _SOMA = "soma"
 _ENOUGH = 10
 """Synapses onto a soma whose middle lies in it."""
-
-
-@dataclass(frozen=True)
-class OwnRows:
-    """The rows of one cell: direction and tag → rows."""
-
-    layers: Mapping[Layer, Rows]
-
-    @property
-    def has_rows(self) -> bool:
-        """Whether there are any."""
-        return any(len(rows) for rows in self.layers.values())
-
-
-class SourceReader:
-    """Reads the rows of cells, all layers of one side by side where that saves time.
-
-    Parameters
-    ----------
-    source
-        The source.
-    is_far
-        Whether it is read over a network.
-    """
-
-    def __init__(self, source: Source, *, is_far: bool) -> None:
-        self._source = source
-        self._places = [
-            (direction, one.tag) for direction in RELATIONSHIP_OF for one in source.manifest.tags
-        ]
-        self._pool = ThreadPoolExecutor(max_workers=CONNECTIONS) if is_far else None
-        if self._pool is not None:  # before both directions ask for the same
-            list(self._pool.map(source.find_shardings, source.manifest.tags))
-
-    def read(self, cell: int) -> OwnRows:
-        """Read the rows of a cell, given by its root ID.
-
-        Raises
-        ------
-        ServiceError
-            When the source cannot be read.
-        """
-
-        def read(place: Layer) -> Rows:
-            return self._source.read_rows(cell, *place)
-
-        mapped = (
-            map(read, self._places) if self._pool is None else self._pool.map(read, self._places)
-        )
-        return OwnRows(dict(zip(self._places, mapped, strict=True)))
-
-    def read_partners(self, place: Layer, rows: Rows) -> NDArray[np.uint64]:
-        """Read the root IDs on the other side of rows of a layer."""
-        return self._source.read_partners(rows["id"], *place)
 
 
 class CellRows:
@@ -218,7 +154,7 @@ class CellRows:
             for (direction, tag), rows in self._layers.items()
         ]
 
-    def find_partners(self, count: int, reader: SourceReader) -> list[tuple[int, int]]:
+    def find_partners(self, count: int, source: Source) -> list[tuple[int, int]]:
         """Find the partners with the most synapses, as `find_strongest_partners` does."""
         if not count:
             return []
@@ -232,7 +168,7 @@ class CellRows:
                 rows, (direction, _) = own[place], place
                 sides = {
                     RELATIONSHIP_OF[direction]: np.full(len(rows), cell, np.uint64),
-                    PARTNER_OF[direction]: reader.read_partners(place, rows),
+                    PARTNER_OF[direction]: source.read_partners(rows["id"], *place),
                 }
                 columns = {f"{side}_pt_root_id": cells for side, cells in sides.items()}
                 size = rows["size"] if "size" in (rows.dtype.names or ()) else 0

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-from synglancer.errors import ServiceError, UnreachableError, UsageError
+from synglancer.cave.auth import is_loopback
+from synglancer.errors import BadAnswerError, ServiceError, UnreachableError, UsageError
 
 if TYPE_CHECKING:
     from synglancer.publish.manifest import Manifest
 
-CONNECTIONS = 16
-"""Requests to one server at a time."""
+MOST_BYTES = 64_000_000
+"""Bytes that are read at once: a cell of two million synapses has as many with one tag."""
 
 _ASKING = "https://neuroglancer.example"  # a viewer as good as any
-_TRIES = 3
+_TRIES = 4
+_BACKOFF = 0.3  # seconds before the second try; twice as many before each further one
+_PASSING = {502, 503, 504}
 _PARTIAL = 206
-_NOT_FOUND = 404
-_TOO_FAR = 416
+_MISSING = {404, 416}
+_REFUSED = 400
+_PIECE = 16 * 1024  # bytes before they are unpacked: gzip packs a thousandfold at most
 
 _HOW_TO_SERVE = (
     "Serve it with ranges and CORS, as object stores and `synglancer serve` do; see the docs."
@@ -63,73 +69,141 @@ class Folder:
 class Server:
     """A source over HTTP.
 
+    Whatever it sends is bounded: in bytes, packed or not, and in time. It gets no token, and no
+    password from ~/.netrc: it is a host that the user has only named.
+
     Parameters
     ----------
     address
         Its address, without a slash at the end.
     timeout
-        Seconds that a request may take.
+        Seconds that a request may take, further tries included.
+    at_once
+        Requests to it at a time.
     """
 
-    def __init__(self, address: str, timeout: float) -> None:
-        import requests
-        from requests.adapters import HTTPAdapter
-        from urllib3.util import Retry
-
+    def __init__(self, address: str, timeout: float, at_once: int) -> None:
         self._address = address
         self._timeout = timeout
-        self._session = requests.Session()
-        # What the environment says of proxies and certificates is looked up once. And nothing that
-        # lies in ~/.netrc may reach a host that the user has only named.
-        found = self._session.merge_environment_settings(address, {}, None, None, None)
-        self._session.proxies, self._session.verify = found["proxies"], found["verify"]
-        self._session.trust_env = False
-        retries = Retry(_TRIES, status_forcelist=(502, 503, 504), backoff_factor=0.3)
-        for scheme in ("http://", "https://"):
-            self._session.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS, max_retries=retries))
+        self._pools = _open_pools(address, at_once)
 
     def read(self, name: str, start: int, size: int | None) -> bytes | None:
-        """Read bytes of a file."""
-        answer = self._get(name, start, size)
-        if answer.status_code in {_NOT_FOUND, _TOO_FAR}:
-            return None
-        if not answer.ok:
-            raise ServiceError(
-                f"{self._address} answered with status {answer.status_code}.",
-                "Check the address and who may read it.",
-            )
-        content: bytes = answer.content
-        if size is not None and answer.status_code != _PARTIAL:
-            raise self._unfit("it ignores ranges")
-        return content
+        """Read bytes of a file, of which there may be `MOST_BYTES`; None when it is not there."""
+        status, content, _ = self._get(name, start, size)
+        return None if status in _MISSING else content
 
     def check(self, manifest: Manifest) -> None:
         """Check that viewers can read it, which say nothing when they cannot."""
         if not manifest.tags:
             return
-        answer = self._get(f"{manifest.tags[0].folder}/info", 0, 2)
-        if answer.status_code != _PARTIAL or len(answer.content) != 2:  # noqa: PLR2004
-            raise self._unfit("it ignores ranges")
-        allowed = answer.headers.get("Access-Control-Allow-Origin", "")
-        if allowed not in {"*", _ASKING}:
+        status, _, headers = self._get(f"{manifest.tags[0].folder}/info", 0, 2)
+        allowed = headers.get("Access-Control-Allow-Origin", "")
+        if status == _PARTIAL and allowed not in {"*", _ASKING}:
             raise self._unfit("it does not let pages of other sites read it (CORS)")
 
-    def _get(self, name: str, start: int, size: int | None) -> Any:
-        import requests
+    def _get(self, name: str, start: int, size: int | None) -> tuple[int, bytes, Any]:
+        """Ask for bytes of a file, again where that may help: status, content, headers."""
+        from urllib3.exceptions import HTTPError, NewConnectionError
+
+        deadline = time.monotonic() + self._timeout
+        for attempt in range(1, _TRIES + 1):
+            pause = _BACKOFF * 2 ** (attempt - 1)
+            last = attempt == _TRIES or time.monotonic() + pause >= deadline
+            try:
+                status, content, headers = self._get_once(name, start, size, deadline)
+            except (HTTPError, OSError) as error:
+                refused = isinstance(getattr(error, "reason", None), NewConnectionError)
+                if refused or last or time.monotonic() + pause >= deadline:
+                    silent = UnreachableError(
+                        f"{self._address} does not answer.", "Check the address and the connection."
+                    )
+                    silent.doctor_helps = False  # it looks at CAVE, and this is another server
+                    raise silent from error
+            else:
+                if status not in _PASSING or last:
+                    break
+            time.sleep(pause)
+        if status >= _REFUSED and status not in _MISSING:
+            raise ServiceError(
+                f"{self._address} answered with status {status}.",
+                "Check the address and who may read it.",
+            )
+        return status, content, headers
+
+    def _get_once(
+        self, name: str, start: int, size: int | None, deadline: float
+    ) -> tuple[int, bytes, Any]:
+        from urllib3 import Timeout
 
         headers = {"Accept-Encoding": "identity", "Origin": _ASKING}
         if size is not None:
             headers["Range"] = f"bytes={start}-{start + size - 1}"
+        left = max(deadline - time.monotonic(), 0.001)
+        answer = self._pools.request(
+            "GET", f"{self._address}/{name}", headers=headers, timeout=Timeout(total=left),
+            retries=_follow_only(), preload_content=False,
+        )  # fmt: skip
+        whole = False
         try:
-            return self._session.get(
-                f"{self._address}/{name}", headers=headers, timeout=self._timeout
-            )
-        except requests.RequestException as error:
-            silent = UnreachableError(
-                f"{self._address} does not answer.", "Check the address and the connection."
-            )
-            silent.doctor_helps = False  # it looks at CAVE, and this is another server
-            raise silent from error
+            if answer.status >= _REFUSED:
+                return answer.status, b"", answer.headers
+            if size is not None and answer.status != _PARTIAL:
+                raise self._unfit("it ignores ranges")
+            content = self._read_body(answer, MOST_BYTES if size is None else size, deadline)
+            whole = True
+        finally:
+            if whole:
+                answer.release_conn()
+            else:  # what is left of the body is not worth reading
+                answer.close()
+        return answer.status, content, answer.headers
+
+    def _read_body(self, answer: Any, most: int, deadline: float) -> bytes:
+        """Read what an answer holds, piece by piece: no more than it may, and no longer."""
+        packed = answer.headers.get("Content-Encoding", "")
+        piece = _PIECE if packed else min(most, 1 << 20) + 1
+        body = bytearray()
+        # Packed twice, each piece could be a million times as large.
+        while "," not in packed and len(body) <= most:
+            got = answer.read1(piece)
+            if not got:
+                return bytes(body)
+            body += got
+            if time.monotonic() > deadline:
+                raise TimeoutError
+        raise BadAnswerError(
+            f"{self._address} sends more than it was asked for.", "Check the address of the source."
+        )
 
     def _unfit(self, why: str) -> ServiceError:
         return ServiceError(f"Viewers cannot read {self._address}: {why}.", _HOW_TO_SERVE)
+
+
+def _follow_only() -> Any:
+    """Follow redirects as viewers do, and leave further tries to us."""
+    from urllib3 import Retry
+
+    return Retry(connect=0, read=0, status=0, other=0, redirect=5)
+
+
+def _open_pools(address: str, at_once: int) -> Any:
+    """Open connections as the environment says: proxies and certificates, looked up once."""
+    import requests
+    from requests.adapters import HTTPAdapter
+    from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy
+
+    from synglancer.cave.deadlines import POOLS
+
+    session = requests.Session()
+    found = session.merge_environment_settings(address, {}, None, None, None)
+    proxy = select_proxy(address, found["proxies"])
+    adapter = HTTPAdapter(pool_maxsize=at_once, pool_block=True)
+    if proxy and not is_loopback(urlsplit(address).hostname):
+        pools = adapter.proxy_manager_for(proxy)
+    else:
+        pools = adapter.poolmanager
+    bundle = found["verify"] if isinstance(found["verify"], str) else DEFAULT_CA_BUNDLE_PATH
+    place = "ca_cert_dir" if Path(bundle).is_dir() else "ca_certs"
+    pools.connection_pool_kw |= {"cert_reqs": "CERT_REQUIRED", place: bundle}
+    pools.pool_classes_by_scheme = POOLS
+    return pools

@@ -1,0 +1,270 @@
+"""Chunks of sharded indexes by key: few reads for many keys, of what lies near each other at once.
+
+Finding a chunk takes three steps: the index at the beginning of a shard file says where each
+minishard's index is, and that says where its chunks are. All keys take each step together. What was
+read of the first two steps is kept.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import chain
+from threading import Lock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from synglancer.errors import BadAnswerError
+from synglancer.publish.reading.access import MOST_BYTES
+from synglancer.publish.sharding import INDEX_ENTRY, read_minishard
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from synglancer.publish.sharding import Keys, Sharding
+
+    Read = Callable[[str, int, int | None], bytes | None]
+    """Reads bytes of a file: name, first byte, number of bytes (None for all); None for no file."""
+
+_NEAR = 64_000  # bytes between two pieces that cost less to read than another request
+_MOST_RUN = 4_000_000  # bytes that are read at once, of several pieces
+_MOST_KEPT = 2_000  # indexes of minishards: 50 MB at most
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Chunks that are wanted of one index.
+
+    Attributes
+    ----------
+    folder
+        Of the index in the source, such as ``spine/pre``.
+    sharding
+        How its keys are spread over files.
+    keys : ndarray of uint64, shape (n,)
+        The keys.
+    most
+        Bytes of each chunk that are enough, or None for all.
+    found
+        Key → its chunk as it is stored, for each key that has one; filled in as they are read.
+    """
+
+    folder: str
+    sharding: Sharding
+    keys: Keys
+    most: int | None = None
+    found: dict[int, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Minishard:
+    """A minishard of a file with the keys that are wanted of it."""
+
+    file: str
+    number: int
+    keys: Keys
+    wanted: Wanted
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Bytes of a file, and what they are for: a minishard, or the chunk of a key."""
+
+    file: str
+    start: int
+    end: int
+    minishard: _Minishard
+    index: int = 0  # where the minishard's index begins
+    key: int | None = None
+
+
+@dataclass(frozen=True)
+class _Shard:
+    """The index of a shard file: where each minishard's index begins and ends in the file."""
+
+    spans: NDArray[np.uint64]
+    ends: NDArray[np.uint64]
+    """All ends, sorted: what a minishard holds begins where another one's index ends."""
+
+
+class ChunkReader:
+    """Reads chunks of a source.
+
+    Parameters
+    ----------
+    address
+        Of the source.
+    read
+        Reads bytes of its files. It is called from several threads at a time.
+    at_once
+        How many reads there are at a time.
+    """
+
+    def __init__(self, address: str, read: Read, at_once: int) -> None:
+        self._address = address
+        self._read = read
+        self._pool = ThreadPoolExecutor(at_once) if at_once > 1 else None
+        self._lock = Lock()
+        self._shards: dict[str, _Shard] = {}
+        self._indexes: OrderedDict[tuple[str, int], tuple[Keys, Keys, Keys]] = OrderedDict()
+
+    def fetch(self, *wanted: Wanted) -> None:
+        """Fetch chunks.
+
+        Raises
+        ------
+        ServiceError
+            When the source cannot be read, or is damaged.
+        """
+        minishards = list(chain.from_iterable(map(_split, wanted)))
+        files = {
+            one.file: one.wanted.sharding for one in minishards if one.file not in self._shards
+        }
+        for name, shard in zip(files, self.map(self._read_shard, files.items()), strict=True):
+            self._shards[name] = shard
+        chunks: list[_Piece] = []
+        unknown: list[_Piece] = []
+        for one in minishards:
+            index = self._recall(one)
+            if index is None:
+                unknown += self._place_minishard(one)
+            else:
+                chunks += _list_chunks(one, index)
+        for left in self.map(self._read_minishards, _merge(unknown)):
+            chunks += left
+        list(self.map(self._read_chunks, _merge(chunks)))
+
+    def map(self, do: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
+        """Do something with each item, several at a time where that saves time."""
+        return map(do, items) if self._pool is None else self._pool.map(do, items)
+
+    def must_read(self, name: str, start: int, size: int) -> bytes:
+        """Read bytes of a file that must be there."""
+        content = self._read(name, start, size) if 0 < size <= MOST_BYTES else None
+        if content is None or len(content) != size:
+            raise self.broken(name)
+        return content
+
+    def broken(self, name: str) -> BadAnswerError:
+        """Build the error for a file that is missing or damaged."""
+        return BadAnswerError(
+            f"{self._address}/{name} is missing or damaged.",
+            "Check the source with `synglancer publish verify`.",
+        )
+
+    def _read_shard(self, item: tuple[str, Sharding]) -> _Shard:
+        name, sharding = item
+        size = INDEX_ENTRY * sharding.minishards
+        spans = np.frombuffer(self.must_read(name, 0, size), "<u8").reshape(-1, 2)
+        spans = spans + np.uint64(size) * (spans[:, :1] != spans[:, 1:])
+        return _Shard(spans, np.sort(np.append(spans[:, 1], np.uint64(size))))
+
+    def _recall(self, one: _Minishard) -> tuple[Keys, Keys, Keys] | None:
+        """Return the index of a minishard, if it was read; what was asked for last is kept."""
+        place = one.file, one.number
+        with self._lock:
+            if place in self._indexes:
+                self._indexes.move_to_end(place)
+            return self._indexes.get(place)
+
+    def _place_minishard(self, one: _Minishard) -> list[_Piece]:
+        """Find where a minishard's index is, with its chunks before it where there are few bytes.
+
+        Nothing for a minishard that is empty.
+        """
+        shard = self._shards[one.file]
+        index, end = shard.spans[one.number].tolist()
+        if index == end:
+            return []
+        before = int(np.searchsorted(shard.ends, np.uint64(index), "right"))
+        first = int(shard.ends[before - 1]) if before else index
+        start = first if index - first <= _NEAR else index
+        return [_Piece(one.file, start, end, one, index)]
+
+    def _read_minishards(self, run: Sequence[_Piece]) -> list[_Piece]:
+        """Read minishards near each other; return the chunks that have to be read still."""
+        content = self._read_run(run)
+        left: list[_Piece] = []
+        for piece in run:
+            one = piece.minishard
+            try:
+                packed = content[piece.index - run[0].start : piece.end - run[0].start]
+                keys, starts, sizes = read_minishard(packed)
+            except ValueError as error:
+                raise self.broken(one.file) from error
+            base = np.uint64(INDEX_ENTRY * one.wanted.sharding.minishards)
+            index = keys, starts + base, sizes
+            with self._lock:
+                self._indexes[one.file, one.number] = index
+                while len(self._indexes) > _MOST_KEPT:
+                    self._indexes.popitem(last=False)
+            for chunk in _list_chunks(one, index):
+                if piece.start <= chunk.start and chunk.end <= piece.index:
+                    _keep(chunk, content, run[0].start)
+                else:
+                    left.append(chunk)
+        return left
+
+    def _read_chunks(self, run: Sequence[_Piece]) -> None:
+        content = self._read_run(run)
+        for chunk in run:
+            _keep(chunk, content, run[0].start)
+
+    def _read_run(self, run: Sequence[_Piece]) -> bytes:
+        start = run[0].start
+        return self.must_read(run[0].file, start, max(one.end for one in run) - start)
+
+
+def _split(wanted: Wanted) -> Iterator[_Minishard]:
+    """Divide keys by the minishards that they are in."""
+    if not len(wanted.keys):
+        return
+    sharding = wanted.sharding
+    shards, numbers = sharding.find_shards(wanted.keys), sharding.find_minishards(wanted.keys)
+    order = np.lexsort((wanted.keys, numbers, shards))
+    places = np.stack([shards[order], numbers[order]])
+    cuts = np.flatnonzero(np.diff(places, axis=1).any(axis=0)) + 1
+    firsts = [0, *cuts.tolist()]
+    for first, keys in zip(firsts, np.split(wanted.keys[order], cuts), strict=True):
+        shard, number = places[:, first].tolist()
+        yield _Minishard(f"{wanted.folder}/{sharding.name_file(shard)}", number, keys, wanted)
+
+
+def _list_chunks(one: _Minishard, index: tuple[Keys, Keys, Keys]) -> list[_Piece]:
+    """List where the chunks are that are wanted of a minishard."""
+    keys, starts, sizes = index
+    places = np.searchsorted(keys, one.keys).clip(max=len(keys) - 1)
+    places = places[keys[places] == one.keys]
+    most = one.wanted.most or MOST_BYTES
+    return [
+        _Piece(one.file, start, start + min(size, most), one, key=key)
+        for key, start, size in zip(
+            keys[places].tolist(), starts[places].tolist(), sizes[places].tolist(), strict=True
+        )
+    ]
+
+
+def _merge(pieces: list[_Piece]) -> list[list[_Piece]]:
+    """Merge pieces that lie near each other into runs that are read at once."""
+    runs: list[list[_Piece]] = []
+    end = 0
+    for piece in sorted(pieces, key=lambda one: (one.file, one.start)):
+        last = runs[-1][0] if runs else None
+        near = last is not None and last.file == piece.file and piece.start - end <= _NEAR
+        if near and last is not None and max(end, piece.end) - last.start <= _MOST_RUN:
+            runs[-1].append(piece)
+            end = max(end, piece.end)
+        else:
+            runs.append([piece])
+            end = piece.end
+    return runs
+
+
+def _keep(chunk: _Piece, content: bytes, first: int) -> None:
+    """Put the bytes of a chunk where it is wanted."""
+    if chunk.key is not None:
+        chunk.minishard.wanted.found[chunk.key] = content[chunk.start - first : chunk.end - first]
