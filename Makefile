@@ -45,6 +45,7 @@ bench: $(VENV)/.dev ## measure against what a user would write today, side by si
 	$(BIN)/python bench/preview.py
 	$(BIN)/python bench/report.py
 	$(BIN)/python bench/publish.py
+	$(BIN)/python bench/source.py
 
 docs: $(VENV)/.dev ## build the documentation site into site/
 	$(BIN)/sphinx-build -W --keep-going -q -b html docs site

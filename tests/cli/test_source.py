@@ -101,9 +101,10 @@ def test_a_cell_that_the_source_has_costs_cave_nothing(sandbox, source, make_lin
     assert sandbox.take_requests() == []
 
 
-def test_the_source_gets_few_requests_and_no_token(sandbox, source, make_link, monkeypatch):
-    """A cell costs 23 requests at most, without a login: 3 for each of six layers, and 5."""
-    asked: list[Any] = []
+@pytest.fixture
+def asked(monkeypatch) -> list[dict[str, str]]:
+    """The headers of each request that a served source gets."""
+    asked: list[dict[str, str]] = []
     answer = _Handler.do_GET
 
     def note(self: Any) -> None:
@@ -111,9 +112,42 @@ def test_the_source_gets_few_requests_and_no_token(sandbox, source, make_link, m
         answer(self)
 
     monkeypatch.setattr(_Handler, "do_GET", note)
+    return asked
+
+
+def test_the_source_gets_few_requests_and_no_token(sandbox, source, make_link, asked):
+    """A cell costs 23 requests at most, without a login: 3 for each of six layers, and 5."""
     assert make_link(CELL, "--source", source).code == 0
     assert 6 < len(asked) <= 23
     assert TOKEN not in str(asked)
+
+
+def test_partners_of_a_large_cell_cost_tens_of_requests(
+    sandbox, source, make_link, synglancer, tmp_path, asked
+):
+    """Partners, table and report of 3,392 synapses: synapses with near IDs are read at once."""
+    made = make_link(CELL, "--source", source, "--partners", 3)
+    url = made.out.strip()
+    commands = [
+        lambda: made,
+        lambda: synglancer("table", url, "-o", tmp_path / "table.csv"),
+        lambda: synglancer("report", CELL, "--source", source, "-o", tmp_path / "report.md"),
+    ]
+    for command in commands:
+        assert command().code == 0
+        assert 12 < len(asked) <= 60, len(asked)
+        asked.clear()
+
+
+def test_cells_of_a_batch_share_their_requests(sandbox, source, make_link, tmp_path, asked):
+    """Four cells cost less than twice as many requests as one."""
+    cells = [CELL, *(str(one.root_id) for one in who.PARTNERS[:3])]
+    (tmp_path / "cells.txt").write_text("\n".join(cells))
+    assert make_link(CELL, "--source", source).code == 0
+    alone = len(asked)
+    asked.clear()
+    assert make_link(tmp_path / "cells.txt", "--source", source).code == 0
+    assert len(asked) < 2 * alone
 
 
 def test_a_server_that_a_manifest_names_gets_no_token(sandbox, folder, make_link, options):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.client
+import socket
+import struct
 import threading
 
 import pytest
@@ -93,6 +95,17 @@ def test_links_inside_of_the_folder_are_followed(server, folder):
     assert get(server, "/copy.json")[2] == (folder / "synglancer.json").read_bytes()
 
 
+def test_a_viewer_that_goes_away_is_no_failure(server, capfd):
+    """Viewers drop requests all the time: nothing is printed, and the next one is answered."""
+    connection = socket.create_connection(server.removeprefix("http://").split(":"))
+    reset = struct.pack("ii", 1, 0)  # closing sends a reset
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+    connection.sendall(b"GET /spine/info HTTP/1.1\r\nHost: x\r\n")
+    connection.close()
+    assert get(server, "/spine/info")[0] == 200
+    assert capfd.readouterr().err == ""
+
+
 def test_a_source_over_http_says_what_the_folder_says(server, folder):
     """Counts and rows of a cell are the same over HTTP and from the folder."""
     near, far = open_source(str(folder)), open_source(server)
@@ -122,6 +135,7 @@ def test_counting_takes_few_requests_however_large_the_cell(server, monkeypatch)
     asked.clear()
     source.count_rows(CELL)
     assert len(asked) == 6
+    assert all(int(one.split("-")[1]) - int(one[6:].split("-")[0]) < 1024 for one in asked)
 
 
 def unfit(monkeypatch, change):

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -148,13 +149,25 @@ def test_a_hundred_thousand_rows_at_one_point(tmp_path):
     assert len(info["spatial"]) <= 11
 
 
-def test_ids_with_equal_lower_bits_are_spread_evenly(tmp_path):
-    """IDs that the identity would all put into one minishard are hashed instead."""
+@pytest.mark.parametrize(
+    ("ids", "sharding"),
+    [
+        (range(20_000), ("identity", 10)),  # near IDs are near each other, to be read at once
+        ([one << 44 for one in range(20_000)], ("identity", 54)),
+        # Here every choice of bits puts half of them into one minishard.
+        (
+            [one << shift for shift in (20, 40) for one in range(1, 10_001)],
+            ("murmurhash3_x86_128", 0),
+        ),
+    ],
+)
+def test_ids_are_spread_evenly_with_near_ones_together(tmp_path, ids, sharding):
+    """Blocks of near IDs share a minishard; IDs of which no bits are even are hashed."""
     rows = make_rows(20_000, tag=["spine"] * 20_000)
-    rows["id"] = np.arange(20_000, dtype=np.uint64) << np.uint64(44)
+    rows["id"] = np.array(ids, np.uint64)
     run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
-    info = json.loads((tmp_path / "out/spine/info").read_bytes())
-    assert info["by_id"]["sharding"]["hash"] == "murmurhash3_x86_128"
+    found = json.loads((tmp_path / "out/spine/info").read_bytes())["by_id"]["sharding"]
+    assert (found["hash"], found["preshift_bits"]) == sharding
     assert verify(str(tmp_path / "out")).problems == []
 
 

@@ -268,10 +268,24 @@ def _plan_cells(
 
 
 def _plan_ids(ids: Keys, rows: int, most: int) -> Sharding:
-    """Spread IDs by their lower bits, or hashed where those are uneven."""
+    """Keep near IDs together where that spreads them evenly, as those of one cell's synapses are.
+
+    Otherwise they are spread by their lower bits, or hashed where those are uneven.
+    """
     shards = _count_bits(rows / _most_rows("by_id", most))
     minishards = _count_bits(rows / (1 << shards) / _KEYS_A_MINISHARD)
-    sharding = Sharding("identity", minishards, shards, "raw")
+    # A minishard holds one block of IDs at first, then several smaller ones.
+    span = int(ids.max()) - int(ids.min()) + 1 if len(ids) else 1
+    largest = _count_bits(span) - shards - minishards if shards + minishards else 0
+    for shift in range(max(0, largest), -1, -1):
+        sharding = Sharding("identity", minishards, shards, "raw", shift)
+        if _is_even(sharding, ids):
+            return sharding
+    return Sharding("murmurhash3_x86_128", minishards, shards, "raw")
+
+
+def _is_even(sharding: Sharding, ids: Keys) -> bool:
+    """Whether a sample of IDs is spread evenly over shards and minishards."""
     for places, kinds, most_uneven in (
         (sharding.find_shards(ids), sharding.shards, _UNEVEN_SHARDS),
         (sharding.find_minishards(ids), sharding.minishards, _UNEVEN_MINISHARDS),
@@ -279,8 +293,8 @@ def _plan_ids(ids: Keys, rows: int, most: int) -> Sharding:
         expected = len(ids) / kinds
         noise = 5 * np.sqrt(expected)
         if len(ids) and np.bincount(places).max() > most_uneven * expected + noise:
-            return Sharding("murmurhash3_x86_128", minishards, shards, "raw")
-    return sharding
+            return False
+    return True
 
 
 def _plan_levels(

@@ -20,6 +20,9 @@ INDEX_ENTRY = 16
 """Bytes of a minishard in the index at the beginning of a shard file."""
 
 _GZIP = 31  # the number by which zlib knows the format of gzip
+_HASHES, _ENCODINGS = {"identity", "murmurhash3_x86_128"}, {"raw", "gzip"}
+_MOST_BITS = {"minishard_bits": 20, "shard_bits": 32, "preshift_bits": 63}
+_MOST_INDEX = 64_000_000  # bytes of a minishard's index
 _MOST_BITS = {"minishard_bits": 20, "shard_bits": 32, "preshift_bits": 63}
 _MOST_INDEX = 64_000_000  # bytes of a minishard's index
 _C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
@@ -119,7 +122,7 @@ class Sharding:
         Raises
         ------
         ValueError
-            When a number in it is out of range.
+            When something in it is unknown or out of range.
         """
         found = cls(
             hash=str(text["hash"]),
@@ -128,6 +131,8 @@ class Sharding:
             data_encoding=str(text.get("data_encoding", "raw")),
             preshift_bits=int(text["preshift_bits"]),
         )
+        if found.hash not in _HASHES or found.data_encoding not in _ENCODINGS:
+            raise ValueError(found.hash, found.data_encoding)
         for name, most in _MOST_BITS.items():
             if not 0 <= getattr(found, name) <= most:
                 raise ValueError(name)

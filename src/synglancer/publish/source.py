@@ -179,13 +179,14 @@ class Source:
             When it cannot be read.
         """
         one = self.manifest.find(tag)
-        wanted = Wanted(f"{one.folder}/{BY_ID}", self._find_shardings(one)[BY_ID], ids)
+        sharding = self._find_shardings(one)[BY_ID]
+        wanted = Wanted(f"{one.folder}/{BY_ID}", sharding, ids)
         self._chunks.fetch(wanted)
         side = RELATIONSHIPS.index(PARTNER_OF[direction])
         size = body_type(self.manifest.properties).itemsize
         partners = np.zeros(len(ids), np.uint64)
         for place, id_ in enumerate(ids.tolist()):
-            related = _decode_related(wanted.found.get(id_, b""), size)
+            related = _decode_related(sharding.unpack(wanted.found.get(id_, b""), MOST_BYTES), size)
             if related is None:
                 raise self._chunks.broken(wanted.folder)
             partners[place] = related[side][0] if related[side] else 0
