@@ -119,7 +119,7 @@ def encode_single(
     for count, side in (("pres", "pre"), ("posts", "post")):
         out[side] = records[side]
         out[count] = records[side] != 0
-    words = out.view("<u4").reshape(len(records), -1)
+    words = out.view("<u4").reshape(len(records), out.itemsize // 4)
     sizes = out.itemsize - 8 * (2 - out["pres"].astype(np.int64) - out["posts"])
     if (sizes == out.itemsize).all():
         return words.reshape(-1).view(np.uint8), sizes

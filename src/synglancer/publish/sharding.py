@@ -23,8 +23,6 @@ _GZIP = 31  # the number by which zlib knows the format of gzip
 _HASHES, _ENCODINGS = {"identity", "murmurhash3_x86_128"}, {"raw", "gzip"}
 _MOST_BITS = {"minishard_bits": 20, "shard_bits": 32, "preshift_bits": 63}
 _MOST_INDEX = 64_000_000  # bytes of a minishard's index
-_MOST_BITS = {"minishard_bits": 20, "shard_bits": 32, "preshift_bits": 63}
-_MOST_INDEX = 64_000_000  # bytes of a minishard's index
 _C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
 
 
