@@ -53,7 +53,9 @@ def test_points_are_layers_beside_ours(
         f"b,864691135276234469,1,2,3,,,0,,1e3,blue,4,\n"
         f"a,8,101,201,31,,,,,0.5,blue,5,second\n",
     )
-    state = read_state(make_link(CELL, *SOMA, "--annotations", path, "--inline"))
+    made = make_link(CELL, *SOMA, "--annotations", path, "--inline")
+    assert f"3 points of {path.name}, in the layers a, b." in made.err
+    state = read_state(made)
     names = [layer["name"] for layer in state["layers"]]
     assert names == ["imagery", "segmentation", "● in: soma", "a", "b"]
     first, second = state["layers"][3:]

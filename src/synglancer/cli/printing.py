@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from synglancer.links.link_record import LinkRecord
+    from synglancer.states.record_parts import PointSource
 
 TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("TYPED", default=None)
 """The words of the command that runs, its name first."""
@@ -82,22 +83,31 @@ def print_summary(made: LinkRecord) -> None:
     console.print(Text(for_terminal(head)), soft_wrap=True)
     console.print(table)
     synapses = [str(one) for one in made.provenance.synapses]
-    for line in synapses or [_format_totals(made)]:
+    points = map(_describe_points, made.provenance.annotations)
+    for line in [*(synapses or [_format_totals(made)]), *points]:
         console.print(Text(for_terminal(line)), soft_wrap=True)
     if made.cell_types:
-        console.print(_build_types(made.cell_types), soft_wrap=True)
+        whose = "cells" if synapses else "partners"
+        console.print(_build_types(made.cell_types, whose), soft_wrap=True)
     print_warnings(made)
 
 
-def _build_types(described: Mapping[str, Any]) -> Table:
-    """Build the table of the partners' types: a legend, where they are shown by colour."""
+def _describe_points(source: PointSource) -> str:
+    """Say how many of a user's own points are shown, and where."""
+    layers = ", ".join(source.layers)
+    points = f"{source.rows:,} point{'s' * (source.rows != 1)} of {source.name}"
+    return f"{points}, in the layer{'s' * (len(source.layers) != 1)} {layers}."
+
+
+def _build_types(described: Mapping[str, Any], whose: str) -> Table:
+    """Build the table of the types of cells: a legend, where they are shown by colour."""
     from rich.table import Table
     from rich.text import Text
 
     partners, synapses = described["partners"], described["synapses"]
     colours = described.get("colours", {})
     table = Table(box=None, pad_edge=False, show_edge=False, header_style="dim")
-    for name in ("", "partners", *synapses):
+    for name in ("", whose, *synapses):
         table.add_column(Text(for_terminal(name)), justify="right" if name else "left")
     for name in dict.fromkeys(
         [*partners, *(one for by_type in synapses.values() for one in by_type)]
