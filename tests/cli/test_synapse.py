@@ -109,6 +109,10 @@ def test_the_record_and_the_summary_say_what_is_known(
         assert f"Synapse {spine}" in card, output
         assert f"confidence {row['value']:.2f}" in card, output
         assert told["post_type"] in card, output
+        assert "Cells by cell type" in card, output
+    known = sum(f"{side}_type" in told for side in ("pre", "post"))
+    assert f"{known} of 2 cells {'has' if known == 1 else 'have'} a type" in done.err
+    assert "partner" not in done.err
 
 
 def test_an_id_without_a_prediction_is_unlabelled(
@@ -182,6 +186,8 @@ def test_others_on_the_same_spine_are_shown(
     shown = back.predictions.groupby("direction")["id"].apply(lambda ids: sorted(map(int, ids)))
     assert shown["synapse"] == [synapse]
     assert shown["same spine"] == others
+    assert f"{1 + len(others)} synapses are on a spine with several inputs in" in done.err
+    assert "among synapse" not in done.err
     assert back.warnings == []
     alone = rows[rows["tag"].eq("shaft") & ~rows.index.isin(spines[column])].index[0]
     record = json.loads(make_link(f"synapse:{alone}", "--multi-input", "--output", "json").out)

@@ -222,6 +222,9 @@ def test_a_card_says_itself_how_it_looks():
     card = render_card(example_link(), "html", picture="a.png", qr="b.svg")
     for element in re.findall(r"<(?:table|thead|tbody|tr|th|td|p|img)\b[^>]*>", card):
         assert " style=" in element, element
+    for mark in re.findall(r"<span\b[^>]*>", card):
+        assert "display: inline;" in mark
+    assert "text-transform: none" in re.search(r"<a [^>]*><strong>", card)[0]
     for cell in re.findall(r"<t[hd]\b[^>]*>", card):
         assert "border: 0" in cell
         assert "background: none" in cell
@@ -236,6 +239,12 @@ def test_latex_compiles_within_another_macro_and_fits_a_column(tmp_path):
     text = "\\long\\def\\frameof#1{#1}\\hsize=80mm\\linewidth=80mm\\frameof{" + card + "}"
     log = compile_latex(text, tmp_path, packages="xcolor,graphicx")
     assert "Overfull" not in log
+
+
+def test_text_before_a_card_in_latex_is_a_paragraph_of_its_own(tmp_path):
+    """Its last line is not stretched to the width of the card."""
+    log = compile_latex(f"A few words.\n{render_card(example_link(), 'latex')}", tmp_path)
+    assert "Underfull" not in log
 
 
 def test_markdown_escapes_what_would_be_markup_and_nothing_else():

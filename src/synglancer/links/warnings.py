@@ -141,13 +141,14 @@ def explain_context(record: Provenance) -> list[str]:
     """Say how synapses on spines with several inputs count, and what is known of the partners."""
     sentences = []
     if record.multi_input:
-        sentences.append(_explain_multi_input(record.multi_input))
+        sentences.append(_explain_multi_input(record.multi_input, apart=not record.synapses))
     if record.cell_types:
-        sentences.append(_explain_types(record.cell_types))
+        whose = "cells" if record.synapses else "partners"
+        sentences.append(_explain_types(record.cell_types, whose))
     return sentences
 
 
-def _explain_multi_input(described: MultiInput) -> str:
+def _explain_multi_input(described: MultiInput, *, apart: bool) -> str:
     table, former_tags = described.table, described.former_tags
     counts = {name: sum(tags.values()) for name, tags in former_tags.items() if tags}
     if not counts:
@@ -155,7 +156,7 @@ def _explain_multi_input(described: MultiInput) -> str:
     total = sum(counts.values())
     tags = dict.fromkeys(tag for each in former_tags.values() for tag in each)
     each = " and ".join(f"{count:,} among {name}" for name, count in counts.items())
-    where = f" ({each})" if len(counts) > 1 else ""
+    where = f" ({each})" if apart and len(counts) > 1 else ""
     verb = "synapse is" if total == 1 else "synapses are"
     return (
         f"{total:,} {verb} on a spine with several inputs in {table}{where}, counted as "
@@ -163,10 +164,11 @@ def _explain_multi_input(described: MultiInput) -> str:
     )
 
 
-def _explain_types(described: CellTypes) -> str:
+def _explain_types(described: CellTypes, whose: str) -> str:
     total, several = sum(described.partners.values()), described.ambiguous
     rest = f"; {several:,} of the others have several there, as merged cells" if several else ""
+    verb = "has" if described.known == 1 else "have"
     return (
-        f"{described.known:,} of {total:,} partners have a type in {described.view} "
+        f"{described.known:,} of {total:,} {whose} {verb} a type in {described.view} "
         f"({described.column}){rest}."
     )
