@@ -10,6 +10,7 @@ import pytest
 from pytest_socket import socket_allow_hosts
 
 from cave_sandbox.sample.build import ensure_sample
+from cave_sandbox.tables.loaded import LoadedFolder, load_folder
 from docs.site import ensure_site
 from synglancer.cache.locks import locked
 
@@ -20,7 +21,11 @@ if TYPE_CHECKING:
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
 
-_UNWANTED = {"CAVE_TOKEN", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "BROWSER"}
+_UNWANTED = {
+    "CAVE_TOKEN", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "BROWSER",
+    # Of the many processes that tests start, the first compiles the package for all.
+    "PYTHONDONTWRITEBYTECODE",
+}  # fmt: skip
 _PROXIES = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"}
 
 
@@ -60,6 +65,14 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = _find_shared_folder(tmp_path_factory)
     with locked(folder / "sample.lock", 300):
         return ensure_sample(folder / "sample")
+
+
+@pytest.fixture(scope="session")
+def loaded_sample(sample: Path) -> Iterator[LoadedFolder]:
+    """The sample's tables in memory, for all sandboxes of a worker that serve them unchanged."""
+    loaded = load_folder(sample)
+    yield loaded
+    loaded.tables.close()
 
 
 @pytest.fixture(scope="session")

@@ -28,8 +28,8 @@ FLAGS = (
     "--ignore-gpu-blocklist",
     "--no-sandbox",
     "--disable-dev-shm-usage",
-    # Hosted pages read a sandbox on this machine.
-    "--disable-features=LocalNetworkAccessChecks",
+    # Hosted pages read a sandbox on this machine; no window needs the pages of an address bar.
+    "--disable-features=LocalNetworkAccessChecks,WebUIOmniboxPopup,WebUIOmniboxAimPopup",
 )
 
 TOKEN = "browser-test-token"

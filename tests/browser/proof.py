@@ -309,11 +309,13 @@ def count_pixels(
     alone: dict[str, int] = {}
     among_others: dict[str, int] = {}
     whole: list[Picture] = []
+    empty: list[Picture] = []
     for name, colour in expected.colours.items():
         if expected.in_sections:
             page.evaluate(VISIT, name)
             whole.clear()
-        shown = Shown(page, name, colour, expected, whole)
+            empty.clear()
+        shown = Shown(page, name, colour, expected, whole, empty)
         among_others[name] = await_pixels(page, shown.count_among_others, patience)
         alone[name] = await_pixels(page, shown.count_alone, patience)
     return alone, among_others
@@ -341,8 +343,8 @@ class Shown:
         Where it is shown, and what with.
     name, colour
         The layer.
-    whole
-        The picture of all layers once it is taken, which several layers share.
+    whole, empty
+        The pictures of all layers and of none once they are taken, which several layers share.
     """
 
     page: Page
@@ -350,6 +352,7 @@ class Shown:
     colour: str
     expected: Expected
     whole: list[Picture]
+    empty: list[Picture]
 
     def count_among_others(self) -> int:
         """Count the pixels that change when this layer is hidden, all others being shown.
@@ -370,8 +373,13 @@ class Shown:
         """Count the pixels that lose the colour when this layer is hidden, as all others are."""
         show(self.page, [self.name])
         alone = near(take_screenshot(self.page), self.colour)
-        show(self.page, [])
-        return int((alone & ~near(take_screenshot(self.page), self.colour)).sum())
+        if not self.empty:
+            show(self.page, [])
+            self.empty.append(take_screenshot(self.page))
+        vanished = alone & ~near(self.empty[0], self.colour)
+        if not vanished.any():
+            self.empty.clear()  # it may have been taken too early
+        return int(vanished.sum())
 
 
 def find_unseen(

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from cave_sandbox.tables.loaded import LoadedFolder
+
 
 @pytest.fixture(scope="session")
 def build_options(sample: Path) -> Callable[[Path], SandboxOptions]:
@@ -37,8 +39,13 @@ def options(build_options: Callable[[Path], SandboxOptions], tmp_path: Path) -> 
 
 
 @pytest.fixture
-def sandbox(options: SandboxOptions, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    with Sandbox(options) as running:
+def sandbox(
+    options: SandboxOptions,
+    sample: Path,
+    loaded_sample: LoadedFolder,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Sandbox]:
+    with Sandbox(options, loaded_sample if options.data == sample else None) as running:
         monkeypatch.setenv("CAVE_TOKEN", TOKEN)
         monkeypatch.setenv("SYNGLANCER_SERVER", running.origin)
         yield running

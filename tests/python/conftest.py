@@ -17,11 +17,15 @@ if TYPE_CHECKING:
 
     from caveclient.frameworkclient import CAVEclientFull
 
+    from cave_sandbox.tables.loaded import LoadedFolder
+
 
 @pytest.fixture
-def sandbox(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
+def sandbox(
+    sample: Path, loaded_sample: LoadedFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Sandbox]:
     options = SandboxOptions(data=sample, states=tmp_path / "states.sqlite", token=TOKEN)
-    with Sandbox(options) as running:
+    with Sandbox(options, loaded_sample) as running:
         monkeypatch.setenv("CAVE_TOKEN", TOKEN)
         yield running
 

@@ -47,8 +47,8 @@ _FLAGS = [
     "--use-gl=angle",
     "--use-angle=gl-egl",
     "--ignore-gpu-blocklist",
-    # A hosted viewer may read what the sandbox serves on loopback.
-    "--disable-features=LocalNetworkAccessChecks",
+    # A hosted viewer may read the sandbox on loopback. An address bar's pages cost time.
+    "--disable-features=LocalNetworkAccessChecks,WebUIOmniboxPopup,WebUIOmniboxAimPopup",
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-default-apps",

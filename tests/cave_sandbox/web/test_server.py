@@ -14,6 +14,7 @@ import requests
 
 from cave_sandbox.errors import InputError
 from cave_sandbox.server import Request, Sandbox, SandboxOptions
+from cave_sandbox.tables.loaded import load_folder
 
 POSITIONS = [f"{pt}_pt_position_{axis}" for pt in ("pre", "ctr", "post") for axis in "xyz"]
 QUERY = "/materialize/api/v3/datastack/minnie65_public/version/1718/table/synapses/query"
@@ -276,6 +277,24 @@ def test_it_logs_what_it_answered_and_stops_more_than_once(folder):
         SandboxOptions(data=folder, states=folder / "states.db", token="right", port=port)
     ) as again:
         assert again.origin == sandbox.origin
+
+
+def test_sandboxes_may_share_what_is_loaded(folder, tmp_path):
+    """Two answer alike from one loaded folder, and one goes on when the other has stopped."""
+    loaded = load_folder(folder)
+    options = [
+        SandboxOptions(data=folder, states=tmp_path / f"{name}.db", token="right")
+        for name in ("one", "other")
+    ]
+    asked = {"filter_in_dict": {"synapses": {"id": [1, 3]}}}
+    with Sandbox(options[0], loaded) as one:
+        with Sandbox(options[1], loaded) as other:
+            expected = query(other, asked)
+            assert query(one, asked) == expected
+        assert query(one, asked) == expected
+        assert len(one.requests) == 2
+    assert (expected[0], [row["id"] for row in expected[1]]) == (200, [1, 3])
+    loaded.tables.close()
 
 
 @pytest.mark.parametrize(
