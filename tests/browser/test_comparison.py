@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 from proof import LOADING, LOOK, PYTHON_SERVER, Complaints, poll
 
-from cave_sandbox.sample import identity as who
 from cave_sandbox.server import Sandbox, SandboxOptions
-from edits import OLD, divide, join_sides, write_edited_sample
+from edits import NEW, OLD, divide, join_sides
 from synglancer.links.kinds.comparison import compare
 from synglancer.settings import Question
 
@@ -25,15 +24,14 @@ def test_each_change_is_a_layer_over_two_meshes(
     page: Page, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The viewer opens the link with the synapses of each change, and the cell twice."""
-    folder = write_edited_sample(sample, tmp_path / who.MINNIE, OLD)
     monkeypatch.setenv("CAVE_TOKEN", "a-token")
     complaints = Complaints()
     complaints.listen(page)
-    options = SandboxOptions(data=folder, states=tmp_path / "states.sqlite", token="a-token")
+    options = SandboxOptions(data=sample, states=tmp_path / "states.sqlite", token="a-token")
     with Sandbox(options) as sandbox:
         page.goto(compare(str(OLD), question=Question(server=sandbox.origin)).url)
         meshes = ["before: 2026-03-07", "now: 2026-06-27"]
-        wanted = divide(join_sides(folder, OLD))
+        wanted = divide(join_sides(sample))
         names = ["imagery", *meshes, *wanted]
 
         def is_settled() -> bool:
@@ -50,7 +48,7 @@ def test_each_change_is_a_layer_over_two_meshes(
     assert not [text for text in (*look["status"], *look["modal"]) if PYTHON_SERVER not in text]
     layers = {one["name"]: one for one in look["layers"]}
     assert not any(source for one in look["layers"] for source in one["sources"])
-    assert {layers[mesh]["segments"][0] for mesh in meshes} == {str(OLD)}
+    assert [layers[mesh]["segments"] for mesh in meshes] == [[str(OLD)], [str(NEW)]]
     for name, rows in wanted.items():
         assert layers[name]["count"] == len(set(rows["id"])), name
         assert not layers[name]["shader"], layers[name]["shader"]

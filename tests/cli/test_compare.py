@@ -11,9 +11,7 @@ import pandas as pd
 import pytest
 
 from cave_sandbox.sample import identity as who
-from cave_sandbox.server import SandboxOptions
-from cli.outcome import TOKEN
-from edits import OLD, divide, join_sides, write_edited_sample
+from edits import NEW, OLD, divide, join_sides
 from synglancer import Link
 from synglancer.states.urls import parse_link
 
@@ -23,23 +21,10 @@ if TYPE_CHECKING:
 
     from cli.outcome import Outcome
 
-NEW = OLD + 1_000_003
 
-
-@pytest.fixture(scope="module")
-def edited(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample, whose seed cell was edited between 1718 and 1822 and predicted anew."""
-    return write_edited_sample(sample, tmp_path_factory.mktemp("edited") / who.MINNIE, NEW)
-
-
-@pytest.fixture
-def options(edited: Path, tmp_path: Path) -> SandboxOptions:
-    return SandboxOptions(data=edited, states=tmp_path / "states.sqlite", token=TOKEN)
-
-
-def _expect(folder: Path) -> dict[str, dict[str, dict[str, int]]]:
+def _expect(sample: Path) -> dict[str, dict[str, dict[str, int]]]:
     """Count what changed with an outer join."""
-    both = join_sides(folder, NEW)
+    both = join_sides(sample)
     tags = set(both["tag_old"].dropna()) | set(both["tag_new"].dropna())
     told: dict[str, dict[str, dict[str, int]]] = {}
     for side, rows in both.groupby("side"):
@@ -62,14 +47,14 @@ def _expect(folder: Path) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def test_a_cell_is_followed_and_its_changes_are_counted(
-    sandbox, synglancer: Callable[..., Outcome], edited: Path
+    sandbox, synglancer: Callable[..., Outcome], sample: Path
 ) -> None:
     """Counts of an edited cell are those of a join of the two versions' tables."""
     done = synglancer("compare", OLD, "--from", 1718, "--to", "latest", "--output", "json")
     assert done.code == 0, done.err
     made = json.loads(done.out)
     assert (made["before"]["cell"], made["after"]["cell"]) == (str(OLD), str(NEW))
-    expected = _expect(edited)
+    expected = _expect(sample)
     assert made["counts"] == expected
     for kind in ("gained", "lost", "retagged_to", "confidence_moved"):
         assert sum(tag[kind] for side in expected.values() for tag in side.values()), kind
@@ -77,7 +62,7 @@ def test_a_cell_is_followed_and_its_changes_are_counted(
 
 
 def test_the_link_shows_each_change_over_two_pinned_meshes(
-    sandbox, synglancer: Callable[..., Outcome], edited: Path
+    sandbox, synglancer: Callable[..., Outcome], sample: Path
 ) -> None:
     """The link has a layer for each change, kept ones hidden, and both root IDs at their times."""
     done = synglancer("compare", OLD, "--inline", "--output", "url")
@@ -87,7 +72,7 @@ def test_the_link_shows_each_change_over_two_pinned_meshes(
     assert (before["segments"], now["segments"]) == ([str(OLD)], [str(NEW)])
     assert (before["timestamp"], now["timestamp"]) == (1772871001190, 1782547801306)
     assert before["objectAlpha"] < now["objectAlpha"]
-    wanted = divide(join_sides(edited, NEW))
+    wanted = divide(join_sides(sample))
     for name, rows in wanted.items():
         notes = layers[name]["annotations"]
         assert sorted(int(note["id"]) for note in notes) == sorted(set(rows["id"])), name
@@ -121,11 +106,11 @@ def test_filters_hold_on_both_sides(sandbox, synglancer: Callable[..., Outcome])
 
 @pytest.mark.parametrize("output", ["table", "markdown", "csv"])
 def test_tables_have_a_row_for_each_direction_and_tag(
-    sandbox, synglancer: Callable[..., Outcome], edited: Path, output: str
+    sandbox, synglancer: Callable[..., Outcome], sample: Path, output: str
 ) -> None:
     """What is printed names every count, with the link below or on standard error."""
     done = synglancer("compare", OLD, "--output", output)
-    counts = _expect(edited)["outputs"]["spine"]
+    counts = _expect(sample)["outputs"]["spine"]
     row = next(line for line in done.lines if "outputs" in line and "spine" in line)
     numbers = [part for part in row.replace("|", " ").replace(",", " ").split() if part.isdigit()]
     numbers = numbers[2:] if output == "csv" else numbers  # the cell's root IDs before and after

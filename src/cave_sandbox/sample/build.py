@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cave_sandbox.sample.minnie import Sample
 
-SAMPLE_VERSION = 8
+SAMPLE_VERSION = 9
 """Raised with every change of what is generated, so that an older sample is not used again."""
 
 

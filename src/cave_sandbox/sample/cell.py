@@ -146,7 +146,7 @@ def grow_cell(rng: np.random.Generator, root_id: int, centre: Floats, plan: Plan
     soma = _shape_soma(centre, plan, stems, pyramidal=bool(apical))
     dendrites = [branch for branch in branches if branch.kind != "axon"]
     spines = _grow_spines(rng, dendrites, soma, plan.spines)
-    boutons = _grow_boutons(rng, branches, soma, plan.boutons)
+    boutons = grow_boutons(rng, branches, soma, plan.boutons)
     return Cell(root_id, soma, branches, spines, boutons)
 
 
@@ -230,7 +230,7 @@ def _grow_spines(
     return Spines(places.points, direction, places.radii + neck + head, places.radii, thin, head)
 
 
-def _grow_boutons(
+def grow_boutons(
     rng: np.random.Generator, branches: tuple[Branch, ...], soma: Soma, count: int
 ) -> Boutons:
     """Place boutons along the axon, none on its first 45 µm."""

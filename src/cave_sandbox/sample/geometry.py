@@ -186,13 +186,14 @@ class Boutons(Rows):
 
 @dataclass(frozen=True)
 class Cell:
-    """A neuron: its root ID and its shape."""
+    """A neuron: its root ID and its shape; or, if it is not whole, a piece without the soma."""
 
     root_id: int
     soma: Soma
     branches: tuple[Branch, ...]
     spines: Spines
     boutons: Boutons
+    whole: bool = True
 
 
 @dataclass(frozen=True)

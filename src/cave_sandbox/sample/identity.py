@@ -54,6 +54,21 @@ SPLIT_FRAGMENT = 864691136520114903
 OUTDATED_MERGED_CELLS = 864691135404918287
 """A root ID that a split replaced by two cells, each with a nucleus."""
 
+EDITED_SEED = 864691136194301772
+"""The seed cell's root ID at version 1822: a dendrite was cut off it, and an axon added."""
+
+CUT_DENDRITE = 864691135026471655
+"""The dendrite that was cut off."""
+
+ADDED_AXON = 864691134712945120
+"""The piece of axon that was added, while it was a segment of its own."""
+
+SEED_BETWEEN = 864691136041877356
+"""The seed cell's root ID between these two edits, at no version."""
+
+EDITED_PARTNER = 864691136437509811
+"""The first partner's root ID at version 1822: `SPLIT_FRAGMENT` turned out to be its axon."""
+
 
 @dataclass(frozen=True)
 class Partner:

@@ -38,8 +38,10 @@ class Mesh:
 
 def encode_mesh(cell: Cell) -> bytes:
     """Build the surface of a cell, as a fragment of the single-resolution precomputed format."""
-    parts = [_soma_mesh(cell.soma), *(_branch_mesh(cell.soma, branch) for branch in cell.branches)]
-    mesh = _join([*parts, _spine_mesh(cell.spines), _bouton_mesh(cell.boutons)])
+    parts = [_branch_mesh(cell.soma, branch) for branch in cell.branches]
+    parts += [_soma_mesh(cell.soma)] if cell.whole else []
+    parts += [_spine_mesh(cell.spines)] if len(cell.spines.length) else []
+    mesh = _join([*parts, _bouton_mesh(cell.boutons)] if len(cell.boutons.radii) else parts)
     count = np.uint32(len(mesh.vertices)).tobytes()
     vertices = (np.rint(mesh.vertices / _GRAIN) * _GRAIN).astype("<f4").tobytes()
     return count + vertices + mesh.triangles.astype("<u4").tobytes()

@@ -5,7 +5,7 @@ It decides which cells there are, how many synapses they make, and what the tabl
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +18,13 @@ from cave_sandbox.sample.cell import (
     LAYER_23,
     SMALL_LAYER_23,
     grow_cell,
+)
+from cave_sandbox.sample.edits import (
+    CELLS_NOW,
+    add_outputs,
+    apply_edits,
+    list_root_ids,
+    plan_edits,
 )
 from cave_sandbox.sample.growth import UM
 from cave_sandbox.sample.tables import (
@@ -107,6 +114,10 @@ class Sample:
         Its views by name.
     detail
         Side of the finest block of imagery in voxels.
+    later
+        Cells as edits left them: they have a mesh and a skeleton, and no voxels.
+    pieces
+        Parts of cells that were segments of their own, without a soma: they have a mesh.
     """
 
     name: str
@@ -120,6 +131,8 @@ class Sample:
     pia: float
     detail: int
     views: dict[str, pd.DataFrame] = field(default_factory=dict)
+    later: list[Cell] = field(default_factory=list)
+    pieces: list[Cell] = field(default_factory=list)
 
 
 def build_minnie() -> Sample:
@@ -136,9 +149,12 @@ def build_minnie() -> Sample:
         zip([who.SEED_NUCLEUS_ID, *(p.nucleus_id for p in who.PARTNERS)], cells, strict=True)
     )
     stray: Floats = SOMA + np.array([-118.0, 61.0, 52.0]) * UM
+    edits = plan_edits(cells[0], contacts)
+    on_dendrite = synapses["id"].to_numpy()[edits.cut_rows]
     synapses, predictions, mapping, multi_input = build_spine_tables(
         synapses, predictions, contacts, cells, GRID
     )
+    synapses, predictions, mapping = add_outputs(edits, synapses, predictions, mapping, GRID)
     tables = {
         who.SYNAPSE_TABLE: synapses.sort_values("id", ignore_index=True),
         who.PREDICTION_TABLE: predictions,
@@ -146,21 +162,32 @@ def build_minnie() -> Sample:
         who.SPINE_TABLE: mapping,
         who.MULTI_INPUT_TABLE: multi_input,
     }
-    tables[f"{who.PREDICTION_TABLE}@{_NEWEST}"] = _predict_anew(predictions, synapses)
     labels = {p.root_id: (p.label, p.cell_type) for p in who.PARTNERS}
     labels[who.SEED_ROOT_ID] = ("L2/3 pyramidal, seed", "23P")
+    views = {who.CELL_TYPE_VIEW: build_cell_types(tables[who.NUCLEUS_TABLE], contacts, labels)}
+    tables[f"{who.PREDICTION_TABLE}@{_NEWEST}"] = _predict_anew(predictions, synapses)
+    for held, name in (
+        (tables, who.SYNAPSE_TABLE),
+        (tables, who.NUCLEUS_TABLE),
+        (views, who.CELL_TYPE_VIEW),
+    ):
+        held[f"{name}@{_NEWEST}"] = apply_edits(held[name], on_dendrite)
+    for former, root in CELLS_NOW.items():
+        labels[root] = labels[former]
     return Sample(
         name=who.MINNIE,
         description=_describe(),
         cells=cells,
         labels=labels,
         tables=tables,
-        roots=_lineage(),
+        roots=list_root_ids(),
         resolution=GRID.resolution,
         contacts=contacts,
         pia=PIA,
         detail=1152,
-        views={who.CELL_TYPE_VIEW: build_cell_types(tables[who.NUCLEUS_TABLE], contacts, labels)},
+        views=views,
+        later=[edits.seed, replace(cells[1], root_id=who.EDITED_PARTNER)],
+        pieces=[edits.dendrite, edits.axon],
     )
 
 
@@ -231,27 +258,6 @@ def _outputs_left(number: int, cell: Cell, made: Contacts) -> tuple[dict[str, in
         for tag, count in who.OUTPUT_PREDICTIONS.items()
     }
     return left, who.UNLABELLED_OUTPUTS
-
-
-def _lineage() -> pd.DataFrame:
-    """Root IDs that edits replaced, and one that an edit made."""
-    merged = f"{who.PARTNERS[0].root_id} {who.PARTNERS[1].root_id}"
-    split = f"{who.SEED_ROOT_ID} {who.SPLIT_FRAGMENT}"
-    first, edit_1, edit_2, edit_3 = (
-        "2020-06-01T00:00:00Z",
-        "2024-06-05T14:21:09Z",
-        "2025-03-11T09:40:52Z",
-        "2025-09-18T17:03:33Z",
-    )
-    rows = [
-        (who.OUTDATED_ONE_SUCCESSOR, first, edit_3, str(who.SEED_ROOT_ID)),
-        (who.OUTDATED_SPLIT, first, edit_1, split),
-        (who.OUTDATED_MERGED_CELLS, first, edit_2, merged),
-        (who.SPLIT_FRAGMENT, edit_1, "", ""),
-    ]
-    columns = ["root_id", "created", "expired", "successors"]
-    lineage: pd.DataFrame = pd.DataFrame(rows, columns=columns)
-    return lineage
 
 
 def _predict_anew(predictions: pd.DataFrame, synapses: pd.DataFrame) -> pd.DataFrame:

@@ -287,14 +287,14 @@ def build_spine_tables(
     ids = np.concatenate([synapses["id"].to_numpy(), more["id"].to_numpy()])
     groups = np.concatenate([spines, spines[shared]])
     on_spine = groups >= 0
-    mapping = _number_rows(ids[on_spine], groups[on_spine])
+    mapping = number_rows(ids[on_spine], groups[on_spine])
     several = mapping[mapping.groupby("group_id")["id"].transform("size") > 1]
     renumbered = np.unique(several["group_id"], return_inverse=True)[1]
     return (
         pd.concat([synapses, more], ignore_index=True),
         pd.concat([predictions, more_predictions], ignore_index=True),
         mapping,
-        _number_rows(several["target_id"].to_numpy(), renumbered),
+        number_rows(several["target_id"].to_numpy(), renumbered),
     )
 
 
@@ -336,7 +336,8 @@ def _place_neighbours(contacts: Contacts, rows: Ints) -> Contacts:
     )
 
 
-def _number_rows(targets: Ints, groups: Ints) -> pd.DataFrame:
+def number_rows(targets: Ints, groups: Ints) -> pd.DataFrame:
+    """Build a table of groups, its rows numbered in the order of their targets."""
     table = pd.DataFrame({"target_id": targets, "group_id": groups.astype(np.int64)})
     table = table.sort_values("target_id", ignore_index=True)
     table.insert(0, "id", np.arange(len(table), dtype=np.int64) + 1)

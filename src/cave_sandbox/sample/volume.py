@@ -40,8 +40,8 @@ def write_volumes(folder: Path, sample: Sample) -> None:
     _write_imagery(folder / "em", sample, whole)
     segmentation = folder / "seg" / sample.name
     _write_segmentation(segmentation, sample, whole)
-    _write_meshes(segmentation / "mesh", sample.cells)
-    _write_skeletons(folder / "skeleton", sample.cells)
+    _write_meshes(segmentation / "mesh", sample)
+    _write_skeletons(folder / "skeleton", [*sample.cells, *sample.later])
     _write_properties(segmentation / "properties", sample)
 
 
@@ -159,9 +159,9 @@ def _fill_sparse(lattice: Lattice, sample: Sample) -> tuple[Ints, Any]:
     return np.stack(xyz, axis=1), np.concatenate(labels)[first]
 
 
-def _write_meshes(folder: Path, cells: list[Cell]) -> None:
+def _write_meshes(folder: Path, sample: Sample) -> None:
     write_json(folder / "info", {"@type": "neuroglancer_legacy_mesh"})
-    for cell in cells:
+    for cell in [*sample.cells, *sample.later, *sample.pieces]:
         fragment = f"{cell.root_id}.surface"
         write_json(folder / f"{cell.root_id}:0", {"fragments": [fragment]})
         write_gzip(folder / fragment, encode_mesh(cell))
@@ -188,10 +188,11 @@ def _write_properties(folder: Path, sample: Sample) -> None:
     It has no label: the real segmentation has none, and viewers write labels behind a cell's ID in
     the bar at their top whenever the mouse is on it.
     """
-    labels = [sample.labels[cell.root_id] for cell in sample.cells]
+    cells = [*sample.cells, *sample.later]
+    labels = [sample.labels[cell.root_id] for cell in cells]
     types = sorted({cell_type for _, cell_type in labels})
     inline = {
-        "ids": [str(cell.root_id) for cell in sample.cells],
+        "ids": [str(cell.root_id) for cell in cells],
         "properties": [
             {
                 "id": "description",

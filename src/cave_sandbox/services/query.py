@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-    from cave_sandbox.tables.dataset import Dataset, Table
+    from cave_sandbox.tables.dataset import Dataset, Table, Version
     from cave_sandbox.tables.lineage import Lineage
     from cave_sandbox.tables.query_body import QueryBody
     from cave_sandbox.tables.sql import Query
@@ -161,11 +161,11 @@ def _find_tables(
     order = [join.left for join in body.joins] + list(body.tables)
     found: dict[str, Table] = {}
     for name in dict.fromkeys(order):
-        if of_view and version is not None and not version.available:
-            raise QueryError(refuse_expired_view(name, version))
-        table = dataset.view(name, version) if of_view else dataset.table(name, version)
-        if table is None and of_view:
-            raise QueryError(not_reflected(dataset, str(number), name))
+        if of_view:
+            found[name] = _find_view(dataset, name, version)
+            continue
+        moment = body.timestamp
+        table = dataset.table_at(name, moment) if moment else dataset.table(name, version)
         if table is not None and table.details.get("read_permission") == "PRIVATE":
             raise QueryError(f"401 Unauthorized: Table {name} is private")
         if table is None:
@@ -175,6 +175,15 @@ def _find_tables(
             )
         found[name] = table
     return found
+
+
+def _find_view(dataset: Dataset, name: str, version: Version | None) -> Table:
+    if version is not None and not version.available:
+        raise QueryError(refuse_expired_view(name, version))
+    view = dataset.view(name, version)
+    if view is None:
+        raise QueryError(not_reflected(dataset, str(version.version if version else None), name))
+    return view
 
 
 def _check_roots(lineage: Lineage, body: QueryBody, timestamp: datetime) -> None:

@@ -108,6 +108,8 @@ def _read_dataset(folder: Path) -> Dataset:
     versions = tuple(_read_versions(folder, described.get("versions")))
     precomputed = folder / "precomputed"
     tables = _read_tables(folder, files, _mapping(folder, described, "tables"))
+    drawn = {path.stem: path for path in sorted((folder / "views").glob("*.parquet"))}
+    views = _read_views(folder, drawn, _mapping(folder, described, "views"))
     return Dataset(
         name=str(described.get("name", DEFAULT_NAME)),
         info=_mapping(folder, described, "info"),
@@ -115,12 +117,13 @@ def _read_dataset(folder: Path) -> Dataset:
         tables=tables,
         roots=_with_successors(_read_roots(roots_path)),
         precomputed=precomputed if precomputed.is_dir() else None,
-        views=_read_views(folder, _mapping(folder, described, "views")),
+        views=views,
         editions={
             (one.edition or 0, one.name): one
-            for name, path in found.items()
+            for held, paths in ((tables, found), (views, drawn))
+            for name, path in paths.items()
             if EDITION in name
-            for one in [_read_edition(name, path, tables, versions)]
+            for one in [_read_edition(name, path, held, versions)]
         },
     )
 
@@ -201,7 +204,7 @@ def _read_tables(
 def _read_edition(
     name: str, path: Path, tables: Mapping[str, Table], versions: Sequence[Version]
 ) -> Table:
-    """Read the rows that a table has at one version alone."""
+    """Read the rows that a table or a view has at one version alone."""
     base, _, number = name.partition(EDITION)
     if base not in tables or number not in {str(version.version) for version in versions}:
         raise InputError(
@@ -211,10 +214,13 @@ def _read_edition(
     return replace(tables[base], path=path, stored=_stored_columns(path), edition=int(number))
 
 
-def _read_views(folder: Path, described: Mapping[str, Any]) -> dict[str, Table]:
+def _read_views(
+    folder: Path, files: Mapping[str, Path], described: Mapping[str, Any]
+) -> dict[str, Table]:
     views = {}
-    for path in sorted((folder / "views").glob("*.parquet")):
-        name = path.stem
+    for name, path in files.items():
+        if EDITION in name:
+            continue
         details = dict(described.get(name) or {})
         size = details.pop("voxel_resolution", (4, 4, 40))
         views[name] = Table(

@@ -151,11 +151,12 @@ class Tables:
             known.update(self.run(sql, [wanted]).column(0).to_pylist())
         return known
 
-    def supervoxel_roots(self, dataset: Dataset, supervoxels: Iterable[int]) -> dict[int, int]:
+    def supervoxel_roots(self, dataset: Dataset, supervoxels: Iterable[int]) -> dict[int, set[int]]:
         """Return the root IDs that the tables give for those of the supervoxels that they hold."""
         wanted = [supervoxel for supervoxel in supervoxels if 0 < supervoxel < 2**63]
-        roots: dict[int, int] = {}
-        for name, column in _root_columns(dataset.tables.values()):
+        roots: dict[int, set[int]] = {}
+        editions = (table for table in dataset.editions.values() if not table.is_view)
+        for name, column in _root_columns([*dataset.tables.values(), *editions]):
             supervoxel = quote(column.removesuffix("_root_id") + "_supervoxel_id")
             sql = (
                 f"SELECT {supervoxel}, any_value({quote(column)}) "  # noqa: S608 - quoted names
@@ -163,7 +164,8 @@ class Tables:
                 f"WHERE {supervoxel} IN (SELECT unnest(?::BIGINT[])) GROUP BY ALL"
             )
             found = self.run(sql, [wanted])
-            roots.update(zip(*(found.column(place).to_pylist() for place in (0, 1)), strict=True))
+            for key, root in zip(*(item.to_pylist() for item in found.columns), strict=True):
+                roots.setdefault(key, set()).add(root)
         return roots
 
     def _load(self, datastack: str, table: Table, first: datetime) -> None:

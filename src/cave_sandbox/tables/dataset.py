@@ -149,7 +149,7 @@ class Dataset:
     views
         Its views by name.
     editions
-        Tables whose rows differ at a version, by version and name.
+        Tables and views whose rows differ at a version, by version and name.
     """
 
     name: str
@@ -167,19 +167,26 @@ class Dataset:
 
     def table(self, name: str, version: Version | None) -> Table | None:
         """Return a table if the version has it, or None."""
-        served = self._served(self.tables, name, version)
-        if served is None or version is None:
-            return served
-        return self.editions.get((version.version, name), served)
+        return self._served(self.tables, name, version)
 
     def view(self, name: str, version: Version | None) -> Table | None:
         """Return a view if the version has it, or None."""
         return self._served(self.views, name, version)
 
-    @staticmethod
-    def _served(held: Mapping[str, Table], name: str, version: Version | None) -> Table | None:
-        if version is not None and not version.available:
+    def table_at(self, name: str, timestamp: datetime) -> Table | None:
+        """Return a table with the rows of the newest version before a timestamp, or None."""
+        older = sorted(
+            (version.time_stamp, version.version)
+            for version in self.versions
+            if version.time_stamp <= timestamp and (version.version, name) in self.editions
+        )
+        return self.editions[older[-1][1], name] if older else self.tables.get(name)
+
+    def _served(
+        self, held: Mapping[str, Table], name: str, version: Version | None
+    ) -> Table | None:
+        if version is None:
+            return held.get(name)
+        if not version.available or (version.tables is not None and name not in version.tables):
             return None
-        if version is not None and version.tables is not None and name not in version.tables:
-            return None
-        return held.get(name)
+        return self.editions.get((version.version, name), held.get(name))

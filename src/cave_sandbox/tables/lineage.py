@@ -48,7 +48,7 @@ class Lineage:
         self,
         dataset: Dataset,
         known: Callable[[Iterable[int]], set[int]],
-        located: Callable[[Iterable[int]], dict[int, int]],
+        located: Callable[[Iterable[int]], dict[int, set[int]]],
     ) -> None:
         self._roots = dataset.roots
         self._known = known
@@ -98,11 +98,24 @@ class Lineage:
         unlisted = self._known(item ^ MARK for item in others) - set(self._roots)
 
         def find_root(item: int) -> int:
-            root = located.get(item) or (item ^ MARK if item ^ MARK in unlisted else 0)
-            line = self._lines.get(item) or (self._own_line(root) if root in self._roots else None)
-            return self._valid_in(line, timestamp) if line else root
+            if item in self._lines:
+                return self._valid_in(self._lines[item], timestamp)
+            if item in located:
+                return self._follow(located[item], timestamp)
+            return item ^ MARK if item ^ MARK in unlisted else 0
 
         return [find_root(item) for item in asked]
+
+    def _follow(self, named: set[int], timestamp: datetime) -> int:
+        """Return what a supervoxel belongs to, from the root IDs that versions give for it.
+
+        The newest that had begun is followed on, or else the oldest is followed back.
+        """
+        known = sorted((self._roots[root].created, root) for root in named if root in self._roots)
+        if not known:
+            return next(iter(named))
+        begun = [root for created, root in known if created <= timestamp]
+        return self._valid_in(self._own_line(begun[-1] if begun else known[0][1]), timestamp)
 
     def replaced_at(self, timestamp: datetime) -> dict[int, int]:
         """Return what the supervoxels of root IDs in tables belonged to at a timestamp.

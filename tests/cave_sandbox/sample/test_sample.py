@@ -228,22 +228,65 @@ def test_partners_and_the_seed_cell_are_connected(joined: pd.DataFrame) -> None:
         assert own_pre.sum() > 40
 
 
-def test_outdated_root_ids_have_successors(folder: Path, joined: pd.DataFrame) -> None:
-    """One outdated root ID has one successor, two have two; the successors have synapses."""
+def test_outdated_root_ids_have_successors(folder: Path) -> None:
+    """Root IDs that edits replaced have one or two successors, which begin when they end."""
     roots = pd.read_parquet(folder / who.MINNIE / "roots.parquet").set_index("root_id")
     successors = {
-        int(root): [int(text) for text in row.successors.split()]
-        for root, row in roots.iterrows()
-        if row.expired
+        int(root): [int(text) for text in row.successors.split()] for root, row in roots.iterrows()
     }
+    partner = who.PARTNERS[0].root_id
     assert successors == {
         who.OUTDATED_ONE_SUCCESSOR: [SEED],
         who.OUTDATED_SPLIT: [SEED, who.SPLIT_FRAGMENT],
-        who.OUTDATED_MERGED_CELLS: [who.PARTNERS[0].root_id, who.PARTNERS[1].root_id],
+        who.OUTDATED_MERGED_CELLS: [partner, who.PARTNERS[1].root_id],
+        SEED: [who.SEED_BETWEEN, who.CUT_DENDRITE],
+        who.SEED_BETWEEN: [who.EDITED_SEED],
+        who.ADDED_AXON: [who.EDITED_SEED],
+        partner: [who.EDITED_PARTNER],
+        who.SPLIT_FRAGMENT: [who.EDITED_PARTNER],
     }
-    used = set(joined.pre_pt_root_id) | set(joined.post_pt_root_id)
-    assert used.isdisjoint(successors)
-    assert used.issuperset(root for after in successors.values() for root in after)
+
+
+@pytest.mark.parametrize(("edition", "version"), [("", 1718), ("@1822", 1822)])
+def test_tables_hold_root_ids_that_are_valid_at_their_version(
+    folder: Path, edition: str, version: int
+) -> None:
+    """No row of a version's tables and views has a root ID that had ended or had not begun."""
+    place = folder / who.MINNIE
+    shown = read_datasets(folder)[who.MINNIE].version(version)
+    assert shown is not None
+    time = pd.Timestamp(shown.time_stamp)
+    roots = pd.read_parquet(place / "roots.parquet")
+    ended = roots[pd.to_datetime(roots["expired"]) < time]["root_id"]
+    begun = pd.to_datetime(roots["expired"]) < time
+    later = set(" ".join(roots[~begun]["successors"]).split())
+    for name in ("synapses_pni_2", "nucleus_detection_v0", "../views/aibs_cell_info"):
+        table = pd.read_parquet(place / "tables" / f"{name}{edition}.parquet")
+        for column in (name for name in table if name.endswith("_root_id")):
+            used = set(table[column])
+            assert used.isdisjoint(ended), column
+            assert used.isdisjoint(map(int, later)), column
+
+
+def test_edits_move_the_synapses_that_lie_on_what_moved(folder: Path, built: Sample) -> None:
+    """Lost inputs lie on the dendrite that was cut off, gained outputs on the added axon."""
+    tables = folder / who.MINNIE / "tables"
+    before = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}.parquet").set_index("id")
+    after = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}@1822.parquet").set_index("id")
+    dendrite, axon = built.pieces
+    lost = after[(before.post_pt_root_id == SEED) & (after.post_pt_root_id != who.EDITED_SEED)]
+    gained = after[(before.pre_pt_root_id != SEED) & (after.pre_pt_root_id == who.EDITED_SEED)]
+    assert set(lost.post_pt_root_id) == {who.CUT_DENDRITE}
+    assert len(lost) > 100
+    assert len(gained) > 30
+    for rows, piece, reach in ((lost, dendrite, 3_000), (gained, axon, 3_000)):
+        places = rows[[f"ctr_pt_position_{axis}" for axis in "xyz"]].to_numpy() * GRID.resolution
+        points = np.concatenate([branch.points for branch in piece.branches])
+        away = np.linalg.norm(places[:, None] - points[None], axis=2).min(axis=1)
+        assert away.max() < reach
+    assert len(after[after.pre_pt_root_id == who.EDITED_SEED]) == (
+        len(before[before.pre_pt_root_id == SEED]) + len(gained)
+    )
 
 
 def test_each_cell_has_one_nucleus_in_its_soma(folder: Path, built: Sample) -> None:

@@ -89,20 +89,55 @@ def test_rows_have_the_root_ids_of_their_timestamp(edited):
     assert [row["post_pt_root_id"] for row in later] == [20, 10]
 
 
-def test_rows_and_the_chunked_graph_agree(sample, tmp_path):
+@pytest.mark.parametrize(
+    ("moment", "seed"),
+    [
+        (AT_661, who.OUTDATED_SPLIT),
+        ("2026-03-07T08:10:02", who.SEED_ROOT_ID),
+        ("2026-06-28T00:00:00", who.EDITED_SEED),
+    ],
+)
+def test_rows_and_the_chunked_graph_agree(sample, tmp_path, moment, seed):
     """Each synapse of the sample has, live, the root IDs of its supervoxels."""
     options = SandboxOptions(data=sample, states=tmp_path / "s.db", token="right")
     with Sandbox(options) as sandbox:
-        rows = pd.DataFrame(ask_live(sandbox, who.SYNAPSE_TABLE, AT_661)[1])
+        rows = pd.DataFrame(ask_live(sandbox, who.SYNAPSE_TABLE, moment)[1])
         address = f"{sandbox.origin}/segmentation/api/v1/table/{who.MINNIE}/roots_binary"
-        moment = pd.Timestamp(AT_661, tz="UTC").timestamp()
+        seconds = pd.Timestamp(moment, tz="UTC").timestamp()
         for end in ENDS:
             asked = rows[f"{end}_supervoxel_id"].to_numpy("<u8")
             found = requests.post(
-                address, asked.tobytes(), params={"timestamp": moment}, headers=TOKEN, timeout=60
+                address, asked.tobytes(), params={"timestamp": seconds}, headers=TOKEN, timeout=60
             )
             assert (rows[f"{end}_root_id"] == np.frombuffer(found.content, "<u8")).all()
-        former = {"post_pt_root_id": who.OUTDATED_SPLIT}
-        inputs = ask_live(sandbox, who.SYNAPSE_TABLE, AT_661, filter_equal_dict=former)[1]
+        own = {"post_pt_root_id": seed}
+        inputs = ask_live(sandbox, who.SYNAPSE_TABLE, moment, filter_equal_dict=own)[1]
     assert len(rows) > 3_000
-    assert len(inputs) == sum(who.INPUT_PREDICTIONS.values()) + sum(who.UNLABELLED_INPUTS.values())
+    every = sum(who.INPUT_PREDICTIONS.values()) + sum(who.UNLABELLED_INPUTS.values())
+    cut = int((rows["post_pt_root_id"] == who.CUT_DENDRITE).sum())
+    assert len(inputs) == every - cut
+    assert bool(cut) == (seed == who.EDITED_SEED)
+
+
+def test_a_merged_piece_was_a_segment_of_its_own(sample, tmp_path):
+    """Between two edits, a supervoxel belongs to what the first made or the second joins."""
+    tables = sample / who.MINNIE / "tables"
+    before = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}.parquet").set_index("id")
+    after = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}@1822.parquet").set_index("id")
+    seconds = pd.Timestamp("2026-05-01", tz="UTC").timestamp()
+    ends = {
+        ("post", who.SEED_ROOT_ID, who.EDITED_SEED): who.SEED_BETWEEN,
+        ("post", who.SEED_ROOT_ID, who.CUT_DENDRITE): who.CUT_DENDRITE,
+        ("pre", who.ADDED_AXON, who.EDITED_SEED): who.ADDED_AXON,
+    }
+    options = SandboxOptions(data=sample, states=tmp_path / "s.db", token="right")
+    with Sandbox(options) as sandbox:
+        address = f"{sandbox.origin}/segmentation/api/v1/table/{who.MINNIE}/node"
+        for (end, old, new), between in ends.items():
+            own, root = f"{end}_pt_supervoxel_id", f"{end}_pt_root_id"
+            one = before[(before[root] == old) & (after[root] == new)].iloc[0]
+            asked = {"timestamp": seconds}
+            found = requests.get(
+                f"{address}/{one[own]}/root", params=asked, headers=TOKEN, timeout=60
+            )
+            assert found.json() == {"root_id": between}
