@@ -40,41 +40,20 @@ CONNECT_TIMEOUT = 2.0
 
 @dataclass(frozen=True)
 class Running:
-    """A sandbox that runs in the background.
+    """A sandbox that runs in the background."""
 
-    Attributes
-    ----------
-    origin
-        Its address, e.g. ``http://127.0.0.1:8888``.
-    token
-        The token that it accepts.
-    pid
-        Its process ID.
-    started
-        When it started, ISO 8601 UTC.
-    log
-        The file with what it has to say.
-    options
-        What it was started with, the token left out.
-    """
-
-    origin: str
-    token: str = field(repr=False)
+    origin: str  # its address
+    token: str = field(repr=False)  # that it accepts
     pid: int
-    started: str
-    log: Path
+    started: str  # ISO 8601, UTC
+    log: Path  # what it has to say
+    #: what it was started with, the token left out
     options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Residence:
-    """The folder of the background sandbox.
-
-    Attributes
-    ----------
-    folder
-        The folder; it is made when it is first needed.
-    """
+    """The folder of the background sandbox; it is made when it is first needed."""
 
     folder: Path
 
@@ -110,13 +89,7 @@ class Residence:
         return self.folder / "sandbox.json"
 
     def prepare(self) -> None:
-        """Make the folder, for its user's eyes only.
-
-        Raises
-        ------
-        InputError
-            When it cannot be made.
-        """
+        """Make the folder, for its user's eyes only; `InputError` when that cannot be done."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
@@ -183,17 +156,8 @@ class Residence:
     def locked(self, name: str, timeout: float) -> Iterator[None]:
         """Hold a lock for the time of a ``with`` block.
 
-        Parameters
-        ----------
-        name
-            ``start`` for who starts or stops a sandbox, ``server`` for the sandbox itself.
-        timeout
-            How long to wait for it, in seconds.
-
-        Raises
-        ------
-        TimeoutError
-            When another process kept it for so long.
+        ``start`` is for who starts or stops a sandbox, ``server`` for the sandbox itself.
+        `TimeoutError` when another process kept it for so many seconds.
         """
         descriptor = os.open(self._lock_path(name), os.O_RDWR | os.O_CREAT, 0o600)
         try:

@@ -58,12 +58,8 @@ def serve_background(
 ) -> None:
     """Serve as the user's background sandbox until stopped or idle.
 
-    Parameters
-    ----------
-    record
-        Its options, as `StartOptions.to_record` writes them.
-    report
-        Is called once, with ``{"ready": True}`` or with what went wrong.
+    The record is what `StartOptions.to_record` wrote; ``report`` is called once, with ``{"ready":
+    True}`` or with what went wrong.
     """
     residence = Residence(Path(folder))
     options = StartOptions.from_record(record)
@@ -124,10 +120,7 @@ def _read_last(residence: Residence) -> tuple[int, str | None]:
 def serve_foreground(options: StartOptions) -> None:
     """Serve until the process is told to end, and print the address.
 
-    Parameters
-    ----------
-    options
-        What to serve; without a token one is made and shown on stderr.
+    Without a token one is made and shown on stderr.
     """
     residence = Residence.of_user()
     residence.prepare()

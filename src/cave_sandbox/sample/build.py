@@ -28,17 +28,10 @@ SAMPLE_VERSION = 9
 def ensure_sample(folder: Path) -> Path:
     """Return the folder with the sample data, and generate it when it is not there.
 
-    Parameters
-    ----------
-    folder
-        Where samples are kept; created when missing. Each version of the sample has a folder of
-        its own below, so a server that still uses an older one is not disturbed.
-
-    Returns
-    -------
-    Path
-        A folder with one sub-folder a datastack. It is complete: it is generated beside its
-        place and then renamed, and of several processes that do so at once one wins.
+    Below ``folder``, each version of the sample has a folder of its own, so that a server which
+    still uses an older one is not disturbed. What is returned has one sub-folder a datastack, and
+    is complete: it is generated beside its place and then renamed. Of several processes that do so
+    at once one wins.
 
     Raises
     ------

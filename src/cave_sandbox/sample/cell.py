@@ -25,42 +25,16 @@ from cave_sandbox.sample.growth import UM, Habit, Tree, round_off_tips
 
 @dataclass(frozen=True)
 class Plan:
-    """What sets one pyramidal cell or interneuron apart from another.
+    """What sets one pyramidal cell or interneuron apart from another; lengths in µm."""
 
-    Attributes
-    ----------
-    trunk
-        Length of the apical trunk in µm; 0 for an interneuron.
-    obliques
-        Number of side branches of the trunk.
-    tuft
-        Mean length of each generation of the tuft in µm.
-    stems
-        Number of basal dendrites.
-    basal
-        Mean length of each generation of a basal dendrite in µm, its stem first.
-    axon
-        Length of the axon's trunk in µm.
-    axon_up
-        Whether the axon ascends.
-    collaterals
-        Where collaterals leave the axon's trunk, 0 to 1.
-    collateral
-        Mean length of each generation of a collateral in µm.
-    spines, boutons
-        How many of them.
-    soma_radius
-        In µm.
-    """
-
-    trunk: float
-    obliques: int
-    tuft: tuple[float, ...]
-    stems: int
-    basal: tuple[float, ...]
-    axon: float
-    collaterals: tuple[float, ...]
-    collateral: tuple[float, ...]
+    trunk: float  # length of the apical trunk, 0 for an interneuron
+    obliques: int  # number of side branches of the trunk
+    tuft: tuple[float, ...]  # mean length of each of the tuft's generations
+    stems: int  # number of basal dendrites
+    basal: tuple[float, ...]  # mean length of each of their generations, the stem first
+    axon: float  # length of the axon's trunk
+    collaterals: tuple[float, ...]  # where they leave the axon's trunk, 0 to 1
+    collateral: tuple[float, ...]  # mean length of each of their generations
     spines: int
     boutons: int
     soma_radius: float
@@ -126,17 +100,7 @@ INTERNEURON = Plan(
 
 
 def grow_cell(rng: np.random.Generator, root_id: int, centre: Floats, plan: Plan) -> Cell:
-    """Grow a cell around its soma.
-
-    Parameters
-    ----------
-    root_id
-        The cell's root ID.
-    centre
-        Centre of its soma in nm, shape (3,).
-    plan
-        What kind of cell it is.
-    """
+    """Grow a cell around the centre of its soma, in nm, shape (3,)."""
     tree = Tree(rng)
     apical = _grow_apical(tree, centre, plan) if plan.trunk else []
     basal = _grow_basal(tree, centre, plan)

@@ -50,25 +50,13 @@ _ROOTS_NOW = {
 
 @dataclass(frozen=True)
 class Edits:
-    """The shapes before and after.
+    """The shapes after the edits, and what they moved."""
 
-    Attributes
-    ----------
-    seed
-        The seed cell as the edits left it.
-    dendrite, axon
-        The pieces that were cut off and added.
-    cut_rows
-        The seed cell's inputs that are on the dendrite: rows of its contacts.
-    outputs
-        The synapses that the axon makes.
-    """
-
-    seed: Cell
-    dendrite: Cell
-    axon: Cell
-    cut_rows: Ints
-    outputs: Contacts
+    seed: Cell  # the seed cell as the edits left it
+    dendrite: Cell  # the piece that was cut off
+    axon: Cell  # the piece that was added
+    cut_rows: Ints  # the contacts that are on the dendrite
+    outputs: Contacts  # the synapses that the axon makes
 
 
 def list_root_ids() -> pd.DataFrame:
@@ -136,14 +124,9 @@ def add_outputs(
     mapping: pd.DataFrame,
     grid: Grid,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Add the synapses of the added axon, which have the highest IDs, to the tables at 1718.
+    """Add the synapses of the added axon to the tables at 1718.
 
-    Parameters
-    ----------
-    synapses, predictions, mapping
-        The tables of synapses, predictions and spines; each new synapse has a spine of its own.
-    grid
-        The synapse table's voxel.
+    They have the highest IDs, and each has a spine of its own.
     """
     rng = np.random.default_rng(_NUMBER)
     more = build_synapses(rng, edits.outputs, grid)
@@ -163,13 +146,7 @@ def add_outputs(
 
 
 def apply_edits(table: pd.DataFrame, on_dendrite: Ints) -> pd.DataFrame:
-    """Return a table with the root IDs of version 1822 in place of those of 1718.
-
-    Parameters
-    ----------
-    on_dendrite
-        IDs of the synapses onto the dendrite that was cut off.
-    """
+    """Return a table with the root IDs of version 1822, also on the dendrite that was cut off."""
     columns = [name for name in table.columns if name.endswith("_root_id")]
     edited = table.assign(**{name: table[name].replace(_ROOTS_NOW) for name in columns})
     edited.loc[table["id"].isin(on_dendrite), columns[-1]] = who.CUT_DENDRITE

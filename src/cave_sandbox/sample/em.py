@@ -42,18 +42,10 @@ _DENTS = 0.03
 def draw_near(
     lattice: Lattice, cells: list[Cell], tissue: Tissue, clefts: Floats, coarser: int
 ) -> Image:
-    """Draw a small block in detail.
+    """Draw a small block in detail, with the cells' exact outlines.
 
-    Parameters
-    ----------
-    cells
-        Cells whose outlines must be exact.
-    tissue
-        What else is there.
-    clefts
-        Synapses onto these cells, shape (n, 3).
-    coarser
-        How much coarser than the block outlines may be measured.
+    The clefts (n, 3) are those of synapses onto the cells. Outlines are measured on voxels
+    ``coarser`` times larger.
     """
     rough = lattice.coarser(coarser)
     axes = _axes(lattice)
@@ -186,16 +178,9 @@ def _measure_bodies(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> tupl
 def _measure_many(
     lattice: Lattice, centres: Floats, radii: Floats, shares: tuple[float, ...]
 ) -> list[Field]:
-    """Measure the distance to many balls, and to smaller ones inside them.
+    """Measure the distance to many balls, small on this scale, and to smaller ones inside them.
 
-    Parameters
-    ----------
-    lattice
-        A scale on which the balls are small.
-    centres, radii
-        The balls, shape (n, 3) and (n,), nm.
-    shares
-        For each field to return, the share of the radius at which its balls end.
+    Centres (n, 3) and radii (n,) in nm; a field for each share of the radius at which balls end.
     """
     x, y, z = lattice.shape
     fields = [np.full(x * y * z, FAR, dtype=np.float32) for _ in shares]

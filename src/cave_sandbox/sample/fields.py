@@ -26,12 +26,9 @@ _MARGIN = 700.0
 
 
 def measure_distance(lattice: Lattice, cell: Cell) -> Field:
-    """Measure how far each voxel's centre is from a cell's surface, negative inside.
+    """Measure how far each voxel's centre is from a cell's surface: nm, negative inside.
 
-    Returns
-    -------
-    Field
-        Shape (z, y, x), nm, at most `FAR`; exact near the surface only.
+    Exact near the surface only, and at most `FAR`.
     """
     x, y, z = lattice.shape
     field: Field = np.full((z, y, x), FAR, dtype=np.float32)
@@ -57,14 +54,10 @@ def comes_near(lattice: Lattice, cell: Cell) -> bool:
 
 
 def list_voxels(lattice: Lattice, cell: Cell) -> Ints:
-    """List the voxels that a cell fills, on a lattice too large to hold in memory.
+    """List the voxels (n, 3) that a cell fills, on a lattice too large to hold in memory.
 
-    Neurites thinner than a voxel fill those that their centre line passes.
-
-    Returns
-    -------
-    Ints
-        Voxels counted from the lattice's first, shape (n, 3); some may be listed twice.
+    They count from the lattice's first; some may be listed twice. Neurites thinner than a voxel
+    fill those that their centre line passes.
     """
     size = np.array(lattice.resolution, dtype=np.float64)
     points, radii = _beads(cell, 0.6 * float(size.min()))
@@ -105,13 +98,10 @@ def _soma_reach(soma: Soma) -> float:
 
 
 def _capsules(cell: Cell) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-    """List all straight pieces of a cell.
+    """List all n straight pieces of a cell.
 
-    Returns
-    -------
-    tuple of Floats
-        Starts and ends (n, 3), radii there (n,), middles (n, 3), and how far from its middle a
-        piece matters (n,).
+    Starts and ends (n, 3), radii there (n,), middles (n, 3), and how far from its middle each
+    matters (n,).
     """
     branches, spines, boutons = cell.branches, cell.spines, cell.boutons
     heads = spines.heads()
@@ -167,16 +157,9 @@ def _soma_voxels(size: Floats, soma: Soma) -> Ints:
 
 
 def smooth_noise(axes: Axes, period: float, number: int) -> Field:
-    """Draw noise with a standard deviation of about 1 that changes over a period.
+    """Draw noise with a standard deviation of about 1 that changes over a period (nm).
 
-    Parameters
-    ----------
-    axes
-        Positions along x, y and z in nm.
-    period
-        Distance over which the noise changes, in nm.
-    number
-        Which noise: the same number gives the same noise at the same place.
+    The same number gives the same noise at the same place.
     """
     places = [axis / np.float32(period) for axis in axes]
     low = [int(np.floor(place[0])) for place in places]
@@ -212,18 +195,8 @@ def _between(field: Field, node: Ints, share: Floats, along: int) -> Field:
 def pack_neuropil(axes: Axes, spacing: float, number: int) -> tuple[Field, Field]:
     """Pack a lattice's voxels with neurites: cells around scattered points, bent by noise.
 
-    Parameters
-    ----------
-    axes
-        Positions along x, y and z in nm.
-    spacing
-        Mean distance between neurites in nm.
-
-    Returns
-    -------
-    tuple of Field
-        Distance from the nearest membrane in nm, and a number between 0 and 1 that is the same all
-        through a neurite.
+    Returned are the distance from the nearest membrane in nm, and a number between 0 and 1 that is
+    the same all through a neurite. The mean distance between neurites is ``spacing``.
     """
     bend = 0.55 * spacing
     shape = (len(axes[2]), len(axes[1]), len(axes[0]))
@@ -272,15 +245,7 @@ def _hash(
 
 
 def enlarge(field: Field, times: int) -> Field:
-    """Interpolate a field to a lattice that is finer along x and y.
-
-    Parameters
-    ----------
-    field
-        Shape (z, y, x), values at voxel centres.
-    times
-        Voxels of the finer lattice along a side of one voxel.
-    """
+    """Interpolate a field to the voxel centres of a lattice so much finer along x and y."""
     for along in (1, 2):
         count = field.shape[along]
         place = (np.arange(count * times) + 0.5) / times - 0.5

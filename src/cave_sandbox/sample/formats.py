@@ -30,24 +30,12 @@ Triple = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Lattice:
-    """The voxels of one scale of a volume.
+    """The voxels of one scale of a volume; every triple is (x, y, z)."""
 
-    Attributes
-    ----------
-    resolution
-        Size of a voxel in nm, (x, y, z).
-    offset
-        The first voxel, counted from the position (0, 0, 0) nm.
-    shape
-        Number of voxels, (x, y, z).
-    chunk
-        Size of a chunk in voxels.
-    """
-
-    resolution: Triple
-    offset: Triple
-    shape: Triple
-    chunk: Triple
+    resolution: Triple  # size of a voxel in nm
+    offset: Triple  # the first voxel, counted from the position (0, 0, 0) nm
+    shape: Triple  # number of voxels
+    chunk: Triple  # size of a chunk in voxels
 
     @property
     def key(self) -> str:
@@ -170,14 +158,8 @@ def write_segmentation(
 ) -> None:
     """Write a scale of a segmentation in compressed_segmentation chunks.
 
-    Parameters
-    ----------
-    voxels
-        Voxels that are not empty, counted from the first, each once; shape (n, 3).
-    labels
-        Index into ``segments`` of each, above 0; shape (n,).
-    segments
-        IDs; the first is 0, for what is empty.
+    Of the voxels (n, 3) that are not empty, counted from the first and each once, the labels (n,)
+    are indices into the segments' IDs, the first of which is 0.
     """
     place = folder / lattice.key
     place.mkdir(parents=True)

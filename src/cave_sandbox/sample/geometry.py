@@ -21,25 +21,13 @@ Ints = NDArray[np.int64]
 
 
 def unit(vectors: Floats) -> Floats:
-    """Scale vectors to length 1.
-
-    Parameters
-    ----------
-    vectors
-        Shape (..., 3), none of them zero.
-    """
+    """Scale vectors (..., 3), none of them zero, to length 1."""
     scaled: Floats = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
     return scaled
 
 
 def perpendicular(rng: np.random.Generator, axes: Floats) -> Floats:
-    """Draw a unit vector at a right angle to each axis.
-
-    Parameters
-    ----------
-    axes
-        Unit vectors, shape (n, 3).
-    """
+    """Draw a unit vector at a right angle to each of n unit vectors, shape (n, 3)."""
     raw = rng.normal(size=axes.shape)
     return unit(raw - np.sum(raw * axes, axis=1, keepdims=True) * axes)
 
@@ -60,25 +48,13 @@ class Rows:
 
 @dataclass(frozen=True)
 class Branch:
-    """An unbranched neurite, from where it leaves its parent to its tip.
+    """An unbranched neurite, from where it leaves its parent to its tip."""
 
-    Attributes
-    ----------
-    kind
-        ``apical``, ``basal`` or ``axon``.
-    points
-        Centre line in nm, shape (n, 3), n >= 2.
-    radii
-        Radius at each point in nm, shape (n,).
-    parent, parent_node
-        Index of the branch that it leaves and of the point there; -1 where it leaves the soma.
-    """
-
-    kind: str
-    points: Floats
-    radii: Floats
-    parent: int
-    parent_node: int
+    kind: str  # apical, basal or axon
+    points: Floats  # centre line in nm, (n, 3), n >= 2
+    radii: Floats  # in nm, (n,)
+    parent: int  # the branch that it leaves, by index; -1 where it leaves the soma
+    parent_node: int  # the point there
 
     def tangents(self) -> Floats:
         """Return the unit direction at each point, shape (n, 3)."""
@@ -92,42 +68,17 @@ class Branch:
 
 @dataclass(frozen=True)
 class Soma:
-    """A star-shaped soma: a ball drawn out towards the neurites that leave it.
+    """A star-shaped soma: a ball drawn out towards the neurites that leave it, k lobes in all."""
 
-    Attributes
-    ----------
-    centre
-        Its centre in nm, shape (3,).
-    radius, nucleus_radius
-        Radius of the ball, and of the nucleus inside, in nm.
-    lobes
-        Unit directions of the neurites, shape (k, 3).
-    heights
-        How far each lobe stands out, relative to the radius, shape (k,).
-    sharpness
-        How narrow each lobe is, shape (k,).
-    """
-
-    centre: Floats
-    radius: float
-    nucleus_radius: float
-    lobes: Floats
-    heights: Floats
-    sharpness: Floats
+    centre: Floats  # in nm, (3,)
+    radius: float  # of the ball, in nm
+    nucleus_radius: float  # in nm
+    lobes: Floats  # unit directions of the neurites, (k, 3)
+    heights: Floats  # how far each stands out, relative to the radius, (k,)
+    sharpness: Floats  # how narrow each is, (k,)
 
     def surface(self, directions: Floats) -> Floats:
-        """Measure in nm from the centre to the surface along unit directions.
-
-        Parameters
-        ----------
-        directions
-            Shape (n, 3).
-
-        Returns
-        -------
-        Floats
-            Shape (n,).
-        """
+        """Measure in nm from the centre to the surface along unit directions: (n, 3) to (n,)."""
         bulge = np.exp(self.sharpness * (directions @ self.lobes.T - 1.0)) @ self.heights
         ripple = np.sin(directions @ np.array([5.0, 3.0, 4.0])) * 0.02
         distance: Floats = self.radius * (1.0 + bulge + ripple)
@@ -146,28 +97,14 @@ class Soma:
 
 @dataclass(frozen=True)
 class Spines(Rows):
-    """Dendritic spines, one a row.
+    """Dendritic spines, one a row; lengths in nm."""
 
-    Attributes
-    ----------
-    base
-        Where the neck leaves the centre line of the dendrite, nm, shape (n, 3).
-    direction
-        Unit direction from base to head, shape (n, 3).
-    length
-        From base to the centre of the head, nm, shape (n,).
-    shaft
-        Radius of the dendrite at the base, nm, shape (n,).
-    neck_radius, head_radius
-        In nm, shape (n,).
-    """
-
-    base: Floats
-    direction: Floats
-    length: Floats
-    shaft: Floats
-    neck_radius: Floats
-    head_radius: Floats
+    base: Floats  # where the neck leaves the dendrite's centre line, (n, 3)
+    direction: Floats  # unit vector from base to head, (n, 3)
+    length: Floats  # from base to the centre of the head, (n,)
+    shaft: Floats  # radius of the dendrite at the base, (n,)
+    neck_radius: Floats  # (n,)
+    head_radius: Floats  # (n,)
 
     def heads(self) -> Floats:
         """Return the centres of the heads in nm, shape (n, 3)."""
@@ -198,21 +135,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class Sites(Rows):
-    """Points on a cell's surface.
+    """Points on a cell's surface, one a row."""
 
-    Attributes
-    ----------
-    points
-        In nm, shape (n, 3).
-    normals
-        Unit vectors out of the cell, shape (n, 3).
-    thickness
-        How deep the cell is below each point in nm, shape (n,).
-    """
-
-    points: Floats
-    normals: Floats
-    thickness: Floats
+    points: Floats  # in nm, (n, 3)
+    normals: Floats  # unit vectors out of the cell, (n, 3)
+    thickness: Floats  # how deep the cell is below each, nm, (n,)
 
 
 @dataclass(frozen=True)
@@ -232,14 +159,9 @@ def sample_axes(
     keep_off: Soma,
     clearance: float,
 ) -> AxisSamples:
-    """Spread points evenly, with jitter, along the centre lines of branches.
+    """Spread points evenly, with jitter, along the centre lines of branches, as one long line.
 
-    Parameters
-    ----------
-    branches
-        Branches to use, as one long line.
-    keep_off, clearance
-        Only places at least ``clearance`` nm outside this soma are used.
+    Only places at least ``clearance`` nm outside the soma ``keep_off`` are used.
     """
     starts = [branch.points[:-1] for branch in branches]
     ends = [branch.points[1:] for branch in branches]

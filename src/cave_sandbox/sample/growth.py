@@ -19,27 +19,16 @@ NO_PULL = (0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Habit:
-    """How a kind of neurite grows.
+    """How a kind of neurite grows."""
 
-    Attributes
-    ----------
-    kind
-        ``apical``, ``basal`` or ``axon``.
-    step
-        Distance between points of the centre line in nm.
-    wander
-        How much the heading changes, per square root of a µm.
-    pull
-        What is added to the unit heading from the start to the tip, growing evenly.
-    fork
-        Angle between a daughter and its parent in degrees.
-    """
-
-    kind: str
-    step: float
-    wander: float
+    kind: str  # apical, basal or axon
+    step: float  # distance between points of the centre line in nm
+    wander: float  # how much the heading changes, per square root of a µm
+    #: added to the unit heading from start to tip, growing evenly
+    #: added to the unit heading from start to tip, growing evenly
+    #: added to the unit heading from start to tip, growing evenly
     pull: tuple[float, float, float] = NO_PULL
-    fork: float = 28.0
+    fork: float = 28.0  # angle between a daughter and its parent in degrees
 
 
 @dataclass
@@ -57,25 +46,9 @@ class Tree:
         length: float,
         radii: tuple[float, float, float],
     ) -> int:
-        """Grow a branch out of the soma.
+        """Grow a branch out of the soma, whose centre is ``origin`` (nm), and return its index.
 
-        Parameters
-        ----------
-        habit
-            How it grows.
-        origin
-            Centre of the soma in nm, shape (3,).
-        heading
-            Direction in which it leaves, shape (3,).
-        length
-            Its length in nm.
-        radii
-            Radius where it leaves, after the hillock, and at its end, in nm.
-
-        Returns
-        -------
-        int
-            The branch's index.
+        Its radii (nm) are those where it leaves, after the hillock, and at its end.
         """
         points = self._walk(habit, origin, unit(heading), unit(heading), length)
         away = np.linalg.norm(points - origin, axis=1)
@@ -107,23 +80,10 @@ class Tree:
         lengths: tuple[float, ...],
         radii: tuple[float, float],
     ) -> list[int]:
-        """Fork a branch at its tip, again and again.
+        """Fork a branch at its tip, again and again, and return the indices of the new branches.
 
-        Parameters
-        ----------
-        habit
-            How the daughters grow.
-        parent
-            Index of the branch that forks.
-        lengths
-            Mean length of each generation in nm.
-        radii
-            Radius of the first daughters at their start, and of the last ones at their tips.
-
-        Returns
-        -------
-        list of int
-            Indices of the new branches.
+        There is a mean length (nm) for each generation, and the radius (nm) of the first daughters
+        at their start and of the last ones at their tips.
         """
         if not lengths:
             return []

@@ -72,26 +72,14 @@ EDITED_PARTNER = 864691136437509811
 
 @dataclass(frozen=True)
 class Partner:
-    """A cell of the sample beside the seed cell.
-
-    Attributes
-    ----------
-    root_id, nucleus_id
-        Its root ID and the ID of its nucleus.
-    label, cell_type
-        What segment properties say of it.
-    excitatory
-        Whether it is a pyramidal cell.
-    offset
-        Where its soma is, from the seed cell's, in µm.
-    """
+    """A cell of the sample beside the seed cell."""
 
     root_id: int
     nucleus_id: int
-    label: str
+    label: str  # what segment properties say of it
     cell_type: str
-    excitatory: bool
-    offset: tuple[float, float, float]
+    excitatory: bool  # whether it is a pyramidal cell
+    offset: tuple[float, float, float]  # of its soma from the seed cell's, in µm
 
 
 SEED_NUCLEUS_ID = 264_824
@@ -136,16 +124,8 @@ def describe_datastack(
 ) -> dict[str, Any]:
     """Return what ``datastack.json`` says, but for its tables and its views.
 
-    Parameters
-    ----------
-    volume
-        Name of the aligned volume, and its name for people.
-    usual
-        Names of the tables of synapses and of somata.
-    voxel
-        The viewer's voxel in nm.
-    versions
-        Number, timestamp, expiry, status and tables of each; None for all tables.
+    The volume has a name and one for people; the usual tables are those of synapses and somata; a
+    version has a number, timestamp, expiry, status and tables, None for all.
     """
     base = f"precomputed://{{origin}}/precomputed/{name}"
     keys = ("version", "time_stamp", "expires_on", "status", "tables")

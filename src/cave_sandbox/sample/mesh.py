@@ -128,18 +128,10 @@ def _bouton_mesh(boutons: Boutons) -> Mesh:
 def _turned(
     base: Floats, axes: Floats, heights: Floats, widths: Floats, top: Floats, sides: int
 ) -> Mesh:
-    """Turn profiles around their axes.
+    """Turn profiles around n axes, which start at ``base`` (n, 3).
 
-    Parameters
-    ----------
-    base, axes
-        Start and unit direction of n axes, shape (n, 3).
-    heights, widths
-        Height and radius of each ring, shape (rings, n).
-    top
-        Height of the tip, shape (n,).
-    sides
-        Vertices of a ring.
+    Each ring has a height and a width for each axis (rings, n), and so many sides; the tips (n,)
+    are at ``top``.
     """
     first = perpendicular(np.random.default_rng(len(base)), axes)
     second = np.cross(axes, first)

@@ -88,50 +88,21 @@ _INHIBITORY_OUTPUTS = {"spine": 14, "shaft": 46, "soma": 31}
 
 @dataclass(frozen=True)
 class Sample:
-    """A datastack of the sample, in memory.
-
-    Attributes
-    ----------
-    name
-        The datastack's name.
-    description
-        What ``datastack.json`` says.
-    cells
-        Its cells, the one to look at first.
-    labels
-        Label and cell type of each cell, by root ID.
-    tables
-        Its tables by name.
-    roots
-        Root IDs over time, or None.
-    resolution
-        The viewer's voxel in nm.
-    contacts
-        Its synapses.
-    pia
-        Where the pia is along y, nm.
-    views
-        Its views by name.
-    detail
-        Side of the finest block of imagery in voxels.
-    later
-        Cells as edits left them: they have a mesh and a skeleton, and no voxels.
-    pieces
-        Parts of cells that were segments of their own, without a soma: they have a mesh.
-    """
+    """A datastack of the sample, in memory."""
 
     name: str
-    description: dict[str, Any]
-    cells: list[Cell]
-    labels: dict[int, tuple[str, str]]
+    description: dict[str, Any]  # what datastack.json says
+    cells: list[Cell]  # the one to look at first
+    labels: dict[int, tuple[str, str]]  # label and cell type of each cell, by root ID
     tables: dict[str, pd.DataFrame]
-    roots: pd.DataFrame | None
-    resolution: tuple[float, float, float]
-    contacts: Contacts
-    pia: float
-    detail: int
+    roots: pd.DataFrame | None  # root IDs over time
+    resolution: tuple[float, float, float]  # the viewer's voxel in nm
+    contacts: Contacts  # its synapses
+    pia: float  # where the pia is along y, nm
+    detail: int  # side of the finest block of imagery in voxels
     views: dict[str, pd.DataFrame] = field(default_factory=dict)
-    later: list[Cell] = field(default_factory=list)
+    later: list[Cell] = field(default_factory=list)  # cells as edits left them, without voxels
+    #: parts of cells that were segments of their own
     pieces: list[Cell] = field(default_factory=list)
 
 

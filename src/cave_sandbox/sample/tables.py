@@ -77,20 +77,9 @@ def draw_partners(rng: np.random.Generator, root_ids: Ints, count: int) -> Ints:
 
 
 def supervoxel_ids(rng: np.random.Generator, positions: Floats) -> Ints:
-    """Make supervoxel IDs as the chunked graph of minnie65 does.
+    """Make supervoxel IDs for positions in nm, shape (n, 3), as the chunked graph of minnie65 does.
 
-    Parameters
-    ----------
-    rng
-        Source of randomness, for the number within the chunk.
-    positions
-        In nm, shape (n, 3).
-
-    Returns
-    -------
-    Ints
-        Layer in the highest 8 bits, then 10 bits for the chunk on each axis, then the number;
-        shape (n,).
+    Layer in the highest 8 bits, then 10 bits for the chunk on each axis, then a drawn number.
     """
     chunk = (np.floor(positions / np.array([8.0, 8.0, 40.0])).astype(np.int64) - _CHUNK_ORIGIN) // (
         _CHUNK_SIZE
@@ -124,12 +113,8 @@ def build_predictions(
 ) -> pd.DataFrame:
     """Build a table of schema ``reference_tag_float`` for the predicted synapses.
 
-    Parameters
-    ----------
-    synapses
-        The table that it refers to, row by row the contacts.
-    tags
-        What the table calls the places, shape (n,).
+    Row by row, the contacts are those of the synapses, and the tags what the table calls the
+    places.
     """
     rows = np.flatnonzero(contacts.predicted)
     tail = np.array([_CONFIDENCE_TAIL[place] for place in contacts.tags[rows]])
@@ -154,14 +139,9 @@ def build_predictions(
 def build_nuclei(
     rng: np.random.Generator, cells: dict[int, Cell], strays: dict[int, Floats], grid: Grid
 ) -> pd.DataFrame:
-    """Build a table of schema ``nucleus_detection``.
+    """Build a table of schema ``nucleus_detection`` of cells by the ID of their nucleus.
 
-    Parameters
-    ----------
-    cells
-        Cells by the ID of their nucleus.
-    strays
-        Positions in nm of nuclei that no segment holds, by their ID.
+    Strays are the positions in nm, by ID, of nuclei that no segment holds.
     """
     radii = [cell.soma.nucleus_radius for cell in cells.values()] + [4_600.0] * len(strays)
     centres = np.stack([*(cell.soma.centre for cell in cells.values()), *strays.values()])
@@ -188,13 +168,8 @@ def build_cell_types(
     """Build a view with the cell types of the cells, and of two in three of the other axons.
 
     The types of axons that are only a root ID follow where they land: those on spines are of
-    excitatory types, those on the soma of inhibitory ones. Nothing is drawn at random, so that
-    the other tables stay as they are.
-
-    Parameters
-    ----------
-    labels
-        Label and cell type of each cell, by root ID.
+    excitatory types, those on the soma of inhibitory ones. Nothing is drawn at random. The cells'
+    own labels and types come by root ID.
     """
     known = nuclei[nuclei["pt_root_id"].isin(labels)]
     columns = ["id", "pt_root_id", *(f"pt_position_{axis}" for axis in "xyz")]
@@ -254,25 +229,12 @@ def build_spine_tables(
     cells: list[Cell],
     grid: Grid,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Build the tables of spines.
+    """Build the tables of spines, and add neighbours that share one with a seed cell's output.
 
-    Parameters
-    ----------
-    synapses
-        Row by row the contacts.
-    predictions
-        The predictions, numbered from 1.
-    cells
-        The cells that have a shape, the seed cell first.
-    grid
-        The synapse table's voxel.
-
-    Returns
-    -------
-    tuple of DataFrame
-        The synapses and predictions, with the neighbours' rows below; the spine of each synapse
-        that is on one (schema ``reference_simple_group_indexed``); the same for spines with several
-        synapses alone, under other numbers (schema ``reference_simple_group``).
+    Returned are the synapses and predictions, with the neighbours' rows below; the spine of each
+    synapse that is on one (schema ``reference_simple_group_indexed``); the same for spines with
+    several synapses alone, under other numbers (schema ``reference_simple_group``). Row by row, the
+    synapses are the contacts; the seed cell comes first of the cells, which have a shape.
     """
     spines = find_spines(contacts, cells)
     seed = cells[0].root_id
@@ -299,13 +261,9 @@ def build_spine_tables(
 
 
 def find_spines(contacts: Contacts, cells: list[Cell]) -> Ints:
-    """Find the spine that each synapse is on.
+    """Return a number for the spine that each synapse is on, -1 where it is on none; shape (n,).
 
-    Returns
-    -------
-    Ints
-        A number for each spine, -1 where a synapse is on none; shape (n,). On cells that have no
-        shape, each synapse has a spine of its own.
+    On cells that have no shape, each synapse has a spine of its own.
     """
     found = np.full(len(contacts.pre), -1, dtype=np.int64)
     on_spine = contacts.tags == "spine"

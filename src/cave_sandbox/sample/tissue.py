@@ -21,23 +21,13 @@ _SHALLOWEST = 8_000.0
 
 @dataclass(frozen=True)
 class Tissue:
-    """The surroundings of the cells.
+    """The surroundings of the cells: bodies, and balls that together make blood vessels."""
 
-    Attributes
-    ----------
-    pia
-        Position of the pia along y.
-    bodies, body_radii
-        Centres (n, 3) and radii (n,) of other cell bodies.
-    vessels, vessel_radii
-        Balls that together make blood vessels: centres (m, 3) and radii (m,).
-    """
-
-    pia: float
-    bodies: Floats
-    body_radii: Floats
-    vessels: Floats
-    vessel_radii: Floats
+    pia: float  # along y
+    bodies: Floats  # centres of other cell bodies, (n, 3)
+    body_radii: Floats  # (n,)
+    vessels: Floats  # centres of balls, (m, 3)
+    vessel_radii: Floats  # (m,)
 
 
 def scatter_tissue(
@@ -45,12 +35,7 @@ def scatter_tissue(
 ) -> Tissue:
     """Fill a box around cells with other cell bodies and vessels, none of them in a cell.
 
-    Parameters
-    ----------
-    lower, upper
-        Corners of the box, shape (3,).
-    pia
-        Where the pia is along y; may lie outside the box.
+    The pia, along y, may lie outside the box.
     """
     dendrites = np.concatenate(
         [branch.points[::4] for cell in cells for branch in cell.branches if branch.kind != "axon"]

@@ -38,53 +38,26 @@ BOUTON_RADIUS = 360.0
 
 @dataclass
 class Inputs:
-    """The places on a cell that receive a synapse.
-
-    Attributes
-    ----------
-    sites
-        The places, n of them.
-    tags
-        What each is on: ``spine``, ``shaft`` or ``soma``; shape (n,).
-    predicted
-        Whether the prediction table has a row for it, shape (n,).
-    pre
-        Root ID of the presynaptic cell, 0 while it has none; shape (n,), int64.
-    """
+    """The n places on a cell that receive a synapse."""
 
     sites: Sites
-    tags: Tags
-    predicted: Flags
-    pre: Ints
+    tags: Tags  # what each is on: spine, shaft or soma, (n,)
+    predicted: Flags  # whether the prediction table has a row for it, (n,)
+    pre: Ints  # root ID of the presynaptic cell, 0 while it has none, (n,)
 
 
 @dataclass(frozen=True)
 class Contacts(Rows):
-    """Synapses, one a row.
-
-    Attributes
-    ----------
-    pre, post
-        Root IDs, shape (n,), int64.
-    pre_pt, ctr_pt, post_pt
-        Positions in nm, shape (n, 3): inside the presynaptic cell, at the cleft, inside the
-        postsynaptic cell.
-    tags
-        What the synapse is on, shape (n,).
-    predicted
-        Whether the prediction table has a row for it, shape (n,).
-    calibre
-        How thick the postsynaptic structure is below it, nm, shape (n,).
-    """
+    """Synapses, one a row."""
 
     pre: Ints
     post: Ints
-    pre_pt: Floats
-    ctr_pt: Floats
-    post_pt: Floats
-    tags: Tags
-    predicted: Flags
-    calibre: Floats
+    pre_pt: Floats  # inside the presynaptic cell, nm, (n, 3)
+    ctr_pt: Floats  # at the cleft
+    post_pt: Floats  # inside the postsynaptic cell
+    tags: Tags  # what the synapse is on
+    predicted: Flags  # whether the prediction table has a row for it
+    calibre: Floats  # how thick the postsynaptic structure is below it, nm
 
 
 def place_inputs(
@@ -93,15 +66,9 @@ def place_inputs(
     predicted: dict[str, int],
     unlabelled: dict[str, int],
 ) -> Inputs:
-    """Choose where a cell receives synapses.
+    """Choose where a cell receives synapses, so many with and without a prediction by tag.
 
-    Parameters
-    ----------
-    cell
-        The cell. Each of its spines gets a synapse, and some get a second one when there are
-        more synapses than spines.
-    predicted, unlabelled
-        How many synapses with and without a prediction there are, by tag.
+    Each spine gets a synapse, and some get a second one where there are more synapses than spines.
     """
     counts = {tag: predicted[tag] + unlabelled[tag] for tag in ("spine", "shaft", "soma")}
     heads = cell.spines.take(_spread(rng, len(cell.spines.length), counts["spine"]))
@@ -123,24 +90,10 @@ def place_inputs(
 
 
 def innervate(rng: np.random.Generator, axon: Cell, inputs: Inputs, wanted: dict[str, int]) -> Cell:
-    """Let a cell's axon reach places of another cell, or of its own.
+    """Let a cell's axon reach as many places as wanted, by tag, of another cell or of its own.
 
     The free places nearest to the axon are taken (written into ``inputs.pre``), and a twig that
-    ends in a bouton grows to each.
-
-    Parameters
-    ----------
-    axon
-        The presynaptic cell.
-    inputs
-        The places of the postsynaptic cell.
-    wanted
-        How many synapses to make, by tag.
-
-    Returns
-    -------
-    Cell
-        The presynaptic cell with its new twigs and boutons.
+    ends in a bouton grows to each. Returned is the presynaptic cell with its twigs and boutons.
     """
     nodes = _axon_nodes(axon)
     where = np.stack([axon.branches[branch].points[node] for branch, node in nodes])
@@ -190,18 +143,9 @@ def output_contacts(
     predicted: dict[str, int],
     unlabelled: dict[str, int],
 ) -> Contacts:
-    """List synapses of a cell's boutons onto cells that exist only as a root ID.
+    """List synapses of a cell's boutons onto cells that exist only as the root IDs ``post``.
 
-    Parameters
-    ----------
-    cell
-        The presynaptic cell.
-    boutons
-        Its boutons; some get a second synapse when there are more synapses than boutons.
-    post
-        Root IDs of the postsynaptic cells, shape (n,).
-    predicted, unlabelled
-        How many of the n synapses have and lack a prediction, by tag.
+    Some boutons get a second synapse where there are more synapses than boutons.
     """
     tags, flags = [], []
     for labelled, counts in ((True, predicted), (False, unlabelled)):

@@ -64,13 +64,7 @@ UNKNOWN = (
 
 
 def build_record(dataset: Dataset, origin: str) -> dict[str, Any]:
-    """Return the full record of a datastack.
-
-    Parameters
-    ----------
-    origin
-        The server's address, which takes the place of ``{origin}``.
-    """
+    """Return the full record of a datastack; the server's address takes ``{origin}``'s place."""
     record = {**DEFAULT_RECORD, **_usual_tables(dataset), **dataset.info}
     record["aligned_volume"] = {**DEFAULT_VOLUME, **(dataset.info.get("aligned_volume") or {})}
     filled: dict[str, Any] = _fill(record, {ORIGIN: origin, "{name}": dataset.name})

@@ -45,14 +45,7 @@ WIDEST = 2**100
 
 
 def build_condition(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
-    """Return the SQL of a filter, with ``?`` for its values, and the values.
-
-    Parameters
-    ----------
-    field
-        The column that it is about.
-    alias
-        What the column's table is called in the query.
+    """Return the SQL of a filter about a column, with ``?`` for its values, and the values.
 
     Raises
     ------

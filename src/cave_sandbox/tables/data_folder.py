@@ -51,17 +51,7 @@ UNREADABLE = (OSError, EOFError, ValueError, zlib.error, pa.ArrowException)
 
 
 def read_datasets(folder: Path) -> dict[str, Dataset]:
-    """Read a data folder.
-
-    Parameters
-    ----------
-    folder
-        A folder with one datastack, or with one sub-folder a datastack.
-
-    Returns
-    -------
-    dict of str to Dataset
-        The datastacks by name.
+    """Read a folder with one datastack, or one sub-folder a datastack; return them by name.
 
     Raises
     ------

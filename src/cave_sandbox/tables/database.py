@@ -67,11 +67,6 @@ def table_path(datastack: str, table: str) -> str:
 class Tables:
     """The tables of all datastacks.
 
-    Parameters
-    ----------
-    datasets
-        The datastacks by name.
-
     Raises
     ------
     InputError
@@ -97,17 +92,7 @@ class Tables:
         self._connection.close()
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Run a query.
-
-        Parameters
-        ----------
-        sql
-            Its text; values are ``?``.
-
-        Returns
-        -------
-        pyarrow.Table
-            The rows. Times are microseconds, UTC.
+        """Run a query, its values ``?``, and return the rows; times are microseconds, UTC.
 
         Raises
         ------
@@ -199,15 +184,10 @@ class Tables:
             )
 
     def _refuse_value(self, table: Table, source: str, *, rounded: bool = False) -> None:
-        """Name the first value of a file that its column cannot hold.
+        """Name the first value of a table's file that its column cannot hold.
 
-        Parameters
-        ----------
-        table, source
-            The table, and the SQL that reads its file.
-        rounded
-            Whether to look for IDs that are written as decimals, and so rounded: beyond 2**53 these
-            are not whole numbers one by one.
+        The source is the SQL that reads the file. With ``rounded``, look for IDs that are written
+        as decimals, and so rounded: beyond 2**53 these are not whole numbers one by one.
         """
         for name, kind in _decimal_columns(table) if rounded else _stored_columns(table):
             column = quote(name)

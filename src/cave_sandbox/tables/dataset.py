@@ -22,31 +22,16 @@ __all__ = ["Dataset", "Root", "Table", "Version"]
 
 @dataclass(frozen=True)
 class Version:
-    """A materialization version.
-
-    Attributes
-    ----------
-    version
-        Its number.
-    time_stamp, expires_on
-        The timestamp that it shows, and when it stops being served (UTC).
-    status
-        ``AVAILABLE`` or ``EXPIRED``.
-    tables
-        Names of its tables, or None for all of the datastack's.
-    row
-        The ID that the service gives it.
-    merged
-        Whether the service says that each of its tables is merged with its segmentation.
-    """
+    """A materialization version."""
 
     version: int
-    time_stamp: datetime
-    expires_on: datetime
-    status: str = "AVAILABLE"
+    time_stamp: datetime  # the moment that it shows, UTC
+    expires_on: datetime  # when it stops being served, UTC
+    status: str = "AVAILABLE"  # AVAILABLE or EXPIRED
+    #: names of its tables and views; None for all of the datastack's
     tables: frozenset[str] | None = None
-    row: int = 1
-    merged: bool = False
+    row: int = 1  # the ID that the service gives it
+    merged: bool = False  # whether its tables are said to be merged with their segmentation
 
     @property
     def available(self) -> bool:
@@ -56,37 +41,19 @@ class Version:
 
 @dataclass(frozen=True)
 class Table:
-    """A table: where its rows are, and what the services say about it.
-
-    Attributes
-    ----------
-    name, schema
-        Its name, and the name of its annotation schema.
-    path
-        The file that holds its rows.
-    voxel_resolution
-        Size of the voxel that its positions count, in nm, (x, y, z).
-    stored
-        The columns that the file has.
-    reference_table
-        The table that its ``target_id`` refers to, or None.
-    details
-        Further fields of its metadata, as given in ``datastack.json``.
-    columns
-        The columns of a view, which has no schema; empty for a table.
-    edition
-        Number of the version that these rows are of, where versions have rows of their own.
-    """
+    """A table or a view: where its rows are, and what the services say about it."""
 
     name: str
-    schema: str
-    path: Path
+    schema: str  # name of its annotation schema
+    path: Path  # the file that holds its rows
+    #: size of the voxel that its positions count, in nm, (x, y, z)
     voxel_resolution: tuple[float, float, float]
-    stored: tuple[str, ...]
-    reference_table: str | None = None
+    stored: tuple[str, ...]  # the columns that the file has
+    reference_table: str | None = None  # the table that its target_id refers to
+    #: further metadata, from datastack.json
     details: Mapping[str, Any] = field(default_factory=dict)
-    columns: tuple[Field, ...] = ()
-    edition: int | None = None
+    columns: tuple[Field, ...] = ()  # of a view, which has no schema
+    edition: int | None = None  # the version that these rows are of, where it has its own
 
     @property
     def rows(self) -> str:
@@ -106,22 +73,12 @@ class Table:
 
 @dataclass(frozen=True)
 class Root:
-    """A root ID in time.
-
-    Attributes
-    ----------
-    root_id
-        The root ID.
-    created, expired
-        When it began, and when it ended (UTC; None while it is valid).
-    successors
-        The root IDs that took its place, the largest part first.
-    """
+    """A root ID in time."""
 
     root_id: int
-    created: datetime
-    expired: datetime | None
-    successors: tuple[int, ...]
+    created: datetime  # UTC
+    expired: datetime | None  # UTC; None while it is valid
+    successors: tuple[int, ...]  # what took its place, the largest part first
 
     def valid_at(self, timestamp: datetime) -> bool:
         """Whether it is a root ID at a timestamp."""
@@ -130,35 +87,16 @@ class Root:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A datastack with all that the sandbox serves of it.
-
-    Attributes
-    ----------
-    name
-        The datastack's name.
-    info
-        The fields of the info service's record that ``datastack.json`` sets.
-    versions
-        Its versions, in the order of the file.
-    tables
-        Its tables by name.
-    roots
-        The root IDs whose history is known, by ID.
-    precomputed
-        Folder of its imagery and segmentation, or None.
-    views
-        Its views by name.
-    editions
-        Tables and views whose rows differ at a version, by version and name.
-    """
+    """A datastack with all that the sandbox serves of it."""
 
     name: str
-    info: Mapping[str, Any]
-    versions: tuple[Version, ...]
+    info: Mapping[str, Any]  # what datastack.json sets of the info service's record
+    versions: tuple[Version, ...]  # in the order of the file
     tables: Mapping[str, Table]
-    roots: Mapping[int, Root]
-    precomputed: Path | None
+    roots: Mapping[int, Root]  # those whose history is known, by ID
+    precomputed: Path | None  # folder of its imagery and segmentation
     views: Mapping[str, Table] = field(default_factory=dict)
+    #: tables and views whose rows differ at a version, by version and name
     editions: Mapping[tuple[int, str], Table] = field(default_factory=dict)
 
     def version(self, number: int) -> Version | None:

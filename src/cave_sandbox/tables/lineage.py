@@ -36,12 +36,8 @@ LINE_BASE = 0x01 << 56
 class Lineage:
     """The history of a datastack's root IDs.
 
-    Parameters
-    ----------
-    known
-        Returns those of some root IDs that its tables hold; they are valid at all times.
-    located
-        Returns the root IDs of those of some supervoxels that its tables hold.
+    ``known`` returns those of some root IDs that its tables hold, which are valid at all times;
+    ``located`` the root IDs of those of some supervoxels that its tables hold.
     """
 
     def __init__(
@@ -120,11 +116,8 @@ class Lineage:
     def replaced_at(self, timestamp: datetime) -> dict[int, int]:
         """Return what the supervoxels of root IDs in tables belonged to at a timestamp.
 
-        Returns
-        -------
-        dict of int
-            For each root ID that is not valid then, the one in whose place it stands, as `roots_at`
-            says of its supervoxels; 0 for none.
+        For each root ID that is not valid then, that is the one in whose place it stands, as
+        `roots_at` says of its supervoxels; 0 for none.
         """
         return {
             root: self._valid_in(self._own_line(root), timestamp)
@@ -157,20 +150,10 @@ class Lineage:
     def graph(
         self, roots: Iterable[int], past: datetime | None, future: datetime | None
     ) -> tuple[set[int], set[tuple[int, int]]]:
-        """Return the root IDs before and after some root IDs, and who came from whom.
+        """Return root IDs before and after some root IDs, and pairs of who came from whom.
 
-        Parameters
-        ----------
-        roots
-            Where to begin.
-        past, future
-            The last step that leads beyond one of these moments is part of the graph, those
-            behind it are not; None for no bound.
-
-        Returns
-        -------
-        tuple
-            Root IDs, and pairs of a root ID and one that took its place.
+        The last step that leads beyond ``past`` or ``future`` is part of the graph, those behind it
+        are not; None for no bound.
         """
         nodes: set[int] = set(roots)
         links: set[tuple[int, int]] = set()

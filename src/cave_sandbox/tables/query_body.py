@@ -60,57 +60,26 @@ class Join:
 
 @dataclass(frozen=True)
 class QueryBody:
-    """What a request asks for.
+    """What a request asks for."""
 
-    Attributes
-    ----------
-    kind
-        ``simple`` (one table), ``join`` or ``live``.
-    tables
-        The tables in the order of the answer's columns.
-    joins
-        How they belong together.
-    filters
-        The conditions, all of which a row must meet.
-    columns
-        Selected columns of each table, in order; None for all.
-    any_columns
-        Columns to take from the first table that has them (deprecated), or None.
-    suffixes
-        What is put after a name that two tables have, by table.
-    suffix_list
-        The same by position (deprecated), or None.
-    limit, offset
-        How many rows, from which on; limit None for as many as the server gives.
-    resolution
-        Voxel size to give positions in, in nm, or None for the table's own.
-    timestamp
-        The timestamp of a live query, UTC where it names no zone, or None.
-    """
-
-    kind: str
-    tables: tuple[str, ...]
+    kind: str  # simple (one table), join or live
+    tables: tuple[str, ...]  # in the order of the answer's columns
     joins: tuple[Join, ...] = ()
-    filters: tuple[Filter, ...] = ()
-    columns: Mapping[str, list[str]] | None = None
-    any_columns: list[str] | None = None
+    filters: tuple[Filter, ...] = ()  # a row must meet all
+    columns: Mapping[str, list[str]] | None = None  # selected ones by table, in order; None for all
+    any_columns: list[str] | None = None  # from the first table that has them (deprecated)
+    #: put after a name that two tables have, by table
     suffixes: Mapping[str, str] = field(default_factory=dict)
-    suffix_list: list[str] | None = None
-    limit: int | None = None
+    suffix_list: list[str] | None = None  # the same by position (deprecated)
+    limit: int | None = None  # None for as many rows as the server gives
     offset: int = 0
+    #: voxel of the answer's positions in nm, or the table's
     resolution: tuple[float, float, float] | None = None
-    timestamp: datetime | None = None
+    timestamp: datetime | None = None  # of a live query; UTC where it names no zone
 
 
 def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
-    """Read the body of a query.
-
-    Parameters
-    ----------
-    kind
-        ``simple``, ``join`` or ``live``.
-    table
-        The table of a simple query, from its address.
+    """Read the body of a query; a simple one's table comes from its address.
 
     Raises
     ------

@@ -35,21 +35,11 @@ SQL_TYPES = {
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a table, as a query names it.
+    """One column of a table, as a query names it."""
 
-    Attributes
-    ----------
-    name
-        Its name in a query and in the ``column_names`` header.
-    sql_type
-        Its SQL type; ``POINT`` for a position, which is kept as three integer columns.
-    from_segmentation
-        Whether it comes from the segmentation (supervoxel and root IDs).
-    """
-
-    name: str
-    sql_type: str
-    from_segmentation: bool = False
+    name: str  # in a query and in the header column_names
+    sql_type: str  # POINT for a position, which is kept as three columns of integers
+    from_segmentation: bool = False  # whether it is a supervoxel or root ID
 
     @property
     def is_point(self) -> bool:

@@ -67,50 +67,24 @@ SUFFIX_WARNING = (
 
 @dataclass(frozen=True)
 class Output:
-    """One column of the rows.
-
-    Attributes
-    ----------
-    name
-        Its name in the answer.
-    sql_type
-        Its SQL type.
-    scaled
-        Whether it is a position that was given another unit.
-    """
+    """One column of the rows."""
 
     name: str
     sql_type: str
-    scaled: bool = False
+    scaled: bool = False  # whether it is a position that was given another unit
 
 
 @dataclass(frozen=True)
 class Query:
-    """A query, ready to run.
+    """A query, ready to run."""
 
-    Attributes
-    ----------
-    sql, parameters
-        Its text and its values.
-    outputs
-        The columns of the rows, in order.
-    names
-        For the ``column_names`` header: table -> column -> name in the answer.
-    resolution
-        Voxel size that positions are given in, in nm.
-    limit
-        The most rows that come back.
-    warnings
-        What is said about the request.
-    """
-
-    sql: str
+    sql: str  # values are ?
     parameters: tuple[Any, ...]
-    outputs: tuple[Output, ...]
-    names: Mapping[str, Mapping[str, str]]
-    resolution: tuple[float, float, float]
-    limit: int
-    warnings: tuple[str, ...]
+    outputs: tuple[Output, ...]  # the columns of the rows, in order
+    names: Mapping[str, Mapping[str, str]]  # for the header column_names: table -> column -> name
+    resolution: tuple[float, float, float]  # voxel size of positions, in nm
+    limit: int  # the most rows that come back
+    warnings: tuple[str, ...]  # what is said about the request
 
 
 @dataclass(frozen=True)
@@ -141,18 +115,8 @@ def build_query(
 ) -> Query:
     """Build the query for a request.
 
-    Parameters
-    ----------
-    dataset
-        The datastack that is asked.
-    tables
-        The tables of ``body.tables``, all of them.
-    row_limit
-        The most rows that the server gives.
-    sample
-        Take this many rows at random, or None.
-    replaced
-        What stands for a root ID in every row, where that is another one; before any filter.
+    Of all rows, so many are taken at random (``sample``), and the server gives at most a limit.
+    ``replaced`` says what stands for a root ID in every row, before any filter.
 
     Raises
     ------

@@ -35,11 +35,6 @@ CREATE TABLE IF NOT EXISTS states (
 class StateStore:
     """Posted bytes by ID, in an SQLite file that several processes may use at once.
 
-    Parameters
-    ----------
-    path
-        The file; it and its folder are made when they are absent.
-
     Raises
     ------
     InputError
@@ -60,19 +55,9 @@ class StateStore:
             ) from error
 
     def add(self, body: bytes, kind: str = "state") -> int:
-        """Keep the bytes and return their new ID.
+        """Keep the bytes, compressed, and return a new ID of 16 digits.
 
-        Parameters
-        ----------
-        body
-            What was posted; it is kept byte for byte, compressed.
-        kind
-            ``state``, or ``property`` for segment properties: each has its own IDs.
-
-        Returns
-        -------
-        int
-            A new ID of 16 digits.
+        The kind is ``state``, or ``property`` for segment properties: each has its own IDs.
         """
         packed = zlib.compress(body)
         while True:

@@ -52,21 +52,9 @@ JSON_DIGITS = 10
 
 
 def to_arrow(rows: pa.Table, outputs: Sequence[Output], *, direct: bool) -> pa.Table:
-    """Give rows the types and the pandas metadata that CAVE's have.
+    """Give rows, as the database gave them, the types and the pandas metadata that CAVE's have.
 
-    Parameters
-    ----------
-    rows
-        The rows as the database gave them.
-    outputs
-        What each column is.
-    direct
-        Whether ``direct_sql_pandas`` was asked for.
-
-    Returns
-    -------
-    pyarrow.Table
-        With the metadata key ``pandas``.
+    ``direct`` says whether ``direct_sql_pandas`` was asked for.
     """
     typed = [
         _typed(rows.column(place), output, direct=direct) for place, output in enumerate(outputs)

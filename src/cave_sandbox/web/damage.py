@@ -57,20 +57,9 @@ def decode_content(body: bytes, encoding: str | None) -> bytes:
 
 
 def alter_content(body: bytes, damage: str) -> bytes:
-    """Damage what an answer says, and leave its form whole.
+    """Damage what an answer says, an Arrow stream or JSON, and leave its form whole.
 
-    Parameters
-    ----------
-    body
-        An Arrow IPC stream, or JSON; anything else is returned as it is.
-    damage
-        ``wrong-columns`` (every name changed), ``wrong-dtypes`` (numbers become text, text
-        becomes numbers), ``extra-columns`` (two more) or ``reordered-columns`` (backwards).
-
-    Returns
-    -------
-    bytes
-        The altered body, uncompressed.
+    Anything else is returned as it is; what is altered comes uncompressed.
     """
     try:
         table = pa.ipc.open_stream(body).read_all()

@@ -68,39 +68,17 @@ SLICE = 0.05
 
 @dataclass
 class Rule:
-    """One rule of a specification, and how often it has matched.
+    """One rule of a specification, and how often it has matched."""
 
-    Attributes
-    ----------
-    pattern
-        Glob over ``METHOD /path``.
-    fault
-        Name of the fault.
-    seconds
-        How long `silence` lasts, or the value of ``Retry-After``; None when there is none.
-    times
-        How many matching requests it acts on, or None for all.
-    nth
-        The first matching request that it acts on, counted from 1.
-    matched
-        How many requests have matched so far.
-    """
-
-    pattern: str
+    pattern: str  # glob over METHOD /path
     fault: str
-    seconds: float | None = None
-    times: int | None = None
-    nth: int = 1
-    matched: int = field(default=0, compare=False)
+    seconds: float | None = None  # how long a silence lasts, or the value of Retry-After
+    times: int | None = None  # how many matching requests it acts on; None for all
+    nth: int = 1  # the first that it acts on, counted from 1
+    matched: int = field(default=0, compare=False)  # how many requests have matched so far
 
     def acts_on(self, line: str) -> bool:
-        """Count a request if it matches, and say whether the fault is due.
-
-        Parameters
-        ----------
-        line
-            The request as ``METHOD /path``.
-        """
+        """Count a request, ``METHOD /path``, if it matches, and say whether the fault is due."""
         if not fnmatchcase(line, self.pattern):
             return False
         self.matched += 1
@@ -109,17 +87,7 @@ class Rule:
 
 
 def parse_faults(spec: str | None) -> list[Rule]:
-    """Read a specification.
-
-    Parameters
-    ----------
-    spec
-        Rules separated by commas, or None or blank for no faults.
-
-    Returns
-    -------
-    list of Rule
-        The rules in their order.
+    """Read a specification: rules separated by commas.
 
     Raises
     ------
@@ -162,20 +130,7 @@ def _bad_rule(text: str) -> InputError:
 
 
 class Faults:
-    """The latency and the faults of a sandbox.
-
-    Parameters
-    ----------
-    rules
-        What goes wrong.
-    latency_ms
-        How long each request waits first, in milliseconds.
-
-    Raises
-    ------
-    InputError
-        When the latency is negative.
-    """
+    """The rules of what goes wrong, and how long each request waits first, in milliseconds."""
 
     def __init__(self, rules: list[Rule], latency_ms: float = 0) -> None:
         if latency_ms < 0:
@@ -187,17 +142,9 @@ class Faults:
         self._due: WeakKeyDictionary[Any, Rule] = WeakKeyDictionary()
 
     async def before(self, handler: Handler) -> bool:
-        """Let a request meet its latency and its fault.
+        """Let a request meet its latency and its fault, before anything of it has been looked at.
 
-        Parameters
-        ----------
-        handler
-            The request, before anything of it has been looked at.
-
-        Returns
-        -------
-        bool
-            True when the fault was the answer, or the connection is gone: nothing is to be done.
+        True when the fault was the answer, or the connection is gone: nothing is to be done.
         """
         if self.latency and await _keep_silent(handler, self.latency):
             return True
@@ -216,19 +163,9 @@ class Faults:
         return False
 
     def after(self, handler: Handler, body: bytes) -> bytes:
-        """Let the fault of a request alter the answer on its way out.
+        """Let the fault of a request alter the answer on its way out, and return its body.
 
-        Parameters
-        ----------
-        handler
-            The request, with the status and headers of its answer.
-        body
-            The genuine body, in the content encoding that the headers name.
-
-        Returns
-        -------
-        bytes
-            The body to send.
+        The genuine body is in the content encoding that the headers name.
         """
         rule = self._due.pop(handler, None)
         if rule is None or handler.get_status() in BODILESS:

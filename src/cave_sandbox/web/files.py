@@ -24,38 +24,18 @@ __all__ = ["FileHandler", "StoredFile", "find_file"]
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file that may be served.
+    """A file that may be served."""
 
-    Attributes
-    ----------
-    path
-        Where it lies, with all symbolic links followed.
-    compressed
-        Whether what was asked for is stored there gzip-compressed.
-    etag
-        Changes when the file does.
-    """
-
-    path: Path
-    compressed: bool
-    etag: str
+    path: Path  # with all symbolic links followed
+    compressed: bool  # whether what was asked for is stored there gzip-compressed
+    etag: str  # changes when the file does
 
 
 def find_file(folder: Path, path: str) -> StoredFile | None:
-    """Find what an address names below a folder.
+    """Find what an address, such as ``em/4_4_40/0-64_0-64_0-64``, names below a folder.
 
-    Parameters
-    ----------
-    folder
-        The folder outside of which nothing is served.
-    path
-        The decoded rest of the address, e.g. ``em/4_4_40/0-64_0-64_0-64``.
-
-    Returns
-    -------
-    StoredFile or None
-        The file itself, else the file with ``.gz`` added, else None: also for whatever lies
-        outside of the folder.
+    That is the file itself, else the file with ``.gz`` added, else None: also for whatever lies
+    outside of the folder.
     """
     parts = path.split("/")
     if any(part in {"", ".", ".."} or "\\" in part for part in parts):

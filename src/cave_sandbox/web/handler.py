@@ -61,63 +61,28 @@ class Meddler(Protocol):
 
 @dataclass
 class Context:
-    """What handlers share.
-
-    Attributes
-    ----------
-    auth
-        The token checks.
-    faults
-        The latency and the faults that each request meets.
-    identity
-        Which data are served, for `IDENTITY_HEADER`.
-    datasets
-        The datastacks by name.
-    tables
-        Their rows.
-    lineages
-        The history of each datastack's root IDs.
-    store
-        Where states are kept.
-    open_states
-        Whether a state may be read without a token.
-    row_limit
-        The most rows that one query gives.
-    published
-        Folder of published tables, or None.
-    open_pages
-        How many pages hold an event stream now.
-    """
+    """What handlers share."""
 
     auth: Auth
-    faults: Meddler
-    identity: str
-    datasets: Mapping[str, Dataset]
-    tables: Tables
-    lineages: Mapping[str, Lineage]
-    store: StateStore
-    open_states: bool
-    row_limit: int
-    published: Path | None = None
-    open_pages: int = field(default=0)
+    faults: Meddler  # the latency and the faults that each request meets
+    identity: str  # which data are served, for IDENTITY_HEADER
+    datasets: Mapping[str, Dataset]  # by name
+    tables: Tables  # their rows
+    lineages: Mapping[str, Lineage]  # the history of each datastack's root IDs
+    store: StateStore  # posted states
+    open_states: bool  # whether a state may be read without a token
+    row_limit: int  # the most rows that one query gives
+    published: Path | None = None  # folder of published tables
+    open_pages: int = field(default=0)  # how many pages hold an event stream now
 
 
 class Handler(RequestHandler):
-    """Base of all handlers.
-
-    Attributes
-    ----------
-    service
-        Name of the service: the state server refuses in plain text, all others in JSON.
-    exposed_headers
-        The response headers that a page of another origin may read.
-    reflects_origin
-        Whether the asking page's origin is named, or any is allowed with ``*``.
-    """
+    """Base of all handlers."""
 
     _logged = False
-    service: ClassVar[str] = ""
-    exposed_headers: ClassVar[str] = "WWW-Authenticate"
+    service: ClassVar[str] = ""  # the state server refuses in plain text, all others in JSON
+    exposed_headers: ClassVar[str] = "WWW-Authenticate"  # readable for pages of another origin
+    #: whether the asking page's origin is named, or any is allowed
     reflects_origin: ClassVar[bool] = False
 
     @property
@@ -227,17 +192,9 @@ class Handler(RequestHandler):
     # --- tokens ---------------------------------------------------------------------------------
 
     def authorise(self, dataset: str | None = None) -> None:
-        """Let a request pass that may read a datastack, or answer it with CAVE's refusal.
+        """Let a request pass that may read a datastack, or raise `Finish` with CAVE's refusal.
 
-        Parameters
-        ----------
-        dataset
-            The datastack that is read, or None when being logged in is enough.
-
-        Raises
-        ------
-        Finish
-            When it was refused.
+        Without a datastack, being logged in is enough.
         """
         header = self.request.headers.get("Authorization")
         verdict = self.context.auth.judge(header, self.get_cookie("middle_auth_token"))
@@ -337,13 +294,8 @@ class ConstantHandler(Handler):
 def answers(base: type[Handler], method: str = "get") -> Callable[[Answer], type[Handler]]:
     """Make a handler of a function that returns JSON, or JSON and a status.
 
-    Parameters
-    ----------
-    base
-        The service's handler. The function is called with one, the datastack that the address
-        names first, and what else it names; off the event loop.
-    method
-        The method that it answers.
+    The function is called with the service's handler, the datastack that the address names first,
+    and what else it names; off the event loop.
     """
 
     def decorate(work: Answer) -> type[Handler]:
