@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.loaded import LoadedFolder
     from cave_sandbox.web.faults import Rule
 
-__all__ = ["DEFAULT_ROW_LIMIT", "Request", "Sandbox", "SandboxOptions"]
-
 #: The most rows that CAVE gives for one query.
 DEFAULT_ROW_LIMIT = 200_000
 

@@ -15,7 +15,6 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from dataclasses import fields
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,9 +30,6 @@ SECRETS = frozenset({"CAVE_TOKEN", TOKEN_VARIABLE})
 
 #: Longest time to wait for a start, which may generate the sample first, in seconds.
 START_TIMEOUT = 180.0
-
-#: Longest time to wait for a first answer, in seconds.
-CHECK_TIMEOUT = 30.0
 
 #: Time that a sandbox is given to end by itself, in seconds.
 STOP_TIMEOUT = 10.0
@@ -51,11 +47,6 @@ def status() -> Running | None:
 def ensure() -> Running:
     """Return the sandbox that runs in the background, and start it if there is none.
 
-    Returns
-    -------
-    Running
-        Its address and token.
-
     Raises
     ------
     ProcessError
@@ -65,17 +56,7 @@ def ensure() -> Running:
 
 
 def start(options: StartOptions | None = None) -> Running:
-    """Start the sandbox in the background, unless it runs.
-
-    Parameters
-    ----------
-    options
-        What to start it with, or None for whatever runs, else the defaults.
-
-    Returns
-    -------
-    Running
-        The sandbox; it has answered a request.
+    """Start the sandbox in the background with some options, unless it runs; None for any.
 
     Raises
     ------
@@ -96,7 +77,6 @@ def start(options: StartOptions | None = None) -> Running:
                 running = _await_settled(residence)
                 if running is None:
                     raise _not_started(residence)
-                _check_answers(running)
             elif options is not None:
                 _check_same(running, options)
             return running
@@ -108,12 +88,7 @@ def start(options: StartOptions | None = None) -> Running:
 
 
 def stop() -> bool:
-    """Stop the sandbox in the background.
-
-    Returns
-    -------
-    bool
-        Whether one was running.
+    """Stop the sandbox in the background; say whether one was running.
 
     Raises
     ------
@@ -228,20 +203,6 @@ def _raise_refusal(residence: Residence, said: bytes) -> None:
 
 def _not_started(residence: Residence) -> ProcessError:
     return ProcessError("The sandbox did not start.", f"See {residence.log} for the reason.")
-
-
-def _check_answers(running: Running) -> None:
-    """Ask for what tells that a sandbox is ready."""
-    if running.options.get("fault"):
-        return  # the first request is the one that the fault was meant for
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    try:
-        with opener.open(f"{running.origin}/info/version", timeout=CHECK_TIMEOUT) as answer:
-            answer.read()
-    except OSError as error:
-        raise ProcessError(
-            f"The sandbox at {running.origin} does not answer.", f"See {running.log}."
-        ) from error
 
 
 def _check_same(running: Running, options: StartOptions) -> None:

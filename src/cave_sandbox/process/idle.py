@@ -1,29 +1,17 @@
-"""When a background sandbox has been left alone for long enough to end.
-
-It counts and compares.
-"""
+"""When a background sandbox has been left alone for long enough to end."""
 
 from __future__ import annotations
-
-__all__ = ["PAGE_LIMIT", "IdleWatch"]
 
 #: How long an open page that asks for nothing keeps the sandbox alive, in seconds.
 PAGE_LIMIT = 12 * 3600.0
 
 
 class IdleWatch:
-    """Decides whether a sandbox is idle.
+    """Decides whether a sandbox is idle: after ``limit`` seconds without a sign of use.
 
     A request is a sign of use. So is an open page, since one whose data are all loaded asks for
     nothing while somebody looks at it; but a page forgotten in a tab holds only for `PAGE_LIMIT`
-    after its last request.
-
-    Parameters
-    ----------
-    limit
-        Seconds without a sign of use after which it is idle.
-    now
-        The time now, in seconds of any clock that only goes forward.
+    after its last request. Times are seconds of any clock that only goes forward.
 
     Examples
     --------
@@ -39,17 +27,7 @@ class IdleWatch:
         self._last_sign = now
 
     def is_idle(self, *, now: float, requests: int, pages: int) -> bool:
-        """Take notice of what has happened, and say whether the time is up.
-
-        Parameters
-        ----------
-        now
-            The time, in seconds of the clock that the watch was made with.
-        requests
-            How many requests there have been so far; opening an event stream is none.
-        pages
-            How many pages are open.
-        """
+        """Take notice of all requests so far and the open pages, and say whether time is up."""
         if requests != self._requests:
             self._requests = requests
             self._last_request = self._last_sign = now

@@ -9,8 +9,6 @@ from typing import Any
 
 from cave_sandbox.errors import InputError
 
-__all__ = ["TOKEN_VARIABLE", "StartOptions"]
-
 #: Environment variable with the token of a sandbox that is started.
 TOKEN_VARIABLE = "SYNGLANCER_SANDBOX_TOKEN"  # noqa: S105 - a name
 

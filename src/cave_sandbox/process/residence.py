@@ -3,8 +3,6 @@
 All lies in one folder that only its user may read. Whether a sandbox runs is told by a lock that it
 holds for as long as it lives, never by a process ID: the system frees the lock with the process,
 whatever ended it, while IDs and ports are given to others.
-
-This module knows files and locks.
 """
 
 from __future__ import annotations
@@ -25,8 +23,6 @@ from cave_sandbox.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-__all__ = ["Residence", "Running", "poll"]
 
 Found = TypeVar("Found")
 

@@ -27,8 +27,6 @@ from cave_sandbox.server import Sandbox, SandboxOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["serve_background", "serve_foreground"]
-
 logger = logging.getLogger(__name__)
 
 #: Longest time between two looks at whether anybody asks, in seconds.

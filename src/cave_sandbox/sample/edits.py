@@ -92,6 +92,8 @@ def plan_edits(seed: Cell, contacts: Contacts) -> Edits:
     cut = _find_dendrite(seed.branches)
     inputs = np.flatnonzero(contacts.post == seed.root_id)
     off = _lie_on(cut, seed, seed.spines.base)
+    spines = contacts.spine[inputs]
+    places = np.where(spines[:, None] < 0, contacts.ctr_pt[inputs], seed.spines.base[spines])
     grown = _grow_axon(rng, seed)
     new = grown[len(seed.branches) :]
     boutons = grow_boutons(rng, new, seed.soma, _BOUTONS)
@@ -112,7 +114,7 @@ def plan_edits(seed: Cell, contacts: Contacts) -> Edits:
             spines=seed.spines.take(np.flatnonzero(off)),
         ),
         axon=replace(piece, root_id=who.ADDED_AXON, branches=new, boutons=boutons),
-        cut_rows=inputs[_lie_on(cut, seed, contacts.ctr_pt[inputs])],
+        cut_rows=inputs[_lie_on(cut, seed, places)],
         outputs=_list_outputs(rng, seed, boutons, contacts),
     )
 

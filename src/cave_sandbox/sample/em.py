@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from cave_sandbox.sample.fields import (
     FAR,
     Axes,
-    comes_near,
     enlarge,
-    measure_distance,
+    lower_distance,
     pack_neuropil,
     smooth_noise,
 )
@@ -81,8 +80,7 @@ def draw_far(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> Image:
     (vessel,) = _measure_many(lattice, tissue.vessels, tissue.vessel_radii, (1.0,))
     if size < 600.0:  # noqa: PLR2004 - below that size, dendrites are wider than a voxel
         for cell in cells:
-            if comes_near(lattice, cell):
-                np.minimum(outline, measure_distance(lattice, cell), out=outline)
+            lower_distance(lattice, cell, outline)
     calm = np.float32(1.0) - np.float32(0.6) * _inside(outline, size)
     image = np.float32(140.0) + (image - np.float32(140.0)) * calm
     image += 17.0 * _inside(outline, size)
@@ -165,8 +163,7 @@ def _measure_bodies(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> tupl
     outline = np.full(lattice.shape[::-1], FAR, dtype=np.float32)
     nucleus = outline.copy()
     for cell in cells:
-        if comes_near(lattice, cell):
-            np.minimum(outline, measure_distance(lattice, cell), out=outline)
+        lower_distance(lattice, cell, outline)
     somata = np.stack([cell.soma.centre for cell in cells])
     nuclei = np.array([cell.soma.nucleus_radius for cell in cells])
     _measure_balls(lattice, somata, nuclei, nucleus, _DENTS)

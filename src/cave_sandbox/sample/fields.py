@@ -25,13 +25,11 @@ FAR = 3_000.0
 _MARGIN = 700.0
 
 
-def measure_distance(lattice: Lattice, cell: Cell) -> Field:
-    """Measure how far each voxel's centre is from a cell's surface: nm, negative inside.
+def lower_distance(lattice: Lattice, cell: Cell, field: Field) -> None:
+    """Lower a field to how far each voxel's centre is from a cell's surface.
 
-    Exact near the surface only, and at most `FAR`.
+    In nm, and negative inside; exact near the surface only.
     """
-    x, y, z = lattice.shape
-    field: Field = np.full((z, y, x), FAR, dtype=np.float32)
     _measure_soma(lattice, cell.soma, field)
     axes = [lattice.axis(index).astype(np.float64) for index in range(3)]
     starts, ends, first, last, middles, reach = _capsules(cell)
@@ -42,15 +40,6 @@ def measure_distance(lattice: Lattice, cell: Cell) -> Field:
         part = [axis[window[2 - index]] - starts[row, index] for index, axis in enumerate(axes)]
         found = _capsule_distance(part, ends[row] - starts[row], first[row], last[row])
         np.minimum(field[window], found, out=field[window])
-    return field
-
-
-def comes_near(lattice: Lattice, cell: Cell) -> bool:
-    """Say whether any part of a cell may lie in a lattice."""
-    *_, middles, reach = _capsules(cell)
-    return lattice.window(cell.soma.centre, _soma_reach(cell.soma)) is not None or bool(
-        len(lattice.near(middles, reach))
-    )
 
 
 def list_voxels(lattice: Lattice, cell: Cell) -> Ints:
@@ -81,7 +70,7 @@ def list_voxels(lattice: Lattice, cell: Cell) -> Ints:
 def _measure_soma(lattice: Lattice, soma: Soma, field: Field) -> None:
     """Measure on every fourth voxel along x and y, and interpolate: the surface is smooth."""
     rough = lattice.coarser(4)
-    window = rough.window(soma.centre, _soma_reach(soma))
+    window = rough.window(soma.centre, 1.9 * soma.radius + _MARGIN)
     if window is None:
         return
     axes = [rough.axis(index)[window[2 - index]].astype(np.float64) for index in range(3)]
@@ -90,11 +79,6 @@ def _measure_soma(lattice: Lattice, soma: Soma, field: Field) -> None:
     distance = np.full(rough.shape[::-1], FAR, dtype=np.float32)
     distance[window] = soma.depth(points.reshape(-1, 3)).reshape(x.shape)
     np.minimum(field, enlarge(distance, 4), out=field)
-
-
-def _soma_reach(soma: Soma) -> float:
-    """Return how far a soma's lobes may reach, with the margin."""
-    return 1.9 * soma.radius + _MARGIN
 
 
 def _capsules(cell: Cell) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:

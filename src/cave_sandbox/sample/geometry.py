@@ -140,6 +140,7 @@ class Sites(Rows):
     points: Floats  # in nm, (n, 3)
     normals: Floats  # unit vectors out of the cell, (n, 3)
     thickness: Floats  # how deep the cell is below each, nm, (n,)
+    spine: Ints  # the spine that each is on, -1 for none, (n,)
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,8 @@ def sample_axes(
 def shaft_sites(rng: np.random.Generator, samples: AxisSamples) -> Sites:
     """Draw a point on the surface of the neurite around each point of its centre line."""
     normals = perpendicular(rng, samples.tangents)
-    return Sites(samples.points + normals * samples.radii[:, None], normals, 2.0 * samples.radii)
+    points = samples.points + normals * samples.radii[:, None]
+    return Sites(points, normals, 2.0 * samples.radii, np.full(len(points), -1))
 
 
 def soma_sites(rng: np.random.Generator, soma: Soma, count: int) -> Sites:
@@ -194,19 +196,20 @@ def soma_sites(rng: np.random.Generator, soma: Soma, count: int) -> Sites:
     nearness = np.max(directions @ soma.lobes.T, axis=1)
     directions = directions[nearness < np.cos(np.deg2rad(24.0))][:count]
     points = soma.centre + directions * soma.surface(directions)[:, None]
-    return Sites(points, directions, np.full(count, soma.radius))
+    return Sites(points, directions, np.full(count, soma.radius), np.full(count, -1))
 
 
-def spine_sites(rng: np.random.Generator, spines: Spines) -> Sites:
-    """Draw a point on the outer half of each spine's head."""
+def spine_sites(rng: np.random.Generator, spines: Spines, rows: Ints) -> Sites:
+    """Draw a point on the outer half of the heads of some spines."""
+    spines = spines.take(rows)
     tilt = rng.normal(scale=0.45, size=spines.direction.shape)
     normals = unit(spines.direction + tilt)
     points = spines.heads() + normals * spines.head_radius[:, None]
-    return Sites(points, normals, 2.0 * spines.head_radius)
+    return Sites(points, normals, 2.0 * spines.head_radius, rows)
 
 
 def bouton_sites(rng: np.random.Generator, boutons: Boutons) -> Sites:
     """Draw a point on the surface of each bouton, at its side."""
     normals = perpendicular(rng, boutons.axes)
     points = boutons.centres + normals * boutons.radii[:, None]
-    return Sites(points, normals, 2.0 * boutons.radii)
+    return Sites(points, normals, 2.0 * boutons.radii, np.full(len(points), -1))

@@ -14,14 +14,13 @@ import numpy as np
 from cave_sandbox.sample.geometry import Floats, Ints, perpendicular, unit
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from cave_sandbox.sample.geometry import Boutons, Branch, Cell, Soma, Spines
 
 _DENDRITE_SIDES = 7
 _AXON_SIDES = 4
 _SPINE_SIDES = 5
 _BOUTON_SIDES = 6
+_SOMA_RINGS, _SOMA_SIDES = 48, 72
 _GRAIN = 4.0
 """Vertices lie on multiples of this many nm: nobody sees it, and the files halve."""
 
@@ -175,30 +174,10 @@ def _tube(rings: Floats, tips: Floats) -> Mesh:
 
 
 def _soma_mesh(soma: Soma) -> Mesh:
-    directions, triangles = _ball(4)
-    vertices = soma.centre + directions * soma.surface(directions)[:, None]
-    return Mesh(vertices, triangles)
-
-
-def _ball(rounds: int) -> tuple[Floats, NDArray[np.int64]]:
-    """Split an octahedron's faces again and again: unit vectors (n, 3), triangles (m, 3)."""
-    vertices = np.concatenate([np.eye(3), -np.eye(3)])
-    triangles = np.array(
-        [[0, 1, 2], [1, 3, 2], [3, 4, 2], [4, 0, 2], [1, 0, 5], [3, 1, 5], [4, 3, 5], [0, 4, 5]]
-    )
-    for _ in range(rounds + 1):
-        edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-        unique, place = np.unique(edges, axis=0, return_inverse=True)
-        middle = place.reshape(-1, 3) + len(vertices)
-        vertices = np.concatenate([vertices, unit(vertices[unique].sum(axis=1))])
-        a, b, c = triangles.T
-        ab, bc, ca = middle.T
-        triangles = np.concatenate(
-            [
-                np.stack([a, ab, ca], 1),
-                np.stack([ab, b, bc], 1),
-                np.stack([ca, bc, c], 1),
-                np.stack([ab, bc, ca], 1),
-            ]
-        )
-    return vertices, triangles
+    """Draw the soma: rings from pole to pole."""
+    x, y, pole = np.eye(3)[:, None]
+    turns = np.linspace(0.01, np.pi, _SOMA_RINGS, endpoint=False)
+    directions = _ring_points(-np.cos(turns)[:, None] * pole, x, y, np.sin(turns), _SOMA_SIDES)
+    surface = soma.surface(directions.reshape(-1, 3)).reshape(directions.shape[:2])
+    rings = soma.centre + directions * surface[..., None]
+    return _tube(rings[None], soma.centre + pole * soma.surface(pole))

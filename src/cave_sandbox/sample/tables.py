@@ -236,7 +236,7 @@ def build_spine_tables(
     several synapses alone, under other numbers (schema ``reference_simple_group``). Row by row, the
     synapses are the contacts; the seed cell comes first of the cells, which have a shape.
     """
-    spines = find_spines(contacts, cells)
+    spines = _number_spines(contacts, cells)
     seed = cells[0].root_id
     shapeless = ~np.isin(contacts.post, [cell.root_id for cell in cells])
     shared = np.flatnonzero((contacts.pre == seed) & shapeless & (spines >= 0))[::_SHARED_EVERY]
@@ -260,23 +260,19 @@ def build_spine_tables(
     )
 
 
-def find_spines(contacts: Contacts, cells: list[Cell]) -> Ints:
+def _number_spines(contacts: Contacts, cells: list[Cell]) -> Ints:
     """Return a number for the spine that each synapse is on, -1 where it is on none; shape (n,).
 
     On cells that have no shape, each synapse has a spine of its own.
     """
-    found = np.full(len(contacts.pre), -1, dtype=np.int64)
-    on_spine = contacts.tags == "spine"
+    numbers = contacts.spine.copy()
     first = 0
     for cell in cells:
-        rows = np.flatnonzero(on_spine & (contacts.post == cell.root_id))
-        away = contacts.post_pt[rows][:, None] - cell.spines.heads()[None]
-        above = np.linalg.norm(away, axis=2) - cell.spines.head_radius[None]
-        found[rows] = first + above.argmin(axis=1)
+        numbers[(contacts.spine >= 0) & (contacts.post == cell.root_id)] += first
         first += len(cell.spines.length)
-    rest = np.flatnonzero(on_spine & (found < 0))
-    found[rest] = first + np.arange(len(rest))
-    return found
+    rest = np.flatnonzero((contacts.tags == "spine") & (contacts.spine < 0))
+    numbers[rest] = first + np.arange(len(rest))
+    return numbers
 
 
 def _place_neighbours(contacts: Contacts, rows: Ints) -> Contacts:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cave_sandbox.sample.em import draw_far, draw_near
-from cave_sandbox.sample.fields import comes_near, list_voxels, measure_distance
+from cave_sandbox.sample.fields import list_voxels, lower_distance
 from cave_sandbox.sample.formats import (
     Lattice,
     Triple,
@@ -129,11 +129,9 @@ def _fill_dense(lattice: Lattice, cells: list[Cell]) -> tuple[Ints, Any]:
     deepest = np.zeros(lattice.shape[::-1], dtype=np.float32)
     labels = np.zeros(lattice.shape[::-1], dtype=np.uint8)
     for number, cell in enumerate(cells, start=1):
-        if not comes_near(lattice, cell):
-            continue
-        distance = measure_distance(lattice, cell)
-        labels[distance < deepest] = number
-        np.minimum(deepest, distance, out=deepest)
+        before = deepest.copy()
+        lower_distance(lattice, cell, deepest)
+        labels[deepest < before] = number
     found = np.nonzero(labels)
     return np.stack(found[::-1], axis=1), labels[found]
 

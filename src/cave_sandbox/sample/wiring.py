@@ -58,6 +58,7 @@ class Contacts(Rows):
     tags: Tags  # what the synapse is on
     predicted: Flags  # whether the prediction table has a row for it
     calibre: Floats  # how thick the postsynaptic structure is below it, nm
+    spine: Ints  # the postsynaptic cell's spine that it is on; -1 for none, or an unknown one
 
 
 def place_inputs(
@@ -71,11 +72,11 @@ def place_inputs(
     Each spine gets a synapse, and some get a second one where there are more synapses than spines.
     """
     counts = {tag: predicted[tag] + unlabelled[tag] for tag in ("spine", "shaft", "soma")}
-    heads = cell.spines.take(_spread(rng, len(cell.spines.length), counts["spine"]))
+    heads = _spread(rng, len(cell.spines.length), counts["spine"])
     dendrites = [branch for branch in cell.branches if branch.kind != "axon"]
     axis = sample_axes(rng, dendrites, counts["shaft"], keep_off=cell.soma, clearance=1.5 * UM)
     groups = (
-        spine_sites(rng, heads),
+        spine_sites(rng, cell.spines, heads),
         shaft_sites(rng, axis),
         soma_sites(rng, cell.soma, counts["soma"]),
     )
@@ -132,6 +133,7 @@ def input_contacts(rng: np.random.Generator, cell: Cell, inputs: Inputs) -> Cont
         tags=inputs.tags,
         predicted=inputs.predicted,
         calibre=sites.thickness,
+        spine=sites.spine,
     )
 
 
@@ -165,6 +167,7 @@ def output_contacts(
         tags=np.array(tags)[order],
         predicted=np.array(flags)[order],
         calibre=460.0 * np.exp(rng.normal(scale=0.28, size=len(tags))),
+        spine=sites.spine,
     )
 
 

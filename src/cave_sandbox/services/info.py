@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
     from cave_sandbox.tables.dataset import Dataset
 
-__all__ = ["ROUTES", "build_record"]
-
 VERSION = "4.3.3"
 ORIGIN = "{origin}"
 

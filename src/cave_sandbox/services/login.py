@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from cave_sandbox.web.handler import LOGIN_PATH, Handler
 
-__all__ = ["ROUTES"]
-
 PAGE = (
     "<!doctype html>\n<html lang=en>\n<title>synglancer sandbox</title>\n<h1>{title}</h1>\n"
     "<p>{text}</p>\n"

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from cave_sandbox.tables.dataset import Dataset, Table, Version
 
-__all__ = ["AT_VERSION", "ONE", "ROUTES", "MaterializeHandler"]
-
 logger = logging.getLogger(__name__)
 
 VERSION = "5.26.4"

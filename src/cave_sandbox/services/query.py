@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.query_body import QueryBody
     from cave_sandbox.tables.sql import Query
 
-__all__ = ["ROUTES"]
-
 PANDAS_WARNING = (
     "Using non-pandas query execution is deprecated as it can mangle types, please upgrade "
     "caveclient to >=8.0.0 to use pandas for improved type handling."

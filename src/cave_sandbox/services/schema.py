@@ -5,8 +5,6 @@ from __future__ import annotations
 from cave_sandbox.tables.schemas import documents
 from cave_sandbox.web.handler import ConstantHandler, Handler
 
-__all__ = ["ROUTES"]
-
 
 class TypesHandler(Handler):
     """The schemas: their names, all documents, or the document of one."""

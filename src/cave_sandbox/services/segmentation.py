@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.dataset import Dataset
     from cave_sandbox.tables.lineage import Lineage
 
-__all__ = ["ROUTES"]
-
 VERSION = "3.0.9"
 #: What caveclient derives the layer of its suggestions from.
 LAYERS = 10

@@ -15,8 +15,6 @@ from typing import ClassVar
 
 from cave_sandbox.web.handler import ConstantHandler, Handler
 
-__all__ = ["MAX_BODY", "ROUTES"]
-
 #: Version of the state server that was recorded.
 VERSION = "0.7.2"
 

@@ -17,8 +17,6 @@ from cave_sandbox.tables.schemas import AXES, Field
 if TYPE_CHECKING:
     from cave_sandbox.tables.query_body import Filter
 
-__all__ = ["build_condition"]
-
 COMPARISONS = {
     "equal": "=",
     "greater": ">",

@@ -5,18 +5,16 @@ It reads `datastack.json`, the heads of the table files and the root IDs.
 
 from __future__ import annotations
 
-import csv
-import gzip
 import hashlib
 import json
 import math
 import re
-import zlib
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from cave_sandbox.errors import InputError
@@ -26,8 +24,6 @@ from cave_sandbox.tables.schemas import Field, documents, fields_of, is_referenc
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
-
-__all__ = ["identify_folder", "read_datasets", "read_time"]
 
 #: Raised when the same data are answered otherwise than before: part of their identity.
 ANSWERS = 1
@@ -46,8 +42,8 @@ DEFAULT_TIME = datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc)
 #: A version without an expiry is served for as long as CAVE serves a permanent one.
 LIFETIME = timedelta(days=36500)
 
-#: What a file that is not what its name says may raise.
-UNREADABLE = (OSError, EOFError, ValueError, zlib.error, pa.ArrowException)
+#: Columns of a file of root IDs, read as text.
+ROOT_COLUMNS = ("root_id", "created", "expired", "successors")
 
 
 def read_datasets(folder: Path) -> dict[str, Dataset]:
@@ -319,23 +315,21 @@ def _stored_columns(path: Path) -> tuple[str, ...]:
     try:
         if path.suffix == ".parquet":
             return tuple(pq.read_schema(path).names)
-        with _open_text(path) as lines:
-            return tuple(next(csv.reader(lines), ()))
-    except UNREADABLE as error:
+        return tuple(pc.open_csv(path).schema.names)
+    except (OSError, pa.ArrowException) as error:
         raise InputError(f"{path} cannot be read: {error}.", f"Write it again; {FORM}.") from error
-
-
-def _open_text(path: Path) -> Any:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
 
 
 def _read_roots(path: Path | None) -> Iterator[Root]:
     if path is None:
         return
     try:
-        for row in _rows(path):
+        if path.suffix == ".parquet":
+            table = pq.read_table(path)
+        else:
+            kinds = dict.fromkeys(ROOT_COLUMNS, pa.string())
+            table = pc.read_csv(path, convert_options=pc.ConvertOptions(column_types=kinds))
+        for row in table.to_pylist():
             successors = str(row.get("successors") or "").split()
             yield Root(
                 root_id=int(row["root_id"]),
@@ -343,7 +337,7 @@ def _read_roots(path: Path | None) -> Iterator[Root]:
                 expired=read_time(row["expired"]) if row.get("expired") else None,
                 successors=tuple(int(text) for text in successors),
             )
-    except (KeyError, TypeError, *UNREADABLE) as error:
+    except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(
             f"The root IDs in {path} cannot be read ({error!r}).", f"Mend them; {FORM}."
         ) from error
@@ -363,14 +357,6 @@ def _with_successors(roots: Iterable[Root]) -> dict[int, Root]:
                 begun[successor] = min(end, begun.get(successor, end))
     implied = {root_id: Root(root_id, created, None, ()) for root_id, created in begun.items()}
     return {**listed, **implied}
-
-
-def _rows(path: Path) -> Iterable[dict[str, Any]]:
-    if path.suffix == ".parquet":
-        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
-        return rows
-    with _open_text(path) as lines:
-        return list(csv.DictReader(lines))
 
 
 def read_time(value: Any) -> datetime:

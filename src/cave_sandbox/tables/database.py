@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.dataset import Dataset, Table
     from cave_sandbox.tables.schemas import Field
 
-__all__ = ["QueryFailedError", "Tables", "quote", "table_path"]
-
 #: What a column holds that a schema has and a file lacks. Others must be there.
 FILLERS = {
     "created": "?::TIMESTAMPTZ",

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
     from cave_sandbox.tables.schemas import Field
 
-__all__ = ["Dataset", "Root", "Table", "Version"]
-
 
 @dataclass(frozen=True)
 class Version:

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
     from cave_sandbox.tables.dataset import Dataset
 
-__all__ = ["Lineage"]
-
 #: Supervoxels of the line through first successors, and of every other line: the first successor
 #: is the largest part.
 MAIN_SHARE = 3

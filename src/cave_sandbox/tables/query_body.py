@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-__all__ = ["Filter", "Join", "QueryBody", "QueryError", "parse_body"]
-
 #: Body key -> the comparison it asks for.
 FILTER_KINDS = {
     "filter_in_dict": "in",

@@ -11,8 +11,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ["AXES", "Field", "documents", "fields_of", "is_reference"]
-
 AXES = ("x", "y", "z")
 
 #: The order of the columns of CAVE's tables, where it differs from the document's.

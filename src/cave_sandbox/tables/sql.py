@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.dataset import Dataset, Table
     from cave_sandbox.tables.query_body import QueryBody
 
-__all__ = ["Output", "Query", "build_query"]
-
 #: Suffixes of columns that two tables have, when none are given.
 DEFAULT_SUFFIXES = ("x", "y", "z", "xx", "yy", "zz")
 

@@ -13,8 +13,6 @@ from cave_sandbox.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["StateStore"]
-
 #: IDs have 16 digits, as CAVE's have, and stay below 2**53, so a viewer reads them whole.
 FIRST_ID = 10**15
 LAST_ID = 9 * 10**15 - 1

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from cave_sandbox.tables.sql import Output
 
-__all__ = ["choose_compression", "to_arrow", "to_json", "to_stream"]
-
 NANOSECONDS = pa.timestamp("ns", tz="UTC")
 
 #: An Arrow type, and pandas' name and dtype for it.

@@ -1,15 +1,10 @@
-"""Whose token a request carries: the token checks of CAVE's services.
-
-It knows tokens; `handler` knows the words and headers of a refusal.
-"""
+"""Whose token a request carries: the token checks of CAVE's services."""
 
 from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass, field
 from typing import Literal
-
-__all__ = ["Auth", "Verdict"]
 
 Verdict = Literal["good", "bad-header", "no-token", "invalid", "no-permission", "missing-tos"]
 

@@ -19,8 +19,6 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ARROW_DAMAGES", "alter_content", "decode_content", "pack_bomb"]
-
 #: What is put where gzip was announced.
 NOT_GZIP = b"this was never compressed: " * 8
 

@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 
     from cave_sandbox.web.handler import Handler
 
-__all__ = ["Faults", "Rule", "parse_faults"]
-
 STATUSES = frozenset({"401", "403", "404", "429", "500", "502", "503", "504"})
 #: Faults that come in place of an answer.
 BEFORE = STATUSES | {

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import os
     from pathlib import Path
 
-__all__ = ["FileHandler", "StoredFile", "find_file"]
-
 
 @dataclass(frozen=True)
 class StoredFile:

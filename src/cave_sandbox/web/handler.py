@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from http import HTTPStatus
 from types import new_class
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from tornado.ioloop import IOLoop
@@ -26,18 +26,9 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.lineage import Lineage
     from cave_sandbox.tables.state_store import StateStore
     from cave_sandbox.web.auth import Auth
+    from cave_sandbox.web.faults import Faults
 
     Answer = Callable[..., Any]
-
-__all__ = [
-    "LOGIN_PATH",
-    "ConstantHandler",
-    "Context",
-    "Handler",
-    "HostRefusal",
-    "NotFound",
-    "answers",
-]
 
 #: Says with every answer which data are served: another value once they have been edited.
 IDENTITY_HEADER = "X-Data-Identity"
@@ -49,22 +40,12 @@ LOGIN_PATH = "/sticky_auth/api/v1"
 PREFLIGHT_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
-class Meddler(Protocol):
-    """What stands between requests and answers, and may alter both: see `faults`."""
-
-    async def before(self, handler: Handler) -> bool:
-        """Meet a request; True when there is nothing left to answer."""
-
-    def after(self, handler: Handler, body: bytes) -> bytes:
-        """Return the body to send in place of the genuine one."""
-
-
 @dataclass
 class Context:
     """What handlers share."""
 
     auth: Auth
-    faults: Meddler  # the latency and the faults that each request meets
+    faults: Faults  # the latency and the faults that each request meets
     identity: str  # which data are served, for IDENTITY_HEADER
     datasets: Mapping[str, Dataset]  # by name
     tables: Tables  # their rows

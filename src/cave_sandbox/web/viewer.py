@@ -4,8 +4,6 @@ The viewer is the one bundled in the installed ``neuroglancer`` package, with on
 keeps it from losing layers (``steady_viewer.js``). Served like this it believes that a Python
 program stands behind it, so the addresses it then talks to answer as well: an event stream in which
 nothing happens, and two that take what it says.
-
-This module knows files and folders.
 """
 
 from __future__ import annotations
@@ -22,12 +20,11 @@ from typing import Any
 from zlib import crc32
 
 from tornado.iostream import StreamClosedError
+from tornado.web import RedirectHandler
 
 from cave_sandbox.errors import InputError
 from cave_sandbox.web.files import FileHandler, StoredFile, find_file
 from cave_sandbox.web.handler import Handler
-
-__all__ = ["VIEWER_PATH", "routes"]
 
 #: Where links open the viewer; any other name under ``/v/`` serves the same.
 VIEWER_PATH = "/v/synglancer/"
@@ -192,15 +189,6 @@ class EmptyHandler(Handler):
         self.finish()
 
 
-class ViewerNameHandler(Handler):
-    """``GET /v/<anything>``: the viewer's address without the slash that its files need."""
-
-    def get(self, name: str) -> None:
-        """Point to the address with the slash."""
-        # The name is quoted again by the browser: only plain names come here.
-        self.redirect(f"/v/{name}/", permanent=False)
-
-
 def client_folder() -> Path:
     """Return the folder with the viewer that comes with the ``neuroglancer`` package.
 
@@ -220,7 +208,7 @@ def routes() -> list[Any]:
     return [
         (r"/", HomeHandler),
         (r"/favicon\.ico", EmptyHandler),
-        (r"/v/([A-Za-z0-9_.-]+)", ViewerNameHandler),
+        (r"/v/([A-Za-z0-9_.-]+)", RedirectHandler, {"url": "/v/{0}/", "permanent": False}),
         (r"/v/([^/]+/.*)", ClientHandler, {"path": str(client_folder())}),
         (r"/events/([^/]+)", EventsHandler),
         (r"/(?:state|action)/([^/]+)", EmptyHandler),
