@@ -94,19 +94,11 @@ class SandboxOptions:
 
 @dataclass(frozen=True)
 class Request:
-    """A request that was answered.
-
-    Attributes
-    ----------
-    method, path
-        What was asked; the path without its query.
-    status
-        The status of the answer.
-    """
+    """A request that was answered."""
 
     method: str
-    path: str
-    status: int
+    path: str  # without its query
+    status: int  # of the answer
 
 
 class _GuardedApplication(Application):
@@ -216,10 +208,7 @@ class Sandbox:
     def set_faults(self, spec: str | None) -> list[Rule]:
         """Replace the faults that requests meet from now on, as `faults` describes them.
 
-        Returns
-        -------
-        list of Rule
-            The new rules, which count the requests that they match.
+        The new rules, which are returned, count the requests that they match.
         """
         self._faults.rules = parse_faults(spec)
         return self._faults.rules

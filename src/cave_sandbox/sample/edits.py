@@ -13,9 +13,8 @@ import numpy as np
 import pandas as pd
 
 from cave_sandbox.sample import identity as who
-from cave_sandbox.sample.cell import grow_boutons
 from cave_sandbox.sample.geometry import Boutons
-from cave_sandbox.sample.growth import UM, Habit, Tree, round_off_tips
+from cave_sandbox.sample.growth import UM, Habit, Tree, grow_boutons, round_off_tips
 from cave_sandbox.sample.tables import build_predictions, build_synapses, number_rows
 from cave_sandbox.sample.wiring import output_contacts
 

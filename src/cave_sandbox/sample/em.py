@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from cave_sandbox.sample.fields import (
     FAR,
-    Axes,
     enlarge,
     lower_distance,
     pack_neuropil,
@@ -22,7 +21,7 @@ from cave_sandbox.sample.fields import (
 
 if TYPE_CHECKING:
     from cave_sandbox.sample.fields import Field
-    from cave_sandbox.sample.formats import Lattice
+    from cave_sandbox.sample.formats import Axes, Lattice
     from cave_sandbox.sample.geometry import Cell, Floats
     from cave_sandbox.sample.tissue import Tissue
 
@@ -30,9 +29,6 @@ Image = NDArray[np.uint8]
 
 _STEPS = 5
 """Grey values are multiples of this: the eye does not see it, and files shrink by half."""
-
-_BATCH = 1_000_000
-"""Distances that are measured at once, for memory's sake."""
 
 _DENTS = 0.03
 """How far nuclei and bodies depart from balls."""
@@ -47,13 +43,13 @@ def draw_near(
     ``coarser`` times larger.
     """
     rough = lattice.coarser(coarser)
-    axes = _axes(lattice)
-    wall, kind = pack_neuropil(_axes(rough), 620.0, 3)
+    axes = lattice.axes
+    wall, kind = pack_neuropil(rough.axes, 620.0, 3)
     kind = kind.repeat(coarser, axis=1).repeat(coarser, axis=2)
     wall = enlarge(wall, coarser)
     line = max(24.0, 0.4 * lattice.resolution[0])
     grain = smooth_noise(axes, 2.2 * lattice.resolution[0], 11)
-    organelles = enlarge(smooth_noise(_axes(rough), 330.0, 12), coarser)
+    organelles = enlarge(smooth_noise(rough.axes, 330.0, 12), coarser)
     image = _draw_neurites(wall, kind, organelles, grain, line)
     outline, nucleus = (enlarge(part, coarser) for part in _measure_bodies(rough, cells, tissue))
     _draw_cytoplasm(image, axes, outline, grain, line)
@@ -67,7 +63,7 @@ def draw_near(
 
 def draw_far(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> Image:
     """Draw a large block from afar."""
-    axes = _axes(lattice)
+    axes = lattice.axes
     size = float(lattice.resolution[0])
     # The larger a voxel, the more neurites it averages over.
     speckle = np.float32(10.0 * (256.0 / size) ** 0.2)
@@ -76,8 +72,10 @@ def draw_far(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> Image:
     somata = np.stack([cell.soma.centre for cell in cells])
     bodies = np.concatenate([tissue.bodies, somata])
     radii = np.concatenate([tissue.body_radii, [cell.soma.radius for cell in cells]])
-    outline, nucleus = _measure_many(lattice, bodies, radii, (1.0, 0.76))
-    (vessel,) = _measure_many(lattice, tissue.vessels, tissue.vessel_radii, (1.0,))
+    outline, nucleus, vessel = np.full((3, *lattice.shape[::-1]), FAR, dtype=np.float32)
+    _measure_balls(lattice, bodies, radii, outline)
+    _measure_balls(lattice, bodies, radii * 0.76, nucleus)
+    _measure_balls(lattice, tissue.vessels, tissue.vessel_radii, vessel)
     if size < 600.0:  # noqa: PLR2004 - below that size, dendrites are wider than a voxel
         for cell in cells:
             lower_distance(lattice, cell, outline)
@@ -102,8 +100,8 @@ def _draw_neurites(wall: Field, kind: Field, organelles: Field, grain: Field, li
     image = np.where(body, 104.0 + 9.0 * grain, image)
     image -= np.where(body, 30.0 * np.exp(-((deep / np.float32(0.12)) ** 2)), 0.0)
     image = _darken(image, wall, line, 96.0)
-    # What a coarser voxel shows is an average.
-    return np.float32(140.0) + (image - np.float32(140.0)) * np.float32(_faintness(line))
+    # A coarser voxel shows an average: paler, where membranes are drawn wider than they are.
+    return np.float32(140.0) + (image - np.float32(140.0)) * np.float32(min(1.0, 26.0 / line))
 
 
 def _draw_cytoplasm(image: Field, axes: Axes, outline: Field, grain: Field, line: float) -> None:
@@ -137,17 +135,8 @@ def _draw_nuclei(image: Field, axes: Axes, nucleus: Field, grain: Field, line: f
 
 def _draw_clefts(image: Field, lattice: Lattice, outline: Field, clefts: Floats) -> None:
     """Thicken the membrane at each synapse: its postsynaptic density."""
-    for cleft in clefts:
-        window = lattice.window(cleft, 420.0)
-        if window is None:
-            continue
-        offsets = [lattice.axis(i)[window[2 - i]] - np.float32(cleft[i]) for i in range(3)]
-        away = (
-            offsets[0][None, None, :] ** 2
-            + offsets[1][None, :, None] ** 2
-            + offsets[2][:, None, None] ** 2
-        )
-        near = np.exp(-away / np.float32(190.0**2))
+    for _, window, (x, y, z) in lattice.around(clefts, np.full(len(clefts), 420.0)):
+        near = np.exp(-(x**2 + y**2 + z**2) / np.float32(190.0**2))
         thick = np.exp(-((outline[window] + np.float32(15.0)) ** 2) / np.float32(48.0**2))
         image[window] -= (image[window] - 42.0) * np.clip(1.3 * near * thick, 0.0, 1.0)
 
@@ -172,52 +161,12 @@ def _measure_bodies(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> tupl
     return outline, nucleus
 
 
-def _measure_many(
-    lattice: Lattice, centres: Floats, radii: Floats, shares: tuple[float, ...]
-) -> list[Field]:
-    """Measure the distance to many balls, small on this scale, and to smaller ones inside them.
-
-    Centres (n, 3) and radii (n,) in nm; a field for each share of the radius at which balls end.
-    """
-    x, y, z = lattice.shape
-    fields = [np.full(x * y * z, FAR, dtype=np.float32) for _ in shares]
-    size = np.array(lattice.resolution, dtype=np.float32)
-    reach = np.ceil(radii.max() / size + 0.6).astype(np.int64)
-    spans = [np.arange(-steps, steps + 1) for steps in reach]
-    around = np.stack(np.meshgrid(*spans, indexing="ij"), axis=-1).reshape(-1, 3)
-    near = lattice.near(centres, radii + float(size.max()))
-    batch = max(1, _BATCH // len(around))
-    for rows in np.array_split(near, -(-len(near) // batch) or 1):
-        home = lattice.voxels(centres[rows])
-        middles = (home + np.array(lattice.offset) + 0.5) * size - centres[rows]
-        away = np.zeros((len(rows), len(around)), dtype=np.float32)
-        held = np.ones(away.shape, dtype=bool)
-        for axis in range(3):
-            steps = around[None, :, axis]
-            away += (middles[:, None, axis].astype(np.float32) + steps * size[axis]) ** 2
-            voxel = home[:, None, axis] + steps
-            held &= (voxel >= 0) & (voxel < lattice.shape[axis])
-        place = home @ np.array([1, x, x * y])
-        place = (place[:, None] + around @ np.array([1, x, x * y]))[held]
-        away = np.sqrt(away)
-        for field, share in zip(fields, shares, strict=True):
-            edges = (share * radii[rows, None]).astype(np.float32)
-            np.minimum.at(field, place, (away - edges)[held])
-    return [field.reshape(z, y, x) for field in fields]
-
-
 def _measure_balls(
     lattice: Lattice, centres: Floats, radii: Floats, field: Field, dents: float = 0.0
 ) -> None:
     """Lower a distance field to that of balls, with dents of a share of their radius."""
     reach = radii + 2.0 * max(lattice.resolution)
-    axes = _axes(lattice)
-    for row in lattice.near(centres, reach):
-        window = lattice.window(centres[row], reach[row])
-        if window is None:
-            continue
-        x, y, z = (axes[i][window[2 - i]] - np.float32(centres[row, i]) for i in range(3))
-        x, y, z = x[None, None, :], y[None, :, None], z[:, None, None]
+    for row, window, (x, y, z) in lattice.around(centres, reach):
         away = np.sqrt(x**2 + y**2 + z**2)
         radius = np.float32(radii[row])
         if dents:
@@ -227,21 +176,12 @@ def _measure_balls(
         np.minimum(field[window], away - radius, out=field[window])
 
 
-def _axes(lattice: Lattice) -> Axes:
-    return lattice.axis(0), lattice.axis(1), lattice.axis(2)
-
-
 def _octaves(axes: Axes, period: float, number: int) -> Field:
     """Draw noise of two periods, on half of the voxels along x and y: its blobs are rounder."""
     half = (axes[0][::2], axes[1][::2], axes[2])
     field = smooth_noise(half, period, number)
     field += np.float32(0.5) * smooth_noise(half, 0.43 * period, number + 1)
     return enlarge(field * np.float32(0.9), 2)
-
-
-def _faintness(line: float) -> float:
-    """Return how much paler neuropil gets when its membranes are drawn wider than they are."""
-    return min(1.0, 26.0 / line)
 
 
 def _inside(distance: Field, softness: float) -> Field:

@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from cave_sandbox.sample.formats import Lattice
+    from cave_sandbox.sample.formats import Axes, Lattice
     from cave_sandbox.sample.geometry import Cell, Floats, Ints, Soma
 
 Field = NDArray[np.float32]
-Axes = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
 
 FAR = 3_000.0
 """Distance that stands for "not near the cell"."""
@@ -31,14 +30,9 @@ def lower_distance(lattice: Lattice, cell: Cell, field: Field) -> None:
     In nm, and negative inside; exact near the surface only.
     """
     _measure_soma(lattice, cell.soma, field)
-    axes = [lattice.axis(index).astype(np.float64) for index in range(3)]
-    starts, ends, first, last, middles, reach = _capsules(cell)
-    for row in lattice.near(middles, reach):
-        window = lattice.window(middles[row], reach[row])
-        if window is None:
-            continue
-        part = [axis[window[2 - index]] - starts[row, index] for index, axis in enumerate(axes)]
-        found = _capsule_distance(part, ends[row] - starts[row], first[row], last[row])
+    middles, lines, first, last, reach = _capsules(cell)
+    for row, window, away in lattice.around(middles, reach):
+        found = _capsule_distance(away, lines[row], float(first[row]), float(last[row]))
         np.minimum(field[window], found, out=field[window])
 
 
@@ -70,22 +64,19 @@ def list_voxels(lattice: Lattice, cell: Cell) -> Ints:
 def _measure_soma(lattice: Lattice, soma: Soma, field: Field) -> None:
     """Measure on every fourth voxel along x and y, and interpolate: the surface is smooth."""
     rough = lattice.coarser(4)
-    window = rough.window(soma.centre, 1.9 * soma.radius + _MARGIN)
-    if window is None:
-        return
-    axes = [rough.axis(index)[window[2 - index]].astype(np.float64) for index in range(3)]
-    z, y, x = np.meshgrid(axes[2], axes[1], axes[0], indexing="ij")
-    points = np.stack([x, y, z], axis=-1)
-    distance = np.full(rough.shape[::-1], FAR, dtype=np.float32)
-    distance[window] = soma.depth(points.reshape(-1, 3)).reshape(x.shape)
-    np.minimum(field, enlarge(distance, 4), out=field)
+    reach = np.array([1.9 * soma.radius + _MARGIN])
+    for _, window, away in rough.around(soma.centre[None], reach):
+        points = np.stack(np.broadcast_arrays(*away), axis=-1) + soma.centre
+        distance = np.full(rough.shape[::-1], FAR, dtype=np.float32)
+        distance[window] = soma.depth(points.reshape(-1, 3)).reshape(points.shape[:3])
+        np.minimum(field, enlarge(distance, 4), out=field)
 
 
-def _capsules(cell: Cell) -> tuple[Floats, Floats, Floats, Floats, Floats, Floats]:
-    """List all n straight pieces of a cell.
+def _capsules(cell: Cell) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """List all n straight pieces of a cell, but for its soma.
 
-    Starts and ends (n, 3), radii there (n,), middles (n, 3), and how far from its middle each
-    matters (n,).
+    Middles and lines from end to end (n, 3), the radii at both ends (n,), and how far from its
+    middle each matters (n,).
     """
     branches, spines, boutons = cell.branches, cell.spines, cell.boutons
     heads = spines.heads()
@@ -96,20 +87,17 @@ def _capsules(cell: Cell) -> tuple[Floats, Floats, Floats, Floats, Floats, Float
     first = np.concatenate([*(branch.radii[:-1] for branch in branches), *thick])
     last = np.concatenate([*(branch.radii[1:] for branch in branches), *thick])
     reach = np.linalg.norm(ends - starts, axis=1) / 2.0 + np.maximum(first, last) + _MARGIN
-    return starts, ends, first, last, (starts + ends) / 2.0, reach
+    return (starts + ends) / 2.0, ends - starts, first, last, reach
 
 
-def _capsule_distance(offsets: list[Floats], axis: Floats, first: float, last: float) -> Field:
-    """Measure the distance to a straight piece whose radius changes from end to end."""
-    x, y, z = offsets[0][None, None, :], offsets[1][None, :, None], offsets[2][:, None, None]
-    length = float(axis @ axis)
-    along = (x * axis[0] + y * axis[1] + z * axis[2]) / length if length else 0.0 * (x + y + z)
-    along = np.clip(along, 0.0, 1.0)
-    away = np.sqrt(
-        (x - along * axis[0]) ** 2 + (y - along * axis[1]) ** 2 + (z - along * axis[2]) ** 2
-    )
-    distance: Field = (away - (first + (last - first) * along)).astype(np.float32)
-    return distance
+def _capsule_distance(away: Axes, line: Floats, first: float, last: float) -> Field:
+    """Measure the distance to a straight piece, around its middle, whose radius changes."""
+    (x, y, z), (a, b, c) = away, line.tolist()
+    length = max(a * a + b * b + c * c, 1e-6)
+    along = np.clip((x * a + y * b + z * c) / length, -0.5, 0.5)
+    distance = np.sqrt((x - along * a) ** 2 + (y - along * b) ** 2 + (z - along * c) ** 2)
+    nearer: Field = distance - (0.5 * (first + last) + (last - first) * along)
+    return nearer
 
 
 def _beads(cell: Cell, step: float) -> tuple[Floats, Floats]:

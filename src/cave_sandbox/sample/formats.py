@@ -8,16 +8,16 @@ from __future__ import annotations
 import gzip
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-
-    from numpy.typing import NDArray
 
     from cave_sandbox.sample.geometry import Floats, Ints
 
@@ -26,6 +26,8 @@ _LEVEL = 2
 """Higher levels make images no smaller, as most of an image is noise."""
 
 Triple = tuple[int, int, int]
+Axes = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
+Window = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,14 @@ class Lattice:
         """The scale's name and folder."""
         return "_".join(str(size) for size in self.resolution)
 
-    def axis(self, index: int) -> NDArray[np.float32]:
-        """Return the centres of the voxels along an axis, in nm."""
-        places = np.arange(self.shape[index]) + self.offset[index] + 0.5
-        return (places * self.resolution[index]).astype(np.float32)
+    @cached_property
+    def axes(self) -> Axes:
+        """The centres of the voxels along x, y and z, in nm."""
+        x, y, z = (
+            ((np.arange(count) + first + 0.5) * size).astype(np.float32)
+            for count, first, size in zip(self.shape, self.offset, self.resolution, strict=True)
+        )
+        return x, y, z
 
     def voxels(self, positions: Floats) -> Ints:
         """Find the voxels, counted from the first, that hold positions (n, 3) in nm."""
@@ -53,24 +59,24 @@ class Lattice:
         counted: Ints = found - np.array(self.offset)
         return counted
 
-    def window(self, centre: Floats, reach: float) -> tuple[slice, slice, slice] | None:
-        """Return slices (z, y, x) that hold all within reach (nm) of a position, or None."""
-        slices = []
-        for index in (2, 1, 0):
-            size, first = self.resolution[index], self.offset[index]
-            low = max(int((centre[index] - reach) // size) - first, 0)
-            high = min(int((centre[index] + reach) // size) - first + 1, self.shape[index])
-            if low >= high:
-                return None
-            slices.append(slice(low, high))
-        return slices[0], slices[1], slices[2]
+    def around(self, centres: Floats, reach: Floats) -> Iterator[tuple[int, Window, Axes]]:
+        """Yield what is within reach (n,) of positions (n, 3) in nm, where there is any voxel.
 
-    def near(self, centres: Floats, reach: Floats) -> Ints:
-        """List which of some positions (n, 3) have a voxel within their reach (n,) in nm."""
-        low = np.array(self.offset) * np.array(self.resolution)
-        high = low + np.array(self.shape) * np.array(self.resolution)
-        around = np.asarray(reach)[:, None]
-        return np.flatnonzero(np.all((centres + around > low) & (centres - around < high), axis=1))
+        That is the position's row, slices (z, y, x) of a field, and how far along x, y and z the
+        centres of the voxels there are from the position, to be broadcast.
+        """
+        first = (centres - reach[:, None]) // self.resolution - self.offset
+        last = (centres + reach[:, None]) // self.resolution - self.offset
+        low, high = np.maximum(first, 0), np.minimum(last + 1, self.shape)
+        for row in np.flatnonzero(np.all(low < high, axis=1)):
+            bounds = zip(low[row].astype(int), high[row].astype(int), strict=True)
+            parts = [slice(*bound) for bound in bounds]
+            away = [
+                axis[part] - np.float32(place)
+                for axis, part, place in zip(self.axes, parts, centres[row], strict=True)
+            ]
+            x, y, z = away[0][None, None, :], away[1][None, :, None], away[2][:, None, None]
+            yield int(row), (parts[2], parts[1], parts[0]), (x, y, z)
 
     def coarser(self, times: int) -> Lattice:
         """Return the lattice with voxels that are larger along x and y.

@@ -12,13 +12,6 @@ import numpy as np
 import pandas as pd
 
 from cave_sandbox.sample import identity as who
-from cave_sandbox.sample.cell import (
-    INTERNEURON,
-    LAYER_5,
-    LAYER_23,
-    SMALL_LAYER_23,
-    grow_cell,
-)
 from cave_sandbox.sample.edits import (
     CELLS_NOW,
     add_outputs,
@@ -26,7 +19,14 @@ from cave_sandbox.sample.edits import (
     list_root_ids,
     plan_edits,
 )
-from cave_sandbox.sample.growth import UM
+from cave_sandbox.sample.growth import (
+    INTERNEURON,
+    LAYER_5,
+    LAYER_23,
+    SMALL_LAYER_23,
+    UM,
+    grow_cell,
+)
 from cave_sandbox.sample.tables import (
     Grid,
     build_cell_types,

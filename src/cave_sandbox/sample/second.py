@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from cave_sandbox.sample import identity as who
-from cave_sandbox.sample.cell import INTERNEURON, Plan, grow_cell
 from cave_sandbox.sample.geometry import Cell, sample_axes, shaft_sites
-from cave_sandbox.sample.growth import UM
+from cave_sandbox.sample.growth import INTERNEURON, UM, Plan, grow_cell
 from cave_sandbox.sample.minnie import Sample
 from cave_sandbox.sample.tables import (
     Grid,

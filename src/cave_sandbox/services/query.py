@@ -7,8 +7,6 @@ request accepts.
 from __future__ import annotations
 
 import gzip
-from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cave_sandbox.services.materialize import (
@@ -45,25 +43,15 @@ ARROW_WARNING = (
 )
 
 
-@dataclass(frozen=True)
-class _Form:
-    """How the answer is to be sent: the address's arguments and what the client accepts."""
-
-    arrow: bool
-    announced: bool
-    direct: bool
-    count: bool
-    sample: int | None
-    compression: str | None
-    gzipped: bool
-
-
 class QueryHandler(MaterializeHandler):
     """Rows of one table or view, of tables that belong together, or as they are at a timestamp."""
 
     def initialize(self, kind: str, *, of_view: bool = False) -> None:
         """Take the kind of query: ``simple`` (of a view or a table), ``join`` or ``live``."""
         self.kind, self.of_view = kind, of_view
+        self.arrow = self._allows("return_pyarrow", default=True)
+        self.direct = self._allows("direct_sql_pandas")
+        self.accepted = self.request.headers.get("Accept-Encoding", "")
 
     async def post(self, name: str, number: str | None = None, table_name: str = "") -> None:
         """Answer a query; a live one names no version, and only a simple one names its table."""
@@ -71,56 +59,57 @@ class QueryHandler(MaterializeHandler):
 
         dataset = self.admit(name)
         try:
-            form = self._form()
             body = parse_body(self.kind, self.request.body, table_name)
             tables = _find_tables(dataset, body, number, of_view=self.of_view)
             lineage = self.context.lineages[dataset.name]
             if body.timestamp and not self._allows("allow_invalid_root_ids"):
                 await self.outside(_check_roots, lineage, body, body.timestamp)
-            if form.count and self.kind == "simple":
+            if self._allows("count") and self.kind == "simple":
                 query = build_count(body, dataset, tables)
             else:
                 replaced = lineage.replaced_at(body.timestamp) if body.timestamp else {}
                 limit = self.context.row_limit
-                query = build_query(body, dataset, tables, limit, form.sample, replaced)
-            content, count = await self.outside(self._work, query, form)
+                query = build_query(body, dataset, tables, limit, self._sample(), replaced)
+            content, count = await self.outside(self._work, query)
         except ValidationError as error:
             self.send_json({"schema_errors": error.messages}, 500)
         except (QueryError, QueryFailedError) as error:
             self.send_failure(str(error))
         else:
             notices = [] if self.kind == "live" else _notices(tables)
-            self._send(query, form, content, _all_warnings(self.kind, query, form, notices, count))
+            self._send(query, content, self._warnings(query, notices, count))
 
-    def _work(self, query: Query, form: _Form) -> tuple[bytes, int]:
+    def _work(self, query: Query) -> tuple[bytes, int]:
         """Run a query and encode its rows; on a thread of its own."""
         rows: pa.Table = self.context.tables.run(query.sql, query.parameters)
-        table = to_arrow(rows, query.outputs, direct=form.direct)
-        content = to_stream(table, form.compression) if form.arrow else to_json(table)
-        return (gzip.compress(content, 6) if form.gzipped else content), rows.num_rows
+        table = to_arrow(rows, query.outputs, direct=self.direct)
+        compressed = self._allows("ipc_compress", default=True)
+        compression = choose_compression(self.accepted) if compressed else None
+        content = to_stream(table, compression) if self.arrow else to_json(table)
+        return (gzip.compress(content, 6) if "gzip" in self.accepted else content), rows.num_rows
 
-    def _form(self) -> _Form:
-        accepted = self.request.headers.get("Accept-Encoding", "")
+    def _sample(self) -> int | None:
         sample = self.get_query_argument("random_sample", "")
         if sample and not sample.isdecimal():
             raise QueryError(f"400 Bad Request: random_sample {sample} is no number of rows")
-        compressed = self._allows("ipc_compress", default=True)
-        return _Form(
-            arrow=self._allows("return_pyarrow", default=True),
-            announced=self._allows("arrow_format"),
-            direct=self._allows("direct_sql_pandas"),
-            count=self._allows("count"),
-            sample=int(sample) if sample else None,
-            compression=choose_compression(accepted) if compressed else None,
-            gzipped="gzip" in accepted,
-        )
+        return int(sample) if sample else None
 
     def _allows(self, name: str, *, default: bool = False) -> bool:
         given = self.get_query_argument(name, str(default))
         return given.lower() in {"true", "1", "yes"}
 
-    def _send(self, query: Query, form: _Form, content: bytes, warnings: list[str]) -> None:
-        if form.arrow:
+    def _warnings(self, query: Query, notices: list[str], count: int) -> list[str]:
+        """Return the ``Warning`` headers, in the recorded service's order."""
+        if self.arrow and not self._allows("arrow_format"):
+            return [ARROW_WARNING]  # the recorded service forgets all others
+        limited = [f'201 - "Limited query to {query.limit} rows'] if count == query.limit else []
+        ordered = [*notices, *query.warnings, *limited]
+        if self.kind == "simple":
+            ordered = [*limited, *notices, *query.warnings]
+        return list(dict.fromkeys(ordered if self.direct else [*ordered, PANDAS_WARNING]))
+
+    def _send(self, query: Query, content: bytes, warnings: list[str]) -> None:
+        if self.arrow:
             self.set_header("Content-Type", "data.arrow")
             self.set_header("Cache-Control", "no-cache")
         else:
@@ -130,7 +119,7 @@ class QueryHandler(MaterializeHandler):
         for size in query.resolution:
             self.add_header("dataframe_resolution", str(size))
         self.set_header("column_names", _header_safe(str(query.names)))
-        if form.gzipped:
+        if "gzip" in self.accepted:
             self.set_header("Content-Encoding", "gzip")
             self.add_header("Vary", "Accept-Encoding")
         self.finish(content)
@@ -207,21 +196,6 @@ def _notices(tables: Mapping[str, Table]) -> list[str]:
         for name, table in tables.items()
         if (notice := table.details.get("notice_text"))
     ]
-
-
-def _all_warnings(
-    kind: str, query: Query, form: _Form, notices: list[str], count: int
-) -> list[str]:
-    """Return the ``Warning`` headers, in the recorded service's order."""
-    if form.arrow and not form.announced:
-        # The recorded service forgets all others.
-        return [ARROW_WARNING]
-    limited = [f'201 - "Limited query to {query.limit} rows'] if count == query.limit else []
-    first, second = (limited, notices) if kind == "simple" else (notices, query.warnings)
-    warnings = [*first, *second, *(query.warnings if kind == "simple" else limited)]
-    if not form.direct:
-        warnings.append(PANDAS_WARNING)
-    return list(Counter(warnings))
 
 
 def _header_safe(text: str) -> str:

@@ -173,12 +173,7 @@ def _read_versions(folder: Path, listed: Any) -> Iterator[Version]:
 def _read_tables(
     folder: Path, files: Mapping[str, Path], described: Mapping[str, Any]
 ) -> dict[str, Table]:
-    missing = sorted(set(described) - set(files))
-    if missing:
-        raise InputError(
-            f"{folder / 'datastack.json'} names table {missing[0]}, and there is no file for it.",
-            f"Add tables/{missing[0]}.parquet, or take the name out.",
-        )
+    _check_files(folder, "table", described, files)
     tables = {name: _read_table(name, files[name], described.get(name) or {}) for name in files}
     synapses = next((item.name for item in tables.values() if item.schema == "synapse"), None)
     for name, table in tables.items():
@@ -203,6 +198,7 @@ def _read_edition(
 def _read_views(
     folder: Path, files: Mapping[str, Path], described: Mapping[str, Any]
 ) -> dict[str, Table]:
+    _check_files(folder, "view", described, files)
     views = {}
     for name, path in files.items():
         if EDITION in name:
@@ -218,13 +214,18 @@ def _read_views(
             details=details,
             columns=tuple(_view_columns(path)),
         )
-    missing = sorted(set(described) - set(views))
-    if missing:
-        raise InputError(
-            f"{folder / 'datastack.json'} names view {missing[0]}, and there is no file for it.",
-            f"Add views/{missing[0]}.parquet, or take the name out.",
-        )
     return views
+
+
+def _check_files(
+    folder: Path, kind: str, described: Mapping[str, Any], files: Mapping[str, Path]
+) -> None:
+    """Refuse a description that names a table or view without a file."""
+    for name in sorted(set(described) - set(files)):
+        raise InputError(
+            f"{folder / 'datastack.json'} names {kind} {name}, and there is no file for it.",
+            f"Add {kind}s/{name}.parquet, or take the name out.",
+        )
 
 
 def _view_columns(path: Path) -> Iterator[Field]:

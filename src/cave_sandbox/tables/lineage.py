@@ -159,7 +159,7 @@ class Lineage:
         back = list(ahead)
         while ahead:
             parent = ahead.pop()
-            for child in self._listed_successors(parent):
+            for child in self._roots[parent].successors:
                 links.add((parent, child))
                 if child not in nodes and (future is None or self._roots[child].created <= future):
                     ahead.append(child)
@@ -173,14 +173,11 @@ class Lineage:
                 nodes.add(parent)
         return nodes, links
 
-    def _listed_successors(self, root: int) -> list[int]:
-        return [item for item in self._roots[root].successors if item in self._roots]
-
     def _draw_lines(self) -> dict[int, tuple[int, ...]]:
         """Return lines of descent that together cover every step, each with its supervoxels."""
         lines: dict[tuple[int, ...], None] = {}
         for root in self._roots:
-            steps = self._listed_successors(root)
+            steps = self._roots[root].successors
             if not steps and not self._parents[root]:
                 lines[(root,)] = None
             for step in steps:
@@ -201,9 +198,9 @@ class Lineage:
 
     def _downwards(self, root: int) -> list[int]:
         line = [root]
-        while steps := [item for item in self._listed_successors(line[-1]) if item not in line]:
+        while steps := [item for item in self._roots[line[-1]].successors if item not in line]:
             line.append(steps[0])
         return line
 
     def _is_main(self, line: tuple[int, ...]) -> bool:
-        return all(self._listed_successors(parent)[0] == child for parent, child in pairwise(line))
+        return all(self._roots[parent].successors[0] == child for parent, child in pairwise(line))

@@ -7,6 +7,7 @@ values never do.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -261,13 +262,8 @@ def _in_order(source: _Source, names: Sequence[str], *, alone: bool = False) -> 
 
 def _shared_names(sources: Sequence[_Source]) -> set[str]:
     """Return the names of selected columns that more than one table has."""
-    seen: set[str] = set()
-    shared: set[str] = set()
-    for source in sources:
-        own = {item.name for item in source.selected}
-        shared |= seen & own
-        seen |= own
-    return shared
+    names = Counter(item.name for source in sources for item in source.selected)
+    return {name for name, count in names.items() if count > 1}
 
 
 def _default_resolution(
@@ -350,9 +346,5 @@ def _where(body: QueryBody, sources: Mapping[str, _Source]) -> tuple[str, list[A
 
 
 def _warnings(body: QueryBody) -> tuple[str, ...]:
-    given = []
-    if body.any_columns is not None:
-        given.append(LIST_WARNING)
-    if body.suffix_list is not None:
-        given.append(SUFFIX_WARNING)
-    return tuple(given)
+    given = ((LIST_WARNING, body.any_columns), (SUFFIX_WARNING, body.suffix_list))
+    return tuple(warning for warning, deprecated in given if deprecated is not None)

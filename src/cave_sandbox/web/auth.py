@@ -11,16 +11,9 @@ Verdict = Literal["good", "bad-header", "no-token", "invalid", "no-permission", 
 
 @dataclass(frozen=True)
 class Auth:
-    """The tokens that the sandbox knows, and what each of them may do.
+    """The tokens that the sandbox knows: one that may do everything, and two that are refused.
 
-    Parameters
-    ----------
-    token
-        The token that may do everything.
-    no_permission_token
-        A token that is valid and may see no datastack, or None.
-    missing_tos_token
-        A token whose owner has not accepted the terms of service, or None.
+    The owner of one may see no datastack, that of the other has not accepted the terms of service.
 
     Examples
     --------
