@@ -146,7 +146,7 @@ def add_outputs(
     )
 
 
-def apply_edits(table: pd.DataFrame, on_dendrite: Ints) -> pd.DataFrame:
+def apply_edits(table: pd.DataFrame, on_dendrite: Ints | list[int]) -> pd.DataFrame:
     """Return a table with the root IDs of version 1822, also on the dendrite that was cut off."""
     columns = [name for name in table.columns if name.endswith("_root_id")]
     edited = table.assign(**{name: table[name].replace(_ROOTS_NOW) for name in columns})

@@ -33,6 +33,9 @@ _STEPS = 5
 _DENTS = 0.03
 """How far nuclei and bodies depart from balls."""
 
+_DENTED, _DENDRITE = 200, 600
+"""Where voxels are smaller, in nm, dents are seen, and dendrites are wider than a voxel."""
+
 
 def draw_near(
     lattice: Lattice, cells: list[Cell], tissue: Tissue, clefts: Floats, coarser: int
@@ -51,13 +54,12 @@ def draw_near(
     grain = smooth_noise(axes, 2.2 * lattice.resolution[0], 11)
     organelles = enlarge(smooth_noise(rough.axes, 330.0, 12), coarser)
     image = _draw_neurites(wall, kind, organelles, grain, line)
-    outline, nucleus = (enlarge(part, coarser) for part in _measure_bodies(rough, cells, tissue))
+    measured = _measure_tissue(rough, cells, tissue)
+    outline, nucleus, vessel = (enlarge(part, coarser) for part in measured)
     _draw_cytoplasm(image, axes, outline, grain, line)
     _draw_nuclei(image, axes, nucleus, grain, line)
     _draw_clefts(image, lattice, outline, clefts)
-    vessel = np.full(rough.shape[::-1], FAR, dtype=np.float32)
-    _measure_balls(rough, tissue.vessels, tissue.vessel_radii, vessel)
-    _draw_vessels(image, enlarge(vessel, coarser), line)
+    _draw_vessels(image, vessel, line)
     return _quantise(image)
 
 
@@ -69,16 +71,7 @@ def draw_far(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> Image:
     speckle = np.float32(10.0 * (256.0 / size) ** 0.2)
     image = np.float32(140.0) + speckle * smooth_noise(axes, 1.3 * size, 21)
     image += np.float32(3.0) * smooth_noise(axes, 9.0 * size, 22)
-    somata = np.stack([cell.soma.centre for cell in cells])
-    bodies = np.concatenate([tissue.bodies, somata])
-    radii = np.concatenate([tissue.body_radii, [cell.soma.radius for cell in cells]])
-    outline, nucleus, vessel = np.full((3, *lattice.shape[::-1]), FAR, dtype=np.float32)
-    _measure_balls(lattice, bodies, radii, outline)
-    _measure_balls(lattice, bodies, radii * 0.76, nucleus)
-    _measure_balls(lattice, tissue.vessels, tissue.vessel_radii, vessel)
-    if size < 600.0:  # noqa: PLR2004 - below that size, dendrites are wider than a voxel
-        for cell in cells:
-            lower_distance(lattice, cell, outline)
+    outline, nucleus, vessel = _measure_tissue(lattice, cells, tissue)
     calm = np.float32(1.0) - np.float32(0.6) * _inside(outline, size)
     image = np.float32(140.0) + (image - np.float32(140.0)) * calm
     image += 17.0 * _inside(outline, size)
@@ -147,18 +140,24 @@ def _draw_vessels(image: Field, vessel: Field, line: float) -> None:
     image[:] = _darken(image, np.abs(vessel + np.float32(120.0)), 4.0 * line, 84.0)
 
 
-def _measure_bodies(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> tuple[Field, Field]:
-    """Measure the distance to the surfaces of all cells and bodies, and to their nuclei."""
-    outline = np.full(lattice.shape[::-1], FAR, dtype=np.float32)
-    nucleus = outline.copy()
-    for cell in cells:
-        lower_distance(lattice, cell, outline)
+def _measure_tissue(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> Field:
+    """Measure how far it is to the outlines of cells and bodies, to nuclei, and to vessels."""
+    measured: Field = np.full((3, *lattice.shape[::-1]), FAR, dtype=np.float32)
+    outline, nucleus, vessel = measured
+    size = lattice.resolution[0]
     somata = np.stack([cell.soma.centre for cell in cells])
-    nuclei = np.array([cell.soma.nucleus_radius for cell in cells])
-    _measure_balls(lattice, somata, nuclei, nucleus, _DENTS)
-    _measure_balls(lattice, tissue.bodies, tissue.body_radii, outline, _DENTS)
-    _measure_balls(lattice, tissue.bodies, tissue.body_radii * 0.76, nucleus, _DENTS)
-    return outline, nucleus
+    radii, nuclei = np.array([(cell.soma.radius, cell.soma.nucleus_radius) for cell in cells]).T
+    if size < _DENDRITE:
+        for cell in cells:
+            lower_distance(lattice, cell, outline)
+    else:
+        _measure_balls(lattice, somata, radii, outline)
+    dents = _DENTS if size < _DENTED else 0.0
+    _measure_balls(lattice, somata, nuclei, nucleus, dents)
+    _measure_balls(lattice, tissue.bodies, tissue.body_radii, outline, dents)
+    _measure_balls(lattice, tissue.bodies, tissue.body_radii * 0.76, nucleus, dents)
+    _measure_balls(lattice, tissue.vessels, tissue.vessel_radii, vessel)
+    return measured
 
 
 def _measure_balls(

@@ -14,6 +14,7 @@ import pandas as pd
 from cave_sandbox.sample import identity as who
 from cave_sandbox.sample.edits import (
     CELLS_NOW,
+    Edits,
     add_outputs,
     apply_edits,
     list_root_ids,
@@ -114,52 +115,57 @@ def build_minnie() -> Sample:
     en_passant = [cell.boutons for cell in cells]
     cells = _wire(rng, cells, inputs)
     contacts = _list_contacts(rng, cells, inputs, en_passant)
-    synapses = build_synapses(rng, contacts, GRID)
-    predictions = build_predictions(rng, synapses, contacts, contacts.tags)
-    nuclei = dict(
-        zip([who.SEED_NUCLEUS_ID, *(p.nucleus_id for p in who.PARTNERS)], cells, strict=True)
-    )
-    stray: Floats = SOMA + np.array([-118.0, 61.0, 52.0]) * UM
     edits = plan_edits(cells[0], contacts)
-    on_dendrite = synapses["id"].to_numpy()[edits.cut_rows]
-    synapses, predictions, mapping, multi_input = build_spine_tables(
-        synapses, predictions, contacts, cells, GRID
-    )
-    synapses, predictions, mapping = add_outputs(edits, synapses, predictions, mapping, GRID)
-    tables = {
-        who.SYNAPSE_TABLE: synapses.sort_values("id", ignore_index=True),
-        who.PREDICTION_TABLE: predictions,
-        who.NUCLEUS_TABLE: build_nuclei(rng, nuclei, {who.NUCLEUS_WITHOUT_ROOT: stray}, GRID),
-        who.SPINE_TABLE: mapping,
-        who.MULTI_INPUT_TABLE: multi_input,
-    }
     labels = {p.root_id: (p.label, p.cell_type) for p in who.PARTNERS}
     labels[who.SEED_ROOT_ID] = ("L2/3 pyramidal, seed", "23P")
-    views = {who.CELL_TYPE_VIEW: build_cell_types(tables[who.NUCLEUS_TABLE], contacts, labels)}
-    tables[f"{who.PREDICTION_TABLE}@{_NEWEST}"] = _predict_anew(predictions, synapses)
-    for held, name in (
-        (tables, who.SYNAPSE_TABLE),
-        (tables, who.NUCLEUS_TABLE),
-        (views, who.CELL_TYPE_VIEW),
-    ):
-        held[f"{name}@{_NEWEST}"] = apply_edits(held[name], on_dendrite)
-    for former, root in CELLS_NOW.items():
-        labels[root] = labels[former]
+    tables = _build_tables(rng, cells, contacts, edits)
+    types = build_cell_types(tables[who.NUCLEUS_TABLE], contacts, labels)
     return Sample(
         name=who.MINNIE,
         description=_describe(),
         cells=cells,
-        labels=labels,
+        labels=labels | {root: labels[former] for former, root in CELLS_NOW.items()},
         tables=tables,
         roots=list_root_ids(),
         resolution=GRID.resolution,
         contacts=contacts,
         pia=PIA,
         detail=1152,
-        views=views,
+        views={
+            who.CELL_TYPE_VIEW: types,
+            f"{who.CELL_TYPE_VIEW}@{_NEWEST}": apply_edits(types, []),
+        },
         later=[edits.seed, replace(cells[1], root_id=who.EDITED_PARTNER)],
         pieces=[edits.dendrite, edits.axon],
     )
+
+
+def _build_tables(
+    rng: np.random.Generator, cells: list[Cell], contacts: Contacts, edits: Edits
+) -> dict[str, pd.DataFrame]:
+    synapses = build_synapses(rng, contacts, GRID)
+    predictions = build_predictions(rng, synapses, contacts, contacts.tags)
+    numbers = [who.SEED_NUCLEUS_ID, *(partner.nucleus_id for partner in who.PARTNERS)]
+    stray: Floats = SOMA + np.array([-118.0, 61.0, 52.0]) * UM
+    on_dendrite = synapses["id"].to_numpy()[edits.cut_rows]
+    synapses, predictions, mapping, multi_input = build_spine_tables(
+        synapses, predictions, contacts, cells, GRID
+    )
+    synapses, predictions, mapping = add_outputs(edits, synapses, predictions, mapping, GRID)
+    ordered = synapses.sort_values("id", ignore_index=True)
+    nuclei = build_nuclei(
+        rng, dict(zip(numbers, cells, strict=True)), {who.NUCLEUS_WITHOUT_ROOT: stray}, GRID
+    )
+    return {
+        who.SYNAPSE_TABLE: ordered,
+        who.PREDICTION_TABLE: predictions,
+        who.NUCLEUS_TABLE: nuclei,
+        who.SPINE_TABLE: mapping,
+        who.MULTI_INPUT_TABLE: multi_input,
+        f"{who.PREDICTION_TABLE}@{_NEWEST}": _predict_anew(predictions, synapses),
+        f"{who.SYNAPSE_TABLE}@{_NEWEST}": apply_edits(ordered, on_dendrite),
+        f"{who.NUCLEUS_TABLE}@{_NEWEST}": apply_edits(nuclei, []),
+    }
 
 
 def _grow_cells(rng: np.random.Generator) -> list[Cell]:
