@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from cave_sandbox.sample import identity as who
+from cli.outcome import TOKEN
 from edits import NEW, OLD, divide, join_sides
 from synglancer import Link
 from synglancer.states.urls import parse_link
