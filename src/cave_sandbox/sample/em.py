@@ -185,15 +185,13 @@ def _octaves(axes: Axes, period: float, number: int) -> Field:
 
 def _inside(distance: Field, softness: float) -> Field:
     """Turn a distance into 1 inside and 0 outside, soft at the edge."""
-    share: Field = np.clip(np.float32(0.5) - distance / np.float32(softness), 0.0, 1.0)
-    return share
+    return np.clip(np.float32(0.5) - distance / np.float32(softness), 0.0, 1.0)
 
 
 def _darken(image: Field, distance: Field, width: float, depth: float) -> Field:
     """Draw a dark line where a distance is below a width."""
     shade = np.clip(1.5 - distance / np.float32(width), 0.0, 1.0)
-    darker: Field = image - np.float32(depth) * shade
-    return darker
+    return image - np.float32(depth) * shade
 
 
 def _quantise(image: Field) -> Image:

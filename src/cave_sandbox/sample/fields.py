@@ -57,8 +57,7 @@ def list_voxels(lattice: Lattice, cell: Cell) -> Ints:
         found.append(near[away <= radii[rows][:, None] ** 2])
     found.append(_soma_voxels(size, cell.soma))
     voxels: Ints = np.concatenate(found) - np.array(lattice.offset)
-    kept: Ints = voxels[np.all((voxels >= 0) & (voxels < np.array(lattice.shape)), axis=1)]
-    return kept
+    return voxels[np.all((voxels >= 0) & (voxels < np.array(lattice.shape)), axis=1)]
 
 
 def _measure_soma(lattice: Lattice, soma: Soma, field: Field) -> None:
@@ -96,8 +95,7 @@ def _capsule_distance(away: Axes, line: Floats, first: float, last: float) -> Fi
     length = max(a * a + b * b + c * c, 1e-6)
     along = np.clip((x * a + y * b + z * c) / length, -0.5, 0.5)
     distance = np.sqrt((x - along * a) ** 2 + (y - along * b) ** 2 + (z - along * c) ** 2)
-    nearer: Field = distance - (0.5 * (first + last) + (last - first) * along)
-    return nearer
+    return distance - (0.5 * (first + last) + (last - first) * along)
 
 
 def _beads(cell: Cell, step: float) -> tuple[Floats, Floats]:
@@ -160,8 +158,7 @@ def _between(field: Field, node: Ints, share: Floats, along: int) -> Field:
     shape[along] = len(share)
     weight = share.astype(np.float32).reshape(shape)
     first, second = np.take(field, node, axis=along), np.take(field, node + 1, axis=along)
-    found: Field = first + (second - first) * weight
-    return found
+    return first + (second - first) * weight
 
 
 def pack_neuropil(axes: Axes, spacing: float, number: int) -> tuple[Field, Field]:

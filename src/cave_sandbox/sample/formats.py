@@ -56,8 +56,7 @@ class Lattice:
     def voxels(self, positions: Floats) -> Ints:
         """Find the voxels, counted from the first, that hold positions (n, 3) in nm."""
         found = np.floor(positions / np.array(self.resolution)).astype(np.int64)
-        counted: Ints = found - np.array(self.offset)
-        return counted
+        return found - np.array(self.offset)
 
     def around(self, centres: Floats, reach: Floats) -> Iterator[tuple[int, Window, Axes]]:
         """Yield what is within reach (n,) of positions (n, 3) in nm, where there is any voxel.

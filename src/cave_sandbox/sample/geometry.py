@@ -22,8 +22,7 @@ Ints = NDArray[np.int64]
 
 def unit(vectors: Floats) -> Floats:
     """Scale vectors (..., 3), none of them zero, to length 1."""
-    scaled: Floats = vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
-    return scaled
+    return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
 def perpendicular(rng: np.random.Generator, axes: Floats) -> Floats:
@@ -81,8 +80,7 @@ class Soma:
         """Measure in nm from the centre to the surface along unit directions: (n, 3) to (n,)."""
         bulge = np.exp(self.sharpness * (directions @ self.lobes.T - 1.0)) @ self.heights
         ripple = np.sin(directions @ np.array([5.0, 3.0, 4.0])) * 0.02
-        distance: Floats = self.radius * (1.0 + bulge + ripple)
-        return distance
+        return self.radius * (1.0 + bulge + ripple)
 
     def depth(self, points: Floats) -> Floats:
         """Measure how far outside the surface points are, along rays from the centre (nm).
@@ -91,8 +89,7 @@ class Soma:
         """
         rays = points - self.centre
         lengths = np.maximum(np.linalg.norm(rays, axis=1), 1e-6)
-        outside: Floats = lengths - self.surface(rays / lengths[:, None])
-        return outside
+        return lengths - self.surface(rays / lengths[:, None])
 
 
 @dataclass(frozen=True)
@@ -108,8 +105,7 @@ class Spines(Rows):
 
     def heads(self) -> Floats:
         """Return the centres of the heads in nm, shape (n, 3)."""
-        centres: Floats = self.base + self.direction * self.length[:, None]
-        return centres
+        return self.base + self.direction * self.length[:, None]
 
 
 @dataclass(frozen=True)

@@ -148,8 +148,7 @@ def _ring_points(
         first[..., None, :] * np.cos(angles)[:, None]
         + second[..., None, :] * np.sin(angles)[:, None]
     )
-    points: Floats = centres[..., None, :] + spokes * radii[..., None, None]
-    return points
+    return centres[..., None, :] + spokes * radii[..., None, None]
 
 
 def _tube(rings: Floats, tips: Floats) -> Mesh:

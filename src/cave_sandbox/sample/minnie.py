@@ -259,8 +259,7 @@ def _predict_anew(predictions: pd.DataFrame, synapses: pd.DataFrame) -> pd.DataF
             "value": rng.uniform(0.4, 0.8, len(found)).astype(np.float32),
         }
     )
-    newer: pd.DataFrame = pd.concat([kept, added], ignore_index=True)[[*predictions.columns]]
-    return newer
+    return pd.concat([kept, added], ignore_index=True)[[*predictions.columns]]
 
 
 def _describe() -> dict[str, Any]:

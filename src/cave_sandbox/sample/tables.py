@@ -54,8 +54,7 @@ class Grid:
 
     def voxels(self, positions: Floats) -> Ints:
         """Round positions in nm to voxels, shape (n, 3)."""
-        rounded: Ints = np.rint(positions / np.array(self.resolution)).astype(np.int64)
-        return rounded
+        return np.rint(positions / np.array(self.resolution)).astype(np.int64)
 
     def columns(self, name: str, positions: Floats) -> dict[str, Ints]:
         """Return positions in nm as three columns of voxels, named after their axes."""
@@ -85,8 +84,7 @@ def supervoxel_ids(rng: np.random.Generator, positions: Floats) -> Ints:
         _CHUNK_SIZE
     )
     numbers = rng.integers(1_000, 740_000, size=len(positions))
-    ids: Ints = _LAYER | (chunk[:, 0] << 46) | (chunk[:, 1] << 36) | (chunk[:, 2] << 26) | numbers
-    return ids
+    return _LAYER | (chunk[:, 0] << 46) | (chunk[:, 1] << 36) | (chunk[:, 2] << 26) | numbers
 
 
 def build_synapses(rng: np.random.Generator, contacts: Contacts, grid: Grid) -> pd.DataFrame:
@@ -104,8 +102,7 @@ def build_synapses(rng: np.random.Generator, contacts: Contacts, grid: Grid) -> 
     columns["pre_pt_root_id"] = contacts.pre
     columns["post_pt_supervoxel_id"] = supervoxel_ids(rng, contacts.post_pt)
     columns["post_pt_root_id"] = contacts.post
-    table: pd.DataFrame = pd.DataFrame(columns)
-    return table
+    return pd.DataFrame(columns)
 
 
 def build_predictions(
@@ -132,8 +129,7 @@ def build_predictions(
     )
     shuffled = table.sample(frac=1.0, random_state=int(rng.integers(2**31)))
     shuffled["id"] = np.arange(len(rows), dtype=np.int64) + 1
-    numbered: pd.DataFrame = shuffled.reset_index(drop=True)
-    return numbered
+    return shuffled.reset_index(drop=True)
 
 
 def build_nuclei(
@@ -158,8 +154,7 @@ def build_nuclei(
     roots = [*(cell.root_id for cell in cells.values()), *([0] * len(strays))]
     columns["pt_root_id"] = np.array(roots, dtype=np.int64)
     columns["pt_supervoxel_id"] = np.where(columns["pt_root_id"] == 0, 0, supervoxels)
-    table: pd.DataFrame = pd.DataFrame(columns)
-    return table
+    return pd.DataFrame(columns)
 
 
 def build_cell_types(
@@ -207,8 +202,7 @@ def _spoil(view: pd.DataFrame) -> pd.DataFrame:
     nowhere = view.tail(1).assign(pt_root_id=0)
     more = pd.concat([merged, nowhere], ignore_index=True)
     more["id"] = 700_000 + np.arange(len(more), dtype=np.int64)
-    spoilt: pd.DataFrame = pd.concat([view, more], ignore_index=True)
-    return spoilt
+    return pd.concat([view, more], ignore_index=True)
 
 
 def _draw_sizes(rng: np.random.Generator, contacts: Contacts) -> Ints:
@@ -218,8 +212,7 @@ def _draw_sizes(rng: np.random.Generator, contacts: Contacts) -> Ints:
     with_head = 8.45 + 2.6 * np.log(contacts.calibre / 460.0) + rng.normal(scale=0.7, size=count)
     without = 8.3 + rng.normal(scale=0.95, size=count)
     drawn = np.exp(np.where(spine, with_head, without))
-    sizes: Ints = 4 * np.rint(np.clip(drawn, 160.0, 98_000.0) / 4.0).astype(np.int64)
-    return sizes
+    return 4 * np.rint(np.clip(drawn, 160.0, 98_000.0) / 4.0).astype(np.int64)
 
 
 def build_spine_tables(

@@ -57,8 +57,7 @@ def _scatter_bodies(rng: np.random.Generator, lower: Floats, upper: Floats, pia:
     bodies: Floats = corners + rng.uniform(0.18, 0.82, size=corners.shape) * _SPACING
     depth = bodies[:, 1] - pia
     chance = np.where(depth < _LAYER_1, 0.12, 0.8)
-    kept: Floats = bodies[(depth > _SHALLOWEST) & (rng.uniform(size=len(bodies)) < chance)]
-    return kept
+    return bodies[(depth > _SHALLOWEST) & (rng.uniform(size=len(bodies)) < chance)]
 
 
 def _grow_vessels(

@@ -5,7 +5,7 @@ Recorded from AnnotationFrameworkInfoService 4.3.3.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from cave_sandbox.web.handler import ConstantHandler, Handler, answers
 
@@ -65,8 +65,7 @@ def build_record(dataset: Dataset, origin: str) -> dict[str, Any]:
     """Return the full record of a datastack; the server's address takes ``{origin}``'s place."""
     record = {**DEFAULT_RECORD, **_usual_tables(dataset), **dataset.info}
     record["aligned_volume"] = {**DEFAULT_VOLUME, **(dataset.info.get("aligned_volume") or {})}
-    filled: dict[str, Any] = _fill(record, {ORIGIN: origin, "{name}": dataset.name})
-    return filled
+    return _fill(record, {ORIGIN: origin, "{name}": dataset.name})
 
 
 def _usual_tables(dataset: Dataset) -> dict[str, str]:
@@ -93,8 +92,6 @@ def _fill(value: Any, replacements: Mapping[str, str]) -> Any:
 
 class InfoHandler(Handler):
     """Base of the info service's handlers."""
-
-    service: ClassVar[str] = "info"
 
     def records(self) -> dict[str, dict[str, Any]]:
         """Return the full records of all datastacks by name."""

@@ -25,7 +25,6 @@ BASE = r"/materialize/api/v[23]"
 class MaterializeHandler(Handler):
     """Base of the materialization service's handlers."""
 
-    service: ClassVar[str] = "materialize"
     exposed_headers: ClassVar[str] = "WWW-Authenticate, column_names"
 
     def refuse_unknown(self, name: str) -> None:

@@ -9,7 +9,7 @@ import json
 import struct
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from tornado.web import HTTPError
 
@@ -29,8 +29,6 @@ SUPERVOXELS = "supervoxels"
 
 class GraphHandler(Handler):
     """Base of the service's handlers."""
-
-    service: ClassVar[str] = "segmentation"
 
     def refuse_unknown(self, name: str) -> None:
         """Answer for a table that is not there."""

@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from cave_sandbox.web.handler import ConstantHandler, Handler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Version of the state server that was recorded.
 VERSION = "0.7.2"
@@ -27,12 +30,15 @@ MAX_BODY = 100_000_000
 class StateHandler(Handler):
     """Base of the state server's handlers: plain-text refusals, and its page for any failure."""
 
-    service: ClassVar[str] = "nglstate"
     reflects_origin: ClassVar[bool] = True
 
     def initialize(self, kind: str = "state", text: str = "") -> None:
         """Take what is kept (``state``, or ``property`` for segment properties) or said."""
         self.kind, self.text = kind, text
+
+    def refuse(self, status: int, _body: Mapping[str, object], text: str) -> None:
+        """Answer with a refusal, in plain text."""
+        self.send_text(text, status)
 
     def authorise_reading(self) -> None:
         """Let a reader pass: one without any token too, where states are open."""

@@ -119,8 +119,7 @@ class Tables:
             f"SELECT {name} FROM {table_path(datastack, table)} "  # noqa: S608 - quoted names
             f"WHERE valid AND {name} IS NOT NULL GROUP BY {name} ORDER BY count(*) DESC, {name}"
         )
-        values: list[str] = self.run(sql).column(0).to_pylist()
-        return values
+        return self.run(sql).column(0).to_pylist()
 
     def known_roots(self, dataset: Dataset, roots: Iterable[int]) -> set[int]:
         """Return those of the root IDs that any table of the datastack holds."""

@@ -65,8 +65,7 @@ COMMON_FIELDS = (
 def documents() -> dict[str, Any]:
     """Return the schema documents by name."""
     text = files("cave_sandbox.tables").joinpath("schemas.json").read_text("utf-8")
-    parsed: dict[str, Any] = json.loads(text)
-    return parsed
+    return json.loads(text)
 
 
 @cache
@@ -108,8 +107,7 @@ def is_reference(schema: str) -> bool:
 def _properties(schema: str) -> dict[str, Any]:
     document = documents()[schema]
     definition = document["$ref"].rsplit("/", 1)[-1]
-    properties: dict[str, Any] = document["definitions"][definition]["properties"]
-    return properties
+    return document["definitions"][definition]["properties"]
 
 
 def _default_order(properties: dict[str, Any]) -> tuple[str, ...]:

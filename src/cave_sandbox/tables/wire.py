@@ -73,8 +73,7 @@ def to_stream(table: pa.Table, compression: str | None) -> bytes:
     batch = pa.RecordBatch.from_arrays(arrays, schema=table.schema)
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:
         writer.write_batch(batch)
-    stream: bytes = sink.getvalue().to_pybytes()
-    return stream
+    return sink.getvalue().to_pybytes()
 
 
 def to_json(table: pa.Table) -> bytes:

@@ -60,35 +60,20 @@ def alter_content(body: bytes, damage: str) -> bytes:
     Anything else is returned as it is; what is altered comes uncompressed.
     """
     try:
-        altered = ARROW_DAMAGES[damage](pa.ipc.open_stream(body).read_all())
+        table = pa.ipc.open_stream(body).read_all()
     except pa.ArrowInvalid:
         return _alter_json(body, damage)
+    altered = ARROW_DAMAGES[damage](table)
     sink = pa.BufferOutputStream()
     with pa.ipc.new_stream(sink, altered.schema) as writer:
         writer.write_table(altered)
     return bytes(sink.getvalue().to_pybytes())
 
 
-def _alter_json(body: bytes, damage: str) -> bytes:
-    """Alter a record, or a list of them, as a table of them; anything else stays as it is."""
-    try:
-        value = json.loads(body)
-        records = pa.Table.from_pylist(value if isinstance(value, list) else [value])
-    except (ValueError, TypeError, AttributeError, pa.ArrowException):
-        return body
-    altered = ARROW_DAMAGES[damage](records).to_pylist() or [{}]
-    return json.dumps(altered if isinstance(value, list) else altered[0]).encode()
-
-
 def _retype_table(table: Any) -> Any:
     for index, field in enumerate(table.schema):
-        if pa.types.is_nested(field.type):
-            continue
+        values = [_retype_value(value) for value in table.column(index).to_pylist()]
         text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
-        values = [
-            value if value is None else len(value) if text else f"value {value}"
-            for value in table.column(index).to_pylist()
-        ]
         column = pa.array(values, pa.int64() if text else pa.string())
         table = table.set_column(index, pa.field(field.name, column.type), column)
     # Without the description of the old types, which would have pandas restore some of them.
@@ -102,6 +87,25 @@ def _extend_table(table: Any) -> Any:
     return table.append_column("extra_number", numbers).append_column("extra_text", texts)
 
 
+def _alter_json(body: bytes, damage: str) -> bytes:
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return body
+    change = JSON_DAMAGES[damage]
+    if isinstance(value, list):
+        value = [change(item) if isinstance(item, dict) else item for item in value]
+    elif isinstance(value, dict):
+        value = change(value)
+    return json.dumps(value).encode()
+
+
+def _retype_value(value: Any) -> Any:
+    if value is None or isinstance(value, (list, dict)):
+        return value
+    return len(value) if isinstance(value, str) else f"value {value}"
+
+
 ARROW_DAMAGES: dict[str, Callable[[Any], Any]] = {
     "wrong-columns": lambda table: table.rename_columns(
         [f"other_{name}" for name in table.column_names]
@@ -109,4 +113,11 @@ ARROW_DAMAGES: dict[str, Callable[[Any], Any]] = {
     "wrong-dtypes": _retype_table,
     "extra-columns": _extend_table,
     "reordered-columns": lambda table: table.select(table.column_names[::-1]),
+}
+
+JSON_DAMAGES: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    "wrong-columns": lambda record: {f"other_{key}": value for key, value in record.items()},
+    "wrong-dtypes": lambda record: {key: _retype_value(value) for key, value in record.items()},
+    "extra-columns": lambda record: {**record, "extra_number": 1, "extra_text": "note"},
+    "reordered-columns": lambda record: dict(reversed(record.items())),
 }

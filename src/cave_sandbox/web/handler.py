@@ -61,7 +61,6 @@ class Handler(RequestHandler):
     """Base of all handlers."""
 
     _logged = False
-    service: ClassVar[str] = ""  # the state server refuses in plain text, all others in JSON
     exposed_headers: ClassVar[str] = "WWW-Authenticate"  # readable for pages of another origin
     #: whether the asking page's origin is named, or any is allowed
     reflects_origin: ClassVar[bool] = False
@@ -69,8 +68,7 @@ class Handler(RequestHandler):
     @property
     def context(self) -> Context:
         """The sandbox's shared parts."""
-        context: Context = self.application.settings["context"]
-        return context
+        return self.application.settings["context"]
 
     @property
     def origin(self) -> str:
@@ -117,8 +115,7 @@ class Handler(RequestHandler):
     @property
     def content_encoding(self) -> str | None:
         """The content encoding of the answer, as it has been set so far."""
-        encoding: str | None = self._headers.get("Content-Encoding")
-        return encoding
+        return self._headers.get("Content-Encoding")
 
     def finish(self, chunk: Any = None) -> Future[None]:
         """Send the answer, damaged where a fault says so."""
@@ -208,7 +205,7 @@ class Handler(RequestHandler):
         """Answer as to a token that nobody has, or that has expired."""
         self._challenge("invalid_token", "Invalid/Expired Token")
         body = {"error": "invalid_token", "message": "Unauthorized - Token is Invalid or Expired"}
-        self._refuse(401, body, "Invalid/Expired Token")
+        self.refuse(401, body, "Invalid/Expired Token")
 
     def refuse_permission(self, dataset: str) -> None:
         """Answer as to a token whose owner may not see a datastack."""
@@ -217,7 +214,7 @@ class Handler(RequestHandler):
             "error": "missing_permission",
             "message": f"Missing permission: view for dataset {dataset}",
         }
-        self._refuse(403, body, "Missing permission: view")
+        self.refuse(403, body, "Missing permission: view")
 
     def refuse_terms(self) -> None:
         """Answer as to a token whose owner has not accepted the terms of service."""
@@ -233,7 +230,7 @@ class Handler(RequestHandler):
         if "X-Requested-With" in self.request.headers or "Origin" in self.request.headers:
             self._challenge()
             body = {"error": "no_token", "message": "Unauthorized - No Token Provided"}
-            self._refuse(401, body, "Unauthorized")
+            self.refuse(401, body, "Unauthorized")
             return
         asked = quote(self.origin + (self.request.uri or "/"))
         login = f"{self.origin}{LOGIN_PATH}/authorize?redirect={asked}"
@@ -245,13 +242,11 @@ class Handler(RequestHandler):
     def _refuse_header(self) -> None:
         self._challenge("invalid_request", "Header must begin with 'Bearer'")
         message = "Authorization header must begin with 'Bearer'"
-        self._refuse(400, {"error": "bad_auth_header", "message": message}, "Invalid Request")
+        self.refuse(400, {"error": "bad_auth_header", "message": message}, "Invalid Request")
 
-    def _refuse(self, status: int, body: Mapping[str, object], text: str) -> None:
-        if self.service == "nglstate":
-            self.send_text(text, status)
-        else:
-            self.send_json(body, status)
+    def refuse(self, status: int, body: Mapping[str, object], _text: str) -> None:
+        """Answer with a refusal, in JSON; the state server overrides this with its text."""
+        self.send_json(body, status)
 
     def _challenge(self, error: str | None = None, description: str | None = None) -> None:
         parts = [f'Bearer realm="{self.origin}{LOGIN_PATH}/authorize"']
