@@ -10,7 +10,6 @@ import asyncio
 import socket
 import threading
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tornado.httpserver import HTTPServer
@@ -18,9 +17,7 @@ from tornado.web import Application, RequestHandler
 
 from cave_sandbox.errors import InputError
 from cave_sandbox.services import info, login, materialize, query, schema, segmentation, states
-from cave_sandbox.tables.data_folder import identify_folder, read_datasets
-from cave_sandbox.tables.database import Tables
-from cave_sandbox.tables.lineage import Lineage
+from cave_sandbox.tables.loaded import load_folder
 from cave_sandbox.tables.state_store import StateStore
 from cave_sandbox.web import viewer
 from cave_sandbox.web.auth import Auth
@@ -33,6 +30,7 @@ if TYPE_CHECKING:
     from tornado.httputil import HTTPServerRequest
     from typing_extensions import Self
 
+    from cave_sandbox.tables.loaded import LoadedFolder
     from cave_sandbox.web.faults import Rule
 
 #: The most rows that CAVE gives for one query.
@@ -126,6 +124,14 @@ class _GuardedApplication(Application):
 class Sandbox:
     """An embedded CAVE server.
 
+    Parameters
+    ----------
+    options
+        How it is set up.
+    loaded
+        The data folder as `load_folder` has loaded it, for several sandboxes of one process; it
+        stays loaded when this one stops. By default the folder is loaded here.
+
     Attributes
     ----------
     origin
@@ -144,7 +150,7 @@ class Sandbox:
     ...     requests.get(f"{sandbox.origin}/info/version")
     """
 
-    def __init__(self, options: SandboxOptions) -> None:
+    def __init__(self, options: SandboxOptions, loaded: LoadedFolder | None = None) -> None:
         if options.host not in LOOPBACK_HOSTS:
             raise InputError(
                 f"The sandbox cannot listen at {options.host}, which other machines may reach.",
@@ -156,7 +162,10 @@ class Sandbox:
         self.options = options
         self.requests: list[Request] = []
         self._faults = Faults(parse_faults(options.fault), options.latency_ms)
-        self._context = _build_context(options, self._faults, limit)
+        self._closes = loaded is None
+        self._context = _build_context(
+            options, loaded or load_folder(options.data), self._faults, limit
+        )
         self._rules = [
             *info.ROUTES,
             *query.ROUTES,
@@ -223,7 +232,8 @@ class Sandbox:
             self._thread.join(PATIENCE)
             self._thread = None
         self._socket.close()
-        self._context.tables.close()
+        if self._closes:
+            self._context.tables.close()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -250,24 +260,17 @@ class Sandbox:
             await server.close_all_connections()
 
 
-def _build_context(options: SandboxOptions, faults: Faults, limit: int) -> Context:
-    """Load the data, and everything else that handlers answer from."""
-    identity = identify_folder(options.data)  # before it is read: what is edited now is older
-    datasets = read_datasets(options.data)
-    tables = Tables(datasets)
-    lineages = {
-        name: Lineage(
-            item, partial(tables.known_roots, item), partial(tables.supervoxel_roots, item)
-        )
-        for name, item in datasets.items()
-    }
+def _build_context(
+    options: SandboxOptions, loaded: LoadedFolder, faults: Faults, limit: int
+) -> Context:
+    """Gather everything that handlers answer from."""
     return Context(
         auth=Auth(options.token, options.no_permission_token, options.missing_tos_token),
         faults=faults,
-        identity=identity,
-        datasets=datasets,
-        tables=tables,
-        lineages=lineages,
+        identity=loaded.identity,
+        datasets=loaded.datasets,
+        tables=loaded.tables,
+        lineages=loaded.lineages,
         store=StateStore(options.states),
         open_states=options.open_states,
         row_limit=limit,
