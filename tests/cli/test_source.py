@@ -387,9 +387,14 @@ def test_pictures_and_reports_on_a_source(sandbox, source, make_link, synglancer
         drawn.append(re.findall(r">([^<]*(?:in|inputs|out|outputs)[^<]*)</text>", path.read_text()))
     assert drawn[0] == drawn[1]
     assert len(drawn[0]) >= 6
-    made = synglancer("report", CELL, "--source", source, "-o", tmp_path / "report.md")
+    page = tmp_path / "report.md"
+    made = synglancer("report", CELL, who.PARTNERS[0].root_id, "--source", source, "-o", page)
     assert made.code == 0, made.err
-    assert "2,262" in (tmp_path / "report.md").read_text()
+    assert "2,262" in page.read_text()
+    together = page.read_text().partition("all cells in one view](")[2].partition("): ")[0]
+    shown = Link.from_url(together, token=TOKEN).state
+    assert shown["synglancer_cells"]["version"] == 1718  # the source's, not the latest
+    assert shown["synglancer_cells"]["table"] == TABLE
 
 
 def check_one(synglancer, url: str) -> dict[str, Any]:
