@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
 from synglancer.python.options import build_settings
-from synglancer.settings import SITES, Settings, is_address
+from synglancer.settings import Settings, is_address
+from synglancer.view_settings import SITES
 
 
 def test_default_profile_is_minnie65_at_its_pinned_version():
@@ -65,14 +66,14 @@ def test_directions_are_both_unless_one_is_named(inputs, outputs, directions):
         ({"timeout": 1e9}, "out of range", "at most a day"),
         ({"datastack": " ", "table": "x"}, "No datastack", "--datastack"),
         ({"table": ""}, "no table", "--table"),
-        ({"version": 0}, "not a materialization version", "--version"),
-        ({"version": -3}, "not a materialization version", "--version"),
-        ({"version": 2**31}, "not a materialization version", "--version"),
-        ({"version": 1718.0}, "not a materialization version", "--version"),
-        ({"version": True}, "not a materialization version", "--version"),
-        ({"version": "newest"}, "not a materialization version", "--version"),
-        ({"version": "\uff11\uff17\uff11\uff18"}, "not a materialization version", "--version"),
-        ({"version": "9" * 9999}, "not a materialization version", "--version"),
+        ({"version": 0}, "not a materialization version", "the version"),
+        ({"version": -3}, "not a materialization version", "the version"),
+        ({"version": 2**31}, "not a materialization version", "the version"),
+        ({"version": 1718.0}, "not a materialization version", "the version"),
+        ({"version": True}, "not a materialization version", "the version"),
+        ({"version": "newest"}, "not a materialization version", "the version"),
+        ({"version": "\uff11\uff17\uff11\uff18"}, "not a materialization version", "the version"),
+        ({"version": "9" * 9999}, "not a materialization version", "the version"),
         ({"sandbox": True, "server": "https://cave.example.org"}, "two servers", "one of them"),
     ],
 )
@@ -149,6 +150,15 @@ def test_names_of_viewers_are_taken_as_sites():
     for name, address in SITES.items():
         assert Settings(site=name).site == name
         assert is_address(address)
+
+
+@pytest.mark.parametrize("given", ["spelunker=", "google=lab.org", "other=https://lab.org/"])
+def test_a_copy_of_a_viewer_needs_its_name_and_address(given):
+    """spelunker=ADDRESS is a copy of it; another name, or no address, is refused as it stands."""
+    assert Settings(site="spelunker=https://lab.org/").site == "spelunker=https://lab.org/"
+    with pytest.raises(UsageError, match=f"'{given}' is not an address") as caught:
+        Settings(site=given)
+    assert "spelunker=ADDRESS" in caught.value.hint
 
 
 @pytest.mark.parametrize("made_by", [build_settings, lambda options: Settings(**options)])

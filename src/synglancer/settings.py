@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
-from synglancer.view_settings import ViewSettings, check_review
+from synglancer.view_settings import SITES, ViewSettings, check_review, split_site
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
 DEFAULT_DATASTACK = "minnie65_public"
@@ -23,12 +23,6 @@ DEFAULT_TABLE = "synapse_target_predictions_ssa_v2"
 DEFAULT_MULTI_INPUT_TABLE = "synapse_spine_mapping_v2"
 DEFAULT_CELL_TYPE_VIEW = "aibs_cell_info"
 DEFAULT_CELL_TYPE_COLUMN = "cell_type"
-
-SITES = {
-    "spelunker": "https://spelunker.cave-explorer.org/",
-    "google": "https://neuroglancer-demo.appspot.com/",
-}
-"""Viewers that have a short name."""
 
 MAX_STATE = 100_000_000
 """Bytes that a state may have: the state server takes no larger body."""
@@ -159,7 +153,8 @@ class Question:
     strict
         Refuse an outdated root ID instead of following it to its successor.
     site
-        Viewer: spelunker, google or an address (otherwise the datastack's own).
+        Viewer: spelunker, google, an address (otherwise the datastack's own), or
+        spelunker=ADDRESS for a copy.
     inline
         Put the whole state into the link, and upload nothing.
     timeout
@@ -215,8 +210,7 @@ class Question:
         self._settle_extras(is_default=is_default)
         _ = self.service  # which checks its part
         _check_question(self)
-        if self.site not in SITES:
-            _check_address("site", self.site)
+        _check_address("site", self.site)
 
     @property
     def service(self) -> Service:
@@ -376,13 +370,14 @@ def _check_question(settings: Question) -> None:
         )
 
 
-def _check_address(option: str, address: str | None) -> None:
-    if address is not None and not is_address(address):
+def _check_address(option: str, given: str | None) -> None:
+    is_site = option == "site"
+    if given is not None and not is_address(split_site(given)[1] if is_site else given):
+        names = f", or one of the names {', '.join(SITES)}, or spelunker=ADDRESS for a copy of it"
         raise UsageError(
-            f"{address!r} is not an address.",
+            f"{given!r} is not an address.",
             f"Give --{option} as one that begins with https:// or http://, without login or '#'"
-            + (", or one of the names " + ", ".join(SITES) if option == "site" else "")
-            + ".",
+            f"{names if is_site else ''}.",
         )
 
 

@@ -1,4 +1,4 @@
-"""How a link shows its synapses: the options of the view, checked when they are made.
+"""How a link shows its synapses, and where: viewers, and options of the view, checked when made.
 
 Plain choices, the same for every cell.
 """
@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, fields
 from os import PathLike
 from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
 
@@ -25,6 +26,12 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "color_by": get_args(ColorBy),
 }
 """What can be given for each option that is a choice."""
+
+SITES = {
+    "spelunker": "https://spelunker.cave-explorer.org/",
+    "google": "https://neuroglancer-demo.appspot.com/",
+}
+"""Viewers that have a short name."""
 
 _MAX_QUOTE = 60
 
@@ -160,3 +167,45 @@ def check_review(options: Any) -> None:
             f"A review shows predictions one by one in a section, and {given[0]} was given too.",
             f"Leave out {' and '.join(given)}, or --review.",
         )
+
+
+def split_site(given: str) -> tuple[str | None, str]:
+    """Split what was given as a viewer into its short name, None for none, and its address.
+
+    Examples
+    --------
+    >>> split_site("google")
+    ('google', 'https://neuroglancer-demo.appspot.com/')
+    >>> split_site("spelunker=https://viewer.lab.org/")
+    ('spelunker', 'https://viewer.lab.org/')
+    >>> split_site("https://viewer.lab.org/")
+    (None, 'https://viewer.lab.org/')
+    """
+    name, mark, address = given.partition("=")
+    if name in SITES:
+        return name, address if mark else SITES[name]
+    return None, given
+
+
+def recognise_site(given: str | None, address: str) -> str | None:
+    """Tell which of the known viewers is at an address.
+
+    Parameters
+    ----------
+    given
+        What was given as the viewer, or None.
+    address
+        Where it is.
+
+    Returns
+    -------
+    str or None
+        Its short name: the one given, or the one that its host tells; None where neither does.
+    """
+    name = split_site(given)[0] if given is not None else None
+    if name is not None:
+        return name
+    host = urlsplit(address).hostname or ""
+    if host.split(".")[0].startswith("spelunker"):
+        return "spelunker"
+    return "google" if host == urlsplit(SITES["google"]).hostname else None

@@ -21,8 +21,8 @@ from rows import expect, read_rows
 
 from cave_sandbox.sample import identity as who
 from cave_sandbox.server import Sandbox, SandboxOptions
-from synglancer.settings import SITES
 from synglancer.states.urls import format_link
+from synglancer.view_settings import SITES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

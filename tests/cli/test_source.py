@@ -212,6 +212,8 @@ def test_partners_are_a_layer_of_their_own(sandbox, source, make_link):
     assert layers["segmentation"]["segments"] == [CELL]
     links = {one["linkedSegmentationLayer"]["post"] for one in list_synapses(made).values()}
     assert links == {"segmentation"}
+    owners = {tuple(layers[name]["timestampOwner"]) for name in ("partners", "segmentation")}
+    assert owners == {("● in: spine",)}  # so one click on a clock of Spelunker loses neither time
 
 
 def test_cells_together(sandbox, source, make_link):

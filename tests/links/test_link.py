@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
 from synglancer.link import Link
-from synglancer.settings import SITES
 from synglancer.states.record import Provenance
 from synglancer.states.record_parts import Replacement
 from synglancer.states.urls import (
@@ -26,6 +25,7 @@ from synglancer.states.urls import (
     parse_link,
     resolve_site,
 )
+from synglancer.view_settings import SITES
 
 CELL = 864691135276234469
 STATES = "https://global.daf-apis.com/nglstate/api/v1"

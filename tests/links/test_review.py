@@ -83,6 +83,9 @@ class _Session:
         ("https://neuroglancer-demo.appspot.com", "labels", False),
         (None, "text", False),
         ("https://ng.lab.org/", "text", True),
+        ("spelunker=https://ng.lab.org/", "tags", False),
+        ("google=https://ng.lab.org/", "labels", False),
+        ("google=https://spelunker.lab.org/", "labels", False),
         ("https://lab.org/spelunker/", "text", True),
     ],
 )

@@ -5,23 +5,27 @@ from __future__ import annotations
 import pytest
 
 from synglancer.links.warnings import explain_lost_pin
-from synglancer.settings import SITES
+from synglancer.view_settings import recognise_site, split_site
 
 GRAPHENE = "graphene://https://minnie.microns-daf.com/segmentation/table/minnie65_public"
 
 
 @pytest.mark.parametrize(
-    ("site", "source", "warned"),
+    ("given", "source", "host"),
     [
-        (SITES["google"], GRAPHENE, True),
-        ("https://neuroglancer-demo.appspot.com", GRAPHENE, True),
-        (SITES["google"], "precomputed://https://example.org/flat", False),
-        (SITES["spelunker"], GRAPHENE, False),
-        ("https://example.org/viewer/", GRAPHENE, False),
+        ("google", GRAPHENE, "neuroglancer-demo.appspot.com"),
+        ("https://neuroglancer-demo.appspot.com", GRAPHENE, "neuroglancer-demo.appspot.com"),
+        ("google=https://example.org/viewer/", GRAPHENE, "example.org"),
+        ("google", "precomputed://https://example.org/flat", None),
+        ("spelunker", GRAPHENE, None),
+        ("https://example.org/viewer/", GRAPHENE, None),
     ],
 )
-def test_a_site_that_ignores_the_timestamp_is_named(site: str, source: str, warned: bool) -> None:
-    """Google's viewer shows the segmentation of today, which matters where that changes."""
-    found = explain_lost_pin(site, source)
-    assert bool(found) is warned
-    assert all("neuroglancer-demo.appspot.com ignores the timestamp" in text for text in found)
+def test_a_site_that_ignores_the_timestamp_is_named(
+    given: str, source: str, host: str | None
+) -> None:
+    """Google's viewer and its copies show the segmentation of today: that matters if it changes."""
+    site = split_site(given)[1]
+    found = explain_lost_pin(site, recognise_site(given, site), source)
+    assert len(found) == (host is not None)
+    assert all(f"{host} ignores the timestamp" in text for text in found)

@@ -14,13 +14,8 @@ from hypothesis.extra import numpy as hnp
 
 from synglancer.errors import BadAnswerError
 from synglancer.settings import UNLABELLED
-from synglancer.view.annotations import (
-    CONFIDENCE,
-    SIZE,
-    AnnotationGroup,
-    build_annotations,
-    sort_tags,
-)
+from synglancer.view.annotations import CONFIDENCE, SIZE, AnnotationGroup, build_annotations
+from synglancer.view.tag_order import sort_tags
 
 untimed = settings(deadline=None, max_examples=60)
 

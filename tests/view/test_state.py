@@ -341,14 +341,14 @@ def test_no_key_fills_the_bar() -> None:
 
 def test_stepping_and_the_clock_keep_what_is_selected() -> None:
     """In Spelunker, stepping through synapses keeps the cells selected, in every layer, and a layer
-    of synapses owns the pin, so that one click on the clock does not lose it."""
+    of synapses, or else the imagery, owns the pin, so that no click on the clock loses it."""
     layers = layers_of(SCENE, ViewOptions(partners={CELL + 1: "#ff8c00"}))
     kept = [layer for layer in layers.values() if layer["type"] != "image"]
     assert len(kept) == len(layers) - 1
     assert all(layer["swapVisbleSegmentsOnMove"] is False for layer in kept)
     (owner,) = layers["segmentation"]["timestampOwner"]
     assert layers[owner]["type"] == "annotation"
-    assert "timestampOwner" not in layers_of(EMPTY)["segmentation"]
+    assert layers_of(EMPTY)["segmentation"]["timestampOwner"] == ["imagery"]
 
 
 def test_one_palette_has_the_sliders_of_all_layers() -> None:

@@ -37,9 +37,9 @@ from synglancer.errors import (
 )
 from synglancer.links.upload import upload_state
 from synglancer.links.warnings import explain_lost_pin
-from synglancer.settings import SITES
 from synglancer.states.urls import resolve_site
 from synglancer.view.state import State
+from synglancer.view_settings import SITES, recognise_site
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -228,7 +228,8 @@ class Connection:
             source = self._fetch_datastack().segmentation_source
         except SynglancerError:  # which has a line of its own
             return ""
-        return " ".join(explain_lost_pin(site, source))
+        name = recognise_site(self._settings.site, site)
+        return " ".join(explain_lost_pin(site, name, source))
 
 
 def _name_site(site: str) -> str:

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from synglancer.settings import SITES
 from synglancer.states.reviews.marks import ALWAYS, UNMARKED, list_marks
 from synglancer.states.urls import resolve_site
+from synglancer.view_settings import recognise_site
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ MOST_ROWS = 300
 """Synapses in one review: with more of them, viewers take a second or more for each step."""
 
 _MOST_DIGITS = 10  # labels that Google's viewer has a digit each for
+_MARKING: dict[str, Marking] = {"spelunker": "tags", "google": "labels"}
 _READ = "share the view when you are done, and read it with `synglancer verdicts`"
 
 
@@ -64,16 +65,15 @@ def _explain_left_out(shown: pd.DataFrame, left_out: pd.DataFrame) -> list[str]:
 def choose_marking(settings: Settings, session: Session) -> tuple[Marking, str]:
     """Choose how marks are made in the viewer of a link, and explain it in a sentence."""
     site = resolve_site(settings.site, session.datastack.viewer_site)
-    host = urlsplit(site).hostname or ""
-    if host.split(".")[0].startswith("spelunker"):
-        return "tags", ""
-    if host == urlsplit(SITES["google"]).hostname:
-        return "labels", ""
+    name = recognise_site(settings.site, site)
+    if name is not None:
+        return _MARKING[name], ""
     if urlsplit(site).netloc == urlsplit(session.server).netloc:  # the sandbox's own
         return "text", ""
     return "text", (
-        f"Which keys the viewer at {host} has is not known, so marks are typed, as every viewer "
-        "can: for keys, give --site spelunker or --site google."
+        f"Which keys the viewer at {urlsplit(site).hostname} has is not known, so marks are typed, "
+        "as every viewer can: for keys, give --site spelunker or --site google; or "
+        f"spelunker={site} if that is a copy of it."
     )
 
 

@@ -11,6 +11,7 @@ from synglancer.errors import ServiceError, TooLargeError
 from synglancer.links.warnings import explain_inline, explain_lost_pin
 from synglancer.settings import MAX_STATE
 from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
+from synglancer.view_settings import recognise_site
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,8 @@ def place_state(session: Session, settings: Settings, state: State) -> Placed:
         When the server refuses it, or gives back another one.
     """
     site = resolve_site(settings.site, session.datastack.viewer_site)
-    warnings = explain_lost_pin(site, session.datastack.segmentation_source)
+    name = recognise_site(settings.site, site)
+    warnings = explain_lost_pin(site, name, session.datastack.segmentation_source)
     if settings.inline:
         other = "without --inline" if settings.source is None else "with --upload"
         inline = explain_inline(site, session.server, other)

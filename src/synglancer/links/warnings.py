@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from synglancer.settings import SITES
-
 MANY_ANNOTATIONS = 10_000
 """From here on, viewers get slow."""
 
@@ -89,6 +87,7 @@ def explain_inline(site: str, server: str, other: str = "without --inline") -> l
     neuroglancer 2.41.2 writes its address 400 ms after the first change, also while it still reads
     the state behind an inline link; a layer that is read then is lost. With the processor slowed
     threefold that happened to 16 inline links of 16, small and large, and to 0 short links of 8.
+    Spelunker of 2024, slowed sixfold, lost a layer of 2 of 7.
     """
     if urlsplit(site).netloc == urlsplit(server).netloc:
         return []
@@ -98,13 +97,14 @@ def explain_inline(site: str, server: str, other: str = "without --inline") -> l
     return [f"{loss}: where one says {told}, {advice}."]
 
 
-def explain_lost_pin(site: str, segmentation_source: str) -> list[str]:
+def explain_lost_pin(site: str, name: str | None, segmentation_source: str) -> list[str]:
     """Say where a viewer ignores the timestamp of a segmentation that changes.
 
-    Google's viewer drops the key; see ``docs/reference/viewers.md``.
+    Google's viewer, which has the name ``google``, drops the key; see
+    ``docs/reference/viewers.md``.
     """
-    host = urlsplit(SITES["google"]).netloc
-    if urlsplit(site).netloc != host or not segmentation_source.startswith("graphene://"):
+    host = urlsplit(site).netloc
+    if name != "google" or not segmentation_source.startswith("graphene://"):
         return []
     shown = "ignores the timestamp of the segmentation and shows that of today"
     advice = "leave --site out to see the cell as it was"

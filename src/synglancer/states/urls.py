@@ -14,8 +14,9 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 import orjson
 
 from synglancer.errors import TooLargeError, UsageError
-from synglancer.settings import MAX_STATE, SITES, is_address
+from synglancer.settings import MAX_STATE, is_address
 from synglancer.states.url_safe import to_json
+from synglancer.view_settings import SITES, split_site
 
 MAX_INLINE = 2_000_000
 """Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
@@ -244,7 +245,7 @@ def find_bucket_url(address: str) -> str | None:
 def resolve_site(site: str | None, viewer_site: str | None) -> str:
     """Choose the viewer: the one asked for, else the datastack's own, else Spelunker."""
     if site is not None:
-        return SITES.get(site, site)
+        return split_site(site)[1]
     # What the server names is checked as what is typed is: it becomes a link that people click.
     if viewer_site and is_address(viewer_site):
         return viewer_site

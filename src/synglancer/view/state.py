@@ -56,6 +56,7 @@ __all__ = [
 ]
 
 SEGMENTATION = "segmentation"
+_IMAGERY = "imagery"
 _RARE_EXTRA = 1.5  # pixels more for the few synapses that were asked for by themselves
 # Stepping through synapses in Spelunker else drops the selected cells. The spelling is theirs.
 _KEEP_SELECTION = {"swapVisbleSegmentsOnMove": False}
@@ -322,7 +323,7 @@ def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:
 def _build_imagery(datastack: Datastack) -> Any:
     from nglui.statebuilder import ImageLayer
 
-    return ImageLayer(name="imagery", source=datastack.image_source)
+    return ImageLayer(name=_IMAGERY, source=datastack.image_source)
 
 
 def _build_segmentation(outline: _Outline) -> Any:
@@ -335,8 +336,8 @@ def _build_segmentation(outline: _Outline) -> Any:
         not_selected_alpha=0.0,
         alpha_3d=0.6,
         extra={
-            # Spelunker takes the pin away at one click on its clock, unless a layer owns it.
-            **({"timestampOwner": [outline.layers[0].name]} if outline.layers else {}),
+            # Spelunker takes the pin away at one click on its clock, unless another layer owns it.
+            "timestampOwner": [outline.layers[0].name if outline.layers else _IMAGERY],
             **_KEEP_SELECTION,
         },
     )

@@ -58,7 +58,7 @@ def doctor(
     table
         Table of predictions.
     site
-        Viewer: spelunker, google or an address.
+        Viewer: spelunker, google, an address, or spelunker=ADDRESS for a copy.
     output
         Print a line per check, or one JSON object.
     sandbox

@@ -62,5 +62,4 @@ def build_source_state(
 def _build_partners(segmentation: Mapping[str, Any], partners: Mapping[int, str]) -> dict[str, Any]:
     """Build the layer of the partners: the same segmentation, with a selection of its own."""
     colours = {str(root): colour for root, colour in partners.items()}
-    kept = {name: value for name, value in segmentation.items() if name != "timestampOwner"}
-    return {**kept, "name": PARTNERS, "segments": [*colours], "segmentColors": colours}
+    return {**segmentation, "name": PARTNERS, "segments": [*colours], "segmentColors": colours}
