@@ -12,6 +12,7 @@ import pytest
 from cave_sandbox.sample import identity as who
 from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
 from synglancer.links.warnings import explain_size
+from synglancer.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -153,8 +154,8 @@ def test_a_state_that_is_too_large_is_not_uploaded(sandbox, make_link, monkeypat
 
 def test_many_annotations_are_warned_of(sandbox, make_link, monkeypatch) -> None:
     """From 10,000 annotations on, a reader is told how long viewers take, in numbers."""
-    assert explain_size(9_999) == []
-    assert "10,000 annotations" in explain_size(10_000)[0]
+    assert explain_size(9_999, [1], Settings()) == []
+    assert "10,000 annotations" in explain_size(10_000, [1], Settings())[0]
     assert "slow" not in make_link(CELL).err
     monkeypatch.setattr("synglancer.links.warnings.MANY_ANNOTATIONS", 3_392)
     assert "3,392 annotations, and viewers get slow: 50,000" in make_link(CELL, "--no-cache").err

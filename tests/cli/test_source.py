@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from synglancer import Link
 from synglancer.links.warnings import explain_size
 from synglancer.publish.serving import _Handler
 from synglancer.python.boundary import say_in_python
+from synglancer.settings import Settings
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
@@ -507,11 +509,46 @@ def test_places_that_viewers_cannot_read(sandbox, public, make_link, tmp_path):
     assert sandbox.take_requests() == []
 
 
-def test_a_link_that_viewers_draw_slowly_names_the_option():
-    """From 10,000 annotations on, what publishes the cell is named, to be typed."""
-    (told,) = explain_size(50_000)
-    assert "add --publish-to FOLDER to the command" in told
-    assert "give publish_to=FOLDER, and" in say_in_python(told)
+def test_a_link_that_viewers_draw_slowly_says_the_whole_command(sandbox, make_link, monkeypatch):
+    """From 10,000 annotations on, the command that publishes the cell is there to be pasted."""
+    monkeypatch.setattr("synglancer.links.warnings.MANY_ANNOTATIONS", 100)
+    first = str(who.PARTNERS[0].root_id)
+    words = (
+        "--inputs",
+        "--tag",
+        "spine",
+        "--tag",
+        "a tag's",
+        "--min-confidence",
+        0.5,
+        "--no-cache",
+    )
+    made = make_link(CELL, first, "--together", *words, "--min-size", 5)
+    (told,) = [line for line in made.err.splitlines() if "viewers get slow" in line]
+    assert "in 2 s (without --min-size): make-link" in told
+    assert TOKEN not in told
+    command = shlex.split(told[told.index("make-link") :])
+    assert command[:4] == ["make-link", CELL, first, "--together"]
+    assert command[-2:] == ["--publish-to", f"{CELL}-v1718"]
+    given = " ".join(command[4:-2])
+    assert f"--server {sandbox.origin}" in given
+    assert "--inputs --tag spine --tag a tag's --min-confidence 0.5" in given
+    assert "--min-size" not in given
+
+
+def test_the_command_that_is_said_works(sandbox, make_link, monkeypatch, tmp_path):
+    """What was suggested publishes the cell; in Python, one more keyword is suggested."""
+    monkeypatch.setattr("synglancer.links.warnings.MANY_ANNOTATIONS", 100)
+    monkeypatch.chdir(tmp_path)
+    made = make_link(CELL, "--no-cache", "--partners", 2)
+    command = shlex.split(made.err[made.err.index("make-link") :].splitlines()[0])
+    published = make_link(*command[1:])
+    published.refuses(2, "The synapses were published to", "synglancer serve")
+    assert (tmp_path / f"{CELL}-v1718" / "synglancer.json").exists()
+    (told,) = explain_size(50_000, [int(CELL)], Settings(tag="spine"))
+    assert say_in_python(told).endswith(
+        f'which are then drawn in 2 s: give publish_to="{CELL}-v1718" as well.'
+    )
 
 
 def test_own_points_stand_beside_layers_on_a_source(sandbox, source, make_link, tmp_path):

@@ -167,6 +167,12 @@ def test_who_may_not_write_is_told_at_once(store, table):
     assert max(Proxy.seen.values()) == 1
 
 
+def test_a_bucket_that_is_not_there_is_named_at_once(store, table):
+    """A mistyped bucket is no failure of the connection."""
+    with pytest.raises(UsageError, match="There is no bucket for s3://synapse/out"):
+        run(table, "s3://synapse/out")
+
+
 def test_what_is_there_already_is_left_alone(store, table):
     """Neither a finished source nor other objects are written over."""
     run(table, f"s3://{BUCKET}/out")

@@ -132,7 +132,7 @@ def store_link(
     if not record.shown:
         told.append(explain_emptiness(record.total, len(record.cells)))
     if record.source is None:  # viewers draw what is on a source at once
-        told += explain_size(record.shown)
+        told += explain_size(record.shown, record.cells, settings)
     told += [*explain_hidden(record), *explain_context(record)]
     return LinkRecord(
         given=asking.given,

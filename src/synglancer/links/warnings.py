@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from synglancer.links.record import list_given_options
+from synglancer.settings import Settings
+
 MANY_ANNOTATIONS = 10_000
 """From here on, viewers get slow."""
+
+_UNSHOWABLE = (
+    "max_confidence", "min_size", "with_total", "with_unlabelled", "multi_input", "cell_types",
+    "review",
+)  # fmt: skip
+"""Options that layers on a published source cannot show."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -127,14 +137,49 @@ def explain_lost_receipt(error: OSError) -> str:
     return f"The history has no line for this link, since it could not be written: {reason}."
 
 
-def explain_size(shown: int) -> list[str]:
+def explain_size(shown: int, cells: Sequence[int], settings: Settings) -> list[str]:
     """Say how long viewers take for many annotations, as measured in Chromium on two cores."""
     if shown < MANY_ANNOTATIONS:
         return []
     slow = "viewers get slow: 50,000 take about 16 s to draw, 200,000 about 41 s"
     advice = "Show fewer with --tag, --min-confidence, --inputs or --outputs"
-    other = "add --publish-to FOLDER to the command, and they are drawn in 2 s"
-    return [f"The link has {shown:,} annotations, and {slow}. {advice}; or {other}."]
+    lost = list_unshowable(settings)
+    without = f" (without {' and '.join(lost)})" if lost else ""
+    command = describe_publishing(cells, settings)
+    other = f"or publish the synapses, which are then drawn in 2 s{without}: {command}"
+    return [f"The link has {shown:,} annotations, and {slow}. {advice}; {other}"]
+
+
+def describe_publishing(cells: Sequence[int], settings: Settings) -> str:
+    """Return the command that publishes the synapses of cells, as it can be typed."""
+    given = {
+        **list_given_options(settings),
+        "token_file": settings.token_file,
+        "annotations": tuple(one for one in settings.annotations if isinstance(one, str)),
+    }
+    words = ["make-link", *map(str, cells), *(["--together"] if len(cells) > 1 else [])]
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        if name.startswith((*_UNSHOWABLE, "cell_type")) or value == "partner-type":
+            continue
+        for one in value if isinstance(value, tuple) else (value,):
+            if one not in {None, False}:
+                words += [option] if one is True else [option, str(one)]
+    place = f"{cells[0]}-v{settings.version}"
+    return shlex.join([*words, "--publish-to", place])
+
+
+def list_unshowable(settings: Settings) -> list[str]:
+    """List the options in force that layers on a published source cannot show."""
+    default = Settings()
+    asked = [
+        name
+        for name in _UNSHOWABLE
+        if getattr(settings, name) != getattr(default, name)
+        and not (name == "with_unlabelled" and settings.source is not None)  # which may have them
+    ]
+    names = {"cell_types": "--cell-types and --color-by partner-type"}
+    return [names.get(name, f"--{name.replace('_', '-')}") for name in asked]
 
 
 def explain_context(record: Provenance) -> list[str]:

@@ -108,7 +108,10 @@ class ObjectStore:
 
         def put() -> int:
             self._system.pipe_file(f"{self._root}/{name}", content)
-            size = int(self._system.info(f"{self._root}/{name}")["size"])
+            try:
+                size = int(self._system.info(f"{self._root}/{name}")["size"])
+            except FileNotFoundError:
+                size = 0
             if size != len(content):
                 raise OSError(f"{size:,} of {len(content):,} bytes arrived")
             return size
@@ -150,6 +153,10 @@ class ObjectStore:
                 raise ServiceError(
                     f"{self.address}/{name} may not be {what}.",
                     "Log in to the object store as its own tools do, then add --resume.",
+                ) from error
+            except FileNotFoundError as error:
+                raise UsageError(
+                    f"There is no bucket for {self.address}.", "Check the address, or create it."
                 ) from error
             except Exception as error:  # each store has its own
                 if attempt == _ATTEMPTS - 1:

@@ -35,9 +35,11 @@ _PHRASES = {
     ),
     "or leave out --together": "or make a link for each with make_links",
     "Add --together; or": "Give all cells to make_link as a list; or",
-    "add --publish-to FOLDER to the command": "give publish_to=FOLDER",
 }
 """What only the command can do, and how Python does it."""
+
+_PUBLISHING = re.compile(r"make-link .* --publish-to (\S+)$")
+"""A command to type; in Python, one more keyword."""
 
 _STACK = 4  # from the sentence, through `warn` and two functions, to the line of the caller
 
@@ -56,6 +58,7 @@ def say_in_python(sentence: str) -> str:
 
     for phrase, in_python in _PHRASES.items():
         sentence = sentence.replace(phrase, in_python)
+    sentence = _PUBLISHING.sub(r'give publish_to="\1" as well.', sentence)
     return _OPTION.sub(name, sentence)
 
 

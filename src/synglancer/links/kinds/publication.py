@@ -40,11 +40,6 @@ class PublishingMaker(LinkMaker):
         self, settings: Settings, command: Sequence[str] | None = None, token: str | None = None
     ) -> None:
         check_options(settings)
-        if settings.with_unlabelled:
-            raise UsageError(
-                "Synapses without a prediction cannot be published: they have no confidence.",
-                "Leave out --with-unlabelled.",
-            )
         self._asked = settings
         self._typed = command
         self._known_token = token

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from synglancer.cave.auth import is_loopback
 from synglancer.errors import UsageError
+from synglancer.links.warnings import list_unshowable
 from synglancer.publish.source import open_source
 from synglancer.settings import Settings, is_address
 from synglancer.states.urls import find_bucket_url
@@ -107,19 +108,12 @@ def check_options(settings: Settings) -> None:
     UsageError
         Naming the option.
     """
-    refused = {
-        "--max-confidence": settings.max_confidence < 1,
-        "--min-size": settings.min_size > 0,
-        "--with-total": settings.with_total,
-        "--multi-input": settings.multi_input,
-        "--cell-types and --color-by partner-type": settings.cell_types,
-    }
-    for option, is_asked in refused.items():
-        if is_asked:
-            raise UsageError(
-                f"Layers on a published source cannot show what {option} asks for.",
-                "Leave that out, or make the link without --source.",
-            )
+    where = "--publish-to" if settings.publish_to else "--source"
+    for option in list_unshowable(settings):
+        raise UsageError(
+            f"Layers on a published source cannot show what {option} asks for.",
+            f"Leave that out, or make the link without {where}.",
+        )
 
 
 def _check_tags(settings: Settings, manifest: Manifest) -> None:
