@@ -153,11 +153,12 @@ def explain_size(shown: int, cells: Sequence[int], settings: Settings) -> list[s
 def describe_publishing(cells: Sequence[int], settings: Settings) -> str:
     """Return the command that publishes the synapses of cells, as it can be typed."""
     given = {
+        "together": len(cells) > 1,
         **list_given_options(settings),
         "token_file": settings.token_file,
         "annotations": tuple(one for one in settings.annotations if isinstance(one, str)),
     }
-    words = ["make-link", *map(str, cells), *(["--together"] if len(cells) > 1 else [])]
+    words = ["make-link", *map(str, cells)]
     for name, value in given.items():
         option = f"--{name.replace('_', '-')}"
         if name.startswith((*_UNSHOWABLE, "cell_type")) or value == "partner-type":
