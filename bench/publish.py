@@ -21,6 +21,7 @@ import sys
 import tempfile
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,8 +63,8 @@ class Measured:
     files: int
 
 
-def generate(rows: int, folder: Path, sample: Path | None) -> None:
-    """Write a table as one Parquet file, and as a Feather file for each tag."""
+def generate(rows: int, folder: Path, sample: Path | None, *, peer: bool) -> None:
+    """Write a table as one Parquet file, and for the peer as a Feather file for each tag."""
     random = np.random.default_rng(7)
     # Of degrees: 92,000 cells with somata and about 25 rows for each other segment.
     neurons = max(20, rows // 2300)
@@ -95,7 +96,7 @@ def generate(rows: int, folder: Path, sample: Path | None) -> None:
         )
         writer = writer or pq.ParquetWriter(folder / "rows.parquet", table.schema)
         writer.write_table(table)
-        for tag in TAGS:
+        for tag in TAGS if peer else ():
             _write_feather(table, tag, folder, streams)
     for stream in (writer, *streams.values()):
         if stream is not None:
@@ -119,10 +120,26 @@ def _write_feather(table: pa.Table, tag: str, folder: Path, streams: dict) -> No
     streams[tag].write_table(part)
 
 
+def _list_processes(root: int) -> list[psutil.Process]:
+    """List a process and those that it started."""
+    try:
+        process = psutil.Process(root)
+        return [process, *process.children(recursive=True)]
+    except psutil.Error:  # it has ended
+        return []
+
+
+def _read_times(process: psutil.Process) -> float:
+    """Return the seconds of the CPU that a process has used."""
+    times = process.cpu_times()
+    return times.user + times.system
+
+
 def measure(words: list[str], out: Path, others: tuple[int, ...] = ()) -> Measured:
     """Run a command, and watch it and all processes that it starts, and some others."""
     shutil.rmtree(out, ignore_errors=True)
     peak, cpu = 0, {}
+    before = sum(_read_times(one) for root in others for one in _list_processes(root))
     done = threading.Event()
     began = time.monotonic()
     running = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
@@ -132,14 +149,10 @@ def measure(words: list[str], out: Path, others: tuple[int, ...] = ()) -> Measur
         while not done.wait(0.05):
             total = 0
             for root in (running.pid, *others):
-                try:
-                    process = psutil.Process(root)
-                    for one in (process, *process.children(recursive=True)):
+                for one in _list_processes(root):
+                    with suppress(psutil.Error):  # it has ended
                         total += one.memory_info().rss
-                        times = one.cpu_times()
-                        cpu[one.pid] = times.user + times.system
-                except psutil.Error:  # noqa: PERF203  # it has ended
-                    continue
+                        cpu[one.pid] = _read_times(one)
             peak = max(peak, total)
 
     watcher = threading.Thread(target=watch)
@@ -152,7 +165,11 @@ def measure(words: list[str], out: Path, others: tuple[int, ...] = ()) -> Measur
         raise SystemExit(f"{words[0]} failed:\n{said.decode()[-2000:]}")
     files = [path for path in out.rglob("*") if path.is_file()]
     return Measured(
-        wall, sum(cpu.values()), peak, sum(path.stat().st_size for path in files), len(files)
+        wall,
+        sum(cpu.values()) - before,
+        peak,
+        sum(path.stat().st_size for path in files),
+        len(files),
     )
 
 
@@ -214,7 +231,7 @@ def main() -> None:
     for rows in asked.rows:
         with tempfile.TemporaryDirectory(dir=asked.keep) as name:
             folder = Path(name)
-            generate(rows, folder, asked.sample)
+            generate(rows, folder, asked.sample, peer=rows <= asked.peer_up_to)
             peer = None
             if rows <= asked.peer_up_to:
                 words = [make_peer(), "-c", NGSIDEKICK, str(folder), str(folder / "peer"), *TAGS]

@@ -48,7 +48,7 @@ def test_the_grouped_options_are_the_settings() -> None:
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_each_command_ends_with_three_examples(capsys, command) -> None:
     """The examples of a command are its own, and can be parsed by a shell."""
-    words = [] if command == "make-link" else [command]
+    words = [] if command == "make-link" else command.split()
     build = build_make_link if command == "make-link" else build_synglancer
     text = read_help(capsys, *words, build=build)
     assert len(EXAMPLES[command]) == 3

@@ -48,7 +48,7 @@ def run(destination: Path, *inputs: str, **options: Any) -> dict[str, Any]:
     """Publish, and return the manifest."""
     asked = {
         name: options.pop(name)
-        for name in (*ABOUT, "synapses", "memory", "facts")
+        for name in (*ABOUT, "synapses", "memory", "counts", "facts")
         if name in options
     }
     publication = Publication(

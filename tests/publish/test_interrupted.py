@@ -10,6 +10,7 @@ import time
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
 from publish.tables import make_rows, read_files, run, write_parquet
@@ -30,14 +31,14 @@ def table(tmp_path_factory):
 @pytest.fixture(scope="module")
 def whole(table, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "out"
-    run(folder, table)
+    run(folder, table, counts=True)
     return read_files(folder)
 
 
 def start(destination, table, at, when):
     asked = {
         "inputs": [table], "destination": str(destination), "datastack": "minnie65_public",
-        "version": 1718,
+        "version": 1718, "counts": True,
     }  # fmt: skip
     words = [sys.executable, str(SCRIPT), json.dumps(asked), str(at), when]
     return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
@@ -123,8 +124,12 @@ def test_a_run_does_not_go_on_with_other_inputs(table, tmp_path):
     start(tmp_path / "out", table, 20, "before")
     other = write_parquet(tmp_path / "other.parquet", make_rows(100))
     start(tmp_path / "early", table, 2, "before")
-    assert run(tmp_path / "early", table, resume=True)["rows"] == 3000
-    for words in ({"inputs": (other,)}, {"inputs": (table,), "resolution": (4.0, 4.0, 40.0)}):
+    assert run(tmp_path / "early", table, resume=True, counts=True)["rows"] == 3000
+    for words in (
+        {"inputs": (other,), "counts": True},
+        {"inputs": (table,)},
+        {"inputs": (table,), "counts": True, "resolution": (4.0, 4.0, 40.0)},
+    ):
         inputs = words.pop("inputs")
         with pytest.raises(UsageError, match="asked for something else"):
             run(tmp_path / "out", *inputs, resume=True, **words)
@@ -151,6 +156,33 @@ def test_workers_never_see_an_interruption():
         runner.close()
     assert blocked == [{signal.SIGINT}] * 2
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+ORPHANS = """
+import sys, time
+from synglancer.publish.writing.runner import Processes
+runner = Processes(2)
+waits = [runner.submit(time.sleep, float(sys.argv[1])) for _ in range(2)]
+if not float(sys.argv[1]):
+    [wait.result() for wait in waits]
+print("started", flush=True)
+time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("seconds", [0, 600], ids=["idle", "busy"])
+def test_workers_end_with_a_command_that_is_killed(seconds):
+    """No worker outlives its command, whether it waits for work or is in the middle of it."""
+    running = subprocess.Popen(
+        [sys.executable, "-c", ORPHANS, str(seconds)], stdout=subprocess.PIPE, text=True
+    )
+    assert running.stdout.readline() == "started\n"
+    workers = psutil.Process(running.pid).children(recursive=True)
+    assert len(workers) >= 2
+    running.kill()
+    running.communicate()
+    _, alive = psutil.wait_procs(workers, timeout=120)
+    assert alive == []
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")

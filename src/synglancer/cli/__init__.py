@@ -115,7 +115,7 @@ def build_synglancer() -> App:
     usage = _usage("publish [OPTIONS] FILE... --dest FOLDER|BUCKET --version N")
     publishing = _make_app("publish", example="publish", config=(ENVIRONMENT,), usage=usage)
     publishing.default(publish)
-    publishing.command(verify)
+    publishing.command(verify, **_describe("publish verify"))
     app.command(publishing)
     usage = _usage("serve [OPTIONS] FOLDER")
     app.command(serve_folder, name="serve", usage=usage, **_describe("serve"))

@@ -53,7 +53,12 @@ EXAMPLES = {
     "publish": (
         "synglancer publish table.parquet -o published --datastack minnie65_public --version 1718",
         "synglancer publish cave -o published --datastack minnie65_public --version 1718",
-        "synglancer publish verify published --input table.parquet",
+        "synglancer publish table.parquet -o s3://bucket/published --version 1718 --resume",
+    ),
+    "publish verify": (
+        "synglancer publish verify published",
+        "synglancer publish verify published --input table.parquet --cells 100",
+        "synglancer publish verify https://example.org/published --output json",
     ),
     "doctor": (
         "synglancer doctor",

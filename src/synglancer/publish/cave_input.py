@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cache.files import write_file
 from synglancer.cave.metadata import PREDICTIONS
 from synglancer.cave.pagination import Span
 from synglancer.errors import NotServedError
@@ -77,7 +78,7 @@ def fetch_table(
         elif rows < _ROWS // 2 or rows > 2 * _ROWS:
             step = max(1, min(step * _ROWS // rows, step * _WIDER))
         state |= {"next": span.end, "step": step}
-        _replace(folder / "state.json", json.dumps(state).encode())
+        write_file(folder / "state.json", json.dumps(state).encode())
         if progress:
             progress("fetch_range", len(state["files"]), 0)
     if not state["files"]:
@@ -142,9 +143,3 @@ def _save(frame: Any, folder: Path, number: int) -> str:
     pq.write_table(pa.Table.from_pandas(ordered, preserve_index=False), temporary)
     temporary.replace(folder / name)
     return name
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

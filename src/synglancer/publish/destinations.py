@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
 TEMPORARY = ".tmp"
 
@@ -33,7 +33,7 @@ class Folder:
         self.root = Path(address).absolute()
         self.address = str(self.root)
 
-    def write(self, name: str, pieces: Sequence[Any]) -> int:
+    def write(self, name: str, pieces: Iterable[Any]) -> int:
         """Write a file under a temporary name and rename it; return its bytes."""
         path = self.root / name
         # The process's number keeps a run that goes on from one that is about to end.
@@ -102,7 +102,7 @@ class ObjectStore:
                 f"{address} is no address of an object store.", "Use s3://, gs:// or az://."
             ) from error
 
-    def write(self, name: str, pieces: Sequence[Any]) -> int:
+    def write(self, name: str, pieces: Iterable[Any]) -> int:
         """Write an object, which appears whole or not at all, and see that it is there."""
         content = b"".join(pieces)
 

@@ -17,13 +17,16 @@ from synglancer.publish.encoding import PROPERTIES
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from synglancer.publish.plan import Plan
 
 MANIFEST = "synglancer.json"
 FORM = "synglancer_source_v1"
+
+COUNTS = "cells.parquet"
+"""Name of the table of cells, where one was asked for."""
 
 ABOUT = ("datastack", "version", "timestamp", "table", "tag_column", "resolution")
 """What is said of a publication, and passed on."""
@@ -111,8 +114,8 @@ def build_manifest(
     counts
         How many rows were read, left out, or kept although they lack something.
     said
-        What `ABOUT` names, ``properties``, ``bytes``, ``input``: what identifies its files, and
-        ``facts``: what `describe_facts` returns.
+        What `ABOUT` names, ``properties``, ``bytes``, ``input``: what identifies its files,
+        ``facts``: what `describe_facts` returns, and ``counts``: the table of cells, or None.
     """
     from synglancer import __version__
 
@@ -145,8 +148,21 @@ def build_manifest(
         "tag_column": said["tag_column"],
         "resolution_nm": [*said["resolution"]],
         "bytes": said["bytes"],
+        **({"counts": said["counts"]} if said["counts"] else {}),
         "made_by": f"synglancer {__version__}",
     }
+
+
+def name_counts(tags: Iterable[str]) -> list[str]:
+    """Name the columns of the table of cells, after the cell itself.
+
+    Examples
+    --------
+    >>> name_counts(["spine", "soma"])
+    ['inputs_spine', 'inputs_soma', 'outputs_spine', 'outputs_soma']
+    """
+    every = list(tags)
+    return [f"{direction}_{tag}" for direction in ("inputs", "outputs") for tag in every]
 
 
 def parse_manifest(content: bytes, address: str) -> Manifest:

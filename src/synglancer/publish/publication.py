@@ -33,6 +33,8 @@ class Publication:
         Files of synapses to join predictions with.
     memory
         Bytes that all processes together may take.
+    counts
+        Whether each cell's number of synapses is written as well, as `manifest.COUNTS`.
     facts
         What CAVE said of the datastack and the table, as `manifest.describe_facts` returns it.
     """
@@ -47,4 +49,5 @@ class Publication:
     resolution: tuple[float, float, float] = (1.0, 1.0, 1.0)
     synapses: tuple[str, ...] = ()
     memory: int = 1_000_000_000
+    counts: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections import Counter
 from contextlib import contextmanager
@@ -11,20 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cache.files import cache_folder
+from synglancer.cache.files import cache_folder, write_file
 from synglancer.cache.locks import locked
 from synglancer.errors import UsageError
 from synglancer.publish.destinations import WORK, dump_json, open_destination
 from synglancer.publish.encoding import build_info
 from synglancer.publish.inputs import InputFile, find_files, match_columns, open_parquet
-from synglancer.publish.manifest import ABOUT, MANIFEST, build_manifest
+from synglancer.publish.manifest import ABOUT, COUNTS, MANIFEST, build_manifest
 from synglancer.publish.plan import PLAN, Plan, describe_levels, make_plan
-from synglancer.publish.staging import (
-    check_join,
-    count_join_parts,
-    join_part,
-    stage_csv,
-)
+from synglancer.publish.staging import join_part, plan_join, stage_csv
+from synglancer.publish.writing.counts import write_counts
 from synglancer.publish.writing.runner import Processes, make_mark, run_stage
 from synglancer.publish.writing.shards import list_shards, write_shard
 from synglancer.publish.writing.spill import save_spans, spill
@@ -197,7 +192,8 @@ class _Run:
             rows.update(outcome["rows"])
         shards = list_shards(plan, save_spans(self._work, spilled))
         written = list(zip(shards, self._stage(write_shard, shards), strict=True))
-        return self._finish(plan, rows, counts, written, request)
+        tables = self._stage(write_counts, [COUNTS] if request["counts"] else [])
+        return self._finish(plan, rows, counts, written, tables, request)
 
     def _stage(self, task: Any, items: Any) -> list[dict[str, Any]]:
         return run_stage(self._runner, task, items, self._work, self._mark, self._progress)
@@ -226,26 +222,10 @@ class _Run:
         return file if file.kind == "parquet" else stage_csv(str(self._work), file, number, tag)
 
     def _join(self, predictions: list[InputFile], synapses: list[InputFile]) -> list[InputFile]:
-        check_join(predictions, synapses, self._asked.tag_column)
-        parts = count_join_parts(predictions, synapses, self._share_of_memory())
-        names = open_parquet(synapses[0].path).schema_arrow.names
-        whole = [*names, "target_id", self._asked.tag_column]
-        columns = match_columns(whole, self._asked.tag_column, synapses[0].name)
-        kept = [
-            columns.pre,
-            columns.post,
-            *columns.position,
-            *([columns.size] if columns.size else []),
-        ]
-        other = open_parquet(predictions[0].path).schema_arrow.names
-        value = next((name for name in ("value", "confidence") if name in other), None)
-        content = {
-            "predictions": [file.path for file in predictions],
-            "synapses": [file.path for file in synapses],
-            "columns": kept, "value": value, "tag": self._asked.tag_column,
-        }  # fmt: skip
-        (self._work / "join.json").write_text(json.dumps(content), encoding="utf-8")
-        outcomes = self._stage(join_part, [(part, parts) for part in range(parts)])
+        parts = plan_join(
+            self._work, predictions, synapses, self._asked.tag_column, self._share_of_memory()
+        )
+        outcomes = self._stage(join_part, parts)
         self._unjoined = sum(one["predictions"] - one["joined"] for one in outcomes)
         name = ", ".join(file.name for file in predictions)
         return [InputFile(one["file"], "parquet", name) for one in outcomes]
@@ -279,7 +259,7 @@ class _Run:
                     f"Ask for the same, or remove {self._work} to begin again.",
                 )
             return
-        _replace(path, content.encode())
+        write_file(path, content.encode())
 
     def _settle_request(self, files: list[InputFile]) -> dict[str, Any]:
         """Write what every process must know, unless an earlier run did."""
@@ -292,6 +272,8 @@ class _Run:
             request = {
                 "destination": open_destination(asked.destination).address,
                 "files": [asdict(file) for file in files],
+                "counts": asked.counts,
+                "memory": self._share_of_memory(),
                 "tag_column": asked.tag_column,
                 "resolution": asked.resolution,
                 "properties": properties,
@@ -301,7 +283,7 @@ class _Run:
                 "repeat_parts": max(1, -(-rows // _REPEAT_ROWS)),
                 "compressor": _name_compressor(),
             }
-            _replace(path, json.dumps(request).encode())
+            write_file(path, json.dumps(request).encode())
         content = path.read_bytes()
         self._mark = make_mark(content)
         request = dict(json.loads(content))
@@ -330,7 +312,7 @@ class _Run:
     def _settle_plan(
         self, slabs: list[dict[str, Any]], request: dict[str, Any], counts: Counter[str]
     ) -> Plan:
-        _replace(self._work / "slabs.json", json.dumps(slabs).encode())
+        write_file(self._work / "slabs.json", json.dumps(slabs).encode())
         dropped: list[int] = []
         if len(slabs) > 1:
             outcomes = self._stage(find_repeated, range(request["repeat_parts"]))
@@ -339,7 +321,7 @@ class _Run:
         path = self._work / PLAN
         if not path.exists():
             plan = make_plan(self._work, slabs, dropped, request["slab_rows"])
-            _replace(path, json.dumps(plan.to_json()).encode())
+            write_file(path, json.dumps(plan.to_json()).encode())
         return Plan.from_json(json.loads(path.read_bytes()))
 
     def _finish(
@@ -348,6 +330,7 @@ class _Run:
         rows: Counter[str],
         counts: Counter[str],
         written: list[tuple[Task, dict[str, Any]]],
+        tables: list[dict[str, Any]],
         request: dict[str, Any],
     ) -> dict[str, Any]:
         """Write the info files, which make sources of what was written, and the manifest."""
@@ -367,6 +350,7 @@ class _Run:
             **{name: getattr(self._asked, name) for name in ABOUT},
             "input": self._identity,
             "facts": self._asked.facts,
+            "counts": tables[0] if tables else None,
             "properties": request["properties"],
             "bytes": sum(outcome["bytes"] for _, outcome in written),
         }
@@ -392,9 +376,3 @@ def _name_compressor() -> str:
             "Install it: pip install 'synglancer[publish]'.",
         ) from error
     return f"isal {__version__}"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    temporary.write_bytes(content)
-    temporary.replace(path)

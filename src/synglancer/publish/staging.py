@@ -1,14 +1,16 @@
 """Inputs that are not ready to be read: CSV files, and predictions that lack their synapses.
 
-Both become Parquet files in the folder of work. The only module that uses DuckDB.
+Both become Parquet files in the folder of work.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cache.files import write_file
 from synglancer.errors import UsageError
 from synglancer.publish.inputs import InputFile, match_columns, open_parquet, translated
 
@@ -89,20 +91,53 @@ def _open(path: str) -> Any:
     return pa.input_stream(path, compression="detect")
 
 
-def count_join_parts(
-    predictions: Sequence[InputFile], synapses: Sequence[InputFile], memory: int
-) -> int:
-    """Count the parts in which predictions are joined, so that each fits into memory."""
+def plan_join(
+    work: Path,
+    predictions: Sequence[InputFile],
+    synapses: Sequence[InputFile],
+    tag: str,
+    memory: int,
+) -> list[tuple[int, int]]:
+    """Say in the folder of work what is to be joined; return the parts, each of which fits.
+
+    Parameters
+    ----------
+    work
+        The folder of work.
+    predictions, synapses
+        Both sides, all of them Parquet.
+    tag
+        The column of the tag.
+    memory
+        Bytes that one part may take.
+
+    Raises
+    ------
+    UsageError
+        When a file lacks a column.
+    """
+    _check_join(predictions, synapses, tag)
     rows = 0
     for file in (*predictions, *synapses):
-        with translated(file.name):
-            parquet = open_parquet(file.path)
+        with translated(file.name), open_parquet(file.path) as parquet:
             rows += parquet.metadata.num_rows
-            parquet.close()
-    return max(1, -(-rows * _JOIN_ROW_BYTES // memory))
+    names = open_parquet(synapses[0].path).schema_arrow.names
+    columns = match_columns([*names, "target_id", tag], tag, synapses[0].name)
+    other = open_parquet(predictions[0].path).schema_arrow.names
+    sizes = [columns.size] if columns.size else []
+    content = {
+        "predictions": [file.path for file in predictions],
+        "synapses": [file.path for file in synapses],
+        "columns": [columns.pre, columns.post, *columns.position, *sizes],
+        "value": next((name for name in ("value", "confidence") if name in other), None),
+        "tag": tag,
+    }
+    write_file(work / "join.json", json.dumps(content).encode())
+    parts = max(1, -(-rows * _JOIN_ROW_BYTES // memory))
+    return [(part, parts) for part in range(parts)]
 
 
-def check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile], tag: str) -> None:
+def _check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile], tag: str) -> None:
     """Check that both sides of a join have the columns that it needs.
 
     Raises
@@ -143,8 +178,6 @@ def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
     dict
         ``predictions`` and ``joined``: numbers of rows.
     """
-    import json
-
     import duckdb
 
     part, parts = item
@@ -156,8 +189,8 @@ def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")
-        predictions = _scan(connection, asked["predictions"], "target_id", part, parts)
-        synapses = _scan(connection, asked["synapses"], "id", part, parts)
+        predictions = _scan(asked["predictions"], "target_id", part, parts)
+        synapses = _scan(asked["synapses"], "id", part, parts)
         counted = connection.execute(f"SELECT count(*) FROM {predictions}").fetchone()
         kept = ", ".join(f's."{name}"' for name in asked["columns"])
         value = f', p."{asked["value"]}" AS value' if asked["value"] else ""
@@ -174,7 +207,7 @@ def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
     return {"file": str(path), "predictions": counted[0], "joined": joined[0]}
 
 
-def _scan(_connection: Any, files: list[str], key: str, part: int, parts: int) -> str:
+def _scan(files: list[str], key: str, part: int, parts: int) -> str:
     names = ", ".join(f"'{_quote(name)}'" for name in files)
     scan = f"read_parquet([{names}], union_by_name = true)"
     return f"(SELECT * FROM {scan} WHERE CAST({key} AS UBIGINT) % {parts} = {part})"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from dataclasses import dataclass, field
@@ -13,8 +14,9 @@ import numpy as np
 from synglancer.errors import SynglancerError, UsageError
 from synglancer.publish.encoding import RELATIONSHIPS
 from synglancer.publish.inputs import find_files, match_columns, open_parquet
-from synglancer.publish.manifest import FORM, MANIFEST
+from synglancer.publish.manifest import FORM, MANIFEST, name_counts
 from synglancer.publish.sharding import mix
+from synglancer.publish.source import RELATIONSHIP_OF
 from synglancer.publish.tag_reader import TagReader
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 4096
 _POSITION_NM = 0.5
+_DIRECTIONS = {relationship: direction for direction, relationship in RELATIONSHIP_OF.items()}
 
 
 @dataclass
@@ -61,6 +64,18 @@ class _Sum:
         self.twice = (self.twice + int(mix(mixed).sum(dtype=np.uint64))) % 2**64
 
 
+@dataclass
+class _Counted:
+    """Tells counts of cells apart without keeping them; cells without rows do not matter."""
+
+    rows: int = 0
+    weighted: int = 0
+
+    def add(self, cells: NDArray[np.uint64], rows: NDArray[np.uint64]) -> None:
+        self.rows += int(rows.sum())
+        self.weighted = (self.weighted + int((mix(cells) * rows).sum(dtype=np.uint64))) % 2**64
+
+
 def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Findings:
     """Check a published source.
 
@@ -88,7 +103,8 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
     address = address.rstrip("/")
     url = address if "://" in address else f"file://{Path(address).absolute()}"
     try:
-        content = tensorstore.KvStore.open(f"{url}/").result().read(MANIFEST).result()
+        store = tensorstore.KvStore.open(f"{url}/").result()
+        content = store.read(MANIFEST).result()
     except (ValueError, OSError) as error:
         raise UsageError(f"{address} cannot be read.", "Check the address.") from error
     if content.state != "value":
@@ -107,13 +123,17 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
             f"The tags have {total:,} rows, the manifest {manifest['rows']:,}."
         )
     compare = _Input(inputs, manifest) if inputs else None
+    counted: dict[str, _Counted] = {}
     for one in manifest["tags"]:
         try:
             reader = TagReader(f"{address}/{one['folder']}", manifest["properties"])
-            _check_tag(reader, one, cells, compare, findings)
+            counted.update(_check_tag(reader, one, cells, compare, findings))
         except (ValueError, KeyError, OSError, SynglancerError) as error:  # noqa: PERF203
             said = (str(error) or type(error).__name__).splitlines()[0][:300]
             findings.problems.append(f"{one['folder']} cannot be read: {said}")
+    if "counts" in manifest:
+        stored = store.read(manifest["counts"]["file"]).result()
+        _check_counts(bytes(stored.value), manifest, counted, findings)
     return findings
 
 
@@ -123,8 +143,9 @@ def _check_tag(
     cells: int,
     compare: _Input | None,
     findings: Findings,
-) -> None:
-    """Check the source of one tag: every index, then random cells and IDs."""
+) -> dict[str, _Counted]:
+    """Check the source of one tag: every index, then random cells and IDs; return its counts."""
+    counted: dict[str, _Counted] = {}
     name, rows = one["folder"], one["rows"]
     single, keys, sides = _sum_single(reader)
     levels = _Sum()
@@ -136,7 +157,8 @@ def _check_tag(
         findings.problems.append(f"{name}: the levels hold other annotations than by_id.")
     generator = random.Random(rows)  # noqa: S311  # the same choice each time
     for index in reader.info["relationships"]:
-        found, neurons = _sum_groups(reader, index)
+        found, neurons, counts = _sum_groups(reader, index)
+        counted[f"{_DIRECTIONS[index['id']]}_{one['tag']}"] = counts
         expected = sides[index["id"]]
         _expect(findings, f"{name}: rows of {index['id']}", found.rows, expected.rows)
         if found != expected:
@@ -150,6 +172,7 @@ def _check_tag(
     findings.checked.append(
         f"{name}: {rows:,} annotations, each once over {len(reader.levels)} levels."
     )
+    return counted
 
 
 def _expect(findings: Findings, what: str, found: int, expected: int) -> None:
@@ -182,12 +205,50 @@ def _sum_single(reader: TagReader) -> tuple[_Sum, list[int], dict[str, _Sum]]:
     return total, sample, sides
 
 
-def _sum_groups(reader: TagReader, index: dict[str, Any]) -> tuple[_Sum, list[int]]:
-    total, keys = _Sum(), []
+def _sum_groups(reader: TagReader, index: dict[str, Any]) -> tuple[_Sum, list[int], _Counted]:
+    total, keys, rows = _Sum(), [], []
     for key, content in reader.read_all(index):
-        total.add(reader.decode(content)["id"])
+        ids = reader.decode(content)["id"]
+        total.add(ids)
         keys.append(key)
-    return total, keys
+        rows.append(len(ids))
+    counted = _Counted()
+    counted.add(np.array(keys, np.uint64), np.array(rows, np.uint64))
+    return total, keys, counted
+
+
+def _check_counts(
+    content: bytes, manifest: dict[str, Any], counted: dict[str, _Counted], findings: Findings
+) -> None:
+    """Check the table of cells: each cell once, with as many rows as its index holds."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    said = manifest["counts"]
+    name, before = said["file"], len(findings.problems)
+    if hashlib.sha256(content).hexdigest() != said["sha256"]:
+        findings.problems.append(f"{name} is missing, or not what the manifest says.")
+        return
+    columns = name_counts(one["tag"] for one in manifest["tags"])
+    found = {column: _Counted() for column in columns}
+    last, cells = -1, 0
+    with pq.ParquetFile(pa.BufferReader(content)) as table:
+        if table.schema_arrow.names != ["cell", *columns]:
+            findings.problems.append(f"{name} has the columns {table.schema_arrow.names}.")
+            return
+        for batch in table.iter_batches():
+            keys = np.array(batch.column("cell").cast(pa.uint64()), np.uint64)
+            if int(keys[0]) <= last or (keys[1:] <= keys[:-1]).any():
+                findings.problems.append(f"{name} has cells twice, or not in order.")
+            last, cells = int(keys[-1]), cells + len(keys)
+            for column, one in found.items():
+                one.add(keys, np.array(batch.column(column), np.uint64))
+    _expect(findings, f"{name}: cells", cells, said["cells"])
+    for column, one in found.items():
+        if column in counted and one != counted[column]:
+            findings.problems.append(f"{name}: {column} is not what the index holds.")
+    if len(findings.problems) == before:
+        findings.checked.append(f"{name}: {cells:,} cells, with the counts of the indexes.")
 
 
 def _check_level(

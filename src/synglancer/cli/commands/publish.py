@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -37,6 +38,7 @@ _STAGES = {
     "find_repeated": "comparing",
     "spill": "sorting",
     "write_shard": "writing",
+    "write_counts": "counting",
 }
 
 
@@ -49,6 +51,7 @@ def publish(
     tag_column: Annotated[str, describe(CELLS, "NAME")] = "tag",
     resolution: Annotated[str, describe(CELLS, "X,Y,Z")] = "1,1,1",
     synapses: Annotated[tuple[str, ...], describe(CELLS, "FILE")] = (),
+    counts: Annotated[bool, describe(OUTPUT)] = False,
     resume: Annotated[bool, describe(OUTPUT)] = False,
     work: Annotated[str | None, describe(OUTPUT, "FOLDER")] = None,
     output: Annotated[Literal["text", "json"], describe(OUTPUT)] = "text",
@@ -87,6 +90,8 @@ def publish(
         Have a Dask cluster do the work: the address of its scheduler.
     memory
         Most memory for all processes together.
+    counts
+        Also write cells.parquet: each cell's number of synapses, by direction and tag.
     resume
         Finish an earlier run that was interrupted.
     work
@@ -114,21 +119,18 @@ def publish(
         resolution=_read_resolution(resolution),
         synapses=synapses,
         memory=_read_size(memory),
+        counts=counts,
         facts=_find_facts(service, version, table),
     )
-    runner, folder = make_runner(workers, scheduler), Path(work).absolute() if work else None
-    try:
-        with _Bar() as bar:
-            manifest = run(
-                asked, runner=runner, resume=resume, work=folder, progress=bar.show, fetch=fetch
-            )
-    finally:
-        runner.close()
+    folder = Path(work).absolute() if work else None
+    with closing(make_runner(workers, scheduler)) as runner, _Bar() as bar:
+        manifest = run(
+            asked, runner=runner, resume=resume, work=folder, progress=bar.show, fetch=fetch
+        )
     if output == "json":
         print_json(manifest)
-        return
-    _say(manifest)
-    print(printable(dest))  # noqa: T201
+    else:
+        _say(manifest, dest)
 
 
 def verify(
@@ -280,13 +282,18 @@ class _Bar:
             self._progress.stop()
 
 
-def _say(manifest: dict[str, Any]) -> None:
+def _say(manifest: dict[str, Any], dest: str) -> None:
     for one in manifest["tags"]:
         line = f"{one['rows']:,} {'synapse' if one['rows'] == 1 else 'synapses'} in {one['folder']}"
         if one["folder"] != one["tag"]:
             line += f" (tag {one['tag']!r})"
         print(printable(line), file=sys.stderr)  # noqa: T201
+    if "counts" in manifest:
+        cells = manifest["counts"]["cells"]
+        line = f"{cells:,} {'cell' if cells == 1 else 'cells'} in {manifest['counts']['file']}"
+        print(line, file=sys.stderr)  # noqa: T201
     for reason, number in manifest["left_out"].items():
         print(f"{number:,} left out: {reason}", file=sys.stderr)  # noqa: T201
     for reason, number in manifest["kept"].items():
         print(f"{number:,} kept, {reason}", file=sys.stderr)  # noqa: T201
+    print(printable(dest))  # noqa: T201

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from synglancer.cache.files import write_file
 from synglancer.errors import ServiceError, UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ class Processes:
             from multiprocessing import get_context
 
             # Threads of pyarrow do not survive a fork.
-            self._pool = ProcessPoolExecutor(self.workers, mp_context=get_context("spawn"))
+            self._pool = ProcessPoolExecutor(
+                self.workers, mp_context=get_context("spawn"), initializer=_end_with_parent
+            )
         with _keeping_interrupts():
             future: Future[Result] = self._pool.submit(function, item)
         return future
@@ -192,6 +195,20 @@ def make_runner(workers: int | None, scheduler: str | None) -> Runner:
     return Processes(workers or count_cores())
 
 
+def _end_with_parent() -> None:
+    """Have this worker end when its parent does, however that ended: it would wait for ever."""
+    import threading
+    from multiprocessing import parent_process
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)  # what was being written has a temporary name
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 @contextmanager
 def _keeping_interrupts() -> Iterator[None]:
     """Leave Ctrl+C to this process: those that are started within never see it."""
@@ -220,9 +237,7 @@ class _Call:
     def __call__(self, item: Any) -> None:
         outcome = self.task(self.work, self.mark, item)
         path = done_file(Path(self.work), self.stage, item)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
-        temporary.write_text(json.dumps(outcome), encoding="utf-8")
-        temporary.replace(path)
+        write_file(path, json.dumps(outcome).encode())
 
 
 def done_file(work: Path, stage: str, item: Any) -> Path:

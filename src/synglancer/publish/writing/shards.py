@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.publish.destinations import open_destination
-from synglancer.publish.encoding import encode_groups, encode_single, find_groups, record_type
+from synglancer.publish.encoding import (
+    RELATIONSHIPS,
+    encode_groups,
+    encode_single,
+    find_groups,
+    record_type,
+)
 from synglancer.publish.plan import INDEXES, Plan, load_plan
 from synglancer.publish.sharding import (
     Sharding,
@@ -18,6 +24,7 @@ from synglancer.publish.sharding import (
     sort_small,
     sort_with_order,
 )
+from synglancer.publish.writing.counts import keep_counts
 from synglancer.publish.writing.spill import load_part
 from synglancer.publish.writing.survey import load_request
 
@@ -78,7 +85,10 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
         else:
             keys, order = sort_with_order(np.ascontiguousarray(records[index]))
         keys, starts, order = _order_groups(keys, order, sharding)
-        largest = int(np.diff(starts, append=rows).max()) if rows else 0
+        counts = np.diff(starts, append=rows)
+        largest = int(counts.max()) if rows else 0
+        if request["counts"] and index in RELATIONSHIPS:
+            keep_counts(Path(work), index, number, shard, keys, counts)
         encoded, lengths = encode_groups(records, order, starts, request["properties"])
     del records, order
     data, sizes = pack_chunks(sharding, encoded, lengths)
