@@ -51,6 +51,16 @@ for tag in sys.argv[3:]:
     )
 """
 
+DASK = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    with LocalCluster(n_workers=int(sys.argv[1]), threads_per_worker=1, processes=True,
+                      dashboard_address=":0", host="127.0.0.1") as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -193,16 +203,13 @@ def run_ours(folder: Path, *more: str, others: tuple[int, ...] = ()) -> Measured
 
 def run_on_dask(folder: Path) -> Measured:
     """Publish the table on a scheduler with two workers on this machine."""
-    from distributed import LocalCluster
-
-    with LocalCluster(
-        n_workers=WORKERS,
-        threads_per_worker=1,
-        processes=True,
-        dashboard_address=None,
-        host="127.0.0.1",
-    ) as cluster:
-        return run_ours(folder, "--scheduler", cluster.scheduler_address, others=(os.getpid(),))
+    words = [sys.executable, "-c", DASK, str(WORKERS)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as dask:
+        address = dask.stdout.readline().strip()
+        try:
+            return run_ours(folder, "--scheduler", address, others=(dask.pid,))
+        finally:
+            dask.stdin.close()
 
 
 def report(rows: int, who: str, found: Measured, peer: Measured | None = None) -> None:
@@ -245,8 +252,11 @@ def main() -> None:
             if asked.dask:
                 report(rows, "synglancer, 2 Dask workers", run_on_dask(folder), peer)
     if last is not None:
-        minutes = REAL / asked.rows[-1] * last.wall / 60
-        print(f"\nAt the last rate, {REAL / 1e6:g} M rows take {minutes:.0f} minutes.")
+        wall, cpu = (REAL / asked.rows[-1] * each / 60 for each in (last.wall, last.cpu))
+        print(
+            f"\nAt the last rate, {REAL / 1e6:g} M rows take {wall:.0f} minutes, "
+            f"{cpu:.1f} minutes of the CPU."
+        )
 
 
 if __name__ == "__main__":
