@@ -82,6 +82,20 @@ def test_killed_again_and_again_it_still_ends(table, whole, tmp_path):
     assert read_files(destination) == whole
 
 
+def test_killed_while_it_removes_its_work_it_is_whole(table, whole, tmp_path):
+    """Work that was half removed after the manifest was written is not gone on with."""
+    folder = tmp_path / "out"
+    start(folder, table, 20, "before")
+    work = {path: path.read_bytes() for path in (folder / ".publishing").glob("*.json")}
+    run(folder, table, resume=True, counts=True)
+    for path, content in work.items():
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(content)
+    assert work
+    run(folder, table, resume=True, counts=True)
+    assert read_files(folder) == whole
+
+
 def test_killed_with_its_workers_it_is_finished_with_the_same_bytes(tmp_path):
     """A command with two workers, killed again and again, ends with the bytes of a calm run."""
     path = write_parquet(tmp_path / "rows.parquet", make_rows(60_000), row_group_size=9000)

@@ -28,6 +28,7 @@ from synglancer.publish.writing.survey import find_repeated, make_units, survey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from synglancer.publish.destinations import Folder, ObjectStore
     from synglancer.publish.publication import Publication
     from synglancer.publish.writing.runner import Progress, Runner
     from synglancer.publish.writing.shards import Task
@@ -89,12 +90,15 @@ def publish(
     destination = open_destination(asked.destination)
     folder = work or choose_work(asked.destination)
     existing = destination.read(MANIFEST)
-    if existing is not None and not _is_begun(folder):
-        if resume:
-            return dict(json.loads(existing))
-        raise UsageError(
-            f"{asked.destination} is published already.", "Choose another -o, or remove it first."
-        )
+    if existing is not None:
+        if not resume:
+            raise UsageError(
+                f"{asked.destination} is published already.",
+                "Choose another -o, or remove it first.",
+            )
+        # It is written last: whatever work is left was being removed when that run was ended.
+        _clear(folder, destination)
+        return dict(json.loads(existing))
     if not resume and _is_begun(folder):
         raise UsageError(
             f"An earlier run for {asked.destination} was not finished.",
@@ -111,9 +115,13 @@ def publish(
             )
         with _nothing_left_of_refused_inputs(discardable):
             manifest = _Run(asked, runner, folder, progress, fetch).run()
+    _clear(folder, destination)
+    return manifest
+
+
+def _clear(folder: Path, destination: Folder | ObjectStore) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     destination.remove_leftovers()
-    return manifest
 
 
 def choose_work(destination: str) -> Path:
