@@ -44,8 +44,11 @@ STEADY = (Path(__file__).parent / "steady_viewer.js").read_bytes()
 #: A name with a content hash: such a file never changes.
 HASHED_NAME = re.compile(r"(^|\.)[0-9a-f]{16,}\.")
 
-#: A mesh's manifest: its folder and the root ID.
-MANIFEST = re.compile(r"(.*/mesh)/(\d{1,19}):0")
+#: A mesh's manifest or a skeleton: its folder and the root ID.
+SHAPE = re.compile(r"(.*/(?:(mesh)|skeleton))/(\d{1,19})(?(2):0)")
+
+#: A precomputed skeleton of no vertices and no edges.
+EMPTY_SKELETON = bytes(8)
 
 #: Seconds between the comments that show whether a page is still there.
 HEARTBEAT = 15.0
@@ -99,22 +102,25 @@ class ClientHandler(FileHandler):
 class PrecomputedHandler(FileHandler):
     """``GET /precomputed/<datastack>/<path>``: imagery, segmentation, meshes, skeletons.
 
-    A cell that tables name and that has no mesh has an empty one: a viewer would wait for it.
+    A cell that tables name and that has no shape has an empty one: a viewer would wait for it.
     """
 
     async def get(self, address: str, include_body: bool = True) -> None:
-        """Answer with the file, an empty mesh, or 404."""
-        if self.find(address) is None and await self.outside(self.is_without_shape, address):
+        """Answer with the file, an empty shape, or 404."""
+        if self.find(address) is not None or not await self.outside(self.is_without_shape, address):
+            await super().get(address, include_body)
+        elif address.endswith(":0"):
             self.send_json({"fragments": []})
         else:
-            await super().get(address, include_body)
+            self.set_header("Content-Type", "application/octet-stream")
+            self.finish(EMPTY_SKELETON)
 
     def is_without_shape(self, address: str) -> bool:
-        """Whether an address is that of the mesh of a cell that exists only as a root ID."""
-        asked = MANIFEST.fullmatch(address)
+        """Whether an address is that of the shape of a cell that exists only as a root ID."""
+        asked = SHAPE.fullmatch(address)
         if asked is None or self.find(f"{asked[1]}/info") is None:
             return False
-        dataset, root = self.context.datasets[address.partition("/")[0]], int(asked[2])
+        dataset, root = self.context.datasets[address.partition("/")[0]], int(asked[3])
         return root in self.context.tables.known_roots(dataset, [root])
 
     def find(self, address: str) -> StoredFile | None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 from zlib import crc32
 
+import numpy as np
 import pandas as pd
 import pytest
 import requests
@@ -269,20 +270,35 @@ def test_files_that_a_client_has(sandbox, method):
         assert (answer.status_code, answer.content) == (304, b"")
 
 
-def test_a_cell_without_a_shape_has_an_empty_mesh(tmp_path):
-    """A root ID that a table names has a mesh, if an empty one; any other number has none."""
+def test_a_cell_without_a_shape_has_empty_ones(tmp_path):
+    """A root ID that a table names has a mesh and a skeleton, if empty; other numbers have none."""
     data = tmp_path / "data"
     shutil.copytree(DATA, data)
     mesh = data / "precomputed" / "seg" / "minnie65_public" / "mesh"
     mesh.mkdir(parents=True)
     (mesh / "info").write_text('{"@type": "neuroglancer_legacy_mesh"}')
+    skeleton = data / "precomputed" / "skeleton"
+    skeleton.mkdir()
+    (skeleton / "info").write_text('{"@type": "neuroglancer_skeletons"}')
     known = int(pd.read_csv(data / "tables" / "nucleus_detection_v0.csv")["pt_root_id"].max())
     options = SandboxOptions(data=data, states=tmp_path / "s.sqlite", token="good")
     with Sandbox(options) as sandbox:
-        base = f"{sandbox.origin}{FILES}/seg/minnie65_public"
-        answers = [
-            requests.get(f"{base}/{name}", timeout=30)
-            for name in (f"mesh/{known}:0", f"mesh/{known + 1}:0", f"other/{known}:0")
+        seg = "seg/minnie65_public"
+        found = [
+            requests.get(f"{sandbox.origin}{FILES}/{name}", timeout=30)
+            for name in (f"{seg}/mesh/{known}:0", f"skeleton/{known}")
         ]
-    assert [answer.status_code for answer in answers] == [200, 404, 404]
-    assert answers[0].json() == {"fragments": []}
+        missing = [
+            requests.get(f"{sandbox.origin}{FILES}/{name}", timeout=30)
+            for name in (
+                f"{seg}/mesh/{known + 1}:0",
+                f"{seg}/other/{known}:0",
+                f"skeleton/{known + 1}",
+                f"skeleton/{known}:0",
+                f"{seg}/mesh/{known}",
+            )
+        ]
+    assert [answer.status_code for answer in found] == [200, 200]
+    assert found[0].json() == {"fragments": []}
+    assert np.frombuffer(found[1].content, "<u4").tolist() == [0, 0]
+    assert {answer.status_code for answer in missing} == {404}
