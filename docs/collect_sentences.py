@@ -1,14 +1,18 @@
 """Collect every sentence that a user may read, so that somebody can read them all.
 
-`make sentences` prints one sentence per line, after the place where it stands: messages and help
-from the source, the templates of cards and reports, and the pages of the documentation.
+`make sentences` prints one sentence per line, after the place where it stands: messages, help,
+docstrings and comments from the source, the sandbox's pages, the templates of cards and reports,
+the pages of the documentation, and the notebooks of its examples.
 """
 
 from __future__ import annotations
 
 import ast
+import io
+import json
 import re
 import sys
+import tokenize
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,6 +49,10 @@ def collect_sentences() -> Iterator[Sentence]:
     """Yield the sentences of the source, the templates and the documents."""
     for path in sorted((ROOT / "src").rglob("*.py")):
         yield from _read_source(path)
+    for path in sorted((ROOT / "src").rglob("*.html")):
+        yield from _read_text(path, _strip_template(path.read_text(encoding="utf-8")))
+    for path in sorted((ROOT / "docs").rglob("*.ipynb")):
+        yield from _read_notebook(path)
     for path in sorted((ROOT / "templates").glob("*.j2")):
         yield from _read_text(path, _strip_template(path.read_text(encoding="utf-8")))
     documents = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -53,8 +61,10 @@ def collect_sentences() -> Iterator[Sentence]:
 
 
 def _read_source(path: Path) -> Iterator[Sentence]:
-    """Yield what a module may print: its texts, and the docstrings that become help."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    """Yield the texts of a module: messages, docstrings and comments."""
+    source = path.read_text(encoding="utf-8")
+    yield from _read_comments(path, source)
+    tree = ast.parse(source)
     quoted = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
               for part in node.values}  # fmt: skip
     for node in ast.walk(tree):
@@ -67,6 +77,29 @@ def _read_source(path: Path) -> Iterator[Sentence]:
         else:
             continue
         yield from _split(path, node.lineno, text)
+
+
+def _read_comments(path: Path, source: str) -> Iterator[Sentence]:
+    """Yield the comments of a module; comments on adjacent lines are one text."""
+    start, last, text = 0, 0, ""
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type != tokenize.COMMENT or re.match(r"#:? *(noqa|fmt|type):", token.string):
+            continue
+        line = token.start[0]
+        if line != last + 1:
+            yield from _split(path, start, text)
+            start, text = line, ""
+        last, text = line, f"{text} {token.string.lstrip('#: ')}"
+    yield from _split(path, start, text)
+
+
+def _read_notebook(path: Path) -> Iterator[Sentence]:
+    """Yield the Markdown of a notebook; the line is the number of the cell."""
+    notebook = json.loads(path.read_text(encoding="utf-8"))
+    for number, cell in enumerate(notebook["cells"], start=1):
+        if cell["cell_type"] == "markdown":
+            for _, block in _blocks(_strip_markdown("".join(cell["source"]))):
+                yield from _split(path, number, block)
 
 
 def _format_part(part: ast.expr) -> str:

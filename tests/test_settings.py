@@ -55,7 +55,11 @@ def test_directions_are_both_unless_one_is_named(inputs, outputs, directions):
         ({"min_confidence": float("inf")}, "out of range", "--min-confidence"),
         ({"max_confidence": 1.01}, "out of range", "--max-confidence"),
         ({"max_confidence": float("nan")}, "nan is out of range", "--max-confidence"),
-        ({"min_confidence": 0.9, "max_confidence": 0.8}, "at most 0.8", "--max-confidence"),
+        (
+            {"min_confidence": 0.9, "max_confidence": 0.8},
+            "above --max-confidence 0.8",
+            "--max-confidence",
+        ),
         ({"min_size": -1}, "out of range", "--min-size"),
         ({"min_size": float("nan")}, "out of range", "--min-size"),
         ({"min_size": float("inf")}, "out of range", "--min-size"),
@@ -74,7 +78,7 @@ def test_directions_are_both_unless_one_is_named(inputs, outputs, directions):
         ({"version": "newest"}, "not a materialization version", "the version"),
         ({"version": "\uff11\uff17\uff11\uff18"}, "not a materialization version", "the version"),
         ({"version": "9" * 9999}, "not a materialization version", "the version"),
-        ({"sandbox": True, "server": "https://cave.example.org"}, "two servers", "one of them"),
+        ({"sandbox": True, "server": "https://cave.example.org"}, "only one server", "one of them"),
     ],
 )
 def test_values_out_of_range_are_refused(options, message, hint):

@@ -1,4 +1,4 @@
-"""From a cell to a Neuroglancer link that shows its synapses and their predicted targets.
+"""Make Neuroglancer links that show a cell's synapses and their predicted targets.
 
 >>> from synglancer import make_link
 >>> make_link(864691135276234469, sandbox=True)  # doctest: +SKIP
@@ -59,7 +59,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used: ``--help`` needs none of them."""
+    """Import a public name when it is first used, because ``--help`` needs none of them."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module

@@ -1,4 +1,4 @@
-"""The functions that users call: one link, many links, and links in a table.
+"""The functions of the Python API: one link, many links, and links in a table.
 
 pandas, caveclient and nglui are imported when they are needed.
 """
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from synglancer.settings import Settings
 
 Given = int | str | tuple[float, float, float] | list[float]
-"""A cell: its root ID, a text that names it, or a position in it in voxels."""
+"""A cell: a root ID, a text such as ``nucleus:ID``, or a position in voxels."""
 
 
 @show_options
@@ -47,35 +47,36 @@ def make_link(
     resolution: float | Sequence[float] | None = None,
     **options: Unpack[LinkOptions],
 ) -> Link:
-    """Make a link that shows a cell's synapses, or those of several cells together.
+    """Make a link that shows the synapses of a cell, or of several cells together.
 
-    The synapses are asked for; or, where a notebook has them in tables already, taken from those.
+    The synapses are queried from CAVE, or read from tables that you have already queried.
 
     Parameters
     ----------
     cell
-        Root ID of the cell; or ``nucleus:ID``, a position (``x,y,z``, or a tuple, list or array of
-        three numbers, in voxels of the viewer's resolution; or ``x,y,z@nm``), or a Neuroglancer
-        link that selects it. ``synapse:ID`` shows one synapse between its two cells. A list of
-        these is one link for all of them, in this order; for a link each see `make_links`. Beside
-        tables, root IDs; or nothing, to take the cell from the tables.
+        Root ID of the cell, ``nucleus:ID``, a position (``x,y,z``, or a tuple or array of three
+        numbers, in voxels of the viewer's resolution; or ``x,y,z@nm``), or a Neuroglancer link in
+        which the cell is selected. ``synapse:ID`` shows one synapse between its two cells. A list
+        makes one link that shows all of its cells in this order; for separate links, use
+        `make_links`. With tables, give root IDs, or nothing to read the cell from the tables.
     settings
-        What is asked, as a record.
+        Options as a record.
     client
-        Your ``caveclient.CAVEclient``: its server, token, datastack and version are used, unless
-        you give another version. The token goes to that server alone.
+        Your ``caveclient.CAVEclient``. Its server, token, datastack and version are used, unless
+        you give another version. The token is sent only to that server.
     inputs, outputs
-        True for one direction alone; both are shown otherwise. Or the tables that your queries
-        returned: predictions joined with their synapses, as ``query()`` of ``client.materialize``
-        gives them. A column ``id`` or ``target_id`` has the synapse's ID; others are ``tag``,
-        ``value``, ``size``, ``pre_pt_root_id``, ``post_pt_root_id`` and ``ctr_pt_position``, whole
-        or in ``_x``, ``_y`` and ``_z``. They are not asked for again; version and table are those
-        that caveclient notes in ``attrs``, else those of `client` or of options.
+        True to show only this direction; by default, both are shown. Or the tables that your
+        queries returned: predictions joined with their synapses, as from ``query()`` of
+        ``client.materialize``. The synapse's ID is in the column ``id`` or ``target_id``. Other
+        columns are ``tag``, ``value``, ``size``, ``pre_pt_root_id``, ``post_pt_root_id`` and
+        ``ctr_pt_position`` (one column, or three with ``_x``, ``_y`` and ``_z``). The rows are not
+        queried again. Version and table are read from ``attrs``, where caveclient stores them, or
+        else from `client` or the options.
     resolution
-        Size of a voxel of the tables' positions in nm, such as ``[4, 4, 40]``; 1 for positions in
-        nm. By default as caveclient notes it in ``attrs``.
+        Voxel size of the positions in the tables, in nm, such as ``[4, 4, 40]``; 1 for positions in
+        nm. By default, it is read from ``attrs``, where caveclient stores it.
     **options
-        Or by keyword: any parameter of `synglancer.Settings`, such as ``sandbox=True``,
+        Options by keyword: any parameter of `synglancer.Settings`, such as ``sandbox=True``,
         ``tag="spine"``, ``min_confidence=0.9`` or ``version="latest"``.
 
     Returns
@@ -86,16 +87,16 @@ def make_link(
     Warns
     -----
     SynglancerWarning
-        Of what a reader should know: a cell that was followed to its successor, a tag that no
-        synapse has. `Link.warnings` has the same sentences.
+        About the link: for instance, that an outdated root ID was followed to its successor, or
+        that no synapse has a tag. `Link.warnings` has the same sentences.
 
     Raises
     ------
     UsageError
-        When the question cannot be asked, or tables cannot be shown rightly: a synapse or an ID
-        that occurs twice, is missing or was rounded, another cell, an unknown version or unit.
+        When an option is invalid, or tables cannot be used: a synapse or an ID occurs twice, is
+        missing or was rounded, a row belongs to another cell, or the version or unit is unknown.
     CellError
-        When a cell is not known at that version.
+        When a cell is unknown at that version.
     ServiceError
         When a service refuses or fails.
 
@@ -134,11 +135,11 @@ def make_link(
 def _name_directions(
     directions: Mapping[Direction, object], resolution: object
 ) -> dict[str, object]:
-    """Name the directions that were asked for without tables."""
+    """Return the directions as options, if no tables were given."""
     if resolution is not None:
         raise UsageError(
-            "resolution= is that of the positions in tables, and no table was given.",
-            "Give tables as inputs= and outputs=, or leave resolution= out.",
+            "resolution= is for the positions in tables, but no table was given.",
+            "Give tables as inputs= and outputs=, or leave out resolution=.",
         )
     return {name: value for name, value in directions.items() if value is not False}
 
@@ -148,20 +149,20 @@ def _is_one(cell: Any) -> bool:
 
 
 def _list_cells(cell: Any) -> list[int | str]:
-    """List the cells that were given, each as a root ID or a text."""
+    """List the given cells, each as a root ID or a text."""
     if cell is None:
         return []
     return [_name_cell(cell)] if _is_one(cell) else [*map(_name_cell, cell)]
 
 
 def _phrase(skipped: Skipped) -> Skipped:
-    """Say in Python's words why a cell was skipped."""
+    """Explain in terms of Python why a cell was skipped."""
     reason, hint = say_in_python(skipped.reason), say_in_python(skipped.hint)
     return replace(skipped, reason=reason, hint=hint)
 
 
 def _name_cell(given: Any) -> int | str:
-    """Return a position of coordinates as text, and any other cell as it is given."""
+    """Return a position as text, and any other cell unchanged."""
     point = read_point(given)
     named: int | str = given if point is None else str(point)
     return named
@@ -184,19 +185,20 @@ def make_links(
     Parameters
     ----------
     cells
-        Root IDs, or what else `make_link` takes; one that is repeated is asked for once.
+        Root IDs, or cells in any other form that `make_link` takes. A repeated cell is queried
+        once.
     settings
-        What is asked, as a record.
+        Options as a record.
     client
         Your ``caveclient.CAVEclient``, as for `make_link`.
     progress
         Whether to show a progress bar, where there is a terminal or a notebook.
     workers
-        Processes of this machine that make them.
+        Number of processes on this machine.
     scheduler
-        Address of a Dask scheduler whose workers make them instead; see `Spread`.
+        Address of a Dask scheduler whose workers make the links instead.
     **options
-        Or by keyword, as for `make_link`.
+        Options by keyword, as for `make_link`.
 
     Returns
     -------
@@ -207,14 +209,15 @@ def make_links(
     Warns
     -----
     SynglancerWarning
-        Of the number of cells that were skipped, and of links that have something to tell.
+        About the number of cells that were skipped, and links with warnings.
 
     Raises
     ------
     UsageError
         When the question cannot be asked.
     ServiceError
-        When the service is down or refuses all: login, permission, terms, an unknown table.
+        When the service is down or refuses all requests: login, permission, terms of service, or an
+        unknown table.
 
     Examples
     --------
@@ -246,39 +249,40 @@ def add_links(
     scheduler: str | None = None,
     **options: Unpack[Options],
 ) -> pd.DataFrame:
-    """Add to a table of cells a column of links.
+    """Add a column of links to a table of cells.
 
     Parameters
     ----------
     df
-        The table, which is not changed. Rows may repeat a cell; it is asked for once.
+        The table, which is not changed. A repeated cell is queried once.
     column
-        The column of root IDs: integers (also pandas' nullable ones) or text. A missing one (None,
-        NaN, 0, or an empty text) is passed over. Floats are refused: they have lost digits.
+        The column of root IDs: integers (also pandas' nullable ones) or text. Rows with a missing
+        ID (None, NaN, 0, or an empty text) get no link. Floats are refused, because they round root
+        IDs.
     link_column
-        What the new column is called.
+        Name of the new column.
     progress
         Whether to show a progress bar, where there is a terminal or a notebook.
     workers, scheduler
-        Who makes them, as for `make_links`.
+        As for `make_links`.
     settings, client, **options
-        What is asked, and of whom, as for `make_link`.
+        As for `make_link`.
 
     Returns
     -------
     pandas.DataFrame
-        A copy with three more columns of str: the link, empty where there is none;
-        ``link_problem``, which says why; and ``link_note``, what a reader of the link should know,
-        such as that the cell was followed to its successor. Given its own result, the function
-        makes these columns anew.
+        A copy with three more columns of str: the link (empty if there is none); ``link_problem``,
+        which says why there is no link; and ``link_note``, with warnings, for instance that an
+        outdated root ID was followed to its successor. If the table already has these columns from
+        an earlier call, they are replaced.
 
     Raises
     ------
     UsageError
-        When there is no such column, its IDs are rounded, or the table has a column of the user's
-        with the name of a new one.
+        When there is no such column, its IDs are rounded, or one of your own columns has the name
+        of a new column.
     ServiceError
-        When the service is down or refuses all.
+        When the service is down or refuses all requests.
 
     Examples
     --------
@@ -318,14 +322,14 @@ def _progress(wanted: bool) -> Progress | None:
 
 
 def html_link(url: str, text: str = "open") -> str:
-    """Format a link for ``df.style.format(html_link, subset="link")``; nothing for an empty one.
+    """Format a link for ``df.style.format(html_link, subset="link")``; an empty link gives no text.
 
     Parameters
     ----------
     url
         The link.
     text
-        What is clicked.
+        Text of the link.
     """
     if not url:
         return ""

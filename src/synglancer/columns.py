@@ -1,4 +1,4 @@
-"""The columns of a table of synapses: names, order, dtypes and units."""
+"""Names, order, dtypes and units of the columns of a table of synapses."""
 
 from __future__ import annotations
 
@@ -19,16 +19,20 @@ DTYPES = {
 """Columns of a table of predictions, in order. Positions are in nm, sizes in voxels."""
 
 CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
-"""The column that holds the cell's own root ID, for each direction."""
+"""The column with the cell's own root ID, for each direction."""
 
 ASKED_COLUMN = {**CELL_COLUMN, "synapse": "id"}
-"""The column that holds what was asked for: a cell in one direction, or a synapse itself."""
+"""The column with the requested ID: the root ID of the cell in one direction, or the synapse's
+ID.
+"""
 
 SHARING_COLUMN = "asked_id"
 """The column that holds the synapse that was asked about, beside one on the same spine."""
 
 PARTNER_COLUMN = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
-"""The column that holds the root ID of the cell on the other side, for each direction."""
+"""The column with the root ID of the cell on the other side, for each direction."""
 
 PARTNER_TYPE = "partner_type"
-"""The column with the type of the cell on a synapse's other side, which is there where asked."""
+"""The column with the type of the cell on the other side of a synapse; present only if
+requested.
+"""

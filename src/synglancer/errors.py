@@ -1,24 +1,24 @@
-"""The errors that synglancer raises on purpose, each with its exit code and its hint.
+"""The errors of synglancer, each with its exit code and its hint.
 
 Every error is one sentence that says what happened (`str(error)`) and one that says what to do
 (`error.hint`).
 
     SynglancerError                 exit 1  (never raised itself)
-    ├── UsageError                  exit 2  what was asked cannot be asked
-    │   └── TooLargeError                   a state is larger than a link or a server may hold
+    ├── UsageError                  exit 2  the request cannot be carried out as given
+    │   └── TooLargeError                   a state is too large for a link or the state server
     ├── CellError                   exit 3  the cell is unknown, outdated or ambiguous
-    ├── PictureError                exit 4  no picture can be made of a link
-    ├── OutputError                 exit 4  what was made cannot be written: a full disk, for one
+    ├── PictureError                exit 4  a link cannot be rendered as a picture
+    ├── OutputError                 exit 4  a result cannot be written, e.g. on a full disk
     └── ServiceError                exit 4  the service refused or failed
-        ├── LoginError                      no token, or one that is not accepted
+        ├── LoginError                      no token, or the token is not accepted
         ├── PermissionMissingError          the token may not see this
         ├── TermsOfServiceError             terms of service not accepted yet
-        ├── NotServedError                  no such datastack, version or table there
+        ├── NotServedError                  unknown datastack, version or table
         ├── UnreachableError                no answer: refused, reset, timed out
-        ├── RateLimitError                  the service asks for patience
-        ├── TruncatedError                  the answer is not whole
-        ├── DataChangedError                the server serves other data than before
-        └── BadAnswerError                  the answer is not what CAVE answers
+        ├── RateLimitError                  the service wants fewer requests
+        ├── TruncatedError                  the answer is incomplete
+        ├── DataChangedError                the server's data have changed
+        └── BadAnswerError                  the answer does not come from CAVE
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from pathlib import Path
 _PACKAGE = Path(__file__).parent
 
 DOCTOR = "`synglancer doctor` shows which step fails."
-"""What to do about an error on the way to the data, behind all else."""
+"""Appended to the hints of errors that doctor can explain."""
 
 SOME_SKIPPED = 5
 """Exit code of a batch that finished, with cells, links or files that were skipped or are bad."""
 
 
 class SynglancerError(Exception):
-    """Base of all errors raised on purpose.
+    """Base of all errors that synglancer raises.
 
     Parameters
     ----------
@@ -49,19 +49,19 @@ class SynglancerError(Exception):
 
     exit_code = 1
     doctor_helps = False
-    """Whether `synglancer doctor` looks at what such an error is about."""
+    """Whether `synglancer doctor` checks for the causes of this error."""
 
     def __init__(self, message: str, hint: str) -> None:
         super().__init__(message)
         self.hint = hint
 
     def __reduce__(self) -> tuple[type, tuple[str, str], dict[str, object]]:
-        """Keep the hint, and all else, when the error crosses a process boundary."""
+        """Keep the hint and all attributes when the error crosses a process boundary."""
         return type(self), (str(self), self.hint), self.__dict__
 
     @property
     def advice(self) -> str:
-        """The hint, with the command that looks for the cause where there is one."""
+        """The hint, with a pointer to `synglancer doctor` if doctor can explain the error."""
         return f"{self.hint} {DOCTOR}" if self.doctor_helps else self.hint
 
     def _render_traceback_(self) -> list[str]:
@@ -73,7 +73,7 @@ class SynglancerError(Exception):
 
 
 def _name_line(frame: traceback.FrameSummary) -> str:
-    """Name a line of the user's; nothing for one of ours or of IPython's."""
+    """Name a line of the user's code; nothing for our own and IPython's code."""
     path = Path(frame.filename)
     if path.is_relative_to(_PACKAGE) or "IPython" in path.parts:
         return ""
@@ -82,38 +82,38 @@ def _name_line(frame: traceback.FrameSummary) -> str:
 
 
 def is_debugging() -> bool:
-    """Whether ``SYNGLANCER_DEBUG`` asks for whole tracebacks."""
+    """Whether ``SYNGLANCER_DEBUG`` turns on full tracebacks."""
     return os.environ.get("SYNGLANCER_DEBUG", "").strip() not in {"", "0"}
 
 
 class SynglancerWarning(UserWarning):
-    """What a reader should know of a link that was made."""
+    """Something that readers of a link should know."""
 
 
 class UsageError(SynglancerError):
-    """What was asked cannot be asked."""
+    """The request cannot be carried out as given."""
 
     exit_code = 2
 
 
 class TooLargeError(UsageError):
-    """A state is larger than a link or a state server may hold: one cell's, not that of others."""
+    """A state is too large for a link or the state server; other cells may still fit."""
 
 
 class CellError(SynglancerError):
-    """The cell is unknown, outdated beyond repair or ambiguous."""
+    """The cell is unknown or ambiguous, or it is outdated and cannot be followed."""
 
     exit_code = 3
 
 
 class PictureError(SynglancerError):
-    """No picture can be made of a link: there is no browser, or it does not draw the view."""
+    """A link cannot be rendered: no browser was found, or it does not draw the view."""
 
     exit_code = 4
 
 
 class OutputError(SynglancerError):
-    """What was made cannot be written: the disk is full, a folder is gone, stdout is closed."""
+    """A result cannot be written: the disk is full, a folder is gone, or stdout is closed."""
 
     exit_code = 4
 
@@ -130,7 +130,7 @@ class ServiceError(SynglancerError):
     sent
         Whether the request may have reached the server and had an effect there.
     retry_after
-        Seconds after which the server wants to be asked again, when it says so.
+        Seconds to wait before the next request, if the server says so.
     """
 
     exit_code = 4
@@ -159,7 +159,7 @@ class LoginError(ServiceError):
 
 
 class PermissionMissingError(ServiceError):
-    """The token is good, but may not see this."""
+    """The token is valid, but has no permission for these data."""
 
     doctor_helps = True
 
@@ -188,16 +188,16 @@ class RateLimitError(ServiceError):
 
 
 class TruncatedError(ServiceError):
-    """The answer is not whole, or could not be completed.
+    """The answer is incomplete and could not be completed.
 
     Parameters
     ----------
     message, hint
         As for every error.
     limit
-        How many rows the server gives at most, where it says so.
+        The server's row limit, if it says so.
     content
-        The rows that came, as they came.
+        The rows that arrived, unchanged.
     """
 
     def __init__(
@@ -209,24 +209,24 @@ class TruncatedError(ServiceError):
 
 
 class DataChangedError(ServiceError):
-    """The server serves other data than before at the same address."""
+    """The server's data have changed at the same address."""
 
 
 class BadAnswerError(ServiceError):
-    """The answer is not what a CAVE service answers."""
+    """The answer does not look like one from a CAVE service."""
 
 
 def describe_os_error(error: OSError) -> str:
-    """Say that the system refused to read or write, and what."""
+    """Explain that the system refused to read or write a file."""
     what = f" ({error.filename})" if error.filename else ""
     return f"The system refused to read or write{what}: {error.strerror or error}."
 
 
 def build_not_cave_error(server: str) -> BadAnswerError:
-    """Make the error for an answer that no CAVE service would give."""
+    """Make the error for an answer that does not come from CAVE."""
     error = BadAnswerError(
-        f"The answer of {server} is not what a CAVE server answers.",
-        "Check the address given with --server; try again if it is right.",
+        f"The answer of {server} does not look like an answer from CAVE.",
+        "Check the address given with --server. If it is right, try again.",
     )
     error.doctor_helps = True  # others of its kind are about a link or a table
     return error

@@ -1,6 +1,6 @@
-"""The `Link` that a user holds: what is known of it, with its tables, its settings and its view.
+"""The class `Link` of the Python API: a link with its tables, settings and view.
 
-pandas is imported only when a table is asked for, Jinja2 and numpy when a card is.
+pandas is imported only for tables, and Jinja2 and numpy only for cards.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Link(LinkRecord):
-    """A link that shows the synapses of a cell, or of several together.
+    """A link that shows the synapses of a cell, or of several cells together.
 
     Its attributes are those of `synglancer.links.link_record.LinkRecord`.
     """
 
     @classmethod
     def of(cls, record: LinkRecord) -> Link:
-        """Make a link of what is known of it, its warnings in Python's words."""
+        """Make a `Link` from a record, with its warnings in terms of Python."""
         known = {field.name: getattr(record, field.name) for field in fields(record)}
         known["warnings"] = [say_in_python(sentence) for sentence in record.warnings]
         return cls(**known)
@@ -49,7 +49,7 @@ class Link(LinkRecord):
 
     @cached_property
     def counts(self) -> pd.DataFrame:
-        """Shown synapses per direction and tag.
+        """Numbers of shown synapses by direction and tag.
 
         Columns ``direction`` (str), ``tag`` (str), ``count`` (int64).
         """
@@ -68,10 +68,10 @@ class Link(LinkRecord):
     def predictions(self) -> pd.DataFrame:
         """The synapses that the link shows, read from its state, or from its published source.
 
-        Columns and dtypes as `synglancer.columns.DTYPES`; positions in nm. Where types
-        of partners are shown, they are in a further column, ``partner_type``. ``attrs`` says where
-        the rows are from and in which unit, as caveclient does, so that `make_link` takes a part
-        of them as ``inputs`` or ``outputs``.
+        Columns and dtypes as `synglancer.columns.DTYPES`; positions in nm. If the link shows cell
+        types, the column ``partner_type`` holds the partner's type. As in tables from caveclient,
+        ``attrs`` holds the source and the unit, so you can pass a part of the rows to `make_link`
+        as ``inputs`` or ``outputs``.
         """
         from synglancer.links.filling import fill_state
         from synglancer.states.predictions import parse_predictions
@@ -89,14 +89,14 @@ class Link(LinkRecord):
     @cached_property
     @public
     def verdicts(self) -> pd.DataFrame:
-        """What was marked in a review, read from the link that its reviewer shared.
+        """The marks of a review, read from the link that the reviewer shared.
 
         Columns and dtypes as `synglancer.states.reviews.verdicts.COLUMNS`: a row for each synapse.
 
         Raises
         ------
         UsageError
-            When the link is no review.
+            When the link is not a review.
         """
         from synglancer.states.reviews.verdicts import parse_verdicts
 
@@ -105,7 +105,7 @@ class Link(LinkRecord):
     @cached_property
     @public
     def settings(self) -> Settings:
-        """What was asked, beside the cells, as the state's provenance record has it.
+        """The options of the link, read from the provenance record in its state.
 
         Raises
         ------
@@ -119,31 +119,31 @@ class Link(LinkRecord):
     @classmethod
     @public
     def from_url(cls, url: str, token: str | None = None, timeout: float = 60.0) -> Link:
-        """Read a link back: ours whole, any other Neuroglancer link as far as it says.
+        """Read a link: one made by synglancer completely, any other as far as possible.
 
         Parameters
         ----------
         url
-            The link: with a state's address (1 request) or with the state in it (none).
+            The link, with the address of a state (1 request) or with the state itself (no request).
         token
-            Sent to the host that the link names. Without it, your own CAVE server
-            (``SYNGLANCER_SERVER``, else the default one) gets its token from where every command
-            looks, and another host only one that was saved for that very host.
+            Token for the host in the link. By default, your own CAVE server (``SYNGLANCER_SERVER``,
+            or else the default server) gets your token as usual, and any other host gets only a
+            token that was saved for that host.
         timeout
-            Seconds that the request may take, repetitions included.
+            Longest time for the request, in seconds, retries included.
 
         Returns
         -------
         Link
-            ``predictions`` are what the state shows; ``settings`` what was asked. What the state
-            does not say is 0 or empty, and named in ``warnings``.
+            ``predictions`` holds the synapses in the state, and ``settings`` the options. Values
+            that the state does not hold are 0 or empty, and listed in ``warnings``.
 
         Raises
         ------
         UsageError
-            When it is no Neuroglancer link.
+            When it is not a Neuroglancer link.
         ServiceError
-            When its state cannot be fetched, or is none.
+            When its state cannot be fetched or is not a Neuroglancer state.
 
         Examples
         --------
@@ -170,7 +170,7 @@ class Link(LinkRecord):
             state_sha256=hash_state(text or b"") or "",
             provenance=provenance,
             warnings=warnings,
-            state_json=orjson.dumps(state),  # in its own order, which is that of axes
+            state_json=orjson.dumps(state),  # in the order of the axes
             elapsed_s=time.monotonic() - started,
         )
 
@@ -184,34 +184,34 @@ class Link(LinkRecord):
         client: CAVEclient | CAVEclientGlobal | None = None,
         **options: Unpack[StorageOptions],
     ) -> Link:
-        """Store a state and make the short link that opens it.
+        """Store a state, and make a short link that opens it.
 
         Parameters
         ----------
         state
-            What `viewer_state` gave, with what you added to it; any ViewerState or viewer of nglui
-            or neuroglancer; a dict, JSON text, or the path of a JSON file.
+            The result of `viewer_state` with your changes, any ViewerState or viewer of nglui or
+            neuroglancer, a dict, JSON text, or the path of a JSON file.
         settings
-            Where it is stored, as a record.
+            Options as a record.
         client
             Your ``caveclient.CAVEclient``: its server and token are used.
         **options
-            Or by keyword: ``server``, ``token_file``, ``sandbox``, ``datastack`` (its viewer opens
-            the link), ``site``, ``inline`` (nothing is stored), ``timeout`` and ``no_cache``, as in
-            `synglancer.Settings`.
+            Options by keyword: ``server``, ``token_file``, ``sandbox``, ``datastack`` (its viewer
+            opens the link), ``site``, ``inline`` (nothing is stored), ``timeout`` and ``no_cache``,
+            as in `synglancer.Settings`.
 
         Returns
         -------
         Link
-            Its state was read back from where it is stored. What it shows is read from the state,
-            as `from_url` does; ``warnings`` name what a viewer would not show.
+            Its state has been stored and read back. Its attributes are read from the state, as in
+            `from_url`, and ``warnings`` lists problems that keep viewers from showing it.
 
         Raises
         ------
         UsageError
-            When it is no state, or holds an ID that was rounded.
+            When it is not a state, or holds a rounded ID.
         ServiceError
-            When the server refuses it, or gives back another one.
+            When the server refuses the state or returns a different one.
 
         Examples
         --------
@@ -234,19 +234,19 @@ class Link(LinkRecord):
 
     @public
     def viewer_state(self, library: Library = "nglui") -> Any:
-        """Return the view as an object of the library that you make views with.
+        """Return the view as an object of nglui or neuroglancer.
 
         Parameters
         ----------
         library
             ``nglui`` for an ``nglui.statebuilder.ViewerState``; ``neuroglancer`` for a
-            ``neuroglancer.ViewerState``. Both hold the whole state, and take further layers;
-            `from_state` makes a link of it again.
+            ``neuroglancer.ViewerState``. Both hold the whole state. You can add layers and make a
+            new link with `from_state`.
 
         Raises
         ------
         UsageError
-            When the library is another one.
+            When the library is not one of these.
 
         Examples
         --------
@@ -258,41 +258,41 @@ class Link(LinkRecord):
 
     @public
     def open(self) -> None:
-        """Open the link in the browser of this machine.
+        """Open the link in the web browser on this machine.
 
         Raises
         ------
         UsageError
-            When there is none, as on a server: copy `url` then.
+            When there is no browser, for instance on a server. Then copy `url` instead.
         """
         import webbrowser
 
         if not webbrowser.open(self.url):
             raise UsageError(
                 "No browser could be opened on this machine.",
-                "Open link.url in a browser of your own, or use link.show() in a notebook.",
+                "Copy link.url into a browser, or use link.show() in a notebook.",
             )
 
     @public
     def save(self, path: str | Path) -> Path:
-        """Save the link: as a card, its state, or a picture, by the ending of the file's name.
+        """Save the link as a card, a state or a picture, depending on the file extension.
 
         Parameters
         ----------
         path
             ``.html``, ``.md``, ``.rst`` or ``.tex`` for a card (the page holds a plot of the
-            synapses); ``.json`` for the state, which `from_state`, viewers and every command of
-            ``synglancer`` read; ``.png`` or ``.svg`` for the plot alone.
+            synapses); ``.json`` for the state, which `from_state` and all ``synglancer`` commands
+            can read; ``.png`` or ``.svg`` for a plot.
 
         Returns
         -------
         pathlib.Path
-            The file, which is written whole or not at all.
+            Path of the file, which is written completely or not at all.
 
         Raises
         ------
         UsageError
-            When the ending is another one, or the file cannot be written.
+            When the extension is not one of these, or the file cannot be written.
 
         Examples
         --------
@@ -304,20 +304,20 @@ class Link(LinkRecord):
 
     @public
     def show(self, width: int | str = "100%", height: int | str = 600) -> None:
-        """Show the view itself in a notebook, below the cell that runs.
+        """Show the viewer in a notebook, below the current notebook cell.
 
-        A view of the sandbox is shown where the browser and the sandbox are on one machine. One
-        that needs a login asks for it, and says so.
+        A link to the sandbox can be shown only if the browser and the sandbox are on the same
+        machine. If the data need a login, the viewer asks for it.
 
         Parameters
         ----------
         width, height
-            In pixels; or as CSS has it, such as ``100%``.
+            In pixels, or a CSS length such as ``100%``.
 
         Raises
         ------
         UsageError
-            When a length is none, or there is no IPython.
+            When a length is invalid, or IPython is not installed.
 
         Examples
         --------
@@ -328,13 +328,13 @@ class Link(LinkRecord):
         show_link(self, width, height)
 
     def __repr__(self) -> str:
-        """Name the cells, what is shown and where it comes from, in a line."""
+        """Describe the link in one line: cells, synapses, datastack and version."""
         shown = f"{self.shown:,} synapse{'' if self.shown == 1 else 's'}"
         place = f"{self.datastack} version {self.version}" if self.datastack else "another tool"
         return f"<Link to {self.subject or 'no cell'}: {shown}, {place}>"
 
     def __str__(self) -> str:
-        """Return the link itself, so that ``print(link)`` gives what is pasted."""
+        """Return the URL, so that ``print(link)`` prints it."""
         return self.url
 
     def _repr_html_(self) -> str:

@@ -1,20 +1,20 @@
-"""Texts of others, made safe to print."""
+"""Make text from outside safe to print."""
 
 from __future__ import annotations
 
 REPLACEMENT = "\ufffd"
-"""Shows in a terminal where a character was that it would obey."""
+"""Replaces a control character in terminal output."""
 
 
 def printable(text: str, instead: str = " ") -> str:
-    r"""Replace what a terminal would obey, and what has no picture.
+    r"""Replace control characters and characters that cannot be displayed.
 
     Parameters
     ----------
     text
-        The text, from anywhere.
+        The text.
     instead
-        What to put in the place of each such character.
+        The replacement for each such character.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""What is asked of synglancer, beside the cell: one record, checked when it is made.
+"""The options of a link apart from the cell, checked when the record is made.
 
-`cli` fills it from flags, environment and file; a notebook fills it by keyword. Beyond the default
-profile below, nothing here knows minnie65.
+`cli` fills it from command-line options, environment variables and a file; in Python, it is filled
+from keywords. Only the default profile below is specific to minnie65.
 """
 
 from __future__ import annotations
@@ -25,28 +25,28 @@ DEFAULT_CELL_TYPE_VIEW = "aibs_cell_info"
 DEFAULT_CELL_TYPE_COLUMN = "cell_type"
 
 MAX_STATE = 100_000_000
-"""Bytes that a state may have: the state server takes no larger body."""
+"""Largest size of a state in bytes, which is the limit of the state server."""
 
 DEFAULT_CONCURRENCY = 8
 MAX_CONCURRENCY = 64
 
 BETWEEN = "between"
-"""The direction of synapses from one of the cells that are shown together onto another."""
+"""Name of the direction of synapses between cells that are shown together."""
 
 SYNAPSE: Literal["synapse"] = "synapse"
-"""What stands for a direction where a link shows synapses that were named by their own IDs."""
+"""Name of the direction of synapses that were given by their IDs."""
 
 SAME_SPINE = "same spine"
-"""What stands for it of other synapses on the spines of those."""
+"""Name of the direction of other synapses on the same spines."""
 
 MULTI_INPUT = "multi-input"
-"""The tag of synapses on spines with several inputs, which is not one of the table's tags."""
+"""Our own tag for synapses on spines with several inputs."""
 
 UNLABELLED = "unlabelled"
-"""The tag of synapses without a prediction, which is not one of the table's tags."""
+"""Our own tag for synapses without a prediction."""
 
 UNKNOWN_TYPE = "unknown"
-"""What stands for a type that is not known: the cell has none, or there is no cell."""
+"""Name of an unknown cell type: the cell has no type, or there is no cell."""
 
 _MAX_DIGITS = 10
 _MAX_QUOTE = 60
@@ -54,7 +54,7 @@ _MAX_QUOTE = 60
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """Which CAVE server and datastack are asked, with whose token, and for how long.
+    """The CAVE server, the datastack, the token, and how long requests may take.
 
     Parameters
     ----------
@@ -100,15 +100,15 @@ class Service:
             raise UsageError("No datastack was given.", "Name one with --datastack.")
         if self.sandbox and self.server:
             raise UsageError(
-                "Both --sandbox and --server were given, which are two servers.",
-                "Give one of them.",
+                "Both --sandbox and --server were given, but only one server can be used.",
+                "Give only one of them.",
             )
         _check_address("server", self.server)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Question:
-    """Which synapses are asked for, where, and how.
+    """Which synapses to query, and from where.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ class Question:
     no_cache: bool = False
 
     def __post_init__(self) -> None:
-        """Fill in what the default profile knows, and refuse what cannot be used."""
+        """Fill in the default profile, and refuse invalid values."""
         tag = self.tag
         object.__setattr__(self, "tag", (tag,) if isinstance(tag, str) else tuple(tag))
         is_default = self.datastack == DEFAULT_DATASTACK
@@ -214,7 +214,7 @@ class Question:
 
     @property
     def service(self) -> Service:
-        """Which CAVE server is asked."""
+        """The address of the CAVE server."""
         return Service(
             server=self.server,
             token_file=self.token_file,
@@ -225,7 +225,7 @@ class Question:
         )
 
     def _settle_extras(self, *, is_default: bool) -> None:
-        """Fill in where spines and cell types come from, or leave out what is not asked."""
+        """Fill in the sources of spines and cell types, and drop those that are not requested."""
         spines = self.multi_input_table or (DEFAULT_MULTI_INPUT_TABLE if is_default else None)
         view = self.cell_type_view or (DEFAULT_CELL_TYPE_VIEW if is_default else None)
         settled = {
@@ -240,7 +240,7 @@ class Question:
 
     @property
     def directions(self) -> tuple[Literal["inputs", "outputs"], ...]:
-        """The directions asked for: both, unless just one is named."""
+        """The requested directions: both, unless only one was chosen."""
         if self.inputs == self.outputs:
             return ("inputs", "outputs")
         return ("inputs",) if self.inputs else ("outputs",)
@@ -248,7 +248,7 @@ class Question:
 
 @dataclass(frozen=True, kw_only=True)
 class Settings(ViewSettings, Question):
-    """What is asked, beside the cell: which synapses, and how they are shown.
+    """All options of a link: which synapses it shows, and how.
 
     All parameters of `Question`, then all of `synglancer.view_settings.ViewSettings`.
 
@@ -275,7 +275,7 @@ class Settings(ViewSettings, Question):
     upload: bool = False
 
     def __post_init__(self) -> None:
-        """Check both parts, which know nothing of each other."""
+        """Check both parts, and their combination."""
         if self.color_by == "partner-type":
             object.__setattr__(self, "cell_types", True)
         of_source = [] if self.source is None else self._list_unasked()
@@ -286,14 +286,14 @@ class Settings(ViewSettings, Question):
         self._check_source()
         if self.soft_filter and not self.min_confidence:
             raise UsageError(
-                "--soft-filter was given without a confidence to filter by.",
-                "Give the confidence at which the sliders start with --min-confidence.",
+                "--soft-filter needs --min-confidence.",
+                "Give the confidence at which the sliders start, such as --min-confidence 0.7.",
             )
         if self.review:
             check_review(self)
 
     def _list_unasked(self) -> list[str]:
-        """List what the source says: what was not asked has something in its place for now."""
+        """List options whose values come from the source; until then, they hold placeholders."""
         unasked = [name for name in ("version", "table") if getattr(self, name) is None]
         for name in unasked:
             object.__setattr__(self, name, "latest")
@@ -301,13 +301,13 @@ class Settings(ViewSettings, Question):
 
     def _check_source(self) -> None:
         if self.inline and self.upload:
-            raise UsageError("Both --inline and --upload were given.", "Give one of them.")
+            raise UsageError("Both --inline and --upload were given.", "Give only one of them.")
         sources = (self.source is not None) + (self.publish_to is not None)
         if sources > 1:
-            raise UsageError("Both --source and --publish-to were given.", "Give one of them.")
+            raise UsageError("Both --source and --publish-to were given.", "Give only one of them.")
         if self.public_url is not None and not sources:
             raise UsageError(
-                "--public-url was given without a source.", "Name its folder with --source."
+                "--public-url needs a source.", "Give the folder of the source with --source."
             )
         _check_address("public-url", self.public_url)
 
@@ -325,7 +325,7 @@ def _read_version(given: int | str) -> int | str:
     if not (digits and 0 < int(text) < 2**31):
         raise UsageError(
             f"{text[:_MAX_QUOTE]!r} is not a materialization version.",
-            "Give the version as a whole number (1718), a day (2026-03-01), or latest.",
+            "Give the version as a number (1718), a day (2026-03-07), or latest.",
         )
     return int(text)
 
@@ -333,8 +333,8 @@ def _read_version(given: int | str) -> int | str:
 def _check_question(settings: Question) -> None:
     if not all(isinstance(tag, str) and tag.strip() for tag in settings.tag):
         raise UsageError(
-            "A tag without a name was given.",
-            "Name one with --tag, such as spine; or leave --tag out for all of them.",
+            "An empty tag was given.",
+            "Give a tag with --tag, such as spine, or leave out --tag to show all tags.",
         )
     for name in ("min_confidence", "max_confidence"):
         if not 0 <= getattr(settings, name) <= 1:
@@ -344,9 +344,9 @@ def _check_question(settings: Question) -> None:
             )
     if settings.max_confidence < settings.min_confidence:
         raise UsageError(
-            f"No confidence is at least {settings.min_confidence:g} and at most "
+            f"--min-confidence {settings.min_confidence:g} is above --max-confidence "
             f"{settings.max_confidence:g}.",
-            "Give a --max-confidence above --min-confidence.",
+            "Give a --max-confidence that is at least --min-confidence.",
         )
     if not 0 <= settings.min_size < float("inf"):
         raise UsageError(
@@ -356,17 +356,17 @@ def _check_question(settings: Question) -> None:
     if not settings.table:
         raise UsageError(
             f"The datastack {settings.datastack} has no table of predictions by default.",
-            "Name it with --table.",
+            "Choose a table with --table.",
         )
     if settings.multi_input and not settings.multi_input_table:
         raise UsageError(
             f"The datastack {settings.datastack} has no table of spines by default.",
-            "Name it with --multi-input-table, or leave --multi-input out.",
+            "Choose a table with --multi-input-table, or leave out --multi-input.",
         )
     if settings.cell_types and not settings.cell_type_view:
         raise UsageError(
             f"The datastack {settings.datastack} has no view of cell types by default.",
-            "Name it with --cell-type-view, or leave --cell-types out.",
+            "Choose a view with --cell-type-view, or leave out --cell-types.",
         )
 
 
@@ -376,8 +376,8 @@ def _check_address(option: str, given: str | None) -> None:
         names = f", or one of the names {', '.join(SITES)}, or spelunker=ADDRESS for a copy of it"
         raise UsageError(
             f"{given!r} is not an address.",
-            f"Give --{option} as one that begins with https:// or http://, without login or '#'"
-            f"{names if is_site else ''}.",
+            f"Give --{option} as an address that begins with https:// or http://, without a "
+            f"login or '#'{names if is_site else ''}.",
         )
 
 

@@ -25,7 +25,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "palette": get_args(PaletteName),
     "color_by": get_args(ColorBy),
 }
-"""What can be given for each option that is a choice."""
+"""The choices for each option that has choices."""
 
 SITES = {
     "spelunker": "https://spelunker.cave-explorer.org/",
@@ -36,12 +36,12 @@ SITES = {
 _MAX_QUOTE = 60
 
 MAX_CELLS = MAX_PARTNERS = 100
-"""Meshes beyond this number take a viewer minutes to load."""
+"""Most partners to select: with more meshes, viewers take minutes to load."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewSettings:
-    """How it is shown.
+    """How a link shows its synapses.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ class ViewSettings:
         object.__setattr__(self, "annotations", _list_points(self.annotations))
         if self.review and self.annotations:
             raise UsageError(
-                "Both --review and --annotations were given; a review has one layer alone.",
+                "Both --review and --annotations were given, but a review has only one layer.",
                 "Leave one of them out.",
             )
 
@@ -102,30 +102,30 @@ class ViewSettings:
         return {
             field.name: getattr(self, field.name)
             for field in fields(ViewSettings)
-            if field.name != "annotations"  # whose files the record names by themselves
+            if field.name != "annotations"  # the record lists their files separately
             and getattr(self, field.name) != field.default
         }
 
 
 def _read_partners(given: str | int) -> int:
-    """Read how many partners are asked for: a text that cyclopts would round is refused."""
+    """Read the number of partners; a text that cyclopts would round is refused."""
     text = str(given).strip()
     if isinstance(given, bool) or not re.fullmatch("[0-9]{1,9}", text) or int(text) > MAX_PARTNERS:
         raise UsageError(
-            f"{text[:_MAX_QUOTE]!r} is not a number of partners that can be shown.",
+            f"{text[:_MAX_QUOTE]!r} is not a valid number of partners.",
             f"Give --partners as a whole number between 0 and {MAX_PARTNERS}.",
         )
     return int(text)
 
 
 def _list_points(given: Any) -> tuple[Any, ...]:
-    """List files and DataFrames of points: one alone is one of them."""
+    """List the files and DataFrames of points; a single one becomes a list."""
     alone = isinstance(given, str | PathLike) or hasattr(given, "columns")
     return (given,) if alone else tuple(given)
 
 
 def check_choices(options: object) -> None:
-    """Refuse a value that is none of an option's choices.
+    """Refuse a value that is not one of an option's choices.
 
     Raises
     ------
@@ -142,12 +142,12 @@ def check_choices(options: object) -> None:
 
 
 def check_review(options: Any) -> None:
-    """Refuse what a review cannot show: it has one layer, of predictions, and a section.
+    """Refuse options that a review, with its single layer and a section, cannot show.
 
     Raises
     ------
     UsageError
-        With the options that cannot be given beside it.
+        Names the options that cannot be combined with --review.
     """
     refused = {
         "--with-unlabelled": options.with_unlabelled,
@@ -164,7 +164,7 @@ def check_review(options: Any) -> None:
     given = [option for option, asked in refused.items() if asked]
     if given:
         raise UsageError(
-            f"A review shows predictions one by one in a section, and {given[0]} was given too.",
+            f"--review does not support {given[0]}.",
             f"Leave out {' and '.join(given)}, or --review.",
         )
 

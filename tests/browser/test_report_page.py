@@ -116,9 +116,7 @@ def test_screenshots_or_else_plots(
     page.locator(".pictures figure img").scroll_into_view_if_needed()
     page.wait_for_function("() => document.querySelector('.pictures img').naturalWidth === 720")
     assert page.locator(".pictures figure > svg").count() == 1
-    assert (
-        page.get_by_text("1 plotted instead of captured in a browser: The view behind").count() == 1
-    )
+    assert page.get_by_text("1 picture is a plot instead of a screenshot: The view").count() == 1
     assert not list(tmp_path.glob("*.png"))
 
 

@@ -87,5 +87,5 @@ def test_a_state_that_is_too_large_is_refused(attacker, kind) -> None:
         [sys.executable, "-c", SCRIPT, url], capture_output=True, text=True, check=True
     )
     said, memory = done.stdout.splitlines()
-    assert "sends more than 100 MB, which neither a Neuroglancer state nor" in said
+    assert "sends more than 100 MB, which is too large for a Neuroglancer state or" in said
     assert int(memory) < MOST_MIB

@@ -37,11 +37,11 @@ if TYPE_CHECKING:
         ([CELL, "--version", "0x6b6"], 2, "not a materialization version"),
         ([CELL, "--version", "1_718"], 2, "not a materialization version"),
         ([CELL, "--version", "-5"], 2, "not a materialization version"),
-        ([CELL, "--partners", "2.7"], 2, "'2.7' is not a number of partners"),
-        ([CELL, "--partners", "1_0"], 2, "'1_0' is not a number of partners"),
+        ([CELL, "--partners", "2.7"], 2, "'2.7' is not a valid number of partners"),
+        ([CELL, "--partners", "1_0"], 2, "'1_0' is not a valid number of partners"),
         ([CELL, "--partners", "101"], 2, "between 0 and 100"),
-        ([CELL, "--tag", ""], 2, "tag without a name"),
-        ([CELL, "--tag", "spine", "--tag", " "], 2, "tag without a name"),
+        ([CELL, "--tag", ""], 2, "empty tag"),
+        ([CELL, "--tag", "spine", "--tag", " "], 2, "empty tag"),
         (["864,691,135,276,234,469"], 2, "thousands separators"),
         ([f"{CELL},{CELL}"], 2, "holds 2 root IDs"),
         (["nucleus:0"], 2, "does not name a nucleus"),
@@ -111,7 +111,7 @@ def web_page() -> Iterator[str]:
 
 def test_not_a_cave_server(make_link, web_page) -> None:
     """A server that is not CAVE is recognised; exit code 4."""
-    make_link(CELL, "--server", web_page).refuses(4, "not what a CAVE server answers")
+    make_link(CELL, "--server", web_page).refuses(4, "not look like an answer from CAVE")
 
 
 def test_state_server_refuses(make_link, options, monkeypatch) -> None:

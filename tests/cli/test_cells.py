@@ -172,7 +172,7 @@ def test_the_token_goes_to_no_other_host(sandbox, options, make_link, tmp_path) 
         url = f"https://a.b/#!{stranger.origin}/nglstate/api/v1/1234567890123456"
         made = make_link(url)
         asked = [item for item in stranger.requests if item.path.startswith("/nglstate")]
-    made.refuses(4, "asks for a login, and the token is for", sandbox.origin)
+    made.refuses(4, "asks for a login, but the token is only for", sandbox.origin)
     assert {item.status for item in asked} <= {302, 401}, "the same token would be let in there"
     lost = make_link(url.replace(stranger.origin, sandbox.origin))
     lost.refuses(4, "The link's state cannot be read", "its state still exists")

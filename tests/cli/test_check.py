@@ -52,7 +52,7 @@ def test_a_lost_state_is_bad(sandbox, make_link, synglancer) -> None:
     lost = link.rsplit("/", 1)[0] + "/1234567890123456"
     checked = synglancer("check", link, lost)
     assert checked.code == 5
-    assert "not there any more" in checked.out
+    assert "no longer exists" in checked.out
 
 
 def test_a_server_that_is_down_gives_exit_code_4(sandbox, make_link, synglancer) -> None:
@@ -107,7 +107,7 @@ def test_a_state_that_is_not_the_one_of_the_receipt_is_bad(sandbox, make_link, s
     checked = synglancer("check", other)
     assert checked.code == 5
     assert "The layer 'inputs: soma' with its" in checked.out
-    assert "not the one that was made here" in checked.out
+    assert "differs from the one that was made here" in checked.out
 
 
 def test_another_server_is_not_asked_about_a_link_of_ours(

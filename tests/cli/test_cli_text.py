@@ -117,10 +117,10 @@ WRONG = [
     ([CELL, "--version", "9" * 5000], "not a materialization version", "the version"),
     ([CELL, "--datastack", "other"], "other has no table", "--table"),
     ([CELL, "--server", "ftp://x"], "'ftp://x' is not an address", "--server"),
-    ([CELL, "--server", "https://user:pass@x"], "is not an address", "without login"),
+    ([CELL, "--server", "https://user:pass@x"], "is not an address", "without a login"),
     ([CELL, "--site", "nowhere"], "'nowhere' is not an address", "spelunker, google"),
     ([CELL, "--site", "https://x/#!"], "is not an address", "'#'"),
-    ([CELL, "--sandbox", "--server", "https://x"], "two servers", "one of them"),
+    ([CELL, "--sandbox", "--server", "https://x"], "only one server", "one of them"),
     ([CELL, "--save-state", "missing/x.json"], "missing/x.json cannot be written", "folder"),
     ([CELL, "--save-state", "."], "cannot be written", "--save-state"),
     ([CELL, "5", "--save-state", "x.json"], "several cells", "{cell}"),
@@ -284,5 +284,5 @@ def test_words_that_lack_or_are_too_many_are_named(words, message):
     """A command line that is not complete is answered in two sentences, with exit code 2."""
     said = make_link(*words, build=build_synglancer)
     what, hint = two_sentences(said)
-    assert (said.code, hint) == (2, "See --help for what can be given.")
+    assert (said.code, hint) == (2, "See --help for the options.")
     assert what.endswith(message)

@@ -137,10 +137,10 @@ def test_what_cannot_be_compared_is_refused(
     synglancer("compare", mine, other).refuses(2, "different datastacks")
     next(layer for layer in state["layers"] if "annotations" in layer)["annotations"].pop()
     other.write_bytes(orjson.dumps(state))
-    synglancer("compare", other, "--to", 1822).refuses(2, "synapses that it was")
+    synglancer("compare", other, "--to", 1822).refuses(2, "state was changed")
     foreign = tmp_path / "foreign.json"
     foreign.write_text('{"layers": []}')
-    synglancer("compare", foreign).refuses(2, "no cell of synglancer")
+    synglancer("compare", foreign).refuses(2, "no record of a cell")
 
 
 def test_links_of_several_cells_and_of_other_servers_are_refused(
@@ -165,9 +165,9 @@ def test_what_shows_a_part_of_a_cell_is_not_compared(
     advice = f"synglancer compare {OLD} --from 1718 --to latest."
     review = tmp_path / "review.json"
     made = make_link(OLD, "--review", "--tag", "soma", "--save-state", review)
-    synglancer("compare", review).refuses(2, "least sure", advice)
+    synglancer("compare", review).refuses(2, "least confident", advice)
     whole = make_link(OLD, "--tag", "soma").out.strip()
-    synglancer("compare", whole, made.out.strip()).refuses(2, "least sure", advice)
+    synglancer("compare", whole, made.out.strip()).refuses(2, "least confident", advice)
     synapse = Link.from_url(whole, token=TOKEN).predictions["id"].iloc[0]
     named = make_link(f"synapse:{synapse}").out.strip()
     synglancer("compare", named, "--to", 1822).refuses(2, "by its ID", f"compare {OLD} ")

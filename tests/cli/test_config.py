@@ -36,7 +36,7 @@ def test_a_planted_file_is_refused(
     (project.parent / "synglancer.toml").write_text(f'{key} = "https://planted.example.org"\n')
     done = make_link(CELL)
     name = key.replace("-", "_").lower()
-    done.refuses(2, f"sets {name}, which only a file that you trust may do.", "synglancer trust")
+    done.refuses(2, f"sets {name}, but you have not trusted this file yet.", "synglancer trust")
     assert not sandbox.requests
 
 

@@ -270,7 +270,7 @@ def test_an_expired_version_has_spines_and_no_types(sandbox: Sandbox, make_link)
     assert record["live"] is True
     assert record["counts"]["inputs"]["multi-input"] > 0
     made = make_link(old, "--version", "661", "--cell-types")
-    made.refuses(4, "answers no live queries", "leave --cell-types out")
+    made.refuses(4, "does not support live queries", "leave out --cell-types")
     assert not [item for item in sandbox.requests if "/views/" in item.path]
 
 

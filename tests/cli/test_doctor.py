@@ -35,14 +35,14 @@ FAULTS = {
     # fault: (the check that fails, its words, what is skipped because of it)
     "*=refused": ("server", "closed the connection", ("login", *BEHIND_LOGIN)),
     "GET /info/version=reset": ("server", "closed the connection", ("login", *BEHIND_LOGIN)),
-    "GET /info/version=html": ("server", "not what a CAVE server answers", ("login",)),
+    "GET /info/version=html": ("server", "not look like an answer from CAVE", ("login",)),
     "GET /info/version=503": ("server", "status 503", ("login",)),
     "GET /info/version=silence:30": ("server", "did not answer within 2 s", ("login",)),
     "GET */datastacks=401": ("login", "does not accept the token", BEHIND_LOGIN),
     "GET */datastacks=500": ("login", "status 500", BEHIND_LOGIN),
     "GET */version/1718=tos": ("terms", "terms of service", BEHIND_LOGIN[1:]),
     "GET */datastack/full/*=404": ("datastack", "has no datastack", ("version", "table", "viewer")),
-    "GET */datastack/full/*=html": ("datastack", "not what a CAVE server", ("version", "table")),
+    "GET */datastack/full/*=html": ("datastack", "not look like an answer", ("version", "table")),
     "GET */version/1718=hidden-404": ("version", "has no version 1718", ("table",)),
     "GET */version/1718=403": ("version", "has no permission", ("table",)),
     "GET */version/1718=empty": ("version", "broke off", ("table",)),
@@ -52,7 +52,7 @@ FAULTS = {
     "POST */query=hidden-429": ("table", "received too many requests", ()),
     "GET */nglstate/api/v1/version=502": ("states", "status 502", ()),
     "POST */nglstate/api/v1/post=500": ("states", "status 500", ()),
-    "GET */nglstate/api/v1/*=html*1@2": ("states", "gave back another state", ()),
+    "GET */nglstate/api/v1/*=html*1@2": ("states", "returned a different state", ()),
 }
 
 
@@ -119,7 +119,7 @@ def test_a_machine_on_which_all_is_well(own, examine) -> None:
     assert "Found in CAVE_TOKEN" in found["token"][1]
     assert "SYNGLANCER_SERVER" in found["settings"][1]
     assert f"{own.origin} answers" in found["server"][1]
-    assert "1718 (2026-03-07) is served until 20" in found["version"][1]
+    assert "1718 (2026-03-07) is available until 20" in found["version"][1]
     assert "synapse_target_predictions_ssa_v2" in found["table"][1]
     assert "/nglstate/api/v1/" in found["states"][1]
     assert f"{own.origin}/v/synglancer/, the datastack's own" in found["viewer"][1]
@@ -141,7 +141,7 @@ def test_each_fault_has_its_line(own, examine, fault) -> None:
 @pytest.mark.parametrize(
     ("token", "name", "words"),
     [
-        ("a-wrong-token", "login", "Get a new one"),
+        ("a-wrong-token", "login", "Get a new token"),
         (MISSING_TERMS, "terms", "Accept them once at"),
         (NO_PERMISSION, "datastack", "Ask the dataset's owners"),
         ("two words", "token", "CAVE_TOKEN does not hold a token"),
@@ -183,7 +183,7 @@ def test_the_place_of_a_token_file(own, examine, monkeypatch, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("version", "status", "words"),
     [
-        ("1718", "ok", "is served until"),
+        ("1718", "ok", "is available until"),
         ("1", "failed", "has no version 1"),
         ("2000-01-01", "failed", "no version before 2000-01-01"),
         ("latest", "ok", "Version"),

@@ -48,8 +48,8 @@ ENDPOINTS = {
 
 RIGHT = "the right answer"
 NO_SOMA = "every synapse, and a view that is not centred on the soma"
-NOT_CAVE = "not what a CAVE server answers"
-ANOTHER = "gave back another state"
+NOT_CAVE = "not look like an answer from CAVE"
+ANOTHER = "returned a different state"
 NO_STATE = "holds no Neuroglancer state"
 CLOSED, BROKE = "closed the connection", "broke off"
 PATIENCE, MISSING = "received too many requests", "did not find what was requested"
@@ -93,7 +93,7 @@ ENDS: dict[str, End] = {
     "wrong-dtypes": (
         1,
         NOT_CAVE,
-        {"query": "holds something else", "upload": RIGHT, "readback": ANOTHER, "validity": RIGHT},
+        {"query": "wrong type", "upload": RIGHT, "readback": ANOTHER, "validity": RIGHT},
     ),
     "extra-columns": (1, RIGHT, {"readback": ANOTHER}),
     "reordered-columns": (1, RIGHT, {}),
@@ -215,7 +215,7 @@ def test_lasting_faults(sandbox, make_link, right, endpoint, subtests) -> None:
                 assert not is_right(made, endpoint, right)
                 record = json.loads(made.out)
                 assert record["shown"] == 112
-                assert "soma's position is not served" in record["warnings"][0]
+                assert "soma's position is not available" in record["warnings"][0]
             else:
                 made.refuses(4, said)
                 assert_nothing_is_kept()
@@ -319,10 +319,10 @@ def test_a_root_id_that_never_existed(sandbox, run) -> None:
 
 
 def test_a_proxy_that_needs_another_package_is_named(make_link, monkeypatch) -> None:
-    """A proxy that speaks SOCKS is named with the package that it needs."""
+    """A proxy that uses SOCKS is named with the package that it needs."""
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
     made = make_link(CELL, "--server", "https://cave.example.org")
-    made.refuses(4, "The proxy 127.0.0.1:9 speaks SOCKS", "pip install PySocks")
+    made.refuses(4, "The proxy 127.0.0.1:9 uses SOCKS", "pip install PySocks")
 
 
 @pytest.mark.parametrize("command", [*READERS, "cell", "versions"])

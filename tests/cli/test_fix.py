@@ -83,12 +83,12 @@ def test_every_format_is_rewritten_at_the_exact_places(
     files = [*FORMS, "utf16.txt", "good.md"]
     told = synglancer("check", *(tmp_path / name for name in files), "--fix", "--dry-run")
     assert told.code == 5
-    assert f"It would be made anew: {CELL} in minnie65_public at version 1718." in told.out
+    assert f"It would be made again: {CELL} in minnie65_public at version 1718." in told.out
     assert count_states(sandbox) == before
     fixed = synglancer("check", *(tmp_path / name for name in files), "--fix")
     assert fixed.code == 0, fixed
     assert count_states(sandbox) == before + 1
-    new = fixed.out.split("Made anew: ")[1].split("\n")[0]
+    new = fixed.out.split("Made again: ")[1].split("\n")[0]
     assert new.startswith(f"{SITE}#!{sandbox.origin}/nglstate/")
     for form in FORMS:
         assert (tmp_path / form).read_bytes() == write_as(form, new), form
@@ -155,7 +155,7 @@ def test_what_cannot_be_mended_stays(sandbox, make_link, synglancer, tmp_path) -
     assert "made with another CAVE server" in fixed.out
     assert paper.read_bytes() == content
     assert not paper.with_name("paper.md.bak").exists()
-    synglancer("check", paper, "--dry-run").refuses(2, "without --fix")
+    synglancer("check", paper, "--dry-run").refuses(2, "needs --fix")
 
 
 def test_a_server_that_failed_for_a_moment_lost_nothing(
@@ -194,7 +194,7 @@ def test_what_cannot_be_told_is_unknown(sandbox, make_link, synglancer, tmp_path
     paper.write_text(f"{lost} https://viewer.example.org/#!{{}}")
     done = synglancer("check", paper, "--fix")
     assert done.code == 5
-    assert "cannot be told" in done.out
+    assert "no other state could be read" in done.out
     assert lost in paper.read_text()
 
 

@@ -11,10 +11,12 @@ from inspect import signature
 import pytest
 from cyclopts import App, Parameter
 
+from cave_sandbox.process.options import StartOptions
 from cli.golden import HELP, list_commands, name_help
 from cli.golden import read_help as read_whole_help
 from synglancer import __version__
 from synglancer.cli import build_make_link, build_synglancer, run
+from synglancer.cli.commands.sandbox import SandboxOptions
 from synglancer.cli.examples import EXAMPLES
 from synglancer.cli.options import LinkSettings
 from synglancer.settings import Settings
@@ -42,6 +44,9 @@ def test_the_grouped_options_are_the_settings() -> None:
     """Each option of the command has the name and the default of the setting that it is."""
     assert {item.name: item.default for item in fields(LinkSettings)} == {
         item.name: item.default for item in fields(Settings)
+    }
+    assert {item.name: item.default for item in fields(SandboxOptions)} == {
+        item.name: item.default for item in fields(StartOptions)
     }
 
 

@@ -12,7 +12,7 @@ from cli.outcome import CELL
 
 HELP = "import os, signal, sys\ninterrupt = lambda: os.kill(os.getpid(), signal.SIGINT)\n"
 START = "\nfrom synglancer.cli import main; main()"
-WORDS = ["Interrupted.", "Nothing was left half-done; links that were printed are good."]
+WORDS = ["Interrupted.", "Links that were printed are complete and can be used."]
 
 WITHIN_A_COMPILED_MODULE = """
 from importlib.machinery import ExtensionFileLoader
@@ -157,7 +157,7 @@ def test_an_import_of_a_compiled_module_is_not_interrupted(sandbox) -> None:
     ids=[
         "at the start",
         "as another error",
-        "again and again",
+        "died repeatedly",
         "in a finalizer",
         "in a blind call",
     ],

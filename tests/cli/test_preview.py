@@ -118,7 +118,7 @@ def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglance
     done = synglancer("preview", broken, good, "-o", tmp_path, "--wait", "8")
     assert done.code == 5
     assert len(done.lines) == 1
-    assert "was not drawn" in done.err
+    assert "did not finish drawing" in done.err
     assert len(list(tmp_path.glob("*.png"))) == 1
     assert synglancer("preview", broken, "-o", tmp_path / "x", "--wait", "8").code == 4
     assert not (tmp_path / "x").exists()
@@ -233,7 +233,7 @@ def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatc
         (["preview", "https://a.org/#!{}", "--size", "10"], "size"),
         (["preview", "https://a.org/#!{}", "--size", "99999x1"], "size"),
         (["preview", "https://a.org/#!{}", "--scale", "0"], "scale"),
-        (["preview", "https://a.org/#!{}", "--wait", "nan"], "how long"),
+        (["preview", "https://a.org/#!{}", "--wait", "nan"], "out of range for --wait"),
         (["preview", "https://a.org/#!{}", "--format", "svg"], ".svg"),
         (["preview", "https://a.org/#!{]", "--renderer", "plot"], "no Neuroglancer state"),
         (["preview", "https://a.org/#!{}", "-o", "taken"], "taken is not a folder"),

@@ -62,7 +62,7 @@ def test_verify_finds_rows_that_the_input_does_not_have(synglancer, table, tmp_p
     other = write_parquet(tmp_path / "other.parquet", make_rows(500, seed=2))
     checked = synglancer("publish", "verify", out, "--input", other)
     assert checked.code == 5
-    assert "is not what the input says" in checked.out
+    assert "differs from the input" in checked.out
 
 
 def test_csv_with_ids_as_text_gives_the_same_bytes(synglancer, tmp_path):
@@ -211,7 +211,7 @@ def test_a_folder_that_is_in_use_is_left_alone(synglancer, table, tmp_path):
     assert synglancer("publish", table, "-o", out, *common).code == 0
     before = read_files(out)
     again = synglancer("publish", table, "-o", out, *common)
-    assert (again.code, "is published already" in again.err) == (2, True)
+    assert (again.code, "already holds a published source" in again.err) == (2, True)
     assert read_files(out) == before
     (tmp_path / "full").mkdir()
     (tmp_path / "full/notes.txt").write_text("mine")

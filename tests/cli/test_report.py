@@ -50,7 +50,7 @@ def test_html_holds_every_cell_and_no_markup_of_others(sandbox, synglancer, tabl
     assert "<script>alert" not in text
     assert "&lt;script&gt;alert(1)" in text
     assert "2,262" in text
-    assert "Synthetic data of the sandbox" in text
+    assert "Synthetic data from the sandbox" in text
     assert not re.findall(r'<(?:script|img|link)[^>]+(?:src|href)="(?!data:)', text)
 
 
@@ -147,7 +147,7 @@ def test_what_is_repeated_counts_once(sandbox, synglancer, tmp_path, monkeypatch
     assert "Synapses of 1 cell and" in text
     assert f"this cell has {each['inputs']:,} inputs and {each['outputs']:,} outputs" in text
     assert "Counts are of synapses with and without a prediction" in text
-    assert f"are by the table {who.SPINE_TABLE}" in text
+    assert f"were found with the table {who.SPINE_TABLE}" in text
     assert "Only synapses" not in text  # the sliders leave none out
     targets = set(link.predictions.query("direction == 'outputs'")["post_pt_root_id"].tolist())
     assert int(CELL) in targets

@@ -248,7 +248,7 @@ def test_a_cell_without_rows_where_cave_is_silent(sandbox, source, make_link):
     """Where CAVE cannot be asked about a cell without rows, that is an error of the cell."""
     sandbox.stop()
     made = make_link(CELL[:-1] + "1", "--source", source, "--timeout", 2)
-    made.refuses(3, "has no synapses in the source", "cannot be asked")
+    made.refuses(3, "has no synapses in the source", "could not be asked")
     assert make_link(CELL, "--source", source, "--timeout", 2).code == 0
 
 
@@ -277,23 +277,23 @@ def test_what_a_source_cannot_show_is_refused(sandbox, source, make_link, words,
 
 def test_sources_that_are_none(sandbox, folder, source, make_link, tmp_path, monkeypatch):
     """A folder that is no source, one that is half there, servers that viewers cannot read."""
-    make_link(CELL, "--source", str(tmp_path)).refuses(4, "no published source")
+    make_link(CELL, "--source", str(tmp_path)).refuses(4, "not a published source")
     make_link(CELL, "--source", str(tmp_path / "nowhere")).refuses(2, "is not a folder")
     make_link(CELL, "--source", str(folder)).refuses(2, "synglancer serve", "--public-url")
     make_link(CELL, "--source", "http://127.0.0.1:9/x", "--timeout", 2).refuses(
         4, "does not answer"
     )
-    make_link(CELL, "--source", "ftp://lab.org/x").refuses(2, "cannot be read by viewers")
+    make_link(CELL, "--source", "ftp://lab.org/x").refuses(2, "Viewers cannot read")
     (folder / "spine" / "info").unlink()
     make_link(CELL, "--source", source).refuses(4, "spine/info is missing or damaged")
     (folder / "synglancer.json").unlink()
-    make_link(CELL, "--source", source).refuses(4, "no published source")
+    make_link(CELL, "--source", source).refuses(4, "not a published source")
     make_link("--public-url", source, CELL).refuses(2, "--public-url")
 
 
 def test_a_synapse_is_not_found_in_a_source(sandbox, source, make_link):
     """A synapse that is given by its ID is refused in a sentence."""
-    make_link("synapse:17", "--source", source).refuses(2, "A synapse was given by its ID")
+    make_link("synapse:17", "--source", source).refuses(2, "A single synapse was given")
 
 
 def test_a_server_without_ranges_is_refused(sandbox, source, make_link, monkeypatch):
@@ -310,7 +310,7 @@ def test_a_folder_with_a_public_address(sandbox, folder, source, make_link):
     shutil.copytree(folder, other)
     edit_manifest(other, version=1822)
     made = make_link(CELL, "--source", str(other), "--public-url", source)
-    made.refuses(2, "serves another source")
+    made.refuses(2, "serves a different source")
 
 
 def test_who_can_read_the_source_is_said(sandbox, source, make_link):
@@ -414,7 +414,7 @@ def test_checking_a_link_on_a_source(sandbox, folder, source, make_link, synglan
     edit_manifest(folder, made_by="another day")
     found = check_one(synglancer, url)
     assert found["status"] == "good"
-    assert any("published anew" in note for note in found["notes"])
+    assert any("published again" in note for note in found["notes"])
     with monkeypatch.context() as context:
         context.setattr("synglancer.publish.serving.parse_range", lambda *_: None)
         found = check_one(synglancer, url)
@@ -423,11 +423,11 @@ def test_checking_a_link_on_a_source(sandbox, folder, source, make_link, synglan
     edit_manifest(folder, version=1822)
     found = check_one(synglancer, url)
     assert found["status"] == "bad"
-    assert "is of version 1822 now; the link was made with 1718" in found["problems"][0]
+    assert "now has the version 1822; the link was made with 1718" in found["problems"][0]
     (folder / "synglancer.json").unlink()
     found = check_one(synglancer, url)
     assert found["status"] == "bad"
-    assert "no published source" in found["problems"][0]
+    assert "not a published source" in found["problems"][0]
 
 
 def test_a_silent_source_is_not_known_to_be_bad(sandbox, folder, make_link, synglancer):
@@ -474,7 +474,7 @@ def test_one_cell_is_published_and_linked(sandbox, public, make_link, synglancer
     for name in ("counts", "shown", "total", "table", "version"):
         assert again[name] == own[name]
     assert len(list((www / "cell").rglob("*.shard"))) <= 15 * 3
-    make_link(CELL, *words).refuses(2, "is published already", "--source")
+    make_link(CELL, *words).refuses(2, "already holds a published source", "--source")
 
 
 def test_a_source_of_some_cells_shows_no_others(sandbox, public, make_link):
@@ -486,7 +486,7 @@ def test_a_source_of_some_cells_shows_no_others(sandbox, public, make_link):
     assert made["cells"] == [CELL, first]
     assert ask(make_link, first, "--source", f"{address}/cell")["shown"] > 0
     made = make_link(second, "--source", f"{address}/cell")
-    made.refuses(3, f"holds the synapses of {CELL}, {first}, and not those of {second}")
+    made.refuses(3, f"holds only the synapses of {CELL}, {first}, not those of {second}")
 
 
 def test_places_that_viewers_cannot_read(sandbox, public, make_link, tmp_path):
@@ -498,7 +498,7 @@ def test_places_that_viewers_cannot_read(sandbox, public, make_link, tmp_path):
     made = make_link(CELL, "--publish-to", www / "b", "--public-url", "http://127.0.0.1:9/b")
     made.refuses(4, "were published to", "does not answer", "--source")
     made = make_link(CELL, "--publish-to", www / "c", "--public-url", f"{address}/table")
-    made.refuses(2, "serves another source")
+    made.refuses(2, "serves a different source")
     sandbox.take_requests()
     words = ("--publish-to", www / "d")
     make_link(CELL, *words, "--with-unlabelled").refuses(2, "--with-unlabelled")

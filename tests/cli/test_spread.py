@@ -129,7 +129,7 @@ def test_a_lost_worker_is_named(monkeypatch) -> None:
     monkeypatch.setattr(spreading, "make_runner", lambda *_: runner)
     with pytest.raises(ServiceError, match="worker was lost") as lost:
         [*Spread(workers=6).make_links(First(Settings()), ["1", "2"], lambda: None)]
-    assert "links that were made are kept" in lost.value.hint
+    assert "links that were already made are kept" in lost.value.hint
     assert runner.closed
 
 

@@ -27,7 +27,7 @@ def run(*words: object, code: str = LINK, shell: str = "", **env: str) -> tuple[
     err = done.stderr.decode("utf-8", "backslashreplace")
     assert "Traceback" not in err
     assert "Exception ignored" not in err
-    assert "bug of synglancer" not in err
+    assert "bug in synglancer" not in err
     return done.returncode, done.stdout, err
 
 
@@ -94,7 +94,7 @@ def test_names_are_any_bytes(sandbox, tmp_path) -> None:
     returned, out, err = run(cells, "--save-state", state, "--output", "json")
     assert returned == 0, err
     assert Path(state).exists()
-    assert "The history" not in err
+    assert "the history" not in err
     returned, out, err = run(os.fsdecode(name))
     assert (returned, out) == (2, b"")
     returned, out, err = run(os.fsdecode(b"https://a.org/#!" + name))
@@ -125,7 +125,7 @@ def test_a_lost_receipt_is_said(sandbox, tmp_path) -> None:
     returned, out, err = run(CELL, SYNGLANCER_DATA_DIR=str(tmp_path))
     assert returned == 0, err
     assert out.startswith(b"http")
-    assert "The history has no line for this link" in err
+    assert "This link could not be added to the history" in err
 
 
 def test_a_report_that_cannot_be_written_is_said(sandbox, tmp_path) -> None:

@@ -144,7 +144,7 @@ def test_unknown_and_malformed_ids_are_refused(
                   ["--min-size", 3], ["--color-by", "confidence"],
                   ["--color-by", "partner-type"]):  # fmt: skip
         make_link(one, *words).refuses(2, words[0])
-    make_link(one, CELL, "--together").refuses(2, "Cells and synapses")
+    make_link(one, CELL, "--together").refuses(2, "cells and single synapses")
     synglancer("compare", one).refuses(2, "is a synapse, but a cell is needed")
 
 
@@ -213,7 +213,7 @@ def test_it_is_read_back_checked_kept_and_made_again(
     listed = synglancer("history", f"synapse:{spine}")
     assert f"synapse:{spine}" in listed.out
     assert str(spine) in synglancer("table", url).out
-    synglancer("compare", url).refuses(2, "shows a synapse")
+    synglancer("compare", url).refuses(2, "shows a single synapse")
 
 
 def test_a_damaged_link_is_made_anew_as_a_synapse(

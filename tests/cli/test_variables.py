@@ -27,7 +27,7 @@ def test_an_unknown_variable_is_said_on_every_command(
 ) -> None:
     """It is a line on stderr, before the command does what it does all the same."""
     monkeypatch.setenv(name, "1")
-    sentence = f"The environment variable {name} is not known: {meant}"
+    sentence = f"The environment variable {name} is unknown: {meant}"
     assert synglancer("cache", "info").err.splitlines() == [sentence]
     done = make_link(CELL, "--tag", "soma", "--output", "json")
     assert done.err.splitlines()[0] == sentence
@@ -47,7 +47,7 @@ def test_the_doctor_warns_of_it(sandbox, synglancer, monkeypatch) -> None:
     checks = json.loads(synglancer("doctor", "--output", "json").out)["checks"]
     (settings,) = [check for check in checks if check["name"] == "settings"]
     assert settings["status"] == "warning"
-    assert settings["message"].endswith("SYNGLANCER_XYZZY is not known: it has no effect.")
+    assert settings["message"].endswith("SYNGLANCER_XYZZY is unknown: it has no effect.")
 
 
 def test_no_variable_that_has_an_effect_is_unknown(synglancer, monkeypatch) -> None:

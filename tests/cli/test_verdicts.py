@@ -59,7 +59,7 @@ def test_a_review_holds_the_least_sure_predictions(
     left = len(rows) - 300
     following = rows["value"].iloc[300]
     assert f"{left:,} more synapses are not in this review" in made.err
-    assert f"see the next ones by giving {following!s} to --min-confidence." in made.err
+    assert f"add --min-confidence {following!s} to see the next ones." in made.err
     assert "=right, =unsure, =spine, =shaft, =soma" in made.err
     assert set(Link.from_url(made.out.strip()).verdicts["verdict"]) == {"unmarked"}
     done = synglancer("verdicts", made.out.strip())
@@ -152,7 +152,7 @@ def test_reviews_of_other_predictions_are_refused(
     other = tmp_path / "other.json"
     other.write_text(given.replace('\\"version\\":1718', '\\"version\\":1822'), encoding="utf-8")
     synglancer("verdicts", SHARED / "wheel.json", other).refuses(
-        2, "the version of link 1 is 1718, that of link 2 1822"
+        2, "the version is 1718 in link 1 and 1822 in link 2"
     )
     other.write_text(given.replace(f'\\"cell\\":\\"{CELL}', '\\"cell\\":\\"5'), encoding="utf-8")
     done = synglancer("verdicts", SHARED / "wheel.json", other)
@@ -165,7 +165,7 @@ def test_links_that_are_no_reviews_are_refused(
 ) -> None:
     """A link of another kind is named by its number, whatever stands before it."""
     url = make_link(CELL, "--inline", "--outputs", "--tag", "soma").out.strip()
-    synglancer("verdicts", url).refuses(2, "shows no review", "make-link --review")
+    synglancer("verdicts", url).refuses(2, "is not a review", "make-link --review")
     synglancer("verdicts", SHARED / "google.json", url).refuses(2, "Link 2: ")
 
 

@@ -34,10 +34,12 @@ def test_no_page_and_no_template_is_a_riddle() -> None:
 def test_sentences_are_found_where_they_stand() -> None:
     """Messages, help, templates and pages are all collected, with what they leave open."""
     found = {text: place for place, text in sentences.collect_sentences()}
-    (hint,) = [text for text in found if text.startswith("Check the address given with --server; ")]
+    hint = "Check the address given with --server."
     assert found[hint].startswith("src/synglancer/errors.py:")
     assert any(place.startswith("templates/") for place in found.values())
     assert any(place.startswith("docs/get-started.md") for place in found.values())
+    assert any(place.startswith("docs/examples/links.ipynb") for place in found.values())
+    assert any(place.startswith("src/cave_sandbox/web/home.html") for place in found.values())
     assert any(re.search(r"\{.+\}", text) for text in found)
 
 

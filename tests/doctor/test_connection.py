@@ -39,10 +39,10 @@ def with_version(expires: datetime | None) -> Connection:
 @pytest.mark.parametrize(
     ("days", "status", "words"),
     [
-        (365, "ok", "is served until 2"),
-        (10, "warning", "is served until 2"),
-        (None, "ok", "does not say how long"),
-        (100 * 365, "ok", "is served permanently"),
+        (365, "ok", "is available until 2"),
+        (10, "warning", "is available until 2"),
+        (None, "ok", "does not say until when"),
+        (100 * 365, "ok", "is available permanently"),
     ],
 )
 def test_until_when_a_version_is_served(days, status, words) -> None:
@@ -57,13 +57,18 @@ def test_until_when_a_version_is_served(days, status, words) -> None:
     ("site", "own", "status", "words"),
     [
         (None, "https://viewer.example.org/", "ok", "https://viewer.example.org/, the datastack's"),
-        (None, None, "ok", "spelunker (https://spelunker.cave-explorer.org/), since the datastack"),
+        (
+            None,
+            None,
+            "ok",
+            "spelunker (https://spelunker.cave-explorer.org/), because the datastack",
+        ),
         (None, "javascript:alert(1)", "ok", "spelunker (https://spelunker"),
         (
             "https://own.example.org/",
             None,
             "ok",
-            "https://own.example.org/, the one that was asked",
+            "https://own.example.org/, as you chose",
         ),
         ("google", None, "warning", "google (https://neuroglancer-demo.appspot.com/)"),
     ],

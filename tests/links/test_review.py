@@ -44,7 +44,7 @@ def test_the_least_sure_are_kept_and_the_next_ones_follow(few, count, seed) -> N
         return
     (told,) = taken.warnings
     assert told.startswith(f"{total - MOST_ROWS:,} more ")
-    least = float(told.rpartition(" by giving ")[2].split()[0])
+    least = float(told.rpartition(" --min-confidence ")[2].split()[0])
     following = filter_predictions(loaded.shown, min_confidence=least)
     assert {*kept["id"], *following["id"]} == {*loaded.shown["id"]}
 
@@ -53,8 +53,8 @@ def test_ties_are_not_promised_to_be_passed() -> None:
     """Where all are equally sure, --min-confidence would show the same ones and is not named."""
     (told,) = take_least_sure(load([0.5] * 301)).warnings
     assert told == (
-        "1 more synapse is not in this review, which holds the 300 least sure: see others with "
-        "--tag, --min-size, --inputs or --outputs."
+        "1 more synapse is not in this review, which holds the 300 least confident: add --tag, "
+        "--min-size, --inputs or --outputs to see others."
     )
 
 

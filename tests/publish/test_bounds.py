@@ -123,7 +123,7 @@ def test_a_manifest_nested_without_end_is_no_manifest() -> None:
     """A million brackets are refused, and no failure of ours."""
     with (
         answer(lambda handler: send(handler, b"[" * 10**6)) as address,
-        pytest.raises(BadAnswerError, match="is not the manifest"),
+        pytest.raises(BadAnswerError, match="is not a manifest"),
     ):
         open_source(address)
 

@@ -176,7 +176,7 @@ def test_a_bucket_that_is_not_there_is_named_at_once(store, table):
 def test_what_is_there_already_is_left_alone(store, table):
     """Neither a finished source nor other objects are written over."""
     run(table, f"s3://{BUCKET}/out")
-    with pytest.raises(UsageError, match="is published already"):
+    with pytest.raises(UsageError, match="already holds a published source"):
         run(table, f"s3://{BUCKET}/out")
     store.put_object(Bucket=BUCKET, Key="other/notes.txt", Body=b"mine")
     with pytest.raises(UsageError, match="is not empty"):
@@ -193,7 +193,7 @@ def test_a_table_in_an_object_store_is_published(store, table, expected, tmp_pat
         files = read_files(tmp_path / f"out{number}")
         assert files.keys() == expected.keys()
         assert all(files[one] == expected[one] for one in files if one != "synglancer.json")
-    with pytest.raises(UsageError, match="is not there"):
+    with pytest.raises(UsageError, match="does not exist"):
         run(f"s3://{BUCKET}/in/gone.parquet", str(tmp_path / "gone"))
 
 

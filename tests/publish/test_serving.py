@@ -165,16 +165,16 @@ def test_a_server_without_cors_is_refused(server, monkeypatch):
 def test_what_is_no_source_is_named(server, folder, tmp_path):
     """A folder or an address without a manifest, a server that is not there, another scheme."""
     (tmp_path / "empty").mkdir()
-    with pytest.raises(NotServedError, match="no published source"):
+    with pytest.raises(NotServedError, match="not a published source"):
         open_source(str(tmp_path / "empty"))
-    with pytest.raises(NotServedError, match="no published source"):
+    with pytest.raises(NotServedError, match="not a published source"):
         open_source(f"{server}/spine")
     with pytest.raises(ServiceError, match="does not answer"):
         open_source("http://127.0.0.1:9/out")
-    with pytest.raises(UsageError, match="cannot be read by viewers"):
+    with pytest.raises(UsageError, match="Viewers cannot read"):
         open_source("s3://bucket/out")
     (folder / "synglancer.json").write_text("{}")
-    with pytest.raises(BadAnswerError, match="is not the manifest"):
+    with pytest.raises(BadAnswerError, match="is not a manifest"):
         open_source(server)
 
 
@@ -204,8 +204,8 @@ def test_a_folder_to_which_nothing_was_published_is_refused(folder, tmp_path):
         (tmp_path / name).mkdir()
     (tmp_path / "other/notes.txt").write_text("x")
     (tmp_path / "unfinished/.publishing").mkdir()
-    for name, said in {"empty": "nothing", "other": "nothing", "unfinished": "not all"}.items():
-        with pytest.raises(UsageError, match=f"{name} is a folder to which {said} has been publ"):
+    for name, said in {"empty": "no", "other": "no", "unfinished": "an unfinished"}.items():
+        with pytest.raises(UsageError, match=f"{name} holds {said} published source"):
             make_server(str(tmp_path / name))
     make_server(str(folder.parent)).server_close()
 

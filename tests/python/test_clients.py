@@ -58,7 +58,7 @@ def test_a_client_of_another_server_is_refused(client, sandbox, options):
 @pytest.mark.parametrize("client", ["minnie65_public", 5, object()])
 def test_what_is_no_client_is_refused(client):
     """A name in the place of a client gets two sentences."""
-    with pytest.raises(UsageError, match="is no CAVEclient"):
+    with pytest.raises(UsageError, match="is not a CAVEclient"):
         make_link(CELL, client=client)
 
 

@@ -129,10 +129,10 @@ def test_a_table_without_attrs_needs_its_unit_and_its_version(client, own):
     assert not bare.attrs
     with pytest.raises(UsageError, match="unit"):
         make_link(outputs=bare, client=client)
-    with pytest.raises(UsageError, match="no size of a voxel"):
+    with pytest.raises(UsageError, match="not a voxel size"):
         make_link(outputs=bare, client=client, resolution=[4, 4])
     given = {"outputs": bare, "resolution": [4, 4, 40], "server": client.server_address}
-    with pytest.raises(UsageError, match="of which version") as caught:
+    with pytest.raises(UsageError, match="version of the rows") as caught:
         make_link(**given)
     assert "version=" in caught.value.hint
     link = make_link(outputs=bare, client=client, resolution=[4, 4, 40])
@@ -191,21 +191,21 @@ def edit(df, **columns) -> pd.DataFrame:
 WRONG = {
     "floats": (
         lambda df: edit(df, post_pt_root_id=df["post_pt_root_id"].astype(float)),
-        "as floats, which have rounded",
+        "as floats, which round",
     ),
     "floats once": (
         lambda df: edit(df, post_pt_root_id=df["post_pt_root_id"].astype(float).astype("int64")),
-        "were rounded",
+        "holds rounded IDs",
     ),
-    "no such IDs": (lambda df: edit(df, target_id="12x"), "what is no ID"),
-    "negative": (lambda df: edit(df, target_id=-df["target_id"]), "what is no ID"),
+    "no such IDs": (lambda df: edit(df, target_id="12x"), "that are not IDs"),
+    "negative": (lambda df: edit(df, target_id=-df["target_id"]), "that are not IDs"),
     "missing IDs": (
         lambda df: edit(df, pre_pt_root_id=df["pre_pt_root_id"].mask(df.index == 3)),
         "has 1 row without 'pre_pt_root_id'",
     ),
     "twice": (lambda df: pd.concat([df, df[:2]]), "2 rows that repeat a synapse"),
-    "no tag": (lambda df: edit(df, tag=df["tag"].mask(df.index == 3)), "whose tag is no text"),
-    "numbers as tags": (lambda df: edit(df, tag=5), "whose tag is no text"),
+    "no tag": (lambda df: edit(df, tag=df["tag"].mask(df.index == 3)), "a tag that is not text"),
+    "numbers as tags": (lambda df: edit(df, tag=5), "a tag that is not text"),
     "no confidence": (lambda df: edit(df, value=df["value"].mask(df.index == 3)), "'value'"),
     "too sure": (lambda df: edit(df, value=2.0), "between 0 and 1"),
     "no size": (lambda df: edit(df, size=np.nan), "'size'"),
@@ -220,7 +220,7 @@ WRONG = {
         lambda df: pd.concat([df, df[["value"]]], axis=1),
         "has 'value' twice",
     ),
-    "no table": (lambda df: df["id"].to_frame().T.to_numpy().tolist(), "is no table"),
+    "no table": (lambda df: df["id"].to_frame().T.to_numpy().tolist(), "is not a table"),
 }
 
 
@@ -241,7 +241,7 @@ def test_rows_of_another_cell_are_refused(client, tables, own):
     with pytest.raises(UsageError, match="synapses of"):
         make_link(inputs=tables["outputs"], outputs=tables["inputs"], client=client)
     other = int(own["post_pt_root_id"].iloc[0])
-    with pytest.raises(UsageError, match=f"other cells than {other}"):
+    with pytest.raises(UsageError, match=f"cells other than {other}"):
         make_link(other, outputs=own, client=client)
     with pytest.raises(UsageError, match="synapses of no cell"):
         make_link(outputs=own[:0], client=client)
@@ -265,7 +265,7 @@ def test_rows_of_another_version_are_refused(client, connect, own):
     older.attrs = {**own.attrs, "materialization_version": 1718}
     mixed = own[:0].copy()
     mixed.attrs = {**own.attrs, "materialization_version": 1822}
-    with pytest.raises(UsageError, match="two versions"):
+    with pytest.raises(UsageError, match="different values of version"):
         make_link(inputs=mixed, outputs=older, client=client)
     unknown = edit(own, pre_pt_root_id=864691135000000001)
     with pytest.raises(CellError, match="864691135000000001 is not the root ID"):
@@ -300,7 +300,7 @@ def test_options_that_need_a_query_are_refused_beside_tables(client, own):
         make_link(CELL, client=client, resolution=1)
     with pytest.raises(UsageError, match="No cell was given"):
         make_link(client=client)
-    with pytest.raises(UsageError, match="inputs= is no table"):
+    with pytest.raises(UsageError, match="inputs= is not a table"):
         make_link(outputs=own, inputs=True, client=client)
 
 

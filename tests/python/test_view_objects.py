@@ -99,7 +99,7 @@ def test_each_form_of_a_state_is_read(link, sandbox, tmp_path):
         ({"layers": [{"name": "a", "segments": [8.6e17]}]}, "at /layers/0/segments/0 .* rounded"),
         ({"layers": [], "crossSectionScale": float("nan")}, "nan at /crossSectionScale"),
         ({"layers": [object()]}, "object at /layers/0"),
-        ("{", "holds no JSON"),
+        ("{", "does not hold JSON"),
         ("no-such-file.json", "cannot be read"),
         ("a\0b", "cannot be read"),
         (Path(), "cannot be read"),

@@ -53,7 +53,7 @@ def test_a_baseline_is_read_from_a_table(tmp_path) -> None:
         ("tags.csv", "tag,n\nspine,1\n", "no columns 'tag' and 'count'"),
         ("tags.csv", "tag,count\nspine,1\nshaft,-2\n", "no count in line 3: '-2'"),
         ("tags.csv", "tag,count\nspine,0\n", "counts no synapses"),
-        ("synglancer.json", "{}", "not the manifest"),
+        ("synglancer.json", "{}", "not a manifest"),
     ],
 )
 def test_what_is_no_baseline_is_refused(tmp_path, name, content, words) -> None:

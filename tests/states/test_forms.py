@@ -39,7 +39,7 @@ PLACES = {
 
 UNPLACED = {
     "no-voxel-size": "the state does not say how large a voxel is",
-    "no-unit-of-length": "the axis x has no unit of length",
+    "no-unit-of-length": "the unit of the axis x is not a length",
     "no-axis-z": "there is no axis z among x, y",
     "malformed-matrix": "its transform has no matrix of 3 by 4 numbers",
 }
@@ -93,7 +93,7 @@ def test_what_cannot_be_placed_is_said(name) -> None:
     """A point without a known unit is never returned as if it were in nm."""
     state = read(name)
     assert parse_predictions(state).empty
-    expected = f"The 1 annotation of the layer 'notes' cannot be placed: {UNPLACED[name]}."
+    expected = f"1 annotation of the layer 'notes' cannot be placed: {UNPLACED[name]}."
     assert explain_unread(state) == [expected]
 
 
@@ -202,7 +202,7 @@ def test_transforms_of_old_layers_lead_to_nm(transform) -> None:
 )  # fmt: skip
 def test_an_old_transform_of_another_form_is_refused(transform) -> None:
     """A rotation, or what is no matrix, is never taken for no transform at all."""
-    with pytest.raises(UnplacedError, match="its transform has a form that is not known"):
+    with pytest.raises(UnplacedError, match="its transform has an unknown form"):
         find_placement({"type": "annotation", "transform": transform}, {})
 
 

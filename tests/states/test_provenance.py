@@ -124,7 +124,10 @@ def test_a_state_changed_by_hand_says_so() -> None:
     }
     link = read(state)
     assert link.warnings == [
-        "The state was changed after it was made: it shows 1 synapses, and its record says 2."
+        (
+            "The state was changed after it was made: the number of synapses is 1 in the state but "
+            "2 in its record."
+        )
     ]
     assert link.counts_by_tag == {"inputs": {"spine": 1}}
 

@@ -172,7 +172,7 @@ def test_rows_of_another_cell_are_refused(direction):
     """One row of another cell makes the answer a wrong one, whichever the direction."""
     column = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}[direction]
     for cells in ([CELL, CELL, CELL + 1], [CELL + 1] * 3):
-        with pytest.raises(BadAnswerError, match=f"other cells than {CELL}"):
+        with pytest.raises(BadAnswerError, match=f"cells other than {CELL}"):
             build_predictions(raw_answer(**{column: cells}), [CELL], direction)
 
 

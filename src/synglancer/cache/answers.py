@@ -1,8 +1,8 @@
-"""What is kept on this machine, so that a repeated question is cheap.
+"""The cache on this machine, which makes repeated questions cheap.
 
-JSON records and tables, found by their key: all of it can go at any time. Files are written beside
-their place and renamed, so that a reader sees a whole file or none; a file that does not read back
-counts as absent.
+It holds JSON records and tables by key, and can be deleted at any time. Files are written under a
+temporary name and renamed, so that a reader sees a complete file or none. A file that cannot be
+read counts as absent.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
 Kind = Literal["datastacks", "versions", "tables", "somata", "links", "predictions"]
-"""What is kept: each kind in a folder of its name."""
+"""The kinds of files, each in a folder of its name."""
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _DIGEST_LENGTH = 32
-_PART = 20  # of the bound, which may be written before all is measured again
+_PART = 20  # of the limit, which may be written before the size is measured again
 _DEFAULT_BOUND = "2GB"
 _OURS = re.compile(  # version 0.1 kept tables as .parquet, with their digest in the name
     rf"[0-9a-f]{{32}}\.(json|table)|[0-9a-f]{{32}}-[0-9a-f]{{32}}\.parquet|{re.escape(LEFTOVER)}.*"
@@ -42,21 +42,19 @@ _OURS = re.compile(  # version 0.1 kept tables as .parquet, with their digest in
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 _FORM = 1
-"""Form of what is stored: part of every key, so that a new form never meets old files."""
+"""Version of the format. It is part of every key, so that a new format never reads old files."""
 
 
 @dataclass(frozen=True)
 class Kept:
-    """How much is kept of a kind.
+    """The files of one kind.
 
     Attributes
     ----------
     kind
         The kind.
     files
-        How many files.
-    bytes
-        How large they are together.
+        Number of files. bytes Their total size.
     """
 
     kind: Kind
@@ -65,25 +63,25 @@ class Kept:
 
 
 def read_bound() -> int:
-    """Read how many bytes may be kept (``SYNGLANCER_CACHE_MAX``, such as 500MB; else 2GB).
+    """Read the size limit in bytes (``SYNGLANCER_CACHE_MAX``, such as 500MB; else 2GB).
 
     Raises
     ------
     UsageError
-        When it is no size.
+        When it is not a size.
     """
     given = os.environ.get("SYNGLANCER_CACHE_MAX", "").strip() or _DEFAULT_BOUND
     found = re.fullmatch(r"([0-9]{1,12}(?:\.[0-9]{1,3})?) ?([KMGT]?)B?", given.upper())
     if not found:
         raise UsageError(
-            f"SYNGLANCER_CACHE_MAX is {given[:40]!r}, which is no size.",
-            "Give it as a number of bytes, or as one such as 500MB or 2GB.",
+            f"SYNGLANCER_CACHE_MAX is {given[:40]!r}, which is not a size.",
+            "Give a number of bytes, or a size such as 500MB or 2GB.",
         )
     return int(float(found[1]) * _UNITS[found[2]])
 
 
 class Store:
-    """What is kept on this machine.
+    """The cache.
 
     Parameters
     ----------
@@ -99,18 +97,18 @@ class Store:
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
         self._bound = read_bound() if enabled else 0
-        self._room = -1  # bytes to write before all that is kept has to be measured again
+        self._room = -1  # bytes to write before the size has to be measured again
         self.folder = cache_folder()
 
     def load(
         self, kind: Kind, key: Sequence[Any], max_age: float | None = None
     ) -> dict[str, Any] | None:
-        """Load a record, or None if there is none that reads back.
+        """Load a record, or None if there is no readable one.
 
         Parameters
         ----------
         kind, key
-            What the record was saved under.
+            Kind and key of the record.
         max_age
             Seconds after which the record counts as absent.
         """
@@ -132,7 +130,7 @@ class Store:
         return record
 
     def save(self, kind: Kind, key: Sequence[Any], record: Mapping[str, Any]) -> None:
-        """Save a record; a disk that is full or read-only costs the cache only."""
+        """Save a record; with a full or read-only disk, nothing is cached."""
         if not self._enabled:
             return
         content = {"saved": time.time(), "record": dict(record)}
@@ -141,7 +139,7 @@ class Store:
             temporary.write_bytes(signed)
 
     def load_table(self, key: Sequence[Any]) -> pd.DataFrame | None:
-        """Load a table, or None if there is none that reads back."""
+        """Load a table, or None if there is no readable one."""
         if not self._enabled:
             return None
         path = self._path("predictions", key, ".table")
@@ -153,7 +151,7 @@ class Store:
             with suppress(OSError):
                 path.unlink()
             return None
-        import pyarrow as pa  # costs more than a repeated question may
+        import pyarrow as pa  # takes longer than a repeated question should
         import pyarrow.parquet as pq
 
         _touch(path)
@@ -162,7 +160,7 @@ class Store:
         return frame
 
     def save_table(self, key: Sequence[Any], frame: pd.DataFrame) -> None:
-        """Save a table, and remove what was used longest ago if all is above the bound."""
+        """Save a table, and remove the least recently used files above the limit."""
         if not self._enabled:
             return
         import pyarrow as pa
@@ -172,9 +170,11 @@ class Store:
         buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer, compression="zstd")
         content = buffer.getvalue().to_pybytes()
-        # A digest stands before the table: Parquet's own checksums leave its metadata out.
+        # A digest precedes the table, because Parquet's own checksums do not cover its metadata.
         with (
-            suppress(OSError),  # a full or read-only disk costs the cache, not the link
+            suppress(
+                OSError
+            ),  # with a full or read-only disk, nothing is cached, but the link is made
             replacing(self._path("predictions", key, ".table")) as temporary,
         ):
             temporary.write_bytes(_digest(content).encode() + content)
@@ -183,21 +183,20 @@ class Store:
             self._room = self._prune()
 
     def alone(self, question: Mapping[str, Any], seconds: float) -> AbstractContextManager[bool]:
-        """Let one process at a time answer a question, so that it is answered once.
+        """Let one process at a time answer a question, so that it is asked once.
 
         Parameters
         ----------
         question
-            What tells it from other questions.
-        seconds
-            How long to wait for another process; then the block runs all the same.
+            The question as a key. seconds Longest time to wait for another process; then the block
+            runs anyway.
         """
         if not self._enabled:
             return nullcontext(enter_result=False)
         return locked(self.folder / "locks" / _digest(_canonical(dict(question))), seconds)
 
     def measure(self) -> list[Kept]:
-        """Count what is kept, of every kind."""
+        """Count the files of every kind."""
         found = []
         for kind in KINDS:
             sizes = [size for _, size, _ in self._files(kind)]
@@ -206,11 +205,11 @@ class Store:
 
     @property
     def bound(self) -> int:
-        """How many bytes may be kept."""
+        """The size limit in bytes."""
         return self._bound
 
     def clear(self, kinds: Sequence[Kind] = KINDS) -> list[Kept]:
-        """Remove what is kept of these kinds, and nothing else; return what was removed.
+        """Remove the files of these kinds, and nothing else; return what was removed.
 
         Raises
         ------
@@ -226,14 +225,14 @@ class Store:
                 except OSError as error:
                     raise UsageError(
                         f"{path} cannot be removed: {error.strerror}.",
-                        "Check whose file it is; what was removed before it is gone.",
+                        "Check the file's permissions. Other files may already have been removed.",
                     ) from error
                 gone.append(size)
             removed.append(Kept(kind, len(gone), sum(gone)))
         return removed
 
     def _files(self, kind: Kind) -> Iterator[tuple[float, int, Path]]:
-        """Find our own files of a kind: when each was last used, its size, its place."""
+        """List our files of a kind with their time of last use, size and path."""
         for path in (self.folder / kind).glob("*"):
             if _OURS.fullmatch(path.name):
                 with suppress(OSError):
@@ -244,11 +243,11 @@ class Store:
         return self.folder / kind / f"{_digest(_canonical([_FORM, *key]))}{suffix}"
 
     def _prune(self) -> int:
-        """Remove what was used longest ago, while all is more than the bound; and leftovers.
+        """Remove the least recently used files above the limit, and leftovers.
 
-        Returns how many bytes can be written before it is time to look again: measuring at each
-        file would take the square of their number. Other processes write too, so it is a small
-        part of the bound at most.
+        Return how many bytes can be written before the next measurement, because measuring after
+        each file would take quadratic time. Other processes write too, so it is at most a small
+        part of the limit.
         """
         for kind in KINDS:
             remove_leftovers(self.folder / kind)
@@ -265,7 +264,7 @@ class Store:
 
 
 def _touch(path: Path) -> None:
-    """Note that a file was used."""
+    """Record that a file was used."""
     with suppress(OSError):
         os.utime(path)
 

@@ -1,4 +1,4 @@
-"""Where files lie on this machine, and how they are written: whole or not at all."""
+"""Locate files on this machine, and write them completely or not at all."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 LEFTOVER = ".writing-"
-"""How the name of a file begins that is not whole yet."""
+"""Prefix of the names of unfinished files."""
 
 _ABANDONED = 3600.0
-"""Seconds after which such a file is no process's any more: writing one takes moments."""
+"""Seconds after which such a file is abandoned, because writing takes only moments."""
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _STEP = 1000
 
 
 def cache_folder() -> Path:
-    """Return the folder of what can be fetched again (``SYNGLANCER_CACHE_DIR``)."""
+    """Return the folder of the cache (``SYNGLANCER_CACHE_DIR``)."""
     given = os.environ.get("SYNGLANCER_CACHE_DIR")
     return Path(given) if given else platformdirs.user_cache_path("synglancer")
 
 
 def data_folder() -> Path:
-    """Return the folder of what cannot: receipts, sandbox states (``SYNGLANCER_DATA_DIR``)."""
+    """Return the folder of receipts and sandbox states (``SYNGLANCER_DATA_DIR``)."""
     given = os.environ.get("SYNGLANCER_DATA_DIR")
     return Path(given) if given else platformdirs.user_data_path("synglancer")
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary file that takes the place of `path` when all went well."""
+    """Yield a temporary file that replaces `path` if no error occurs."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=LEFTOVER)
     os.close(handle)
@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def remove_leftovers(folder: Path, pattern: str = f"{LEFTOVER}*") -> None:
-    """Remove what processes that were killed left in a folder, after an hour."""
+    """Remove unfinished files of killed processes from a folder, after an hour."""
     for path in folder.glob(pattern):
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED:
@@ -59,7 +59,7 @@ def remove_leftovers(folder: Path, pattern: str = f"{LEFTOVER}*") -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file of the user's, whole or not at all; what is no file, such as a pipe, is kept.
+    """Write a user's file completely or not at all; a pipe or device is written to, not replaced.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def write_file(path: Path, content: bytes) -> None:
         When it cannot be written; the file that was there before is untouched.
     """
     if path.exists() and not path.is_file():
-        path.write_bytes(content)  # /dev/null and its kind: nothing may take their place
+        path.write_bytes(content)  # /dev/null and the like must not be replaced
         return
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask()
     with replacing(path.resolve()) as temporary:
@@ -76,7 +76,7 @@ def write_file(path: Path, content: bytes) -> None:
 
 
 def format_size(size: float) -> str:
-    """Write a number of bytes as it is read.
+    """Format a number of bytes for people.
 
     Examples
     --------

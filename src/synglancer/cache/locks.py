@@ -1,7 +1,7 @@
-"""One process at a time: a lock file that no dead process can hold.
+"""A lock file for one process at a time, which a dead process cannot hold.
 
-The system frees a lock with the process that held it, whatever ended it; and a process that is
-stopped is not waited for longer than is said.
+The system frees the lock when its process ends for any reason, and waiting for a stopped process is
+limited.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 try:
     import fcntl
-except ImportError:  # pragma: no cover  # where there is no POSIX, nothing is locked
+except ImportError:  # pragma: no cover  # without POSIX, nothing is locked
     fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
@@ -32,13 +32,13 @@ def locked(path: Path, seconds: float) -> Iterator[bool]:
     path
         The lock file; it is made when it is absent, and removed afterwards.
     seconds
-        How long to wait for another process that holds it.
+        Longest time to wait for another process.
 
     Yields
     ------
     bool
-        Whether it is held: not when the time was up, or when the folder allows no lock. The
-        block runs all the same, since a lock saves work here and is no condition for it.
+        Whether the lock is held: not if the time ran out or the folder does not allow locks. The
+        block runs anyway, because the lock only saves work.
     """
     handle = _acquire(path, seconds)
     try:
@@ -75,7 +75,7 @@ def _acquire(path: Path, seconds: float) -> int | None:
 
 
 def _is_at(handle: int, path: Path) -> bool:
-    """Whether the file that was locked is still the one of that name: its holder removes it."""
+    """Whether the locked file still has that name, because its holder removes it."""
     try:
         found = path.stat()
     except OSError:

@@ -1,6 +1,6 @@
 """Receipts: a line of JSON for every link that was made on this machine.
 
-They stay when the cache goes.
+They are kept when the cache is cleared.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MAX_WORDS = 40
-"""Words of a command that are kept: a thousand cells need not stand in each other's receipts."""
+"""Most words of a command that are kept, because a thousand cells need not be in every receipt."""
 
 _PATIENCE = 5.0  # seconds to wait for another process that adds a line
 
@@ -30,7 +30,7 @@ _NEEDED = {"cell": str, "url": str, "when": str}
 
 @dataclass(frozen=True)
 class Receipt:
-    """What is known of a link that was made here.
+    """The receipt of a link made on this machine.
 
     Attributes
     ----------
@@ -48,12 +48,12 @@ class Receipt:
 
 @dataclass(frozen=True)
 class Damaged:
-    """A line of the history that is no receipt.
+    """A line of the history that is not a receipt.
 
     Attributes
     ----------
     path, line
-        Where it stands; lines are counted from 1.
+        Its file and line, counted from 1.
     """
 
     path: Path
@@ -78,11 +78,11 @@ def build_receipt(
     record
         What `Link.to_record` gives.
     options
-        What was asked that is not the default, by option name.
+        The options that differ from the defaults, by name.
     command
         The words that were typed, or None.
     token
-        The token in use: it is taken out wherever it stands.
+        The token in use, which is removed wherever it occurs.
     """
     words = None if command is None else [*command[:_MAX_WORDS]]
     if command is not None and words is not None and len(command) > _MAX_WORDS:
@@ -126,13 +126,13 @@ def add_receipt(receipt: Mapping[str, Any]) -> None:
 
 
 def _is_torn(handle: int) -> bool:
-    """Whether the last line has no end, as a full disk leaves it."""
+    """Whether the last line is incomplete, for instance after a full disk."""
     size = os.fstat(handle).st_size
     return size > 0 and os.pread(handle, 1, size - 1) != b"\n"
 
 
 def read_receipts() -> Iterator[Receipt | Damaged]:
-    """Read the history, oldest first; a line that is no receipt is named, not fatal.
+    """Read the history, oldest first; an invalid line is reported and skipped.
 
     Raises
     ------

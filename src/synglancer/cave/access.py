@@ -1,4 +1,4 @@
-"""Access to one CAVE server: its address, the token, connections, and which data it serves."""
+"""Access to a CAVE server: address, token, connections, and the identity of its data."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LONGEST = 64
 
 
 class Answers:
-    """Answers of this process: a question is asked once, whichever threads ask it."""
+    """Answers of this process, so that each question is asked only once by all threads."""
 
     def __init__(self) -> None:
         self._lock = Lock()
@@ -39,7 +39,7 @@ class Answers:
         self._known: dict[Hashable, Any] = {}
 
     def get(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
-        """Return the answer to a question; an error is asked for again."""
+        """Return the answer to a question; after an error, it is asked again."""
         with self._lock:
             alone = self._locks.setdefault(question, Lock())
         with alone:
@@ -63,9 +63,9 @@ class Access:
     Parameters
     ----------
     service
-        Which server, with whose token, and for how long.
+        The server, the token and the timeout.
     token
-        The token for that server, where it is known; else it is looked for.
+        The token for that server, if it is known.
     """
 
     def __init__(self, service: Service, token: str | None = None) -> None:
@@ -84,7 +84,7 @@ class Access:
 
     @property
     def token(self) -> str | None:
-        """The token in use: never to be printed or kept."""
+        """The token in use, which must never be printed or stored."""
         return self._connections.get("token", self._find_token)
 
     def _find_token(self) -> str | None:
@@ -100,7 +100,7 @@ class Access:
 
     @property
     def is_named(self) -> bool:
-        """Whether the user said which server is asked."""
+        """Whether the user chose the server."""
         return self._service.sandbox or self._service.server is not None
 
     @property
@@ -110,7 +110,7 @@ class Access:
 
     @property
     def identity(self) -> DataIdentity:
-        """Which data the server serves."""
+        """The identity of the server's data."""
         return self._connections.get("identity", lambda: DataIdentity(self.server))
 
     @property
@@ -140,8 +140,8 @@ class Access:
     def fetch_state(self, state_url: str) -> bytes:
         """Fetch a state, ours or of any link (1 request, without caveclient).
 
-        The token goes to its own server. Another host, which whoever wrote the link has
-        chosen, gets a token only where one was saved for that very host.
+        The token is sent only to its own server. Another host, chosen by the author of the link,
+        gets a token only if one was saved for that host.
 
         Raises
         ------
@@ -161,21 +161,21 @@ class Access:
             if saved is not None:
                 raise
             raise LoginError(
-                f"{address.netloc} asks for a login, and the token is for {self.server} alone.",
-                f"If you trust {address.netloc}, name it as your CAVE server "
+                f"{address.netloc} asks for a login, but the token is only for {self.server}.",
+                f"If you trust {address.netloc}, use it as your CAVE server "
                 f"(SYNGLANCER_SERVER={host}), or save a token for it once with caveclient "
-                "(CAVEclient.auth.save_token); else open the link in the viewer.",
+                "(CAVEclient.auth.save_token). Otherwise open the link in the viewer.",
             ) from error
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the open connections."""
         for item in self._connections.list():
             if isinstance(item, Fetcher):
                 item.close()
 
 
 class DataIdentity:
-    """Identity of the data that a server serves, as its answers say it.
+    """The identity of a server's data, according to its answers.
 
     A materialization version of CAVE never changes, so that server, datastack and version tell
     answers apart. A sandbox can be started again on the same port with edited files.
@@ -197,13 +197,13 @@ class DataIdentity:
 
     @property
     def needs_answer(self) -> bool:
-        """Whether the server has to be asked before kept answers can be told to be of its data."""
+        """Whether a request is needed to know that cached answers belong to the server's data."""
         return self._local and not self._seen
 
     def expect(self, value: str | None) -> bool:
-        """Take the identity that kept answers have, until the first answer says one.
+        """Assume the identity of cached answers until the first answer.
 
-        Returns False where an answer has said another one.
+        Return False if an answer has a different one.
         """
         with self._lock:
             if self._local and not self._seen:
@@ -211,18 +211,18 @@ class DataIdentity:
             return not self._local or value == self.value
 
     def observe(self, response: requests.Response) -> None:
-        """Read the identity that an answer says.
+        """Read the identity in an answer.
 
         Raises
         ------
         DataChangedError
-            When it is not the one that was expected, or said before.
+            When it differs from the expected or earlier one.
         """
         if not self._local or read_origin(str(response.url)) != read_origin(self._server):
             return
         said = response.headers.get(IDENTITY_HEADER)
         if said is None and not response.ok:
-            return  # whatever refused may stand in front of the server
+            return  # the refusal may come from a proxy in front of the server
         said = None if said is None else said[:_LONGEST]
         with self._lock:
             same = said == self.value or not (self._seen or self._expects)
@@ -232,12 +232,12 @@ class DataIdentity:
                 self.value = said
         if not same:
             raise DataChangedError(
-                f"{self._server} serves other data than it did before.",
+                f"The data of {self._server} have changed since the command started.",
                 "Run the command again.",
             )
 
     def pop_outdated(self) -> bool:
-        """Return whether kept answers turned out to be of other data; True once at most."""
+        """Return whether cached answers proved to be of other data; True at most once."""
         with self._lock:
             outdated, self._outdated = self._outdated, False
             return outdated
@@ -251,7 +251,7 @@ def fetch_link_state(
     token_file: str | None = None,
     timeout: float = 60.0,
 ) -> bytes:
-    """Fetch the state that a link names (1 request).
+    """Fetch the state of a link (1 request).
 
     Parameters
     ----------

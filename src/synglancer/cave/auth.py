@@ -1,7 +1,6 @@
-"""Who gets the token: the CAVE server that was named, the server that it names for its data.
+"""Decide which servers get the token: the chosen CAVE server, and the server of its data.
 
-Nobody else: no viewer, no host that an answer redirects to, nobody over plain http but this
-machine.
+No viewer and no redirect target gets it, and over plain http only this machine.
 """
 
 from __future__ import annotations
@@ -23,14 +22,12 @@ class Credentials:
     Parameters
     ----------
     token
-        The token, or None where there is none.
-    server
-        Address of the CAVE server that was named.
+        The token, or None. server Address of the chosen CAVE server.
 
     Raises
     ------
     UsageError
-        When others on the way to that server could read the token.
+        When others could read the token on the way to that server.
     """
 
     def __init__(self, token: str | None, server: str) -> None:
@@ -47,21 +44,21 @@ class Credentials:
         self._trusted = {own}
 
     def __repr__(self) -> str:
-        """Show where the token is sent, and not the token."""
+        """Show the servers that get the token, but not the token."""
         return f"Credentials({'***' if self._token else None}, {self._server!r})"
 
     def trust(self, server: str) -> None:
-        """Let a server that the named one relies on see the token too.
+        """Also allow a server that the chosen server relies on.
 
         Parameters
         ----------
         server
-            Its address, as the named server gives it.
+            Its address, as given by the chosen server.
 
         Raises
         ------
         ServiceError
-            When it is no address, or others on the way there could read the token.
+            When it is not an address, or others could read the token on the way there.
         """
         origin = read_origin(server)
         safe = origin is not None and (
@@ -69,18 +66,18 @@ class Credentials:
         )
         if not safe:
             raise ServiceError(
-                f"{quote_words(self._server)} keeps its data at {quote_words(server)}, where the "
-                "token would not be safe.",
-                "Nothing was sent there: tell the server's administrators that it needs https.",
+                f"{quote_words(self._server)} keeps its data at {quote_words(server)}, but "
+                "sending the token there would not be safe.",
+                "Nothing was sent there. Tell the server's administrators that it needs https.",
             )
         self._trusted.add(origin)
 
     def token_for(self, url: str | None) -> str | None:
-        """Return the token where the server of an address may see it, else None."""
+        """Return the token if the server of an address may get it, otherwise None."""
         return self._token if self.are_for(url) else None
 
     def are_for(self, url: str | None) -> bool:
-        """Whether the server of an address is one that may see the token."""
+        """Whether the server of an address may get the token."""
         return read_origin(url or "") in self._trusted - {None}
 
 
@@ -95,7 +92,7 @@ def is_loopback(host: str | None) -> bool:
 
 
 def read_origin(url: str) -> Origin | None:
-    """Return scheme, host and port of an address; None where it has none of http or https."""
+    """Return scheme, host and port of an address; None if it is not http or https."""
     try:
         parts = urlsplit(url)
         port = parts.port

@@ -1,6 +1,6 @@
-"""CAVE, asked through caveclient: the only module that imports it.
+"""Query CAVE through caveclient; the only module that imports it.
 
-Each method is one request, or says how many.
+Each method makes one request unless it says otherwise.
 
 The service clients are made one by one with their API version given, since `CAVEclient(...)` costs
 six requests before the first question, writes a map of servers into the user's home, and would have
@@ -376,7 +376,7 @@ class Cave:
 
 @contextmanager
 def _caveclient_errors(server: str) -> Iterator[None]:
-    """Turn whatever caveclient, pandas or Arrow make of a strange answer into one of our errors."""
+    """Convert errors of caveclient, pandas or Arrow on strange answers into our own errors."""
     try:
         yield
     except SynglancerError:

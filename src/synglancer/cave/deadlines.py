@@ -1,7 +1,7 @@
-"""Answers that end with their time, wherever the server stops, and however slowly it goes on.
+"""Limit the total time of answers, wherever the server stops and however slow it is.
 
-A timeout of a socket holds for each piece that is read, and a body or headers that trickle in start
-it anew: so the connection is shut when the time is up.
+A socket's timeout restarts with each piece of a slow answer, so the connection is closed when the
+time is up.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""HTTP to CAVE, guarded: every request has a timeout, every refusal becomes one of our errors.
+"""HTTP to CAVE, in which every request has a timeout and every refusal becomes our own error.
 
 `cave` mounts `GuardedAdapter` on caveclient's sessions; `Fetcher` fetches small things without
 caveclient, whose import takes a second.
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("synglancer")
 
 DEFAULT_TIMEOUT = 60.0
-"""Seconds that one question may take, retries included."""
+"""Longest time for one request in seconds, retries included."""
 
 _TRIES = 4
 _BACKOFF = 0.25  # seconds before the first retry; doubled each time, with jitter
@@ -102,7 +102,7 @@ class GuardedAdapter(HTTPAdapter):
         except OSError as error:
             variable, path = find_certificates() or ("requests", str(verify))
             raise UnreachableError(
-                f"There is no file of certificates at {path}, which {variable} names.",
+                f"There is no certificate file at {path}, which is set in {variable}.",
                 "Set it to such a file, or unset it.",
                 transient=False,
                 sent=False,
@@ -117,9 +117,9 @@ class GuardedAdapter(HTTPAdapter):
         cert: Any = None,
         proxies: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Send a request, again where that is safe and may help; return a whole answer."""
+        """Send a request, with retries if they are safe and useful; return a complete answer."""
         if is_loopback(urlsplit(str(request.url)).hostname):
-            proxies = {}  # what is for this machine, its token above all, stays on it
+            proxies = {}  # requests to this machine, and above all its token, must not leave it
         options = {"stream": stream, "verify": verify, "cert": cert, "proxies": proxies}
         with self._slots:  # also while waiting to try again: a busy server is not asked more
             return self._send_patiently(request, options)
@@ -152,9 +152,9 @@ class GuardedAdapter(HTTPAdapter):
             read_whole(response, started + seconds, MAX_STATE)
         except OversizeError as error:
             raise BadAnswerError(
-                f"{name_host(request.url)} sends more than {MAX_STATE // 10**6} MB, which neither "
-                "a Neuroglancer state nor an answer of CAVE has.",
-                "Check the address given with --server, or that of the link's state.",
+                f"{name_host(request.url)} sends more than {MAX_STATE // 10**6} MB, which is "
+                "too large for a Neuroglancer state or an answer of CAVE.",
+                "Check the address given with --server, or the address of the link's state.",
             ) from error
         except requests.RequestException as error:
             proxy = select_proxy(str(request.url), options["proxies"])
@@ -166,7 +166,7 @@ class GuardedAdapter(HTTPAdapter):
 
 
 def _pause_before_retry(error: ServiceError, attempt: int, *, repeatable: bool) -> float | None:
-    """Seconds to wait before sending again, or None when that is unsafe, useless or enough."""
+    """Return the seconds to wait before a retry, or None for no further retry."""
     if attempt >= _TRIES or not error.transient or (error.sent and not repeatable):
         return None
     if error.retry_after is not None:
@@ -181,7 +181,7 @@ def _translate_exception(
     seconds: float,
     proxy: str | None = None,
 ) -> ServiceError:
-    """Say in our words why no whole answer came."""
+    """Explain why no complete answer arrived."""
     host = name_host(request.url)
     of_proxy = requests.exceptions.ProxyError | requests.exceptions.InvalidProxyURL
     if isinstance(error, of_proxy) or (proxy and isinstance(error, requests.exceptions.InvalidURL)):
@@ -193,7 +193,7 @@ def _translate_exception(
         )
     if proxy and isinstance(error, requests.exceptions.InvalidSchema):
         return UnreachableError(
-            f"The proxy {name_proxy(proxy)} speaks SOCKS, which needs the package PySocks.",
+            f"The proxy {name_proxy(proxy)} uses SOCKS, which needs the package PySocks.",
             "Install it with: pip install PySocks; or unset HTTPS_PROXY and ALL_PROXY.",
             transient=False,
             sent=False,
@@ -241,12 +241,12 @@ def _translate_connection_error(error: requests.RequestException, host: str) -> 
 
 
 class Fetcher:
-    """Fetches from CAVE hosts without caveclient, over connections that are kept open.
+    """HTTP client for requests that do not need caveclient; it keeps connections open.
 
     Parameters
     ----------
     credentials
-        The token, and who may see it; others are asked without.
+        The token and the servers that get it; others get requests without it.
     timeout
         Seconds that one request may take, retries included.
     observe
@@ -288,7 +288,7 @@ def guard(
     observe: Observer | None = None,
     slots: Slots | None = None,
 ) -> None:
-    """Make a session send the token, wait no longer than it may, and raise our errors.
+    """Make a session send the token, respect the timeout, and raise our errors.
 
     Parameters
     ----------
@@ -312,9 +312,9 @@ def guard(
 
 
 class _Bearer(requests.auth.AuthBase):
-    """Sends the token to whom may see it.
+    """Sends the token to servers that may get it.
 
-    It is set even without a token: else requests would look for a .netrc password.
+    It is used even without a token, because otherwise requests would look for a .netrc password.
     """
 
     def __init__(self, credentials: Credentials) -> None:

@@ -1,7 +1,7 @@
-"""What CAVE says of a datastack, a version and a table: small questions, asked without caveclient.
+"""Fetch the records of datastacks, versions and tables, without caveclient.
 
-caveclient takes a second to import; these answers arrive meanwhile. Each function is one request,
-or says how many.
+caveclient takes a second to import, and these answers arrive meanwhile. Each function makes one
+request unless it says otherwise.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ class TableKind:
     option
         The option that names such a table.
     lacks
-        What another table does not do.
-    hint
-        Which one to choose.
+        What other tables lack. hint Which table to choose.
     schema
         What the names of its schemas begin with, where its columns depend on that.
     """
@@ -72,7 +70,7 @@ def fetch_datastack(fetcher: Fetcher, server: str, name: str) -> Datastack:
     BadAnswerError
         When the server is not a CAVE server.
     ServiceError
-        When it cannot be asked.
+        When it refuses or fails.
     """
     with _strange_answers(server):
         try:
@@ -129,15 +127,15 @@ def fetch_materialization(
     fetcher, datastack
         Whom to ask.
     version
-        Its number, ``latest``, or a day in ISO 8601 (UTC): then the newest version that was made on
-        that day, be it expired; else the newest served one that was made before it.
+        Its number, ``latest``, or a day in ISO 8601 (UTC): the newest version made on that day,
+        even if expired, or else the newest available version made before it.
 
     Raises
     ------
     NotServedError
         When there is no such version.
     ServiceError
-        When it cannot be asked.
+        When it refuses or fails.
     """
     if isinstance(version, str):
         return _fetch_newest(fetcher, datastack, None if version == "latest" else version)
@@ -156,7 +154,8 @@ def _fetch_newest(fetcher: Fetcher, datastack: Datastack, day: str | None) -> Ma
     served = [item for item in known if not item.expired]
     if not served:
         raise NotServedError(
-            f"{datastack.name} serves no version.", "Choose another datastack with --datastack."
+            f"{datastack.name} has no available version.",
+            "Choose another datastack with --datastack.",
         )
     if day is None:
         return max(served, key=lambda item: item.timestamp)
@@ -167,14 +166,14 @@ def _fetch_newest(fetcher: Fetcher, datastack: Datastack, day: str | None) -> Ma
     before = [item for item in served if item.timestamp < end]
     if not before:
         raise NotServedError(
-            f"{datastack.name} has no version before {day} that is still served.",
+            f"{datastack.name} has no version before {day} that is still available.",
             advise_version(served, timestamp=end),
         )
     return max(before, key=lambda item: item.timestamp)
 
 
 def fetch_served(fetcher: Fetcher, datastack: Datastack) -> list[Materialization]:
-    """Fetch the versions that are served, in the order of their moments (1 request)."""
+    """Fetch the available versions, in the order of their timestamps (1 request)."""
     versions = _fetch_versions(fetcher, datastack, expired=False)
     return [item for item in versions if not item.expired]
 
@@ -182,7 +181,7 @@ def fetch_served(fetcher: Fetcher, datastack: Datastack) -> list[Materialization
 def _fetch_versions(
     fetcher: Fetcher, datastack: Datastack, *, expired: bool
 ) -> list[Materialization]:
-    """Fetch versions in the order of their timestamps, those that have expired too if asked for."""
+    """Fetch versions in the order of their timestamps, with or without expired ones."""
     with _strange_answers(datastack.server):
         path = f"{_materialize(datastack)}/metadata?expired={expired}"
         records = [
@@ -196,14 +195,14 @@ def _fetch_versions(
 def advise_version(
     served: list[Materialization], *, timestamp: datetime | None = None, number: int | None = None
 ) -> str:
-    """Say which versions there are, and which of them to choose: the nearest one that stays.
+    """List the available versions, and recommend the nearest permanent one.
 
     Parameters
     ----------
     served
-        The versions that are served.
+        The available versions.
     timestamp, number
-        What was asked for, one of both.
+        The requested timestamp or number.
     """
     versions = _enumerate([item.version for item in served])
     advice = f"Choose one of its versions: {versions}, or latest"
@@ -224,7 +223,7 @@ def advise_version(
 
 
 def is_permanent(version: Materialization) -> bool:
-    """Whether a version is to stay: those that do not are served for about a year."""
+    """Whether a version is permanent; others are available for about a year."""
     if version.expires_on is None:
         return False
     return version.expires_on - version.timestamp > _PERMANENT
@@ -247,14 +246,14 @@ def fetch_prediction_table(
     name: str,
     kind: TableKind = PREDICTIONS,
 ) -> PredictionTable:
-    """Fetch what the server says of a table that refers to synapses (1 request).
+    """Fetch the record of a table that refers to synapses (1 request).
 
     Raises
     ------
     NotServedError
         When the version has no such table, or it is not of that kind.
     ServiceError
-        When it cannot be asked.
+        When it refuses or fails.
     """
     path = f"{_materialize(datastack)}/version/{version}/table/{_quoted(name)}/metadata"
     with _strange_answers(datastack.server):
@@ -269,7 +268,7 @@ def fetch_prediction_table(
         if not known or not record["reference_table"]:
             raise NotServedError(
                 f"The table {name!r} does not {kind.lacks}.",
-                f"Choose with {kind.option} {kind.hint}.",
+                f"Choose another table with {kind.option}: {kind.hint}.",
             )
         notice = _optional_text(record.get("notice_text"))
         return PredictionTable(name, _text(record["reference_table"]), notice)
@@ -285,7 +284,7 @@ def fetch_view_columns(
     NotServedError
         When the version has no such view.
     ServiceError
-        When it cannot be asked.
+        When it refuses or fails.
     """
     path = f"{_materialize(datastack)}/version/{version}/views/{_quoted(name)}/schema"
     with _strange_answers(datastack.server):
@@ -311,7 +310,7 @@ def _quoted(name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a text as it is; anything else in its place is no answer of CAVE."""
+    """Return a text; any other type is not an answer of CAVE."""
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} in place of a text")
     return value
@@ -336,7 +335,7 @@ def _enumerate(names: list[Any]) -> str:
 
 @contextmanager
 def _strange_answers(server: str) -> Iterator[None]:
-    """Say so where an answer is not the JSON that CAVE's services give."""
+    """Report answers that are not the JSON of CAVE's services."""
     try:
         yield
     except (ValueError, KeyError, TypeError, AttributeError) as error:

@@ -1,4 +1,4 @@
-"""The way to a server: the proxy on it, the certificates, and why a connection failed."""
+"""Find proxies and certificates for a server, and explain failed connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 """Variables that name a file of certificates, in the order in which requests reads them."""
 
 _CONNECTION = re.compile(r"^\w*Connection(Pool)?\([^)]*\): ")
-"""How urllib3's messages begin, which name an object of its own."""
+"""Beginning of urllib3's messages, which name its own objects."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Proxy:
 
 
 def find_proxy(url: str) -> Proxy | None:
-    """Find the proxy through which an address is asked; None where it is asked directly."""
+    """Find the proxy for an address; None for a direct connection."""
     if is_loopback(urlsplit(url).hostname):
         return None
     address = select_proxy(url, get_environ_proxies(url))

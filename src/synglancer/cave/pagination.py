@@ -1,4 +1,4 @@
-"""Whole answers from a server that cuts long ones off: what was cut is asked again in parts.
+"""Complete answers that the server cuts off, by querying the rest in parts.
 
 A part is a range of `id`, lower end included, upper end not: whatever the ends are, each row lies
 in exactly one part. (Pages by offset would not do: the servers give rows in no order.) Parts that
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 logger = logging.getLogger("synglancer")
 
 _AT_ONCE = 4
-"""Parts that are asked for side by side."""
+"""Number of parts that are queried in parallel."""
 
 _MOST_REQUESTS = 1000
-"""Requests that one answer may take."""
+"""Most requests for one answer."""
 
 _USUAL_LIMITS = frozenset({200_000, 500_000})
-"""Row limits of CAVE servers: so many rows are taken for cut even where no warning came."""
+"""Row limits of CAVE servers; an answer with exactly this many rows counts as cut off even without
+a warning.
+"""
 
 _MAX_ID = 2**63 - 1
 _MOST_PARTS = 16
@@ -77,7 +79,7 @@ EVERYTHING = Span()
 
 @dataclass(frozen=True)
 class _Cut:
-    """An answer that is not whole: the range asked for, the IDs that came, how many may come."""
+    """A cut-off answer: the range, the IDs that arrived, and the row limit."""
 
     span: Span
     ids: frozenset[int]
@@ -86,7 +88,7 @@ class _Cut:
 
 
 def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
-    """Fetch all rows of a query, in parts where the server cuts its answer off.
+    """Fetch all rows of a query, in parts if the server cuts its answer off.
 
     Parameters
     ----------
@@ -120,9 +122,9 @@ def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
             asked += len(waiting)
             if asked > _MOST_REQUESTS:
                 raise TruncatedError(
-                    f"A whole answer would take more than {_MOST_REQUESTS:,} requests of "
-                    f"{limit:,} rows.",
-                    "Ask for less at once, for instance only --inputs or only --outputs.",
+                    f"A complete answer would take more than {_MOST_REQUESTS:,} requests of "
+                    f"{limit:,} rows each.",
+                    "Request less at a time, for instance only --inputs or only --outputs.",
                 ) from whole.error
             answers = list(pool.map(lambda span: _ask(ask, span, limit), waiting))
             waiting = []
@@ -139,7 +141,7 @@ def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
 
 
 def _ask(ask: Callable[[Span], pd.DataFrame], span: Span, limit: int | None) -> pd.DataFrame | _Cut:
-    """Ask for a range, and judge by warning and by number of rows whether all of it came."""
+    """Query a range, and decide by warning and number of rows whether the answer is complete."""
     try:
         frame = ask(span)
     except TruncatedError as error:
@@ -169,7 +171,8 @@ def _check_span(ids: Iterable[int], span: Span) -> None:
     if not all(span.holds(id_) for id_ in ids):
         raise BadAnswerError(
             "The server returned IDs outside the requested range.",
-            "Its row limit cannot be worked around; ask for less at once, such as only --inputs.",
+            "Its row limit cannot be worked around. Request less at a time, for instance only "
+            "--inputs.",
         )
 
 
@@ -189,7 +192,8 @@ def _split(cut: _Cut) -> list[Span]:
     ]
     if not inner:
         raise TruncatedError(
-            f"The server cut its answer off after {cut.limit:,} rows, even for a single synapse.",
+            f"The server cut its answer off after {cut.limit:,} rows, even for a single synapse "
+            "ID.",
             "Ask the server's administrators for a higher row limit.",
         ) from cut.error
     edges = [first, *sorted(set(inner)), end]
@@ -199,8 +203,8 @@ def _split(cut: _Cut) -> list[Span]:
 def _pivots(cut: _Cut) -> list[int]:
     """Choose where to split; some may lie outside the range.
 
-    Servers often give the rows with the lowest IDs first. Where those that came fill only the
-    beginning of a range, there are more parts accordingly, so that few are cut again.
+    Servers often give the rows with the lowest IDs first. If the rows that arrived fill only the
+    beginning of a range, it is split into more parts, so that few are cut off again.
     """
     if not cut.ids:
         return []
@@ -221,7 +225,7 @@ def _between(low: int, high: int, parts: int) -> list[int]:
 
 
 def _join(parts: list[pd.DataFrame], seen: set[int]) -> pd.DataFrame:
-    """Put the parts together, and check that no row that was seen is missing."""
+    """Join the parts, and check that no earlier row is missing."""
     import pandas as pd  # loaded by whoever asked
 
     # An empty part has no types of its own: it would turn the columns of others into objects.

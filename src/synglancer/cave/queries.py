@@ -1,6 +1,6 @@
-"""How a question to the materialization service is put: a table, a join, a view, or live.
+"""Query the materialization service: tables, joins, views and live queries.
 
-Each question is one request, for the rows in a range of ``id``.
+Each query is one request, for the rows in a range of ``id``.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _FORM: dict[str, Any] = {
     "desired_resolution": [1, 1, 1],  # nm
     "metadata": False,
 }
-"""How each answer comes: positions in nm, a column an axis, and nothing beside the rows."""
+"""Options of each query: positions in nm, one column per axis, and only the rows."""
 
 _QUIET: dict[str, Any] = {"log_warning": False}
 
@@ -166,8 +166,8 @@ def _by_table(table: str, condition: dict[str, int] | None) -> dict[str, dict[st
 
 
 def _ask_live(client: Any, table: str, at: Materialization, **asked: Any) -> pd.DataFrame:
-    """Ask for rows as they were at a version's timestamp, of a service that serves it no more."""
-    # caveclient calls this method a test to each who uses it; ours are told why we do.
+    """Query rows as they were at the timestamp of an expired version."""
+    # caveclient warns every caller that this method is in beta; our users get our own explanation.
     with _unsaid("", "Deprecation: this method is to facilitate beta"):
         frame: pd.DataFrame = client.live_live_query(
             table, at.timestamp, **asked, **_FORM, **_QUIET
@@ -177,7 +177,7 @@ def _ask_live(client: Any, table: str, at: Materialization, **asked: Any) -> pd.
 
 @contextmanager
 def _unsaid(logger: str, beginning: str) -> Iterator[None]:
-    """Keep messages that begin so from a logger."""
+    """Suppress log messages that begin like this."""
 
     def is_other(record: logging.LogRecord) -> bool:
         return not str(record.msg).startswith(beginning)

@@ -1,7 +1,4 @@
-"""What CAVE says about a datastack, a version and a table, as plain frozen records.
-
-`cave` fetches these, `store` keeps them, `view` draws from them.
-"""
+"""The records of datastacks, versions and tables."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 Direction = Literal["inputs", "outputs", "synapse"]
-"""On which side of synapses the cells are that are asked about; or the synapses themselves."""
+"""The side of the synapses on which the requested cells are; or the synapses themselves."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +95,7 @@ class PredictionTable:
     synapse_table
         The table that its ``target_id`` refers to.
     notice
-        What its owner wants readers to know, or None.
+        The notice of its owner, or None.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What an answer stands for: a whole one with status 200, or one of our errors.
+"""Convert answers to our errors, unless they are complete and have status 200.
 
 It reads status, headers and body as CAVE's services, and the proxies before them, write them. Only
 the server's own words are quoted: as one printable line, without the token.
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import requests
 
 _ARROW_END = b"\xff\xff\xff\xff\x00\x00\x00\x00"
-"""How a stream of Arrow ends. Readers take one without it for whole, and miss the rows after."""
+"""The end of an Arrow stream. Without checking for it, readers would accept a cut-off stream."""
 
 _HTTP_OK = 200
 _PASSING = frozenset({502, 503, 504})
@@ -41,7 +41,7 @@ _MAX_QUOTE = 200
 
 
 def check_answer(response: requests.Response) -> None:
-    """Raise the error that an answer stands for, unless it is a whole one with status 200.
+    """Raise the error of an answer, unless it is complete and has status 200.
 
     Parameters
     ----------
@@ -90,14 +90,14 @@ def check_answer(response: requests.Response) -> None:
     if limited:
         raise TruncatedError(
             f"{host} cut its answer off after {int(limited[1]):,} rows.",
-            "Ask for less at once, for instance only --inputs or only --outputs.",
+            "Request less at a time, for instance only --inputs or only --outputs.",
             limit=int(limited[1]),
             content=response.content,
         )
 
 
 def _check_rights(response: requests.Response, host: str, status: int, message: str) -> None:
-    """Raise the error for a table or view that is not there, or that the token may not read."""
+    """Raise the error for a table or view that does not exist, or that the token may not read."""
     unknown = _NOT_REFLECTED.search(message)
     if unknown:
         raise NotServedError(
@@ -147,11 +147,11 @@ def _login_error(host: str, *, has_token: bool) -> LoginError:
     if has_token:
         return LoginError(
             f"{host} does not accept the token.",
-            "Get a new one from your CAVE server and give it with CAVE_TOKEN or --token-file.",
+            "Get a new token from your CAVE server, and set CAVE_TOKEN or use --token-file.",
         )
     return LoginError(
-        f"{host} asks for a login, and no token was found.",
-        "Give one with CAVE_TOKEN or --token-file, or save it once with caveclient "
+        f"{host} asks for a login, but no token was found.",
+        "Set CAVE_TOKEN, use --token-file, or save a token once with caveclient "
         "(CAVEclient.auth.save_token).",
     )
 
@@ -175,7 +175,7 @@ def _forbidden_error(response: requests.Response, host: str) -> ServiceError:
 
 
 def _server_message(response: requests.Response) -> str:
-    """Return what the server says of a failure, or nothing for a good answer."""
+    """Return the server's message about a failure; empty for a good answer."""
     if response.status_code == _HTTP_OK:
         return ""
     answer = _read_json(response)
@@ -189,7 +189,7 @@ def _server_message(response: requests.Response) -> str:
 
 
 def _body(response: requests.Response) -> str:
-    """Return the body as text, without the token where a server repeats it."""
+    """Return the body as text, without the token if a server repeats it."""
     token = response.request.headers.get("Authorization", "").removeprefix("Bearer ")
     text = response.content.decode("utf-8", "replace")
     return text.replace(token, "(token)") if token else text
@@ -207,11 +207,11 @@ def quote_words(text: str) -> str:
 
 
 def _quote_after(text: str) -> str:
-    """Quote a server's words behind a colon; nothing where it says nothing."""
+    """Quote a server's words after a colon; empty if there are none."""
     words = quote_words(text)
     return f": {words}" if words else ""
 
 
 def name_host(url: str | bytes | None) -> str:
-    """Return the host of an address, with its port, as it is named in a sentence."""
+    """Return the host of an address, with its port, for a sentence."""
     return urlsplit(str(url or "")).netloc or "The server"

@@ -1,4 +1,4 @@
-"""The embedded sandbox as a CAVE server; its errors become ours."""
+"""Use the embedded sandbox as a CAVE server, and convert its errors to ours."""
 
 from __future__ import annotations
 

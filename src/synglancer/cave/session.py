@@ -1,4 +1,4 @@
-"""One CAVE server, datastack and version: what resolvers, loaders and checks share, asked once.
+"""A session with one CAVE server, datastack and version, which requests shared data once.
 
 Records are kept on this machine. caveclient is imported by the first question that needs it.
 """
@@ -41,7 +41,7 @@ _DAY = 24 * 3600.0
 """Seconds for which what can change is kept: a datastack, and when a version expires."""
 
 _MOST_IDS = 5_000
-"""Root IDs that the chunked graph is asked about at once."""
+"""Number of root IDs in one query of the chunked graph."""
 
 
 class Session(Access):
@@ -276,7 +276,7 @@ class Session(Access):
         name = self.datastack.soma_table
         if name is None:
             raise NotServedError(
-                f"The datastack {self.datastack.name} names no table of somata.",
+                f"The datastack {self.datastack.name} has no table of somata.",
                 "Give the cell's root ID.",
             )
         with self.explain_refused_live():

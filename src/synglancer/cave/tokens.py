@@ -125,7 +125,8 @@ def _checked(token: str, where: str) -> str:
     """Refuse what cannot be a token, without repeating it."""
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(
-            f"{where} does not hold a token.",
-            "It is one word of letters and digits, as your CAVE server shows it once.",
+            f"{where} does not hold a valid token.",
+            "A token is a single word of letters and digits. Your CAVE server shows it when "
+            "you create it.",
         )
     return token

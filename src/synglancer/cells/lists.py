@@ -1,4 +1,4 @@
-"""What was named on the command line → the cells of it, and what their table says beside them."""
+"""Read cells from the command line, files and tables, with the tables' other columns."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MISSING = {"0", "0.0", "nan", "none", "<na>", "null"}
-"""What a table may hold as text where a row has no root ID; CAVE's own tables hold 0."""
+"""Text that stands for a missing root ID in a table; CAVE's own tables hold 0."""
 
 _NO_CELLS = "Give a text file with one cell a line, or a table with a column of cells."
 
 
 @dataclass(frozen=True)
 class CellList:
-    """Cells, and what their table says beside them.
+    """Cells, with the other columns of their table.
 
     Attributes
     ----------
     cells
-        What was given for each row, as text.
+        The cell of each row, as given, as text.
     columns
         Names of the table's other columns, in their order.
     values
@@ -46,7 +46,7 @@ class CellList:
     name
         Name of the column of cells; ``given`` where they were not in a table.
     place
-        How many of the other columns stand before it.
+        Number of other columns before it.
     places
         For each row where it stands, for messages; empty for a word of the command line.
     from_table
@@ -62,7 +62,7 @@ class CellList:
     from_table: bool = False
 
     def join(self) -> CellList:
-        """Put the column of cells among the others, in its place."""
+        """Insert the column of cells among the others, in its place."""
         at = self.place
         return replace(
             self,
@@ -74,7 +74,7 @@ class CellList:
         )
 
     def take(self, column: str) -> list[str]:
-        """Return the values of a column, also of that of the cells."""
+        """Return the values of a column, which may be the column of cells."""
         if column == self.name:
             return self.cells
         at = self.columns.index(column)
@@ -82,7 +82,7 @@ class CellList:
 
 
 def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
-    """Read cells from words, from files of them, or for ``-`` from standard input.
+    """Read cells from words, from files, or for ``-`` from standard input.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
     Raises
     ------
     UsageError
-        When nothing is named, or a file cannot be read or has no such column.
+        When no cell is given, or a file cannot be read or has no such column.
     """
     lists = [_read_word(word, column) for word in given]
     tables = [one for one in lists if one.from_table]
@@ -121,7 +121,7 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
 
 
 def _read_word(word: str, column: str | None) -> CellList:
-    """Read what one word stands for: itself, the lines of a text, or the rows of a table."""
+    """Read a word as a cell, as a file with a cell per line, or as a table."""
     if word == "-":
         return _read_text(_read_stdin(), "Standard input", column)
     if not _names_file(word):
@@ -137,7 +137,7 @@ def _read_word(word: str, column: str | None) -> CellList:
 
 
 def _names_file(word: str) -> bool:
-    """Whether a word is a file's name: what names a cell is not, whatever files there are."""
+    """Whether a word is the name of a file; a valid cell is never read as a file name."""
     if Path(word).suffix.lower() in ENDINGS:
         return True
     try:
@@ -202,15 +202,14 @@ def _take_cells(table: Table, source: str, column: str | None) -> CellList:
 
 
 def list_given_cells(words: Iterable[str]) -> list[str]:
-    """Put the cells of files in the place of their names, and check that each names a cell.
+    """Replace names of files by their cells, and check that each is a valid cell.
 
     Parameters
     ----------
     words
         Cells, files with one cell a line, tables with a column of cells, or ``-`` for standard
-        input; or the parts of one position, which the shell has taken apart. In a text file, empty
-        lines and what follows a ``#`` at the beginning of a line or after white space are passed
-        over.
+        input; or the parts of one position that the shell has split. In a text file, empty lines
+        and what follows a ``#`` at the beginning of a line or after white space are ignored.
 
     Returns
     -------
@@ -240,7 +239,7 @@ def list_given_cells(words: Iterable[str]) -> list[str]:
 
 
 def _check_cell(cell: str, place: str) -> None:
-    """Refuse what does not name a cell by the place where it stands."""
+    """Refuse a word that is not a cell; the error names its place."""
     try:
         parse_cell(cell)
     except UsageError as error:

@@ -1,6 +1,6 @@
-"""What was typed → which cell is meant: a root ID, nucleus, synapse, position, or a link's cells.
+"""Parse cells as users type them: root IDs, nuclei, synapses, positions and links.
 
-This decides what was typed; `resolve` asks the services for the root ID.
+`resolve` then finds the root ID with the help of the services.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ _GROUPED = re.compile(r"[0-9]{1,3}(?:([,.'\u2019_ \u00a0\u202f\u2009])[0-9]{3})(
 """A number with thousands separators: three groups or more."""
 
 _FARTHEST = 10**13
-"""No coordinate is as large, in voxels or nm; root IDs are larger."""
+"""Larger than any coordinate in voxels or nm, and smaller than any root ID."""
 
 _AS_TEXT = re.compile(r"""=?"([^"]*)"|=?'([^']*)'|'(.*)""")
-"""How spreadsheets write a number that is to stay text: ="864…", or an apostrophe before it."""
+"""How spreadsheets write a number as text: ="864…", or with an apostrophe in front."""
 _ROUNDED = re.compile(r"[+-]?(\d+\.\d*|\.?\d+(\.\d*)?[eE][+-]?\d+)")
 
 Unit = Literal["voxel", "nm"]
@@ -55,35 +55,35 @@ class RootId:
     value: int
 
     def __str__(self) -> str:
-        """Return what one would type."""
+        """Return it as a user would type it."""
         return str(self.value)
 
 
 @dataclass(frozen=True)
 class Nucleus:
-    """A cell by the ID that its nucleus has in the datastack's table of somata."""
+    """A cell by the ID of its nucleus in the datastack's table of somata."""
 
     value: int
 
     def __str__(self) -> str:
-        """Return what one would type."""
+        """Return it as a user would type it."""
         return f"nucleus:{self.value}"
 
 
 @dataclass(frozen=True)
 class Synapse:
-    """A synapse by its ID in the datastack's table of synapses; it names no cell."""
+    """A synapse by its ID in the datastack's table of synapses."""
 
     value: int
 
     def __str__(self) -> str:
-        """Return what one would type."""
+        """Return it as a user would type it."""
         return f"synapse:{self.value}"
 
 
 @dataclass(frozen=True)
 class Position:
-    """A cell by a position that lies in it.
+    """A cell by a position in it.
 
     Attributes
     ----------
@@ -97,19 +97,19 @@ class Position:
     unit: Unit
 
     def __str__(self) -> str:
-        """Return what one would type."""
+        """Return it as a user would type it."""
         point = ",".join(map(_format_number, self.point))
         return f"{point}@nm" if self.unit == "nm" else point
 
 
 @dataclass(frozen=True)
 class LinkCells:
-    """The cells that are selected in a Neuroglancer link, or in the file of a state."""
+    """The cells that are selected in a Neuroglancer link or a state file."""
 
     url: str
 
     def __str__(self) -> str:
-        """Return what one would type."""
+        """Return it as a user would type it."""
         return self.url
 
 
@@ -117,10 +117,10 @@ Cell = RootId | Nucleus | Synapse | Position | LinkCells
 
 
 def parse_cell(given: Any) -> Cell:
-    """Read which cell is meant.
+    """Parse a cell.
 
-    Three numbers with commas or white space between them are always a position: a root ID never has
-    so few digits that thousands separators would make three parts of it.
+    Three numbers with commas or white space between them are always a position, because a root ID
+    with thousands separators has more than three parts.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def parse_cell(given: Any) -> Cell:
 def read_point(given: Any) -> Position | None:
     """Read a tuple, list or array of three numbers as a position in voxels, or return None.
 
-    Three root IDs are none: each is larger than any coordinate.
+    Three root IDs are not a position, because each is larger than any coordinate.
     """
     if not isinstance(given, tuple | list) and getattr(given, "shape", None) != (3,):
         return None
@@ -184,9 +184,9 @@ def read_point(given: Any) -> Position | None:
 
 
 def join_position(words: Sequence[str]) -> str:
-    """Join words that are one position only together, as ``186000, 134000, 20900``; else nothing.
+    """Join words that form a position only together, such as ``186000, 134000, 20900``.
 
-    Three root IDs are none: each is larger than any coordinate.
+    Three root IDs are not a position, because each is larger than any coordinate.
     """
     text = " ".join(words)
     found = _POSITION.fullmatch(text) if len(words) > 1 else None
@@ -195,7 +195,7 @@ def join_position(words: Sequence[str]) -> str:
 
 
 def _refuse_others(text: str) -> None:
-    """Refuse what was meant as something else than a root ID, and is not that either."""
+    """Refuse a word that looks like another form of a cell but is not valid."""
     if "://" in text:
         raise UsageError(
             f"{_quote(text)} is not a Neuroglancer link: it has no '#!'.",
@@ -211,7 +211,7 @@ def _refuse_others(text: str) -> None:
 
 
 def _refuse_several(text: str) -> None:
-    """Refuse numbers that are written with separators, and several in one word."""
+    """Refuse numbers with separators, and several numbers in one word."""
     if _GROUPED.fullmatch(text):
         digits = "".join(re.findall(r"[0-9]", text))
         raise UsageError(
@@ -259,7 +259,7 @@ def parse_root_id(given: str | int) -> int:
     """
     try:
         text = str(given).strip()
-    except ValueError:  # an integer of more digits than Python writes out
+    except ValueError:  # an integer with more digits than Python converts
         text = "9" * (_MAX_QUOTE + 1)
     shown = _quote(text)
     if not text:
@@ -312,7 +312,7 @@ def _parse_synapse(text: str) -> Synapse:
 
 
 def _read_row_id(text: str) -> int:
-    """Read the ID of a row behind a colon; 0 if there is no ID."""
+    """Read the ID of a row after a colon; 0 if there is no ID."""
     number = text.partition(":")[2].strip()
     whole = number.isascii() and number.isdigit() and len(number) <= len(str(_MAX_INT64))
     return int(number) if whole and int(number) <= _MAX_INT64 else 0
@@ -341,7 +341,7 @@ def _format_number(value: float) -> str:
 
 
 def is_file(word: str) -> bool:
-    """Whether a word is the path of a file that is there; a pipe is one too, a folder is not."""
+    """Whether a word is the path of an existing file or pipe, not of a folder."""
     try:
         path = Path(word)
         return bool(word.strip()) and path.exists() and not path.is_dir()
@@ -350,7 +350,7 @@ def is_file(word: str) -> bool:
 
 
 def enumerate_some(items: Sequence[object], most: int) -> str:
-    """Enumerate so many of some items, and say how many more there are.
+    """List the first few items, and the number of further ones.
 
     Examples
     --------

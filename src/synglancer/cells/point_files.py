@@ -1,4 +1,4 @@
-"""A user's own points: a file or a DataFrame → its table, with what names it in the record."""
+"""Read a user's own points from a file or a DataFrame, with a description for the record."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _KEPT_AS_TEXT = re.compile(
     r"'(|[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|'*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20].*)",
     re.ASCII | re.DOTALL,
 )
-"""A text that has an apostrophe in front because of spreadsheets, as `synglancer table` writes."""
+"""A text with an apostrophe in front for spreadsheets, as written by `synglancer table`."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class PointFile:
     table: Table = field(repr=False, compare=False)
 
     def name_row(self, row: int) -> str:
-        """Say where a row stands, as errors name it."""
+        """Name the place of a row for errors."""
         return f"{self.name}, {self.table.unit} {self.table.lines[row]}"
 
 
@@ -82,7 +82,7 @@ def _read(given: Any) -> PointFile:
 
 
 def _unquote(value: str) -> str:
-    """Take away the apostrophe that keeps a text from being a formula in a spreadsheet."""
+    """Remove the apostrophe that keeps a text from being a formula in a spreadsheet."""
     return value[1:] if _KEPT_AS_TEXT.fullmatch(value) else value
 
 

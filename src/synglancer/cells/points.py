@@ -1,4 +1,4 @@
-"""A table of a user's own points → layers of checked points: positions, IDs, segments, columns."""
+"""Read layers of points from a user's own table: positions, IDs, segments and columns."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class PointLayer:
     Attributes
     ----------
     name
-        What the layer is called in the file; empty where the file says nothing.
+        Name of the layer in the file; empty if the file has none.
     rows
         Which rows of the file they are.
     ids, directions, tags, descriptions, colors
@@ -146,7 +146,7 @@ def _take(file: PointFile, places: Mapping[str, int], name: str) -> list[str]:
 def _read_positions(
     file: PointFile, places: Mapping[str, int], resolution: Sequence[float]
 ) -> list[Point]:
-    """Read all positions in nm; where both units are there, they must say the same."""
+    """Read all positions in nm; positions in both units must agree."""
     found = {}
     for unit in ("nm", "voxel"):
         names = [f"{axis}_{unit}" for axis in AXES]
@@ -268,7 +268,7 @@ def _read_ids(file: PointFile, row: int, text: str) -> list[str]:
 
 
 def _check_distinct(file: PointFile, layer: PointLayer) -> None:
-    """Refuse IDs that stand twice in a layer: viewers would merge the points; name the others."""
+    """Refuse IDs that occur twice in a layer, because viewers would merge the points."""
     first: dict[str, int] = {}
     for row, point in zip(layer.rows, layer.ids, strict=True):
         if point and point in first:
@@ -285,5 +285,5 @@ def _check_distinct(file: PointFile, layer: PointLayer) -> None:
 
 
 def default_layer_name(file: PointFile) -> str:
-    """Name the layer of points whose file says nothing: after the file."""
+    """Name a layer after its file, if the file has no layer names."""
     return "my points" if file.name == "DataFrame" else Path(file.name).stem or file.name

@@ -1,8 +1,8 @@
-"""The segment at a position, read from the segmentation volume itself with cloud-volume.
+"""Read the segment at a position from the segmentation volume with cloud-volume.
 
-cloud-volume comes with the extra ``synglancer[positions]`` and is imported here only. It reads the
-volume's blocks, which are public; what needs the token, the chunked graph, is asked by the guarded
-`Fetcher` and by `cave`.
+cloud-volume comes with the extra ``synglancer[positions]`` and is imported only here. It reads the
+public blocks of the volume. Requests to the chunked graph, which need the token, go through the
+guarded `Fetcher` and `cave`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _GRAPHENE = "graphene"
 
 @dataclass(frozen=True)
 class Segment:
-    """What a segmentation volume holds at a position.
+    """The label of a segmentation volume at a position.
 
     Attributes
     ----------
@@ -75,8 +75,8 @@ def fetch_segment(
     kind, _, address = source.replace("middleauth+", "").partition("://")
     volume, info = f"{kind}://{address}", None
     if kind == _GRAPHENE:
-        # The service's own record says where the volume of supervoxels is. cloud-volume could ask
-        # for it too, but would hand the token on to the volume's host.
+        # The service's record holds the address of the volume of supervoxels. cloud-volume could
+        # request it too, but would pass the token on to the volume's host.
         parts = urlsplit(address)
         path = parts.path.strip("/").removeprefix("segmentation/").removeprefix("api/v1/")
         server = f"{parts.scheme}://{parts.netloc}"
@@ -115,7 +115,7 @@ def _read_voxel(volume: str, info: dict[str, Any] | None, point: tuple[float, fl
             try:
                 return int(reader[x : x + 1, y : y + 1, z : z + 1].flat[0])
             except EmptyVolumeException as error:
-                # Buckets refuse what is absent and what is forbidden alike: neither is background.
+                # Buckets refuse missing and forbidden blocks alike, and neither is background.
                 raise CellError(
                     f"{where} lies in a block of the segmentation that is not there, or may not be "
                     "read.",
@@ -128,7 +128,7 @@ def _read_voxel(volume: str, info: dict[str, Any] | None, point: tuple[float, fl
 
 
 def _within(seconds: float, read: Callable[[], int], host: str) -> int:
-    """Read, but no longer than that: cloud-volume itself would repeat and wait for minutes."""
+    """Read with a time limit, because cloud-volume itself would retry for minutes."""
     found: list[int] = []
     failed: list[Exception] = []
 

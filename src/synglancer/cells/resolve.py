@@ -1,7 +1,7 @@
-"""Which cell is meant → a root ID that is valid at the version, and what had to be said of it.
+"""Find the root ID of a cell that is valid at the version.
 
-A root ID is taken as it is given, which costs no request; only where it had no rows is the chunked
-graph asked what became of it.
+A given root ID is used as it is, without a request. Only if it has no rows is the chunked graph
+queried for its successors.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ _JUST_NOW = timedelta(minutes=5)  # clocks differ
 
 @dataclass(frozen=True)
 class Followed:
-    """A root ID that is not valid at the version, and the one that was used instead.
+    """An outdated root ID, and the one used instead.
 
     Attributes
     ----------
     given, used
         The two root IDs.
     valid_from, valid_until
-        When the given one was valid (UTC); the end is None if it is valid still.
+        When the given root ID was valid (UTC); the end is None if it is still valid.
     why
         ``only`` when no other root ID has parts of it, ``nucleus`` when others have, and this one
         holds its nucleus.
@@ -72,7 +72,7 @@ class Followed:
     earlier: bool
 
     def __str__(self) -> str:
-        """Say what was given, until when it was valid, and what is used instead."""
+        """Name the given root ID, until when it was valid, and the one used instead."""
         why = ", which holds its nucleus," if self.why == "nucleus" else ""
         return (
             f"{self.given} is not valid at version {self.version}: {self._lifetime()}; its "
@@ -85,7 +85,7 @@ class Followed:
         return f"it was valid until {self.valid_until:%Y-%m-%d}"
 
     def to_record(self) -> dict[str, str]:
-        """Return what the provenance record says; 64-bit IDs are strings."""
+        """Return the entry for the provenance record; 64-bit IDs are strings."""
         until = self.valid_until and self.valid_until.isoformat(timespec="milliseconds")
         return {
             "given": str(self.given),
@@ -97,7 +97,7 @@ class Followed:
 
 
 def resolve_cell(session: Session, cell: Cell) -> int:
-    """Find the root ID of a cell: no request for a root ID, which is taken as it is given.
+    """Find the root ID of a cell; a given root ID costs no request.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def resolve_cell(session: Session, cell: Cell) -> int:
     CellError
         When no cell is found, or more than one.
     ServiceError
-        When a service that has to be asked refuses or fails.
+        When a service refuses or fails.
     """
     if isinstance(cell, Synapse):
         raise UsageError(
@@ -135,9 +135,7 @@ def resolve_link(session: Session, cell: LinkCells) -> list[int]:
     Raises
     ------
     UsageError
-        When it is no such link.
-    CellError
-        When it selects none.
+        When it is not such a link. CellError When it selects no cells.
     ServiceError
         When its state cannot be fetched.
     """
@@ -155,10 +153,10 @@ def resolve_link(session: Session, cell: LinkCells) -> list[int]:
 
 
 def _check_other_segmentation(session: Session, state: Mapping[str, Any]) -> tuple[int, ...]:
-    """Take the cells of another segmentation only if the datastack knows some of them.
+    """Accept cells of another segmentation only if some are known to the datastack.
 
-    Copies of a segmentation have its root IDs; those of another dataset mean nothing here, and are
-    refused together rather than looked up one by one (1 request).
+    Copies of a segmentation have the same root IDs. Root IDs of another dataset mean nothing here,
+    and are refused together instead of looked up one by one (1 request).
 
     Raises
     ------
@@ -182,13 +180,13 @@ def _count_cells(number: int) -> str:
 
 
 def _fetch_state(session: Session, state_url: str) -> bytes:
-    """Fetch the state that a link names."""
+    """Fetch the state of a link."""
     try:
         return session.fetch_state(state_url)
     except ServiceError as error:
         if type(error) not in {ServiceError, NotServedError}:
             raise
-        # So state servers answer for a state that they do not have.
+        # State servers answer in this way for a missing state.
         raise ServiceError(
             f"The link's state cannot be read: {error}",
             "Check that the link is complete and its state still exists, or give the root ID.",
@@ -236,14 +234,12 @@ def _fetch_root_at(session: Session, point: tuple[float, float, float]) -> int:
 
 
 def resolve_outdated(root_ids: RootIds, root_id: int, *, strict: bool) -> Followed | None:
-    """Find what a root ID without rows is at the version.
-
-    It costs 1 request for one that is valid, and up to 8 for one that is not.
+    """Find the successor of a root ID without rows, if it is outdated (1 to 8 requests).
 
     Parameters
     ----------
     root_ids
-        Answers about root IDs, and whom to ask.
+        Answers about root IDs, and the session.
     root_id
         The root ID.
     strict
@@ -252,7 +248,7 @@ def resolve_outdated(root_ids: RootIds, root_id: int, *, strict: bool) -> Follow
     Returns
     -------
     Followed or None
-        What to use instead; None for a root ID that is valid, and just has no rows.
+        The replacement; None for a valid root ID without rows.
 
     Raises
     ------
@@ -275,7 +271,7 @@ def resolve_outdated(root_ids: RootIds, root_id: int, *, strict: bool) -> Follow
     except ServiceError as error:
         if type(error) not in {ServiceError, NotServedError}:
             raise
-        # The chunked graph fails where it is asked for the history of what never was a root ID.
+        # The chunked graph fails for the history of a number that was never a root ID.
         raise build_unknown_error(session, root_id) from error
     candidates = [item for item, good in session.fetch_validity(related).items() if good]
     if not candidates:
@@ -287,7 +283,7 @@ def resolve_outdated(root_ids: RootIds, root_id: int, *, strict: bool) -> Follow
         why, chosen = "nucleus", sorted({nucleus.root_id for nucleus in nuclei})
     if len(chosen) != 1:
         raise _ambiguous(session, root_id, candidates, nuclei)
-    # The graph answers with the present for a root ID that is valid still: that is not its end.
+    # For a root ID that is still valid, the graph returns the present time, which is not its end.
     until = None if last > datetime.now(timezone.utc) - _JUST_NOW else last
     followed = Followed(root_id, chosen[0], first, until, why, at.version, first > at.timestamp)
     if strict:
@@ -301,7 +297,7 @@ def _fetch_own_nuclei(
 ) -> list[Soma]:
     """Fetch the nuclei of the candidates that lay in the root ID while it was valid (2 requests).
 
-    A candidate may have got its nucleus from another cell that it was merged with.
+    A candidate may have its nucleus from another cell that it was merged with.
     """
     try:
         _, nuclei = session.fetch_nuclei("pt_root_id", candidates)
@@ -315,7 +311,7 @@ def _fetch_own_nuclei(
 
 
 def build_unknown_error(session: Session, root_id: int) -> CellError:
-    """Make the error for what is not the root ID of a cell."""
+    """Make the error for a number that is not the root ID of a cell."""
     return CellError(
         f"{root_id} is not the root ID of a cell in {session.name_version()}.",
         "It may be mistyped, or be of another version: look the cell up, or give the "

@@ -1,4 +1,4 @@
-"""Root IDs of a batch: whether they are valid, or ever existed, is asked in groups."""
+"""Query in groups whether root IDs of a batch are valid, or ever existed."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from synglancer.cave.session import Session
 
 _MOST = 1_000
-"""Root IDs in one question."""
+"""Number of root IDs in one query."""
 
 _STEP = 10
 
 _ABOUT_ONE = (ServiceError, NotServedError, BadAnswerError)
-"""Errors with which a service may answer because of one root ID of a group."""
+"""Errors that may be caused by a single root ID of a group."""
 
 
 class RootIds:
-    """What is known of root IDs at a session's version.
+    """Answers about root IDs at a session's version.
 
-    A root ID with rows is never asked about. The first one without takes along those that are
-    expected, so that a list of a million wrong ones costs two requests for each thousand.
+    Root IDs with rows are never queried. The query for the first root ID without rows includes all
+    expected ones, so that a list of a million wrong root IDs costs two requests per thousand.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ class RootIds:
         self._lock = Lock()
         self._expected: dict[int, None] = {}
         self._valid: dict[int, bool] = {}
-        self._outdated: dict[int, None] = {}  # not valid; whether they ever existed is not asked
+        self._outdated: dict[int, None] = {}  # not valid; not yet known whether they ever existed
         self._never: set[int] = set()
         self._group = _MOST
 
     def expect(self, root_ids: Iterable[int]) -> None:
-        """Name root IDs that may have to be asked about later."""
+        """Announce root IDs that may have to be queried later."""
         with self._lock:
             self._expected.update(dict.fromkeys(root_ids))
 
@@ -57,11 +57,11 @@ class RootIds:
             self._never.clear()
 
     def is_known_invalid(self, root_id: int) -> bool:
-        """Whether an answer has said already that a root ID is not valid at the version."""
+        """Whether an earlier answer says that a root ID is not valid at the version."""
         return self._valid.get(root_id) is False
 
     def is_known_missing(self, root_id: int) -> bool:
-        """Whether an answer has said already that there never was such a root ID."""
+        """Whether an earlier answer says that a root ID never existed."""
         return root_id in self._never
 
     def is_valid(self, root_id: int) -> bool:
@@ -83,14 +83,14 @@ class RootIds:
         except ServiceError as error:
             if type(error) not in _ABOUT_ONE or len(group) == 1:
                 raise
-            self._expected.clear()  # one of them is refused: from now on each is asked alone
+            self._expected.clear()  # one of them is refused, so query each alone from now on
             return self.session.fetch_validity(group[:1])
 
     def never_existed(self, root_id: int) -> bool:
         """Whether a root ID that is not valid is known never to have existed.
 
-        The chunked graph answers with nothing where none of those asked about ever existed; where
-        some did, its answer does not say which, and smaller groups are asked about next.
+        The chunked graph returns an empty answer if none of the root IDs ever existed. If some did,
+        its answer does not tell which, so smaller groups are queried next.
         """
         with self._lock:
             while root_id not in self._never and self._group > 1:
@@ -121,4 +121,4 @@ class RootIds:
         except ServiceError as error:
             if type(error) not in _ABOUT_ONE:
                 raise
-            return True  # which one the service stumbled over is not said
+            return True  # the service does not say which root ID caused the error

@@ -1,4 +1,4 @@
-"""Skeletons of cells, as the datastack's source serves them: the precomputed format."""
+"""Read skeletons of cells from the datastack's source, in the precomputed format."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ class Skeleton:
     Attributes
     ----------
     vertices : array, shape (n, 3), float64, nm
-        Its points.
-    edges : array, shape (m, 2), int64
-        Pairs of them that are joined.
+        Its points. edges : array, shape (m, 2), int64 Pairs of joined points.
     """
 
     vertices: NDArray[np.float64]
@@ -43,7 +41,7 @@ class SkeletonSource:
     Raises
     ------
     UsageError
-        When the datastack names no source of skeletons.
+        When the datastack has no source of skeletons.
     ServiceError
         When that cannot be read (1 request).
     """

@@ -1,7 +1,7 @@
-"""Read the tables that people have: every value as text, every row with its line, none shifted.
+"""Read users' tables, with every value as text and the line of every row.
 
-pandas is not used: it takes the first column of rows that are too long for row names, renames
-columns that occur twice, and reads integers with gaps as floats, which round root IDs.
+pandas is not used, because it takes the first column of overlong rows for row names, renames
+repeated columns, and reads integers with gaps as floats, which round root IDs.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ TEXTS = (".csv", ".tsv", ".tab")
 COLUMNAR = (".parquet", ".feather", ".arrow")
 WORKBOOKS = (".xlsx", ".xlsm")
 ENDINGS = (*TEXTS, *COLUMNAR, *WORKBOOKS)
-"""Endings of files that hold a table."""
+"""File extensions of tables."""
 
 ID_COLUMNS = ("pt_root_id", "root_id", "cell")
-"""Columns that are taken for that of the cells, in this order, when none is named."""
+"""Names of the column of cells, in order of preference, if no column is named."""
 
 _SEPARATORS = (",", "\t", ";")
 _EXACT = 10**15  # from here on, a spreadsheet may have rounded a number
@@ -39,7 +39,7 @@ _HINT = "Give a CSV, TSV, Parquet, Feather or Excel file that has a line of colu
 
 @dataclass(frozen=True)
 class Table:
-    """A table as it is in its file.
+    """A table in its original form.
 
     Attributes
     ----------
@@ -61,7 +61,7 @@ class Table:
 
 
 def read_table(path: Path, column: str | None = None) -> Table:
-    """Read a table by its file's ending.
+    """Read a table according to its file extension.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def read_table(path: Path, column: str | None = None) -> Table:
         A text with separators (comma, semicolon or tab; UTF-8 or UTF-16), a Parquet or Feather
         file, or an Excel workbook, of which the first sheet is read.
     column
-        The column of cells that is looked for: it tells which character separates the columns.
+        The wanted column of cells, which shows the character that separates columns.
 
     Raises
     ------
@@ -179,7 +179,7 @@ def _count(values: int) -> str:
 
 
 def _find_separator(text: str, source: str, column: str | None) -> str:
-    """Find what separates the columns: what leaves the column of cells, or else the most names."""
+    """Find the separator: the one that gives the column of cells, or else the most columns."""
     wanted = {column} if column else {*ID_COLUMNS}
 
     def rate(separator: str) -> tuple[bool, int]:
@@ -195,7 +195,7 @@ def _find_separator(text: str, source: str, column: str | None) -> str:
 def _parse_records(
     text: str, separator: str, source: str, skipped: int, most: int | None = None
 ) -> list[tuple[int, list[str]]]:
-    """Parse records, each with the line where it begins; lines without anything are left out."""
+    """Parse records, each with the line where it begins; empty lines are left out."""
     csv.field_size_limit(_LARGEST_FIELD)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     records: list[tuple[int, list[str]]] = []
@@ -219,7 +219,7 @@ def _parse_records(
 def _finish(
     names: Sequence[str], rows: list[list[str]], lines: list[int], source: str, unit: str
 ) -> Table:
-    """Leave out rows at the end and nameless columns that hold nothing, and check the names."""
+    """Leave out empty rows at the end and empty nameless columns, and check the names."""
     filled = (i for i in range(len(rows), 0, -1) if any(value.strip() for value in rows[i - 1]))
     end = next(filled, 0)
     rows, lines = rows[:end], lines[:end]
@@ -277,7 +277,7 @@ def _read_workbook(path: Path) -> Table:
 
 
 def _check_not_rounded(path: Path, name: str, values: Iterable[Any]) -> None:
-    """Refuse numbers of a spreadsheet that it may have rounded: their digits are not known."""
+    """Refuse numbers that a spreadsheet may have rounded."""
     if any(isinstance(value, int | float) and abs(value) >= _EXACT for value in values):
         raise UsageError(
             f"The column {name!r} of {path} holds IDs as numbers, which spreadsheets round to 15 "

@@ -1,7 +1,7 @@
-"""Is a link alive, complete and still current: its state is fetched, and CAVE asked about it.
+"""Check links: fetch their states, and query CAVE about versions and cells.
 
-The token goes to the CAVE server that was named and to no other host, whatever a link or a state
-says: other hosts are asked without.
+The token is sent only to the chosen CAVE server. Other hosts named in a link or a state get
+requests without it.
 """
 
 from __future__ import annotations
@@ -63,17 +63,17 @@ _REFUSED = (
     TermsOfServiceError,
     UnreachableError,
 )
-"""Errors after which nothing is known of a state, not even whether it is there."""
+"""Errors after which it is unknown whether a state exists."""
 
 
 class Checker:
-    """Checks links, asking what they share once.
+    """Checks links, and requests shared data once.
 
     Parameters
     ----------
     service
-        Which CAVE server may be asked with which token, and for how long; its datastack is the
-        one that states which are not ours are compared with.
+        The CAVE server, its token and the timeout; the datastack is used for states made by other
+        tools.
     """
 
     def __init__(self, service: Service) -> None:
@@ -83,7 +83,7 @@ class Checker:
         self._states = Answers()
 
     def check(self, links: Sequence[str]) -> list[CheckResult]:
-        """Check links: every step, in order.
+        """Check links, step by step.
 
         Parameters
         ----------
@@ -97,7 +97,9 @@ class Checker:
         """
         receipts = _index_receipts()
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-            self._states = Answers()  # each state is downloaded once, whichever links name it
+            self._states = (
+                Answers()
+            )  # each state is downloaded once, even if several links share it
             findings = list(pool.map(self._open, links))
             findings = self._ask_again(findings, receipts)
             for finding in findings:
@@ -148,7 +150,7 @@ class Checker:
     def _ask_again(
         self, findings: Sequence[Finding], receipts: Mapping[str, Receipt]
     ) -> list[Finding]:
-        """Ask again, after a pause, for states that their server failed to give."""
+        """Request states again after a pause if their server failed."""
         if not any(finding.missing_url for finding in findings):
             return [*findings]
         time.sleep(missing.PAUSE)
@@ -163,11 +165,11 @@ class Checker:
         for finding in findings:
             if finding.missing_url in gone:
                 finding.facts.update(reachable=False)
-                finding.problems.append(f"The state is not there any more: {finding.unknown.pop()}")
+                finding.problems.append(f"The state no longer exists: {finding.unknown.pop()}")
             elif finding.missing_url:
                 finding.unknown.append(
-                    "Whether its state is gone or its server fails cannot be told: no other state "
-                    "of that server could be read."
+                    "Either its state is gone or its server fails: no other state could be "
+                    "read from that server."
                 )
         return findings
 
@@ -180,9 +182,10 @@ class Checker:
                 _read_foreign(finding, self._service.datastack)
             made_with = read_server(finding.facts.get("source") or {})
             if made_with is not None and read_origin(made_with) != read_origin(self._server):
-                # What a state names is not a server to send a token to.
+                # A server named in a state never gets the token.
                 finding.unknown.append(
-                    f"It was made with the CAVE server {made_with}, and {self._server} is asked."
+                    f"It was made with the CAVE server {made_with}, but {self._server} was used "
+                    "for this check."
                 )
                 finding.facts.update(datastack=None)
         names = {finding.facts.get("datastack") for finding in findings} - {None}
@@ -247,7 +250,7 @@ class Checker:
 def _ask_all(
     pool: ThreadPoolExecutor, keys: Iterable[Any], ask: Callable[[Any], Answer]
 ) -> dict[Any, Answer | SynglancerError]:
-    """Ask several questions side by side; an error is an answer too."""
+    """Run several queries in parallel; errors are results too."""
 
     def attempt(key: Any) -> Answer | SynglancerError:
         try:
@@ -274,7 +277,7 @@ def _index_receipts() -> dict[str, Receipt]:
 
 
 def _compare(finding: Finding, receipt: Receipt | None) -> None:
-    """Compare a state with the receipt on this machine and with the record inside of it."""
+    """Compare a state with the receipt on this machine and with its own record."""
     facts, state = finding.facts, finding.state
     inside = (read_record(state)[0] or None) if state is not None else None
     source = receipt.record if receipt else inside
@@ -302,22 +305,22 @@ def _compare(finding: Finding, receipt: Receipt | None) -> None:
             finding.problems.append("The record inside the state and the receipt here differ.")
     if receipt and facts.get("sha256") != receipt.record.get("state_sha256"):
         finding.problems.append(
-            f"The state is not the one that was made here ({receipt.record['when'][:10]})."
+            f"The state differs from the one that was made here ({receipt.record['when'][:10]})."
         )
 
 
 def _read_foreign(finding: Finding, datastack: str) -> None:
-    """Read what a state that is not ours says of its cells and their timestamp."""
+    """Read the cells and the timestamp of a state made by another tool."""
     state = finding.state or {"layers": []}
     graphs = {**state, "layers": [*filter(is_graph, list_segmentation_layers(state))]}
     cells = read_selected_cells(graphs)
     finding.timestamp = read_pin(graphs)
     finding.facts.update(cells=cells, datastack=datastack if cells else None)
-    finding.notes.append("No record tells how many synapses it should show.")
+    finding.notes.append("There is no record of how many synapses it should show.")
 
 
 def _is_of(finding: Finding, stacks: Mapping[str, Datastack | SynglancerError]) -> bool:
-    """Whether a link's segmentation is the datastack's own, so that its IDs mean cells of it."""
+    """Whether a link's segmentation is the datastack's own, so that its IDs are cells there."""
     stack = stacks.get(finding.facts.get("datastack") or "")
     if finding.facts.get("source") is not None or not isinstance(stack, Datastack):
         return True
@@ -337,15 +340,19 @@ def _judge_version(
         finding.facts.update(served=False)
         finding.problems.append(str(answer))
     elif isinstance(answer, SynglancerError):
-        finding.unknown.append(f"Whether version {key[1]} is served is not known: {answer}")
+        finding.unknown.append(f"It is not known whether version {key[1]} is available: {answer}")
     elif answer.expired:
         finding.facts.update(served=False)
         live = finding.facts["source"].get("live") is True  # made when it was not either
         sentence = f"Version {key[1]} of {key[0]} has expired"
         if live:
-            finding.notes.append(f"{sentence}: live queries at its timestamp were asked.")
+            finding.notes.append(
+                f"{sentence}. The link was made with live queries at its timestamp."
+            )
         else:
-            finding.problems.append(f"{sentence}: `synglancer compare` says what changed since.")
+            finding.problems.append(
+                f"{sentence}. `synglancer compare` shows what has changed since."
+            )
     else:
         finding.facts.update(served=True, served_until=answer.expires_on)
 
@@ -358,7 +365,7 @@ def _judge_cells(
     cells = finding.facts.get("cells", ())
     if isinstance(then, SynglancerError) or isinstance(now, SynglancerError):
         error = then if isinstance(then, SynglancerError) else now
-        finding.unknown.append(f"Whether the cell is valid is not known: {error}")
+        finding.unknown.append(f"It is not known whether the cell is valid: {error}")
         return
     if then is not None:
         wrong = [cell for cell in cells if not then[cell]]
@@ -371,7 +378,7 @@ def _judge_cells(
         finding.facts.update(valid_now=not edited)
         unpinned = finding.timestamp is None
         sentences = [
-            f"{cell} has been edited since, and has another root ID now." for cell in edited
+            f"{cell} has been edited since and now has another root ID." for cell in edited
         ]
         (finding.problems if unpinned else finding.notes).extend(sentences)
 

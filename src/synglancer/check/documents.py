@@ -1,7 +1,7 @@
-"""Neuroglancer links in documents: found whatever the format's escapes.
+"""Find Neuroglancer links in documents, despite the escapes of the format.
 
-A document is decoded in layers (a notebook is JSON that holds HTML and Markdown), with a map back
-to where each character stands in the file; links are looked for in what a reader would see.
+A document is decoded in layers (a notebook is JSON that holds HTML and Markdown), with a map from
+each character back to its place in the file. Links are searched in the decoded text.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ def _read_latex(escape: str) -> str:
 
 @dataclass(frozen=True)
 class Layer:
-    r"""How a format hides characters.
+    r"""The escapes of a format.
 
     Attributes
     ----------
     pattern, decode
-        What an escape looks like, and what it stands for.
+        The form of an escape, and its meaning.
     escapes
-        Characters that a link must not hold bare, and how each is written.
+        Characters that must be escaped in links, and their escapes.
     verbatim
-        Whether links may stand there without any escape, as in LaTeX's ``\url``.
+        Whether links may be written without escapes, as in LaTeX's ``\url``.
     """
 
     pattern: re.Pattern[str]
@@ -78,7 +78,7 @@ _LAYERS: dict[str, tuple[Layer, ...]] = {
     **dict.fromkeys((".csv", ".tsv"), (_CSV,)),
     ".ipynb": (_JSON, _HTML),
 }
-"""How each format hides characters, the outermost first; a file of any other name hides none."""
+"""The escapes of each format, the outermost first; other files have none."""
 
 TEXT_SUFFIXES = frozenset(
     {*_LAYERS, ".txt", ".text", ".rst", ".org", ".adoc", ".py", ".r", ".jl", ".m", ".yaml", ".yml"}
@@ -89,7 +89,7 @@ _MARK = re.compile(
     r"#!\+?(?=\{|%(?:25)*7[bB]|[a-z0-9]+(?:\+[a-z0-9]+)*(?:://|%3[aA]))"
     r"|[?&]json_url=(?=[a-z0-9+]+(?::|%3[aA]))"
 )
-"""What stands between a viewer's address and a state or the address of one."""
+"""The text between a viewer's address and a state or its address."""
 
 _SITE = re.compile(r"https?://[^\s\"'<>`|\\^{}()\[\]#]*\Z")
 _LONGEST_SITE = 2_000  # characters
@@ -99,7 +99,7 @@ _STATE_PIECE = re.compile(
     r"|(?P<escape>(?:\\|%(?:25)*5[cC])(?:%(?:25)*[0-9a-fA-F]{2}|.)?)"
     r"|(?P<space>[ \t])|(?P<end>[\s<>`])"
 )
-"""What matters for where a state ends: its braces and quotes, and what no link holds bare."""
+"""Characters that decide where a state ends: braces, quotes, and characters that links escape."""
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Found:
     line
         The line of the file that it begins in, counted from 1.
     start, end
-        Where it stands in the file's text, escapes included.
+        Its position in the file's text, escapes included.
     """
 
     url: str
@@ -170,7 +170,7 @@ def parse_document(path: Path, content: bytes) -> Document:
     Raises
     ------
     UsageError
-        When it is no text.
+        When it is not text.
     """
     encoding = "utf-16" if content[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8"
     if encoding == "utf-16":
@@ -178,14 +178,14 @@ def parse_document(path: Path, content: bytes) -> Document:
     elif b"\0" in content:
         raise UsageError(
             f"{path} is not a text file.",
-            "Export it as Markdown, HTML, LaTeX, CSV or plain text, and check that.",
+            "Export it as Markdown, HTML, LaTeX, CSV or plain text, and check the exported file.",
         )
     try:
         text = content.decode(encoding, _errors(encoding))
     except UnicodeDecodeError as error:
         raise UsageError(
-            f"{path} begins as a text in UTF-16, but is not one.",
-            "Save it as UTF-8, and check that.",
+            f"{path} begins like UTF-16 text, but cannot be read as such.",
+            "Save it as UTF-8 and try again.",
         ) from error
     return Document(path, content, text, encoding, tuple(find_links(text, path.suffix)))
 
@@ -196,7 +196,7 @@ def read_document(path: Path) -> Document:
     Raises
     ------
     UsageError
-        When it cannot be read, or is no text.
+        When it cannot be read or is not text.
     """
     try:
         content = path.read_bytes()
@@ -218,7 +218,7 @@ def encode_text(document: Document, text: str) -> bytes:
 
 
 def find_layers(suffix: str) -> tuple[Layer, ...]:
-    """Return how a format hides characters, the outermost layer first; none for any other."""
+    """Return the escapes of a format, the outermost first; empty for other formats."""
     return _LAYERS.get(suffix.lower(), ())
 
 
@@ -228,7 +228,7 @@ def find_links(text: str, suffix: str) -> list[Found]:
     Parameters
     ----------
     text
-        What the file holds.
+        The content of the file.
     suffix
         Its format, by the end of the file's name, such as ``.md``.
     """
@@ -249,10 +249,10 @@ def find_links(text: str, suffix: str) -> list[Found]:
 
 
 def _find_places(text: str) -> Iterator[tuple[int, int]]:
-    """Find where links begin and end, in time that grows with the text alone.
+    """Find where links begin and end, in linear time.
 
-    Each piece of the text is looked at a bounded number of times: a link is found by what follows
-    its viewer's address, which is short; and a state that does not end is not looked for again.
+    Each piece of the text is read a bounded number of times: a link is found by the short text
+    after its viewer's address, and a state without an end is not searched again.
     """
     position = unended = 0
     while mark := _MARK.search(text, position):
@@ -301,7 +301,7 @@ def _find_state_end(text: str, start: int) -> tuple[int | None, int]:
 
 
 class _Map:
-    """From a place in decoded text back to the text before."""
+    """A map from positions in decoded text back to the original text."""
 
     def __init__(self) -> None:
         self._decoded = [0]
@@ -317,7 +317,7 @@ class _Map:
 
 
 def _decode(text: str, layer: Layer) -> tuple[str, _Map]:
-    """Undo a format's escapes, and remember where each of them stood."""
+    """Decode a format's escapes, and remember the position of each."""
     parts, places = [], _Map()
     raw = decoded = 0
     for match in layer.pattern.finditer(text):

@@ -1,8 +1,8 @@
-"""Which states are not there any more, and which only seem so because their server fails.
+"""Tell missing states from states whose server fails.
 
-CAVE's state server answers for a state that it does not have exactly as it does when it fails, with
-an error page and status 500. So a state counts as missing only if, after a pause, the same server
-still fails for it and serves another state.
+CAVE's state server answers a missing state and its own failures in the same way, with an error page
+and status 500. So a state counts as missing only if, after a pause, the same server still fails for
+it but serves another state.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
 PAUSE = 5.0
-"""Seconds after which a state that seems to be missing is asked for again."""
+"""Seconds before a state that seems to be missing is requested again."""
 
 _MOST_WITNESSES = 3
-"""Other states of a server that are asked for at most."""
+"""Most other states of a server that are requested."""
 
 
 def find_missing(
     suspects: Collection[str], witnesses: Collection[str], fetch: Callable[[str], bytes]
 ) -> set[str]:
-    """Find the states that are not there any more.
+    """Find the states that no longer exist.
 
     Parameters
     ----------
@@ -34,12 +34,12 @@ def find_missing(
     witnesses
         Addresses of states that should be there, the likeliest first.
     fetch
-        Fetches a state; raises `ServiceError` where it cannot be had.
+        Fetches a state; raises `ServiceError` if that fails.
 
     Returns
     -------
     set of str
-        The suspects that are missing. Of the others it cannot be told, or they are there.
+        The missing suspects. The others exist, or it is not known.
     """
     missing = set()
     for suspect in suspects:

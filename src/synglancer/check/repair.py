@@ -1,7 +1,7 @@
-"""Links that are bad, made anew with what was asked then.
+"""Make bad links again with their original options.
 
-What was asked stands in the receipt on this machine, or in the record inside the state; it is asked
-again through the same pipeline. Whatever a state names, only the user's own server is asked.
+The options are in the receipt on this machine, or in the record in the state. Only the user's own
+server is used, even if a state names another one.
 """
 
 from __future__ import annotations
@@ -27,22 +27,20 @@ if TYPE_CHECKING:
     from synglancer.check.results import CheckResult
 
 _OWN = ("server", "sandbox", "token_file", "timeout")
-"""What the user says now, whatever was said then."""
+"""Options that come from the user now, not from the old link."""
 
 _KINDS = {float: (float, int), type(None): (str, int, type(None))}
-"""What an option may be beside the kind of its default."""
+"""Types of an option other than the type of its default."""
 
 
 @dataclass(frozen=True)
 class Refreshed:
-    """A link that was made anew.
+    """A link that was made again.
 
     Attributes
     ----------
     old, url
-        The link as it was, and the one to take its place: in the same viewer.
-    made
-        What was made.
+        The old link, and the new link in the same viewer. made The new link's record.
     """
 
     old: str
@@ -58,50 +56,47 @@ class Refreshed:
 
 @dataclass(frozen=True)
 class Asked:
-    """What was asked when a link was made.
+    """The original cells and options of a link.
 
     Attributes
     ----------
     cells
-        What it shows: root IDs, or synapses as ``synapse:ID``; one, or several together.
-    settings
-        All else; server, token and timeout are those of now.
+        The cells: root IDs, or synapses as ``synapse:ID``; one, or several together. settings The
+        options; server, token and timeout are the present ones.
     """
 
     cells: tuple[int | str, ...]
     settings: Settings
 
     def __str__(self) -> str:
-        """Say it in a few words."""
+        """Describe them in a few words."""
         asked, cells = self.settings, enumerate_some(self.cells, 3)
         return f"{cells} in {asked.datastack} at version {asked.version}"
 
 
 def read_asked(result: CheckResult, own: Service) -> Asked:
-    """Read what was asked when a link was made.
+    """Read the original cells and options of a link.
 
     Parameters
     ----------
     result
-        What was found of the link.
-    own
-        What the user says now: server, token and timeout.
+        The result of its check. own The present server, token and timeout.
 
     Raises
     ------
     UsageError
-        When nothing says it, or it was asked of another server.
+        When they are unknown, or the link was made with another server.
     """
     source = result.source
     if result.status != "bad":
         raise UsageError(
-            f"It is {result.status} when asked for again, so it is left as it is.",
+            f"On a second check it is {result.status}, so it is left as it is.",
             "Check it again.",
         )
     if source is None:
         raise UsageError(
-            "It cannot be made again, because neither the history on this machine nor its state "
-            "says what was asked.",
+            "It cannot be made again, because neither the history on this machine nor its "
+            "state holds its options.",
             "Make it again with make-link, and replace it by hand.",
         )
     if source.get("given_rows"):
@@ -111,14 +106,14 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
         )
     if result.datastack is None:
         raise UsageError(
-            "It cannot be made again, because it was made with another CAVE server than is asked.",
-            "Name that one with --server.",
+            "It cannot be made again, because it was made with another CAVE server.",
+            "Choose that server with --server.",
         )
     points = parse_record(source)[0].annotations
     if points:
         raise UsageError(
-            f"It shows points of {points[0].name} beside the synapses, so it is not made again "
-            "without them.",
+            f"It also shows points from {points[0].name}, which are not available here, so it "
+            "is not made again.",
             "Make it again with make-link and --annotations, and replace it by hand.",
         )
     try:
@@ -141,7 +136,7 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
 
 
 def _check_kinds(settings: Settings) -> None:
-    """Refuse what JSON can hold in the place of an option, and no command line would give."""
+    """Refuse JSON values that no command line would give for an option."""
     for field in fields(settings):
         value, kind = getattr(settings, field.name), type(field.default)
         if not isinstance(value, _KINDS.get(kind, kind)):
@@ -157,7 +152,7 @@ def _some(cells: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _read_receipt(receipt: Mapping[str, Any]) -> Settings:
-    """Read what a receipt says, with the version that the link shows in the place of a day."""
+    """Read a receipt, with the number of the link's version instead of a day."""
     options = {name: value for name, value in receipt["options"].items() if name not in _OWN}
     shown = {name: receipt[name] or None for name in ("datastack", "version", "table")}
     return Settings(**{**options, **shown})
@@ -169,16 +164,17 @@ def refresh_links(
     own: Service,
     command: Sequence[str] | None = None,
 ) -> dict[str, Refreshed | Skipped]:
-    """Make bad links anew, what several ask alike once; what is not good then is not taken.
+    """Make bad links again, equal ones once, and keep only good results.
 
-    Each is asked for a second time before: a server that failed for a moment lost nothing.
+    Each bad link is checked a second time first, because its server may have failed only for a
+    moment.
 
     Parameters
     ----------
     checker
-        Checks what was made as all links are checked.
+        Checks the new links.
     checked
-        What was found of each link.
+        The result of each link.
     own
         What the user says now: server, token and timeout.
     command
@@ -215,14 +211,14 @@ def _find_asked(result: CheckResult, own: Service) -> Asked | Skipped:
 
 
 def _judge(one: Refreshed | Skipped, judged: Mapping[str, CheckResult]) -> Refreshed | Skipped:
-    """Take a new link only where it is good."""
+    """Accept a new link only if it is good."""
     if isinstance(one, Skipped) or judged[one.url].status == "good":
         return one
     why = [*judged[one.url].problems, *judged[one.url].unknown][0]
     return Skipped(
         one.old,
-        f"It was made anew as {one.url}, which is not good either: {why}",
-        "Check that one again, and replace it by hand.",
+        f"It was made again as {one.url}, but the new link is not good either: {why}",
+        "Check the new link, and replace the old one by hand.",
         ServiceError.exit_code,
     )
 
@@ -230,11 +226,11 @@ def _judge(one: Refreshed | Skipped, judged: Mapping[str, CheckResult]) -> Refre
 def _make(
     asked: Asked, bad: Sequence[CheckResult], command: Sequence[str] | None
 ) -> dict[str, Refreshed | Skipped]:
-    """Make one link that takes the place of all that asked for the same."""
+    """Make one link to replace all equal ones."""
     urls = [result.url for result in bad]
     try:
         made = open_maker(asked.settings, command).make(*asked.cells)
-        if _is_as_bad(made, bad):  # what is kept on this machine knows no better: all is asked
+        if _is_as_bad(made, bad):  # the cache cannot know better, so query everything
             settings = replace(asked.settings, no_cache=True)
             made = open_maker(settings, command).make(*asked.cells)
         return {url: Refreshed(url, _place(made, parse_link(url).site), made) for url in urls}
@@ -243,14 +239,14 @@ def _make(
 
 
 def _is_as_bad(made: LinkRecord, bad: Sequence[CheckResult]) -> bool:
-    """Whether a link is one of the bad ones, or shows a version as if it were served still."""
+    """Whether a link is bad, or shows an expired version as if it were available."""
     if made.state_url in {parse_link(result.url).state_url for result in bad} - {None}:
         return True
     return not made.live and any(result.served is False for result in bad)
 
 
 def _place(made: LinkRecord, site: str) -> str:
-    """Make the link for the viewer that the old one opens."""
+    """Make the link for the viewer of the old one."""
     if made.state_url is None:
         return format_inline_link(site, made.state_json)
     return format_link(site, made.state_url)

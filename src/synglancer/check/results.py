@@ -1,4 +1,4 @@
-"""What can be said of a link from its state alone, and the record of all that was found."""
+"""Check what a state alone tells, and record the results of a check."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ Status = Literal["good", "bad", "unknown"]
 
 @dataclass(frozen=True, kw_only=True)
 class CheckResult:
-    """What was found of one link.
+    """The result of checking one link.
 
     Attributes
     ----------
     url
         The link.
     reachable
-        Whether its state is there; None where that could not be asked.
+        Whether its state exists; None if unknown.
     parses
         Whether that is a Neuroglancer state; None where there is none to read.
     layers
@@ -76,7 +76,7 @@ class CheckResult:
 
     @property
     def status(self) -> Status:
-        """``bad`` when something is wrong, ``unknown`` when something could not be asked."""
+        """``bad`` if something is wrong, ``unknown`` if something could not be checked."""
         if self.problems:
             return "bad"
         return "unknown" if self.unknown else "good"
@@ -107,7 +107,7 @@ class CheckResult:
 
 @dataclass
 class Finding:
-    """What is known of a link while it is being checked: the making of a `CheckResult`."""
+    """The findings on a link while it is being checked."""
 
     url: str
     state: dict[str, Any] | None = None
@@ -142,7 +142,7 @@ def count_layers(state: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def read_expected(source: Mapping[str, Any]) -> dict[str, int] | None:
-    """Read how many annotations each layer should have, from a receipt or a record."""
+    """Read the expected number of annotations of each layer from a receipt or a record."""
     counts = source.get("counts")
     if not isinstance(counts, dict):
         return None
@@ -156,14 +156,14 @@ def read_expected(source: Mapping[str, Any]) -> dict[str, int] | None:
 
 
 def read_server(source: Mapping[str, Any]) -> str | None:
-    """Read with which CAVE server a link was made, from a receipt or a record."""
+    """Read the CAVE server of a link from a receipt or a record."""
     options = source.get("options")
     server = source.get("server") or (isinstance(options, dict) and options.get("server"))
     return server if isinstance(server, str) else None
 
 
 def compare_layers(layers: Mapping[str, int | None], expected: Mapping[str, int]) -> list[str]:
-    """Say, a sentence each, which layers are missing or hold another number of synapses."""
+    """List layers that are missing or have another number of synapses, one sentence each."""
     sentences = []
     for name, number in expected.items():
         if name not in layers:
@@ -175,12 +175,12 @@ def compare_layers(layers: Mapping[str, int | None], expected: Mapping[str, int]
 
 
 def find_flaws(state: Mapping[str, Any], cells: Sequence[int]) -> list[str]:
-    """Say, a sentence each, what makes a viewer show something else than was meant."""
+    """List problems that make a viewer show something else, one sentence each."""
     sentences = []
     if not any(list_layers(state)):
-        sentences.append("The state has no layers: the viewer stays empty.")
+        sentences.append("The state has no layers, so the viewer stays empty.")
     if any(number > MAX_EXACT for number in _integers(state)):
-        sentences.append("IDs stand in the state as numbers, which viewers round to other IDs.")
+        sentences.append("The state holds IDs as numbers, and viewers round them to other IDs.")
     selected = {cell for layer in list_segmentation_layers(state) for cell in read_segments(layer)}
     sentences.extend(f"The cell {cell} is not selected." for cell in cells if cell not in selected)
     return sentences

@@ -1,7 +1,7 @@
-"""Links in a document, replaced at their exact places with the format's own escapes.
+"""Replace links in a document at their exact places, with the format's own escapes.
 
-All else stays as it is, to the byte. The file is written whole or not at all, and what it was is
-kept beside it.
+Every other byte stays unchanged. The file is written completely or not at all, and a backup is
+kept.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from synglancer.check.documents import Document, Layer
 
 _SEPARATORS = ",;&$~"
-"""What a link that carries its state may hold, and a table or a text may take for its own."""
+"""Characters of inline links that also separate fields or sentences in documents."""
 
 
 def replace_links(document: Document, replacements: Mapping[str, str]) -> bytes:
@@ -30,9 +30,9 @@ def replace_links(document: Document, replacements: Mapping[str, str]) -> bytes:
     Parameters
     ----------
     document
-        What was read.
+        The document.
     replacements
-        Old link → new link; the others stay.
+        Old link → new link; other links stay unchanged.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def replace_links(document: Document, replacements: Mapping[str, str]) -> bytes:
     Raises
     ------
     UsageError
-        When the new links would not be read back from it.
+        When the new links could not be read back from the content.
     """
     layers = find_layers(document.path.suffix)
     parts, read, at = [], [], 0
@@ -65,7 +65,7 @@ def replace_links(document: Document, replacements: Mapping[str, str]) -> bytes:
 
 
 def rewrite_file(document: Document, content: bytes) -> Path:
-    """Give a document's file its new content, and keep what it was.
+    """Write a document's new content to its file, and keep a backup.
 
     Returns
     -------
@@ -75,7 +75,7 @@ def rewrite_file(document: Document, content: bytes) -> Path:
     Raises
     ------
     UsageError
-        When the file was changed since it was read, or cannot be written; it stays as it is.
+        When the file was changed since it was read, or cannot be written; it is not changed then.
     """
     path = document.path.resolve()
     backup = None
@@ -98,7 +98,7 @@ def rewrite_file(document: Document, content: bytes) -> Path:
 
 
 def _keep(path: Path, content: bytes) -> Path:
-    """Write a backup under the first name that is free, as old and as private as the file."""
+    """Write a backup under the first free name, with the file's time and permissions."""
     status = path.stat()
     for number in count():
         backup = path.with_name(f"{path.name}.bak" + (f".{number}" if number else ""))
@@ -119,7 +119,7 @@ def _keep(path: Path, content: bytes) -> Path:
 
 
 def _fit(link: str, old: str) -> str:
-    """Hide what separates fields and sentences from them, where the old link did so too."""
+    """Encode characters that separate fields and sentences, if the old link did so too."""
     site, mark, fragment = link.partition("#!")
     if not fragment.startswith("%7B"):
         return link
@@ -130,7 +130,7 @@ def _fit(link: str, old: str) -> str:
 
 
 def _encode(link: str, raw: str, layers: Sequence[Layer]) -> str:
-    """Write a link with the escapes of the one that stands in its place."""
+    """Write a link with the escapes of the link that it replaces."""
     pieces = []
     for layer in layers:
         pieces.append(raw)
@@ -141,7 +141,7 @@ def _encode(link: str, raw: str, layers: Sequence[Layer]) -> str:
 
 
 def _escape(link: str, piece: str, layer: Layer) -> str:
-    """Escape a link as the piece beside it is: what is bare there stays bare."""
+    """Escape a link like the text that it replaces: characters that are bare there stay bare."""
     bare = {character: character for character in layer.pattern.sub("", piece)}
     learnt = {layer.decode(match[0]): match[0] for match in layer.pattern.finditer(piece)}
     usual = {} if layer.verbatim and not learnt else layer.escapes

@@ -1,4 +1,4 @@
-"""What a link's published source says now: whether it is there, and what the layers hold."""
+"""Check a link's published source: whether it exists, and what its layers hold."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def read_held(finding: Finding) -> Mapping[str, Any] | None:
-    """Read the synapses that a link's state shows: its own, or those of its source.
+    """Read the synapses of a link from its state or its source.
 
-    What is wrong with the source, or could not be asked, is noted in the finding.
+    Problems with the source are added to the findings.
 
     Returns
     -------
     dict or None
-        The state with the synapses in it; None where they cannot be read.
+        The state with the synapses in it; None if they cannot be read.
     """
     state = finding.state
     record = parse_record(read_record(state or {})[0])[0]
@@ -40,6 +40,6 @@ def read_held(finding: Finding) -> Mapping[str, Any] | None:
         return None
     if source.manifest.digest != record.source.sha256:
         finding.notes.append(
-            f"The source at {source.address} was published anew since the link was made."
+            f"The source at {source.address} was published again after the link was made."
         )
     return held

@@ -24,7 +24,7 @@ _COMPLETION = "Install completion for your shell: bash, zsh or fish."
 
 
 def _format_default(value: Any) -> str | None:
-    """Show a default that says something; a flag that is off does not."""
+    """Show a default only if it tells something; a flag that is off does not."""
     return str(value) if value else None
 
 
@@ -34,7 +34,7 @@ def _make_app(name: str, *, example: str | None = None, **options: Any) -> App:
     return App(
         name=name,
         help_format="plaintext",
-        suppress_keyboard_interrupt=False,  # what an interruption leaves is said
+        suppress_keyboard_interrupt=False,  # say what an interruption leaves
         default_parameter=Parameter(negative=(), show_default=_format_default),
         **_describe(example),
         **options,
@@ -42,7 +42,7 @@ def _make_app(name: str, *, example: str | None = None, **options: Any) -> App:
 
 
 def _describe(example: str | None) -> dict[str, Any]:
-    """Return what each command has: the program's version, and examples at the end of its help."""
+    """Return the common parts of commands: the program's version, and examples after the help."""
     from inspect import signature
 
     from cyclopts import App
@@ -125,7 +125,7 @@ def build_synglancer() -> App:
 
 
 def _add_groups(app: App) -> None:
-    """Add the commands that have commands of their own."""
+    """Add the commands with subcommands."""
     from synglancer.cli.commands.cache import clear, info
     from synglancer.cli.commands.sandbox import serve, start, status, stop
     from synglancer.cli.commands.templates import copy, list_, show
@@ -172,22 +172,21 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     Parameters
     ----------
     build
-        Makes the command's application.
-    arguments
-        What was typed after its name.
+        Makes the command's application. arguments The words typed after its name.
     """
-    # Imports make many objects that stay: looking for garbage among them costs a tenth of them.
+    # Imports create many long-lived objects, and garbage collection among them costs a tenth of the
+    # time.
     gc.set_threshold(100_000)
     try:
         check_stdout()
         code = _run(build, arguments)
         flush_stdout()
         return code  # noqa: TRY300  # what cannot be written is an error too
-    except BrokenPipeError:  # the reader has seen enough
+    except BrokenPipeError:  # the reader has closed the pipe
         drop_stdout()
         return 0
     except Exception as error:  # the last line of defence
-        if INTERRUPTION.came:  # some libraries make another error of it
+        if INTERRUPTION.came:  # some libraries turn it into another error
             raise KeyboardInterrupt from error
         from synglancer.cli.explaining import explain
 
@@ -218,5 +217,5 @@ def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
 
 
 def _as_text(word: str) -> str:
-    """Return a word of the command line as text, for the history: a name may be of any bytes."""
+    """Return a word of the command line as text for the history, because names may be any bytes."""
     return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

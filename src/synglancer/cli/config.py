@@ -1,8 +1,7 @@
-"""Options from a file ``synglancer.toml``, found in the working folder or in one above it.
+"""Such a file may belong to somebody else, for instance in a repository or a shared folder.
 
-Such a file may be somebody else's: it came with a repository, or lies in a shared folder. Options
-with which it could do harm are taken only from a file that the user has trusted, with the content
-that it had then.
+Options that could do harm are taken only from a file that the user has trusted with its present
+content.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ CONFIG_FILE = "synglancer.toml"
 GUARDED = (
     "server",  # gets the token
     "token_file",  # is sent as the token
-    "site",  # is opened by everybody who gets the link
-    "source",  # says which synapses are shown, and in which viewer
+    "site",  # is opened by everybody who has the link
+    "source",  # decides which synapses are shown, and in which viewer
     "public_url",
     "publish_to",  # is written
     "template",  # is run
@@ -43,7 +42,7 @@ ENVIRONMENT = Env(PREFIX, command=False, show=False)
 
 
 class GuardedToml(Toml):
-    """The options of a file; those that could do harm only if the user trusts it."""
+    """The options of a file; options that could do harm only if the user trusts the file."""
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
         """Take the options of the file.
@@ -51,7 +50,7 @@ class GuardedToml(Toml):
         Raises
         ------
         UsageError
-            When it sets one that could do harm, and is not trusted.
+            When it sets an option that could do harm, and is not trusted.
         """
         given = {key.strip("-").replace("-", "_").lower() for key in self.config}
         guarded = [name for name in GUARDED if name in given]
@@ -59,9 +58,9 @@ class GuardedToml(Toml):
             path = find_file()
             if path is None or not is_trusted(path):
                 raise UsageError(
-                    f"The file {path} sets {', '.join(guarded)}, which only a file that you trust "
-                    "may do.",
-                    f"Read it; if it is yours, run `synglancer trust {path}`.",
+                    f"The file {path} sets {', '.join(guarded)}, but you have not trusted this "
+                    "file yet.",
+                    f"Read the file. If you trust it, run `synglancer trust {path}`.",
                 )
             print(f"Using {', '.join(guarded)} from {path}", file=sys.stderr)  # noqa: T201
         super().__call__(app, commands, arguments)
@@ -74,30 +73,30 @@ class GuardedToml(Toml):
 
         try:
             return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
-        except OSError as error:  # in whose place cyclopts would raise a TypeError
+        except OSError as error:  # otherwise cyclopts would raise a TypeError
             raise CycloptsError(msg=str(error)) from error
         except RecursionError as error:
             raise ValueError("its lists are nested too deep") from error
 
 
 def find_file() -> Path | None:
-    """Find the file that is read: the nearest one, from the working folder upwards."""
+    """Find the nearest file, from the working folder upwards."""
     folder = Path.cwd()
     files = (parent / CONFIG_FILE for parent in (folder, *folder.parents))
     return next((file for file in files if file.exists()), None)
 
 
 CONFIG = (ENVIRONMENT, GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False))
-"""Where options come from that were not typed: the environment, then the file."""
+"""Sources of options that were not typed: the environment, then the file."""
 
 
 def trust_file(path: Path) -> None:
-    """Remember a file as the user's own, with the content that it has now.
+    """Mark a file with its present content as trusted.
 
     Raises
     ------
     UsageError
-        When it cannot be read, or what is trusted cannot be kept.
+        When it cannot be read, or the mark cannot be stored.
     """
     try:
         trusted = {**_read_trusted(), str(path.resolve()): _hash(path)}
@@ -105,13 +104,13 @@ def trust_file(path: Path) -> None:
             temporary.write_bytes(orjson.dumps(trusted, option=orjson.OPT_INDENT_2))
     except OSError as error:
         raise UsageError(
-            f"The file {path} cannot be trusted: {error.strerror}.",
-            "Name a synglancer.toml that you can read.",
+            f"The file {path} could not be marked as trusted: {error.strerror}.",
+            "Give a synglancer.toml that you can read.",
         ) from error
 
 
 def is_trusted(path: Path) -> bool:
-    """Whether the user trusts a file with the content that it has."""
+    """Whether the user trusts a file with its present content."""
     try:
         return _read_trusted().get(str(path.resolve())) == _hash(path)
     except OSError:

@@ -1,4 +1,4 @@
-"""Examples that help shows at its end, for each command."""
+"""Examples at the end of the help, for each command."""
 
 from __future__ import annotations
 

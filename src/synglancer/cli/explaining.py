@@ -1,4 +1,4 @@
-"""What an error means to whoever typed a command: exit code, what happened and what to do."""
+"""Explain errors to users of a command: exit code, what happened and what to do."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ def explain(error: Exception) -> tuple[int, str, str]:
     if isinstance(cause, SynglancerError):
         return cause.exit_code, str(cause), cause.advice
     if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
-        hint = "Correct or remove it; it is looked for in this folder and in those above."
+        hint = "Correct or remove the file. It is read from this folder or a folder above it."
         return _USAGE, f"{CONFIG_FILE} cannot be read: {cause}.", hint
     if isinstance(error, CycloptsError):
-        return _USAGE, _say_what_is_wrong(error), "See --help for what can be given."
+        return _USAGE, _say_what_is_wrong(error), "See --help for the options."
     if isinstance(error, OSError):
         message = describe_os_error(error)
         return OutputError.exit_code, message, "Check free space and permissions, then try again."
-    message = f"This is a bug of synglancer: {type(error).__name__}."
-    return _BUG, message, "Please report it, with what --verbose prints."
+    message = f"This is a bug in synglancer: {type(error).__name__}."
+    return _BUG, message, "Please report it with the output of --verbose."
 
 
 def _say_what_is_wrong(error: CycloptsError) -> str:
-    """Say in one sentence why the words of a command line are refused."""
+    """Explain in one sentence why the words of a command line are refused."""
     from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
 
     if isinstance(error, UnusedCliTokensError):
-        return f"There is one word too many, or more: {' '.join(error.unused_tokens or ())}."
+        return f"The command does not accept these words: {' '.join(error.unused_tokens or ())}."
     if isinstance(error, MissingArgumentError) and error.keyword is None and error.argument:
         name, by_place = error.argument.name, error.argument.index is not None
         return f"{name.strip('-').upper() if by_place else name} is missing."

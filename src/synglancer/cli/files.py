@@ -1,6 +1,6 @@
-"""The files that a command writes beside the link: its state, its picture, its QR code.
+"""The files that a command writes besides the link: its state, its picture, its QR code.
 
-They are refused before anything is asked or uploaded, and written whole or not at all.
+They are checked before any request, and written completely or not at all.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 
 def name_for_link(name: str, made: LinkRecord) -> Path:
-    """Put the cells or the synapses of a link into the name of a file."""
+    """Put the cells or synapses of a link into a file name."""
     return Path(name.replace("{cell}", made.file_name))
 
 
 def check_writable(option: str, name: str | None, links: int) -> None:
-    """Refuse a file that cannot be written before anything is asked or uploaded.
+    """Refuse a file that cannot be written, before any request.
 
     Parameters
     ----------
     option
-        The option that names it, such as ``--save-state``.
+        The option with the file, such as ``--save-state``.
     name
-        Its name, in which {cell} may stand for the root ID; None where it is not asked for.
+        Its name, in which {cell} may stand for the root ID; None if it is not requested.
     links
-        How many links were asked for.
+        Number of requested links.
 
     Raises
     ------
@@ -41,25 +41,26 @@ def check_writable(option: str, name: str | None, links: int) -> None:
         return
     if links > 1 and "{cell}" not in name:
         raise UsageError(
-            f"{option} names one file for several cells.",
-            "Put {cell} into its name, which stands for the root ID.",
+            f"{option} gives one file name for several cells.",
+            "Put {cell} into the name; it is replaced by the root ID.",
         )
     path = Path(name)
     writable = os.access(path if path.exists() else path.parent, os.W_OK)
     if path.is_dir() or not path.parent.is_dir() or not writable:
         raise UsageError(
             f"The file {name} cannot be written.",
-            f"Choose with {option} a file in a folder that exists and that you may write to.",
+            f"Choose another file with {option}, in a folder that exists and that you may write "
+            "to.",
         )
 
 
 def write_beside(option: str, path: Path, content: bytes) -> None:
-    """Write a file that was asked for by an option, whole or not at all.
+    """Write a file given with an option, completely or not at all.
 
     Raises
     ------
     OutputError
-        When it cannot be written after all.
+        When it cannot be written.
     """
     from synglancer.cache.files import write_file
 
@@ -68,5 +69,5 @@ def write_beside(option: str, path: Path, content: bytes) -> None:
     except OSError as error:
         raise OutputError(
             f"The file {path} cannot be written: {error.strerror or type(error).__name__}.",
-            f"Choose another one with {option}; the link can be made again at no cost.",
+            f"Choose another file with {option} and run the command again.",
         ) from error

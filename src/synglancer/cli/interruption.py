@@ -1,4 +1,4 @@
-"""Ctrl+C: what is being written is put away, no server is waited for, and the exit code is 130."""
+"""Handle Ctrl+C: remove unfinished files, wait for no server, and exit with code 130."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from types import FrameType
 
 INTERRUPTED = 130
-STOPPED = ("Interrupted.", "Nothing was left half-done; links that were printed are good.")
+STOPPED = ("Interrupted.", "Links that were printed are complete and can be used.")
 
 _GRACE = 1.0  # seconds until the process ends, whatever it does
 _STDERR = 2
-_PAUSE = 0.02  # seconds until an interruption that came too early is tried again
-_LAST_WORDS = 5.0  # seconds until it ends in silence, where another thread keeps stderr
+_PAUSE = 0.02  # seconds until an interruption that came too early is repeated
+_LAST_WORDS = 5.0  # seconds until it ends silently, if another thread blocks stderr
 _LOADING = {ExtensionFileLoader.create_module.__code__, ExtensionFileLoader.exec_module.__code__}
 
 
@@ -53,7 +53,7 @@ class Interruption:
         self._silent, self._said = threading.Lock(), threading.Lock()
 
     def listen(self) -> None:
-        """Handle Ctrl+C from now on."""
+        """Start handling Ctrl+C."""
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         signal.signal(signal.SIGINT, self._handle)
@@ -68,7 +68,7 @@ class Interruption:
         code = INTERRUPTED
         try:
             code = command()
-            signal.signal(signal.SIGINT, self._end)  # nothing is left to put away
+            signal.signal(signal.SIGINT, self._end)  # nothing is left to remove
         except KeyboardInterrupt:
             self.came = True
         if self.came:

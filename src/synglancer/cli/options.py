@@ -1,4 +1,4 @@
-"""The options of links as the commands take them: in groups, the commonest first."""
+"""The options of links as command-line options, in groups, with the commonest first."""
 
 from __future__ import annotations
 
@@ -28,11 +28,13 @@ OUTPUT = Group.create_ordered("Output")
 CONNECTION = Group.create_ordered("Connection")
 
 _KNOWN = set(signature(Parameter).parameters)
-"""What this release of cyclopts knows of a parameter: those for Python 3.10 lack ``metavar``."""
+"""The settings of parameters in this release of cyclopts; releases for Python 3.10 lack
+``metavar``.
+"""
 
 
 def describe(group: Group | None, value: str | None = None, **more: Any) -> Parameter:
-    """Describe an option for help: its group, and what is shown in the place of its value."""
+    """Describe an option for help: its group, and the word shown for its value."""
     shown: dict[str, Any] = {"metavar": value} if value and "metavar" in _KNOWN else {}
     where: dict[str, Any] = {} if group is None else {"group": group}
     return Parameter(**where, **shown, **more)
@@ -104,7 +106,7 @@ class LinkSettings(QuestionSettings, Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class Workers:
-    """Who makes the links of many cells.
+    """The processes or cluster that make the links of many cells.
 
     Parameters
     ----------
@@ -118,7 +120,7 @@ class Workers:
     scheduler: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
 
     def spread(self) -> Spread | None:
-        """Return who makes them, or None for this process."""
+        """Return the processes or cluster, or None for this process."""
         if self.scheduler is None and self.workers in {None, 1}:
             return None
         from synglancer.links.spread import Spread  # imports the batch

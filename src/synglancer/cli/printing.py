@@ -1,4 +1,4 @@
-"""What was typed and what is printed: results on stdout, summaries and errors on stderr."""
+"""Print results on stdout, and summaries and errors on stderr."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from synglancer.states.record_parts import PointSource
 
 TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("TYPED", default=None)
-"""The words of the command that runs, its name first."""
+"""The words of the running command, its name first."""
 
-_WIDEST = 3_000_000  # columns: a link that carries its state has two million characters
+_WIDEST = 3_000_000  # columns, because an inline link may have two million characters
 
 OutputFormat = Literal["url", "json", "markdown", "html", "latex", "rst"]
 
@@ -37,7 +37,7 @@ def format_result(
     picture: Path | None = None,
     qr: Path | None = None,
 ) -> str:
-    """Format a link for stdout; a card shows the picture and the QR code that there are."""
+    """Format a link for stdout; a card includes the picture and the QR code, if any."""
     if output == "url":
         return made.url
     if output == "json":
@@ -48,13 +48,14 @@ def format_result(
 
     card = render_card(made, output, template=template, picture=picture, qr=qr)
     if output == "html" and not {"<script", "<style"} & set(re.findall(r"<\w+", card.lower())):
-        # A page that names no charset shows references right; scripts and styles know none.
+        # Character references are shown correctly even without a charset, except in scripts and
+        # styles.
         return card.encode("ascii", "xmlcharrefreplace").decode()
     return card
 
 
 def _escape_json(text: str) -> str:
-    """Write what a terminal would obey, in the texts of one line of JSON, as its escapes."""
+    """Escape control characters in a line of JSON."""
     return text if text.isprintable() else "".join(map(_escape_character, text))
 
 
@@ -65,7 +66,7 @@ def _escape_character(character: str) -> str:
 
 
 def print_summary(made: LinkRecord) -> None:
-    """Print the counts as a table, and what a reader should know."""
+    """Print the counts as a table, and the warnings."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -120,7 +121,7 @@ def _build_types(described: Mapping[str, Any], whose: str) -> Table:
 
 
 def print_warnings(made: LinkRecord) -> None:
-    """Print what a reader should know."""
+    """Print the warnings."""
     from rich.console import Console
     from rich.text import Text
 
@@ -130,20 +131,20 @@ def print_warnings(made: LinkRecord) -> None:
 
 
 def check_options(words: Iterable[str]) -> None:
-    """Refuse options that are none, where words may begin with a hyphen: ``-``, or a position.
+    """Refuse unknown options of commands whose words may begin with a hyphen, such as positions.
 
     Raises
     ------
     UsageError
-        When a word begins with two.
+        When a word begins with two hyphens.
     """
     for word in words:
         if word.startswith("--"):
-            raise UsageError(f'Unknown option: "{word}".', "See --help for what can be given.")
+            raise UsageError(f'Unknown option: "{word}".', "See --help for the options.")
 
 
 def print_retries() -> None:
-    """Print from now on what is tried again, and why."""
+    """Start printing retries with their reasons."""
     import logging
 
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
@@ -151,12 +152,12 @@ def print_retries() -> None:
 
 
 def print_result(text: str) -> None:
-    """Print a line of what a command is for on stdout, at once.
+    """Print a line of a command's result on stdout, without buffering.
 
     Raises
     ------
     OutputError
-        When it cannot be written there; the link is in the history all the same.
+        When it cannot be written there; the link is in the history anyway.
     """
     try:
         print(text, flush=True)  # noqa: T201
@@ -165,12 +166,12 @@ def print_result(text: str) -> None:
     except OSError as error:
         raise OutputError(
             f"A result could not be written to standard output: {error.strerror}.",
-            "Write it elsewhere; `synglancer history` has the links that were made.",
+            "Write the output elsewhere. `synglancer history` lists the links that were made.",
         ) from error
 
 
 def print_lines(lines: Iterable[str]) -> None:
-    """Print lines that a reader should know on stderr."""
+    """Print notices on stderr."""
     for line in lines:
         print(printable(line), file=sys.stderr)  # noqa: T201
 
@@ -185,8 +186,8 @@ def print_json(record: Mapping[str, Any]) -> None:
 def print_table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table on stdout; a name that begins with '>' heads a column of numbers.
 
-    Links stay whole, whatever the terminal's width: they are there to be copied. Where a terminal
-    is too narrow for a last column of links, each link is printed below its row.
+    Links are never broken, so that they can be copied. If a terminal is too narrow for a last
+    column of links, each link is printed below its row.
     """
     given = [[for_terminal(cell) for cell in row] for row in rows]
     lines, needed = _format_rows(names, given)
@@ -209,7 +210,7 @@ def _format_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[l
         table.add_column(name.removeprefix(">"), justify=justify, no_wrap=True)
     for row in rows:
         table.add_row(*map(Text, row))
-    # A height as well: without one, rich takes a terminal of the kind "dumb" to have 80 columns.
+    # The height is needed, because without it rich assumes 80 columns for a "dumb" terminal.
     needed = max(Console(width=_WIDEST, height=1).measure(table).maximum, 1)
     console = Console(width=needed, height=1, highlight=False)
     with console.capture() as printed:
@@ -218,9 +219,9 @@ def _format_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> tuple[l
 
 
 def _format_totals(made: LinkRecord) -> str:
-    """Say what is counted: synapses with a prediction, unless others are shown too."""
+    """Write the totals in a sentence: synapses with a prediction, unless others are shown too."""
     unlabelled = any(UNLABELLED in tags for tags in made.counts_by_tag.values())
-    kind = "synapses, with and without a prediction" if unlabelled else "synapses with a prediction"
+    kind = "synapses, with or without a prediction" if unlabelled else "synapses with a prediction"
     hidden = made.total - made.shown
     text = f"{made.shown:,} {kind}, shown"
     text += f"; {hidden:,} filtered out." if hidden else "; none filtered out."
@@ -232,7 +233,7 @@ def _format_totals(made: LinkRecord) -> str:
 
 
 def for_terminal(text: str) -> str:
-    """Make a text safe to print, and show where it was not."""
+    """Make a text safe to print, with a mark for each replaced character."""
     return printable(text, REPLACEMENT)
 
 

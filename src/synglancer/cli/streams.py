@@ -60,8 +60,8 @@ def check_stdout() -> None:
     """
     if sys.stdout is None:
         raise OutputError(
-            "Standard output is closed, so that no result can be printed.",
-            "Leave it open, or direct it into a file.",
+            "Standard output is closed, so no result can be printed.",
+            "Leave it open, or redirect it to a file.",
         )
 
 

@@ -62,4 +62,4 @@ def _explain(name: str, known: set[str]) -> str:
     options = [other.removeprefix(PREFIX) for other in known]
     near = get_close_matches(name.removeprefix(PREFIX), options, n=1, cutoff=0.7)
     meant = f"did you mean {PREFIX}{near[0]}?" if near else "it has no effect."
-    return f"The environment variable {name} is not known: {meant}"
+    return f"The environment variable {name} is unknown: {meant}"

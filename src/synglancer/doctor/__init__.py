@@ -1,1 +1,1 @@
-"""Whether this machine can make, open and photograph links; and if not, why."""
+"""Check whether this machine can make, open and screenshot links; and if not, why."""

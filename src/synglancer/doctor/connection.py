@@ -1,6 +1,6 @@
-"""Checks of the way to the data: token, server, login, terms, datastack, version, table, states.
+"""Check the connection: token, server, login, terms, datastack, version, table and states.
 
-Every answer is asked for anew, once: one that is kept on this machine may be outdated.
+Every check sends a new request, because cached answers may be outdated.
 """
 
 from __future__ import annotations
@@ -53,20 +53,20 @@ if TYPE_CHECKING:
 
 _SOON = timedelta(days=30)
 _NO_ROWS = Span(0, 1)
-"""A range of IDs that no table has: asking for it costs the server nothing."""
+"""A range of IDs that no table has, so that the query costs the server nothing."""
 
 _STATE = b'{"layers":[],"title":"synglancer doctor"}'
 
 
 class Connection:
-    """The connection to the data that settings ask for.
+    """The connection for these settings.
 
     Parameters
     ----------
     settings
-        Which server, datastack, version, table and viewer are asked for.
+        The settings: server, datastack, version, table and viewer.
     may_write
-        Asks whether a state may be stored on the server whose address it is given.
+        Asks the user whether a state may be stored on a server, given its address.
     """
 
     def __init__(self, settings: Settings, may_write: MayWrite) -> None:
@@ -76,7 +76,7 @@ class Connection:
         self._answers: dict[str, object] = {}
 
     def _ask(self, question: str, ask: Callable[[], Answer]) -> Answer:
-        """Ask a question once: what was refused is refused again, without another request."""
+        """Send a request once; a refusal is repeated without another request."""
         if question not in self._answers:
             try:
                 self._answers[question] = ask()
@@ -99,14 +99,14 @@ class Connection:
         return self._ask("version", lambda: self._session.materialization)
 
     def close(self) -> None:
-        """Close the connections that are kept open."""
+        """Close the open connections."""
         self._session.close()
 
     def check_token(self) -> Outcome:
-        """Check whether there is a token, and say where it was found."""
+        """Check whether there is a token, and where it was found."""
         service = self._settings.service
         if service.sandbox:
-            return Outcome("token", "ok", "The sandbox has a token of its own.")
+            return Outcome("token", "ok", "The sandbox has its own token.")
         server = self._session.server
         found = locate_token(server, service.token_file)
         if found is None:
@@ -114,10 +114,11 @@ class Connection:
                 "token",
                 "failed",
                 f"No token for {server} was found.",
-                f"Get one at {server}/auth/api/v1/user/token and set CAVE_TOKEN, name its file "
-                "with --token-file, or save it once with caveclient (CAVEclient.auth.save_token).",
+                f"Get a token at {server}/auth/api/v1/user/token. Then set CAVE_TOKEN, give a "
+                "file with --token-file, or save the token once with caveclient "
+                "(CAVEclient.auth.save_token).",
             )
-        Credentials(found.token, server)  # refuses to send it where others could read it
+        Credentials(found.token, server)  # refuses to send it over an insecure connection
         return Outcome("token", "ok", f"Found in {found.place}.")
 
     def check_server(self) -> Outcome:
@@ -144,21 +145,25 @@ class Connection:
 
     def check_login(self) -> Outcome:
         """Check whether the server accepts the token."""
-        with suppress(PermissionMissingError, TermsOfServiceError):  # of an account that it knows
+        with suppress(
+            PermissionMissingError, TermsOfServiceError
+        ):  # the token belongs to a known account
             self._fetch_names()
         host = urlsplit(self._session.server).netloc
         return Outcome("login", "ok", f"{host} accepts the token.")
 
     def check_terms(self) -> Outcome:
-        """Check whether the terms of service have been accepted, where there are any."""
+        """Check whether the terms of service, if any, have been accepted."""
         try:
             self._fetch_names()
             self._fetch_version()
         except TermsOfServiceError:
             raise
         except ServiceError:
-            return Outcome("terms", "skipped", "Not known until the datastack answers.")
-        return Outcome("terms", "ok", "Accepted, or there are none.")
+            return Outcome(
+                "terms", "skipped", "Not known, because the datastack could not be checked."
+            )
+        return Outcome("terms", "ok", "The terms of service are accepted, or there are none.")
 
     def check_datastack(self) -> Outcome:
         """Check whether the server knows the datastack."""
@@ -167,21 +172,23 @@ class Connection:
         return Outcome("datastack", "ok", message)
 
     def check_version(self) -> Outcome:
-        """Check whether the version is served, and until when."""
+        """Check whether the version is available, and until when."""
         version = self._fetch_version()
         name = f"Version {version.version} ({version.timestamp:%Y-%m-%d})"
         if version.expired:
             served = fetch_served(self._session.fetcher, self._session.datastack)
-            message = f"{name} has expired: live queries at its timestamp are asked instead."
+            message = f"{name} has expired. Live queries at its timestamp are used instead."
             hint = advise_version(served, timestamp=version.timestamp)
             return Outcome("version", "warning", message, hint)
         if version.expires_on is None:
-            return Outcome("version", "ok", f"{name} is served; the server does not say how long.")
+            return Outcome(
+                "version", "ok", f"{name} is available; the server does not say until when."
+            )
         if is_permanent(version):
-            return Outcome("version", "ok", f"{name} is served permanently.")
-        message = f"{name} is served until {version.expires_on:%Y-%m-%d}."
+            return Outcome("version", "ok", f"{name} is available permanently.")
+        message = f"{name} is available until {version.expires_on:%Y-%m-%d}."
         if version.expires_on - datetime.now(timezone.utc) < _SOON:
-            hint = "Links that were made keep working; ask for another --version after that day."
+            hint = "Links that you have made keep working. Use another --version after that day."
             return Outcome("version", "warning", message, hint)
         return Outcome("version", "ok", message)
 
@@ -196,15 +203,15 @@ class Connection:
         return Outcome("table", "ok", message)
 
     def check_states(self) -> Outcome:
-        """Check whether the state server answers, and whether it stores, where it may be asked."""
+        """Check whether the state server answers, and whether it stores a state, if allowed."""
         session = self._session
         fetch_service_version(session.fetcher, session.server, "nglstate/api/v1")
         if not self._may_write(session.server):
             return Outcome(
                 "states",
                 "skipped",
-                f"The state server at {session.server} answers; storing a state was not tried.",
-                "Give --write to store a small one.",
+                f"The state server at {session.server} answers. Storing a state was not tested.",
+                "Use --write to store a small state.",
             )
         url = upload_state(session, State(_STATE, hashlib.sha256(_STATE).hexdigest()))
         return Outcome("states", "ok", f"A small state was stored and read back: {url}.")
@@ -216,9 +223,13 @@ class Connection:
         own = datastack.viewer_site if datastack else None
         site = resolve_site(given, own)
         if given:
-            whose = "the one that was asked for"
+            whose = "as you chose"
         else:
-            whose = "the datastack's own" if site == own else "since the datastack names none"
+            whose = (
+                "the datastack's viewer"
+                if site == own
+                else ("because the datastack has no viewer of its own")
+            )
         message = f"Links open in {_name_site(site)}, {whose}."
         lost = self._find_lost_pin(site)
         return Outcome("viewer", "warning" if lost else "ok", message, lost)
@@ -226,7 +237,7 @@ class Connection:
     def _find_lost_pin(self, site: str) -> str:
         try:
             source = self._fetch_datastack().segmentation_source
-        except SynglancerError:  # which has a line of its own
+        except SynglancerError:  # which has its own line
             return ""
         name = recognise_site(self._settings.site, site)
         return " ".join(explain_lost_pin(site, name, source))
@@ -244,6 +255,6 @@ def _advise(error: SynglancerError, reason: str) -> str:
     found = find_certificates()
     used = f"{found[0]} names {found[1]}" if found else "those of the package certifi are used"
     return (
-        "If your institution's proxy signs connections itself, let REQUESTS_CA_BUNDLE name the "
-        f"file of its certificates ({used})."
+        "If your institution's proxy uses its own certificates, set REQUESTS_CA_BUNDLE to the "
+        f"file with these certificates ({used})."
     )

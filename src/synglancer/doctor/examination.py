@@ -1,4 +1,4 @@
-"""All checks, in the order in which a person would look."""
+"""Run all checks, in the order in which a person would look."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def examine(
     settings: Settings, may_write: MayWrite, found: Sequence[Outcome] = ()
 ) -> Iterator[Outcome]:
-    """Check all that a link needs; each outcome comes as soon as it is known.
+    """Check everything that a link needs; each outcome is yielded as soon as it is known.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def examine(
     may_write
         Asks whether a state may be stored on the server whose address it is given.
     found
-        What was found out about the settings themselves.
+        The outcome for the settings themselves.
 
     Yields
     ------
@@ -46,7 +46,7 @@ def examine(
 
 
 def _list_checks(connection: Connection, *, site: str | None) -> list[Check]:
-    """List the checks, each with those that it depends on."""
+    """List the checks, each with the checks that it depends on."""
     return [
         ("token", (), connection.check_token),
         ("server", (), connection.check_server),
@@ -64,7 +64,7 @@ def _list_checks(connection: Connection, *, site: str | None) -> list[Check]:
 
 def _run(checks: list[Check]) -> Iterator[Outcome]:
     """Run checks, and skip each that depends on one that failed."""
-    failed: dict[str, str] = {}  # name of a check that did not pass -> the one that failed first
+    failed: dict[str, str] = {}  # name of a check that did not pass -> the check that failed first
     for name, before, check in checks:
         first = next((failed[other] for other in before if other in failed), None)
         if first is not None:
@@ -79,14 +79,16 @@ def _run(checks: list[Check]) -> Iterator[Outcome]:
 
 
 def _run_one(name: str, check: Callable[[], Outcome]) -> Outcome:
-    """Run a check; what it raises is what it found."""
+    """Run a check; an error becomes its outcome."""
     try:
         return check()
     except SynglancerError as error:
         return Outcome(name, "failed", str(error), error.hint)
     except ImportError as error:
         message = f"A package cannot be imported: {error}."
-        return Outcome(name, "failed", message, "Install synglancer again, with all it needs.")
+        return Outcome(
+            name, "failed", message, "Install synglancer again with all of its dependencies."
+        )
     except OSError as error:
         return Outcome(
             name, "failed", describe_os_error(error), "Check free space and permissions."

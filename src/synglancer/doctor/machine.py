@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 _PACKAGE = "synglancer"
 _SHOWN = ("caveclient", "nglui", "neuroglancer", "pandas", "numpy", "requests")
-"""Packages whose versions are shown, since questions about links are mostly about these."""
+"""Packages whose versions are shown, because most questions about links concern these."""
 
 _FOR_DEVELOPERS = frozenset({"dev", "test", "docs"})
 
 
 def check_python() -> Outcome:
-    """Check the version of Python, and say which program is asked."""
+    """Check the version of Python, and show its path."""
     running = f"Python {platform.python_version()} at {sys.executable}, synglancer {__version__}."
     needed = _read_needed_python()
     if needed and not _fits(platform.python_version(), needed):
@@ -51,14 +51,14 @@ def _fits(found: str, needed: str) -> bool:
 
 
 def check_packages() -> Outcome:
-    """Check that each package that synglancer needs is there, and new enough."""
+    """Check that each package that synglancer needs is installed and new enough."""
     try:
         lacking = [*filter(None, map(_find_lack, _list_requirements()))]
     except PackageNotFoundError:
         return Outcome(
             "packages",
             "warning",
-            "synglancer runs without having been installed, so that what it needs is not known.",
+            "synglancer is not installed as a package, so its dependencies are not known.",
             f"Install it: {sys.executable} -m pip install synglancer.",
         )
     if lacking:
@@ -78,7 +78,7 @@ def _count(names: list[str]) -> str:
 
 
 def _list_requirements(extra: str = "") -> list[Requirement]:
-    """List what is needed always, or for an extra."""
+    """List the requirements without an extra, or of an extra."""
     from packaging.requirements import Requirement
 
     def applies(requirement: Requirement, extra: str) -> bool:
@@ -89,7 +89,7 @@ def _list_requirements(extra: str = "") -> list[Requirement]:
 
 
 def _find_lack(requirement: Requirement) -> str | None:
-    """Return a requirement as pip takes it where it is not met, else None."""
+    """Return a requirement in pip's form if it is not met, otherwise None."""
     try:
         found = version(requirement.name)
     except PackageNotFoundError:
@@ -99,7 +99,7 @@ def _find_lack(requirement: Requirement) -> str | None:
 
 
 def _name_extras() -> str:
-    """Say which extras are installed; those for developers are left out."""
+    """List the installed extras, except those for developers."""
     extras = [
         name
         for name in metadata(_PACKAGE).get_all("Provides-Extra") or []
@@ -117,18 +117,18 @@ def check_browser() -> Outcome:
     except PictureError as error:
         return Outcome("browser", "warning", str(error), error.hint)
     driver = "Playwright"
-    with suppress(PackageNotFoundError):  # as where it was installed by hand
+    with suppress(PackageNotFoundError):  # for instance if it was installed by hand
         driver = f"Playwright {version('playwright')}"
     return Outcome("browser", "ok", f"Pictures are taken with {browser}, driven by {driver}.")
 
 
 def check_cache() -> Outcome:
-    """Check how much is kept on this machine, and whether anything can be.
+    """Check the size of the cache, and whether it can be written.
 
     Raises
     ------
     UsageError
-        When ``SYNGLANCER_CACHE_MAX`` is no size.
+        When ``SYNGLANCER_CACHE_MAX`` is not a size.
     """
     store = Store()
     size = format_size(sum(kept.bytes for kept in store.measure()))
@@ -138,12 +138,12 @@ def check_cache() -> Outcome:
     return Outcome(
         "cache",
         "warning",
-        f"{message}, which cannot be written to: every answer is asked for again.",
-        "Let SYNGLANCER_CACHE_DIR name a folder that you may write to.",
+        f"{message}. This folder cannot be written, so nothing is cached.",
+        "Set SYNGLANCER_CACHE_DIR to a folder that you may write to.",
     )
 
 
 def _is_writable(folder: Path) -> bool:
-    """Whether a folder can be written to, or made where there is none."""
+    """Whether a folder can be written to, or created."""
     there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

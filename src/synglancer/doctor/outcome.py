@@ -1,4 +1,4 @@
-"""What a check found: one sentence, and one that says what to do."""
+"""The outcome of a check: a sentence, and another one that says what to do."""
 
 from __future__ import annotations
 
@@ -6,23 +6,20 @@ from dataclasses import dataclass
 from typing import Literal
 
 Status = Literal["ok", "warning", "failed", "skipped"]
-"""How a check ended. A warning is about something that links can be made without."""
+"""The status of a check. A warning does not keep links from being made."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a check found.
+    """The outcome of a check.
 
     Attributes
     ----------
     name
         The check, in a word.
     status
-        How it ended.
-    message
-        What was found, as a sentence; or why the check was skipped.
-    hint
-        What to do, as a sentence; empty where there is nothing to do.
+        Its status. message The result as a sentence; or why the check was skipped. hint What to do,
+        as a sentence; empty if there is nothing to do.
     """
 
     name: str

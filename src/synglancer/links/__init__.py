@@ -1,1 +1,1 @@
-"""The ordered steps that make a link, and many links."""
+"""The steps that make a link, and batches of links."""

@@ -1,7 +1,7 @@
-"""Many cells → a link each, several at a time; a cell that cannot be shown is skipped and named.
+"""Make links for many cells, several at a time; cells that cannot be shown are skipped.
 
-What the cells share is asked once, and their tables in groups (`synglancer.links.groups`). Links
-that were made are kept, so that a batch that stopped goes on where it was when it is asked again.
+Data that the cells share are requested once, and tables are queried in groups of cells
+(`synglancer.links.groups`). Finished links are kept, so that a batch that stopped can be continued.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from synglancer.settings import Settings
 
     Progress = Callable[[int], AbstractContextManager[Callable[[], None]]]
-    """Given how many steps there are, a context whose value is called after each of them."""
+    """Takes the number of steps, and returns a context whose value is called after each step."""
 
     _Make = Callable[[Sequence[str], Callable[[], None]], Generator[tuple[str, "Result | Skipped"]]]
 
 Result = TypeVar("Result")
 
 THREADS = 4
-"""Cells at a time in one process: what one server bears, and what hides its latency."""
+"""Cells at a time in one process: enough to hide the server's latency without overloading it."""
 
 FOR_ALL = (LoginError, PermissionMissingError, TermsOfServiceError, NotServedError)
-"""Errors that would be those of all other cells too."""
+"""Errors that all other cells would have as well."""
 
 _SILENCES = 3  # in a row: the service is down, rather than one cell too large for it
 
@@ -62,26 +62,27 @@ def map_links(
     token: str | None = None,
     maker: LinkMaker | None = None,
 ) -> Generator[Result | Skipped]:
-    """Make a link for each of many cells, and keep of it only what is wanted.
+    """Make a link for each of many cells, and keep only a part of each.
 
     Parameters
     ----------
     cells
-        Root IDs, or what else names a cell. One that is repeated is asked for once.
+        Root IDs, or cells in another form. A repeated cell is queried once.
     settings
-        What is asked, beside the cell.
+        The options.
     use
-        Takes what is wanted from a link, in any of several threads: states are large.
+        Called in any of several threads; returns the part of a link to keep, because states are
+        large.
     command
         The words that were typed, for the receipts.
     spread
-        Several processes or a Dask cluster that do the work; otherwise this process does.
+        Processes or a Dask cluster that do the work; None for this process.
     progress
-        What shows how far it is, such as `synglancer.render.progress.show_progress`.
+        Shows the progress, such as `synglancer.render.progress.show_progress`.
     token
-        The token for the server, where it is known; else it is looked for.
+        The token for the server, if it is known.
     maker
-        What makes links with these settings, where it is open already.
+        A maker for these settings, if one is already open.
 
     Yields
     ------
@@ -110,7 +111,7 @@ def map_links(
 
 
 class Batch(Generic[Result]):
-    """What the cells of a batch share, and whether to go on.
+    """The state that the cells of a batch share, and whether the batch goes on.
 
     Parameters
     ----------
@@ -139,14 +140,14 @@ class Batch(Generic[Result]):
     def make_links(
         self, cells: Sequence[str], tick: Callable[[], None]
     ) -> Generator[tuple[str, Result | Skipped]]:
-        """Make a link for each of some cells; yield each cell with what came of it, in order.
+        """Make a link for each of some cells, and yield each cell with its result, in order.
 
         Parameters
         ----------
         cells
             The cells, each once.
         tick
-            Called, in any thread, when one is done.
+            Called in any thread after each cell.
 
         Raises
         ------
@@ -166,7 +167,8 @@ class Batch(Generic[Result]):
                 return jobs
 
             try:
-                # The first alone: what the cells share, and whether we may ask.
+                # The first cell alone, to load shared data and to find out whether the server lets
+                # us.
                 first = [] if self._made else cells[:1]
                 made = start(first)
                 yield from _collect(made)
@@ -184,7 +186,7 @@ class Batch(Generic[Result]):
                 raise
 
     def _take_next(self) -> list[str]:
-        """Take the next group of cells, their rows fetched at once; none when all were taken."""
+        """Take the next group of cells, with their rows fetched together; empty at the end."""
         if self._stop is not None:
             raise self._stop
         return self._groups.take_next()
@@ -216,7 +218,7 @@ class Batch(Generic[Result]):
         return self.use(made)
 
     def _ends(self, error: SynglancerError) -> bool:
-        """Decide whether an error is one cell's, or would be that of all others too."""
+        """Decide whether an error concerns one cell, or would occur for all others as well."""
         with self._lock:
             if isinstance(error, UnreachableError):
                 self._silences += 1
@@ -234,7 +236,7 @@ class Batch(Generic[Result]):
 def _collect(
     jobs: dict[str, Future[Result | Skipped]],
 ) -> Iterator[tuple[str, Result | Skipped]]:
-    """Wait for links, and yield what came of each, without keeping it."""
+    """Wait for links and yield each result without keeping it."""
     while jobs:
         cell = next(iter(jobs))
         yield cell, jobs.pop(cell).result()

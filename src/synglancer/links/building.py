@@ -1,4 +1,4 @@
-"""What a link is about to show → the link: record, state, upload, and what has to be said."""
+"""Build a link from loaded data: record, state, upload and warnings."""
 
 from __future__ import annotations
 
@@ -32,25 +32,25 @@ if TYPE_CHECKING:
     from synglancer.view.state import State
 
 BUILDING = Lock()
-"""Held while a state is built: threads would gain nothing, and libraries load lazily."""
+"""Held while a state is built, because threads gain nothing here and libraries load lazily."""
 
 
 @dataclass(frozen=True)
 class Asking:
-    """Who asks what.
+    """The request for a link.
 
     Attributes
     ----------
     settings
-        What is asked, beside the cells.
+        The options.
     session
-        Of whom.
+        The session.
     given
         What was typed.
     started
         When, on the monotonic clock.
     points
-        The user's own points, to be shown beside.
+        The user's own points, to be shown as well.
     """
 
     settings: Settings
@@ -63,21 +63,21 @@ class Asking:
 def build_link(
     asking: Asking, loaded: Loaded, meanwhile: Callable[[], object] | None = None
 ) -> LinkRecord:
-    """Build the state that shows what was loaded, store it, and return its link.
+    """Build the state for loaded data, store it, and return its link.
 
     Parameters
     ----------
     asking
-        Who asks what.
+        The request for a link.
     loaded
-        What the link shows.
+        The data that the link shows.
     meanwhile
         Called while the upload waits for its answer.
 
     Raises
     ------
     SynglancerError
-        One of its subclasses, when the state cannot be stored; nothing names it then.
+        One of its subclasses, when the state cannot be stored. There is no link then.
     """
     from synglancer.view.points import list_groups, place_points
 
@@ -107,31 +107,31 @@ def store_link(
     Parameters
     ----------
     asking
-        Who asks what.
+        The request for a link.
     state
         The state.
     record
-        The provenance record that travels in it.
+        The provenance record in the state.
     warnings
-        What its reader should know, a sentence each.
+        What readers should know, one sentence each.
     meanwhile
         Called while the upload waits for its answer.
 
     Raises
     ------
     SynglancerError
-        One of its subclasses, when the state cannot be stored; nothing names it then.
+        One of its subclasses, when the state cannot be stored. There is no link then.
     """
     settings, session = asking.settings, asking.session
     with ThreadPoolExecutor(max_workers=1) as pool:
         if meanwhile is not None:
             pool.submit(meanwhile)
         placed = place_state(session, settings, state)
-    session.confirm_data()  # where the upload's answer has not done so
+    session.confirm_data()  # unless the upload's answer has done so
     told = [*warnings, *placed.warnings]
     if not record.shown:
         told.append(explain_emptiness(record.total, len(record.cells)))
-    if record.source is None:  # viewers draw what is on a source at once
+    if record.source is None:  # viewers draw published sources quickly
         told += explain_size(record.shown, record.cells, settings)
     told += [*explain_hidden(record), *explain_context(record)]
     return LinkRecord(
@@ -148,7 +148,7 @@ def store_link(
 
 
 def _upload_properties(settings: Settings, session: Session, loaded: Loaded) -> str | None:
-    """Upload what the list of segments says of the partners; a whole state has no place."""
+    """Upload the partners' segment properties; an inline link cannot hold them."""
     types = loaded.data.context.cell_types
     if types is None or settings.inline:
         return None
@@ -168,20 +168,20 @@ def build_cell_state(
     properties: str | None = None,
     points: OwnPoints = NO_POINTS,
 ) -> State:
-    """Build the state that shows cells with their synapses, a layer per direction and tag.
+    """Build the state of cells with their synapses, with a layer per direction and tag.
 
     Parameters
     ----------
     settings, session
         What is asked, and of whom.
     loaded
-        What there is to show.
+        The data to show.
     record
-        Where it comes from: it travels in the state.
+        The provenance record for the state.
     properties
         Address of the segments' properties, or None.
     points
-        The user's own points, whose layers come after those of the synapses.
+        The user's own points; their layers follow the layers of synapses.
     """
     if settings.review:
         return build_review_state(settings, session, loaded, record, properties)

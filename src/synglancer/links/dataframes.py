@@ -1,4 +1,4 @@
-"""A table with cells → the same table with links."""
+"""Add links to a table of cells."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from synglancer.settings import Settings
 
 PROBLEM = "link_problem"
-"""The column that says why a row has no link."""
+"""The column that explains why a row has no link."""
 
 NOTE = "link_note"
-"""The column that says what a reader of the link should know."""
+"""The column with the link's warnings."""
 
 
 def add_link_columns(
@@ -36,35 +36,35 @@ def add_link_columns(
     progress: Progress | None = None,
     token: str | None = None,
 ) -> pd.DataFrame:
-    """Add columns of links, problems and notes to a table, as `synglancer.add_links` says.
+    """Add columns of links, problems and notes to a table, as described in `synglancer.add_links`.
 
     Parameters
     ----------
     df, column, link_column, settings
-        As there.
+        As in `synglancer.add_links`.
     phrase
-        Puts a sentence into the words of those who read the table.
+        Rewrites a sentence for the readers of the table.
     spread
-        Who makes the links, if not this process.
+        Processes or a cluster that make the links; None for this process.
     progress
-        What shows how far it is.
+        Shows the progress.
     token
-        The token for the server, where it is known.
+        The token for the server, if it is known.
 
     Raises
     ------
     UsageError
-        When there is no such column, its IDs are rounded, or the table has a column of the user's
-        with the name of a new one.
+        When there is no such column, its IDs are rounded, or one of the user's own columns has the
+        name of a new column.
     ServiceError
-        When the service is down or refuses all.
+        When the service is down or refuses all requests.
     """
     ours = (link_column, PROBLEM, NOTE)
     there = [name for name in ours if name in df.columns]
-    if there and len(there) < len(ours):  # all of them are what we added before
+    if there and len(there) < len(ours):  # all three columns come from an earlier call
         raise UsageError(
-            f"The table has a column {there[0]!r} already.",
-            "Drop or rename it; or name another one with link_column.",
+            f"The table already has a column {there[0]!r}.",
+            "Drop or rename that column, or choose another name with link_column.",
         )
     cells = read_column(df, column)
     given = [cell for cell in cells if cell]

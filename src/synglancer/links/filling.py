@@ -1,7 +1,4 @@
-"""A state whose layers are on a published source → the same state, holding its synapses itself.
-
-So whatever reads the synapses of a state reads those of a source too.
-"""
+"""Fill a state on a published source with its synapses, so that it can be read like any other."""
 
 from __future__ import annotations
 
@@ -21,16 +18,16 @@ if TYPE_CHECKING:
     from synglancer.states.record import Provenance
 
 _NONE = "0"
-"""What stands for a cell that is not there, or was not looked up."""
+"""Root ID of a cell that does not exist or was not looked up."""
 
 
 def fill_state(state: Mapping[str, Any], *, partners: bool = True) -> Mapping[str, Any]:
-    """Put the synapses that a state shows from its published source into the state.
+    """Copy the synapses of a state's published source into the state.
 
     Parameters
     ----------
     state
-        A Neuroglancer state. One of which no record says that it is on a source stays as it is.
+        A Neuroglancer state. If its record does not name a source, it stays unchanged.
     partners
         Whether to look up the cells on the other side of the synapses, which costs two requests
         for each synapse; they are 0 otherwise.
@@ -38,7 +35,7 @@ def fill_state(state: Mapping[str, Any], *, partners: bool = True) -> Mapping[st
     Raises
     ------
     ServiceError
-        When the source cannot be read, or is of something else now.
+        When the source cannot be read, or its datastack, version or table has changed.
     """
     record = parse_record(read_record(state)[0])[0]
     if record.source is None:
@@ -51,12 +48,12 @@ def fill_state(state: Mapping[str, Any], *, partners: bool = True) -> Mapping[st
 
 
 def open_recorded(record: Provenance) -> Source:
-    """Open the source that a record names, and check that it is still of the same.
+    """Open the source in a record, and check that it has not changed.
 
     Raises
     ------
     ServiceError
-        When it cannot be read, or is of something else now.
+        When it cannot be read, or its datastack, version or table has changed.
     """
     from synglancer.publish.source import open_source  # imports numpy
 
@@ -68,15 +65,15 @@ def open_recorded(record: Provenance) -> Source:
         now, then = getattr(told, name) or "", getattr(record, name)
         if now != then:
             raise ServiceError(
-                f"The source at {source.address} is of {name} {now} now; the link was made with "
-                f"{then}.",
-                "Make the link again, or put back what was published there.",
+                f"The source at {source.address} now has the {name} {now}; the link was made "
+                f"with {then}.",
+                "Make the link again, or publish the old data there again.",
             )
     return source
 
 
 def _fill_layer(layer: Any, state: Mapping[str, Any], source: Source, *, partners: bool) -> Any:
-    """Put its synapses into a layer that is on the source; any other one stays as it is."""
+    """Put the synapses into a layer on the source; other layers stay unchanged."""
     from synglancer.publish.source import RELATIONSHIP_OF
 
     if not isinstance(layer, dict) or layer.get("type") != "annotation":
@@ -108,7 +105,7 @@ def _fill_layer(layer: Any, state: Mapping[str, Any], source: Source, *, partner
 
 
 def _list_cells(layer: Mapping[str, Any], state: Mapping[str, Any], side: str) -> list[int]:
-    """List the cells that a layer follows: those that its segmentation selects."""
+    """List the cells selected in the segmentation that a layer is linked to."""
     linked = layer.get("linkedSegmentationLayer")
     name = linked.get(side) if isinstance(linked, dict) else linked
     shown = [one for one in list_segmentation_layers(state) if one.get("name") == name]
@@ -118,7 +115,7 @@ def _list_cells(layer: Mapping[str, Any], state: Mapping[str, Any], side: str) -
 def _build_notes(
     source: Source, cell: int, direction: str, tag: str, *, partners: bool
 ) -> Sequence[dict[str, Any]]:
-    """Build the annotations of a cell, in the form in which links hold them."""
+    """Build the annotations of a cell in the form used in links."""
     rows = source.read_rows(cell, direction, tag)
     names = source.manifest.properties
     others = [_NONE] * len(rows)

@@ -1,7 +1,7 @@
-"""Cells in groups whose tables are asked for at once: which come next, and how many of them.
+"""Divide the cells of a batch into groups whose tables are queried together.
 
-A group that cannot be had is halved, down to single cells, which are then asked about alone when
-their links are made: that is where the cell at fault is named.
+If the query of a group fails, the group is halved, down to single cells. A single cell is queried
+when its link is made, where an error can name the cell.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
     from synglancer.synapses.ahead import Size
 
-_FIRST = 10  # cells of which nothing is known yet
-_FEWEST = 2  # one alone is asked about when its link is made
-_GROWTH = 4  # times the last group at most: the next cells may be larger
-_MOST_CELLS = 500  # of which tables are asked at once
-_MOST_WAITING = 2_000  # cells of one group, links that are known included
+_FIRST = 10  # cells of unknown size
+_FEWEST = 2  # a single cell is queried when its link is made
+_GROWTH = 4  # the most that a group may grow by, because the next cells may be larger
+_MOST_CELLS = 500  # for which tables are queried together
+_MOST_WAITING = 2_000  # cells of one group, including cells whose links are known
 _ROWS = 50_000  # in an answer: some 10 MB
 _HALVED = (ServiceError, BadAnswerError, TruncatedError, UnreachableError)
 _SILENCES = 2  # in a row: the service is down, rather than the group too large
@@ -43,7 +43,7 @@ class Groups:
     cells
         The cells that wait, in their order.
     lacks_rows
-        Whether a cell's rows have to be asked for, as far as is known without a request.
+        Whether a cell's rows must be queried, as far as is known without a request.
     fetch
         Fetches the rows of a group of cells ahead.
     """
@@ -61,11 +61,11 @@ class Groups:
         self._silences = 0
 
     def add(self, cells: Sequence[str]) -> None:
-        """Add cells behind those that wait."""
+        """Add cells at the end of the queue."""
         self._waiting.extend(cells)
 
     def take_next(self) -> list[str]:
-        """Take the next group, whose rows have been fetched where they could be.
+        """Take the next group, with its rows fetched if possible.
 
         Returns an empty list when there are no more cells.
         """
@@ -82,7 +82,7 @@ class Groups:
         return group
 
     def _fetch_halving(self, cells: Sequence[str]) -> None:
-        """Fetch the rows of some cells; what cannot be had is left for each cell to ask alone."""
+        """Fetch the rows of some cells; rows that fail are left for each cell's own query."""
         if len(cells) < _FEWEST or self._silences >= _SILENCES:
             return
         try:
@@ -105,9 +105,9 @@ def choose_next(cells: int, size: Size) -> int:
     Parameters
     ----------
     cells
-        How many the last one had.
+        Number of cells in the last group.
     size
-        How large its largest answer was.
+        Size of its largest answer.
 
     Examples
     --------
@@ -123,7 +123,7 @@ def choose_next(cells: int, size: Size) -> int:
 
 
 def read_root_ids(cells: Sequence[str]) -> list[int]:
-    """Read the root IDs among what was given, each once; what is none waits for its turn."""
+    """Read the root IDs among the given cells, each once; other forms wait for their turn."""
     root_ids: dict[int, None] = {}
     for cell in cells:
         with suppress(UsageError):

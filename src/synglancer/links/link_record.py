@@ -1,4 +1,4 @@
-"""What is known of a link that was made, for cards, reports and JSON; or why there is none."""
+"""The record of a link, for cards, reports and JSON; or the reason why there is no link."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LinkRecord:
-    """A link that shows the synapses of a cell, or of several together, and where it comes from.
+    """A link that shows the synapses of a cell, or of several cells together, with its provenance.
 
-    Cards, reports and JSON are made from it; `synglancer.Link` adds what a user does with one.
+    Cards, reports and JSON are made from it. `synglancer.Link` adds methods for users.
 
     Attributes
     ----------
@@ -42,11 +42,11 @@ class LinkRecord:
     state_sha256
         SHA-256 of the canonical state, in hexadecimal.
     provenance
-        What it shows, and where that comes from.
+        What the link shows, and where the data come from.
     warnings
-        What a reader should know, a sentence each.
+        What readers should know, one sentence each.
     elapsed_s
-        Seconds that it took.
+        Seconds that making the link took.
     state_json
         The canonical state, as bytes of JSON.
     """
@@ -62,17 +62,17 @@ class LinkRecord:
     state_json: bytes = field(repr=False)
 
     def __hash__(self) -> int:
-        """Hash the link, so that sets and dicts hold it: equal ones have one address and state."""
+        """Hash the link for sets and dicts: equal links have the same address and state."""
         return hash((self.url, self.state_sha256))
 
     @property
     def cell(self) -> int:
-        """The root ID that is shown; the first one of several."""
+        """The root ID that is shown; the first, if there are several."""
         return self.provenance.cell
 
     @property
     def cells(self) -> tuple[int, ...]:
-        """All root IDs that are shown, in the order in which they were given."""
+        """All root IDs that are shown, in the given order."""
         return self.provenance.cells
 
     @property
@@ -97,7 +97,7 @@ class LinkRecord:
 
     @property
     def counts_by_tag(self) -> Mapping[str, Mapping[str, int]]:
-        """Shown synapses: direction → tag → count, the tags in the order of the layers."""
+        """Numbers of shown synapses: direction → tag → count, in the order of the layers."""
         return {
             direction: {tag: counts[tag] for tag in sort_tags(counts)}
             for direction, counts in self.provenance.counts.items()
@@ -105,12 +105,12 @@ class LinkRecord:
 
     @property
     def shown(self) -> int:
-        """Synapses in the link."""
+        """Number of synapses in the link."""
         return self.provenance.shown
 
     @property
     def total(self) -> int:
-        """Synapses before the filters."""
+        """Number of synapses before filtering."""
         return self.provenance.total
 
     @property
@@ -120,28 +120,28 @@ class LinkRecord:
 
     @property
     def all_synapses(self) -> Mapping[str, int] | None:
-        """All synapses by direction, with and without a prediction; None unless asked."""
+        """All synapses by direction, with or without a prediction; None unless requested."""
         return self.provenance.all_synapses
 
     @property
     def followed(self) -> tuple[Mapping[str, str], ...]:
-        """For each root ID that is not valid: which was given, until when, and what is used."""
+        """For each outdated root ID: the ID, until when it was valid, and its replacement."""
         return tuple(one.to_json() for one in self.provenance.followed)
 
     @property
     def live(self) -> bool:
-        """Whether the version has expired, and live queries at its timestamp answered."""
+        """Whether the version has expired and live queries at its timestamp were used."""
         return self.provenance.live
 
     @property
     def multi_input(self) -> Mapping[str, Any] | None:
-        """Where it is known which synapses share a spine, and their former tags; or None."""
+        """The table of shared spines, and the original tags of these synapses; or None."""
         described = self.provenance.multi_input
         return None if described is None else described.to_json()
 
     @property
     def cell_types(self) -> Mapping[str, Any] | None:
-        """Where the types of cells come from, and synapses and partners by type; or None."""
+        """The view with cell types, and the numbers of synapses and partners by type; or None."""
         described = self.provenance.cell_types
         return None if described is None else described.to_json()
 
@@ -152,9 +152,9 @@ class LinkRecord:
         return state
 
     def to_record(self) -> dict[str, Any]:
-        """Return what ``--output json`` prints: 64-bit IDs are strings, keys are a contract.
+        """Return what ``--output json`` prints: 64-bit IDs are strings, and keys are stable.
 
-        Links of several cells have ``cells`` too, and a list as ``followed``.
+        Links to several cells also have ``cells``, and a list as ``followed``.
         """
         return {
             "cell": str(self.cell),
@@ -187,7 +187,7 @@ class LinkRecord:
         Raises
         ------
         ValueError
-            When the record was changed into what has not the right form.
+            When the record was changed and is no longer valid.
         """
         stored, _ = read_record(orjson.loads(state_json))
         own = ("given", "url", "state_url", "state_id", "state_sha256", "warnings", "elapsed_s")
@@ -201,7 +201,7 @@ class LinkRecord:
 
     @property
     def subject(self) -> str:
-        """The cells in a line, for people; or the synapses that were asked for."""
+        """The cells in one line of text; or the synapses, for links to synapses."""
         synapses = self.provenance.synapses
         if synapses:
             named = enumerate_some([one.id for one in synapses], 3)
@@ -210,13 +210,13 @@ class LinkRecord:
 
     @property
     def heading(self) -> str:
-        """What the link shows, as a heading: the synapses of cells, or synapses."""
+        """A heading that says what the link shows."""
         subject = self.subject
         return subject.capitalize() if self.provenance.synapses else f"Synapses of {subject}"
 
     @property
     def file_name(self) -> str:
-        """What stands for the link in the names of files."""
+        """The part of file names that stands for the link."""
         return name_for_files(self.cells, self.provenance.synapses)
 
     def opened(self) -> OpenedLink:
@@ -226,7 +226,7 @@ class LinkRecord:
 
 @dataclass(frozen=True)
 class Skipped:
-    """A cell that there is no link for, and why.
+    """A cell without a link, and the reason.
 
     Attributes
     ----------
@@ -237,7 +237,7 @@ class Skipped:
     hint
         One sentence that says what to do.
     exit_code
-        The exit code that the error has where it is the only one.
+        The exit code of the error.
     """
 
     given: str
@@ -247,5 +247,5 @@ class Skipped:
 
     @property
     def sentence(self) -> str:
-        """The reason, with what was typed in front where it does not name that itself."""
+        """The reason, preceded by the cell as it was typed unless the reason contains it."""
         return self.reason if self.given in self.reason else f"{self.given}: {self.reason}"

@@ -1,4 +1,4 @@
-"""What a link is about to show: cells, their synapses before and after the filters, and notes."""
+"""The data for a link: cells, synapses before and after filtering, and warnings."""
 
 from __future__ import annotations
 
@@ -27,29 +27,32 @@ if TYPE_CHECKING:
 
     Point = tuple[float, float, float]
 
-_NO_SOMA = "The soma's position is not served at this version: the synapses are centred instead."
+_NO_SOMA = (
+    "The soma's position is not available at this version. The view is centred on the synapses "
+    "instead."
+)
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a link is about to show.
+    """The data for a link.
 
     Attributes
     ----------
     cells
         Root IDs of the cells that are shown, in their order.
     table
-        Which table the predictions are from.
+        The table of predictions.
     frame, shown
-        Their synapses before and after the filters; see `synglancer.columns.DTYPES`.
+        Synapses before and after filtering; see `synglancer.columns.DTYPES`.
     data
-        What else is known of the cells.
+        Further data on the cells.
     followed
-        Which of them are in the place of a root ID that was given.
+        The cells that replace an outdated root ID.
     warnings
-        What a reader should know, a sentence each.
+        What readers should know, one sentence each.
     given
-        Whether a user gave the rows as tables, and no query of ours asked for them.
+        Whether the user gave the rows as tables, instead of a query.
     """
 
     cells: Sequence[int]
@@ -63,7 +66,7 @@ class Loaded:
 
     @property
     def somata(self) -> dict[int, Point]:
-        """The soma of each cell that has one, in nm: merged cells have several."""
+        """The soma of each cell with exactly one soma, in nm; merged cells have several."""
         somata = self.data.somata or {}
         return {cell: points[0] for cell, points in somata.items() if len(points) == 1}
 
@@ -78,7 +81,7 @@ def combine(
     *,
     given: bool = False,
 ) -> Loaded:
-    """Put the tables of cells together, apply the filters, and list what has to be said.
+    """Combine the tables of cells, apply the filters, and collect the warnings.
 
     Parameters
     ----------
@@ -102,7 +105,7 @@ def combine(
     if data.somata is None:
         warnings.append(_NO_SOMA)
     warnings += explain_left_out(data.tables, cells)
-    if len(frame):  # else it is said of all of them
+    if len(frame):  # otherwise one sentence covers all cells
         ends = find_ends(frame)
         warnings += [explain_silence(cell) for cell in cells if cell not in ends]
     autapses = count_autapses(frame)

@@ -1,7 +1,7 @@
-"""From a cell to a link: the ordered steps.
+"""Make a link from a cell, step by step.
 
-Read `LinkMaker.make` and `LinkMaker._make_anew` to know the program. pandas and nglui are imported
-when they are first needed: a repeated question needs neither.
+Read `LinkMaker.make` and `LinkMaker._make_anew` to understand the program. pandas and nglui are
+imported when they are first needed; a repeated question needs neither.
 """
 
 from __future__ import annotations
@@ -52,23 +52,22 @@ if TYPE_CHECKING:
     from synglancer.synapses.ahead import Size
 
 Cells = tuple[RootId | Nucleus | Synapse | Position, ...]
-"""What one link shows: one cell, or several in the order in which they were given.
-
-Synapses are for `synglancer.links.kinds.synapse`; here they are refused.
+"""The subject of one link: one cell, or several in the given order. Single synapses are refused
+here; see `synglancer.links.kinds.synapse`.
 """
 
 
 class LinkMaker:
-    """Makes links for several cells with the same settings, asking what they share once.
+    """Makes links for several cells with the same settings, and requests shared data once.
 
     Parameters
     ----------
     settings
-        What is asked, beside the cell.
+        The options.
     command
-        The words that were typed, for the receipts; None where no command was.
+        The typed command, for the receipts; None in Python.
     token
-        The token for the server, where it is known; else it is looked for.
+        The token for the server, if it is known.
     """
 
     def __init__(
@@ -86,13 +85,13 @@ class LinkMaker:
         self._points = read_point_files(settings.annotations)
 
     def expect(self, cells: Sequence[str]) -> None:
-        """Name cells for which links will be asked, so that what can be is asked in groups."""
+        """Announce the cells of a batch, so that they can be queried in groups."""
         root_ids = read_root_ids(cells)
         self._root_ids.expect(root_ids)
         self._loader.expect(root_ids)
 
     def lacks_rows(self, cell: str) -> bool:
-        """Whether a cell's tables have to be asked for, as far as is known without a request."""
+        """Whether a cell's tables must be queried, as far as is known without a request."""
         return any(
             not self._root_ids.is_known_invalid(root_id)
             and self._load_known((RootId(root_id),)) is None
@@ -100,29 +99,29 @@ class LinkMaker:
         )
 
     def fetch_ahead(self, cells: Sequence[str]) -> Size:
-        """Fetch tables of a group of cells at once, for the links that are made next.
+        """Fetch the tables of a group of cells together, for the links that are made next.
 
         Raises
         ------
         SynglancerError
-            When they cannot be had for the group: each cell's own are asked for with its link.
+            When the query of the group fails; each cell is then queried with its link.
         """
         return self._loader.fetch_ahead(read_root_ids(cells))
 
     def forget(self, cell: str) -> None:
-        """Forget what was fetched ahead for a cell, whose turn has come."""
+        """Forget the data that were fetched ahead for a cell."""
         for root_id in read_root_ids([cell]):
             self._loader.forget(root_id)
 
     def find_unknown(self, cell: str) -> CellError | None:
-        """Return why a cell has no link, where other cells' answers have said so (no request)."""
+        """Return why a cell has no link, if earlier answers tell (no request)."""
         for root_id in read_root_ids([cell]):
             if self._root_ids.is_known_missing(root_id):
                 return build_unknown_error(self._session, root_id)
         return None
 
     def make(self, *given: int | str) -> LinkRecord:
-        """Make one link, for one cell or for several together: every step, in order.
+        """Make one link, for one cell or for several together, step by step.
 
         Raises
         ------
@@ -135,10 +134,10 @@ class LinkMaker:
             if not self._session.renew():
                 raise
             self._root_ids.forget()
-            return self._make(given)  # what was kept is of other data: it is fetched anew
+            return self._make(given)  # the cache holds other data, so fetch them again
 
     def load(self, given: int | str) -> tuple[Session, Provenance, pd.DataFrame, list[str]]:
-        """Load what a cell's link would show, without making one, and say whom that was asked of.
+        """Load the data of a cell's link without making the link, and return the session too.
 
         The rows are as `synglancer.columns.DTYPES`; the last are what a reader should know.
         """
@@ -147,7 +146,7 @@ class LinkMaker:
         return session, record, loaded.shown, [*loaded.warnings]
 
     def load_together(self, *given: int | str) -> tuple[Session, Loaded]:
-        """Load what the link of some cells would show, and say whom that was asked of."""
+        """Load the data of a link to some cells, and return the session too."""
         typed = self._parse_cells(given)
         cells = dict.fromkeys(resolve_cell(self._session, cell) for cell in typed)
         loaded = self._load([*cells])
@@ -161,8 +160,8 @@ class LinkMaker:
         words = " ".join(str(word) for word in given)
         link = self._find_known_link(typed, words, started)
         if link is None:
-            # Of several processes that ask the same, the first makes the link: looking again,
-            # the others find it.
+            # If several processes make the same link, the first one makes it, and the others find
+            # it when they look again.
             with self._session.store.alone(self._question(typed), self._settings.timeout):
                 link = self._find_known_link(typed, words, started)
                 if link is None:
@@ -170,7 +169,7 @@ class LinkMaker:
         return keep_receipt(link, self._settings, self._session, self._command)
 
     def _resolve_and_make(self, typed: Cells, given: str, started: float) -> LinkRecord:
-        """Find the root IDs, and the link that is known for them, or make one; and remember it."""
+        """Find the root IDs, find or make their link, and remember it."""
         roots = dict.fromkeys(RootId(resolve_cell(self._session, cell)) for cell in typed)
         cells: Cells = tuple(roots)
         link = self._find_known_link(cells, given, started) if cells != typed else None
@@ -180,7 +179,7 @@ class LinkMaker:
         return link
 
     def _make_anew(self, cells: list[int], given: str, started: float) -> LinkRecord:
-        """Make a link that is not known yet: load, check and filter, then build and upload."""
+        """Make a new link: load, check and filter, then build and upload."""
         asking = Asking(self._settings, self._session, given, started, self._points)
         return build_link(asking, self._load(cells), self._loader.keep_tables)
 
@@ -190,7 +189,7 @@ class LinkMaker:
         return {**question, "annotations": points} if points else question
 
     def _load_known(self, cells: Cells) -> dict[str, Any] | None:
-        """Load what was kept of a link for the same question."""
+        """Load the cached link for the same question."""
         if self._settings.no_cache or self._settings.inline:
             return None
         kept = self._session.store.load("links", [self._question(cells)])
@@ -198,7 +197,7 @@ class LinkMaker:
         return None if refused else kept
 
     def _find_known_link(self, cells: Cells, given: str, started: float) -> LinkRecord | None:
-        """Find the answer to the same question, if the state server still has it (1 request)."""
+        """Find the link for the same question, if its state still exists (1 request)."""
         kept = self._load_known(cells)
         if kept is None:
             return None
@@ -208,7 +207,7 @@ class LinkMaker:
         except (LoginError, UnreachableError, RateLimitError):
             raise
         except ServiceError:
-            return None  # lost there: the link is made anew
+            return None  # the state is lost, so the link is made again
         other_data = kept["data_identity"] != self._session.identity.value
         if other_data or hash_state(state) != record["state_sha256"]:
             return None
@@ -223,7 +222,7 @@ class LinkMaker:
         self._session.store.save("links", [self._question(cells)], kept)
 
     def _parse_cells(self, given: Sequence[int | str]) -> Cells:
-        """Read which cells are meant; what a link selects is asked for first (1 request)."""
+        """Read the given cells; for a link, its state is fetched first (1 request)."""
         if not 0 < len(given) <= MAX_CELLS:
             raise UsageError(
                 f"{len(given):,} cells cannot be shown together.",
@@ -237,19 +236,19 @@ class LinkMaker:
         return tuple(dict.fromkeys(read))
 
     def expand(self, given: int | str) -> list[str]:
-        """List the cells that are meant: those that a Neuroglancer link selects, or else itself."""
+        """List the cells selected in a Neuroglancer link; any other form stands for itself."""
         cell = parse_cell(given)
         if not isinstance(cell, LinkCells):
             return [str(given)]
         return [str(item) for item in resolve_link(self._session, cell)]
 
     def _load(self, cells: list[int]) -> Loaded:
-        """Load cells, check what came, and apply the filters."""
+        """Load cells, check the answers, and apply the filters."""
         cells, data, followed = self._load_cells(cells)
         return combine(self._settings, self._session, self._loader.table, cells, data, followed)
 
     def _load_cells(self, cells: list[int]) -> tuple[list[int], CellData, list[Followed]]:
-        """Load cells; one without rows is followed, or refused, or has no synapses."""
+        """Load cells; a cell without rows is followed, refused, or has no synapses."""
         data = CellData([], set())
         if not all(self._root_ids.is_known_invalid(cell) for cell in cells):
             data = self._loader.load_cells(cells, warm_up)
@@ -268,7 +267,7 @@ class LinkMaker:
 
 
 def warm_up() -> None:
-    """Import what builds states, while the services' answers arrive."""
+    """Import the modules that build states while waiting for the services."""
     from synglancer.view.state import load_libraries
 
     load_libraries()

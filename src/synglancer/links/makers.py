@@ -1,4 +1,4 @@
-"""What is asked → who makes its links: from CAVE's tables, or on a published source."""
+"""Choose how links are made: from CAVE's tables, or on a published source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def open_maker(
     settings: Settings, command: Sequence[str] | None = None, token: str | None = None
 ) -> LinkMaker:
-    """Open what makes links for several cells with the same settings.
+    """Open the maker of links for several cells with the same settings.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def open_maker(
     Raises
     ------
     UsageError
-        When a source cannot show what is asked, or is of something else.
+        When a source does not support the options, or has another datastack, version or table.
     ServiceError
         When a source cannot be read.
     """

@@ -1,7 +1,4 @@
-"""A link → the state behind it: carried by the link, made just now, or fetched.
-
-What a link names is fetched as data.
-"""
+"""Find the state of a link: carried by the link, just made, or fetched."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class OpenedLink:
-    """A link and what it shows.
+    """A link and its state.
 
     Attributes
     ----------
@@ -42,18 +39,18 @@ class OpenedLink:
 
     @property
     def name(self) -> str:
-        """A name for files: the synapses or the cells, where the state says them."""
+        """The part of file names with the synapses or cells, if the state names them."""
         synapses = parse_record(read_record(self.state)[0])[0].synapses
         return name_for_files(read_shown_cells(self.state), synapses)
 
     @property
     def login_host(self) -> str | None:
-        """Host that a reader has to log in to, or None."""
+        """Host at which readers must log in, or None."""
         return find_login_host(self.url, self.state)
 
 
 def name_for_files(cells: Sequence[int], synapses: Sequence[NamedSynapse] = ()) -> str:
-    """Name what a link shows in the names of files: its synapses, or else its cells."""
+    """Write the synapses or cells of a link as a part of file names."""
     if synapses:
         return f"synapse-{name_in_files([one.id for one in synapses])}"
     return name_in_files(cells) if cells else "view"
@@ -67,16 +64,16 @@ def open_link(link: str, *, server: str | None = None, token_file: str | None = 
     link
         Any Neuroglancer link.
     server
-        Address of the CAVE server: the only one that the token is sent to.
+        Address of the CAVE server, the only one that gets the token.
     token_file
-        File that holds the token, else found as for every command.
+        File with the token, or None to find the token as usual.
 
     Raises
     ------
     UsageError
         When it is not a Neuroglancer link.
     ServiceError
-        When its state cannot be fetched (1 request), or is none.
+        When its state cannot be fetched (1 request) or is not a Neuroglancer state.
     """
     parsed = parse_link(link)
     text = parsed.state

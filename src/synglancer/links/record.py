@@ -1,8 +1,4 @@
-"""What was asked and what is shown → the provenance record, which travels in the state.
-
-pandas is imported when there are synapses to count: a repeated question
-has none.
-"""
+"""Build the provenance record of a state from the options and the data."""
 
 from __future__ import annotations
 
@@ -29,14 +25,14 @@ def build_record(settings: Settings, session: Session, loaded: Loaded) -> Proven
     Parameters
     ----------
     settings, session
-        What was asked, and of whom.
+        The options and the session.
     loaded
-        What is shown.
+        The data of the link.
 
     Returns
     -------
     Provenance
-        Cells that were merged have several somata, and none that is *theirs*.
+        Merged cells have several somata, so none is recorded for them.
     """
     from synglancer.synapses.predictions import (
         count_autapses,
@@ -79,7 +75,7 @@ def build_record(settings: Settings, session: Session, loaded: Loaded) -> Proven
 
 
 def _describe_multi_input(settings: Settings, loaded: Loaded) -> MultiInput | None:
-    """Describe spines with several inputs, where they were asked for."""
+    """Describe spines with several inputs, if requested."""
     from synglancer.synapses.predictions import name_directions
     from synglancer.synapses.shared_spines import count_former_tags
 
@@ -91,7 +87,7 @@ def _describe_multi_input(settings: Settings, loaded: Loaded) -> MultiInput | No
 
 
 def _describe_cell_types(settings: Settings, loaded: Loaded) -> CellTypes | None:
-    """Describe the types of partners, where they were asked for."""
+    """Describe the types of partners, if requested."""
     from synglancer.synapses.cell_types import describe_partners
     from synglancer.synapses.predictions import name_directions
     from synglancer.view.type_colors import choose_type_colors
@@ -109,14 +105,14 @@ def _describe_cell_types(settings: Settings, loaded: Loaded) -> CellTypes | None
 
 
 def build_question(settings: Settings, session: Session, cells: Sequence[object]) -> dict[str, Any]:
-    """Return all that decides what a link shows: equal questions have equal answers.
+    """Return everything that decides what a link shows, as the key of the cache.
 
     Parameters
     ----------
     settings, session
-        What is asked, beside the cells, and of whom.
+        The options and the session.
     cells
-        The cells, as they were given or as root IDs.
+        The cells, as given or as root IDs.
     """
     types = [settings.cell_type_view, settings.cell_type_column]
     return {
@@ -139,7 +135,7 @@ def build_question(settings: Settings, session: Session, cells: Sequence[object]
 
 
 def build_filters(settings: Settings) -> dict[str, Any]:
-    """Return the filters that are in force, by option name."""
+    """Return the active filters, by option name."""
     filters: dict[str, Any] = {}
     if settings.tag:
         filters["tag"] = sorted(set(settings.tag))
@@ -155,7 +151,7 @@ def build_filters(settings: Settings) -> dict[str, Any]:
 
 
 def list_given_options(settings: Settings) -> dict[str, Any]:
-    """Return what decides what a link shows and is not the default, by option name."""
+    """Return the options that differ from the defaults and affect the link, by name."""
     default = Settings()
     return {
         field.name: given

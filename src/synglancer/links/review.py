@@ -1,4 +1,4 @@
-"""Which synapses a review link holds, in which form, and what its reader should know."""
+"""Choose the synapses of a review link, and explain how to mark them."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from synglancer.view.state import State
 
 MOST_ROWS = 300
-"""Synapses in one review: with more of them, viewers take a second or more for each step."""
+"""Most synapses in one review: with more, viewers take a second or more for each step."""
 
-_MOST_DIGITS = 10  # labels that Google's viewer has a digit each for
+_MOST_DIGITS = 10  # labels for which Google's viewer has a digit
 _MARKING: dict[str, Marking] = {"spelunker": "tags", "google": "labels"}
-_READ = "share the view when you are done, and read it with `synglancer verdicts`"
+_READ = "share the view when you are done, and read the marks with `synglancer verdicts`"
 
 
 def prepare_review(settings: Settings, session: Session, loaded: Loaded) -> Loaded:
-    """Keep what a review shows, and say how it is marked in the viewer of the link."""
+    """Keep the synapses of a review, and explain how to mark them in the link's viewer."""
     taken = take_least_sure(loaded)
     if not len(taken.shown):
         return taken
@@ -42,7 +42,7 @@ def prepare_review(settings: Settings, session: Session, loaded: Loaded) -> Load
 
 
 def take_least_sure(loaded: Loaded) -> Loaded:
-    """Keep the least sure synapses, each once, and say how the next ones are seen."""
+    """Keep the least confident synapses, each once, and explain how to see the next ones."""
     shown = loaded.shown.sort_values(["confidence", "id"], kind="stable").drop_duplicates("id")
     left_out = shown.iloc[MOST_ROWS:]
     warnings = [*loaded.warnings, *_explain_left_out(shown, left_out)]
@@ -54,16 +54,17 @@ def _explain_left_out(shown: pd.DataFrame, left_out: pd.DataFrame) -> list[str]:
     if not len(left_out):
         return []
     first, following = (rows["confidence"].to_numpy()[0] for rows in (shown, left_out))
-    # As numpy writes a float32: the shortest decimals, which the filter reads as the same number.
-    advice = f"see the next ones by giving {following!s} to --min-confidence"
-    if first == following:  # so that would show the same ones
-        advice = "see others with --tag, --min-size, --inputs or --outputs"
+    # Written like a float32 in numpy: the shortest decimals that the filter reads as the same
+    # number.
+    advice = f"add --min-confidence {following!s} to see the next ones"
+    if first == following:  # which would show the same synapses again
+        advice = "add --tag, --min-size, --inputs or --outputs to see others"
     count = f"{len(left_out):,} more {'synapse is' if len(left_out) == 1 else 'synapses are'}"
-    return [f"{count} not in this review, which holds the {MOST_ROWS} least sure: {advice}."]
+    return [f"{count} not in this review, which holds the {MOST_ROWS} least confident: {advice}."]
 
 
 def choose_marking(settings: Settings, session: Session) -> tuple[Marking, str]:
-    """Choose how marks are made in the viewer of a link, and explain it in a sentence."""
+    """Choose how reviewers mark synapses in the link's viewer, and explain it in a sentence."""
     site = resolve_site(settings.site, session.datastack.viewer_site)
     name = recognise_site(settings.site, site)
     if name is not None:
@@ -78,23 +79,29 @@ def choose_marking(settings: Settings, session: Session) -> tuple[Marking, str]:
 
 
 def explain_marking(marking: Marking, marks: Sequence[Mark]) -> str:
-    """Explain how marks are made, in a sentence."""
+    """Explain in a sentence how to mark synapses."""
     from synglancer.view.kinds.review import KEYS
 
     if marking == "tags":
         keys = ", ".join(
             f"Shift+{key} {mark.label}" for key, mark in zip(KEYS, marks, strict=False)
         )
-        return f"Press {keys}, the same again to undo, and ] or [ (Alt+↓, Alt+↑) to step; {_READ}."
+        return (
+            f"Press {keys}; the same key again to undo; ] or [ (Alt+↓, Alt+↑) to go to the next "
+            f"or previous synapse; {_READ}."
+        )
     if marking == "labels":
         labels = [UNMARKED, *(mark.label for mark in marks)]
         digits = ", ".join(f"{place} {label}" for place, label in enumerate(labels, start=1))
         entered = " and Enter" if len(labels) > _MOST_DIGITS else ""
-        keys = f"press Shift+V once, then {digits}{entered}, and S or A to step"
+        keys = (
+            f"press Shift+V once, then {digits}{entered}, and S or A to go to the next or "
+            "previous synapse"
+        )
         return f"With the mouse over the image, {keys}; {_READ}."
     words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in marks)
     return (
-        f"Click a synapse in the list and type behind its description one of {words}, and any "
+        f"Click a synapse in the list and type one of {words} after its description, and any "
         f"comment; {_READ}."
     )
 
@@ -106,7 +113,7 @@ def build_review_state(
     record: Provenance,
     properties: str | None,
 ) -> State:
-    """Build the state in which a cell's synapses are reviewed.
+    """Build the state of a review.
 
     Parameters
     ----------
@@ -115,7 +122,7 @@ def build_review_state(
     loaded
         The synapses to review, in their order.
     record
-        Where they come from: it travels in the state.
+        The provenance record for the state.
     properties
         Address of the segments' properties, or None.
     """
@@ -126,7 +133,7 @@ def build_review_state(
     from synglancer.view.staging import stage_view
 
     shown = loaded.shown
-    # As numpy has them: the shortest decimals of a float32 are what the table says.
+    # Written as in numpy: the shortest decimals of a float32 are the value in the table.
     columns = [shown[name].to_numpy() for name in ("id", "direction", "tag", "confidence")]
     rows = [
         Row(int(synapse), str(side), str(tag), float(str(confidence)))
@@ -134,7 +141,7 @@ def build_review_state(
     ]
     scene = Scene(
         cells=loaded.cells,
-        # Of many partners there is no skeleton, which viewers would wait for.
+        # Many partners have no skeleton, and viewers would wait for it.
         datastack=replace(session.datastack, skeleton_source=None),
         materialization=session.materialization,
         table=loaded.table.name,
@@ -150,5 +157,5 @@ def build_review_state(
 
 
 def list_tags(loaded: Loaded) -> list[str]:
-    """List the tags that a reviewer can say: the usual ones, and others of these cells."""
+    """List the tags that a reviewer can choose: the usual ones, and others of these cells."""
     return [*ALWAYS, *sorted({*loaded.frame["tag"]} - {*ALWAYS, "unlabelled"})]

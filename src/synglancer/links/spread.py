@@ -1,6 +1,6 @@
-"""A batch over several processes of this machine, or over a Dask cluster.
+"""Run a batch in several processes on this machine, or on a Dask cluster.
 
-Each worker makes links as this process alone would; what differs is only who does it.
+Each worker makes the same links as this process would.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from synglancer.publish.writing.runner import Runner
     from synglancer.settings import Settings
 
-_MOST_CELLS = 100  # in one task: what a worker holds, and what is lost with it
-_TASKS = 4  # for each worker at least, so that none waits long for the last one
-_AHEAD = 4  # tasks for each worker that are done or under way before the one whose turn it is
+_MOST_CELLS = 100  # in one task; these are held by a worker, and lost with it
+_TASKS = 4  # at least for each worker, so that no worker waits long for the last one
+_AHEAD = 4  # tasks per worker that may be finished or under way ahead of the next result
 
 _OWN = threading.local()
-"""The batch of each worker: what its cells share is asked once."""
+"""The batch of each worker, so that shared data are requested once."""
 
 
 @dataclass(frozen=True)
 class _Shared:
-    """What the tasks of one batch share; workers of a cluster live on to do another."""
+    """Data shared by the tasks of one batch; a cluster's workers may serve other batches later."""
 
     run: str
     settings: Settings
@@ -45,15 +45,15 @@ class _Shared:
 
 @dataclass(frozen=True)
 class Spread:
-    """Who makes the links of a batch.
+    """The processes or cluster that make the links of a batch.
 
     Parameters
     ----------
     workers
         Processes on this machine, or None.
     scheduler
-        Address of a Dask scheduler, or None. Its workers have synglancer, reach the CAVE server,
-        and find the token where every command looks: it is not sent to them.
+        Address of a Dask scheduler, or None. Its workers need synglancer, access to the CAVE
+        server, and their own token, because the token is not sent to them.
 
     """
 
@@ -63,10 +63,10 @@ class Spread:
     def make_links(
         self, batch: Batch[Result], cells: Sequence[str], tick: Callable[[], None]
     ) -> Generator[tuple[str, Result | Skipped]]:
-        """Make a link for each of some cells; yield each cell with what came of it, in order.
+        """Make a link for each of some cells, and yield each cell with its result, in order.
 
-        The first is made here: whether we may ask is known before anybody is sent for. Of the
-        requests that may be under way at a time, each worker has its share.
+        The first link is made in this process, so that a refusal is known before workers start. The
+        limit on parallel requests is divided among the workers.
 
         Parameters
         ----------
@@ -96,7 +96,9 @@ class Spread:
             if lost is None:
                 raise
             raise ServiceError(
-                lost, "Run it again, with fewer --workers: links that were made are kept."
+                lost,
+                "Run the command again with fewer --workers: links that were already made "
+                "are kept.",
             ) from error
         finally:
             runner.close()
@@ -109,7 +111,7 @@ def _divide(cells: Sequence[str], workers: int) -> list[Sequence[str]]:
 
 
 def _run(runner: Runner, busy: int, tasks: Sequence[Any]) -> Iterator[list[tuple[str, Any]]]:
-    """Run tasks, so many at a time; yield what came of each, in their order."""
+    """Run a limited number of tasks at a time, and yield their results in order."""
     waiting = deque(tasks)
     window: deque[Future[list[tuple[str, Any]]]] = deque()
     done: SimpleQueue[object] = SimpleQueue()

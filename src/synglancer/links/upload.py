@@ -1,4 +1,4 @@
-"""What a link needs on the state server: uploaded, and read back before anything names it."""
+"""Upload states and segment properties, and read them back before a link names them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Placed:
     state_url
         Address of the stored state; None for a link that carries it.
     warnings
-        What its reader should know of the viewer, a sentence each.
+        What readers should know about the viewer, one sentence each.
     """
 
     url: str
@@ -46,14 +46,14 @@ class Placed:
 
 
 def place_state(session: Session, settings: Settings, state: State) -> Placed:
-    """Store a state on the state server, or put it into its link where that is asked.
+    """Store a state on the state server, or put it into the link with --inline.
 
     Raises
     ------
     TooLargeError
-        When it is larger than state servers take.
+        When the state is larger than the state server accepts.
     ServiceError
-        When the server refuses it, or gives back another one.
+        When the server refuses the state or returns a different one.
     """
     site = resolve_site(settings.site, session.datastack.viewer_site)
     name = recognise_site(settings.site, site)
@@ -72,9 +72,9 @@ def upload_state(session: Session, state: State) -> str:
     Raises
     ------
     TooLargeError
-        When it is larger than state servers take.
+        When the state is larger than the state server accepts.
     ServiceError
-        When the server refuses it, or gives back another one.
+        When the server refuses the state or returns a different one.
     """
     if len(state.json) > MAX_STATE:
         raise TooLargeError(
@@ -85,7 +85,7 @@ def upload_state(session: Session, state: State) -> str:
     state_url = session.upload_state(state.json)
     if hash_state(session.fetch_state(state_url)) != state.sha256:
         raise ServiceError(
-            "The state server gave back another state than it was sent.",
+            "The state server returned a different state from the one it was sent.",
             "Try again; if it happens again, use --inline and tell the server's administrators.",
         )
     return state_url
@@ -94,20 +94,20 @@ def upload_state(session: Session, state: State) -> str:
 def upload_properties(session: Session, content: bytes) -> str:
     """Upload segment properties and read them back (2 requests); return their address.
 
-    The same ones are uploaded once from a machine, so that the same question gives the same state;
-    that they are still there is asked each time (1 request).
+    Each machine uploads the same properties only once, so that the same question gives the same
+    state. Each time, one request checks that they still exist.
 
     Parameters
     ----------
     session
-        Whose state server, and where their addresses are kept.
+        The session, with the state server and the cache of addresses.
     content
         Canonical JSON.
 
     Raises
     ------
     ServiceError
-        When the server refuses them, or gives back others.
+        When the server refuses them or returns different ones.
     """
     digest = hashlib.sha256(content).hexdigest()
     known = _find_known(session, "properties", digest, "/info")
@@ -116,7 +116,7 @@ def upload_properties(session: Session, content: bytes) -> str:
     url = session.upload_properties(content)
     if not _is_stored(session, f"{url}/info", digest):
         raise ServiceError(
-            "The state server gave back other segment properties than it was sent.",
+            "The state server returned different segment properties from those it was sent.",
             "Try again, or leave --cell-types out.",
         )
     session.store.save("links", [session.server, "properties", digest], {"url": url})
@@ -124,9 +124,9 @@ def upload_properties(session: Session, content: bytes) -> str:
 
 
 def upload_state_once(session: Session, state: State) -> str:
-    """Upload a state as `upload_state` does, unless this machine has done so before.
+    """Upload a state as `upload_state` does, unless this machine has already done so.
 
-    That it is still there is asked each time (1 request).
+    Each time, one request checks that it still exists.
 
     Raises
     ------
@@ -142,7 +142,7 @@ def upload_state_once(session: Session, state: State) -> str:
 
 
 def _find_known(session: Session, kind: str, digest: str, end: str = "") -> str | None:
-    """Find the address of what was uploaded before, if the server still has it."""
+    """Find the address of an earlier upload, if the server still has it."""
     known = session.store.load("links", [session.server, kind, digest])
     if known is not None:
         with suppress(ServiceError):

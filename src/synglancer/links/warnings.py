@@ -1,4 +1,4 @@
-"""What a reader should know about a link, a sentence each."""
+"""The warnings of links, one sentence each."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from synglancer.links.record import list_given_options
 from synglancer.settings import Settings
 
 MANY_ANNOTATIONS = 10_000
-"""From here on, viewers get slow."""
+"""Above this number, viewers become slow."""
 
 _UNSHOWABLE = (
     "max_confidence", "min_size", "with_total", "with_unlabelled", "multi_input", "cell_types",
     "review",
 )  # fmt: skip
-"""Options that layers on a published source cannot show."""
+"""Options that links on a published source do not support."""
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 
 def explain_live(version: Materialization) -> str:
-    """Say that a version has expired, and what is shown in its place."""
+    """Explain that a version has expired, and what is shown instead."""
     return (
-        f"Version {version.version} ({version.timestamp:%Y-%m-%d}) has expired: the "
-        "synapses are from a live query at its timestamp, which differs from it where annotations "
-        "were made or removed later."
+        f"Version {version.version} ({version.timestamp:%Y-%m-%d}) has expired. The synapses "
+        "come from a live query at its timestamp, so annotations that were added or removed "
+        "later may differ."
     )
 
 
 def explain_autapses(count: int, cells: int = 1) -> str:
-    """Say how many synapses cells make onto themselves, and how they count."""
+    """Count the synapses of cells onto themselves, and explain how they count."""
     one = count == 1
     return (
         f"{count:,} {'synapse' if one else 'synapses'} of {_a_cell(cells)} onto itself (autapse"
@@ -54,12 +54,12 @@ def explain_emptiness(total: int, cells: int = 1) -> str:
 
 
 def explain_silence(cell: int) -> str:
-    """Say which of several cells is shown without a synapse."""
-    return f"{cell} has none of the synapses that were asked for; it is selected all the same."
+    """Say which of several cells has no synapse in the link."""
+    return f"{cell} has none of the requested synapses, but is still selected."
 
 
 def explain_shared(count: int) -> str:
-    """Say how synapses between cells count on a source, whose layers are inputs and outputs."""
+    """Explain that synapses between cells are in two layers of a source."""
     verb = (
         "synapse from one of the cells onto another is"
         if count == 1
@@ -69,10 +69,10 @@ def explain_shared(count: int) -> str:
 
 
 def explain_sliders() -> str:
-    """Say what a filter by confidence is on a source."""
+    """Explain how --min-confidence works on a source."""
     return (
-        "Layers on a source hold all synapses: --min-confidence says where the confidence sliders "
-        "start."
+        "Layers on a source hold all synapses. --min-confidence only sets where the confidence "
+        "sliders start."
     )
 
 
@@ -81,22 +81,22 @@ def _a_cell(cells: int) -> str:
 
 
 def explain_tags(asked: Sequence[str], present: Sequence[str]) -> list[str]:
-    """Name the tags that were asked for and no synapse has: they may be mistyped."""
+    """Name requested tags that no synapse has, because they may be typing errors."""
     if not present:
         return []
     return [
-        f"No synapse here has the tag {tag!r}: there are {', '.join(map(repr, present))}."
+        f"No synapse here has the tag {tag!r}. The tags are {', '.join(map(repr, present))}."
         for tag in dict.fromkeys(asked)
         if tag not in present
     ]
 
 
 def explain_inline(site: str, server: str, other: str = "without --inline") -> list[str]:
-    """Say what a viewer may do to an inline link, unless it is the one that a sandbox serves.
+    """Explain how viewers can damage an inline link, except for the sandbox's own viewer.
 
-    neuroglancer 2.41.2 writes its address 400 ms after the first change, also while it still reads
-    the state behind an inline link; a layer that is read then is lost. With the processor slowed
-    threefold that happened to 16 inline links of 16, small and large, and to 0 short links of 8.
+    neuroglancer 2.41.2 updates its address 400 ms after the first change, even while it still reads
+    an inline link, and loses a layer that it reads at that time. With the processor slowed down
+    threefold, this happened to 16 of 16 inline links, small and large, and to 0 of 8 short links.
     Spelunker of 2024, slowed sixfold, lost a layer of 2 of 7.
     """
     if urlsplit(site).netloc == urlsplit(server).netloc:
@@ -104,11 +104,11 @@ def explain_inline(site: str, server: str, other: str = "without --inline") -> l
     told = "'Cannot read properties of undefined'"
     advice = f"open the link again, or make it {other}"
     loss = "On a slow machine, viewers can lose a layer of an inline link"
-    return [f"{loss}: where one says {told}, {advice}."]
+    return [f"{loss}. If a viewer says {told}, {advice}."]
 
 
 def explain_lost_pin(site: str, name: str | None, segmentation_source: str) -> list[str]:
-    """Say where a viewer ignores the timestamp of a segmentation that changes.
+    """Warn if the viewer ignores the timestamp of a segmentation that changes.
 
     Google's viewer, which has the name ``google``, drops the key; see
     ``docs/reference/viewers.md``.
@@ -116,9 +116,11 @@ def explain_lost_pin(site: str, name: str | None, segmentation_source: str) -> l
     host = urlsplit(site).netloc
     if name != "google" or not segmentation_source.startswith("graphene://"):
         return []
-    shown = "ignores the timestamp of the segmentation and shows that of today"
-    advice = "leave --site out to see the cell as it was"
-    return [f"The viewer at {host} {shown}, in which the cell may have changed: {advice}."]
+    told = (
+        f"The viewer at {host} ignores the timestamp and shows today's segmentation, in which the "
+        "cell may have changed. To see the cell as it was, leave out --site."
+    )
+    return [told]
 
 
 def explain_hidden(record: Provenance) -> list[str]:
@@ -132,21 +134,21 @@ def explain_hidden(record: Provenance) -> list[str]:
 
 
 def explain_lost_receipt(error: OSError) -> str:
-    """Say that the history has no line for the link."""
+    """Say that the link could not be added to the history."""
     reason = error.strerror or type(error).__name__
-    return f"The history has no line for this link, since it could not be written: {reason}."
+    return f"This link could not be added to the history: {reason}."
 
 
 def explain_size(shown: int, cells: Sequence[int], settings: Settings) -> list[str]:
-    """Say how long viewers take for many annotations, as measured in Chromium on two cores."""
+    """Say how long viewers take to draw many annotations, measured in Chromium on two cores."""
     if shown < MANY_ANNOTATIONS:
         return []
-    slow = "viewers get slow: 50,000 take about 16 s to draw, 200,000 about 41 s"
+    slow = "viewers become slow: 50,000 take about 16 s to draw, 200,000 about 41 s"
     advice = "Show fewer with --tag, --min-confidence, --inputs or --outputs"
     lost = list_unshowable(settings)
     without = f" (without {' and '.join(lost)})" if lost else ""
     command = describe_publishing(cells, settings)
-    other = f"or publish the synapses, which are then drawn in 2 s{without}: {command}"
+    other = f"or publish the synapses, so that viewers draw them in 2 s{without}: {command}"
     return [f"The link has {shown:,} annotations, and {slow}. {advice}; {other}"]
 
 
@@ -171,7 +173,7 @@ def describe_publishing(cells: Sequence[int], settings: Settings) -> str:
 
 
 def list_unshowable(settings: Settings) -> list[str]:
-    """List the options in force that layers on a published source cannot show."""
+    """List the given options that links on a published source do not support."""
     default = Settings()
     asked = [
         name
@@ -184,7 +186,7 @@ def list_unshowable(settings: Settings) -> list[str]:
 
 
 def explain_context(record: Provenance) -> list[str]:
-    """Say how synapses on spines with several inputs count, and what is known of the partners."""
+    """Explain how multi-input synapses count, and how many partners have a type."""
     sentences = []
     if record.multi_input:
         sentences.append(_explain_multi_input(record.multi_input, apart=not record.synapses))
@@ -198,21 +200,28 @@ def _explain_multi_input(described: MultiInput, *, apart: bool) -> str:
     table, former_tags = described.table, described.former_tags
     counts = {name: sum(tags.values()) for name, tags in former_tags.items() if tags}
     if not counts:
-        return f"No synapse shown is on a spine with several inputs in {table}."
+        return f"According to {table}, no synapse shown is on a spine with several inputs."
     total = sum(counts.values())
     tags = dict.fromkeys(tag for each in former_tags.values() for tag in each)
     each = " and ".join(f"{count:,} among {name}" for name, count in counts.items())
     where = f" ({each})" if apart and len(counts) > 1 else ""
     verb = "synapse is" if total == 1 else "synapses are"
     return (
-        f"{total:,} {verb} on a spine with several inputs in {table}{where}, counted as "
-        f"multi-input instead of {' or '.join(tags)}."
+        f"According to {table}, {total:,} {verb} on a spine with several inputs{where} and "
+        f"counted as multi-input instead of {' or '.join(tags)}."
     )
 
 
 def _explain_types(described: CellTypes, whose: str) -> str:
     total, several = sum(described.partners.values()), described.ambiguous
-    rest = f"; {several:,} of the others have several there, as merged cells" if several else ""
+    rest = (
+        (
+            f"; {several:,} of the others have several types there, probably because they are "
+            "merged cells"
+        )
+        if several
+        else ""
+    )
     verb = "has" if described.known == 1 else "have"
     return (
         f"{described.known:,} of {total:,} {whose} {verb} a type in {described.view} "

@@ -1,4 +1,4 @@
-"""A whole table of predictions -> precomputed annotation sources that any viewer can read.
+"""Publish a whole table of predictions as precomputed annotation sources for any viewer.
 
 The steps, in order (`publishing`): find the inputs and stage what is not Parquet (`inputs`,
 `staging`, `cave_input`), read and check their rows (`rows`), plan levels and shards (`plan`),

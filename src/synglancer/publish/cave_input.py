@@ -1,7 +1,7 @@
-"""A whole table of predictions, fetched from CAVE in ranges of synapse IDs.
+"""Fetch a whole table of predictions from CAVE in ranges of synapse IDs.
 
-One range at a time, so that the server has one question of ours to answer, however long it takes;
-what was fetched is kept, and a run that was ended goes on behind it.
+One range is fetched at a time, so that the server gets only one query at a time. Fetched ranges are
+kept, and an interrupted run continues after them.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Where published files go: a folder, or an object store through fsspec; each whole or not there.
+"""Write published files to a folder or an object store (fsspec), completely or not at all.
 
-And the folder of each tag, whose name is safe on any disk and in any address.
+Also choose each tag's folder name, which is safe on any disk and in any address.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Folder:
             temporary.unlink(missing_ok=True)
             raise UsageError(
                 f"{path} cannot be written: {error.strerror or error}.",
-                "Make room or choose another -o; --resume goes on from here.",
+                "Free some space, then continue with --resume; or choose another -o.",
             ) from error
         return size
 
@@ -99,7 +99,7 @@ class ObjectStore:
             ) from error
         except ValueError as error:
             raise UsageError(
-                f"{address} is no address of an object store.", "Use s3://, gs:// or az://."
+                f"{address} is not the address of an object store.", "Use s3://, gs:// or az://."
             ) from error
 
     def write(self, name: str, pieces: Iterable[Any]) -> int:
@@ -113,7 +113,7 @@ class ObjectStore:
             except FileNotFoundError:
                 size = 0
             if size != len(content):
-                raise OSError(f"{size:,} of {len(content):,} bytes arrived")
+                raise OSError(f"only {size:,} of {len(content):,} bytes arrived")
             return size
 
         return int(self._attempt(put, name, "written"))
@@ -152,7 +152,7 @@ class ObjectStore:
             except PermissionError as error:  # noqa: PERF203
                 raise ServiceError(
                     f"{self.address}/{name} may not be {what}.",
-                    "Log in to the object store as its own tools do, then add --resume.",
+                    "Log in to the object store as you do for its own tools, then add --resume.",
                 ) from error
             except FileNotFoundError as error:
                 raise UsageError(
@@ -163,7 +163,7 @@ class ObjectStore:
                     reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
                     raise ServiceError(
                         f"{self.address}/{name} could not be {what}: {reason}.",
-                        "Check the address and the connection, then add --resume to go on.",
+                        "Check the address and the connection, then continue with --resume.",
                     ) from error
                 time.sleep(_PATIENCE * 2**attempt)
         raise AssertionError

@@ -24,12 +24,12 @@ PROPERTIES: dict[str, dict[str, str]] = {
     "confidence": {
         "id": "confidence",
         "type": "float32",
-        "description": "How sure the classifier is of the tag, 0 to 1",
+        "description": "Confidence of the classifier in the tag, 0 to 1",
     },
     "size": {
         "id": "size",
         "type": "uint32",
-        "description": "Size of the synapse, in voxels of its detection",
+        "description": "Size of the synapse, in voxels of the synapse detection",
     },
 }
 """The numbers that an annotation may carry, in their order; each takes 4 bytes."""

@@ -1,4 +1,4 @@
-"""What is to be published: files, globs and Delta Lake folders, and which column means what."""
+"""Find the files to publish, in folders, globs and Delta Lake folders, and their columns."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ AXES = "xyz"
 
 @dataclass(frozen=True)
 class Columns:
-    """Which column of a file means what.
+    """The columns of a file.
 
     Attributes
     ----------
@@ -97,7 +97,7 @@ def find_files(given: Sequence[str]) -> list[InputFile]:
     twice = {file.path for file in found if found.count(file) > 1} if len(found) < 1000 else set()  # noqa: PLR2004
     if twice:
         raise UsageError(
-            f"{min(twice)} was given twice.", "Give each file once: its rows would repeat."
+            f"{min(twice)} was given twice.", "Give each file once, so that no row is repeated."
         )
     if not found:
         raise UsageError(
@@ -128,7 +128,9 @@ def _expand(item: str) -> Iterator[InputFile]:
     else:
         matches = sorted(glob.glob(item, recursive=True))  # noqa: PTH207  # absolute patterns too
         if not matches:
-            raise UsageError(f"{item} is not there.", "Give a file, a glob or a folder that is.")
+            raise UsageError(
+                f"{item} does not exist.", "Give a file, a glob or a folder that exists."
+            )
         for match in matches:
             yield from _expand(match)
 
@@ -140,7 +142,7 @@ def _expand_address(item: str) -> Iterator[InputFile]:
         system, path = fsspec.core.url_to_fs(item)
         matches = sorted(system.glob(path)) if "*" in path else [path]
         if not matches or not all(system.exists(match) for match in matches):
-            raise UsageError(f"{item} is not there.", "Check the address and who may read it.")
+            raise UsageError(f"{item} does not exist.", "Check the address and its permissions.")
         for match in matches:
             yield _take(str(system.unstrip_protocol(match)))
 
@@ -149,7 +151,7 @@ def _take(path: str) -> InputFile:
     kind = SUFFIXES.get(Path(path).suffix.lower())
     if kind is None or (path.endswith(".gz") and not path.endswith(".csv.gz")):
         raise UsageError(
-            f"{path} is neither Parquet nor CSV by its name.",
+            f"{path} is neither a Parquet nor a CSV file, by its name.",
             "Give files that end in .parquet, .csv or .csv.gz, or a Delta Lake folder.",
         )
     return InputFile(path, kind, path)
@@ -161,8 +163,8 @@ def _read_delta(folder: str) -> Iterator[InputFile]:
         from deltalake import DeltaTable
     except ImportError as error:
         raise UsageError(
-            f"{folder} is a Delta Lake folder, and deltalake is not installed.",
-            "Install it: pip install deltalake.",
+            f"{folder} is a Delta Lake folder, but deltalake is not installed.",
+            "Install it: pip install 'synglancer[delta]'.",
         ) from error
     with translated(folder):
         table = DeltaTable(folder)
@@ -177,8 +179,8 @@ def _read_delta(folder: str) -> Iterator[InputFile]:
             else f"is partitioned by {', '.join(partitions)}"
         )
         raise UsageError(
-            f"{folder} {what}, which is not read here.",
-            "Write it to plain Parquet files first, for instance with polars or DuckDB.",
+            f"{folder} {what}, which synglancer cannot read.",
+            "First write it to plain Parquet files, for instance with polars or DuckDB.",
         )
     yield from (InputFile(path, "parquet", path) for path in files)
 
@@ -199,7 +201,7 @@ class translated:  # noqa: N801  # a context manager, read as a participle
         if isinstance(error, Exception) and not isinstance(error, SynglancerError):
             reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
             raise UsageError(
-                f"{self._name} cannot be read: {reason}.", "Check the file and who may read it."
+                f"{self._name} cannot be read: {reason}.", "Check the file and its permissions."
             ) from error
 
 
@@ -215,7 +217,7 @@ def open_parquet(path: str, **options: Any) -> Any:
 
 
 def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
-    """Find which column means what.
+    """Find the columns by their names.
 
     Parameters
     ----------
@@ -251,7 +253,7 @@ def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
     if missing:
         hint = "Give another --tag-column." if missing == [tag] else "Rename the columns."
         if {"target_id", "id"} <= there and len(missing) > 1:
-            hint = "These look like predictions alone: give the synapses with --synapses."
+            hint = "These look like predictions without their synapses: add --synapses FILE."
         raise UsageError(
             f"{file} has no column {' and none '.join(missing)}; it has {', '.join(names)}.", hint
         )

@@ -29,7 +29,7 @@ COUNTS = "cells.parquet"
 """Name of the table of cells, where one was asked for."""
 
 ABOUT = ("datastack", "version", "timestamp", "table", "tag_column", "resolution")
-"""What is said of a publication, and passed on."""
+"""Facts about a publication that are copied into the manifest."""
 
 _RECORD = "datastack_record"
 _FOLDER = re.compile(r"[a-z][a-z0-9_-]{0,99}")
@@ -54,7 +54,7 @@ class TagSource:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a source says of itself.
+    """The manifest of a source.
 
     Attributes
     ----------
@@ -123,7 +123,7 @@ def build_manifest(
     read = counted.pop("read", 0)
     kept = {reason: counted.pop(reason) for reason in _KEPT if reason in counted}
     upper = [low + far for low, far in zip(plan.lower, plan.extent, strict=True)]
-    # The folders of the machine that they lay on are nobody's business.
+    # Folders of the publishing machine are left out.
     files = [{"file": Path(one["file"]).name, "bytes": one["bytes"]} for one in said["input"]]
     digest = hashlib.sha256(json.dumps(said["input"], sort_keys=True).encode()).hexdigest()
     return {
@@ -171,7 +171,7 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
     Raises
     ------
     BadAnswerError
-        When it is none, or of another form.
+        When it is not a manifest, or has another format.
     """
     try:
         text = orjson.loads(content)
@@ -196,8 +196,8 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadAnswerError(
-            f"{address}/{MANIFEST} is not the manifest of a published source.",
-            "Give the address that `synglancer publish` wrote to; it may need a newer version.",
+            f"{address}/{MANIFEST} is not a manifest that this version of synglancer can read.",
+            "Check that `synglancer publish` wrote to this address, or upgrade synglancer.",
         ) from error
 
 

@@ -1,7 +1,7 @@
-"""Plan of a publication: what is read in which parts, and how rows are spread over files.
+"""Plan a publication: the parts to read, and how rows are divided among files.
 
-Both are JSON in the folder of work, so that any process on any machine that sees it does the same,
-and a run that was killed goes on where it was.
+The plan is JSON in the folder of work, so that any process on any machine does the same, and a
+killed run can continue.
 """
 
 from __future__ import annotations

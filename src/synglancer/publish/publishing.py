@@ -102,7 +102,7 @@ def publish(
     if not resume and _is_begun(folder):
         raise UsageError(
             f"An earlier run for {asked.destination} was not finished.",
-            f"Add --resume to go on, or remove {folder} to begin again.",
+            f"Add --resume to continue it, or remove {folder} to start again.",
         )
     if not resume and not destination.is_empty():
         raise UsageError(f"{asked.destination} is not empty.", "Choose another -o.")
@@ -111,7 +111,7 @@ def publish(
     with locked(folder.with_name(f"{folder.name}.lock"), _LOCK_PATIENCE) as held:
         if not held:
             raise UsageError(
-                f"Another run is publishing to {asked.destination}.", "Wait until it has ended."
+                f"Another run is publishing to {asked.destination}.", "Wait until it has finished."
             )
         with _nothing_left_of_refused_inputs(discardable):
             manifest = _Run(asked, runner, folder, progress, fetch).run()
@@ -263,8 +263,8 @@ class _Run:
                 now = json.loads(content)
                 changed = ", ".join(sorted(name for name in now if now[name] != before.get(name)))
                 raise UsageError(
-                    f"The run to go on with was asked for something else: {changed} changed.",
-                    f"Ask for the same, or remove {self._work} to begin again.",
+                    f"The earlier run had other options or input: {changed} changed.",
+                    f"Give the same options and input, or remove {self._work} to start again.",
                 )
             return
         write_file(path, content.encode())
@@ -297,8 +297,8 @@ class _Run:
         request = dict(json.loads(content))
         if request["compressor"] != _name_compressor():
             raise UsageError(
-                f"The run to go on with used {request['compressor']}, not {_name_compressor()}.",
-                f"Install that version, or remove {self._work} to begin again.",
+                f"The earlier run used {request['compressor']}, not {_name_compressor()}.",
+                f"Install that version, or remove {self._work} to start again.",
             )
         return request
 
@@ -380,7 +380,6 @@ def _name_compressor() -> str:
         from isal import __version__
     except ImportError as error:
         raise UsageError(
-            "Publishing needs isal, which compresses.",
-            "Install it: pip install 'synglancer[publish]'.",
+            "Publishing needs isal.", "Install it: pip install 'synglancer[publish]'."
         ) from error
     return f"isal {__version__}"

@@ -1,4 +1,4 @@
-"""Rows of a file -> rows that can be published: types, units, and what is left out and why."""
+"""Convert rows of a file to rows for publishing: types, units, and reasons for left-out rows."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class RowReader:
         said = "" if value is None else f" ({str(value)[:40]!r})"
         return UsageError(
             f"{self._file}: column {name!r} holds {what} in row {row:,}{said}.",
-            "Correct the file; nothing was published.",
+            "Correct the file. Nothing was published.",
         )
 
     def _read_integers(
@@ -129,7 +129,7 @@ class RowReader:
         kind = column.type
         if pa.types.is_floating(kind):
             raise self._bad(
-                name, "floating-point numbers, which have lost digits of IDs, for instance",
+                name, "floating-point numbers, which round IDs, for instance",
                 first_row,
             )  # fmt: skip
         if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_null(kind)

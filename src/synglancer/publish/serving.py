@@ -1,4 +1,4 @@
-"""A folder over loopback HTTP: with ranges and CORS, and nothing outside of it."""
+"""Serve a folder over loopback HTTP, with range requests and CORS, and nothing outside it."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
     """
     root = Path(folder)
     if not root.is_dir():
-        raise UsageError(f"{folder} is not a folder.", "Give the folder that was published to.")
+        raise UsageError(f"{folder} is not a folder.", "Give the folder of a published source.")
     if not any(any(root.glob(f"{inside}{MANIFEST}")) for inside in ("", "*/")):
+        found = "an unfinished" if (root / WORK).exists() else "no"
         raise UsageError(
-            f"{folder} is a folder to which "
-            f"{'not all has' if (root / WORK).exists() else 'nothing has'} been published.",
-            "Give the folder that was published to, or finish it with synglancer publish --resume.",
+            f"{folder} holds {found} published source.",
+            "Give the folder of a finished source; to finish one, use synglancer publish --resume.",
         )
     try:
         return _Server(("127.0.0.1", port), partial(_Handler, root.resolve()))

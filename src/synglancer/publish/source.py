@@ -1,6 +1,6 @@
-"""A published source, read by cell: its manifest, how many synapses a cell has, and which.
+"""Read a published source by cell: its manifest, and the numbers and rows of a cell's synapses.
 
-Free of heavy imports, and of whatever publishing needs.
+It has no heavy imports and does not need the extra `publish`.
 """
 
 from __future__ import annotations
@@ -196,8 +196,8 @@ class Source:
         content = self._read(MANIFEST, 0, None)
         if content is None:
             raise NotServedError(
-                f"{self.address} is no published source: {MANIFEST} is not there.",
-                "Give the address that `synglancer publish` wrote to, where it was finished.",
+                f"{self.address} is not a published source, because it has no {MANIFEST}.",
+                "Give the address of a finished `synglancer publish`.",
             )
         return parse_manifest(content, self.address)
 
@@ -302,6 +302,7 @@ def open_source(
         return source
     if "://" in address:
         raise UsageError(
-            f"{address} cannot be read by viewers.", "Give its address with https, or a folder."
+            f"Viewers cannot read {address}.",
+            "Give an address that begins with https://, or a folder.",
         )
     return Source(address, Folder(address).read)

@@ -1,4 +1,4 @@
-"""Inputs that are not ready to be read: CSV files, and predictions that lack their synapses.
+"""Prepare inputs: convert CSV files, and join predictions with their synapses.
 
 Both become Parquet files in the folder of work.
 """
@@ -157,16 +157,16 @@ def _check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile],
                 raise UsageError(
                     f"{file.name} ({option}) has no column {', '.join(missing)}; "
                     f"it has {', '.join(schema.names)}.",
-                    "Predictions need target_id and the tag; synapses id and both root IDs.",
+                    "Predictions need target_id and the tag. Synapses need id and both root IDs.",
                 )
             for name in wanted[:1]:
                 if "float" in str(schema.field(name).type) or "double" in str(
                     schema.field(name).type
                 ):
                     raise UsageError(
-                        f"{file.name}: column {name!r} holds floating-point numbers, which have "
-                        "lost digits of IDs.",
-                        "Write it with integers or text.",
+                        f"{file.name}: column {name!r} holds floating-point numbers, which "
+                        "round IDs.",
+                        "Write the column as integers or text.",
                     )
 
 

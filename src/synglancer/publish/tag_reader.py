@@ -1,4 +1,4 @@
-"""The source of one tag, read through tensorstore: a reader that is not ours, to check with."""
+"""Read the source of one tag with tensorstore, an independent reader, for verification."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ class TagReader:
         self._body = body_type(properties)
         content = self._open_base("").read("info").result()
         if content.state != "value":
-            raise UsageError(f"{address} has no info file.", "Publish it again, or add --resume.")
+            raise UsageError(
+                f"{address} has no info file.", "Publish it again, or finish the run with --resume."
+            )
         self.info: dict[str, Any] = json.loads(content.value)
         self.levels: list[dict[str, Any]] = self.info["spatial"]
 

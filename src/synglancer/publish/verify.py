@@ -1,4 +1,4 @@
-"""A published source, checked with tensorstore, a reader that is not ours, against its input."""
+"""Check a published source against its input with tensorstore, an independent reader."""
 
 from __future__ import annotations
 
@@ -31,14 +31,12 @@ _DIRECTIONS = {relationship: direction for direction, relationship in RELATIONSH
 
 @dataclass
 class Findings:
-    """What a check found.
+    """The findings of a check.
 
     Attributes
     ----------
     checked
-        What is as it should be, a sentence each.
-    problems
-        What is not.
+        Things that are right, one sentence each. problems Things that are wrong.
     """
 
     checked: list[str] = field(default_factory=list)
@@ -109,18 +107,18 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
         raise UsageError(f"{address} cannot be read.", "Check the address.") from error
     if content.state != "value":
         raise UsageError(
-            f"{address} has no {MANIFEST}: nothing was published there, or not to the end.",
+            f"{address} has no {MANIFEST}: nothing was published there, or the run did not finish.",
             "Finish it with `synglancer publish … --resume`.",
         )
     manifest = json.loads(content.value)
     findings = Findings()
     if manifest.get("@type") != FORM:
-        findings.problems.append(f"{MANIFEST} is of another form: {manifest.get('@type')}.")
+        findings.problems.append(f"{MANIFEST} has an unknown format: {manifest.get('@type')}.")
         return findings
     total = sum(one["rows"] for one in manifest["tags"])
     if total != manifest["rows"]:
         findings.problems.append(
-            f"The tags have {total:,} rows, the manifest {manifest['rows']:,}."
+            f"The tags have {total:,} rows, but the manifest says {manifest['rows']:,}."
         )
     compare = _Input(inputs, manifest) if inputs else None
     counted: dict[str, _Counted] = {}
@@ -154,7 +152,7 @@ def _check_tag(
     _expect(findings, f"{name}: IDs", single.rows, rows)
     _expect(findings, f"{name}: annotations over all levels", levels.rows, rows)
     if (levels.once, levels.twice) != (single.once, single.twice):
-        findings.problems.append(f"{name}: the levels hold other annotations than by_id.")
+        findings.problems.append(f"{name}: the levels and by_id hold different annotations.")
     generator = random.Random(rows)  # noqa: S311  # the same choice each time
     for index in reader.info["relationships"]:
         found, neurons, counts = _sum_groups(reader, index)
@@ -162,7 +160,7 @@ def _check_tag(
         expected = sides[index["id"]]
         _expect(findings, f"{name}: rows of {index['id']}", found.rows, expected.rows)
         if found != expected:
-            findings.problems.append(f"{name}: {index['id']} holds other rows than by_id.")
+            findings.problems.append(f"{name}: {index['id']} and by_id hold different rows.")
         if compare is not None:
             picked = generator.sample(neurons, min(cells, len(neurons)))
             compare.check_neurons(reader, one["tag"], index, picked, findings)
@@ -267,11 +265,12 @@ def _check_level(
         corner = lower + size * np.array(_decode_morton(key, shape))
         points = rows["body"]["point"].astype(np.float64)
         if not ((points >= corner) & (points < corner + size)).all():
-            findings.problems.append(f"{name}: {level['key']} has points outside of their cell.")
+            findings.problems.append(f"{name}: {level['key']} has points outside their grid cell.")
             break
     if fullest > level["limit"]:
         findings.problems.append(
-            f"{name}: a cell of {level['key']} has {fullest:,} annotations, not {level['limit']:,}."
+            f"{name}: a grid cell of {level['key']} has {fullest:,} annotations, but the limit "
+            f"is {level['limit']:,}."
         )
 
 
@@ -340,7 +339,7 @@ class _Input:
             stored = set() if rows is None else set(rows["id"].tolist())
             if not stored <= ids or (ids - stored and not self._may_lack(ids - stored)):
                 findings.problems.append(
-                    f"{tag}: {side} {key} has {len(stored):,} rows, {len(ids):,} in the input."
+                    f"{tag}: {side} {key} has {len(stored):,} rows, but the input has {len(ids):,}."
                 )
 
     def _ask(self, side: str, tag: str, keys: list[int]) -> dict[int, set[int]]:
@@ -380,7 +379,7 @@ class _Input:
         for id_ in ids:
             one = reader.read_single(id_)
             if one is None or not any(_is_same(one, values) for values in rows.get(id_, [])):
-                findings.problems.append(f"{tag}: annotation {id_} is not what the input says.")
+                findings.problems.append(f"{tag}: annotation {id_} differs from the input.")
 
 
 def _is_same(one: dict[str, Any], values: list[Any]) -> bool:

@@ -1,1 +1,1 @@
-"""What Python users meet: the options as keywords, errors in Python's words, lists of links."""
+"""Support for the Python API: options as keywords, errors in terms of Python, lists of links."""

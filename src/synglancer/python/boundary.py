@@ -1,6 +1,6 @@
-"""The edge between a user's Python and ours: errors and warnings in Python's words, and short.
+"""Errors and warnings for Python users: in terms of Python, with short tracebacks.
 
-Where ``SYNGLANCER_DEBUG`` is set, errors keep the whole traceback and what caused them.
+If ``SYNGLANCER_DEBUG`` is set, errors keep the full traceback and their cause.
 """
 
 from __future__ import annotations
@@ -30,13 +30,12 @@ _KEYWORDS |= {
     "save_state": 'Link.save("state.json")',
 }
 _PHRASES = {
-    "or the link to make-link, which makes a link for each, or with --together one for all": (
-        "or the link in a list, for one link of all of them"
-    ),
-    "or leave out --together": "or make a link for each with make_links",
+    "or give the link to make-link, which makes a link for each cell, or one link with "
+    "--together": ("or give the link in a list, for one link to all of them"),
+    "or leave out --together": "or make a link for each cell with make_links",
     "Add --together; or": "Give all cells to make_link as a list; or",
 }
-"""What only the command can do, and how Python does it."""
+"""Advice that only applies to the command, and its equivalent in Python."""
 
 _PUBLISHING = re.compile(r"make-link .* --publish-to (\S+)$")
 """A command to type; in Python, one more keyword."""
@@ -45,7 +44,7 @@ _STACK = 4  # from the sentence, through `warn` and two functions, to the line o
 
 
 def say_in_python(sentence: str) -> str:
-    """Name the options in a sentence as keywords.
+    """Write the options in a sentence as keywords.
 
     Examples
     --------
@@ -63,13 +62,13 @@ def say_in_python(sentence: str) -> str:
 
 
 def warn(sentences: Iterable[str]) -> None:
-    """Warn of each sentence, at the line that called the public function which calls this."""
+    """Issue each sentence as a warning at the line that called the public function."""
     for sentence in sentences:
         warnings.warn(say_in_python(sentence), SynglancerWarning, stacklevel=_STACK)
 
 
 def public(function: Callable[Given, Answer]) -> Callable[Given, Answer]:
-    """Let the errors of a function end at its call: without our frames, and with their hint."""
+    """Shorten the tracebacks of a function's errors to the user's own lines, and add the hint."""
 
     @wraps(function)
     def call(*args: Given.args, **kwargs: Given.kwargs) -> Answer:

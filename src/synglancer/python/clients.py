@@ -1,4 +1,4 @@
-"""A notebook's own CAVEclient → the server, token, datastack and version that it uses."""
+"""Read the server, token, datastack and version from a user's CAVEclient."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked, and the token of the client that asks it.
+    """The options, and the token of the client.
 
     Attributes
     ----------
     settings
-        What is asked, beside the cells.
+        The options.
     token
-        The client's token, for its server alone; None to look where every command does.
+        The client's token, only for its server; None to find a token as usual.
     """
 
     settings: Settings
@@ -33,43 +33,43 @@ class Asked:
 def settle_storage(
     settings: Settings | None, options: Mapping[str, Any], client: object | None = None
 ) -> Asked:
-    """Put together where a state is stored, as `settle` does; what is shown is in the state.
+    """Combine the options for storing a state, as `settle` does for a link.
 
     Raises
     ------
     UsageError
-        When an option says something else; or as for `settle`.
+        When an option does not apply to a state; or as for `settle`.
     """
     other = [name for name in options if name not in StorageOptions.__annotations__]
     if other and other[0] in {field.name for field in fields(Settings)}:
         raise UsageError(
-            f"{other[0]}= has no effect on a state, which says itself what it shows.",
-            f"Leave it out; there are {', '.join(StorageOptions.__annotations__)}.",
+            f"{other[0]}= has no effect here, because the state already says what it shows.",
+            f"Leave it out. The options are {', '.join(StorageOptions.__annotations__)}.",
         )
-    # Settings name a table; here none is asked.
+    # Settings need a table, but none is queried here.
     named = {**options, "table": DEFAULT_TABLE} if settings is None else options
     return settle(settings, named, client)
 
 
 def check_token_saved(asked: Asked) -> None:
-    """Refuse a token that other processes would not find: it is sent to nobody but its server.
+    """Refuse a token that other processes would not find, because it is sent only to its server.
 
     Raises
     ------
     UsageError
-        When the client's token is not the one that every command finds.
+        When the client's token is not the one that synglancer finds by itself.
     """
     if asked.token not in {None, find_token(str(asked.settings.server))}:
         raise UsageError(
-            "The client's token is sent to its server alone, and not to other processes.",
-            "Save it with client.auth.save_token(client.auth.token), or leave workers= and "
-            "scheduler= out.",
+            "The client's token is sent only to its server, not to other processes.",
+            "Save it with client.auth.save_token(client.auth.token), or leave out workers= and "
+            "scheduler=.",
         )
 
 
 @dataclass(frozen=True)
 class _Known:
-    """What a client says of itself."""
+    """The settings of a client."""
 
     server: str
     datastack: str | None
@@ -80,28 +80,28 @@ class _Known:
 def settle(
     settings: Settings | None, options: Mapping[str, Any], client: object | None = None
 ) -> Asked:
-    """Put together what a record, keywords and a client say.
+    """Combine a settings record, keywords and a client.
 
     Parameters
     ----------
     settings
-        What is asked, as a record.
+        Options as a record.
     options
-        Or by keyword.
+        Options by keyword.
     client
-        A ``caveclient.CAVEclient``. Of its version, the default is the one that it asks: its own,
-        or else the latest; a version that is given besides comes first.
+        A ``caveclient.CAVEclient``. The default version is the client's own, or else the latest. A
+        version given as an option comes first.
 
     Raises
     ------
     UsageError
-        When there is no such option, the client is none, or is of another server or datastack than
-        the settings name.
+        When there is no such option, or the client is not a CAVEclient or uses another server or
+        datastack than the settings.
     """
     if settings is not None and options:
         raise UsageError(
-            f"Settings were given, and {', '.join(options)} by keyword too.",
-            "Give one of both; dataclasses.replace changes a record of settings.",
+            f"Settings were given, but {', '.join(options)} was also given by keyword.",
+            "Give only one of them. To change settings, use dataclasses.replace.",
         )
     if client is None:
         return Asked(settings or build_settings(options))
@@ -118,8 +118,8 @@ def _read_client(client: object) -> _Known:
     server = getattr(client, "server_address", None)
     if not isinstance(server, str) or not is_address(server):
         raise UsageError(
-            f"client={type(client).__name__} is no CAVEclient.",
-            "Give one made with caveclient.CAVEclient('minnie65_public').",
+            f"client={type(client).__name__} is not a CAVEclient.",
+            "Give a client made with caveclient.CAVEclient('minnie65_public').",
         )
     version = getattr(client, "version", None)
     token = getattr(getattr(client, "auth", None), "token", None)
@@ -132,21 +132,21 @@ def _read_client(client: object) -> _Known:
 
 
 def _check_same(settings: Settings, known: _Known) -> None:
-    """Refuse a client of another server or datastack: its token is not for any other."""
+    """Refuse a client of another server or datastack, because its token is only for its own."""
     if settings.sandbox or (settings.server or known.server).rstrip("/") != known.server:
         other = "the sandbox" if settings.sandbox else settings.server
         raise UsageError(
-            f"The client is of {known.server}, and {other} is asked for.",
-            "Leave sandbox=True and server= out, or give a client of that server.",
+            f"The client uses {known.server}, but {other} was requested.",
+            "Leave out sandbox=True and server=, or give a client of that server.",
         )
     if known.datastack is not None and settings.datastack != known.datastack:
         raise UsageError(
-            f"The client is of the datastack {known.datastack}, and {settings.datastack} is asked "
-            "for.",
-            "Leave datastack= out, or give a client of that datastack.",
+            f"The client uses the datastack {known.datastack}, but {settings.datastack} was "
+            "requested.",
+            "Leave out datastack=, or give a client of that datastack.",
         )
     if settings.token_file is not None:
         raise UsageError(
-            "A client, which has a token, and a file with a token were given.",
-            "Leave token_file= out, or the client.",
+            "Both a client, which has a token, and a file with a token were given.",
+            "Leave out token_file= or the client.",
         )

@@ -1,7 +1,7 @@
-"""The options as keywords: their types, the signatures that show them, and wrong ones explained.
+"""The options as keywords: their types, signatures, and errors for wrong ones.
 
-Type checkers read `LinkOptions` and `Options`; IPython, Jupyter and the documentation read a
-signature that is made of `synglancer.Settings`. A test compares the two.
+Type checkers read `LinkOptions` and `Options`. IPython, Jupyter and the documentation read a
+signature made from `synglancer.Settings`. A test compares the two.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Function = TypeVar("Function", bound="Callable[..., Any]")
 
 
 class LinkOptions(TypedDict, total=False):
-    """Options of every link, but for its directions; each is described in `synglancer.Settings`."""
+    """All options except the directions; each is described in `synglancer.Settings`."""
 
     datastack: str
     version: str | int | None
@@ -83,14 +83,14 @@ class LinkOptions(TypedDict, total=False):
 
 
 class Options(LinkOptions, total=False):
-    """All options by keyword; each is described in `synglancer.Settings`."""
+    """All options as keywords; each is described in `synglancer.Settings`."""
 
     inputs: bool
     outputs: bool
 
 
 class StorageOptions(TypedDict, total=False):
-    """Options that say where a state is stored; each is described in `synglancer.Settings`."""
+    """Options for storing a state; each is described in `synglancer.Settings`."""
 
     server: str | None
     token_file: str | Path | None
@@ -102,9 +102,9 @@ class StorageOptions(TypedDict, total=False):
     no_cache: bool
 
 
-_FIRST = "It is the first argument: make_link(864691135276234469)."
+_FIRST = "Give the cell as the first argument: make_link(864691135276234469)."
 _BY_FILE = (
-    "Name the file that holds it with token_file=, set CAVE_TOKEN, or give your CAVEclient with "
+    "Give the file with the token as token_file=, set CAVE_TOKEN, or give your CAVEclient as "
     "client=."
 )
 _MEANT = {
@@ -126,7 +126,7 @@ _MEANT = {
     "unlabeled": "with_unlabelled",
     "cache": "no_cache",
 }
-"""What caveclient, nglui and other tools call an option of ours."""
+"""Names of our options in caveclient, nglui and other tools."""
 
 _EXPLAINED = {
     **dict.fromkeys(
@@ -134,11 +134,11 @@ _EXPLAINED = {
     ),
     **dict.fromkeys(("auth_token", "token", "cave_token"), _BY_FILE),
 }
-"""What is no option of ours under any name, and how it is given."""
+"""Names that are not options, with what to do instead."""
 
 
 def build_settings(options: Mapping[str, Any]) -> Settings:
-    """Make settings from keywords, naming the one that does not exist.
+    """Make settings from keywords; the error names an unknown keyword.
 
     Raises
     ------
@@ -161,12 +161,12 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def _read(name: str, value: Any, kind: Any) -> Any:
-    """Read the value of an option: numpy's scalars and paths are taken as what they hold.
+    """Read the value of an option; numpy scalars and paths become plain values.
 
     Raises
     ------
     UsageError
-        When it is of another kind.
+        When the value has the wrong type.
     """
     value = value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
     value = str(value) if isinstance(value, Path) else value
@@ -176,7 +176,7 @@ def _read(name: str, value: Any, kind: Any) -> Any:
         kinds = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
         good = any(_is_of(value, one) for one in kinds)
     if not good:
-        raise UsageError(f"{name}={_quote(value)} is not what this option takes.", _describe(kind))
+        raise UsageError(f"{name}={_quote(value)} is not a valid value.", _describe(kind))
     return value
 
 
@@ -207,9 +207,9 @@ def _describe(kind: Any) -> str:
 
 
 def show_options(function: Function) -> Function:
-    """Give a function that takes ``**options`` a signature that names each of them.
+    """Give a function with ``**options`` a signature that lists each option.
 
-    IPython and Jupyter complete from it; the documentation shows it.
+    IPython and Jupyter use it for completion, and the documentation shows it.
     """
     signature, kinds = inspect.signature(function), get_type_hints(Options)
     own = [

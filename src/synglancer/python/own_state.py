@@ -1,6 +1,6 @@
-"""A state that a user holds, in whatever form → plain JSON values, its 64-bit IDs as text.
+"""Convert a user's own state in any form to plain JSON values, with 64-bit IDs as text.
 
-nglui and neuroglancer keep IDs as numbers, which a viewer would round.
+nglui and neuroglancer hold IDs as numbers, which a viewer would round.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _HINT = (
 
 
 def read_own_state(given: object) -> dict[str, Any]:
-    """Read a state that a user holds.
+    """Read a user's own state.
 
     Parameters
     ----------
@@ -34,13 +34,13 @@ def read_own_state(given: object) -> dict[str, Any]:
     Returns
     -------
     dict
-        A Neuroglancer state of plain values, keys in their order; whole numbers that a viewer would
+        A Neuroglancer state of plain values, with its keys in order; integers that a viewer would
         round are text.
 
     Raises
     ------
     UsageError
-        When it is no state, or holds a number that has no place in JSON or was rounded.
+        When it is not a state, or holds a number that JSON does not allow or that was rounded.
     """
     value = make_exact(_unpack(given))
     try:
@@ -50,7 +50,7 @@ def read_own_state(given: object) -> dict[str, Any]:
 
 
 def _unpack(given: object) -> object:
-    """Take the values out of the object that holds them."""
+    """Read the plain values of an object of nglui or neuroglancer."""
     if isinstance(given, Path):
         return _parse(_read_file(given), given.name)
     if isinstance(given, str | bytes):
@@ -64,7 +64,7 @@ def _unpack(given: object) -> object:
     state = getattr(given, "state", None)  # a viewer's
     if state is not None and state is not given:
         return _unpack(state)
-    raise UsageError(f"{type(given).__name__} is no Neuroglancer state.", _HINT)
+    raise UsageError(f"{type(given).__name__} is not a Neuroglancer state.", _HINT)
 
 
 def _read_text(given: str | bytes) -> object:
@@ -80,7 +80,7 @@ def _read_file(path: Path) -> bytes:
     try:
         return path.expanduser().read_bytes()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "no such name is possible"
+        reason = getattr(error, "strerror", None) or "no file can have this name"
         raise UsageError(f"The file {str(path)[:80]} cannot be read: {reason}.", _HINT) from error
 
 
@@ -88,17 +88,17 @@ def _parse(content: bytes, source: str) -> object:
     try:
         value: object = orjson.loads(content)
     except ValueError as error:
-        raise UsageError(f"{source} holds no JSON.", _HINT) from error
+        raise UsageError(f"{source} does not hold JSON.", _HINT) from error
     return value
 
 
 def make_exact(value: object, path: str = "") -> Any:
-    """Copy values with numpy's made Python's own, and whole numbers beyond 2^53 - 1 made text.
+    """Copy values; numpy values become Python's, and integers beyond 2^53 - 1 become text.
 
     Raises
     ------
     UsageError
-        When a number is none, or is a float that may have been a larger whole number.
+        When a number is not finite, or is a float that may have been a larger integer.
     """
     if isinstance(value, Mapping):
         return {str(key): make_exact(item, f"{path}/{key}") for key, item in value.items()}
@@ -112,14 +112,16 @@ def make_exact(value: object, path: str = "") -> Any:
         return value if abs(value) <= MAX_EXACT else str(value)
     if not isinstance(value, float):
         raise UsageError(
-            f"{type(value).__name__} at {path} of the state is no JSON value.",
-            "Give numbers, texts, lists and dicts alone.",
+            f"{type(value).__name__} at {path} of the state is not a JSON value.",
+            "Use only numbers, text, lists and dicts.",
         )
     if not math.isfinite(value):
-        raise UsageError(f"{value} at {path} of the state is no number of JSON.", "Leave it out.")
+        raise UsageError(
+            f"{value} at {path} of the state is not a valid number in JSON.", "Leave it out."
+        )
     if abs(value) > MAX_EXACT:
         raise UsageError(
-            f"{value:.0f} at {path} of the state is a float, which has rounded an ID.",
+            f"{value:.0f} at {path} of the state is a float, which rounds the ID.",
             "Give IDs as integers or text.",
         )
     return value

@@ -1,4 +1,4 @@
-"""The links of many cells: a list that a notebook shows as a table."""
+"""A list of the links of many cells, which notebooks show as a table."""
 
 from __future__ import annotations
 
@@ -30,19 +30,19 @@ class Links(list["Link | Skipped"]):
 
     @property
     def skipped(self) -> list[Skipped]:
-        """The cells that there is no link for, and why."""
+        """The cells without a link, and why."""
         return [one for one in self if isinstance(one, Skipped)]
 
     @property
     def warnings(self) -> list[str]:
-        """What was skipped and what there is to know, counted; `to_frame` says it of each cell."""
+        """The numbers of skipped cells and of links with notes; `to_frame` has the details."""
         told = []
         if self.skipped:
             has = "cell has" if len(self) == 1 else "cells have"
             told.append(f"{len(self.skipped):,} of {len(self):,} {has} no link")
         if noted := sum(bool(link.warnings) for link in self.made):
             told.append(f"{noted:,} link{' has a note' if noted == 1 else 's have notes'}")
-        return [f"{' and '.join(told)}: to_frame() says what of each."] if told else []
+        return [f"{' and '.join(told)}. See to_frame() for details."] if told else []
 
     def to_frame(self) -> pd.DataFrame:
         """Return a table of the links, a row for each cell.
@@ -51,8 +51,8 @@ class Links(list["Link | Skipped"]):
         -------
         pandas.DataFrame
             Columns ``given``, ``cell`` (root ID as text; the cells of a link are joined by ", "),
-            ``link``, ``shown`` (Int64, synapses in it), ``link_problem`` and ``link_note``; texts
-            are empty where there is nothing to say.
+            ``link``, ``shown`` (Int64, synapses in it), ``link_problem`` and ``link_note``; empty
+            texts mean that there is nothing to say.
         """
         import pandas as pd
 

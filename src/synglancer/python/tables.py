@@ -1,4 +1,4 @@
-"""A notebook's own DataFrames → the link that shows them, pinned as their query was."""
+"""Make a link from a user's own DataFrames, pinned to the version of their query."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def make_link_of_tables(
     client: object | None,
     options: Mapping[str, Any],
 ) -> LinkRecord:
-    """Make the link that shows the rows of tables.
+    """Make a link that shows the rows of tables.
 
     Parameters
     ----------
     cells
-        Root IDs; none to take the cell from the tables.
+        Root IDs; empty to read the cell from the tables.
     tables
-        What was given as ``inputs`` and as ``outputs``: tables, or False.
+        The arguments ``inputs`` and ``outputs``: tables, or False.
     resolution, settings, client, options
         As `synglancer.make_link` takes them.
 
     Raises
     ------
     UsageError
-        When the tables cannot be shown rightly, or nothing says of which version they are.
+        When the tables cannot be used, or their version is unknown.
     """
     from synglancer.synapses.given import read_given  # pandas
 
@@ -60,14 +60,14 @@ def _with_directions(settings: Settings, directions: Sequence[str]) -> Settings:
 
 
 def _join_pins(pins: Sequence[Pin]) -> Pin:
-    """Take what the tables say of themselves, where they do not contradict each other."""
+    """Read version, table and unit from the tables, which must agree."""
     joined = pins[0]
     for pin in pins[1:]:
         for field in fields(pin):
             one, other = getattr(joined, field.name), getattr(pin, field.name)
             if one is not None and other is not None and one != other and field.name != "notice":
                 raise UsageError(
-                    f"The tables are of two {field.name}s: {one} and {other}.",
+                    f"The tables have different values of {field.name}: {one} and {other}.",
                     "Query both in the same way.",
                 )
             if one is None:
@@ -76,20 +76,20 @@ def _join_pins(pins: Sequence[Pin]) -> Pin:
 
 
 def _fill_in(pin: Pin, options: Mapping[str, Any], client: object | None) -> dict[str, Any]:
-    """Fill in what the tables say, for what was not given.
+    """Fill in missing options from the tables.
 
     Raises
     ------
     UsageError
-        When nothing says of which version the rows are.
+        When the version of the rows is unknown.
     """
     own = getattr(client, "version", None)
     day = None if pin.timestamp is None else f"{pin.timestamp:%Y-%m-%d}"
     version = options.get("version") or pin.version or day or own
     if version is None:
         raise UsageError(
-            "Nothing says of which version the rows of the tables are.",
-            "Say it with version=, or give the CAVEclient that was asked, as client=.",
+            "The version of the rows in the tables is not known.",
+            "Give it as version=, or give the CAVEclient that you queried, as client=.",
         )
     datastack = options.get("datastack") or pin.datastack
     known = {"datastack": datastack} if datastack else {}
@@ -98,26 +98,26 @@ def _fill_in(pin: Pin, options: Mapping[str, Any], client: object | None) -> dic
 
 
 def _check(settings: Settings, pin: Pin) -> None:
-    """Refuse what contradicts the tables, and what would have to be asked for again."""
+    """Refuse options that contradict the tables or need a query."""
     for name, said in (("datastack", pin.datastack), ("table", pin.table)):
         asked = getattr(settings, name)
         if said is not None and asked != said:
             raise UsageError(
-                f"The rows are of the {name} {said}, and {asked} is asked for.",
-                f"Leave {name}= out.",
+                f"The rows have the {name} {said}, but {asked} was requested.",
+                f"Leave out {name}=.",
             )
     if settings.source is not None:
         raise UsageError(
-            "Both tables and a published source were given.", "Leave source= out, or the tables."
+            "Both tables and a published source were given.", "Leave out source= or the tables."
         )
     for name in _NEED_ROWS:
         if getattr(settings, name):
             raise UsageError(
-                f"{name}=True asks the server for rows, and tables were given.",
-                f"Leave {name}=True out, or leave the tables out.",
+                f"{name}=True queries the server for rows, but tables were given.",
+                f"Leave out {name}=True or the tables.",
             )
     if settings.multi_input and settings.table == UNNAMED:
         raise UsageError(
-            "For spines with several inputs, the table of predictions has to be known.",
-            "Name it with table=.",
+            "To find spines with several inputs, synglancer must know the table of predictions.",
+            "Give its name as table=.",
         )

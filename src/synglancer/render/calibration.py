@@ -1,4 +1,4 @@
-"""How many predictions are right, against their confidence → a plot."""
+"""Plot the share of right predictions against their confidence."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from synglancer.render.canvas import Canvas
 
 SUFFIXES = (".png", ".svg")
-"""Endings of files that hold a plot."""
+"""File extensions of plots."""
 
 _SIZE = (520, 520)
 _LEFT, _TOP, _SIDE = 74.0, 44.0, 410.0
@@ -26,7 +26,7 @@ _WHISKER = 4.0
 
 
 def check_plot_suffix(suffix: str) -> None:
-    """Check that a plot can be written as a kind of file.
+    """Check that a file extension is supported for plots.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Discs, rings, lines and words → SVG or PNG; screenshots made smaller.
+"""Draw discs, rings, lines and words as SVG or PNG, and shrink screenshots.
 
-Coordinates are pixels of the picture before it is scaled, x to the right and y down. What is
-written is data: no word becomes markup.
+Coordinates are pixels of the picture before it is scaled, x to the right and y down. Text is data
+and never becomes markup.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     import numpy as np
 
 FONT_SIZE = 12.0
-_SUPERSAMPLING = 3  # Pillow draws without smoothing: larger, then smaller
+_SUPERSAMPLING = 3  # Pillow draws without smoothing, so draw larger, then shrink
 _MAX_SIDE = 12_000
 _FONTS = "Helvetica, Arial, 'DejaVu Sans', sans-serif"
 
 
 class Canvas(Protocol):
-    """What can be drawn on."""
+    """A canvas to draw on."""
 
     def discs(self, points: np.ndarray[Any, Any], diameter: float, colour: str) -> None:
         """Draw a filled circle around each point, shape (n, 2)."""
@@ -38,7 +38,7 @@ class Canvas(Protocol):
         """Draw a line."""
 
     def words(self, start: Sequence[float], text: str, colour: str, anchor: str = "start") -> None:
-        """Write a line; `start` is at its left, or its middle where `anchor` is ``middle``."""
+        """Write a line of text; `start` is its left end, or its middle for ``middle``."""
 
     def finish(self) -> bytes:
         """Return the file's content."""
@@ -54,11 +54,11 @@ def make_canvas(suffix: str, size: tuple[int, int], scale: float, colour: str, n
     size
         Width and height in pixels.
     scale
-        Pixels of the file for each of those.
+        Pixels of the file per pixel of the picture.
     colour
         Of the background.
     name
-        What the picture shows, for those who cannot see it (SVG).
+        Description of the picture for screen readers (SVG).
     """
     if suffix == ".svg":
         return _Svg(size, scale, colour, name)
@@ -66,7 +66,7 @@ def make_canvas(suffix: str, size: tuple[int, int], scale: float, colour: str, n
 
 
 def shrink_screenshot(png: bytes) -> bytes:
-    """Write a screenshot of a view as WebP: an eighth of the bytes, for pages that hold many."""
+    """Write a screenshot as WebP, an eighth of the size, for pages with many pictures."""
     from PIL import Image
 
     content = io.BytesIO()
@@ -75,7 +75,7 @@ def shrink_screenshot(png: bytes) -> bytes:
 
 
 def stroke_width(diameter: float) -> float:
-    """Width of a ring's line, which leaves it open."""
+    """Line width of a ring, thin enough to leave its middle open."""
     return max(0.9, 0.28 * diameter)
 
 
@@ -162,7 +162,7 @@ class _Png:
 
     def finish(self) -> bytes:
         image = self._image.resize(self._size, self._smooth)
-        # The few colours that there are, and shades between them: a third of the bytes.
+        # With a palette of the few colours and their shades, the file has a third of the bytes.
         image = image.quantize(256, dither=self._exact)
         content = io.BytesIO()
         image.save(content, "PNG", optimize=True)
@@ -179,7 +179,7 @@ def _scale(size: tuple[int, int], factor: float) -> tuple[int, int]:
 
 
 def _load_font(size: float) -> tuple[Any, bool]:
-    """Load a font of this machine, or Pillow's own; and whether it has the sign of micro."""
+    """Load a font of this machine or Pillow's own, and say whether it has the micro sign."""
     from PIL import ImageFont
 
     for name in ("DejaVuSans.ttf", "Arial.ttf", "arial.ttf", "Helvetica.ttc"):

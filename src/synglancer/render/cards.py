@@ -1,7 +1,7 @@
-"""Links → what people read, through the templates: the only module that imports Jinja2.
+"""Render links through templates; the only module that imports Jinja2.
 
-What a template is given is data: markup in a tag or a server's words arrives as text, in each
-format by its own rules.
+Values in templates are data: markup in a tag or in a server's text is escaped by the rules of each
+format.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _TEMPLATES: dict[CardFormat, str] = {
     "rst": "card.rst.j2",
 }
 _HTML = "html.j2"
-# What expressions in a user's template can end with.
+# Errors that a user's template can raise.
 _FAILURES = (ValueError, TypeError, ArithmeticError, LookupError, AttributeError, RecursionError)
 _BAR_BLOCKS = 20
 
@@ -67,18 +67,14 @@ class CountRow:
 
     Attributes
     ----------
-    direction, tag
-        Which synapses.
-    count
-        How many.
-    bar
+    direction, tag The synapses. count Their number. bar
         Length of their bar, as text of block characters.
     share
         The same as a share of the longest bar, 0 to 1.
     colour
         Of their layer, ``#rrggbb``.
     sign
-        What their markers look like, one character; empty for other layers.
+        A character that looks like their markers; empty for other layers.
     """
 
     direction: str
@@ -99,9 +95,8 @@ class TypeRow:
     name
         The type.
     partners
-        How many cells of it there are.
-    colour
-        In which the view shows it, ``#rrggbb``; None where colours say something else.
+        Number of cells of this type. colour Its colour in the view, ``#rrggbb``; None if the view
+        is coloured by something else.
     """
 
     name: str
@@ -117,7 +112,7 @@ def render_card(
     picture: Path | str | None = None,
     qr: Path | str | None = None,
 ) -> str:
-    """Render one link as a card: the link, its counts and where they come from.
+    """Render one link as a card: the link, its counts and their source.
 
     Parameters
     ----------
@@ -186,7 +181,7 @@ def build_count_rows(link: LinkRecord) -> list[CountRow]:
 
 
 def build_type_rows(link: LinkRecord) -> list[TypeRow]:
-    """List the types of the partners, the most frequent first; those that are unknown last."""
+    """List the types of the partners, the most frequent first and unknown types last."""
     types = link.provenance.cell_types
     partners, colours = (types.partners, types.colours) if types else ({}, {})
     order = sorted(partners, key=lambda name: (name == UNKNOWN_TYPE, -partners[name], name))
@@ -194,15 +189,16 @@ def build_type_rows(link: LinkRecord) -> list[TypeRow]:
 
 
 def _format_bar(share: float) -> str:
-    """Draw a bar of block characters: what is there has at least the thinnest one."""
+    """Draw a bar of block characters; every count above 0 has at least the thinnest one."""
     eighths = max(round(share * _BAR_BLOCKS * 8), int(share > 0))
     return "█" * (eighths // 8) + ("", *"▏▎▍▌▋▊▉")[eighths % 8]
 
 
 def describe_filters(filters: Mapping[str, Any]) -> list[str]:
-    """Describe the filters in force, for people; empty when all synapses are shown.
+    """Describe the active filters in words; empty if all synapses are shown.
 
-    A soft filter leaves none out: the link's warnings say how many its sliders hide at first.
+    Soft filters are not listed, because the link's warnings say how many synapses the sliders hide
+    at first.
     """
     described = []
     if tags := filters.get("tag"):
@@ -218,7 +214,7 @@ def describe_filters(filters: Mapping[str, Any]) -> list[str]:
 
 
 def format_data_uri(content: bytes, suffix: str) -> str:
-    """Put a picture into an address, so that a page needs no file beside it."""
+    """Encode a picture as a data URI, so that a page needs no other file."""
     kind = {".svg": "svg+xml"}.get(suffix, suffix[1:])
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
 
@@ -242,10 +238,8 @@ def render_template(name: str, own: Path | None = None, **variables: Any) -> str
     Parameters
     ----------
     name
-        One of ours, such as ``report.html.j2``.
-    own
-        The user's file in its place. It may include and extend ours; HTML is escaped if that of
-        ours is.
+        A built-in template, such as ``report.html.j2``. own The user's file to use instead. It may
+        include and extend built-in templates; HTML is escaped as in the built-in template.
     **variables
         As the template documents them.
 
@@ -269,8 +263,8 @@ def render_template(name: str, own: Path | None = None, **variables: Any) -> str
         where = f" in line {line}" if line else ""
         raise UsageError(
             f"The template {own} fails{where}: {str(error).rstrip('.')}.",
-            "Compare it with ours (`synglancer templates show`), whose variables are named at its "
-            "top.",
+            "Compare it with the built-in template (`synglancer templates show`), which lists "
+            "the variables at its top.",
         ) from error
 
 
@@ -278,10 +272,10 @@ def render_template(name: str, own: Path | None = None, **variables: Any) -> str
 def _environment() -> Environment:
     environment = Environment(
         loader=FileSystemLoader(templates_folder()),
-        # HTML is escaped by Jinja2; for the others the filters below know the rules.
+        # Jinja2 escapes HTML; for other formats, the filters below do.
         autoescape=select_autoescape([_HTML]),
         undefined=StrictUndefined,
-        # Whatever a server calls a tag, a card can be printed on a terminal.
+        # A card can be printed on a terminal, whatever a tag's name contains.
         finalize=_finalize,
         keep_trailing_newline=False,
     )
@@ -300,5 +294,5 @@ def _environment() -> Environment:
 
 
 def _finalize(value: Any) -> Any:
-    """Make a text printable; what is markup already was made of values that are."""
+    """Make a text printable; markup has already been made from printable values."""
     return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value

@@ -1,4 +1,4 @@
-"""Kinds of files by the endings of their names, and those that cannot be written."""
+"""Check file extensions, and refuse unsupported ones."""
 
 from __future__ import annotations
 
@@ -11,26 +11,23 @@ if TYPE_CHECKING:
 
 
 def check_kind(what: str, suffix: str, endings: Collection[str], hint: str | None = None) -> None:
-    """Check that something can be written as a kind of file.
+    """Check that a file extension is supported.
 
     Parameters
     ----------
     what
-        What is to be written, as a sentence begins with it, such as ``A table``.
+        The beginning of the error message, such as ``A table``.
     suffix
-        The ending of the file's name.
-    endings
-        Those that it can have.
-    hint
-        What to do; by default, to choose among them.
+        The file extension. endings The supported extensions. hint What to do; by default, choose
+        one of them.
 
     Raises
     ------
     UsageError
-        When it cannot.
+        When it is not supported.
     """
     if suffix not in endings:
         raise UsageError(
-            f"{what} cannot be written as {suffix or 'a file without an ending'!r}.",
-            hint or f"Name the file with one of {', '.join(endings)}.",
+            f"{what} cannot be written as {suffix or 'a file without an extension'!r}.",
+            hint or f"Use one of the extensions {', '.join(endings)}.",
         )

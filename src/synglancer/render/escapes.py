@@ -1,6 +1,6 @@
-"""Texts of others → what they are in Markdown, LaTeX, reStructuredText, JSON and Python: text.
+"""Escape text from outside for Markdown, LaTeX, reStructuredText, JSON and Python.
 
-Markup in a tag or a server's words arrives as itself, in each format by its own rules.
+Markup in a tag or in a server's text stays visible as text.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from typing import Any
 
 from synglancer.printable import printable
 
-# Runs of what is neither ASCII nor among LaTeX's own substitutes.
+# Runs of characters that are neither ASCII nor replaced by LaTeX commands.
 _BEYOND_LATIN = re.compile(r"([^\x00-\x7f·]+)")
-# What LaTeX would make one character of: an option's two hyphens a dash, two quotes a closing one.
+# Pairs that LaTeX would join: two hyphens of an option into a dash, two quotes into a closing
+# quote.
 _LIGATURES = re.compile("-(?=-)|'(?=')|`(?=`)|[?!](?=`)")
 _ACCENTS = "\u0300\u0301\u0302\u0303\u0308\u030a\u030c"
 _TEX = {
@@ -42,7 +43,7 @@ class _Code(str):
     __slots__ = ()
 
     def __html__(self) -> str:
-        """Return itself: it holds no markup of others that is not quoted."""
+        """Return itself, because all markup from outside is already escaped."""
         return self
 
 
@@ -63,9 +64,10 @@ def format_python(value: Any) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    r"""Make a text mean itself in Markdown, also in a table and where HTML is allowed.
+    r"""Escape a text for Markdown, also for tables and where HTML is allowed.
 
-    Only what would be markup where it stands is escaped: an underscore within a word is none.
+    Only characters that would be markup at their position are escaped; an underscore within a word
+    is not.
 
     Examples
     --------
@@ -73,7 +75,8 @@ def escape_markdown(text: str) -> str:
     'synapse_target_predictions_ssa_v2 (6P-CT): 100%, \\*new\\*'
     """
     escaped = re.sub(r"([\\`*{}\[\]|~$^<>&])", r"\\\1", _one_line(text))
-    # What emphasises at the edge of a word, begins a block, or makes a link of bare words.
+    # Characters that emphasise at the edge of a word, begin a block, or turn plain words into a
+    # link.
     escaped = re.sub(r"(?<![^\W_])_|_(?![^\W_])", r"\\_", escaped)
     escaped = re.sub(r":(?=\S)|@|!(?=\\\[)|={2,}|\+{2,}|--+", _escape_each, escaped)
     escaped = re.sub(r"^([#+=-]|\d+(?=[.)]))", _escape_first, escaped)
@@ -89,16 +92,16 @@ def _escape_each(found: re.Match[str]) -> str:
 
 
 def escape_markdown_url(url: str) -> str:
-    """Make an address fit between the parentheses of a Markdown link."""
+    """Escape an address for the parentheses of a Markdown link."""
     escaped = re.sub(r"[()<>\s\\|`*]", lambda found: f"%{ord(found[0]):02X}", url)
     return escaped.replace("&", "&amp;")  # "&gt;" would be read as a character
 
 
 def escape_latex(text: str) -> str:
-    r"""Make a text mean itself in LaTeX.
+    r"""Escape a text for LaTeX.
 
-    Characters that pdfLaTeX has no letters for are written twice: for engines that do have fonts
-    for them, and as their Unicode numbers for those that would stop at them.
+    Characters that pdfLaTeX cannot print are written twice: as themselves for other engines, and as
+    their Unicode numbers for pdfLaTeX.
     """
     parts = re.split(_BEYOND_LATIN, _one_line(text))
     escaped = "".join(
@@ -117,7 +120,7 @@ def _escape_beyond_latin(part: str) -> str:
 
 
 def _is_latin(character: str) -> bool:
-    """Whether pdfLaTeX knows a letter as it comes: a Latin one, with a common accent or none."""
+    """Whether pdfLaTeX can print a letter directly: a Latin letter with at most a common accent."""
     if character in "ßæøåÆØÅłŁœŒ":
         return True
     base, *accents = list(unicodedata.normalize("NFD", character))
@@ -125,12 +128,12 @@ def _is_latin(character: str) -> bool:
 
 
 def escape_rst(text: str) -> str:
-    """Make a text mean itself in reStructuredText, anywhere in a line."""
+    """Escape a text for reStructuredText, anywhere in a line."""
     return re.sub(r"([!-/:-@\[-`{-~])", r"\\\1", _one_line(text))
 
 
 def escape_rst_url(url: str) -> str:
-    """Make an address fit between the angle brackets of a link in reStructuredText."""
+    """Escape an address for the angle brackets of a link in reStructuredText."""
     encoded = re.sub(r"[<>\s`\\]", lambda found: f"%{ord(found[0]):02X}", url)
     return re.sub("_$", r"\\_", encoded)
 
@@ -143,7 +146,7 @@ def escape_latex_url(url: str) -> str:
 
 
 def format_latex_rgb(colour: str) -> str:
-    """Write a colour as LaTeX's ``rgb`` model has it, which the packages color and xcolor share.
+    """Write a colour in LaTeX's ``rgb`` model, for the packages color and xcolor.
 
     Examples
     --------

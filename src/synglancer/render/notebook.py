@@ -25,23 +25,24 @@ def show_link(link: LinkRecord, width: int | str, height: int | str) -> None:
     link
         The link.
     width, height
-        In pixels; or as CSS has it, such as ``80%``.
+        In pixels, or a CSS length such as ``80%``.
 
     Raises
     ------
     UsageError
-        When a length is none, or there is no IPython to display it.
+        When a length is invalid, or IPython is not installed.
     """
     for length in (width, height):
         if not _LENGTH.fullmatch(str(length)):
             raise UsageError(
-                f"{length!r} is no width or height.", "Give pixels, such as 600, or '100%'."
+                f"{length!r} is not a valid width or height.",
+                "Give pixels, such as 600, or '100%'.",
             )
     try:
         from IPython.display import display
     except ImportError as error:
         raise UsageError(
-            "Without IPython no view can be shown here.",
+            "The view cannot be shown here without IPython.",
             "Install it with: pip install 'synglancer[notebook]'; or open link.url in a browser.",
         ) from error
     frame = render_template(
@@ -52,5 +53,5 @@ def show_link(link: LinkRecord, width: int | str, height: int | str) -> None:
         notice=build_login_notice(link.url, link.state),
         local=is_loopback(urlsplit(link.url).hostname),
     )
-    # Where no HTML can be shown, as in a terminal, the link is.
+    # Where HTML cannot be shown, as in a terminal, show the link.
     display({"text/html": frame, "text/plain": link.url}, raw=True)

@@ -1,4 +1,4 @@
-"""How pictures are made, and what there is afterwards: plain records, checked when made."""
+"""Options and results of pictures, as records that are checked when made."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 Renderer = Literal["browser", "plot"]
 
 Pictures = Literal["plot", "browser", "none"]
-"""What a report has of each cell."""
+"""The picture of each cell in a report."""
 
 _SMALLEST, _LARGEST = 16, 8192  # sides of a picture, in pixels
 _LONGEST_WAIT = 3600.0
-_LARGEST_SCALE = 4  # beyond that, no graphics card draws it
+_LARGEST_SCALE = 4  # more than graphics cards can draw
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +56,7 @@ class PreviewOptions:
             )
         if not 0 < self.wait <= _LONGEST_WAIT:
             raise UsageError(
-                f"{self.wait:g} s is not how long a picture can take.",
+                f"{self.wait:g} s is out of range for --wait.",
                 "Give --wait in seconds, above 0 and at most an hour.",
             )
         _ = self.pixels
@@ -70,9 +70,9 @@ class PreviewOptions:
             if min(sides) >= _SMALLEST and max(sides) * self.scale <= _LARGEST:
                 return sides
         raise UsageError(
-            f"{self.size[:20]!r} is not the size of a picture.",
-            f"Give --size as width x height in pixels, such as 960x640; with --scale, at most "
-            f"{_LARGEST} a side.",
+            f"{self.size[:20]!r} is not a valid picture size.",
+            "Give --size as width x height in pixels, such as 960x640; multiplied by --scale, "
+            f"at most {_LARGEST} per side.",
         )
 
 
@@ -87,9 +87,9 @@ class Preview:
     path
         The file, PNG or SVG.
     renderer
-        Whether a browser took it or it was plotted.
+        ``browser`` for a screenshot, or ``plot``.
     elapsed_s
-        Seconds that it took.
+        Seconds that making the picture took.
     """
 
     given: str
@@ -99,9 +99,11 @@ class Preview:
 
 
 def check_suffix(suffix: str, renderer: Renderer) -> None:
-    """Refuse a kind of file that a renderer cannot write."""
+    """Refuse a file extension that a renderer does not support."""
     endings = (".png", ".svg") if renderer == "plot" else (".png",)
-    check_kind("A picture", suffix, endings, "Name it .png; or .svg, with --renderer plot.")
+    check_kind(
+        "A picture", suffix, endings, "Use the extension .png, or .svg with --renderer plot."
+    )
 
 
 def check_latex_name(name: str) -> None:
@@ -109,5 +111,5 @@ def check_latex_name(name: str) -> None:
     if name.endswith(".svg") or not name.isprintable() or set(name) & set("%#{}\\^~"):
         raise UsageError(
             f"LaTeX cannot include the picture {name}.",
-            "Give it a plain name that ends in .png.",
+            "Use a plain file name that ends in .png.",
         )

@@ -1,10 +1,10 @@
-"""A state → a plot of its synapses, without a browser and without the network.
+"""Plot the synapses of a state, without a browser and without the network.
 
 The synapses are projected as the 3D view looks at them: inputs as discs, outputs as rings, those
 between cells as targets, in the colours of their layers, with the somata, a legend and a scale bar
-in µm. What the view hides, by a layer that is off or a confidence slider, the plot does not show
-either. Colour is by layer: a view that is coloured by confidence is plotted by tag. One that is
-coloured by the partners' types is plotted so.
+in µm. Synapses that the view hides, in a hidden layer or by a confidence slider, are left out.
+Colours are those of the layers, so a view coloured by confidence is plotted by tag. A view coloured
+by the partners' types is plotted by type.
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ if TYPE_CHECKING:
 _MARGIN = 24.0
 _LINE = 18.0  # from one line of the legend to the next
 _CHARACTER = 7.0  # width of one, in the legend
-_DIGIT = 7.7  # width of a digit, of which titles are full
-_LARGER = {"outputs": 1.6, BETWEEN: 2.4}  # else their holes close
+_DIGIT = 7.7  # width of a digit, because titles consist mostly of digits
+_LARGER = {"outputs": 1.6, BETWEEN: 2.4}  # otherwise their holes close
 _MIDDLE = 0.45  # of a target, as a share of its diameter
-_SMALLEST_NM = 20_000.0  # no closer than a soma and what is around it
+_SMALLEST_NM = 20_000.0  # the closest view shows a soma and its surroundings
 _BAR_SHARE = 0.2  # of the width, at most
 _SOMA_DIAMETER = 13.0
 _TEXT = {"dark": "#e4e6ec", "white": "#25272d"}
@@ -71,12 +71,12 @@ def plot_state(
     scale: float = 1.0,
     background: str | None = None,
 ) -> bytes:
-    """Plot the synapses that a state shows.
+    """Plot the synapses of a state.
 
     Parameters
     ----------
     state
-        A Neuroglancer state. The synapses of one on a published source are read from there.
+        A Neuroglancer state. Synapses on a published source are read from it.
     suffix
         ``.svg`` or ``.png``.
     size
@@ -84,7 +84,7 @@ def plot_state(
     scale
         Pixels of the file for each of those.
     background
-        ``dark`` or ``white``; by default what is behind the 3D view.
+        ``dark`` or ``white``; by default that of the 3D view.
 
     Returns
     -------
@@ -135,7 +135,7 @@ def _choose_diameters(layers: Sequence[_Layer], grow: float) -> dict[str, float]
 def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
     """Read what each visible layer of synapses shows, in the order of the layers.
 
-    Where colours say the partners' types, there is one layer of the plot for each of these.
+    If the view is coloured by the partners' types, the plot has one layer for each type.
     """
     read: list[_Layer] = []
     types = _read_type_colors(state)
@@ -184,7 +184,7 @@ def _read_points(frame: pd.DataFrame) -> Array:
 
 
 def _read_type_colors(state: Mapping[str, Any]) -> dict[str, str]:
-    """Read the colours of the partners' types, that of unknown ones first; empty without any."""
+    """Read the colours of the partners' types, the colour of unknown types first."""
     types = parse_record(read_record(state)[0])[0].cell_types
     if types is None or not types.colours:
         return {}
@@ -222,7 +222,7 @@ def _is_color(value: object) -> bool:
 
 
 def _read_somata(state: Mapping[str, Any]) -> Array:
-    """Read where the somata are, shape (m, 3) in nm; (0, 3) where the state does not say."""
+    """Read the positions of the somata, shape (m, 3) in nm; (0, 3) if the state has none."""
     record, _ = parse_record(read_record(state)[0])
     return np.array([*record.somata.values()], dtype=float).reshape(-1, 3)
 
@@ -236,7 +236,7 @@ def _read_background(state: Mapping[str, Any]) -> str:
 
 
 def _read_rotation(state: Mapping[str, Any]) -> Array:
-    """Read how the 3D view is turned: a matrix that takes rows of (x, y, z) to its axes."""
+    """Read the orientation of the 3D view: a matrix that takes rows of (x, y, z) to its axes."""
     turned = state.get("projectionOrientation")
     if not isinstance(turned, list) or len(turned) != len("xyzw"):
         return np.eye(3)
@@ -258,7 +258,7 @@ def _read_rotation(state: Mapping[str, Any]) -> Array:
 def _fit_beside_legend(
     seen: Array, size: tuple[int, int], layers: Sequence[_Layer], head: int
 ) -> tuple[Any, float]:
-    """Fit all points into the picture, and beside the legend where they would run into it."""
+    """Fit all points into the picture, and next to the legend if they would overlap it."""
     widest = max((len(layer.name) for layer in layers), default=0) + len("  10,000")
     legend = np.array(
         [_MARGIN + 16 + _CHARACTER * widest, _MARGIN + _LINE * (len(layers) + head + 0.5)]
@@ -286,7 +286,7 @@ def _fit(seen: Array, size: tuple[int, int], left: float) -> tuple[Any, float]:
 
 
 def choose_bar(nm: float) -> float:
-    """Choose the longest round length that is no longer than this, in nm.
+    """Choose the longest round length up to this length, in nm.
 
     Examples
     --------
@@ -329,7 +329,7 @@ def split_title(title: str, width: float) -> list[str]:
 def _write_legend(
     canvas: Canvas, head: Sequence[str], layers: Sequence[_Layer], colour: str, *, somata: int
 ) -> None:
-    """Name the cells, and each layer with its marker and how many it shows."""
+    """Name the cells, and each layer with its marker and its number of synapses."""
     left, top = _MARGIN, _MARGIN + _LINE * (len(head) - 1)
     for number, line in enumerate(head):
         canvas.words((left, _MARGIN + _LINE * number), line, colour)

@@ -1,7 +1,4 @@
-"""How far a long command is: a progress bar in a terminal or in a notebook, none elsewhere.
-
-Whoever works through many cells or links is handed this, and needs to know of neither.
-"""
+"""Show the progress of a long command, in a terminal or in a notebook only."""
 
 from __future__ import annotations
 
@@ -18,19 +15,17 @@ if TYPE_CHECKING:
 
 @contextmanager
 def show_progress(total: int, what: str = "links") -> Iterator[Callable[[], None]]:
-    """Show a progress bar with rate and time left, and give what moves it on by one.
+    """Show a progress bar with rate and time left, and yield a function that advances it.
 
     Parameters
     ----------
     total
-        How many steps there are.
-    what
-        What they are, in the plural.
+        Number of steps. what Name of the steps, in the plural.
     """
     from rich.console import Console
 
     console = Console(stderr=True)
-    if console.is_jupyter:  # where rich's own bar needs ipywidgets
+    if console.is_jupyter:  # because rich's own bar needs ipywidgets
         yield _show_in_notebook(total, what)
         return
     from rich.progress import (
@@ -63,7 +58,7 @@ def show_progress(total: int, what: str = "links") -> Iterator[Callable[[], None
 
 
 def format_rate(speed: float | None) -> str:
-    """Say how many steps are done in a second, or in a minute where they are slow.
+    """Format the number of steps per second, or per minute if they are slow.
 
     Examples
     --------
@@ -76,7 +71,7 @@ def format_rate(speed: float | None) -> str:
 
 
 def format_left(seconds: float) -> str:
-    """Say how long it will take, in whole minutes and seconds.
+    """Format the remaining time in whole minutes and seconds.
 
     Examples
     --------
@@ -89,7 +84,7 @@ def format_left(seconds: float) -> str:
 
 
 def _show_in_notebook(total: int, what: str) -> Callable[[], None]:
-    """Display a bar below the cell that runs, and return what moves it on by one."""
+    """Display a bar below the current notebook cell, and return a function that advances it."""
     from threading import Lock
 
     from IPython.display import display

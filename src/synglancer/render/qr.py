@@ -1,4 +1,4 @@
-"""A link → a QR code, for posters and slides: the only module that imports segno."""
+"""Make QR codes of links, for posters and slides; the only module that imports segno."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _BORDER = 4  # squares of quiet around it, as the standard wants
 
 
 def check_qr_suffix(suffix: str) -> None:
-    """Refuse a kind of file that no QR code is written as."""
-    check_kind("A QR code", suffix, (".png", ".svg"), "Name it .png or .svg.")
+    """Refuse a file extension that is not supported for QR codes."""
+    check_kind("A QR code", suffix, (".png", ".svg"), "Use the extension .png or .svg.")
 
 
 def format_qr(url: str, suffix: str = ".svg") -> bytes:
@@ -29,18 +29,20 @@ def format_qr(url: str, suffix: str = ".svg") -> bytes:
     Raises
     ------
     UsageError
-        When the link is too long for one.
+        When the link is too long for a QR code.
     """
     import segno
 
     check_qr_suffix(suffix)
     try:
-        # Level M: readable with a seventh of it covered. Never a micro code: few phones read it.
+        # Level M can be read with a seventh of it covered. Few phones read micro codes, so none are
+        # made.
         code = segno.make(url, error="m", micro=False, boost_error=False)
     except segno.DataOverflowError as error:
         raise UsageError(
-            f"A link of {len(url):,} characters is too long for a QR code, which holds 2,331.",
-            "Leave out --inline: a short link names a stored state.",
+            f"A link of {len(url):,} characters is too long for a QR code, which holds at most "
+            "2,331.",
+            "Leave out --inline to get a short link.",
         ) from error
     content = io.BytesIO()
     code.save(content, kind=suffix[1:], scale=_MODULE, border=_BORDER, light="white")

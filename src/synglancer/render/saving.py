@@ -1,4 +1,4 @@
-"""A link → a file of the user's: a card, its state, or a plot, by the ending of the name."""
+"""Save a link as a card, a state or a plot, depending on the file extension."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def save_link(link: LinkRecord, path: str | Path) -> Path:
     Raises
     ------
     UsageError
-        When the ending is another one, or the file cannot be written.
+        When the extension is not supported, or the file cannot be written.
     """
     path = Path(path).expanduser()
     content = _render(link, path)
@@ -53,16 +53,16 @@ def _render(link: LinkRecord, path: Path) -> bytes:
     if suffix in _PLOTS:
         return plot_state(link.state, suffix=suffix, scale=2 if suffix == ".png" else 1)
     raise UsageError(
-        f"The name {path.name!r} does not say what to save.",
-        f"End it with one of: {', '.join(_ENDINGS)}.",
+        f"The name {path.name!r} has no known extension.",
+        f"Use one of the extensions {', '.join(_ENDINGS)}.",
     )
 
 
 def render_page_card(link: LinkRecord) -> str:
-    """Render a link as a card in HTML, with a plot of its synapses where it shows any."""
+    """Render a link as a card in HTML, with a plot of its synapses if it has any."""
     picture = None
     if link.shown:
-        with suppress(ServiceError):  # the source of its synapses cannot be read now
+        with suppress(ServiceError):  # the source of its synapses cannot be read
             content = plot_state(link.state, size=_CARD_SIZE, scale=2)
             picture = format_data_uri(content, ".png")
     return render_card(link, "html", picture=picture)

@@ -1,7 +1,7 @@
-"""Link → picture, in a headless browser or drawn here: the only module that uses Playwright.
+"""Make pictures of links with a headless browser or a plot; the only module with Playwright.
 
-A picture is taken of a view that is proved to be drawn: every layer of the state is there, its
-sources are loaded, its annotations are counted, its shaders compiled.
+A screenshot is taken only once the view is completely drawn: every layer of the state is there, its
+sources are loaded, its annotations are counted, and its shaders are compiled.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ BROWSERS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
-"""Where a browser may be, in the order in which they are looked for."""
+"""Names and paths of browsers, in the order of the search."""
 
 _FLAGS = [
     "--use-gl=angle",
@@ -79,15 +79,14 @@ def render_previews(
     links
         Links, as made or as text.
     folder
-        Where the pictures go; made when it is not there. A picture is named after the cell.
+        Folder of the pictures, made if it does not exist. A picture is named after the cell.
     options
         How; by default as in `PreviewOptions`.
     suffix
         ``.png``, or ``.svg`` with the renderer plot.
     find_state
-        What finds the state behind a link that is text, as `links.opening.open_link` does.
-    progress
-        What shows how far it is, such as `synglancer.render.progress.show_progress`.
+        Finds the state of a link given as text, as `links.opening.open_link` does. progress Shows
+        the progress, such as `synglancer.render.progress.show_progress`.
 
     Returns
     -------
@@ -104,7 +103,7 @@ def render_previews(
     options = options or PreviewOptions()
     check_suffix(suffix, options.renderer)
     if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is not a folder.", "Name the folder that the pictures go into.")
+        raise UsageError(f"{folder} is not a folder.", "Give a folder for the pictures.")
     taken: set[str] = set()
     results: list[Preview | Skipped] = []
     with ExitStack() as stack:
@@ -126,13 +125,13 @@ def render_previews(
 
 
 def _remove_empty(folder: Path) -> None:
-    """Remove a folder that holds nothing, such as one made for pictures none of which was taken."""
+    """Remove an empty folder, such as one made for pictures that could not be taken."""
     with suppress(OSError):  # it holds pictures
         folder.rmdir()
 
 
 def _choose_name(name: str, taken: set[str]) -> str:
-    """Name a picture so that none is written over by the next."""
+    """Name a picture so that it does not overwrite another one."""
     number, chosen = 1, name
     while chosen in taken:
         number += 1
@@ -147,28 +146,28 @@ def find_browser() -> str:
     Raises
     ------
     PictureError
-        When there is none, or nothing to drive it with.
+        When there is no browser, or Playwright is not installed.
     """
     from importlib.util import find_spec
 
     if find_spec("playwright") is None:
         raise PictureError(
-            "Playwright, which drives the browser that takes pictures, is not installed.",
-            "Install it with: pip install 'synglancer[preview]'; or give --renderer plot, which "
-            "needs neither.",
+            "Screenshots need Playwright, which is not installed.",
+            "Install it with: pip install 'synglancer[preview]'; or use --renderer plot, which "
+            "needs no browser.",
         )
     for name in BROWSERS:
         if found := shutil.which(name):
             return found
     raise PictureError(
-        "No browser was found to take a picture with.",
-        "Install Chromium (Debian, Ubuntu: apt install chromium; macOS: brew install chromium); or "
-        "give --renderer plot, which needs none.",
+        "No browser was found for screenshots.",
+        "Install Chromium (Debian, Ubuntu: apt install chromium; macOS: brew install "
+        "chromium); or use --renderer plot, which needs no browser.",
     )
 
 
 class Painter:
-    """Makes pictures, one after the other, in one browser that is opened at the first of them.
+    """Makes pictures one after the other in one browser, which is opened for the first screenshot.
 
     Parameters
     ----------
@@ -183,7 +182,7 @@ class Painter:
 
     def __init__(self, options: PreviewOptions) -> None:
         self._options = options
-        # Playwright belongs to one thread, and to one without an event loop, as notebooks have.
+        # Playwright needs its own thread without an event loop, which notebooks have.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="preview")
         self._browser: _Browser | None = None
 
@@ -249,9 +248,9 @@ class Painter:
     def _take_screenshot(self, opened: OpenedLink) -> bytes:
         if opened.login_host:
             raise PictureError(
-                f"The view behind this link needs a login at {opened.login_host}, which the "
-                "browser that takes pictures does not have.",
-                "Give --renderer plot, which draws the synapses without a browser.",
+                f"The view behind this link needs a login at {opened.login_host}, but the "
+                "browser for screenshots is not logged in.",
+                "Use --renderer plot, which draws the synapses without a browser.",
             )
         if self._browser is None:
             self._browser = _Browser(self._options)
@@ -259,7 +258,7 @@ class Painter:
 
 
 class _Browser:
-    """One browser with one page, which stays at a viewer as long as the links name the same."""
+    """A browser with one page, which stays open while the links use the same viewer."""
 
     def __init__(self, options: PreviewOptions) -> None:
         from playwright.sync_api import sync_playwright  # an extra
@@ -288,10 +287,10 @@ class _Browser:
         self._stack.close()
 
     def take_screenshot(self, opened: OpenedLink) -> bytes:
-        """Open a link and take its picture when it is proved to be drawn, as PNG."""
+        """Open a link and take a screenshot as PNG once it is completely drawn."""
         from playwright.sync_api import Error
 
-        # The same fragment again would be no change, and the viewer would wait for one.
+        # The same fragment again would not be a change, and the viewer would keep waiting.
         reuse = opened.site == self._site and opened.url != self._shown
         self._shown = opened.url
         try:
@@ -302,15 +301,16 @@ class _Browser:
             self._site = None
             problem = f"the browser says: {' '.join(error.message.split())[:200]}"
         raise PictureError(
-            f"The view of this link was not drawn: {problem}.",
-            "Open the link to see why; --renderer plot draws its synapses without a browser.",
+            f"The viewer did not finish drawing this link: {problem}.",
+            "Open the link to see why, or use --renderer plot, which draws the synapses "
+            "without a browser.",
         )
 
     def _show(self, opened: OpenedLink, *, reuse: bool) -> str | None:
         """Open a link and wait until it is drawn; return what is wrong otherwise."""
         self._traffic.forget()
         fragment = opened.url.partition("#")[2]
-        if reuse:  # the viewer that is open already, after all in it was cleared away
+        if reuse:  # the open viewer, after everything in it was cleared
             self._page.evaluate(_SCRIPT + "\nshowState", {"layers": []})
             self._page.evaluate("fragment => { location.hash = fragment; }", fragment)
         else:
@@ -352,14 +352,12 @@ class _Browser:
 
 
 def change_background(state: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Put another background behind a state, and change what our views choose by it.
+    """Change the background of a state, with the colours that depend on it.
 
     Parameters
     ----------
     state
-        A Neuroglancer state, which stays as it is.
-    name
-        ``dark`` or ``white``.
+        A Neuroglancer state, which is not changed. name ``dark`` or ``white``.
 
     Returns
     -------
@@ -391,7 +389,7 @@ def change_background(state: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _expect(state: Mapping[str, Any]) -> dict[str, int | None]:
-    """Return what must be in the viewer: each layer, and its number of annotations if its own."""
+    """List what the viewer must hold: each layer, and the number of its own annotations."""
     expected: dict[str, int | None] = {}
     for layer in state.get("layers", []):
         own = layer.get("type") == "annotation" and "annotations" in layer

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SUFFIXES = (".csv", ".parquet", ".xlsx")
-"""Endings of files that hold a table."""
+"""File extensions of tables."""
 
 _MOST_DIGITS_KEPT = 10**15  # by spreadsheets
 _EXACT = 2**53  # above it, floats round integers
@@ -31,11 +31,11 @@ _MISSING = {
     *("", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN"),
     *("<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null"),
 }
-"""What pandas reads as a missing value."""
+"""Text that pandas reads as a missing value."""
 
 
 def check_table_suffix(suffix: str) -> None:
-    """Check that a table can be written as a kind of file.
+    """Check that a file extension is supported for tables.
 
     Raises
     ------
@@ -76,12 +76,12 @@ def format_table(frame: pd.DataFrame, suffix: str = ".csv") -> bytes:
 
 
 def escape_cell(value: Any) -> Any:
-    r"""Make a text of a CSV cell mean itself in a spreadsheet and on a terminal.
+    r"""Escape a text for a CSV cell, so that spreadsheets and terminals show it as text.
 
-    An apostrophe goes before a text that begins as a formula does: with ``=``, ``+``, ``-``, ``@``,
-    a tab or a carriage return, or with apostrophes and one of these; numbers stay numbers. What a
-    terminal would obey, but for tabs and line breaks, is written out, such as ``\x1b``. A text
-    without these comes back exactly when an apostrophe before such a beginning is taken away.
+    A text that begins like a formula gets an apostrophe in front: one that begins with ``=``,
+    ``+``, ``-``, ``@``, a tab or a carriage return, or with apostrophes and one of these. Numbers
+    stay numbers. Control characters other than tabs and line breaks are written out, such as
+    ``\x1b``. Without control characters, removing the apostrophe gives the exact text again.
 
     Examples
     --------
@@ -99,10 +99,10 @@ def _escape_controls(text: str) -> str:
 
 
 def keep_exact(values: Sequence[str]) -> Sequence[str]:
-    """Mark values because of which programs would read a column of IDs as floats, and round them.
+    """Mark values that would make programs read a column of IDs as floats and round them.
 
-    A column of nothing but integers is read exactly; so is one with a text. Where IDs stand beside
-    missing values or other numbers, as in a column with gaps, an apostrophe goes before those.
+    A column of integers is read exactly, and so is a column with text. If IDs are mixed with
+    missing values or other numbers, these get an apostrophe in front.
 
     Examples
     --------
@@ -138,7 +138,7 @@ def _list_texts(column: pd.Series[Any]) -> Sequence[str]:
 
 
 def _write_excel(frame: pd.DataFrame, content: io.BytesIO) -> None:
-    """Write a workbook whose texts are texts, whatever they begin with."""
+    """Write a workbook in which text stays text, whatever it begins with."""
     try:
         from openpyxl import Workbook
         from openpyxl.cell import WriteOnlyCell
@@ -155,7 +155,7 @@ def _write_excel(frame: pd.DataFrame, content: io.BytesIO) -> None:
     if longest > _LONGEST:
         raise UsageError(
             f"A text of {longest:,} characters does not fit into a cell of Excel.",
-            "Name a .csv or .parquet file; links are short without --inline.",
+            "Write a .csv or .parquet file, or leave out --inline to get short links.",
         )
     book = Workbook(write_only=True)
     sheet = book.create_sheet("table")
@@ -169,7 +169,7 @@ def _write_excel(frame: pd.DataFrame, content: io.BytesIO) -> None:
 
 
 def _list_cells(column: pd.Series[Any]) -> list[Any]:
-    """List the values of a column: numbers that a spreadsheet keeps, and texts."""
+    """List the values of a column: numbers that a spreadsheet keeps exactly, and text."""
     kind = column.dtype.kind
     long = kind in "iu" and bool((abs(column) > _MOST_DIGITS_KEPT).any())
     if kind in "iufb" and not long:

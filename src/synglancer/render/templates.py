@@ -1,4 +1,4 @@
-"""The template files: where they are, and what each makes."""
+"""Find, list and read the template files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def templates_folder() -> Path:
 
 
 def list_templates() -> dict[str, str]:
-    """List the templates: name → what it makes, in a sentence."""
+    """List the templates: name → description in a sentence."""
     return {
         path.name: _summarise(path.read_text(encoding="utf-8"))
         for path in sorted(templates_folder().glob(f"*{ENDING}"))
@@ -28,17 +28,17 @@ def list_templates() -> dict[str, str]:
 
 
 def read_template(name: str) -> tuple[str, str]:
-    """Read a template by its name, with or without its ending.
+    """Read a template by its name, with or without ``.j2``.
 
     Returns
     -------
     tuple of str
-        Its whole name, and its text.
+        Its full name, and its text.
 
     Raises
     ------
     UsageError
-        When there is none of that name.
+        When there is no template of that name.
     """
     known = list_templates()
     for candidate in (name, f"{name}{ENDING}"):
@@ -48,17 +48,17 @@ def read_template(name: str) -> tuple[str, str]:
 
 
 def check_template(path: Path) -> None:
-    """Refuse a user's own template that is not there.
+    """Refuse a user's own template that does not exist.
 
     Raises
     ------
     UsageError
-        When it is no file.
+        When it is not a file.
     """
     if not path.is_file():
         raise UsageError(
             f"There is no template {path}.",
-            "Name a file of Jinja2; `synglancer templates copy` gives you one of ours.",
+            "Give a Jinja2 file; `synglancer templates copy` copies a built-in template.",
         )
 
 

@@ -1,4 +1,4 @@
-"""What a viewer's page asks of its sources: whether it still loads, and what failed for good."""
+"""Follow the requests of a viewer's page: whether it is still loading, and what failed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from playwright.sync_api import ConsoleMessage, Page, Request, Response
 
-# Neuroglancer asks once for each piece of data; one that failed stays away.
+# Neuroglancer requests each piece of data once; a failed piece stays missing.
 _FAILED = re.compile(r"Error retrieving chunk .*?: (?:\w*Error: )?(.*)", re.DOTALL)
 _QUIET_S = 1.0
 _STREAMS = "eventsource"  # open as long as the page is
@@ -46,7 +46,7 @@ class Traffic:
         self._last = time.monotonic()
 
     def find_failure(self) -> str | None:
-        """Return what could not be fetched, once nothing is on its way any more; else None."""
+        """Return what could not be fetched, once all requests have ended; otherwise None."""
         quiet = not self._open and time.monotonic() - self._last > _QUIET_S
         if not quiet or self._failure is None:
             return None
@@ -65,7 +65,7 @@ class Traffic:
 
     def _answer(self, response: Response) -> None:
         if response.status >= HTTPStatus.BAD_REQUEST:
-            place = response.url.partition("?")[0]  # what follows may hold a secret
+            place = response.url.partition("?")[0]  # the rest may hold a secret
             self._refused[place[:_LONGEST]] = response.status
 
     def _end(self, request: Request) -> None:

@@ -1,4 +1,4 @@
-"""Verdicts of several reviewers → how far they agree; of all of them → how far confidence holds."""
+"""Measure how far reviewers agree, and how well confidence predicts right predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BINS = 10
 
 
 def compute_agreement(table: pd.DataFrame) -> pd.DataFrame:
-    """Compute how far each two reviewers agree.
+    """Compute the agreement of each pair of reviewers.
 
     Parameters
     ----------
@@ -28,10 +28,10 @@ def compute_agreement(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row for each two: ``reviewer_a``, ``reviewer_b``, ``both`` (synapses on which both
-        decided), ``agreed`` (how many of these have the same tag according to both), ``share``,
-        and Cohen's ``kappa``. The last is NaN where it does not exist: without such synapses, and
-        where both gave all of them one and the same tag.
+        A row for each pair: ``reviewer_a``, ``reviewer_b``, ``both`` (synapses on which both
+        decided), ``agreed`` (the number of these with the same tag from both), ``share``, and
+        Cohen's ``kappa``. Kappa is NaN if it is undefined: without such synapses, or if both gave
+        all of them the same tag.
     """
     import pandas as pd
 
@@ -63,7 +63,7 @@ def compute_agreement(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def compute_kappa(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> float:
-    """Compute Cohen's kappa of two sequences of labels; NaN where chance alone would agree.
+    """Compute Cohen's kappa of two sequences of labels; NaN if chance alone gives full agreement.
 
     Cohen (1960): the share of equal labels beyond what two raters with these frequencies of labels
     reach by chance, as a part of what is possible beyond it.
@@ -79,7 +79,7 @@ def compute_kappa(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> 
 
 
 def calibrate(table: pd.DataFrame) -> pd.DataFrame:
-    """Compare the confidence of predictions with how many of them are right.
+    """Compare the confidence of predictions with the share that is right.
 
     A synapse counts once, if all reviewers who decided on it agree; others are left out.
 
@@ -91,7 +91,7 @@ def calibrate(table: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row for each of `BINS` bins of confidence, of equal width, the last of which holds 1:
+        A row for each of `BINS` bins of confidence, of equal width; the last bin includes 1:
         ``confidence_from``, ``confidence_to``, ``judged`` (synapses), ``right`` (how many have the
         predicted tag), ``mean_confidence``, ``share_right``, and ``low`` and ``high``, its 95 %
         interval (Wilson). The last four are NaN in a bin without synapses.
@@ -126,7 +126,7 @@ def calibrate(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def list_agreed(table: pd.DataFrame) -> pd.DataFrame:
-    """List the synapses on which at least one reviewer decided and none said otherwise, once."""
+    """List each synapse on which at least one reviewer decided and no other disagreed, once."""
     decided = table[table["reviewed_tag"] != ""]
     opinions = decided.groupby("id")["reviewed_tag"].transform("nunique")
     agreed: pd.DataFrame = decided[opinions == 1].drop_duplicates("id")

@@ -1,4 +1,4 @@
-"""What proportions of tags are compared with: the whole table's, a file's, or a group's."""
+"""Baselines for proportions of tags: from the whole table, a file, or a group."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KNOWN = {DEFAULT_TABLE: {"spine": 123_000_000, "shaft": 79_000_000, "soma": 5_0
 
 _HINT = (
     f"Give a CSV or Parquet file with columns 'tag' and 'count', the {MANIFEST} of a published "
-    "table, or with --group-by the name of a group."
+    "table, or, with --group-by, the name of a group."
 )
 
 
@@ -32,11 +32,11 @@ class Baseline:
     Attributes
     ----------
     name
-        What they are of, for a reader.
+        Description for readers.
     counts
         Tag → number of synapses, the same for each direction.
     group
-        Or the group of the report's cells whose own proportions they are.
+        Or the group of the report's cells that is the baseline.
     """
 
     name: str
@@ -45,14 +45,14 @@ class Baseline:
 
 
 def find_known_baseline(settings: Settings, *, synthetic: bool) -> Baseline | None:
-    """Find what is known of the whole table; nothing where the synapses shown are a selection.
+    """Find the proportions of the whole table; None if filters are in force.
 
     Parameters
     ----------
     settings
         What was asked.
     synthetic
-        Whether the data are the sandbox's, which has a table of the same name.
+        Whether the data are synthetic, from a table of the same name.
     """
     counts = _KNOWN.get(str(settings.table))
     selected = settings.tag or settings.min_confidence or settings.min_size or settings.multi_input
@@ -86,7 +86,7 @@ def read_baseline(path: Path) -> Baseline:
     for row, line in zip(table.rows, table.lines, strict=True):
         if not row[count].isdecimal():
             raise UsageError(
-                f"{path} has no count in {table.unit} {line}: {row[count]!r}.",
+                f"{path} has no valid count in {table.unit} {line}: {row[count]!r}.",
                 "Give a whole number of synapses for each tag.",
             )
         counts[row[tag]] = counts.get(row[tag], 0) + int(row[count])

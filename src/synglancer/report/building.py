@@ -1,4 +1,4 @@
-"""Cells and what became of each → a report."""
+"""Build a report from cells and their results."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def build_report(
     baseline: Baseline | None = None,
     whole: bool = False,
 ) -> Report:
-    """Put together what a report shows.
+    """Collect the contents of a report.
 
     Parameters
     ----------
     cells, results
-        What was given, and what became of each.
+        The given cells, and the result of each.
     settings
         What was asked.
     group_by
@@ -50,9 +50,9 @@ def build_report(
     generator, made_on
         Program and version; and the date.
     baseline
-        What proportions are compared with; by default the whole table's, where they are known.
+        Proportions to compare with; by default those of the whole table, if known.
     whole
-        Whether the column of the cells is kept, even where each is shown as it was given.
+        Whether to keep the column of cells even if each cell is shown as given.
     """
     groups = cells.take(group_by) if group_by else [""] * len(cells.cells)
     pairs = zip(cells.cells, results, strict=True)
@@ -96,12 +96,12 @@ def build_report(
 
 
 def link_all_cells(report: Report, settings: Settings) -> Report:
-    """Add a link to all cells in one view, where there are several (up to 6 requests).
+    """Add a link to all cells in one view, if there are several (up to 6 requests).
 
     Raises
     ------
     ServiceError
-        When the state server does not take it.
+        When the state server refuses the state.
     """
     cells = report.whole_cells
     if len(cells) < 2 or settings.inline:  # noqa: PLR2004
@@ -120,5 +120,5 @@ def link_all_cells(report: Report, settings: Settings) -> Report:
 
 
 def _name_row(skipped: Skipped, given: str, number: int) -> Skipped:
-    """Name a skipped cell by its row where nothing was given."""
+    """Name a skipped cell by its row if the row has no cell."""
     return replace(skipped, given=given.strip() or f"row {number}")

@@ -1,4 +1,4 @@
-"""What changed of many cells → a page."""
+"""Render the changes of many cells as a page."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ _PAGES = {".html": "comparison.html.j2", ".md": "comparison.md.j2"}
 
 
 def check_page(path: Path) -> None:
-    """Refuse a file that no page can be written as.
+    """Refuse a file extension that is not supported for pages.
 
     Raises
     ------
     UsageError
-        By its ending.
+        When the extension is not supported.
     """
-    check_kind("A page of what changed", path.suffix, _PAGES)
+    check_kind("A page of changes", path.suffix, _PAGES)
 
 
 def render_comparisons(
     comparisons: Sequence[Comparison], skipped: Sequence[Skipped], suffix: str
 ) -> str:
-    """Render what changed of cells.
+    """Render the changes of cells.
 
     Parameters
     ----------
     comparisons
-        What changed of each, at least one.
+        The changes of each cell; at least one.
     skipped
-        Cells of which that is not known, and why.
+        Cells that could not be compared, and why.
     suffix
         ``.html`` or ``.md``.
     """

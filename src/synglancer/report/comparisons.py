@@ -1,4 +1,4 @@
-"""Many cells at two versions → what changed of each, and of all of them together."""
+"""Compare many cells at two versions, and add up the changes."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 
 def list_compared(words: Sequence[str]) -> list[tuple[str, ...]]:
-    """List what is compared: two links with each other, and else each word by itself.
+    """List the comparisons: two links with each other, or else each word by itself.
 
     Parameters
     ----------
     words
-        What was typed: cells, links, or files of these.
+        The typed cells, links, or files of these.
 
     Raises
     ------
     UsageError
-        When a word is none of these, or there are none.
+        When a word is not one of these, or there are no words.
     """
     if len(words) == 2 and any(map(is_link, words)):  # noqa: PLR2004
         return [tuple(words)]
@@ -61,7 +61,7 @@ def compare_all(
     question, from_, to
         As for `synglancer.links.kinds.comparison.compare`.
     progress
-        What shows how far it is.
+        Shows the progress.
 
     Returns
     -------
@@ -71,7 +71,7 @@ def compare_all(
     Raises
     ------
     SynglancerError
-        When nothing can be compared: a version that is not served, a login that is refused.
+        When nothing can be compared: an expired version, or a refused login.
     """
     if len(asked) == 1:
         return [compare(*asked[0], question=question, from_=from_, to=to)]
@@ -80,7 +80,7 @@ def compare_all(
         try:
             return compare(*words, question=question, from_=from_, to=to)
         except SynglancerError as error:
-            # What is wrong with the question is found with the first one, and is so for all.
+            # Errors in the options appear with the first cell, and apply to all cells.
             mine = isinstance(error, CellError) or (
                 words != asked[0] and not isinstance(error, (*FOR_ALL, UnreachableError))
             )
@@ -121,7 +121,7 @@ def sum_counts(comparisons: Sequence[Comparison]) -> pd.DataFrame:
 
 
 def tabulate(comparisons: Sequence[Comparison]) -> pd.DataFrame:
-    """Put the counts of several cells below each other.
+    """Join the counts of several cells into one table.
 
     Returns
     -------

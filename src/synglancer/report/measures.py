@@ -1,4 +1,4 @@
-"""A link → what is measured of its cell's synapses: confidence, distance, partners, their types."""
+"""Measure the synapses of a link: confidence, distance, partners and their types."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PARTNER_STEPS = ("1", "2", "3", "4", "5 or more")
 """Synapses that one partner has with the cell."""
 
 STRONGEST = 10
-"""Partners of each direction that are kept by name."""
+"""Number of partners in each direction that are listed by name."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,9 @@ class Partner:
     Attributes
     ----------
     root_id
-        Its root ID, as text.
-    count
-        Synapses with it.
+        Its root ID, as text. count Synapses with it.
     tags
-        Tag → how many of them.
+        Tag → number of synapses.
     type
         Its cell type, or empty.
     """
@@ -58,7 +56,7 @@ class Partner:
 
 @dataclass(frozen=True)
 class Measures:
-    """What is measured of a cell's synapses, each by direction.
+    """Measurements of a cell's synapses, by direction.
 
     Attributes
     ----------
@@ -93,13 +91,13 @@ class Measures:
 
 
 def measure(link: LinkRecord, along: AlongSkeletons | None = None) -> Measures:
-    """Measure the synapses that a link shows, and where `along` is given also their paths."""
+    """Measure the synapses of a link, and with `along` also their path lengths."""
     shown = parse_predictions(fill_state(link.state))
     shown = shown.assign(partner=read_partners(shown))
     soma = link.provenance.somata.get(link.cell)
     sides = {name: shown[shown["direction"] == name] for name in link.counts_by_tag}
     foreign = {
-        # 0 is no segment, and autapses make no partner
+        # 0 is not a segment, and a cell is not its own partner
         name: rows[~rows["partner"].isin([0, link.cell])]
         for name, rows in sides.items()
     }

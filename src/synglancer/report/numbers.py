@@ -1,4 +1,4 @@
-"""A report → its numbers as one table, from which a reader can compute each of them again."""
+"""Write all numbers of a report into one table, so that readers can compute them again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NUMBERS = ("value", "low", "high", "baseline")
 
 
 def build_numbers(report: Report) -> pd.DataFrame:
-    """Build the table of all numbers that a report shows.
+    """Build the table of all numbers in a report.
 
     Returns
     -------
@@ -93,7 +93,7 @@ def _list_own(cell: CellSummary) -> Iterator[dict[str, Any]]:
 
 
 def _list_distributions(cell: CellSummary) -> Iterator[dict[str, Any]]:
-    """List how the confidence and the distance of a cell's synapses are distributed."""
+    """List the distributions of confidence and distance of a cell's synapses."""
     for side, bins in cell.measures.confidence.items():
         for tag, counts in bins.items():
             which = {"what": "confidence", "direction": side, "tag": tag}

@@ -1,4 +1,4 @@
-"""A report → a file: a page through the templates, or a table."""
+"""Write a report as a file: a page made by a template, or a table."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ PAGES = {
     ".tex": "report.tex.j2",
     ".ipynb": "report.ipynb.j2",
 }
-"""Endings of files that a template makes."""
+"""Extensions of files made by templates."""
 
 
 def check_ending(path: Path, template: Path | None) -> None:
-    """Refuse a file that no report can be written as.
+    """Refuse a file extension that is not supported for reports.
 
     Raises
     ------
     UsageError
-        By its ending; or when a template is given for a table, or is not there.
+        When the extension is not supported, a template is given for a table, or it does not exist.
     """
     check_kind("A report", path.suffix, [*PAGES, *TABLES])
     if template and path.suffix in TABLES:
         raise UsageError(
-            "A table is not made by a template.", f"Name the file with one of {', '.join(PAGES)}."
+            "Tables do not use templates.", f"Name the file with one of {', '.join(PAGES)}."
         )
     if template:
         check_template(template)
@@ -52,16 +52,16 @@ def render_report(report: Report, suffix: str, template: Path | None = None) -> 
     Parameters
     ----------
     report
-        What it shows.
+        The report.
     suffix
         One of `PAGES` and `TABLES`.
     template
-        The user's own template, instead of ours.
+        The user's own template, instead of the built-in one.
 
     Raises
     ------
     UsageError
-        When that template fails, or makes no notebook where it should.
+        When that template fails, or does not produce a notebook for .ipynb.
     """
     if suffix in PAGES:
         page = render_template(PAGES[suffix], template, report=report)
@@ -76,18 +76,18 @@ def _check_notebook(page: str, template: Path | None) -> None:
         content = orjson.loads(page)
     except orjson.JSONDecodeError as error:
         raise UsageError(
-            f"What the template {template or 'of notebooks'} makes is not JSON: {error}.",
-            "Pass each cell's whole text through the filter `json`, as ours does.",
+            f"The template {template or 'for notebooks'} does not produce JSON: {error}.",
+            "Pass each cell's whole text through the filter `json`, as the built-in template does.",
         ) from error
     if not (isinstance(content, dict) and "cells" in content):
         raise UsageError(
-            f"What the template {template} makes is no notebook.",
-            "Compare it with ours, which `synglancer templates show report.ipynb` prints.",
+            f"The template {template} does not produce a notebook.",
+            "Compare it with the built-in template: `synglancer templates show report.ipynb`.",
         )
 
 
 def build_table(report: Report) -> pd.DataFrame:
-    """Build the table: the file's columns, then ours; one row for each cell that was given.
+    """Build the table, with one row for each given cell: the file's columns, then ours.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""How far along their cell's skeleton synapses are from the soma."""
+"""Measure the path length from synapses to the soma along the cell's skeleton."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ _ABSENT = (ServiceError, NotServedError, BadAnswerError)
 
 @dataclass(frozen=True)
 class AlongSkeletons:
-    """Measures paths of cells' synapses; it can be sent to a worker.
+    """Measures path lengths of cells' synapses; it can be sent to a worker.
 
     Attributes
     ----------
     settings
-        What was asked.
+        The options.
     """
 
     settings: Settings
@@ -40,7 +40,7 @@ class AlongSkeletons:
     def measure(
         self, cell: int, soma: tuple[float, float, float], shown: pd.DataFrame
     ) -> dict[str, dict[str, NDArray[np.float32]]]:
-        """Measure how far the synapses of a cell are along its skeleton (1 request).
+        """Measure the path lengths of a cell's synapses along its skeleton (1 request).
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class AlongSkeletons:
 
 @lru_cache(maxsize=1)
 def open_skeletons(settings: Settings) -> SkeletonSource:
-    """Open the source of skeletons that belongs to what was asked, once for all cells.
+    """Open the datastack's source of skeletons, once for all cells.
 
     Raises
     ------

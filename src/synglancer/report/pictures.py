@@ -1,4 +1,4 @@
-"""Cells → what a report says of each, with its picture: a plot, a screenshot or none."""
+"""Summarise each cell for a report, with a plot, a screenshot or no picture."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def summarise_cells(
     spread: Spread | None = None,
     progress: Progress | None = None,
 ) -> list[CellSummary | Skipped]:
-    """Make each cell's link, and take from it what a report says.
+    """Make each cell's link, and summarise it.
 
     Parameters
     ----------
     cells
         Root IDs.
     settings
-        What is asked, beside the cell.
+        The options.
     pictures
         Plot each cell's synapses, take a screenshot of its view, or neither.
     path_length
-        Measure how far along the skeleton synapses are from the soma (1 request a cell).
+        Measure the path length from synapses to the soma along the skeleton (1 request per cell).
     spread
-        Who makes the links, if not this process.
+        Processes or a cluster that make the links; None for this process.
     progress
-        What shows how far it is, such as `synglancer.render.progress.show_progress`.
+        Shows the progress, such as `synglancer.render.progress.show_progress`.
 
     Raises
     ------
@@ -68,11 +68,11 @@ def summarise_cells(
     if spread is not None and pictures == "browser":
         raise UsageError(
             "Screenshots are taken by this process, not by workers.",
-            "Leave --workers and --scheduler out, or choose --pictures plot.",
+            "Leave out --workers and --scheduler, or choose --pictures plot.",
         )
     along = AlongSkeletons(settings) if path_length else None
     if along:
-        open_skeletons(settings)  # whether there are any is known before a link is made
+        open_skeletons(settings)  # checked before any link is made
     with ExitStack() as stack:
         use: Callable[[LinkRecord], CellSummary] = partial(summarise, along=along)
         if pictures == "plot":
@@ -90,7 +90,7 @@ def plot_cell(link: LinkRecord, along: AlongSkeletons | None = None) -> CellSumm
     """Summarise a link, with a plot of its synapses as SVG."""
     from synglancer.render.plot import plot_state
 
-    # White is what a page's own colours take the place of.
+    # The page's own colours replace white.
     plotted = plot_state(link.state, suffix=".svg", size=_SIZE.pixels, background="white")
     return summarise(link, plotted.decode(), along)
 
@@ -98,11 +98,11 @@ def plot_cell(link: LinkRecord, along: AlongSkeletons | None = None) -> CellSumm
 def screenshot_cell(
     link: LinkRecord, painter: Painter, folder: Path, along: AlongSkeletons | None = None
 ) -> CellSummary:
-    """Summarise a link, with a screenshot of its view; or with a plot, and why it is one."""
+    """Summarise a link with a screenshot; or with a plot, and why it is a plot."""
     from synglancer.render.canvas import shrink_screenshot
     from synglancer.render.cards import format_data_uri
 
-    # A folder of its own: another thread may capture the same cell, given otherwise.
+    # A separate folder, because another thread may capture the same cell given in another form.
     with TemporaryDirectory(dir=folder) as own:
         path = Path(own) / f"{link.cell}.png"
         try:

@@ -1,4 +1,4 @@
-"""What is measured of many cells → the numbers that answer a paper's questions."""
+"""Compute the statistics of a report from the measurements of many cells."""
 
 from __future__ import annotations
 
@@ -21,22 +21,20 @@ if TYPE_CHECKING:
     from synglancer.report.summary import CellSummary, Report
 
 CONFIDENCE_LEVEL = 0.95
-MOST_CONNECTIONS = STRONGEST  # no cell's own list is longer: these are exact
+MOST_CONNECTIONS = STRONGEST  # no cell has a longer list, so these are exact
 
 _Z = NormalDist().inv_cdf(0.5 + CONFIDENCE_LEVEL / 2)
 
 
 @dataclass(frozen=True)
 class Proportion:
-    """Share of a tag among the synapses with a prediction.
+    """The share of a tag among the synapses with a prediction.
 
     Attributes
     ----------
     group
         The group of cells, or None for all of them.
-    direction, tag
-        Of which synapses.
-    count, total
+    direction, tag The synapses. count, total
         Synapses with the tag, and with any tag, of all cells of the group.
     low, high
         Wilson's interval of the share, 0 to 1.
@@ -61,14 +59,14 @@ class Proportion:
 
 @dataclass(frozen=True)
 class Distance:
-    """How far from their cell's soma the synapses of a tag are, in µm.
+    """The distances of the synapses of a tag from their cell's soma, in µm.
 
     Attributes
     ----------
     direction, tag
         Of which synapses.
     count, cells
-        How many there are, and of how many cells.
+        The number of synapses, and of cells.
     low, median, high
         The quartiles.
     """
@@ -100,17 +98,17 @@ class Statistics:
     proportions
         Of all cells, then of each group.
     baseline
-        What they are compared with, or empty.
+        Name of the baseline, or empty.
     thresholds
         Direction → tag → synapses with at least a confidence of 0, 0.05, … 0.95.
     distances
-        Straight ones by direction and tag; none where no cell has a soma.
+        Straight-line distances by direction and tag; empty if no cell has a soma.
     paths
-        Those along skeletons; none unless asked.
+        Path lengths along skeletons; empty unless requested.
     types
-        Direction → the partner's type → tag → synapses; empty unless types were asked for.
+        Direction → the partner's type → tag → synapses; empty unless cell types were requested.
     connections
-        The strongest ones, most synapses first.
+        The strongest connections, most synapses first.
     """
 
     proportions: list[Proportion]
@@ -153,7 +151,7 @@ def build_statistics(report: Report) -> Statistics:
 
 
 def _find_counts(report: Report, side: str) -> Mapping[str, int]:
-    """Find the counts by tag that the proportions of a direction are compared with."""
+    """Find the baseline's counts by tag for a direction."""
     baseline = report.baseline
     if baseline is None:
         return {}
@@ -194,7 +192,7 @@ def _find_proportions(
 
 
 def find_wilson_interval(count: int, total: int) -> tuple[float, float]:
-    """Find the interval that Wilson (1927) gives a proportion, at `CONFIDENCE_LEVEL`.
+    """Compute Wilson's interval (1927) of a proportion, at `CONFIDENCE_LEVEL`.
 
     Examples
     --------
@@ -210,7 +208,7 @@ def find_wilson_interval(count: int, total: int) -> tuple[float, float]:
 def _count_thresholds(
     cells: Sequence[CellSummary], side: str, tags: Sequence[str]
 ) -> dict[str, list[int]]:
-    """Count the synapses with at least a confidence, at the lower end of each bin."""
+    """Count the synapses with at least the confidence at the lower end of each bin."""
     thresholds = {}
     for tag in tags:
         bins = np.zeros(BINS, dtype=int)
@@ -239,7 +237,7 @@ def _find_distances(
 
 
 def keep_finite(values: Distances | Sequence[float]) -> Distances:
-    """Keep the distances that are known."""
+    """Keep only the known distances."""
     array = np.asarray(values, dtype=np.float32)
     kept: Distances = array[np.isfinite(array)]
     return kept
@@ -255,7 +253,7 @@ def _count_types(cells: Sequence[CellSummary], side: str) -> dict[str, dict[str,
 
 
 def _find_connections(cells: Sequence[CellSummary], sides: Sequence[str]) -> list[Connection]:
-    """Find the strongest connections; one between two of the cells is said once."""
+    """Find the strongest connections; a connection between two of the cells is listed once."""
     connections: dict[tuple[str, str], Connection] = {}
     for cell in cells:
         for side in sides:

@@ -1,4 +1,4 @@
-"""Links of many cells → the numbers and words that a report shows."""
+"""Collect the numbers and words of a report from the links of many cells."""
 
 from __future__ import annotations
 
@@ -34,24 +34,23 @@ _CITATIONS = [
 
 @dataclass(frozen=True)
 class CellSummary:
-    """What a report says of one cell.
+    """The summary of one cell in a report.
 
     Attributes
     ----------
     link
-        Its record, as ``--output json`` prints it.
+        The link's record, as ``--output json`` prints it.
     server
         The CAVE server.
     measures
-        What is measured of its synapses.
+        The measurements of its synapses.
     picture
         An SVG element, or the address of a picture (a data URI), or empty.
     notice
-        What the owner of the table wants readers to know, or empty.
-    picture_problem
-        Why the picture is a plot where a screenshot was asked for, or empty.
+        The notice of the table's owner, or empty. picture_problem Why the picture is a plot instead
+        of a screenshot, or empty.
     followed
-        What was given, and what is shown instead because that was not valid, or empty.
+        The given root ID and its replacement, if it was outdated; or empty.
     """
 
     link: Mapping[str, Any]
@@ -70,12 +69,12 @@ class CellSummary:
 
     @property
     def is_synapse(self) -> bool:
-        """Whether a synapse was asked for by its ID, rather than a cell."""
+        """Whether the row is a single synapse rather than a cell."""
         return bool(self.link.get("synapses"))
 
     @property
     def name(self) -> str:
-        """What the row is of: a cell by its root ID, or a synapse as ``synapse:ID``."""
+        """The subject of the row: a root ID, or ``synapse:ID``."""
         synapses = [f"synapse:{one['id']}" for one in self.link.get("synapses", ())]
         return " ".join(synapses) or str(self.link["cell"])
 
@@ -84,8 +83,8 @@ class CellSummary:
         return sum(self.counts.get(direction, {}).values())
 
     def all_synapses(self, direction: str) -> int | None:
-        """All synapses of the cell in a direction, with and without a prediction."""
-        if self.is_synapse or direction in {SYNAPSE, SAME_SPINE}:  # all that was asked for
+        """All synapses of the cell in a direction, with or without a prediction."""
+        if self.is_synapse or direction in {SYNAPSE, SAME_SPINE}:  # all requested synapses
             return self.total(direction)
         counted: Mapping[str, int] = self.link.get("all_synapses") or {}
         return counted.get(direction)
@@ -95,36 +94,38 @@ class CellSummary:
         return self.counts.get(direction, {}).get(tag, 0)
 
     def share(self, direction: str, tag: str) -> float:
-        """Their share of the direction's, 0 to 1; 0 where there are none."""
+        """Share of a tag among the shown synapses of a direction, 0 to 1; 0 if there are none."""
         return self.count(direction, tag) / max(self.total(direction), 1)
 
 
 def summarise(
     link: LinkRecord, picture: str = "", along: AlongSkeletons | None = None
 ) -> CellSummary:
-    """Take from a link what a report says of its cell, with path lengths where they are asked."""
+    """Summarise a link for a report, with path lengths if requested."""
     server, notice = link.provenance.server, link.provenance.notice
-    followed = " ".join(link.warnings[: len(link.followed)])  # what was followed is said first
+    followed = " ".join(
+        link.warnings[: len(link.followed)]
+    )  # the first warnings are about followed root IDs
     measures = measure(link, along)
     return CellSummary(link.to_record(), server, measures, picture, notice, followed=followed)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a report: what was given, and what became of it.
+    """One row of a report: a given cell and its result.
 
     Attributes
     ----------
     given
-        What was given as the cell.
+        The cell as it was given.
     extras
         The values of the report's columns, as text.
     group
         The group, or empty.
     summary, skipped
-        What is said of the cell; or why nothing is. One of them is None.
+        The summary of the cell, or why it was skipped. One of them is None.
     number
-        Which row it is, counted from 1.
+        Number of the row, counted from 1.
     """
 
     given: str
@@ -136,13 +137,13 @@ class Row:
 
     @property
     def notes(self) -> Sequence[str]:
-        """What a reader should know of the row's link, a sentence each."""
+        """The warnings of the row's link, one sentence each."""
         notes: Sequence[str] = self.summary.link["warnings"] if self.summary else ()
         return notes
 
     @property
     def followed(self) -> str:
-        """What was given and what is shown instead, a sentence; empty where it is the same."""
+        """A sentence that names the replacement of an outdated root ID; empty if there is none."""
         return self.summary.followed if self.summary else ""
 
 
@@ -153,9 +154,7 @@ class Group:
     Attributes
     ----------
     name
-        That value.
-    cells, members
-        How many have a link; and those, each once.
+        That value. cells, members The number of cells with a link; and these cells, each once.
     mean, low, high
         Direction → tag → share of the cells' synapses: the mean over cells, the least, the most.
         Cells without a synapse in a direction are not counted there.
@@ -171,7 +170,7 @@ class Group:
 
 @dataclass(frozen=True)
 class Report:
-    """All that a template is given, as ``report``.
+    """The contents of a report, which templates get as ``report``.
 
     Attributes
     ----------
@@ -213,26 +212,26 @@ class Report:
 
     @cached_property
     def statistics(self) -> Statistics:
-        """The numbers that answer a paper's questions."""
+        """The statistics of the report."""
         return build_statistics(self)
 
     @cached_property
     def followed(self) -> list[str]:
-        """For each row whose cell is not the one that was given, a sentence, each once."""
+        """A sentence for each row with a replaced root ID, each once."""
         return list(dict.fromkeys(row.followed for row in self.rows if row.followed))
 
     @cached_property
     def cells(self) -> list[CellSummary]:
-        """The cells that there is a link for, each once, however many rows are of it."""
+        """The cells with a link, each once, even if several rows name it."""
         return _list_distinct(self.rows)
 
     @cached_property
     def title(self) -> str:
-        """What the report is of."""
+        """The title of the report."""
         return f"Synapses of {self._count_subjects()}"
 
     def _count_subjects(self) -> str:
-        """Count the cells, and the synapses that were asked for by their IDs."""
+        """Count the cells and the single synapses in words."""
         single = sum(cell.is_synapse for cell in self.cells)
         cells = len(self.cells) - single
         counted = f"{cells:,} cell{'s' * (cells != 1)}"
@@ -240,22 +239,22 @@ class Report:
 
     @cached_property
     def whole_cells(self) -> list[CellSummary]:
-        """Those of `cells` that were asked for with all of their synapses."""
+        """The members of `cells` that are not single synapses."""
         return [cell for cell in self.cells if not cell.is_synapse]
 
     @cached_property
     def skipped(self) -> list[Skipped]:
-        """The cells that there is none for."""
+        """The cells without a link."""
         return [row.skipped for row in self.rows if row.skipped]
 
     @cached_property
     def provenance(self) -> CellSummary | None:
-        """A cell that says where all come from: server, datastack, version and table."""
+        """A cell whose link holds the server, datastack, version and table of all cells."""
         return self.cells[0] if self.cells else None
 
     @cached_property
     def given(self) -> dict[str, list[str]]:
-        """The file's columns, as texts; names that a notebook needs are followed by ``_given``."""
+        """The file's columns as text; names that a notebook needs itself end with ``_given``."""
         return {
             f"{name}_given" if name in _NOTEBOOK_COLUMNS else name: [
                 row.extras[i] for row in self.rows
@@ -265,7 +264,7 @@ class Report:
 
     @cached_property
     def picture_problems(self) -> dict[str, int]:
-        """Why pictures are plots where screenshots were asked for → of how many cells."""
+        """Reason why plots replace screenshots → number of cells."""
         problems = [cell.picture_problem for cell in self.cells if cell.picture_problem]
         return {problem: problems.count(problem) for problem in dict.fromkeys(problems)}
 
@@ -300,7 +299,7 @@ class Report:
 
     @cached_property
     def totals(self) -> dict[str, int]:
-        """Direction → all synapses of all cells, where they were counted."""
+        """Direction → number of all synapses of all cells, if they were counted."""
         return {
             side: sum(cell.all_synapses(side) or 0 for cell in self.cells)
             for side in self.directions
@@ -334,7 +333,7 @@ class Report:
 
     @property
     def methods(self) -> str:
-        """A paragraph for a paper's methods."""
+        """A paragraph for the methods section of a paper."""
         origin = self.provenance
         if origin is None:
             return "No cell could be shown."
@@ -344,32 +343,35 @@ class Report:
         )
         totals = " and ".join(f"{count:,} {side}" for side, count in self.totals.items())
         having = "these cells have" if many > 1 else "this cell has"
-        in_all = f"; with and without one, {having} {totals}" * bool(totals)
-        unpredicted = "and without " * bool(self.options.get("with_unlabelled"))
+        in_all = f"; with or without one, {having} {totals}" * bool(totals)
+        unpredicted = "or without " * bool(self.options.get("with_unlabelled"))
         table = (link.get("multi_input") or {}).get("table")
-        several = f" Those on spines with several inputs are by the table {table}." * bool(table)
-        synthetic = " These data are SYNTHETIC and describe no real cell." * self.synthetic
+        several = (
+            f" Synapses on spines with several inputs were found with the table {table}."
+        ) * bool(table)
+        synthetic = " These data are SYNTHETIC and do not describe a real cell." * self.synthetic
         return (
-            f"Synapses of {self._count_subjects()} and their predicted postsynaptic "
-            f"targets were taken from the table {link['table']} of the datastack "
-            f"{link['datastack']} at materialization version {link['version']} "
-            f"({link['timestamp'][:10]}), through CAVE at {origin.server}.{filters} "
-            f"Counts are of synapses with {unpredicted}a prediction{in_all}.{several} Each link "
-            f"opens them in Neuroglancer at that version. Made with {self.generator}.{synthetic}"
+            f"Synapses of {self._count_subjects()} and their predicted postsynaptic targets "
+            f"were taken from the table {link['table']} of the datastack {link['datastack']} at "
+            f"materialization version {link['version']} ({link['timestamp'][:10]}), through "
+            f"CAVE at {origin.server}.{filters} Counts are of synapses with {unpredicted}a "
+            f"prediction{in_all}.{several} Each link shows the synapses in Neuroglancer at that "
+            f"version. Made with {self.generator}.{synthetic}"
         )
 
     @property
     def citations(self) -> list[str]:
-        """What to cite, where that is known."""
+        """The works to cite, if they are known."""
         origin = self.provenance
         known = origin and origin.link["datastack"] == "minnie65_public" and not self.synthetic
         return _CITATIONS[:] if known else []
 
 
 def _list_distinct(rows: Sequence[Row]) -> list[CellSummary]:
-    """List the cells of rows, each once: several root IDs may have led to one cell.
+    """List the cells of rows, each once.
 
-    A row that gave the cell itself goes before those that were followed to it.
+    Several root IDs may lead to the same cell; a row with the cell itself comes before rows that
+    were followed to it.
     """
     distinct: dict[str, CellSummary] = {}
     for summary in (row.summary for row in rows if row.summary):

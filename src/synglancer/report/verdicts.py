@@ -1,4 +1,4 @@
-"""Review links → one table of all verdicts, and what a reader should know of it."""
+"""Read the verdicts of review links into one table."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from synglancer.states.reviews.verdicts import Verdicts
 
 _LONGEST = 2_000
-"""Characters of a link that a table repeats on each row; others carry their state."""
+"""Longest link that is repeated on each row; longer links carry their state."""
 
 
 @dataclass(frozen=True)
 class Reviewed:
-    """What reviewers marked.
+    """The verdicts of reviewers.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Reviewed:
         The columns of `synglancer.states.reviews.verdicts.COLUMNS`, with ``cell`` after ``id``,
         and at the end ``reviewer``, the number of the link, and ``link``. IDs are texts.
     notes
-        What a reader should know, a sentence each.
+        What readers should know, one sentence each.
     """
 
     table: pd.DataFrame
@@ -45,19 +45,19 @@ class Reviewed:
 def collect_verdicts(
     links: Sequence[str], *, server: str | None = None, token_file: str | None = None
 ) -> Reviewed:
-    """Read what reviewers marked in their links.
+    """Read the marks of reviewers from their links.
 
     Parameters
     ----------
     links
         Links that were made with ``make-link --review``, as reviewers shared them.
     server, token_file
-        Which CAVE server gets a token, and where that is; as for `open_link`.
+        The CAVE server that gets a token, and the file with the token; as for `open_link`.
 
     Raises
     ------
     UsageError
-        When one shows no review, is given twice, or they are reviews of different predictions.
+        When a link is not a review or is given twice, or the reviews are of different predictions.
     ServiceError
         When a state cannot be fetched (1 request each).
     """
@@ -69,7 +69,7 @@ def collect_verdicts(
         raise UsageError("No link was given.", "Give the links that reviewers shared.")
     if len(set(links)) < len(links):
         raise UsageError(
-            "A link was given twice, and each reviewer has one.", "Give each link once."
+            "A link was given twice, but each reviewer has their own.", "Give each link once."
         )
     parts, notes, origins = [], [], []
     for number, link in enumerate(links, start=1):
@@ -90,7 +90,7 @@ def collect_verdicts(
 
 
 def _shorten(link: str, state: Mapping[str, Any]) -> str:
-    """Return a link, or the beginning of one that carries its state, with the hash of that."""
+    """Return a link; if it carries its state, return its beginning and the hash of the state."""
     if len(link) <= _LONGEST:
         return link
     return f"{link[:80]}… ({len(link):,} characters, state {hash_state(orjson.dumps(state))})"
@@ -104,8 +104,8 @@ def _summarise(read: Verdicts) -> str:
     counts = read.table["verdict"].value_counts().to_dict()
     if not read.marked:
         return (
-            f"None of {total:,} {'synapse' if total == 1 else 'synapses'} is marked: the link is "
-            "as it was made, or was copied before the view was shared again."
+            f"None of {total:,} {'synapse' if total == 1 else 'synapses'} is marked. Either "
+            "nobody marked anything, or the link was copied before the view was shared again."
         )
     each = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items())
     verb = "synapse is" if total == 1 else "synapses is" if read.marked == 1 else "synapses are"
@@ -113,19 +113,20 @@ def _summarise(read: Verdicts) -> str:
 
 
 def _compare_origins(origins: Sequence[Provenance]) -> list[str]:
-    """Refuse reviews of different predictions, and say where they are of different cells."""
+    """Refuse reviews of different predictions, and warn if they are of different cells."""
     first = origins[0]
     for number, other in enumerate(origins[1:], start=2):
         for name in ("datastack", "server", "table", "version"):
             if getattr(first, name) != getattr(other, name):
                 raise UsageError(
-                    f"The links are reviews of different predictions: the {name} of link 1 is "
-                    f"{getattr(first, name)}, that of link {number} {getattr(other, name)}.",
-                    "Give links of one version and table, and read others by themselves.",
+                    f"The links are reviews of different predictions: the {name} is "
+                    f"{getattr(first, name)} in link 1 and {getattr(other, name)} in link "
+                    f"{number}.",
+                    "Give only links with the same version and table.",
                 )
     cells = {name_cells(one.cells) for one in origins if one.cells}
     if len(cells) < 2:  # noqa: PLR2004
         return []
     named = ", ".join(sorted(cells))
-    compared = "reviewers are compared on the synapses that they share"
+    compared = "reviewers are compared only on synapses that both have"
     return [f"The links are reviews of different cells ({named}): {compared}."]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     Note = Mapping[str, Any]
 
 DIRECTION = "direction"
-"""The property that names the direction of each annotation, where a layer has several."""
+"""The property with the direction of each annotation, in layers with several directions."""
 
 _MOST_DIGITS = 20
 _CORNERS = ("pointA", "pointB")
@@ -33,28 +33,28 @@ _SHAPES = {
     "axis_aligned_bounding_box": _CORNERS,
     "ellipsoid": ("center",),
 }
-"""The keys whose points give the place of each shape: where there are two, the middle of them."""
+"""The keys with the points of each shape; a shape with two points is placed in their middle."""
 
 _OWN_PROPERTIES = ("partner_type", "verdict", DIRECTION)
-"""Enums that say something else than a tag."""
+"""Enums that do not hold tags."""
 
 
 @dataclass(frozen=True)
 class LayerAnnotations:
-    """The annotations of one layer that can be read and placed.
+    """The readable annotations of one layer.
 
     Attributes
     ----------
     layer
-        The layer, as the state holds it.
+        The layer in the state.
     notes
         The annotations, in their order.
     positions : array, shape (n, 3), nm
-        Where they are: of a line or box, its middle; of an ellipsoid, its centre.
+        Their positions: the middle of a line or box, the centre of an ellipsoid.
     problems
-        What could not be read or placed, a sentence each.
+        Annotations that could not be read or placed, one sentence each.
     properties
-        The layer's properties, in the order in which annotations hold their values.
+        The layer's properties, in the order of the values in annotations.
     """
 
     layer: Mapping[str, Any]
@@ -91,7 +91,7 @@ class LayerAnnotations:
 
     @property
     def relationships(self) -> list[str]:
-        """The ways in which annotations are related to segments, such as ``pre``."""
+        """Names of the relationships to segments, such as ``pre``."""
         return [
             name
             for name in _read_list(self.layer.get("annotationRelationships"))
@@ -99,7 +99,7 @@ class LayerAnnotations:
         ]
 
     def read_related(self, relationship: str) -> list[list[Any]]:
-        """Read the segments that each annotation is related to in one way."""
+        """Read the related segments of each annotation in one relationship."""
         names = self.relationships
         if relationship not in names:
             return [[] for _ in self.notes]
@@ -107,7 +107,7 @@ class LayerAnnotations:
         return [_pick_segments(note.get("segments"), place, len(names)) for note in self.notes]
 
     def read_directions(self) -> list[str]:
-        """Read the direction of each annotation: the layer's, or that of a property; or empty."""
+        """Read the direction of each annotation from the layer's name or a property; or empty."""
         own = self.read_own(DIRECTION)
         if own is not None:
             return own
@@ -118,9 +118,9 @@ class LayerAnnotations:
     def read_tags(self) -> list[str]:
         """Read the tag of each annotation.
 
-        A layer named ``inputs: spine`` names the tag of all. Otherwise an enum property, tag
-        properties or the tag IDs of older viewers do; or else the layer's name. Of a user's own
-        points, an enum property ``tag`` does, whatever the layer's name.
+        In a layer named ``inputs: spine``, all have this tag. Otherwise the tag comes from an enum
+        property, tag properties or the tag IDs of older viewers, or else from the layer's name. For
+        a user's own points, it comes from an enum property ``tag``.
         """
         own = self.read_own("tag")
         if own is not None:
@@ -132,7 +132,7 @@ class LayerAnnotations:
         return [read(note) or "" for note in self.notes]
 
     def read_own(self, name: str) -> list[str] | None:
-        """Read what an enum property of a user's own points says; None where there is none."""
+        """Read an enum property of a user's own points; None if there is none."""
         labels = read_labels(self.layer, name) if is_own_points(self.layer) else {}
         if not labels:
             return None
@@ -163,7 +163,7 @@ class LayerAnnotations:
 
 
 def read_layers(state: Mapping[str, Any]) -> list[LayerAnnotations]:
-    """Read all layers that hold annotations of their own.
+    """Read all layers with annotations in the state.
 
     Parameters
     ----------
@@ -174,12 +174,12 @@ def read_layers(state: Mapping[str, Any]) -> list[LayerAnnotations]:
 
 
 def read_synapse_layers(state: Mapping[str, Any]) -> list[LayerAnnotations]:
-    """Read all layers that hold annotations of their own, but for a user's own points."""
+    """Read all layers with annotations in the state, except a user's own points."""
     return [layer for layer in read_layers(state) if not is_own_points(layer.layer)]
 
 
 def count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
-    """Count the points of a state that can be placed, by direction and tag; no user's own."""
+    """Count the readable points of a state by direction and tag, without a user's own points."""
     counts: dict[str, dict[str, int]] = {}
     for layer in read_synapse_layers(state):
         direction, name = split_layer_name(layer.name)
@@ -195,7 +195,7 @@ def count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def explain_unread(state: Mapping[str, Any]) -> list[str]:
-    """Say which annotations of a state are not read as synapses, a sentence each."""
+    """List the annotations of a state that are not read as synapses, one sentence each."""
     layers = read_synapse_layers(state)
     sentences = [problem for layer in layers for problem in layer.problems]
     others = sum(shape != "point" for layer in layers for shape in layer.shapes)
@@ -206,7 +206,7 @@ def explain_unread(state: Mapping[str, Any]) -> list[str]:
 
 
 def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnotations:
-    """Read the annotations of one layer; what cannot be placed is named, not guessed."""
+    """Read the annotations of one layer; those without a known position become problems."""
     given = [note for note in layer["annotations"] if isinstance(note, dict)]
     name = str(layer.get("name", ""))
     properties = tuple(
@@ -215,7 +215,7 @@ def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnot
     try:
         placement = find_placement(layer, state)
     except UnplacedError as error:
-        why = f"The {_count(len(given))} of the layer {name!r} cannot be placed: {error}."
+        why = f"{_count(len(given))} of the layer {name!r} cannot be placed: {error}."
         return LayerAnnotations(layer, (), np.empty((0, 3)), (why,), properties)
     rank = placement.rank
     placed = [(note, keys) for note in given if (keys := _find_place(note, rank)) is not None]
@@ -264,7 +264,7 @@ def _pick(values: object, place: int) -> Any:
 
 
 def _pick_segments(lists: object, place: int, relationships: int) -> list[Any]:
-    """Pick the segments of one relationship; where there is just one, the list may be bare."""
+    """Pick the segments of one relationship; with a single relationship, the list may be flat."""
     if not isinstance(lists, list):
         return []
     if relationships == 1 and lists and not isinstance(lists[0], list):
@@ -274,7 +274,7 @@ def _pick_segments(lists: object, place: int, relationships: int) -> list[Any]:
 
 
 def read_labels(layer: Mapping[str, Any], name: str) -> dict[Any, str]:
-    """Read which numbers of an enum property stand for which labels; empty where none do."""
+    """Read the labels of the numbers of an enum property; empty if there are none."""
     for spec in _read_list(layer.get("annotationProperties")):
         if isinstance(spec, dict) and spec.get("id") == name:
             return _read_enum(spec)
@@ -282,7 +282,7 @@ def read_labels(layer: Mapping[str, Any], name: str) -> dict[Any, str]:
 
 
 def find_label(labels: Mapping[Any, str], value: Any, otherwise: Any) -> Any:
-    """Find the label that a value stands for, also where a viewer has written it as a text."""
+    """Find the label of a value, even if a viewer has written the value as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value[:_MOST_DIGITS])
     return labels.get(value, otherwise) if isinstance(value, int | float) else otherwise

@@ -1,8 +1,8 @@
-"""Where a layer's annotations lie in nm: dimensions, units, axes and transforms of a state.
+"""Compute positions of a layer's annotations in nm from dimensions, units and transforms.
 
-Follows what the viewer does with local annotations: their points are in the dimensions of their
-source (``inputDimensions``, else ``outputDimensions``), or else in those of the whole state. The
-matrix of a transform works on physical lengths; only its last column counts voxels.
+As in the viewer, points of local annotations are in the dimensions of their source
+(``inputDimensions``, else ``outputDimensions``), or else in those of the state. The matrix of a
+transform works on physical lengths; only its last column counts voxels.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _LEGACY_RANK = 3
 
 
 class UnplacedError(Exception):
-    """Points of a layer cannot be placed in nm; the text says why."""
+    """Positions of a layer's points in nm are not known; the text says why."""
 
 
 @dataclass(frozen=True)
 class Placement:
-    """How points of a layer become positions in nm.
+    """The conversion of a layer's points to positions in nm.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Placement:
     offset: Array
 
     def to_nm(self, points: Array) -> Array:
-        """Place points.
+        """Convert points to positions.
 
         Parameters
         ----------
@@ -70,14 +70,14 @@ class Placement:
 
 @dataclass(frozen=True)
 class _Space:
-    """Dimensions of a state or source: names, and metres per voxel (NaN where it is no length)."""
+    """Dimensions of a state or source: names, and metres per voxel (NaN if it is not a length)."""
 
     names: tuple[str, ...]
     scales: Array
 
 
 def find_placement(layer: Mapping[str, Any], state: Mapping[str, Any]) -> Placement:
-    """Find how a layer's points become positions in nm.
+    """Find the conversion of a layer's points to positions in nm.
 
     Parameters
     ----------
@@ -89,7 +89,7 @@ def find_placement(layer: Mapping[str, Any], state: Mapping[str, Any]) -> Placem
     Raises
     ------
     UnplacedError
-        When neither says it.
+        When neither the layer nor the state tells.
     """
     transform = _read_transform(layer)
     if transform is not None:
@@ -97,7 +97,7 @@ def find_placement(layer: Mapping[str, Any], state: Mapping[str, Any]) -> Placem
         given = transform.get("inputDimensions")
         inputs = output if given is None else _read_space(given, "its source's input dimensions")
         if len(inputs.names) != len(output.names):
-            raise UnplacedError("its source's input and output dimensions differ in number")
+            raise UnplacedError("its source has different numbers of input and output dimensions")
         return _place(inputs, output, transform.get("matrix"))
     if layer.get("voxelSize") is not None or layer.get("transform") is not None:
         return _place_legacy(layer)
@@ -106,7 +106,7 @@ def find_placement(layer: Mapping[str, Any], state: Mapping[str, Any]) -> Placem
 
 
 def read_state_resolution(state: Mapping[str, Any]) -> tuple[float, float, float] | None:
-    """Read the size of a state's voxel in nm, (x, y, z); None where the state does not say."""
+    """Read the voxel size of a state in nm, (x, y, z); None if the state has none."""
     try:
         space = _read_state_space(state)
         x, y, z = (float(f"{space.scales[space.names.index(axis)] * _NM:.9g}") for axis in AXES)
@@ -142,14 +142,14 @@ def _read_state_space(state: Mapping[str, Any]) -> _Space:
 
 
 def _read_voxel_size(size: object, what: str) -> Array:
-    """Read a voxel size in nm, as old states have it, in metres."""
+    """Read a voxel size of an old state and convert it to nm."""
     if not isinstance(size, list) or len(size) != _LEGACY_RANK or not all(map(_is_length, size)):
         raise UnplacedError(f"{what} is not three lengths in nm")
     return np.array(size, dtype=float) / _NM
 
 
 def _place_legacy(layer: Mapping[str, Any]) -> Placement:
-    """Place the points of a layer of an old state, with a voxel size or a transform to nm."""
+    """Find the conversion for a layer of an old state, with a voxel size or a transform to nm."""
     scales = np.full(_LEGACY_RANK, 1 / _NM)
     if layer.get("voxelSize") is not None:
         scales = _read_voxel_size(layer["voxelSize"], "its voxel size")
@@ -175,7 +175,7 @@ def _read_legacy_matrix(given: object) -> list[list[float]]:
                 [*(scale[i] if i == j else 0 for j in range(_LEGACY_RANK)), shift[i]]
                 for i in range(_LEGACY_RANK)
             ]
-    raise UnplacedError("its transform has a form that is not known")
+    raise UnplacedError("its transform has an unknown form")
 
 
 def _read_space(given: object, what: str) -> _Space:
@@ -214,7 +214,7 @@ def _place(inputs: _Space, output: _Space, matrix: object) -> Placement:
         i = output.names.index(axis)
         used = affine[i, :rank] != 0
         if not np.isfinite(output.scales[i]) or not np.isfinite(inputs.scales[used]).all():
-            raise UnplacedError(f"the axis {axis} has no unit of length")
+            raise UnplacedError(f"the unit of the axis {axis} is not a length")
         row = np.where(used, affine[i, :rank] * np.nan_to_num(inputs.scales), 0.0)
         rows.append([float(f"{value * _NM:.12g}") for value in row])
         offsets.append(float(f"{affine[i, rank] * output.scales[i] * _NM:.12g}"))
@@ -237,10 +237,10 @@ def _is_finite(value: object) -> bool:
 
 
 def is_point(values: object, rank: int) -> bool:
-    """Whether a value is a list of so many finite coordinates."""
+    """Whether a value is a list of this many finite coordinates."""
     return isinstance(values, list) and len(values) == rank and all(map(_is_finite, values))
 
 
 def stack_points(points: Sequence[Sequence[float]], rank: int) -> Array:
-    """Put points into an array, shape (n, rank), also where there are none."""
+    """Put points into an array, shape (n, rank), even if there are no points."""
     return np.array(points, dtype=float).reshape(-1, rank)

@@ -1,4 +1,4 @@
-"""Fields of JSON that comes from anywhere -> values of the right form, or ValueError."""
+"""Read and check fields of untrusted JSON."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ Value = TypeVar("Value")
 _MAX_UINT64 = 2**64 - 1
 _MAX_DIGITS = 20
 MAX_EXACT = 2**53 - 1
-"""The largest whole number that viewers, which read JSON numbers as doubles, do not round."""
+"""The largest integer that viewers do not round; they read JSON numbers as doubles."""
 _WRONG = (ValueError, TypeError, KeyError, OverflowError)
 
 
 class Reader:
-    """Reads the fields of one JSON object, and collects the names of those that are wrong.
+    """Reads the fields of a JSON object, and collects the names of invalid fields.
 
     Parameters
     ----------
     given
-        The object; where it is none, that is wrong too.
+        The object; anything else counts as invalid.
 
     Attributes
     ----------
     wrong
-        Names of the fields that have not the right form.
+        Names of the invalid fields.
     """
 
     def __init__(self, given: object) -> None:
@@ -39,7 +39,7 @@ class Reader:
             self.wrong.append("the whole")
 
     def maybe(self, name: str, read: Callable[[Any], Value]) -> Value | None:
-        """Read a field that may be missing; None where it is missing or wrong."""
+        """Read an optional field; None if it is missing or invalid."""
         if self._fields.get(name) is None:
             return None
         try:
@@ -49,12 +49,12 @@ class Reader:
             return None
 
     def need(self, name: str, read: Callable[[Any], Value]) -> Value:
-        """Read a field that has to be there.
+        """Read a required field.
 
         Raises
         ------
         ValueError
-            When it is missing or wrong.
+            When it is missing or invalid.
         """
         found = self.maybe(name, read)
         if found is None:
@@ -62,16 +62,16 @@ class Reader:
         return found
 
     def text(self, name: str) -> str:
-        """Read a text; empty where it is missing or wrong."""
+        """Read a text; empty if it is missing or invalid."""
         return self.maybe(name, read_text) or ""
 
     def need_text(self, name: str) -> str:
-        """Read a text that has to be there, and not to be empty.
+        """Read a required text, which must not be empty.
 
         Raises
         ------
         ValueError
-            When it is missing, wrong or empty.
+            When it is missing, invalid or empty.
         """
         text = self.need(name, read_text)
         if not text:
@@ -79,16 +79,16 @@ class Reader:
         return text
 
     def flag(self, name: str) -> bool:
-        """Read whether something holds; not where it is missing or wrong."""
+        """Read a boolean; False if it is missing or invalid."""
         return bool(self.maybe(name, _read_flag))
 
     def check(self) -> None:
-        """Refuse the object when a field was wrong.
+        """Refuse the object if a field was invalid.
 
         Raises
         ------
         ValueError
-            It names them.
+            With the names of the invalid fields.
         """
         if self.wrong:
             raise ValueError(", ".join(self.wrong))
@@ -108,7 +108,7 @@ def _read_flag(given: object) -> bool:
 
 
 def read_cell(given: object) -> int:
-    """Read a root ID: digits, or a whole number as some tools write it; up to 2^64 - 1."""
+    """Read a root ID, as digits or as an integer, up to 2^64 - 1."""
     text = "" if isinstance(given, bool | float) else str(given)
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
         raise ValueError(given)
@@ -118,28 +118,28 @@ def read_cell(given: object) -> int:
 
 
 def read_count(given: object) -> int:
-    """Read a whole number, from 0 to 2^53 - 1."""
+    """Read an integer from 0 to 2^53 - 1."""
     if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= MAX_EXACT:
         raise ValueError(given)
     return given
 
 
 def read_counts(given: object) -> dict[str, int]:
-    """Read whole numbers by name."""
+    """Read integers by name."""
     if not isinstance(given, dict):
         raise ValueError(given)  # noqa: TRY004
     return {name: read_count(number) for name, number in given.items()}
 
 
 def read_two_levels(given: object) -> dict[str, dict[str, int]]:
-    """Read whole numbers by direction, then by tag or type."""
+    """Read integers by direction, then by tag or type."""
     if not isinstance(given, dict):
         raise ValueError(given)  # noqa: TRY004
     return {name: read_counts(inner) for name, inner in given.items()}
 
 
 def read_number(given: object) -> float:
-    """Read a finite number, from 0 on."""
+    """Read a finite number, 0 or more."""
     if isinstance(given, bool) or not isinstance(given, int | float):
         raise ValueError(given)  # noqa: TRY004
     if not math.isfinite(given) or given < 0:
@@ -159,7 +159,7 @@ def read_point(given: object) -> tuple[float, float, float]:
 
 
 def read_filters(given: object) -> dict[str, Any]:
-    """Read the filters in force, by option name."""
+    """Read the active filters, by option name."""
     if not isinstance(given, dict):
         raise ValueError(given)  # noqa: TRY004
     kinds: dict[str, Callable[[Any], Any]] = {

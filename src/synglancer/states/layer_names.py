@@ -1,10 +1,10 @@
-"""Names of synapse layers: written for a reader, and read back by all that reads states.
+"""Write and read the names of synapse layers.
 
-A layer's name says what its markers look like and what they are: ``● in: spine`` are discs,
-``○ out: spine`` and ``○ synapse: spine`` rings, ``◎ between: spine`` targets. It is short because
-viewers write values behind the names when the mouse is on a synapse: with longer ones, the bar at
-the top of a window of 1,440 pixels breaks into a second line then, and everything below jumps.
-``inputs: spine``, as links of earlier versions have it, means the same.
+A layer's name shows the markers' look and meaning: ``● in: spine`` are discs, ``○ out: spine`` and
+``○ synapse: spine`` rings, ``◎ between: spine`` targets. It is short because viewers write values
+behind the names when the mouse is on a synapse: with longer ones, the bar at the top of a window of
+1,440 pixels breaks into a second line then, and everything below jumps. ``inputs: spine``, as links
+of earlier versions have it, means the same.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def format_layer_name(direction: str, tag: str) -> str:
     direction
         ``inputs``, ``outputs``, ``between``, ``synapse`` or ``same spine``.
     tag
-        Predicted postsynaptic target, or what stands for one.
+        Predicted postsynaptic target, or another name in its place.
 
     Examples
     --------
@@ -49,7 +49,7 @@ def format_layer_name(direction: str, tag: str) -> str:
 
 
 def get_sign(direction: str) -> str:
-    """Return the sign that stands for the markers of a direction; empty for any other word.
+    """Return the sign for the markers of a direction; empty for any other word.
 
     Examples
     --------
@@ -60,7 +60,7 @@ def get_sign(direction: str) -> str:
 
 
 def split_layer_name(name: str) -> tuple[str, str]:
-    """Return direction and tag of a layer; the direction is empty where the name has none.
+    """Return direction and tag of a layer; the direction is empty if the name has none.
 
     Examples
     --------
@@ -69,12 +69,12 @@ def split_layer_name(name: str) -> tuple[str, str]:
     >>> split_layer_name("my notes")
     ('', 'my notes')
     """
-    direction, mark, tag = name.partition(": ")  # the first one: a tag may hold more of them
+    direction, mark, tag = name.partition(": ")  # the first one, because a tag may contain more
     return (_DIRECTIONS.get(direction, direction), tag) if mark else ("", name)
 
 
 def split_known_name(name: str) -> tuple[str, str]:
-    """Return direction and tag of a layer that is named as ours are; else nothing of it.
+    """Return direction and tag of a layer named like ours; otherwise two empty texts.
 
     Examples
     --------
@@ -86,7 +86,7 @@ def split_known_name(name: str) -> tuple[str, str]:
 
 
 def spell_out(name: str) -> str:
-    """Write a layer's name in words, as counts and messages have it.
+    """Write a layer's name in words, as used in counts and messages.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""A link → who has to log in where to open it."""
+"""Find where readers must log in to open a link."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _MICRONS_TERMS = "https://global.daf-apis.com/sticky_auth/api/v1/tos/2/accept"
 
 @dataclass(frozen=True)
 class LoginNotice:
-    """What a reader has to do before a link opens.
+    """What readers must do before a link opens.
 
     Attributes
     ----------
     text
         One sentence.
     terms_url
-        Where the terms of service are accepted, or None.
+        Address for accepting the terms of service, or None.
     """
 
     text: str
@@ -31,40 +31,41 @@ class LoginNotice:
 
 
 def build_login_notice(url: str, state: Mapping[str, Any]) -> LoginNotice | None:
-    """Say what a reader of a link has to do first; None where it opens for everybody.
+    """Say what readers must do before a link opens; None if it opens for everybody.
 
     Parameters
     ----------
     url
         The link.
     state
-        What it shows.
+        The state.
     """
     host = find_login_host(url, state)
     if host is None:
         return None
     if host in _MICRONS_HOSTS:
         return LoginNotice(
-            "Readers log in with a Google account and accept the MICrONS terms of service, once.",
+            "To open the link, log in with a Google account and accept the MICrONS terms of "
+            "service once.",
             _MICRONS_TERMS,
         )
-    return LoginNotice(f"Readers log in at {host}.", None)
+    return LoginNotice(f"To open the link, log in at {host}.", None)
 
 
 def find_login_host(url: str, state: Mapping[str, Any]) -> str | None:
-    """Find the host that a reader of a link has to log in to.
+    """Find the host at which readers of a link must log in.
 
     Parameters
     ----------
     url
         The link.
     state
-        What it shows.
+        The state.
 
     Returns
     -------
     str or None
-        The host, or None where the link opens for everybody.
+        The host, or None if the link opens for everybody.
     """
     places = [url]
     for layer in state.get("layers", []):

@@ -1,6 +1,6 @@
-"""A state as the table of synapses that it shows.
+"""Read the table of synapses in a state.
 
-Our own states give back every value as it was; other Neuroglancer states as much as they say.
+States made by synglancer give every value exactly, other Neuroglancer states as much as they hold.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
-    """Read the synapses that a state shows.
+    """Read the synapses in a state.
 
     Parameters
     ----------
     state
-        A Neuroglancer state. Its local annotation layers are read; a layer's name gives direction
-        and tag (``● in: spine``), or the tag alone. Points are read, other shapes are not; nor are
-        points that a user added.
+        A Neuroglancer state. Its local annotation layers are read. A layer's name gives direction
+        and tag (``● in: spine``), or only the tag. Only points are read, without points that a user
+        added.
 
     Returns
     -------
@@ -57,7 +57,7 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
 def _series(values: list[Any], kind: str) -> pd.Series[Any]:
     if kind == "str":
         return pd.Series(values, dtype=object)
-    with np.errstate(over="ignore"):  # what a float32 cannot hold is infinite
+    with np.errstate(over="ignore"):  # values too large for a float32 become infinite
         return pd.Series(np.array(values, dtype=kind))
 
 

@@ -1,7 +1,7 @@
-"""A state → where it comes from and what was asked: the way back of the provenance record.
+"""Read the provenance and the options of a link from its state.
 
-For our own states every answer comes back as it was; for others as much as they say. States are
-data from anywhere: nothing in them is believed that does not have the right form.
+States made by synglancer give every value exactly, other states as much as they hold. Every value
+is checked, because states come from anywhere.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def parse_provenance(state: Mapping[str, Any]) -> tuple[Provenance, list[str]]:
-    """Read what a state says of itself.
+    """Read the provenance of a state.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def parse_provenance(state: Mapping[str, Any]) -> tuple[Provenance, list[str]]:
     Returns
     -------
     tuple
-        Where it comes from, with the counts of what it shows; and what a reader should know of it,
-        a sentence each. What the state does not say is 0, empty or the year 1970, and named there.
+        The provenance, with the counts of its synapses; and warnings, one sentence each. Values
+        that the state does not hold are 0, empty or the year 1970, and are listed in the warnings.
     """
     from synglancer.states.annotations import count_annotations, explain_unread  # numpy
 
@@ -43,7 +43,7 @@ def parse_provenance(state: Mapping[str, Any]) -> tuple[Provenance, list[str]]:
     shown = sum(count for tags in counts.values() for count in tags.values())
     found = replace(
         record,
-        # Of several that are just selected, none is *the* cell.
+        # If several cells are selected, none of them is *the* cell.
         cell=record.cell or (cells[0] if len(cells) == 1 else 0),
         cells=cells,
         timestamp=(read_pin(state) or EPOCH) if record.timestamp == EPOCH else record.timestamp,
@@ -56,13 +56,12 @@ def parse_provenance(state: Mapping[str, Any]) -> tuple[Provenance, list[str]]:
     warnings = [f"The state does not say which {', '.join(missing)} it shows."] if missing else []
     if raw and record.shown != shown:
         warnings.append(
-            f"The state was changed after it was made: it shows {shown:,} synapses, and its record "
-            f"says {record.shown:,}."
+            f"The state was changed after it was made: the number of synapses is {shown:,} in "
+            f"the state but {record.shown:,} in its record."
         )
     if wrong:
         warnings.append(
-            f"What its provenance record says of {', '.join(wrong)} has not the right form, and is "
-            "not used."
+            f"Its provenance record has invalid values for {', '.join(wrong)}, which are ignored."
         )
     if contradiction:
         warnings.append(contradiction)
@@ -70,24 +69,26 @@ def parse_provenance(state: Mapping[str, Any]) -> tuple[Provenance, list[str]]:
 
 
 def parse_settings(state: Mapping[str, Any]) -> Settings:
-    """Read what was asked, beside the cell, from a state that synglancer made.
+    """Read the options of a link from a state made by synglancer.
 
     Raises
     ------
     UsageError
-        When the state has no provenance record, or one that was changed into what cannot be asked.
+        When the state has no provenance record, or its record was changed and is invalid.
     """
     raw, _ = read_record(state)
     if not raw:
         raise UsageError(
-            "The state has no provenance record of synglancer, so what was asked is not known.",
+            "The state has no provenance record of synglancer, so the options of the link are "
+            "not known.",
             "Use the link's state or its predictions instead.",
         )
     try:
         return Provenance.from_json(raw).settings()
     except (AttributeError, TypeError, ValueError) as error:
         raise UsageError(
-            "The state's provenance record was changed, or is of another version of synglancer.",
+            "The state's provenance record was changed, or comes from another version of "
+            "synglancer.",
             "Make the link again from its cell.",
         ) from error
 
@@ -95,21 +96,21 @@ def parse_settings(state: Mapping[str, Any]) -> Settings:
 def _merge_asked(
     counts: dict[str, dict[str, int]], recorded: Mapping[str, Mapping[str, int]]
 ) -> dict[str, dict[str, int]]:
-    """Keep the directions that were asked for and have no synapse; tags are sorted."""
+    """Keep requested directions without synapses; tags are sorted."""
     asked = [*recorded, *counts]
     return {name: dict(sorted(counts.get(name, {}).items())) for name in dict.fromkeys(asked)}
 
 
 def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:
-    """Read which cells a record or a receipt names: one, or several of which it is the first."""
+    """Read the cells of a record or a receipt: one, or several with the main cell first."""
     return parse_record(record)[0].cells
 
 
 def read_recorded_synapses(record: Mapping[str, Any]) -> tuple[int, ...]:
-    """Read which synapses a record or a receipt was asked for; empty where it was for cells."""
+    """Read the requested synapses of a record or a receipt; empty for links to cells."""
     return tuple(one.id for one in parse_record(record)[0].synapses)
 
 
 def read_shown_cells(state: Mapping[str, Any]) -> tuple[int, ...]:
-    """Read which cells a state shows: those of its record, or else all that are selected."""
+    """Read the cells of a state: those in its record, or else all selected cells."""
     return read_recorded_cells(read_record(state)[0]) or read_selected_cells(state)

@@ -1,7 +1,6 @@
-"""What is a Neuroglancer state, and which layers it has: the one place that decides.
+"""Read Neuroglancer states and their layers.
 
-States are data from anywhere. Nothing in them is believed that does not have the right form, and
-layers are read as the viewer reads them.
+Every value is checked, because states come from anywhere. Layers are read as the viewer reads them.
 """
 
 from __future__ import annotations
@@ -20,16 +19,15 @@ if TYPE_CHECKING:
     from synglancer.states.urls import ParsedLink
 
 OWN_POINTS = "// synglancer points\n"
-"""The first line of the shader of a layer that holds a user's own points.
-
-Viewers keep it when such a layer is renamed, and when a state is shared again.
+"""The first line of the shader of a layer with a user's own points. Viewers keep it when the layer
+is renamed or the state is shared again.
 """
 
 _OWN_POINTS = re.compile(r"^\s*// synglancer points[ \t\r]*$", re.MULTILINE)
-_LONGEST = 65_536  # of a shader, as far as it is looked at
+_LONGEST = 65_536  # of a shader, the most that is searched
 
 MAX_DEPTH = 200
-"""Levels of nesting: real states have about fifteen, and JSON writers stop at some 250."""
+"""Most levels of nesting: real states have about 15, and JSON writers stop at about 250."""
 
 
 def parse_state(content: bytes | str, source: str) -> dict[str, Any]:
@@ -40,17 +38,17 @@ def parse_state(content: bytes | str, source: str) -> dict[str, Any]:
     content
         The JSON text.
     source
-        What it came from, as it is named in a sentence: an address, a file, ``The link``.
+        Its source, as the subject of a sentence: an address, a file, or ``The link``.
 
     Returns
     -------
     dict
-        The state as it came: keys keep their order, which is that of axes.
+        The state; the order of its keys is kept, because axes depend on it.
 
     Raises
     ------
     BadAnswerError
-        When it is no JSON, or not a Neuroglancer state.
+        When it is not JSON, or not a Neuroglancer state.
     """
     try:
         state = orjson.loads(content)
@@ -60,14 +58,14 @@ def parse_state(content: bytes | str, source: str) -> dict[str, Any]:
 
 
 def parse_link_state(link: ParsedLink, fetched: bytes | None) -> dict[str, Any]:
-    """Parse the state of a link: what was fetched from its address, or else what it carries.
+    """Parse the state of a link, fetched from its address or carried by the link.
 
     Raises
     ------
     BadAnswerError
-        When what was fetched is no Neuroglancer state.
+        When the fetched content is not a Neuroglancer state.
     UsageError
-        When what it carries is none.
+        When the link does not carry a valid state.
     """
     try:
         return parse_state((link.state if fetched is None else fetched) or b"", link.place)
@@ -90,13 +88,13 @@ def check_state(state: object, source: str) -> dict[str, Any]:
     if _measure_depth(state) > MAX_DEPTH:
         raise BadAnswerError(
             f"{source} holds JSON that is nested more than {MAX_DEPTH} levels deep.",
-            "No viewer writes such a state: check where the link comes from.",
+            "No viewer writes such a state. Check where the link comes from.",
         )
     return state
 
 
 def _has_layers(state: Mapping[str, Any]) -> bool:
-    """Whether there are layers: a list of objects or, in old states, objects by name."""
+    """Whether a value is a set of layers: a list of objects or, in old states, objects by name."""
     layers = state.get("layers")
     if isinstance(layers, dict):
         layers = [*layers.values()]
@@ -105,12 +103,12 @@ def _has_layers(state: Mapping[str, Any]) -> bool:
 
 def _build_error(source: str) -> BadAnswerError:
     return BadAnswerError(
-        f"{source} holds no Neuroglancer state.", "Check the link, or copy it again, whole."
+        f"{source} holds no Neuroglancer state.", "Check the link, or copy it again completely."
     )
 
 
 def _measure_depth(value: object) -> int:
-    """Measure how deep lists and objects are nested, up to one level too many."""
+    """Measure the depth of nested lists and objects, up to one more than is allowed."""
     level: list[object] = [value]
     depth = 0
     while level and depth <= MAX_DEPTH:
@@ -164,7 +162,7 @@ def list_segmentation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, 
 
 
 def list_annotation_layers(state: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield the layers that hold annotations of their own, whether they are drawn or not."""
+    """Yield the layers with annotations in the state, whether they are drawn or not."""
     for layer in list_layers(state):
         notes = layer.get("annotations")
         if layer.get("type") == "annotation" and isinstance(notes, list) and notes:

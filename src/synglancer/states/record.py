@@ -1,7 +1,7 @@
 """The provenance record of a state: its type, and its JSON.
 
-A state is data from anywhere: each field is validated when a record is read, and a field that has
-not the right form is named and not used.
+Each field is checked when a record is read, because states come from anywhere. Invalid fields are
+named and ignored.
 """
 
 from __future__ import annotations
@@ -44,40 +44,40 @@ SYNTHETIC = "Synthetic sample"
 """First words of the notice of a table with generated rows, such as the sandbox's."""
 
 FORMAT = 1
-"""Number of the record's format; records that name none were made by 0.1.0, and are of this one."""
+"""Number of the record's format; records without a number were made by 0.1.0 in this format."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What a link shows, and where it comes from.
+    """The provenance of a link: what it shows, and where the data come from.
 
     Attributes
     ----------
     cell, cells
-        Root ID of the cell, the first one of several; and all of them. 0 and empty where no cell
-        is known.
+        Root ID of the cell (the first, if there are several), and of all cells. 0 and empty if no
+        cell is known.
     datastack, server, version, timestamp, table
-        Where the predictions come from; the timestamp is that of the version (UTC).
+        The source of the predictions; the timestamp is that of the version (UTC).
     counts
         Shown synapses: direction → tag → count.
     shown, total
-        Synapses in the link, and those that passed before the filters.
+        Numbers of synapses in the link, and before filtering.
     autapses
-        Rows among the shown ones that are synapses of a cell onto itself.
+        Number of shown rows that are synapses of a cell onto itself.
     filters
         The filters in force, by option name.
     followed
-        The root IDs that were followed to others.
+        The outdated root IDs that were followed to others.
     live
-        Whether the version has expired, and live queries at its timestamp answered.
+        Whether the version has expired and live queries at its timestamp were used.
     given_rows
-        Whether a user gave the rows as tables, and no query of ours asked for them.
+        Whether the user gave the rows as tables, instead of a query.
     all_synapses
-        All synapses by direction, with and without a prediction; None unless asked.
+        Numbers of all synapses by direction, with or without a prediction; None unless requested.
     generator
         Program and version that made the state.
     notice
-        What the owner of the table wants readers to know.
+        The notice of the table's owner.
     with_unlabelled
         Whether synapses without a prediction are shown too.
     view
@@ -85,18 +85,17 @@ class Provenance:
     hidden
         Synapses that sliders hide at first: direction → tag → count; None without a soft filter.
     partners
-        Root ID and number of synapses of the strongest partners; None unless asked.
+        Root ID and number of synapses of the strongest partners; None unless requested.
     multi_input, cell_types
-        What is known of shared spines and of the partners' types; None unless asked.
+        Shared spines, and the partners' types; None unless requested.
     somata
         Root ID → position of the soma, (x, y, z) in nm.
     synapses
-        The synapses that were asked for by their IDs, whose cells are shown; empty where cells
-        were asked for.
+        Synapses given by their IDs, whose cells are shown; empty for links to cells.
     source
-        The published source that the layers are on, or None where the state holds the synapses.
+        The published source of the layers, or None if the state holds the synapses.
     annotations
-        The files of the user's own points that are shown beside the synapses.
+        The files of the user's own points.
     """
 
     cell: int = 0
@@ -129,7 +128,7 @@ class Provenance:
     annotations: tuple[PointSource, ...] = ()
 
     def __post_init__(self) -> None:
-        """Where one cell is named, it is the first of all."""
+        """Make the cell the first of all cells."""
         if self.cell and self.cells[:1] != (self.cell,):
             object.__setattr__(self, "cells", (self.cell,))
 
@@ -176,11 +175,11 @@ class Provenance:
         }
 
     def write_cells(self) -> dict[str, Any]:
-        """Return the root IDs where there are several."""
+        """Return the root IDs if there are several."""
         return {"cells": [str(cell) for cell in self.cells]} if len(self.cells) > 1 else {}
 
     def write_found(self) -> dict[str, Any]:
-        """Return what was followed, counted and looked up, each where there is any."""
+        """Return the optional parts: synapses, points, followed root IDs, types and source."""
         followed: list[dict[str, str]] = [one.to_json() for one in self.followed]
         alone = len(followed) == len(self.cells) == 1
         synapses = [one.to_json() for one in self.synapses]
@@ -214,7 +213,7 @@ class Provenance:
         Raises
         ------
         ValueError
-            When a field has not the right form; it names each of these.
+            When a field is invalid; the error names all invalid fields.
         """
         found, problems = parse_record(given)
         if problems:
@@ -222,25 +221,26 @@ class Provenance:
         return found
 
     def settings(self) -> Settings:
-        """Return what was asked, beside the cells.
+        """Return the options of the link.
 
         Raises
         ------
         UsageError
-            When it is what cannot be asked: the rows were given as tables, for instance.
+            When they cannot be used again, for instance because the rows were given as tables.
         ValueError
-            When the record does not say of which server, datastack, version and table.
+            When the record lacks the server, datastack, version or table.
         TypeError
-            When ``view`` names what is no option.
+            When ``view`` holds an unknown option.
         """
         if self.given_rows:
             raise UsageError(
-                "The synapses of this link were given as tables, and no query asked for them.",
-                "Make it again from the tables, or from its cell to ask for all of its synapses.",
+                "The synapses of this link were given as tables, so they cannot be queried again.",
+                "Make the link again from the tables, or from the cell to show all of its "
+                "synapses.",
             )
         where = self.table or self.source
         if not (self.server and self.datastack and self.version and where):
-            raise ValueError("it names no server, datastack, version or table")
+            raise ValueError("it has no server, datastack, version or table")
         asked: dict[str, Any] = {"source": self.source.address} if self.source else {}
         if self.multi_input:
             asked |= {"multi_input": True, "multi_input_table": self.multi_input.table}
@@ -266,7 +266,7 @@ class Provenance:
 
 
 def parse_record(given: object) -> tuple[Provenance, tuple[str, ...]]:
-    """Read a record as far as its fields have the right form.
+    """Read the valid fields of a record.
 
     Parameters
     ----------
@@ -276,8 +276,8 @@ def parse_record(given: object) -> tuple[Provenance, tuple[str, ...]]:
     Returns
     -------
     tuple
-        The record, with defaults for the fields that are missing or wrong; and the names of those
-        that are wrong.
+        The record, with defaults for missing or invalid fields; and the names of the invalid
+        fields.
     """
     read = Reader(given)
     cell = read.maybe("cell", read_cell) or 0
@@ -320,7 +320,7 @@ def parse_record(given: object) -> tuple[Provenance, tuple[str, ...]]:
 
 
 def _read_cells(given: object, cell: int) -> tuple[int, ...]:
-    """Read several root IDs, of which the cell is the first."""
+    """Read several root IDs, with the main cell first."""
     if not isinstance(given, list) or not given:
         raise ValueError(given)
     cells = tuple(dict.fromkeys(map(read_cell, given)))

@@ -1,7 +1,7 @@
-"""The provenance record once more, as a comment in a shader.
+"""Copy the provenance record into a shader, as a comment.
 
-Viewers drop the keys of a state that they do not know when a reader shares it again; shaders they
-keep as they are. A state without annotation layers has no shader of its own, and so no copy.
+When a reader shares a state again, viewers drop unknown keys but keep shaders. A state without
+annotation layers has no shader, and therefore no copy.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 LARGEST_COPY = 4096
-"""Characters; what is dispensable is left out of a copy that would have more."""
+"""Most characters of a copy; from a longer one, dispensable parts are left out."""
 
 _LARGEST_READ = 65_536
 _LINE = re.compile(rf"\s*// {RECORD}: (\{{[ -~]*\}})[ \t\r]*(?:\n|$)")
 _DISPENSABLE = ("somata", "notice", "partners", "hidden", "followed", "synapses", "annotations")
 _LONG_TYPES = ("synapses", "partners", "colours")
 _LEFT_OUT = "left_out"
-# The sign of directives, that of the ends of other comments, those of markup, and one that has no
-# escape of its own in JSON: all that a line of the copy writes by their numbers.
+# Characters that the copy writes as escapes: those of directives, comments and markup, and one
+# without its own escape in JSON.
 _SIGNS = {sign: f"\\u{ord(sign):04x}" for sign in "#*<>&\x7f"}
 
 
@@ -39,10 +39,9 @@ def format_copy(record: Mapping[str, Any]) -> str:
     Returns
     -------
     str
-        ASCII. Where the line would be longer than `LARGEST_COPY`, what is long goes: first the
+        ASCII. If the line would be longer than `LARGEST_COPY`, long parts are left out: first the
         numbers by type of the partners, then somata, notice, partners, hidden synapses, what was
-        followed, synapses asked for and files of points, until it fits. ``left_out`` names what
-        went.
+        followed, synapses asked for and files of points, until it fits. ``left_out`` lists them.
     """
     kept, left_out = dict(record), []
     text = _format_line(kept)
@@ -72,7 +71,7 @@ def format_comment(word: str, content: Mapping[str, Any]) -> str:
 
 
 def add_copy(layers: list[dict[str, Any]], record: Mapping[str, Any]) -> None:
-    """Put the copy in front of the shader of the first annotation layer, where there is one."""
+    """Put the copy in front of the shader of the first annotation layer, if there is one."""
     for layer in layers:
         if layer.get("type") == "annotation" and isinstance(layer.get("shader"), str):
             layer["shader"] = format_copy(record) + layer["shader"]
@@ -80,21 +79,21 @@ def add_copy(layers: list[dict[str, Any]], record: Mapping[str, Any]) -> None:
 
 
 def read_record(state: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
-    """Read the record of a state: its own, or else the copy in a shader.
+    """Read the record of a state, or else its copy in a shader.
 
     Returns
     -------
     tuple
-        The record, empty where there is none, as JSON values that nobody has validated; and a
-        sentence where there are both and they differ, else an empty text.
+        The record as unchecked JSON values, empty if there is none; and a warning if record and
+        copy differ, otherwise an empty text.
     """
     own, copies = state.get(RECORD), list(_read_copies(state))
     if not isinstance(own, dict):
         return (copies[0] if copies else {}), ""
     if any(_differ(own, copy) for copy in copies):
         return own, (
-            "The state has two provenance records that differ: the one under its own key is used, "
-            "not the copy in a shader."
+            "The state has two different provenance records. The record under its own key is "
+            "used, not the copy in a shader."
         )
     return own, ""
 
@@ -113,7 +112,7 @@ def _read_copies(state: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _differ(own: Mapping[str, Any], copy: Mapping[str, Any]) -> bool:
-    """Whether a copy says of anything that it holds whole something else than the record."""
+    """Whether a complete part of a copy differs from the record."""
     skipped = copy.get(_LEFT_OUT)
     names = {name for name in skipped if isinstance(name, str)} if isinstance(skipped, list) else {}
     keys = {*own, *copy} - {*names, _LEFT_OUT}

@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Replacement:
-    """A root ID that was given, is not valid at the version, and was followed to another.
+    """An outdated root ID that was followed to another one.
 
     Attributes
     ----------
     given, used
         Root IDs.
     valid_from, valid_until
-        When the given one was valid, in ISO 8601; empty where that is not known.
+        When the given root ID was valid, in ISO 8601; empty if unknown.
     why
-        ``only`` or ``nucleus``, as `synglancer.cells.resolve` says.
+        ``only`` or ``nucleus``; see `synglancer.cells.resolve`.
     """
 
     given: int
@@ -42,7 +42,7 @@ class Replacement:
     why: str = ""
 
     def to_json(self) -> dict[str, str]:
-        """Return it as the record has it: 64-bit IDs are strings."""
+        """Return it as JSON values; 64-bit IDs are strings."""
         told = {"valid_from": self.valid_from, "valid_until": self.valid_until, "why": self.why}
         return {
             "given": str(self.given),
@@ -57,7 +57,7 @@ class Replacement:
         Raises
         ------
         ValueError
-            When a field has not the right form.
+            When a field is invalid.
         """
         read = Reader(given)
         found = cls(
@@ -73,21 +73,21 @@ class Replacement:
 
 @dataclass(frozen=True)
 class MultiInput:
-    """Which synapses share a spine with others.
+    """The synapses on spines with several inputs.
 
     Attributes
     ----------
     table
-        The table that says it.
+        The table of spines.
     former_tags
-        The tags of those that are shown as ``multi-input``: direction → tag → count.
+        The original tags of synapses shown as ``multi-input``: direction → tag → count.
     """
 
     table: str
     former_tags: Mapping[str, Mapping[str, int]]
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the record has it."""
+        """Return it as JSON values."""
         return {"table": self.table, "former_tags": copy_levels(self.former_tags)}
 
     @classmethod
@@ -97,7 +97,7 @@ class MultiInput:
         Raises
         ------
         ValueError
-            When a field has not the right form.
+            When a field is invalid.
         """
         read = Reader(given)
         table = read.need_text("table")
@@ -108,20 +108,20 @@ class MultiInput:
 
 @dataclass(frozen=True)
 class CellTypes:
-    """Of what types the partners are.
+    """The cell types of the partners.
 
     Attributes
     ----------
     view, column
-        Where the types come from.
+        The source of the types.
     synapses
         Number of synapses: direction → type → count.
     partners
         Number of partners by type.
     known, ambiguous
-        How many partners have a type; and how many of the others have several.
+        Numbers of partners with one type, and with several types.
     colours
-        ``#rrggbb`` of each type, where colours say it.
+        ``#rrggbb`` of each type, if the view is coloured by type.
     """
 
     view: str
@@ -133,7 +133,7 @@ class CellTypes:
     colours: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the record has it."""
+        """Return it as JSON values."""
         return {
             "view": self.view,
             "column": self.column,
@@ -146,12 +146,12 @@ class CellTypes:
 
     @classmethod
     def from_json(cls, given: object) -> CellTypes:
-        """Read it; colours that are none are left out.
+        """Read it; invalid colours are left out.
 
         Raises
         ------
         ValueError
-            When a field has not the right form.
+            When a field is invalid.
         """
         read = Reader(given)
         colours = read.maybe("colours", dict) or {}
@@ -174,7 +174,7 @@ class CellTypes:
 
 @dataclass(frozen=True)
 class NamedSynapse:
-    """A synapse that was asked for by its ID.
+    """A synapse that was given by its ID.
 
     Attributes
     ----------
@@ -183,15 +183,15 @@ class NamedSynapse:
     tag
         Its predicted target, or ``unlabelled``.
     confidence
-        How sure the classifier is, 0 to 1; None without a prediction.
+        Confidence of the classifier, 0 to 1; None without a prediction.
     size
-        In voxels of its detection.
+        Size in voxels of the synapse detection.
     pre, post
-        Root IDs of its two cells; 0 where the segmentation has none.
+        Root IDs of its two cells; 0 if the segmentation has no cell there.
     pre_type, post_type
-        Their types; empty where they are not known, or were not asked for.
+        Types of the two cells; empty if unknown or not requested.
     same_spine
-        IDs of the other synapses on its spine, as far as these were asked for.
+        IDs of the other synapses on its spine, if requested.
     """
 
     id: int
@@ -205,7 +205,7 @@ class NamedSynapse:
     same_spine: tuple[int, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the record has it: 64-bit IDs are strings."""
+        """Return it as JSON values; 64-bit IDs are strings."""
         types = {"pre_type": self.pre_type, "post_type": self.post_type}
         spine = [str(other) for other in self.same_spine]
         return {
@@ -226,7 +226,7 @@ class NamedSynapse:
         Raises
         ------
         ValueError
-            When a field has not the right form.
+            When a field is invalid.
         """
         read = Reader(given)
         found = cls(
@@ -244,7 +244,7 @@ class NamedSynapse:
         return found
 
     def __str__(self) -> str:
-        """Say what is known of it, in a sentence."""
+        """Describe the synapse in a sentence."""
         sure = "" if self.confidence is None else f", confidence {self.confidence:.2f}"
         tag = "no prediction" if self.confidence is None else self.tag
         pre, post = _name_end(self.pre, self.pre_type), _name_end(self.post, self.post_type)
@@ -266,9 +266,9 @@ class PointSource:
     sha256
         Of its content, in hexadecimal.
     rows
-        How many points it has.
+        Number of points.
     layers
-        Names of the layers that show them.
+        Names of the layers with its points.
     """
 
     name: str
@@ -277,7 +277,7 @@ class PointSource:
     layers: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as the record has it."""
+        """Return it as JSON values."""
         return {
             "name": self.name,
             "sha256": self.sha256,
@@ -292,7 +292,7 @@ class PointSource:
         Raises
         ------
         ValueError
-            When a field has not the right form.
+            When a field is invalid.
         """
         read = Reader(given)
         found = cls(
@@ -340,21 +340,21 @@ def _read_ids(given: object) -> tuple[int, ...]:
 
 @dataclass(frozen=True)
 class PublishedSource:
-    """The published source that a link's layers are on.
+    """The published source of a link's layers.
 
     Attributes
     ----------
     address
-        Where viewers read it (http or https), without a slash at the end.
+        Address for viewers (http or https), without a slash at the end.
     sha256
-        Of its manifest, in hexadecimal: it identifies what was published.
+        SHA-256 of its manifest, in hexadecimal, which identifies the published data.
     """
 
     address: str
     sha256: str
 
     def to_json(self) -> dict[str, str]:
-        """Return it as the record has it."""
+        """Return it as JSON values."""
         return {"address": self.address, "sha256": self.sha256}
 
     @classmethod
@@ -364,7 +364,7 @@ class PublishedSource:
         Raises
         ------
         ValueError
-            When a field has not the right form: what a state names is never a file.
+            When a field is invalid; the address in a state is never a file.
         """
         read = Reader(given)
         found = cls(read.need_text("address"), read.need_text("sha256"))
@@ -375,5 +375,5 @@ class PublishedSource:
 
 
 def copy_levels(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:
-    """Copy counts by two names."""
+    """Copy two levels of counts."""
     return {name: dict(inner) for name, inner in counts.items()}

@@ -1,4 +1,4 @@
-"""Which cells a state selects, and when its segmentation is pinned."""
+"""Read the selected cells of a state, and the timestamp of its segmentation."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
-"""What stands for a timestamp that a state does not say."""
+"""The timestamp of states that have none."""
 
 _MAX_UINT64 = 2**64 - 1
 _MAX_DIGITS = 20
 _HIDDEN = "!"
 _LEAST_MILLISECONDS = 10**11
-"""Numbers below count seconds: in milliseconds they would lie before March 1973."""
+"""Smaller numbers are seconds, because as milliseconds they would be before March 1973."""
 
 
 def read_selected_cells(
     state: Mapping[str, Any], segmentation: str | None = None
 ) -> tuple[int, ...]:
-    """Read which cells a state selects.
+    """Read the selected cells of a state.
 
-    Segments that are listed but hidden (``!``), of layers that are hidden or archived, and segment
-    0 are left out; those that are equivalent to a segment are with it. Where some layers are
-    chunked graphs, the segments of others (outlines of regions, nuclei) are not root IDs and are
-    left out as well.
+    Hidden segments (``!``), segments of hidden or archived layers, and segment 0 are left out.
+    Segments that are equivalent to a selected segment are included. If some layers are chunked
+    graphs, segments of other layers (outlines of regions, nuclei) are not root IDs and are left out
+    as well.
 
     Parameters
     ----------
     state
         A Neuroglancer state.
     segmentation
-        Source of the segmentation whose cells are wanted; those of others are left out.
+        If given, only cells of the segmentation with this source are read.
 
     Returns
     -------
@@ -52,10 +52,10 @@ def read_selected_cells(
 
 
 def read_segments(layer: Mapping[str, Any]) -> list[int]:
-    """Read the segments that a layer draws, each once.
+    """Read the drawn segments of a layer, each once.
 
-    Those that are listed but hidden are left out. A segment stands for all that are equivalent to
-    it, in ascending order; a chunked graph has its own, and viewers leave the state's out.
+    Hidden segments are left out. A segment includes all equivalent segments, in ascending order,
+    except on a chunked graph, where viewers ignore the state's list.
     """
     segments = layer.get("segments")
     listed = segments if isinstance(segments, list) else []
@@ -69,7 +69,7 @@ def read_segments(layer: Mapping[str, Any]) -> list[int]:
 
 
 def _read_equivalences(layer: Mapping[str, Any]) -> dict[int, set[int]]:
-    """Read, for each segment that has some, the set of all that are equivalent to it."""
+    """Read the set of equivalent segments of each segment."""
     given = layer.get("equivalences")
     sets: dict[int, set[int]] = {}
     for group in given if isinstance(given, list) else []:
@@ -79,16 +79,18 @@ def _read_equivalences(layer: Mapping[str, Any]) -> dict[int, set[int]]:
         for cell in cells:
             whole, other = (sets.setdefault(one, {one}) for one in (cells[0], cell))
             if other is not whole:
-                small, large = sorted((whole, other), key=len)  # else a long chain takes for ever
+                small, large = sorted(
+                    (whole, other), key=len
+                )  # otherwise a long chain takes very long
                 large |= small
                 sets.update(dict.fromkeys(small, large))
     return sets
 
 
 def read_id(given: object) -> int:
-    """Read a 64-bit ID; 0 for anything else, such as the names that viewers make.
+    """Read a 64-bit ID; 0 for anything else.
 
-    Other tools write IDs as JSON numbers too. A viewer rounds those; Python reads them whole.
+    Some tools write IDs as JSON numbers. Viewers round these, but Python reads them exactly.
     """
     if isinstance(given, bool) or not isinstance(given, str | int):
         return 0
@@ -119,8 +121,8 @@ def _strip_scheme(source: str) -> str:
 def read_pin(state: Mapping[str, Any]) -> datetime | None:
     """Read the timestamp that the segmentation is pinned to (UTC), or None.
 
-    Viewers count milliseconds; a number that can only be seconds is read as such. Where layers
-    that are shown differ, the first graph counts.
+    Viewers use milliseconds; a number that can only be in seconds is read as seconds. If shown
+    layers differ, the first chunked graph counts.
     """
     layers = [layer for layer in list_segmentation_layers(state) if is_shown(layer)]
     for layer in sorted(layers, key=lambda layer: not is_graph(layer)):
@@ -136,7 +138,7 @@ def read_pin(state: Mapping[str, Any]) -> datetime | None:
 
 
 def _read_number(given: object) -> int | float | None:
-    """Read a number, also from a text; whole ones stay whole, so that no digit is lost."""
+    """Read a number or a number in a text; integers stay integers, so that no digit is lost."""
     if isinstance(given, bool):
         return None
     if isinstance(given, str):

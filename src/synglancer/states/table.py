@@ -1,4 +1,4 @@
-"""All annotations of a state as one table, whoever made it."""
+"""Read all annotations of any state into one table."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ FIRST_COLUMNS = (
     "layer", "id", "shape", "direction", "tag",
     "x_nm", "y_nm", "z_nm", "x_voxel", "y_voxel", "z_voxel", "description",
 )  # fmt: skip
-"""Columns that every table has, in their order; relationships and properties follow."""
+"""Columns of every table, in order; relationships and properties follow."""
 
 
 def build_annotation_table(state: Mapping[str, Any]) -> pd.DataFrame:
-    """Build the table of all annotations that a state holds itself.
+    """Build the table of all annotations in a state.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def _build_part(
         columns[f"{name}_segment"] = [_join_ids(ids) for ids in layer.read_related(name)]
     for spec in layer.properties:
         if spec.get("id") in {"tag", "direction"} and layer.read_own(spec["id"]) is not None:
-            continue  # it is in its own column already
+            continue  # it already has its own column
         name, labels = str(spec.get("id", "")), read_labels(layer.layer, str(spec.get("id", "")))
         values = [find_label(labels, value, value) for value in layer.read_property(name)]
         columns[f"property_{name}" if name in columns else name] = values

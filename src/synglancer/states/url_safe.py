@@ -1,4 +1,4 @@
-"""The JSON that older viewers wrote into links: quotes are single, and commas underscores.
+"""Read the JSON of older viewers' links, with single quotes and with underscores for commas.
 
 ``{'layers':{}_'layout':'3d'}`` has no character that a browser encodes. All viewers still read it.
 """
@@ -13,7 +13,7 @@ _COMMA = re.compile("[_&]")
 
 
 def to_json(text: str) -> str:
-    r"""Write such a text as JSON; what is JSON already stays as it is.
+    r"""Convert such a text to JSON; JSON stays unchanged.
 
     Examples
     --------

@@ -1,7 +1,4 @@
-"""State address + viewer site → URL, and back.
-
-It knows texts only: not how a state is made or stored, nor what it shows.
-"""
+"""Make links from the address of a state and a viewer, and parse links."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from synglancer.states.url_safe import to_json
 from synglancer.view_settings import SITES, split_site
 
 MAX_INLINE = 2_000_000
-"""Characters that a link may have: Chromium shows a blank page for somewhat longer ones."""
+"""Most characters of a link; Chromium shows a blank page for somewhat longer links."""
 
 _MOST_ENCODINGS = 3
 _LONGEST_SCHEME = 30
@@ -27,9 +24,10 @@ _BUCKETS = {
     "gs://": "https://storage.googleapis.com/{bucket}/",
     "s3://": "https://{bucket}.s3.amazonaws.com/",
 }
-"""Where the files of public buckets are read over https."""
+"""The https addresses of public buckets."""
 
-_PLAIN = "~@$&!+=:;,.?/"  # what needs no escape in a fragment, nor in Markdown, LaTeX or a shell
+# Characters that need no escape in a fragment, in Markdown, in LaTeX or in a shell.
+_PLAIN = "~@$&!+=:;,.?/"
 
 
 def format_link(site: str, state_url: str) -> str:
@@ -40,8 +38,8 @@ def format_link(site: str, state_url: str) -> str:
     site
         The viewer's address.
     state_url
-        The state's address. Over https the viewer is told to log in (``middleauth+``); it cannot
-        log in over http, and does not accept being told to.
+        The state's address. For https, the prefix ``middleauth+`` makes the viewer log in; for
+        http, viewers do not accept the prefix.
 
     Examples
     --------
@@ -59,13 +57,13 @@ def format_inline_link(site: str, state: bytes) -> str:
     Raises
     ------
     TooLargeError
-        When it would be too long for a browser to open.
+        When the link would be too long for browsers.
     """
     url = f"{_with_slash(site)}#!{quote(state, safe=_PLAIN)}"
     if len(url) > MAX_INLINE:
         raise TooLargeError(
-            f"A link with the whole state would have {len(url):,} characters, and browsers open "
-            f"about {MAX_INLINE:,}.",
+            f"A link with the whole state would have {len(url):,} characters, but browsers open "
+            f"at most about {MAX_INLINE:,}.",
             "Leave out --inline, or show fewer synapses, for instance with --tag.",
         )
     return url
@@ -73,12 +71,12 @@ def format_inline_link(site: str, state: bytes) -> str:
 
 @dataclass(frozen=True)
 class ParsedLink:
-    """What a Neuroglancer link says.
+    """The parts of a Neuroglancer link.
 
     Attributes
     ----------
     site
-        The viewer's address, with a trailing slash; that of Spelunker for a file.
+        The viewer's address, with a trailing slash; Spelunker's address for a file.
     state_url
         Address of the stored state, or None for a link that carries it.
     state
@@ -94,18 +92,18 @@ class ParsedLink:
 
     @property
     def place(self) -> str:
-        """Where the state is, as the subject of a sentence."""
+        """The place of the state, as the subject of a sentence."""
         return self.state_url or (f"The file {self.file}" if self.file else "The link")
 
 
 def parse_link(link: str) -> ParsedLink:
-    """Read a Neuroglancer link, or the file of a state.
+    """Read a Neuroglancer link or the path of a state file.
 
     Parameters
     ----------
     link
-        A link as people copy it, encoded once, twice or not at all; or the path of a JSON file that
-        holds a state, as ``--save-state`` writes it.
+        A link, encoded once, twice or not at all; or the path of a JSON file with a state, such as
+        ``--save-state`` writes.
 
     Raises
     ------
@@ -121,7 +119,7 @@ def parse_link(link: str) -> ParsedLink:
     if is_state_file(text):
         return ParsedLink(_with_slash(SITES["spelunker"]), None, _read_state_file(text), text)
     site, mark, fragment = text.partition("#!")
-    if not mark and "json_url=" in site:  # an older way to name a state's address
+    if not mark and "json_url=" in site:  # an older form of a state's address
         site, _, query = site.partition("?")
         mark, fragment = "#!", parse_qs(query).get("json_url", [""])[0]
     if not mark and text.lower().endswith(".json") and "://" not in text:
@@ -132,7 +130,7 @@ def parse_link(link: str) -> ParsedLink:
     if not mark or not is_address(site):
         raise UsageError(
             "This is not a Neuroglancer link.",
-            "Give one that holds '#!' after the viewer's address.",
+            "Give a link with '#!' after the viewer's address.",
         )
     fragment = _decode(fragment).removeprefix("+")  # "#!+{…}" is a state on top of the default one
     if fragment.startswith("{"):
@@ -140,20 +138,20 @@ def parse_link(link: str) -> ParsedLink:
     state_url = _find_state_url(fragment)
     if state_url is None:
         raise UsageError(
-            "This Neuroglancer link holds neither a state nor a state's address.",
-            "Copy it again from the browser's address bar, whole.",
+            "This Neuroglancer link holds neither a state nor the address of a state.",
+            "Copy the complete link again from the browser's address bar.",
         )
     return ParsedLink(_with_slash(site), state_url, None)
 
 
 def is_link(text: str) -> bool:
-    """Whether a text is meant as a Neuroglancer link or as the file of a state."""
+    """Whether a text looks like a Neuroglancer link or the path of a state file."""
     text = text.strip()
     return "#!" in text or "json_url=" in text or is_state_file(text)
 
 
 def is_state_file(text: str) -> bool:
-    """Whether a text is the path of a JSON file, which holds a state."""
+    """Whether a text is the path of an existing JSON file."""
     if not text.lower().endswith(".json") or "://" in text:
         return False
     try:
@@ -167,27 +165,27 @@ def _read_state_file(name: str) -> bytes:
     try:
         if path.stat().st_size > MAX_STATE:
             raise UsageError(
-                f"The file {name} is larger than {MAX_STATE // 10**6} MB, which no state server "
-                "takes.",
-                "Give the file of a Neuroglancer state.",
+                f"The file {name} is larger than {MAX_STATE // 10**6} MB, and no state server "
+                "accepts such a file.",
+                "Give a file with a Neuroglancer state.",
             )
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(
             f"The file {name} cannot be read: {error.strerror}.",
-            "Give the file of a Neuroglancer state, such as --save-state writes.",
+            "Give a file with a Neuroglancer state, such as --save-state writes.",
         ) from error
     try:
-        # Editors put a mark before it, or write UTF-16.
+        # Some editors add a byte order mark or write UTF-16.
         return content.decode(json.detect_encoding(content)).encode()
     except UnicodeDecodeError:
-        return content  # no JSON, as its reader says
+        return content  # not JSON; the JSON reader reports it
 
 
 def _decode(fragment: str) -> str:
-    """Undo the encoding of a fragment: once as viewers do, or again after a mail program or form.
+    """Decode a fragment once, as viewers do, or twice after a mail program or form.
 
-    A text with bare percent signs, which decoding would break, is taken as it is.
+    A text with bare percent signs, which decoding would break, stays unchanged.
     """
     decoded = [fragment]
     for _ in range(_MOST_ENCODINGS):
@@ -197,7 +195,7 @@ def _decode(fragment: str) -> str:
 
 
 def _is_whole(text: str) -> bool:
-    """Whether a text is an address, or a state that was not cut short."""
+    """Whether a text is an address, or a state that is complete."""
     text = text.removeprefix("+")
     if not text.startswith("{"):
         return "://" in text[:_LONGEST_SCHEME]
@@ -205,7 +203,7 @@ def _is_whole(text: str) -> bool:
 
 
 def _read_state(text: str) -> bytes:
-    """Return the state of a fragment as JSON, also where older viewers wrote it."""
+    """Return the state in a fragment as JSON, even in the form of older viewers."""
     content = text.encode("utf-8", "surrogateescape")
     return content if _is_json(content) else to_json(text).encode("utf-8", "surrogateescape")
 
@@ -227,7 +225,7 @@ def _find_state_url(fragment: str) -> str | None:
 
 
 def find_bucket_url(address: str) -> str | None:
-    """Find where what lies in a public bucket is read over https; None for any other address.
+    """Find the https address of a file in a public bucket; None for any other address.
 
     Examples
     --------
@@ -243,17 +241,17 @@ def find_bucket_url(address: str) -> str | None:
 
 
 def resolve_site(site: str | None, viewer_site: str | None) -> str:
-    """Choose the viewer: the one asked for, else the datastack's own, else Spelunker."""
+    """Choose the viewer: the requested one, else the datastack's own, else Spelunker."""
     if site is not None:
         return split_site(site)[1]
-    # What the server names is checked as what is typed is: it becomes a link that people click.
+    # The server's value is checked like a typed one, because it becomes a link that people click.
     if viewer_site and is_address(viewer_site):
         return viewer_site
     return SITES["spelunker"]
 
 
 def format_properties_source(url: str) -> str:
-    """Write the address of stored properties as a viewer's source; behind https it needs a login.
+    """Write the address of stored properties as a viewer's source; https addresses need a login.
 
     Examples
     --------
@@ -264,12 +262,12 @@ def format_properties_source(url: str) -> str:
 
 
 def hash_state(state: bytes) -> str | None:
-    """Hash a stored state as ours are hashed, whatever white space its server gives it.
+    """Hash a stored state in canonical form, whatever white space its server uses.
 
     Returns
     -------
     str or None
-        SHA-256 of the canonical JSON, in hexadecimal; None for what is no JSON.
+        SHA-256 of the canonical JSON, in hexadecimal; None if it is not JSON.
     """
     try:
         canonical = orjson.dumps(orjson.loads(state), option=orjson.OPT_SORT_KEYS)
@@ -279,6 +277,6 @@ def hash_state(state: bytes) -> str | None:
 
 
 def _with_slash(site: str) -> str:
-    # A site with a path and no slash, or with a query, is taken as it is given.
+    # A site with a path and no slash, or with a query, stays unchanged.
     parts = urlsplit(site)
     return site if parts.path or parts.query else f"{site}/"

@@ -1,4 +1,4 @@
-"""What was fetched for a group of cells at once, held until each of them has its link."""
+"""Hold answers that were fetched for a group of cells, until each cell has its link."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from synglancer.cave.session import Session
 
 NOTHING = object()
-"""What `Ahead.find` gives where nothing is held; None is an answer."""
+"""Result of `Ahead.find` if nothing is held, because None is a valid answer."""
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large the answers for a group were.
+    """The size of the answers for a group.
 
     Attributes
     ----------
     rows
         Rows of the largest one.
     limit
-        Rows after which the server cut an answer off, or None where it cut none.
+        Rows after which the server cut an answer off, or None.
     """
 
     rows: int = 0
@@ -37,7 +37,7 @@ class Ahead:
     Parameters
     ----------
     session
-        Who asked: answers about other data than it asks now are not given.
+        The session; answers from other data than its present data are not returned.
     """
 
     def __init__(self, session: Session) -> None:
@@ -51,11 +51,11 @@ class Ahead:
         Parameters
         ----------
         question
-            What was asked.
+            The question.
         answers
-            What came, for each cell.
+            The answer for each cell.
         data
-            Identity of the server's data before it was asked.
+            Identity of the server's data before the request.
         """
         with self._lock:
             for cell, answer in answers.items():

@@ -1,7 +1,6 @@
-"""Tables of cells' synapses: kept on this machine cell by cell, and fetched together.
+"""Load tables of cells' synapses, cached cell by cell and fetched together.
 
-What was kept of some cells, what was fetched ahead for a group, and what is fetched of the others
-is one table.
+Cached rows, rows fetched ahead for a group, and newly fetched rows are joined into one table.
 """
 
 from __future__ import annotations
@@ -29,18 +28,18 @@ Read = TypeVar("Read")
 
 @dataclass(frozen=True)
 class Question:
-    """A question that is asked of a table for one cell, or for several at once.
+    """A query of a table for one cell, or for several at once.
 
     Attributes
     ----------
     name
         The table's name.
     direction
-        On which side of the synapses the cells are.
+        The side of the synapses on which the cells are.
     fetch
-        Asks for the raw rows of some cells.
+        Fetches the raw rows of some cells.
     apart
-        The column that says whose a row is, where it is not the usual one of the direction.
+        The column with the cell of a row, if it is not the usual column of the direction.
     """
 
     name: str
@@ -50,13 +49,13 @@ class Question:
 
     @property
     def column(self) -> str:
-        """The column that says whose a row is."""
+        """The column with the cell of a row."""
         return self.apart or ASKED_COLUMN[self.direction]
 
 
 @dataclass(frozen=True)
 class _Ready:
-    """Raw rows of one cell that are there, and whether they have yet to be kept."""
+    """Raw rows of one cell, and whether they still have to be cached."""
 
     raw: pd.DataFrame
     unsaved: bool
@@ -68,9 +67,9 @@ class CellTables:
     Parameters
     ----------
     session
-        Whose tables they are, and where they are kept.
+        The session with the server and the cache.
     ahead
-        Where what is fetched for groups is held.
+        Holds the answers fetched for groups.
     """
 
     def __init__(self, session: Session, ahead: Ahead) -> None:
@@ -86,18 +85,18 @@ class CellTables:
         *,
         kept: bool = True,
     ) -> Read:
-        """Load what was kept; fetch the rest, to be kept once all has been checked.
+        """Load cached rows and fetch the rest, which is cached once everything has been checked.
 
         Parameters
         ----------
         question
-            What is asked, of which table.
+            The query.
         cells
             Whose synapses.
         check
-            Brings all rows into the common form, or refuses them.
+            Converts all rows to the common form, or refuses them.
         kept
-            Whether to use and to keep what is kept.
+            Whether to use the cache.
         """
         from synglancer.synapses.predictions import join_raw  # imports pandas
 
@@ -116,7 +115,7 @@ class CellTables:
         return checked
 
     def fetch_ahead(self, question: Question, cells: Sequence[int], *, kept: bool = True) -> Size:
-        """Fetch the rows of a group of cells at once, for the `load` of each of them.
+        """Fetch the rows of a group of cells together, for the `load` of each cell.
 
         Parameters
         ----------
@@ -126,12 +125,12 @@ class CellTables:
         Returns
         -------
         Size
-            How large the answer was.
+            The size of the answer.
 
         Raises
         ------
         ServiceError
-            When it cannot be had, or cannot be told apart by cell: then nothing is held.
+            When it fails, or cannot be divided by cell. Nothing is held then.
         """
         data = self._session.identity.value
         loaded = {cell: self._find(question, cell, kept=kept) for cell in cells}
@@ -148,7 +147,7 @@ class CellTables:
         return size
 
     def _find(self, question: Question, cell: int, *, kept: bool) -> _Ready | None:
-        """Find a cell's rows among what was fetched ahead, or what was kept."""
+        """Find a cell's rows among those fetched ahead, or in the cache."""
         held = self._ahead.find((question.name, question.direction), cell)
         if held is not NOTHING:
             found: _Ready = held
@@ -164,7 +163,7 @@ class CellTables:
         *,
         kept: bool = True,
     ) -> Read:
-        """Load a table that is not of one cell; or fetch it, to be kept once it was checked.
+        """Load a table that is not of one cell from the cache, or fetch, check and cache it.
 
         Parameters
         ----------
@@ -192,8 +191,8 @@ class CellTables:
         return self._session.store.load_table(self._session.build_key(*key))
 
     def keep(self) -> None:
-        """Keep the tables that were fetched: last, since nobody waits for it."""
-        with suppress(KeyError):  # another thread may have kept the last of them
+        """Cache the fetched tables; this comes last, because nobody waits for it."""
+        with suppress(KeyError):  # another thread may have cached the last of them
             while self._unsaved:
                 key, raw = self._unsaved.popitem()
                 self._session.store.save_table(orjson.loads(key), raw)
@@ -210,10 +209,10 @@ def _divide(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> dict
 
 
 def _check_apart(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> None:
-    """Refuse an answer for a group that would not be divided into what each cell's own would be.
+    """Refuse an answer for a group if dividing it would not give each cell's own answer.
 
-    A missing number in one cell's rows makes floats of all others' IDs; rows of a cell that was not
-    asked about would go unseen.
+    A missing number in one cell's rows turns the IDs of all cells into floats, and rows of other
+    cells would go unnoticed.
     """
     from pandas.api.types import is_integer_dtype
 
@@ -226,6 +225,6 @@ def _check_apart(question: Question, cells: Sequence[int], raw: pd.DataFrame) ->
         apart = apart and bool(raw[column].isin([*cells]).all())
     if not apart:
         raise BadAnswerError(
-            f"The server's answer about {len(cells):,} cells cannot be told apart by cell.",
-            "Each cell is asked about alone.",
+            f"The server's answer for {len(cells):,} cells cannot be divided by cell.",
+            "Each cell is queried separately.",
         )

@@ -1,4 +1,4 @@
-"""The types of the cells on the other side of the synapses.
+"""The cell types of partners.
 
 A view of cell types is checked and read; synapses are labelled with their partner's type.
 """
@@ -22,17 +22,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CellTypes:
-    """Types of cells by root ID.
+    """Cell types by root ID.
 
     Attributes
     ----------
     view, column
-        Where they come from.
+        The source of the types.
     types
-        Type of each cell that has one; index uint64, values text.
+        Type of each cell with a type; index uint64, values text.
     ambiguous
-        Root IDs that the view gives several types, because cells are merged in them: they have
-        none here.
+        Root IDs with several types in the view, because they hold merged cells; they have no type
+        here.
     """
 
     view: str
@@ -50,7 +50,7 @@ def build_cell_types(raw: pd.DataFrame, view: str, column: str) -> CellTypes:
         Columns ``pt_root_id`` and ``column``, with others beside them; several rows may be of one
         cell, and types may be missing.
     view, column
-        Where they come from.
+        The source of the types.
 
     Raises
     ------
@@ -59,13 +59,13 @@ def build_cell_types(raw: pd.DataFrame, view: str, column: str) -> CellTypes:
     """
     for name in ("pt_root_id", column):
         if list(raw.columns).count(name) != 1:
-            raise _bad(view, f"the column {name!r} is missing, or there twice")
+            raise _bad(view, f"the column {name!r} is missing or occurs twice")
     roots, types = raw["pt_root_id"], raw[column]
     if len(raw) and not pd.api.types.is_integer_dtype(roots.dtype):
-        raise _bad(view, "the root IDs are no whole numbers")
+        raise _bad(view, "the root IDs are not integers")
     given = types.notna().to_numpy()
     if not all(isinstance(value, str) for value in types[given]):
-        raise _bad(view, f"the column {column!r} holds something else than text")
+        raise _bad(view, f"the column {column!r} holds values that are not text")
     ids = roots.to_numpy(dtype="int64", na_value=0).astype("uint64")
     named = given & (types.fillna("").astype(str).str.strip() != "").to_numpy() & (ids != 0)
     rows = pd.DataFrame({"root": ids[named], "type": types[named].astype(object).to_numpy()})
@@ -97,7 +97,7 @@ def label_partners(frame: pd.DataFrame, types: CellTypes) -> pd.DataFrame:
 def describe_partners(
     shown: pd.DataFrame, cells: Collection[int], types: CellTypes, directions: Sequence[str]
 ) -> dict[str, Any]:
-    """Describe, for the provenance record, of what types the partners are.
+    """Describe the partners' types for the provenance record.
 
     Parameters
     ----------

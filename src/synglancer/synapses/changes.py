@@ -1,4 +1,4 @@
-"""Two tables of one cell's synapses → what was gained, lost, tagged anew or kept between them."""
+"""Compare two tables of a cell's synapses: gained, lost, retagged and kept ones."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 GAINED, LOST, RETAGGED, KEPT = "gained", "lost", "retagged", "kept"
 CHANGES = (GAINED, LOST, RETAGGED, KEPT)
-"""What may have become of a synapse, in the order of the layers."""
+"""The kinds of changes, in the order of the layers."""
 
 COUNTED = (
     "before", "after", "gained", "lost", "retagged_to", "retagged_from", "kept", "confidence_moved",
@@ -26,7 +26,7 @@ _KEY = ["direction", "id"]
 
 
 def find_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
-    """Find what became of each synapse.
+    """Find the change of each synapse.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def find_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
 
 
 def find_moved(changes: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """Find the synapses that kept their tag with another confidence, shape (n,), bool."""
+    """Find the synapses with the same tag and a different confidence, shape (n,), bool."""
     now, then = changes["confidence"].to_numpy(), changes["former_confidence"].to_numpy()
     alike = (now == then) | (np.isnan(now) & np.isnan(then))
     moved: np.ndarray[Any, Any] = (changes["change"] == KEPT).to_numpy() & ~alike

@@ -1,7 +1,6 @@
-"""What a link says beyond its predictions: spines with several inputs, and types of partners.
+"""Load further data for a link: spines with several inputs, and types of partners.
 
-Only what was asked for is loaded, or fetched and kept, side by side with the predictions. pandas is
-imported when something has to be read.
+Only requested data are loaded, in parallel with the predictions.
 """
 
 from __future__ import annotations
@@ -31,14 +30,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """What was asked for beyond the predictions of one cell, or of several together.
+    """The further data of one cell, or of several together.
 
     Attributes
     ----------
     multi_input : array, shape (k,), uint64, or None
-        Their synapses on spines with several inputs, by ID; None where that was not asked.
-    cell_types
-        Types of all cells; None where that was not asked.
+        IDs of their synapses on spines with several inputs; None if not requested. cell_types Types
+        of all cells; None if not requested.
     """
 
     multi_input: np.ndarray[Any, Any] | None = None
@@ -46,16 +44,16 @@ class Context:
 
 
 class ContextLoader:
-    """Loads the context of cells, asking what they share once.
+    """Loads the context of cells, and requests shared data once.
 
     Parameters
     ----------
     settings
         What is asked, beside the cells.
     session
-        Whom to ask.
+        The session.
     tables
-        Tables of cells, kept or fetched.
+        The tables of cells, from the cache or the server.
     """
 
     def __init__(self, settings: Settings, session: Session, tables: CellTables) -> None:
@@ -69,7 +67,7 @@ class ContextLoader:
         Raises
         ------
         NotServedError
-            When the version has no such table or view, or not with the columns that are needed.
+            When the version has no such table or view, or it lacks a column.
         """
         if self._settings.multi_input:
             self._load_spine_table()
@@ -77,12 +75,12 @@ class ContextLoader:
             self._check_view()
 
     def ask(self, pool: Executor, cells: Sequence[int]) -> Callable[[], Context]:
-        """Begin to load the context of cells; the function that comes back waits for it.
+        """Start loading the context of cells; the returned function waits for it.
 
         Parameters
         ----------
         pool
-            What runs the questions side by side.
+            Runs the queries in parallel.
         cells
             Root IDs of the cells.
         """
@@ -102,7 +100,7 @@ class ContextLoader:
         return wait
 
     def list_questions(self) -> list[Question]:
-        """List what is asked of tables for each cell, and can be asked for a group at once."""
+        """List the queries for each cell that can be made for a group at once."""
         settings = self._settings
         return [*map(self._ask_spines, settings.directions)] if settings.multi_input else []
 
@@ -121,8 +119,8 @@ class ContextLoader:
     def _find_multi_input(self, cells: Sequence[int], direction: Direction) -> np.ndarray[Any, Any]:
         """Find the cells' synapses on spines with several inputs, by ID.
 
-        The spines that a cell receives its inputs on are its own: all of their synapses are among
-        its inputs. Those that it makes synapses onto are asked for by what else is on them.
+        A cell receives its inputs on its own spines, so all of their synapses are among its inputs.
+        For the spines of its targets, the other synapses on them are queried.
         """
         from synglancer.synapses.shared_spines import find_multi_input, keep_own
 
@@ -132,7 +130,7 @@ class ContextLoader:
         return keep_own(find_multi_input(self._load_sharing(cells, own)), own)
 
     def _load_spines(self, asked: Sequence[int], direction: Direction) -> pd.DataFrame:
-        """Load or fetch which spines synapses are on, after a check that these are the same."""
+        """Load or fetch the spines of synapses, if both tables use the same synapses."""
         from synglancer.synapses.shared_spines import read_spines
 
         session, table = self._session, self._load_spine_table()
@@ -140,15 +138,15 @@ class ContextLoader:
         expected = predictions.synapse_table
         if table.synapse_table != expected:
             raise NotServedError(
-                f"The table {table.name!r} refers to synapses of {table.synapse_table!r}, and the "
-                f"predictions to those of {expected!r}.",
-                f"Choose with --multi-input-table one that refers to {expected!r}.",
+                f"The table {table.name!r} refers to synapses in {table.synapse_table!r}, but "
+                f"the predictions refer to {expected!r}.",
+                f"Choose a table that refers to {expected!r} with --multi-input-table.",
             )
         return self._tables.load(self._ask_spines(direction), asked, read_spines, kept=self._keeps)
 
     @property
     def _keeps(self) -> bool:
-        """Whether tables are kept: live queries are not, since annotations can still change."""
+        """Whether tables are cached; live queries are not, because annotations can still change."""
         return not self._session.materialization.expired
 
     def _load_sharing(self, asked: Sequence[int], own: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +169,7 @@ class ContextLoader:
         return session.client.fetch_synapses_on(*where, posts, spines)
 
     def _ask_same_spine(self) -> Question:
-        """Ask which synapses are on the spine of each of some synapses."""
+        """Query the synapses on the same spine as each of some synapses."""
         from synglancer.synapses.shared_spines import join_sharing, read_spines
 
         def fetch(synapses: Sequence[int]) -> pd.DataFrame:
@@ -182,16 +180,16 @@ class ContextLoader:
         return Question(name, "synapse", fetch, SHARING_COLUMN)
 
     def fetch_same_spine_ahead(self, synapses: Sequence[int]) -> list[Size]:
-        """Fetch at once, for a group of synapses, what `load_same_spine` asks for each of them."""
+        """Fetch the data for `load_same_spine` of a group of synapses at once."""
         questions = (self._ask_spines("synapse"), self._ask_same_spine())
         return [
             self._tables.fetch_ahead(question, synapses, kept=self._keeps) for question in questions
         ]
 
     def load_same_spine(self, synapses: Sequence[int]) -> dict[int, list[int]]:
-        """Load or fetch which other synapses share the spine of each synapse (2 requests).
+        """Load or fetch the other synapses on the spine of each synapse (2 requests).
 
-        Those that are alone on their spine, or on none, have an empty list.
+        The list is empty for a synapse alone on its spine, or not on a spine.
         """
         from synglancer.synapses.shared_spines import read_spines
 
@@ -208,33 +206,34 @@ class ContextLoader:
         }
 
     def _check_view(self) -> None:
-        """Refuse a view that is not there, or not with the columns that are needed."""
+        """Refuse a view that does not exist or lacks a column."""
         settings = self._settings
         view, wanted = str(settings.cell_type_view), settings.cell_type_column
-        # First: a service that is asked for a view of an expired version makes an empty database.
+        # Checked first, because a service creates an empty database when it is asked for a view of
+        # an expired version.
         self._check_version_served(view)
         columns = self._session.load_view_columns(view)
         missing = [name for name in ("id", "pt_root_id", wanted) if name not in columns]
         if missing:
             raise NotServedError(
                 f"The view {view!r} has no column {missing[0]!r}.",
-                f"Choose with --cell-type-column one of: {', '.join(columns)}."
+                f"Choose one of these with --cell-type-column: {', '.join(columns)}."
                 if missing[0] == wanted
-                else "Choose with --cell-type-view one that has a row for each cell.",
+                else "Choose a view with a row for each cell with --cell-type-view.",
             )
 
     def _check_version_served(self, view: str) -> None:
-        """Refuse a version that has expired: views answer no live queries."""
+        """Refuse an expired version, because views do not support live queries."""
         at = self._session.materialization
         if at.expired:
             raise NotServedError(
-                f"Version {at.version} of {self._session.datastack.name} has expired, "
-                f"and the view {view!r} of cell types answers no live queries.",
-                "Choose a newer --version, or leave --cell-types out.",
+                f"Version {at.version} of {self._session.datastack.name} has expired, and the "
+                f"view {view!r} of cell types does not support live queries.",
+                "Choose a newer --version, or leave out --cell-types.",
             )
 
     def load_types(self) -> CellTypes:
-        """Load or fetch the types of all cells, once for all that are asked about."""
+        """Load or fetch the types of all cells, once for all links."""
         from synglancer.synapses.cell_types import build_cell_types
 
         view, column = str(self._settings.cell_type_view), self._settings.cell_type_column

@@ -1,7 +1,7 @@
-"""Tables of synapses that a user gave → the form in which answers of the server come, checked.
+"""Check tables of synapses from the user, and convert them to the form of server answers.
 
-The columns are those that caveclient returns for predictions joined with their synapses. What
-cannot be shown rightly is refused, never left out: a user can mend a table.
+The columns are those that caveclient returns for predictions joined with their synapses. Invalid
+rows are refused and never left out, because the user can correct the table.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
     from synglancer.cave.records import Direction
 
-_REFERENCE = "_ref"  # what caveclient adds to a column that both tables have
+_REFERENCE = "_ref"  # suffix that caveclient adds to a column of both tables
 _POSITION = "ctr_pt_position"
 _AXES = 3
 _LARGEST_ID = 2**64 - 1
 _EXACT = 2**53
 _SPACING = 64  # between doubles above 2^58, where root IDs are
-_FEWEST = 5  # IDs that cannot all be multiples of that by chance
+_FEWEST = 5  # so many IDs cannot all be multiples of it by chance
 _SERVER_LIMIT = 100_000  # limits of servers are multiples of it
 _COLUMNS = (
-    "Give what caveclient returned for predictions joined with their synapses: id or target_id, "
-    "tag, value, size, pre_pt_root_id, post_pt_root_id and ctr_pt_position."
+    "Give the rows that caveclient returns for predictions joined with their synapses: id or "
+    "target_id, tag, value, size, pre_pt_root_id, post_pt_root_id and ctr_pt_position."
 )
 
 
 @dataclass(frozen=True)
 class Pin:
-    """Where rows are from, as far as caveclient wrote it beside them; None where it did not.
+    """The source of rows, as stored by caveclient; None if unknown.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Pin:
     version, timestamp
         The materialization version, or the timestamp of a live query (UTC).
     notice
-        What the table's owner wants readers to know.
+        The notice of the table's owner.
     """
 
     datastack: str | None = None
@@ -67,9 +67,9 @@ class GivenRows:
     raw
         Columns as `synglancer.synapses.predictions.build_predictions` takes them; positions in nm.
     pin
-        Where they are from.
+        Their source.
     warnings
-        What a reader should know, a sentence each.
+        What readers should know, one sentence each.
     """
 
     direction: Direction
@@ -79,32 +79,32 @@ class GivenRows:
 
     @property
     def cells(self) -> list[int]:
-        """The cells on the side of the synapses that is the cell's own, in order of their IDs."""
+        """The cells on the cell's own side of the synapses, in order of their IDs."""
         return sorted(self.raw[CELL_COLUMN[self.direction]].unique().tolist())
 
 
 def read_given(table: object, direction: Direction, resolution: object = None) -> GivenRows:
-    """Read and check a table that was given.
+    """Read and check a user's table.
 
     Parameters
     ----------
     table
         A DataFrame of pandas, or of another library that has ``to_pandas``.
     direction
-        What its rows are of the cell.
+        Whether its rows are inputs or outputs of the cell.
     resolution
-        Size of a voxel in nm, x, y and z, for the positions; 1 for positions in nm. Otherwise what
-        caveclient wrote beside the table.
+        Size of a voxel in nm, x, y and z, for the positions; 1 for positions in nm. By default, as
+        stored by caveclient.
 
     Raises
     ------
     UsageError
-        When a column is missing or holds what cannot be shown rightly.
+        When a column is missing or has invalid values.
     """
     convert = getattr(table, "to_pandas", None)
     df = convert() if callable(convert) else table
     if not isinstance(df, pd.DataFrame):
-        raise UsageError(f"{direction}= is no table: {type(df).__name__}.", _COLUMNS)
+        raise UsageError(f"{direction}= is not a table: {type(df).__name__}.", _COLUMNS)
     reader = _Reader(df.reset_index(drop=True), direction)
     ids = reader.read_ids("id", reader.find_ids())
     reader.check_unique(ids)
@@ -125,7 +125,7 @@ def read_given(table: object, direction: Direction, resolution: object = None) -
 
 
 class _Reader:
-    """Reads the columns of one table, and refuses what is wrong by the column's name."""
+    """Reads the columns of one table; errors name the column."""
 
     def __init__(self, df: pd.DataFrame, direction: Direction) -> None:
         self._df = df
@@ -136,7 +136,7 @@ class _Reader:
         return UsageError(f"The table {self._direction}= {problem}.", hint)
 
     def find(self, *names: str) -> str:
-        """Find a column by its name, or by that with the suffix of a joined table."""
+        """Find a column by its name, with or without the suffix of a joined table."""
         wanted = [*names, *(name + _REFERENCE for name in names)]
         found = next((name for name in wanted if name in self._names), None)
         if found is None:
@@ -146,13 +146,13 @@ class _Reader:
         return found
 
     def find_ids(self) -> str:
-        """Find the column of synapse IDs: a row of predictions has an ID of its own as well."""
+        """Find the column of synapse IDs; rows of predictions also have their own IDs."""
         if "target_id" in self._names:
             return "target_id"
         if "id" in self._names and "id" + _REFERENCE in self._names:
             raise self._refuse(
-                "has id and id_ref, and no target_id that says which is the synapse's",
-                "Keep the column target_id, or drop that of the two which is not the synapse's.",
+                "has id and id_ref, but no target_id that says which is the ID of the synapse",
+                "Keep the column target_id, or drop the column that is not the ID of the synapse.",
             )
         return self.find("id")
 
@@ -162,14 +162,14 @@ class _Reader:
         if values.isna().any():
             raise self._refuse(
                 f"has {_rows(int(values.isna().sum()))} without {column!r}",
-                f"Leave these rows out: df = df[df[{column!r}].notna()].",
+                f"Leave out these rows: df = df[df[{column!r}].notna()].",
             )
         if pd.api.types.is_integer_dtype(values.dtype):
             good = not len(values) or values.min() >= 0
             numbers = values.to_numpy(dtype="uint64") if good else None
         elif pd.api.types.is_float_dtype(values.dtype) and len(values):
             raise self._refuse(
-                f"holds {column!r} as floats, which have rounded its IDs",
+                f"holds {column!r} as floats, which round its IDs",
                 "Query it again, or read it as text or integers, for instance with "
                 f"pandas.read_csv(…, dtype={{{column!r}: 'Int64'}}).",
             )
@@ -177,7 +177,7 @@ class _Reader:
             numbers = _parse_ids(values)
         if numbers is None:
             raise self._refuse(
-                f"holds in {column!r} what is no ID", f"Make {name} a column of whole numbers."
+                f"holds values in {column!r} that are not IDs", f"Make {name} a column of integers."
             )
         return numbers
 
@@ -188,16 +188,16 @@ class _Reader:
             raise self._refuse(
                 f"has {_rows(int(again.sum()))} that repeat a synapse, the first of them "
                 f"{ids[again.to_numpy()][0]}",
-                "Keep one row of each, for instance with df.drop_duplicates('target_id').",
+                "Keep one row for each synapse, for instance with df.drop_duplicates('target_id').",
             )
 
     def check_exact(self, column: str, ids: np.ndarray[Any, Any]) -> None:
-        """Refuse root IDs that were floats once: their last digits are not theirs."""
+        """Refuse root IDs that were once floats, because their last digits are wrong."""
         large = np.unique(ids[ids > _EXACT])
         if len(large) >= _FEWEST and not (large % _SPACING).any():
             raise self._refuse(
-                f"holds in {column!r} IDs that were rounded: all are multiples of {_SPACING}",
-                "Query it again, or read IDs as text or integers from the start.",
+                f"holds rounded IDs in {column!r}: all are multiples of {_SPACING}",
+                "Query it again, or read IDs as text or integers.",
             )
 
     def read_numbers(
@@ -208,11 +208,11 @@ class _Reader:
         values = self._df[column]
         numeric = pd.to_numeric(values, errors="coerce")  # of a file, numbers may be texts
         numbers = numeric.to_numpy(dtype="float64", na_value=np.nan)
-        if not ((numbers >= 0) & (numbers <= most)).all():  # NaN is neither
+        if not ((numbers >= 0) & (numbers <= most)).all():  # NaN fails both comparisons
             what = f"numbers between 0 and {most:g}" if np.isfinite(most) else "numbers, 0 or more"
             raise self._refuse(
-                f"holds in {column!r} other values than {what}",
-                f"Leave out or mend rows whose {name} is missing.",
+                f"holds values in {column!r} that are not {what}",
+                f"Leave out or correct rows whose {name} is missing or wrong.",
             )
         return numbers
 
@@ -221,7 +221,8 @@ class _Reader:
         tags = self._df[self.find("tag")].astype(object)
         if not all(isinstance(tag, str) and tag.strip() and "\0" not in tag for tag in tags):
             raise self._refuse(
-                "has rows whose tag is no text", "Leave them out: df = df[df['tag'].notna()]."
+                "has rows with a tag that is not text",
+                "Leave them out: df = df[df['tag'].notna()].",
             )
         return tags
 
@@ -240,16 +241,17 @@ class _Reader:
             points = np.column_stack([one.to_numpy(float, na_value=np.nan) for one in numeric])
         if points.shape != (len(self._df), _AXES) or not np.isfinite(points).all():
             raise self._refuse(
-                f"has rows whose {_POSITION} is not three numbers", "Leave them out, or mend them."
+                f"has rows where {_POSITION} is not three numbers",
+                "Leave out or correct these rows.",
             )
         return np.rint(points * nm)
 
     def explain_limit(self, attrs: Mapping[Any, Any]) -> list[str]:
-        """Say where a table may have been cut off by the limit of its query."""
+        """Warn if a table may have been cut off by the limit of its query."""
         rows = len(self._df)
         if not rows or (rows != attrs.get("limit") and rows % _SERVER_LIMIT):
             return []
-        limited = "as many as its query was limited to: synapses may be missing"
+        limited = "the limit of its query, so synapses may be missing"
         return [f"The table {self._direction}= has exactly {rows:,} rows, {limited}."]
 
 
@@ -258,7 +260,7 @@ def _rows(count: int) -> str:
 
 
 def _parse_ids(values: pd.Series[Any]) -> np.ndarray[Any, Any] | None:
-    """Read IDs from texts or Python's integers; None where one is something else."""
+    """Read IDs from texts or integers; None if a value is something else."""
     numbers = []
     for value in values:
         text = str(value).strip() if isinstance(value, str | int | np.integer) else ""
@@ -271,28 +273,28 @@ def _parse_ids(values: pd.Series[Any]) -> np.ndarray[Any, Any] | None:
 
 
 def read_resolution(given: object, attrs: Mapping[Any, Any]) -> np.ndarray[Any, Any]:
-    """Read the size of a voxel of the positions in nm, shape (3,).
+    """Read the voxel size of the positions in nm, shape (3,).
 
     Raises
     ------
     UsageError
-        When nothing says it, or it is none.
+        When it is unknown or invalid.
     """
     hint = "Give resolution= in nm, such as [4, 4, 40] for voxels of minnie65, or 1 for nm."
     known = attrs.get("dataframe_resolution") if given is None else given
     if known is None or isinstance(known, str):
-        raise UsageError("Nothing says in which unit the positions of the tables are.", hint)
+        raise UsageError("The unit of the positions in the tables is not known.", hint)
     try:
         nm = np.array(known, dtype=float) * np.ones(_AXES)
     except (TypeError, ValueError):
         nm = np.full(_AXES, np.nan)
     if nm.shape != (_AXES,) or not (np.isfinite(nm) & (nm > 0)).all():
-        raise UsageError(f"resolution={given!r} is no size of a voxel.", hint)
+        raise UsageError(f"resolution={given!r} is not a voxel size.", hint)
     return nm
 
 
 def read_pin(attrs: Mapping[Any, Any]) -> Pin:
-    """Read where a table is from, as caveclient writes it into ``attrs``."""
+    """Read the source of a table from ``attrs``, where caveclient stores it."""
     version, stamp = attrs.get("materialization_version"), attrs.get("timestamp")
     known = isinstance(version, int) and not isinstance(version, bool)
     try:

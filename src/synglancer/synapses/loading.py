@@ -1,7 +1,4 @@
-"""What links show: cells' synapses, somata and context, kept on this machine or else fetched.
-
-pandas is imported when something has to be read.
-"""
+"""Load the data of links from the cache or the server: synapses, somata and context."""
 
 from __future__ import annotations
 
@@ -30,24 +27,24 @@ if TYPE_CHECKING:
 
 
 _MOST_SOMATA = 999
-"""Further cells whose somata are asked for with one cell's."""
+"""Number of further cells whose somata are queried together with one cell's."""
 
 _ABOUT_ONE = (ServiceError, BadAnswerError, TruncatedError)
-"""Errors with which a service may answer because of one cell of several."""
+"""Errors that may be caused by a single cell of several."""
 
 
 @dataclass(frozen=True)
 class CellData:
-    """What there is to show of one cell, or of several together.
+    """The data of one cell, or of several together.
 
     Attributes
     ----------
     tables
         Their synapses: one or two tables for each direction (with and without a prediction).
     found
-        The cells that have any.
+        The cells with synapses.
     somata
-        Positions of each cell's somata in nm; None where the version has no table of them.
+        Positions of each cell's somata in nm; None if the version has no table of somata.
     all_synapses
         How many synapses they have in each direction, with and without a prediction, those between
         several cells apart; None where that was not asked.
@@ -63,7 +60,7 @@ class CellData:
 
 
 class CellLoader:
-    """Loads what there is to show of cells, for one session and table.
+    """Loads the data of cells, for one session and table.
 
     Parameters
     ----------
@@ -90,18 +87,18 @@ class CellLoader:
     def load_cells(
         self, cells: Sequence[int], warm_up: Callable[[], None] | None = None
     ) -> CellData:
-        """Load or fetch cells' synapses and somata, and what else is asked for.
+        """Load or fetch cells' synapses and somata, and other requested data.
 
-        All are asked for side by side, and for all cells at once. Where the version is served no
-        more, live queries at its timestamp are, after all root IDs were found to be valid then;
-        otherwise only those that are come back, as if they alone had synapses.
+        All queries run in parallel, and for all cells at once. If the version has expired, live
+        queries at its timestamp are used after checking that all root IDs were valid then.
+        Otherwise, only the valid ones are returned, as if they alone had synapses.
 
         Parameters
         ----------
         cells
             Root IDs.
         warm_up
-            Called while the answers arrive: what can be prepared meanwhile.
+            Called while waiting for the answers, to prepare other things.
 
         Raises
         ------
@@ -134,7 +131,7 @@ class CellLoader:
         return CellData(tables, found, points, counts, further)
 
     def load_around(self, cells: Sequence[int], tables: list[Checked]) -> CellData:
-        """Load what is shown around synapses that are there already: somata, and what is asked for.
+        """Load the somata and other requested data for synapses that are already loaded.
 
         Parameters
         ----------
@@ -156,7 +153,7 @@ class CellLoader:
         return CellData(tables, found, points, None, further)
 
     def _fetch_totals(self, cells: Sequence[int]) -> dict[str, int]:
-        """Fetch how many synapses there are in each direction, and between several cells."""
+        """Fetch the numbers of synapses in each direction, and between several cells."""
         session = self._session
         where = (session.datastack, session.materialization, self.table.synapse_table, cells)
         names = self._settings.directions
@@ -165,7 +162,7 @@ class CellLoader:
             counts: dict[str, int] = {}
             if len(cells) > 1:
                 counts[BETWEEN] = session.client.fetch_count_between(*where)
-            # Those between the cells are among the inputs, and among the outputs.
+            # Synapses between the cells are among both the inputs and the outputs.
             shared = counts.get(BETWEEN, 0)
             each: dict[str, int] = {
                 name: job.result() - shared for name, job in zip(names, jobs, strict=True)
@@ -173,7 +170,7 @@ class CellLoader:
         return {**each, **counts}
 
     def _load_shared(self, pool: ThreadPoolExecutor) -> None:
-        """Load what all cells share, the version beside the table where its number is known."""
+        """Load the shared data of all cells; version and table in parallel if possible."""
         session = self._session
         _ = session.datastack
         if not isinstance(self._settings.version, int):
@@ -185,7 +182,7 @@ class CellLoader:
         context.result()
 
     def _list_questions(self, direction: Direction) -> list[Question]:
-        """List what is asked for one direction: predictions, and all synapses where wanted."""
+        """List the queries for one direction: predictions, and all synapses if requested."""
         session, table = self._session, self.table
         where, name = (session.datastack, session.materialization), table.synapse_table
         client = session.client
@@ -229,22 +226,22 @@ class CellLoader:
         return not self._session.materialization.expired
 
     def expect(self, cells: Sequence[int]) -> None:
-        """Name cells that will be loaded one by one: their somata are asked for in groups."""
+        """Announce cells that will be loaded one by one, to query their somata in groups."""
         with self._asking_somata:
             self._expected.update(dict.fromkeys(cells))
 
     def fetch_ahead(self, cells: Sequence[int]) -> Size:
-        """Fetch what tables say of a group of cells at once, for the loading of each of them.
+        """Fetch the tables of a group of cells at once, for loading each cell.
 
         Returns
         -------
         Size
-            How large the largest answer was.
+            The size of the largest answer.
 
         Raises
         ------
         ServiceError
-            When something cannot be had for the group.
+            When a query for the group fails.
         """
         session = self._session
         with ThreadPoolExecutor(max_workers=8) as pool:
@@ -267,13 +264,13 @@ class CellLoader:
         return Size(max(size.rows for size in sizes), min(limits, default=None))
 
     def forget(self, cell: int) -> None:
-        """Forget what was fetched ahead for a cell, and that it is expected."""
+        """Forget a cell and the data fetched ahead for it."""
         self._ahead.forget(cell)
         with self._asking_somata:
             self._expected.pop(cell, None)
 
     def _are_valid(self, cells: Sequence[int]) -> dict[int, bool]:
-        """Return which cells are valid, as was asked ahead or else is asked now (1 request)."""
+        """Return which cells are valid, from an earlier answer or with 1 request."""
         known = {cell: self._ahead.find("validity", cell) for cell in cells}
         unknown = [cell for cell, answer in known.items() if answer is NOTHING]
         return known | (self._session.fetch_validity(unknown) if unknown else {})
@@ -283,7 +280,7 @@ class CellLoader:
         self._tables.keep()
 
     def _load_somata(self, cells: Sequence[int]) -> dict[int, list[Point]] | None:
-        """Load or fetch the positions of cells' somata, or None where they are not served."""
+        """Load or fetch the positions of cells' somata; None if they are not available."""
         name = self._session.datastack.soma_table
         if name is None:
             return {cell: [] for cell in cells}
@@ -302,14 +299,14 @@ class CellLoader:
         return NOTHING if kept is None else [tuple(point) for point in kept["points"]]
 
     def _list_awaited(self) -> list[int]:
-        """List expected cells whose somata can be asked for: if live, only cells found valid."""
+        """List expected cells whose somata can be queried; for live queries, only valid cells."""
         cells = [*islice(self._expected, _MOST_SOMATA)]
         if not self._session.materialization.expired:
             return cells
         return [cell for cell in cells if self._ahead.find("validity", cell) is True]
 
     def _fetch_somata(self, name: str, cells: list[int]) -> dict[int, list[Point] | None]:
-        """Fetch cells' somata, and those of expected ones with them (1 request)."""
+        """Fetch the somata of cells and of expected cells (1 request)."""
         session = self._session
         data, where = session.identity.value, (session.datastack, session.materialization, name)
         for cell in cells:
@@ -322,11 +319,11 @@ class CellLoader:
             except ServiceError as error:
                 if not more or type(error) not in _ABOUT_ONE:
                     raise
-                self._expected.clear()  # one cell's rows are wrong: each is asked for alone
+                self._expected.clear()  # one cell's rows are invalid, so query each cell alone
                 more = []
                 fetched = {**session.client.fetch_somata(*where, cells)}
         except NotServedError:
-            # Not kept on this machine: it may be served again.
+            # Not cached, because the table may become available again.
             fetched = dict.fromkeys([*cells, *more])
         for cell in more:
             self._expected.pop(cell, None)

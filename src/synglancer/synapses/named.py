@@ -1,4 +1,4 @@
-"""Synapses that were asked for by their IDs: their rows, what shares their spines, cell types."""
+"""Load synapses by their IDs: rows, other synapses on their spines, and cell types."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class NamedRows:
-    """The rows of synapses that were asked for by their IDs.
+    """The rows of synapses given by their IDs.
 
     Attributes
     ----------
     table
-        Which table the predictions are from.
+        The table of predictions.
     frame
         The synapses, as ``synapse``, then others on their spines, as ``same spine``; see
         `synglancer.columns.DTYPES`.
     same_spine
-        Which others share the spine of each; empty where that was not asked.
+        The other synapses on the spine of each; empty if not requested.
     cell_types
         Types of all cells; None where that was not asked.
     warnings
@@ -68,14 +68,14 @@ class NamedLoader:
         self._ahead = Ahead(session)
         self._tables = CellTables(session, self._ahead)
         self._context = ContextLoader(settings, session, self._tables)
-        self._waiting: dict[int, list[int]] = {}  # and the others on the spine of each
+        self._waiting: dict[int, list[int]] = {}  # and the other synapses on each spine
 
     def keep_tables(self) -> None:
         """Keep the tables that were fetched: last, since nobody waits for it."""
         self._tables.keep()
 
     def fetch_ahead(self, synapses: Sequence[int]) -> Size:
-        """Fetch what tables say of a group of synapses at once, for the loading of each of them.
+        """Fetch the tables of a group of synapses at once, for loading each synapse.
 
         Returns
         -------
@@ -101,7 +101,7 @@ class NamedLoader:
         return Size(max(size.rows for size in sizes), min(limits, default=None))
 
     def _fetch_rows_ahead(self, table: PredictionTable, synapses: Sequence[int]) -> list[Size]:
-        """Fetch predictions, and the synapses without one where there are such."""
+        """Fetch predictions, and synapses without a prediction."""
         labelled, unlabelled = self._list_questions(table)
         sizes = [self._tables.fetch_ahead(labelled, synapses, kept=self._keeps)]
         rest = self._find_unlabelled(self._load_labelled(table, synapses), synapses)
@@ -116,7 +116,7 @@ class NamedLoader:
                 self._ahead.forget(one)
 
     def load(self, synapses: Sequence[int], warm_up: Callable[[], None]) -> NamedRows:
-        """Load or fetch synapses, with and without a prediction (1 request, or 2), and context.
+        """Load or fetch synapses, with or without a prediction (1 or 2 requests), and context.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class NamedLoader:
         BadAnswerError
             When a row cannot be shown: it has no position, for instance.
         ServiceError
-            When something cannot be had.
+            When a query fails.
         """
         from synglancer.synapses.predictions import join_predictions
 
@@ -161,7 +161,7 @@ class NamedLoader:
         return NamedRows(table, frame, sharing, cell_types, _explain([*own, *further]))
 
     def _load_rows(self, table: PredictionTable, synapses: Sequence[int]) -> list[Checked]:
-        """Load or fetch predictions, and the synapses without one where there are such."""
+        """Load or fetch predictions, and synapses without a prediction."""
         from synglancer.synapses.predictions import build_predictions
 
         labelled = self._load_labelled(table, synapses)
@@ -191,7 +191,7 @@ class NamedLoader:
         return [synapse for synapse in synapses if synapse not in known]
 
     def _list_questions(self, table: PredictionTable) -> tuple[Question, Question]:
-        """List what is asked: the predictions of synapses, and synapses without one."""
+        """List the queries: predictions, and synapses without a prediction."""
         session, name = self._session, table.synapse_table
         where, client = (session.datastack, session.materialization), session.client
         return (
@@ -211,7 +211,7 @@ class NamedLoader:
     def _check_found(
         self, synapses: Sequence[int], table: PredictionTable, tables: Sequence[Checked]
     ) -> None:
-        """Refuse synapses that are not there, or have no row that can be shown."""
+        """Refuse synapses that do not exist, or have no valid row."""
         known = {synapse for part in tables for synapse in part.ids.tolist()}
         shown = {synapse for part in tables for synapse in part.frame["id"].tolist()}
         for synapse in synapses:
@@ -219,13 +219,13 @@ class NamedLoader:
                 raise CellError(
                     f"There is no synapse {synapse} in the table {table.synapse_table} of "
                     f"{self._session.name_version()}.",
-                    "Check its ID, and whether it is of this datastack and version.",
+                    "Check the ID, the datastack and the version.",
                 )
             if synapse not in shown:
                 why = " ".join(_explain(tables))
                 raise BadAnswerError(
                     f"The synapse {synapse} cannot be shown: {why}",
-                    "Choose another --version, or tell those who keep the table.",
+                    "Choose another --version, or tell the owner of the table.",
                 )
 
 

@@ -1,7 +1,4 @@
-"""The cells on the other side of the synapses that are shown.
-
-It reads a table of predictions.
-"""
+"""Find partners: the cells on the other side of the shown synapses."""
 
 from __future__ import annotations
 
@@ -29,7 +26,7 @@ def read_partners(frame: pd.DataFrame) -> pd.Series[int]:
     Returns
     -------
     pandas.Series, shape (n,), uint64
-        Root IDs; 0 where the segmentation has no cell there.
+        Root IDs; 0 if the segmentation has no cell there.
     """
     received = (frame["direction"] == "inputs").to_numpy()
     columns = {name: frame[column].to_numpy("uint64") for name, column in PARTNER_COLUMN.items()}

@@ -1,7 +1,6 @@
 """The table of predictions: columns, dtypes, units, filters, completeness.
 
-`cave` fetches raw tables; here they are checked and brought into one form, so that everything after
-can rely on it.
+Raw tables from `cave` are checked and converted to a common form, on which all other code relies.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ UNTAGGED = "untagged"
 """The tag of predictions whose tag is missing."""
 
 OWN_TAGS = frozenset({UNLABELLED, UNTAGGED, MULTI_INPUT})
-"""What stands in the place of a tag, and is none of the table's."""
+"""Our own names in place of a tag, which are not tags of the table."""
 
 _OF_TABLE = " (tag)"
 _MOST_VOXELS = 2**32 - 1  # viewers hold sizes as uint32
@@ -32,7 +31,7 @@ _LARGEST = np.nextafter(np.float32(2**32), np.float32(0))  # the largest float32
 
 @dataclass(frozen=True)
 class Checked:
-    """A table that was checked, and what had to be said about it.
+    """A checked table, and notes on it.
 
     Attributes
     ----------
@@ -51,13 +50,13 @@ class Checked:
 
 
 def join_raw(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put raw answers together: an empty one has no types of its own, and is left out."""
+    """Join raw answers, without empty ones, which have no column types."""
     filled = [part for part in parts if len(part)]
     return pd.concat(filled, ignore_index=True) if len(filled) > 1 else (filled or [*parts])[0]
 
 
 def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str) -> Checked:
-    """Check a raw answer and bring it into the common form.
+    """Check a raw answer and convert it to the common form.
 
     Parameters
     ----------
@@ -98,9 +97,9 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
     )
     if not frame[ASKED_COLUMN[direction]].isin(np.array([*cells], dtype="uint64")).all():
         named = ", ".join(str(cell) for cell in cells)
-        others = "other synapses" if direction == SYNAPSE else "synapses of other cells"
+        others = "synapses other" if direction == SYNAPSE else "synapses of cells other"
         raise BadAnswerError(
-            f"The server answered with {others} than {named}.",
+            f"The server's answer holds {others} than {named}.",
             "Try again; if it happens again, tell the server's administrators.",
         )
     has = {"position": _place(frame, raw)}
@@ -114,7 +113,7 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
 
 
 def _place(frame: pd.DataFrame, raw: pd.DataFrame) -> np.ndarray:
-    """Add the positions to the rows, and return which of them have one."""
+    """Add the positions to the rows, and return which rows have a position."""
     placed = np.ones(len(raw), dtype=bool)
     for column in POSITION_COLUMNS:
         values = _floats(raw, column, "float64")
@@ -124,7 +123,7 @@ def _place(frame: pd.DataFrame, raw: pd.DataFrame) -> np.ndarray:
 
 
 def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str) -> Checked:
-    """Leave out rows that lack something and further rows of the same synapse, and say why."""
+    """Leave out incomplete rows and repeated rows of the same synapse, and record why."""
     ids = frame["id"].to_numpy()
     whole = np.logical_and.reduce([*has.values()])
     left_out = {
@@ -146,7 +145,7 @@ def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str)
 
 
 def _sort_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort by synapse ID, the most confident of its rows first: never by the server's order."""
+    """Sort by synapse ID and falling confidence, independent of the server's order."""
     if not frame["id"].duplicated().any():
         return frame.sort_values("id")
     others = [name for name in DTYPES if name not in {"id", "confidence"}]
@@ -157,7 +156,7 @@ def _sort_rows(frame: pd.DataFrame) -> pd.DataFrame:
 def _column(raw: pd.DataFrame, name: str) -> pd.Series:
     if list(raw.columns).count(name) != 1:
         raise BadAnswerError(
-            f"The server's answer lacks the column {name!r}, or has it twice.",
+            f"The server's answer lacks the column {name!r} or has it twice.",
             "Check that --table names a table of predictions that refers to synapses.",
         )
     column: pd.Series = raw[name]
@@ -166,14 +165,14 @@ def _column(raw: pd.DataFrame, name: str) -> pd.Series:
 
 def _wrong_kind(name: str) -> BadAnswerError:
     return BadAnswerError(
-        f"The column {name!r} of the server's answer holds something else than it should.",
+        f"The column {name!r} of the server's answer has values of the wrong type.",
         "Check that --table names a table of predictions that refers to synapses.",
     )
 
 
 def _integers(raw: pd.DataFrame, name: str, dtype: str) -> np.ndarray:
     column = _column(raw, name)
-    # Floats would have lost digits of 64-bit IDs already: they are refused, not rounded.
+    # Floats are refused, because they have already rounded 64-bit IDs.
     if len(column) and not pd.api.types.is_integer_dtype(column.dtype):
         raise _wrong_kind(name)
     if column.isna().any() or (len(column) and column.min() < 0):
@@ -195,10 +194,10 @@ def _tags(raw: pd.DataFrame) -> list[str]:
     if not all(isinstance(tag, str) for tag in tags):
         raise _wrong_kind("tag")
     for tag in dict.fromkeys(tags):
-        if "\0" in tag:  # pandas would take it for the tag that ends there
+        if "\0" in tag:  # pandas would confuse it with the tag up to the NUL
             raise BadAnswerError(
                 f"The tag {tag!r} of the server's answer holds a NUL character.",
-                "Tell those who keep the table given with --table.",
+                "Tell the owner of the table.",
             )
     names = {tag: name_tag(tag) for tag in dict.fromkeys(tags)}
     return [
@@ -207,7 +206,7 @@ def _tags(raw: pd.DataFrame) -> list[str]:
 
 
 def name_tag(tag: str) -> str:
-    """Name a tag of the table so that it is none of `OWN_TAGS`; others stay as they are.
+    """Rename a tag of the table that equals one of `OWN_TAGS`; other tags stay unchanged.
 
     No two tags get the same name.
 
@@ -247,7 +246,7 @@ def count_autapses(frame: pd.DataFrame) -> int:
 
 
 def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put tables of predictions together, keeping columns and dtypes even when all are empty."""
+    """Join tables of predictions, keeping columns and dtypes even if all are empty."""
     filled = [part for part in parts if len(part)]
     if not filled:
         return _empty()
@@ -265,17 +264,17 @@ def find_cells(frame: pd.DataFrame) -> set[int]:
 
 
 def find_ends(frame: pd.DataFrame) -> set[int]:
-    """Find all that have a synapse in a table, on either side of it."""
+    """Find all cells with a synapse in a table, on either side."""
     ends = (frame[column].unique().tolist() for column in CELL_COLUMN.values())
     return {cell for side in ends for cell in side}
 
 
 def gather_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.DataFrame:
-    """Give the synapses from one of the cells onto another a direction of their own.
+    """Give the synapses from one of the cells onto another their own direction.
 
-    Each of them is an output of one cell and an input of the other; what comes back has it once,
-    as ``between``. Where one direction was asked for, the synapses between the cells are among its
-    rows and become ``between`` all the same. A cell's synapses onto itself stay what they are.
+    Such a synapse is an output of one cell and an input of another; the result has it once, as
+    ``between``. If only one direction was requested, its rows include these synapses, which also
+    become ``between``. Synapses of a cell onto itself stay unchanged.
 
     Parameters
     ----------
@@ -329,7 +328,7 @@ def explain_left_out(tables: Sequence[Checked], cells: Collection[int]) -> list[
 
 
 def _count_rows(why: str, count: int, names: str) -> str:
-    """Write why rows were left out, so that the words agree with their number."""
+    """Write why rows were left out, with the right singular or plural."""
     first, space, rest = names.partition(" ")
     words = {"rows": "rows", "repeat": "repeat", "have": "have", "are": "are", "name": names}
     if count == 1:
@@ -339,7 +338,7 @@ def _count_rows(why: str, count: int, names: str) -> str:
 
 
 def name_directions(asked: Sequence[str], cells: Collection[int]) -> tuple[str, ...]:
-    """Name the directions that counts have: what was asked, and ``between`` for several cells."""
+    """List the directions of counts: the requested ones, and ``between`` for several cells."""
     return (*asked, BETWEEN) if len(cells) > 1 else (*asked,)
 
 
@@ -358,8 +357,7 @@ def filter_predictions(
 ) -> pd.DataFrame:
     """Keep the predictions that pass every filter.
 
-    Synapses without a prediction have no tag and no confidence to be judged by: they pass those
-    filters.
+    Synapses without a prediction have no tag and no confidence, so they pass these filters.
 
     Parameters
     ----------

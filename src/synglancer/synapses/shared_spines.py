@@ -1,8 +1,7 @@
-"""Which synapses lie on a spine with several inputs, and what becomes of their tags.
+"""Find synapses on spines with several inputs, and change their tags.
 
-A spine counts as one with several inputs by all of its synapses in the table of spines, whether
-they are shown or not. A synapse on such a spine is shown once: its tag becomes `MULTI_INPUT`, as
-the paper divides what a synapse is on.
+All synapses of a spine in the table of spines count, whether they are shown or not. A synapse on
+such a spine gets the tag `MULTI_INPUT`, as in Pedigo et al. (2026).
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ _COLUMNS = ("id", "post_pt_root_id", "group_id")
 
 
 def read_spines(raw: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
-    """Check a raw answer that says which spine each synapse is on.
+    """Check a raw answer with the spine of each synapse.
 
     Parameters
     ----------
@@ -32,7 +31,7 @@ def read_spines(raw: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
         Columns ``id`` (of the synapse), ``post_pt_root_id`` and ``group_id`` (of the spine), with
         others beside them.
     further
-        More columns of IDs that it must have.
+        Further columns of IDs that it must have.
 
     Returns
     -------
@@ -48,10 +47,10 @@ def read_spines(raw: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
     columns = {}
     for name in (*_COLUMNS, *further):
         if list(raw.columns).count(name) != 1:
-            raise _bad(f"lacks the column {name!r}, or has it twice")
+            raise _bad(f"lacks the column {name!r} or has it twice")
         column = raw[name]
         if len(raw) and not pd.api.types.is_integer_dtype(column.dtype):
-            raise _bad(f"holds something else than whole numbers in the column {name!r}")
+            raise _bad(f"holds values that are not integers in the column {name!r}")
         columns[name] = column.to_numpy(dtype="int64", na_value=-1)
     frame = pd.DataFrame(columns)
     placed: pd.DataFrame = frame[frame["group_id"] >= 0].drop_duplicates(ignore_index=True)
@@ -64,7 +63,7 @@ def find_multi_input(spines: pd.DataFrame) -> np.ndarray[Any, Any]:
     Parameters
     ----------
     spines : DataFrame, shape (n,)
-        What `read_spines` gave: all synapses of the spines that are asked about.
+        The result of `read_spines`: all synapses of the requested spines.
 
     Returns
     -------
@@ -78,7 +77,7 @@ def find_multi_input(spines: pd.DataFrame) -> np.ndarray[Any, Any]:
 
 
 def join_sharing(own: pd.DataFrame, sharing: pd.DataFrame) -> pd.DataFrame:
-    """Put beside each of some synapses those that are on its spine, itself among them.
+    """List, for each of some synapses, the synapses on its spine, including itself.
 
     Parameters
     ----------
@@ -97,7 +96,7 @@ def join_sharing(own: pd.DataFrame, sharing: pd.DataFrame) -> pd.DataFrame:
 
 
 def keep_own(found: np.ndarray[Any, Any], own: pd.DataFrame) -> np.ndarray[Any, Any]:
-    """Keep, of some synapse IDs, those that are among a cell's own.
+    """Keep the synapse IDs that belong to a cell.
 
     Parameters
     ----------
@@ -113,7 +112,7 @@ def keep_own(found: np.ndarray[Any, Any], own: pd.DataFrame) -> np.ndarray[Any, 
 def divide_tags(
     frame: pd.DataFrame, multi_input: np.ndarray[Any, Any], tags: Collection[str]
 ) -> pd.DataFrame:
-    """Give synapses on spines with several inputs a tag of their own, and filter by tag.
+    """Give synapses on spines with several inputs their own tag, and filter by tag.
 
     Parameters
     ----------
@@ -143,14 +142,14 @@ def divide_tags(
 def count_former_tags(
     frame: pd.DataFrame, shown: pd.DataFrame, directions: Sequence[str]
 ) -> dict[str, dict[str, int]]:
-    """Count, by the tags that they had, the synapses shown on spines with several inputs.
+    """Count the shown synapses on spines with several inputs by their original tags.
 
     Parameters
     ----------
     frame
-        The predictions as the table has them.
+        The predictions with the tags of the table.
     shown
-        Those that are shown, with the tags of `divide_tags`.
+        The shown predictions, with the tags of `divide_tags`.
     directions
         Directions to list, with or without synapses.
     """
@@ -161,5 +160,5 @@ def count_former_tags(
 def _bad(what: str) -> BadAnswerError:
     return BadAnswerError(
         f"The server's answer about spines {what}.",
-        "Check that --multi-input-table names a table of the schema reference_simple_group.",
+        "Check that --multi-input-table names a table with the schema reference_simple_group.",
     )

@@ -1,4 +1,4 @@
-"""Which of cells' synapses are shown, by the filters and the context that were asked for."""
+"""Choose the shown synapses, by the filters and the context."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def select_shown(settings: Settings, frame: pd.DataFrame, data: CellData) -> pd.DataFrame:
-    """Keep the synapses that are to be shown, and say of them what else was asked for."""
+    """Keep the synapses to show, and add requested data to them."""
     from synglancer.synapses.cell_types import label_partners  # imports pandas
     from synglancer.synapses.predictions import filter_predictions
     from synglancer.synapses.shared_spines import divide_tags

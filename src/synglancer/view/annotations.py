@@ -1,9 +1,8 @@
 """Predictions -> Neuroglancer's JSON for point annotations, a column at a time.
 
-One group per direction and tag, each a JSON array ready to be placed in a layer. It knows the
-form of an annotation and nothing of layers, colours or the viewer's state. The bytes are
-canonical: they are what orjson writes with sorted keys after reading them, so the same rows
-give the same bytes.
+One group per direction and tag, each a JSON array ready to be placed in a layer. The bytes are
+canonical: they are what orjson writes with sorted keys after reading them, so the same rows give
+the same bytes.
 
 The viewer drops a whole layer without a word when one of its annotations is malformed, and
 merges annotations that share an id. So what would do that is refused here, before any upload.
@@ -33,7 +32,7 @@ DIRECTIONS = ("inputs", "outputs", BETWEEN)
 
 _POSITION = tuple(f"ctr_pt_position_{axis}" for axis in "xyz")
 _IDS = ("id", "pre_pt_root_id", "post_pt_root_id")
-_ROWS_AT_A_TIME = 1 << 12  # bounds the memory beside the bytes that are made
+_ROWS_AT_A_TIME = 1 << 12  # bounds the memory apart from the bytes that are made
 _UINT8_VALUES = 2**8
 _UINT32_MAX = 2**32 - 1
 
@@ -45,13 +44,13 @@ class AnnotationProperty:
     Attributes
     ----------
     id
-        Its name in the layer; a shader reads it as ``prop_<id>()``.
+        Name in the layer; shaders read it as ``prop_<id>()``.
     type
         Neuroglancer's name of its type, e.g. ``float32``.
     description
-        What it means, shown by the viewer.
+        Description, shown by the viewer.
     labels
-        Names of the numbers from 0 on, where they stand for names; the viewer shows these.
+        Names that the numbers stand for, from 0 on; the viewer shows the names.
     """
 
     id: str
@@ -60,7 +59,7 @@ class AnnotationProperty:
     labels: tuple[str, ...] = ()
 
     def describe(self) -> dict[str, Any]:
-        """Describe it as a layer does, in JSON values."""
+        """Describe the property as in a layer, in JSON values."""
         described = {"id": self.id, "type": self.type, "description": self.description}
         if not self.labels:
             return described
@@ -69,9 +68,11 @@ class AnnotationProperty:
 
 
 CONFIDENCE = AnnotationProperty(
-    "confidence", "float32", "How sure the classifier is of the tag, 0 to 1"
+    "confidence", "float32", "Confidence of the classifier in the tag, 0 to 1"
 )
-SIZE = AnnotationProperty("size", "uint32", "Size of the synapse, in voxels of its detection")
+SIZE = AnnotationProperty(
+    "size", "uint32", "Size of the synapse, in voxels of the synapse detection"
+)
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class AnnotationGroup:
         A JSON array of Neuroglancer point annotations: position in nm, the synapse ID as
         ``id``, pre- and postsynaptic root IDs as its two lists of segments.
     properties
-        What each annotation's ``props`` holds, in order.
+        The properties in each annotation's ``props``, in order.
     median_size
         Median of the synapses' sizes, in voxels of their detection.
     """
@@ -110,9 +111,9 @@ def build_annotations(predictions: pd.DataFrame) -> list[AnnotationGroup]:
     ----------
     predictions : DataFrame, shape (n,)
         ``id``, ``pre_pt_root_id``, ``post_pt_root_id`` (uint64); ``direction``, ``tag`` (str);
-        ``confidence`` (float32, missing only where the tag is ``unlabelled``); ``size`` (float32
-        or integer, voxels); ``ctr_pt_position_x/y/z`` (int64, nm). With a column ``partner_type``
-        (str), annotations carry a number that stands for it, the same in all layers.
+        ``confidence`` (float32, missing only where the tag is ``unlabelled``); ``size`` (float32 or
+        integer, voxels); ``ctr_pt_position_x/y/z`` (int64, nm). With a column ``partner_type``
+        (str), annotations carry a number for the type, the same in all layers.
 
     Returns
     -------
@@ -151,12 +152,12 @@ def build_annotations(predictions: pd.DataFrame) -> list[AnnotationGroup]:
 
 
 def _find_groups(predictions: pd.DataFrame) -> list[tuple[str, str, np.ndarray[Any, Any]]]:
-    """Row numbers (int64) of each direction and tag, in the order in which layers are shown."""
+    """Row numbers (int64) of each direction and tag, in the order of the layers."""
     for name in ("direction", "tag"):
         if predictions[name].isna().any():
             raise _bad(f"A synapse came without a {name}")
     for tag in sorted(set(predictions["tag"])):
-        if "\0" in tag:  # pandas would group it with the tag that ends there
+        if "\0" in tag:  # pandas would confuse it with the tag up to the NUL
             raise _bad(f"The tag {tag!r} holds a NUL character")
     grouped = predictions.groupby(["direction", "tag"], sort=False, observed=True)
     found = cast("dict[tuple[str, str], np.ndarray[Any, Any]]", grouped.indices)
@@ -187,12 +188,12 @@ def _read_columns(predictions: pd.DataFrame) -> dict[str, np.ndarray[Any, Any]]:
 def _read_types(
     predictions: pd.DataFrame, columns: dict[str, np.ndarray[Any, Any]]
 ) -> tuple[AnnotationProperty, ...]:
-    """Give the partners' types numbers, among the columns; the unknown type has 0.
+    """Replace the partners' types by numbers in a column; the unknown type is 0.
 
     Returns
     -------
     tuple of AnnotationProperty
-        The property that names the numbers; empty where the predictions have no types.
+        The property with the names of the types; empty if the predictions have no types.
     """
     if PARTNER_TYPE not in predictions.columns:
         return ()
@@ -201,12 +202,12 @@ def _read_types(
     kind = "uint8" if len(labels) <= _UINT8_VALUES else "uint32"
     numbers = {label: number for number, label in enumerate(labels)}
     columns[PARTNER_TYPE] = given.map(numbers).to_numpy(dtype=kind)
-    described = "Cell type of the partner, the cell on the synapse's other side"
+    described = "Cell type of the partner: the cell on the other side of the synapse"
     return (AnnotationProperty(PARTNER_TYPE, kind, described, labels),)
 
 
 def _read_integers(column: pd.Series[Any], dtype: Any) -> np.ndarray[Any, Any]:
-    """Whole numbers of a column, without a detour through floats.
+    """Read a column of integers without converting to floats.
 
     Raises
     ------
@@ -216,7 +217,7 @@ def _read_integers(column: pd.Series[Any], dtype: Any) -> np.ndarray[Any, Any]:
     try:
         values = pa.array(column, from_pandas=True).cast(dtype)
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError, OverflowError) as err:
-        raise _bad(f"The column {column.name} holds something else than whole numbers") from err
+        raise _bad(f"The column {column.name} holds values that are not integers") from err
     if isinstance(values, pa.ChunkedArray):
         values = values.combine_chunks()
     if values.null_count:
@@ -228,7 +229,7 @@ def _read_integers(column: pd.Series[Any], dtype: Any) -> np.ndarray[Any, Any]:
 def _check_group(
     columns: dict[str, np.ndarray[Any, Any]], direction: str, tag: str, *, labelled: bool
 ) -> None:
-    """Refuse what would empty or thin out the layer without a word."""
+    """Refuse values that would make a viewer silently drop annotations or the layer."""
     if labelled and not np.isfinite(columns["confidence"]).all():
         raise _bad(f"A synapse tagged {tag!r} has no finite confidence")
     ids = np.sort(columns["id"])
@@ -246,7 +247,7 @@ def _write_json(columns: dict[str, np.ndarray[Any, Any]], *, labelled: bool) -> 
         rows = {name: column[start : start + _ROWS_AT_A_TIME] for name, column in columns.items()}
         out.write(_join_rows(rows, labelled=labelled))
     if count:
-        out.seek(-1, io.SEEK_CUR)  # over the last comma
+        out.seek(-1, io.SEEK_CUR)  # overwrite the last comma
     out.write(b"]")
     out.truncate()
     return out.getvalue()  # shares the buffer: no second copy
@@ -279,10 +280,10 @@ def _join_rows(rows: dict[str, np.ndarray[Any, Any]], *, labelled: bool) -> memo
 
 
 def _write_floats(values: np.ndarray[Any, Any]) -> Any:
-    """Shortest decimals that are the same float32, written as orjson writes a double.
+    """Write the shortest decimals of a float32, in the way orjson writes a double.
 
-    The detour through Python floats makes the text a fixed point: orjson switches to exponents
-    at other magnitudes for float32 than for the double that a reader makes of the text.
+    Python floats are used because orjson switches to exponents at other magnitudes for float32 than
+    for doubles, so that a reader who parses and writes the text would change it.
     """
     shortest = orjson.loads(orjson.dumps(values, option=orjson.OPT_SERIALIZE_NUMPY))
     return pa.array(orjson.dumps(shortest)[1:-1].decode("ascii").split(","), pa.string())
@@ -290,5 +291,7 @@ def _write_floats(values: np.ndarray[Any, Any]) -> Any:
 
 def _bad(message: str) -> BadAnswerError:
     return BadAnswerError(
-        f"{message}.", "Ask again later, or for another version; if it stays, report the table."
+        f"{message}.",
+        "Try again later, or choose another --version. If it happens again, tell the owner "
+        "of the table.",
     )

@@ -1,8 +1,4 @@
-"""Where the viewer looks: positions in nm -> position and scales in voxels.
-
-Plain geometry of Neuroglancer's cameras. It knows nothing of layers or of what the positions
-are.
-"""
+"""Choose position and zoom of the viewer, in voxels, from positions in nm."""
 
 from __future__ import annotations
 
@@ -18,9 +14,9 @@ if TYPE_CHECKING:
 # view heights away from the position that it looks at.
 _DISTANCE = 0.5 / np.tan(np.pi / 8)
 _MARGIN = 1.12  # dendrites reach past their last synapse
-_MANY = 200  # fewer points are too few to call some of them strays
-_SMALLEST_NM = 20_000.0  # a view no closer than a soma and what is around it
-_SECTION_NM_PER_PIXEL = 32.0  # a soma and what is around it fit a section of 640 pixels
+_MANY = 200  # with fewer points, none is called a stray
+_SMALLEST_NM = 20_000.0  # the closest view shows a soma and its surroundings
+_SECTION_NM_PER_PIXEL = 32.0  # a soma and its surroundings fit a section of 640 pixels
 
 
 @dataclass(frozen=True)
@@ -30,7 +26,7 @@ class CameraView:
     Attributes
     ----------
     position
-        Where both views are centred, in voxels; None when nothing says where.
+        Centre of both views, in voxels; None if it is unknown.
     cross_section_scale
         Side of a screen pixel in the sections, in the smallest side of a voxel.
     projection_scale
@@ -51,21 +47,21 @@ def frame_cell(
     centred: bool = False,
     aspect: float = 0.9,
 ) -> CameraView:
-    """Look at the soma, from far enough to see the whole cell, or all of several.
+    """Centre the view on the soma, from far enough to see the whole cell, or all cells.
 
     The orientation is Neuroglancer's own: x to the right, y down, z away from the reader.
 
     Parameters
     ----------
     positions : array, shape (n, 3), nm
-        What must be in the 3D view, but for strays.
+        Points that must be in the 3D view, except for strays.
     somata : array, shape (m, 3), nm
-        Where somata are, the one to look at first; without any, the view is centred at the
-        position nearest the median.
+        Positions of the somata, the most important one first. Without somata, the view is centred
+        on the position nearest to the median.
     resolution : (x, y, z), nm
         Size of the viewer's voxel.
     focus : (x, y, z), nm
-        Look at this instead.
+        Centre the view here instead.
     centred
         Centre on the middle of the extent instead, for views without sections.
     aspect
@@ -96,9 +92,9 @@ def frame_cell(
 
 
 def find_middle(points: np.ndarray[Any, Any]) -> tuple[float, float, float] | None:
-    """Find the middle one of points, shape (n, 3); None where there is none.
+    """Find the point in the middle of points, shape (n, 3); None if there are no points.
 
-    The median itself may lie in empty space; a section there would show no synapse.
+    The median itself may lie in empty space, where a section shows no synapse.
     """
     if not len(points):
         return None
@@ -109,10 +105,10 @@ def find_middle(points: np.ndarray[Any, Any]) -> tuple[float, float, float] | No
 
 
 def _leave_out_strays(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Leave out the few points that would make the cell small in its own picture.
+    """Leave out the few distant points that would make the cell look small.
 
-    A stray lies more than twice as far out as 99 of 100 points: a falsely merged piece, not an
-    axon, which has more points along it than that.
+    A stray lies more than twice as far out as 99 of 100 points. It belongs to a falsely merged
+    piece; an axon would have more points.
     """
     if len(points) < _MANY:
         return points
@@ -129,11 +125,11 @@ def _needed_height(offsets: np.ndarray[Any, Any], aspect: float) -> float:
     """
     across, along, depth = np.abs(offsets[:, 0]) / aspect, np.abs(offsets[:, 1]), offsets[:, 2]
     half = np.maximum(across, along) * _MARGIN
-    # What lies straight towards the reader must stay in front of the camera, also once rounded.
+    # Points straight towards the reader must stay in front of the camera, even after rounding.
     needed = np.maximum(2 * half - depth / _DISTANCE, -depth / _DISTANCE * _MARGIN)
     return float(np.max(needed))
 
 
 def _round(value: float) -> float:
-    """Three digits: the rest is noise of no use to the eye."""
+    """Round to three digits; more make no visible difference."""
     return float(f"{value:.3g}")

@@ -1,6 +1,6 @@
-"""Colours of the view: one per tag, a fixed cycle for tags to come, and the two backgrounds.
+"""Colours of the view: one per tag, a fixed cycle for other tags, and the two backgrounds.
 
-Colours are ``#rrggbb`` in sRGB. It knows names and numbers only: no layers, no shaders.
+Colours are ``#rrggbb`` in sRGB.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 PARTNER = "#ff8c00"
-"""Colour of the cell on the other side of a synapse that is looked at."""
+"""Colour of the cell on the other side of a single synapse."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Palette:
     Attributes
     ----------
     name
-        What it is called on the command line.
+        Name on the command line.
     tags
         Colour of each known tag, ``unlabelled`` included.
     cycle
@@ -39,16 +39,14 @@ class Palette:
 
 @dataclass(frozen=True)
 class Background:
-    """Colours around the data, which depend on what is behind it.
+    """Colours that depend on the background.
 
     Attributes
     ----------
     projection, cross_section
-        What is behind the 3D view and the sections.
+        Backgrounds of the 3D view and the sections.
     cell
-        The cell's mesh.
-    ring
-        The ring around outputs.
+        Colour of the cell's mesh. ring Colour of the ring around outputs.
     """
 
     projection: str
@@ -92,7 +90,8 @@ PALETTES: Mapping[str, Palette] = MappingProxyType(
 
 BACKGROUNDS: Mapping[str, Background] = MappingProxyType(
     {
-        # Cells in warm greys: in cool ones, spines of the paper's pink sink for deutan eyes.
+        # Cells are warm greys: on cool greys, the paper's pink for spines is hard to see with
+        # deutan colour vision.
         "dark": Background("#000000", "#202020", "#e8e8dc", "#ffffff"),
         "white": Background("#ffffff", "#ffffff", "#94947c", "#505050"),
     }
@@ -107,14 +106,14 @@ _GOLDEN_ANGLE = 137.50776405003785
 
 
 def choose_colors(tags: list[str], palette: Palette) -> dict[str, str]:
-    """Colour of each tag; other tags than the palette's take its cycle in their sorted order.
+    """Choose the colour of each tag; tags outside the palette take its cycle in sorted order.
 
     Parameters
     ----------
     tags
-        Tags shown, in any order, repeated or not.
+        The shown tags, in any order.
     palette
-        Where the colours come from.
+        The palette.
 
     Examples
     --------
@@ -127,11 +126,11 @@ def choose_colors(tags: list[str], palette: Palette) -> dict[str, str]:
 
 
 def choose_cell_colors(count: int) -> list[str]:
-    """Choose colours for cells in the order of their rank: the first are always the same.
+    """Choose colours for cells in the order of their rank; the first ones are always the same.
 
-    Hues turn by the golden angle, so that neighbours in rank are far apart and no number of
-    cells makes two alike soon; lightness alternates for those who do not see the hues. Muted,
-    so that no mesh outshines the synapses on it.
+    Hues advance by the golden angle, so that neighbours in rank differ strongly and repeats come
+    late. Lightness alternates for people who cannot tell the hues apart. Colours are muted, so that
+    meshes do not outshine the synapses.
 
     Parameters
     ----------
@@ -170,6 +169,6 @@ def format_oklch(lightness: float, chroma: float, hue: float) -> str:
 def _encode(value: float) -> int:
     """Encode one channel of linear light as an sRGB byte."""
     value = min(max(value, 0.0), 1.0)
-    # The straight piece of sRGB near black.
+    # The linear part of sRGB near black.
     curved = 12.92 * value if value <= _NEAR_BLACK else 1.055 * value ** (1 / 2.4) - 0.055
     return round(255 * curved)

@@ -1,4 +1,4 @@
-"""Sources of layers as viewers need them: remote ones, and annotations that the state holds."""
+"""Sources of layers: remote ones, and annotations in the state."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ if TYPE_CHECKING:
 
 
 def build_local_source() -> list[dict[str, Any]]:
-    """Build the source of annotations that the state itself holds, with positions in nm."""
+    """Build the source of annotations in the state itself, with positions in nm."""
     dimensions = {axis: [1e-9, "m"] for axis in "xyz"}
     return [{"url": "local://annotations", "transform": {"outputDimensions": dimensions}}]
 
 
 def pick_annotation(layer: str, annotation: str) -> dict[str, Any]:
-    """Select an annotation of a layer, which all viewers then describe in a panel of its own."""
+    """Select an annotation of a layer, so that viewers show a panel for it."""
     picked = {
         "annotationId": annotation,
         "annotationSource": 0,
@@ -25,7 +25,7 @@ def pick_annotation(layer: str, annotation: str) -> dict[str, Any]:
 
 
 def format_sources(sources: Sequence[str], server: str) -> list[str]:
-    """Source URLs as viewers need them: those behind a login say so.
+    """Write source URLs as viewers need them, with a prefix for sources that need a login.
 
     Graphene over https needs a login, and so does a precomputed source on the same host as a
     graphene one or as the server itself. Plain http has no login in any viewer.
@@ -49,5 +49,5 @@ def format_sources(sources: Sequence[str], server: str) -> list[str]:
 
 
 def _read_host(url: str) -> str:
-    """Host and port of a source URL, whatever schemes are in front of it."""
+    """Return host and port of a source URL with any prefixes."""
     return url.rpartition("://")[2].split("/", 1)[0].lower()

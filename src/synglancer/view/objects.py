@@ -1,4 +1,4 @@
-"""A state → the objects of nglui and neuroglancer that hold it, to add layers to."""
+"""Convert a state to the objects of nglui and neuroglancer, so that users can add layers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _NM = 1e9
 
 
 def build_viewer_state(state: Mapping[str, Any], library: str = "nglui") -> Any:
-    """Build the ViewerState of nglui or neuroglancer that holds a state, whole.
+    """Build a ViewerState of nglui or neuroglancer from a complete state.
 
     Parameters
     ----------
@@ -27,7 +27,7 @@ def build_viewer_state(state: Mapping[str, Any], library: str = "nglui") -> Any:
     Raises
     ------
     UsageError
-        When the library is another one.
+        When the library is not one of these.
     """
     if library == "neuroglancer":
         import neuroglancer
@@ -35,19 +35,19 @@ def build_viewer_state(state: Mapping[str, Any], library: str = "nglui") -> Any:
         return neuroglancer.ViewerState(dict(state))
     if library != "nglui":
         raise UsageError(
-            f"library={library!r} has no ViewerState that is known here.",
+            f"library={library!r} is not supported.",
             f"Choose one of: {', '.join(get_args(Library))}.",
         )
     from nglui.statebuilder import ViewerState
 
-    # Without what it would infer: the state says all of it, and inferring asks the network.
+    # Turn inference off, because the state is complete and inference needs the network.
     return ViewerState(
         base_state=dict(state), dimensions=_read_resolution(state), infer_coordinates=False
     )
 
 
 def _read_resolution(state: Mapping[str, Any]) -> list[float] | None:
-    """Read the size of a voxel in nm; None where a state has none in metres."""
+    """Read the voxel size in nm; None if the state has no size in metres."""
     dimensions = state.get("dimensions")
     if not isinstance(dimensions, dict) or not {*"xyz"} <= {*dimensions}:
         return None

@@ -1,4 +1,4 @@
-"""A user's own points → annotation layers beside the synapses: properties, colours, shader."""
+"""Build annotation layers for a user's own points: properties, colours and shader."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from synglancer.cells.points import PointLayer
 
 COLORS = ("#ff3b30", "#2bff00", "#b58cff", "#c96f2e", "#a8f0ff", "#0a84ff", "#ffa6e0", "#fff6c8")
-"""Colours of these layers in turn: none is a colour of a tag."""
+"""Colours of these layers in turn; they differ from the colours of tags."""
 
 _LARGER = 3.0  # pixels more than a synapse
 _INTEGER = re.compile(r"[+-]?\d+(?:\.0*)?", re.ASCII)
 _FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_CODE = re.compile(r"[+-]?0\d", re.ASCII)  # a number would lose the zeros in front
+_CODE = re.compile(r"[+-]?0\d", re.ASCII)  # a number would lose leading zeros
 _INT32 = 2**31
 _UINT32 = 2**32
 _UINT8, _UINT16 = 2**8, 2**16
@@ -39,7 +39,7 @@ _LARGEST_FLOAT = 3e38
 
 
 def name_distinct(name: str, taken: Collection[str]) -> str:
-    """Name a layer so that it has the name of no other one.
+    """Choose a name that no other layer has.
 
     Examples
     --------
@@ -61,14 +61,15 @@ def build_point_layer(layer: PointLayer, name: str, rank: int) -> tuple[dict[str
     layer
         The points.
     name
-        What the layer is called in the state.
+        The layer's name in the state.
     rank
-        Which of the layers of points it is, from 0 on: it has a colour of its own.
+        The layer's number among the layers of points, from 0 on; it decides the colour.
 
     Returns
     -------
     tuple
-        The layer, as JSON values; and the columns whose numbers have gaps, and are shown as texts.
+        The layer, as JSON values; and the columns that are shown as text because their numbers have
+        gaps.
     """
     direction, tag = split_known_name(layer.name)
     directions = [one or direction for one in layer.directions]
@@ -128,7 +129,7 @@ def _build_notes(
 def _build_property(
     column: str, texts: Sequence[str], taken: Collection[str]
 ) -> tuple[dict[str, Any], list[Any]]:
-    """Choose how a column is held: as whole numbers, numbers, or the names of numbers."""
+    """Choose the form of a column: integers, numbers, or names of numbers."""
     spec = {"id": _name_property(column, taken), "description": column, "gaps": False}
     numeric = column not in {"tag", "direction"}
     filled = [text for text in texts if text]
@@ -144,7 +145,7 @@ def _build_property(
 
 
 def _is_number(text: str) -> bool:
-    """Whether a text is a number that a viewer can hold: not an ID of 64 bits, nor a code."""
+    """Whether a text is a number that a viewer can hold: not a 64-bit ID, and not a code."""
     if _CODE.match(text) or not _FLOAT.fullmatch(text):
         return False
     if _INTEGER.fullmatch(text):
@@ -165,7 +166,7 @@ def _build_numbers(
 
 
 def _name_property(column: str, taken: Collection[str]) -> str:
-    """Name a property as viewers and shaders take it: a small letter first, no sign twice.
+    """Convert a name to a valid name of a property in viewers and shaders.
 
     Examples
     --------
@@ -210,12 +211,12 @@ def place_points(
     resolution : (x, y, z), nm
         Size of the viewer's voxel.
     groups
-        Direction and tag of each layer of synapses: these keep their names.
+        Direction and tag of each layer of synapses, whose names stay unchanged.
 
     Raises
     ------
     UsageError
-        When a file cannot be shown; it names the row.
+        When a file cannot be shown; the error names the row.
     """
     if not files:
         return NO_POINTS
@@ -231,13 +232,13 @@ def place_points(
             name = name_distinct(wanted, taken)
             if name != wanted:
                 warnings.append(
-                    f"The layer {wanted!r} of {file.name} is shown as {name!r}, since there is "
-                    "another one of that name."
+                    f"The layer {wanted!r} of {file.name} is shown as {name!r}, because another "
+                    "layer has the same name."
                 )
             built, gaps = build_point_layer(layer, name, len(layers))
             warnings += [
-                f"The column {column!r} of {file.name} has gaps in the layer {name!r}: its numbers "
-                "are shown as texts."
+                f"The column {column!r} of {file.name} has gaps in the layer {name!r}, so its "
+                "numbers are shown as text."
                 for column in gaps
             ]
             taken.append(name)
@@ -249,7 +250,7 @@ def place_points(
 
 
 def gather_positions(shown: np.ndarray[Any, Any], points: OwnPoints) -> np.ndarray[Any, Any]:
-    """Put the positions of synapses and of the user's own points together, shape (n, 3), nm."""
+    """Join the positions of synapses and of the user's own points, shape (n, 3), nm."""
     own = np.array(points.positions, dtype=float).reshape(-1, 3)
     return np.vstack([np.asarray(shown, dtype=float).reshape(-1, 3), own])
 

@@ -1,7 +1,4 @@
-"""What there is to show and how: the records that the view is built from.
-
-Plain values.
-"""
+"""The records from which the view is built: what to show, and how."""
 
 from __future__ import annotations
 
@@ -25,20 +22,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Scene:
-    """Everything that the view needs to know.
+    """The content of a view.
 
     Attributes
     ----------
     cells
         Root IDs of the cells that are shown, in their order.
     datastack, materialization, table
-        Where and when the predictions are from.
+        The source of the predictions.
     groups
         The annotations, one group per layer, in the order of the layers.
     positions : array, shape (n, 3), nm
         Positions of all synapses shown.
     somata : array, shape (m, 3), nm
-        Where the cells' somata are, as far as they are known.
+        Positions of the cells' somata, as far as they are known.
     record
         Provenance, put into the state; JSON values, with 64-bit IDs as strings.
     focus : (x, y, z), nm, or None
@@ -64,7 +61,7 @@ class Scene:
 
 @dataclass(frozen=True)
 class ViewOptions:
-    """How it is shown.
+    """The options of a view.
 
     Attributes
     ----------
@@ -79,8 +76,8 @@ class ViewOptions:
     color_by
         ``tag``; ``confidence`` for a ramp within each layer; or ``partner-type``.
     min_confidence
-        Where the confidence sliders start, 0 to 1; less confident synapses are in the state
-        but hidden.
+        Start of the confidence sliders, 0 to 1; less confident synapses are in the state, but
+        hidden.
     show_panel
         Whether the first synapse layer's side panel is open.
     filter_by_selection
@@ -109,7 +106,7 @@ class ViewOptions:
         check_choices(self)
         if not 0 <= self.min_confidence <= 1:
             raise UsageError(
-                f"A confidence of {self.min_confidence} does not exist.",
+                f"A confidence of {self.min_confidence} is out of range.",
                 "Give a number from 0 to 1.",
             )
 
@@ -139,11 +136,11 @@ class OwnPoints:
     layers
         As a state has them.
     positions
-        Where the points are, (x, y, z) in nm: the camera shows them too.
+        Positions of the points, (x, y, z) in nm, for the camera.
     sources
-        Which file each comes from.
+        The files of the points.
     warnings
-        What a reader should know, a sentence each.
+        What readers should know, one sentence each.
     """
 
     layers: Sequence[dict[str, Any]] = ()
@@ -153,4 +150,4 @@ class OwnPoints:
 
 
 NO_POINTS = OwnPoints()
-"""None of them."""
+"""An empty set of layers."""

@@ -1,7 +1,7 @@
-"""Properties of segments: what the viewer's list of segments says of each partner.
+"""Properties of segments, for the viewer's list of segments.
 
-The form is Neuroglancer's ``neuroglancer_segment_properties``: the partner's type as a tag, which
-the list can be filtered by, and its numbers of synapses, which it can be sorted by.
+The format is Neuroglancer's ``neuroglancer_segment_properties``, with the cell type as a tag to
+filter by, and numbers of synapses to sort by.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def build_segment_properties(
     cells
         Root IDs of the cells shown.
     types
-        Types of cells; those without one have no tag.
+        Types of cells; cells without a type have no tag.
     directions
         Directions whose synapses are counted.
 
@@ -50,7 +50,7 @@ def build_segment_properties(
     """
     partner = read_partners(shown)
     counts = {name: partner[shown["direction"] == name].value_counts() for name in directions}
-    # Sorted: the viewer merges these with a segmentation's own properties as sorted lists.
+    # Sorted, because the viewer merges these with a segmentation's own properties as sorted lists.
     roots = sorted({*partner.tolist(), *map(int, cells)} - {0})
     index = np.array(roots, dtype="uint64")
     properties = [_describe_tags("cell_type", _tag_types(roots, types))]
@@ -63,14 +63,14 @@ def build_segment_properties(
 
 @dataclass(frozen=True)
 class CellNumbers:
-    """What the list of segments says of a cell.
+    """The entry of a cell in the list of segments.
 
     Attributes
     ----------
     cell
         Its root ID.
     group
-        The group that it is of, or empty.
+        Its group, or empty.
     counts
         Direction → tag → synapses shown.
     """
@@ -94,11 +94,11 @@ def build_cell_properties(
     cells
         The cells, each once.
     directions, tags
-        What is listed of each, in this order.
+        Directions and tags to list, in this order.
     group_by
-        What the groups are called, or empty where there are none.
+        Name of the column with groups, or empty.
     types
-        Types of cells, or None where they are not known.
+        Types of cells, or None if they are unknown.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def build_cell_properties(
 
 
 def _tag_types(roots: Sequence[int], types: CellTypes | None) -> list[dict[str, str]]:
-    """Name each cell's type as a tag, with a description; nothing where it has none."""
+    """Write each cell's type as a tag with a description; empty for cells without a type."""
     if types is None:
         return [{} for _ in roots]
     named = types.types.reindex(np.array(roots, dtype="uint64"), fill_value=UNKNOWN_TYPE)
@@ -145,7 +145,7 @@ def _tag_types(roots: Sequence[int], types: CellTypes | None) -> list[dict[str, 
 
 
 def _tag_group(group: str, group_by: str, taken: Collection[str]) -> dict[str, str]:
-    """Name a cell's group as a tag: with its column where a type has the same name."""
+    """Write a cell's group as a tag, with the column's name if a type has the same name."""
     if not group_by or not group.strip():
         return {}
     tag, about = format_tag(group), f"{group_by}: {group}"
@@ -153,12 +153,12 @@ def _tag_group(group: str, group_by: str, taken: Collection[str]) -> dict[str, s
 
 
 def _describe_tags(name: str, tagged: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Describe all tags as one property, since viewers read no second one.
+    """Describe all tags as one property, because viewers read only one.
 
     Parameters
     ----------
     name
-        What the property is called.
+        Name of the property.
     tagged
         For each segment, its tags with their descriptions.
     """
@@ -188,7 +188,7 @@ def _format_properties(roots: Sequence[int], properties: Sequence[Mapping[str, A
 
 
 def format_tag(name: str) -> str:
-    """Write a type as a tag: viewers end a tag at white space, and mark it with ``#``.
+    """Write a type as a tag without spaces, because in viewers a tag ends at white space.
 
     Examples
     --------

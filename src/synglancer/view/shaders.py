@@ -1,4 +1,4 @@
-"""The GLSL text of the annotation layers, and nothing else.
+"""The GLSL shaders of the annotation layers.
 
 Neuroglancer runs an annotation shader once per marker. ``defaultColor()`` is the layer's
 colour, ``prop_<id>()`` a property of the annotation, and ``#uicontrol`` lines become sliders
@@ -16,14 +16,14 @@ MARKER_SIZE = "marker_size"
 _SECTION_EXTRA = 5.0
 _MOST_PICKERS = 40  # more colours than this make no legend
 
-# Towards grey, on black and on white alike; a quarter of the colour is left below 0.58.
+# Fades towards grey on black and on white; a quarter of the colour is left below 0.58.
 _PALE = """\
   if (pale_if_unsure) {
     color = mix(vec3(0.5), color, clamp(1.8 * prop_confidence() - 0.8, 0.25, 1.0));
   }"""
 
-# From blue to orange by way of a dull pink: told apart by eyes of all kinds, and on black and
-# on white. Most confidences are high, so the ramp does not start at 0.
+# From blue through a dull pink to orange, distinguishable with any colour vision, on black and on
+# white. Most confidences are high, so the ramp does not start at 0.
 _RAMP = """\
 #uicontrol float ramp_start slider(min=0, max=0.99, step=0.01, default=0.7)
 vec3 confidenceColor(float confidence) {
@@ -37,7 +37,7 @@ vec3 confidenceColor(float confidence) {
 
 @dataclass(frozen=True)
 class Marker:
-    """How one layer's markers look.
+    """The look of a layer's markers.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class Marker:
     by_confidence
         Whether colour shows confidence rather than the layer's tag.
     diameter
-        Where the marker size slider starts, in pixels.
+        Start of the slider for marker size, in pixels.
     inverted
         Whether the ring's colour is in the middle, and the layer's around it.
     types
@@ -74,7 +74,7 @@ class Marker:
 
 
 def choose_diameter(count: int, panel: float = 1.0) -> float:
-    """Diameter in pixels at which markers show where they are and leave the cell visible.
+    """Choose a marker diameter in pixels that leaves the cell visible.
 
     Found by eye on whole cells: 1.5 pixels for 3,000 synapses, 2.5 for 300.
 
@@ -95,7 +95,7 @@ def choose_diameter(count: int, panel: float = 1.0) -> float:
 
 
 def list_sliders(marker: Marker) -> tuple[str, ...]:
-    """Name the sliders of a layer that one comes back to."""
+    """Name the sliders of a layer that are used most."""
     return (MIN_CONFIDENCE, MARKER_SIZE) if marker.labelled else (MARKER_SIZE,)
 
 
@@ -132,7 +132,7 @@ def build_marker_shader(marker: Marker) -> str:
     if marker.types:
         colour = "typeColor(prop_partner_type())"
     lines += [
-        # Sections are looked at from nearer, with room for larger markers.
+        # Sections are seen from closer, with room for larger markers.
         f"  float diameter = {MARKER_SIZE} + (PROJECTION_VIEW ? 0.0 : {_SECTION_EXTRA});",
         *(_scale_lines(marker) if marker.sized else []),
         "  setPointMarkerSize(diameter);",
@@ -153,7 +153,7 @@ def _scale_lines(marker: Marker) -> list[str]:
 
 
 def _type_lines(types: tuple[tuple[str, str], ...]) -> list[str]:
-    """Write the colours of types: a box to pick each, which makes a legend, and their choice."""
+    """Write the colours of types: a colour picker for each, and the choice by number."""
     if not types:
         return []
     pickers, chosen = [], []
@@ -170,7 +170,7 @@ def _type_lines(types: tuple[tuple[str, str], ...]) -> list[str]:
 
 
 def name_controls(names: list[str]) -> list[str]:
-    """Name the boxes of types as the viewer takes it: small letter first, no sign twice.
+    """Convert the names of types to valid names of controls.
 
     Examples
     --------
@@ -190,12 +190,13 @@ def name_controls(names: list[str]) -> list[str]:
 
 def _fill_lines(marker: Marker) -> list[str]:
     own = "vec4(color, opacity)"
-    # A plain disc has a border of its own colour: without one the viewer draws a jagged edge.
+    # A plain disc gets a border of the same colour, because without one its edge is jagged.
     ring, width = own, "0.25"
     if marker.ring is not None:
         ring, width = format_color(marker.ring), "max(0.7, 0.2 * diameter)"
     if marker.ring is not None and marker.types and not marker.inverted:
-        # Among many colours a ring of one colour would be all that is seen: it takes after them.
+        # Among many colours, rings of a single colour would dominate, so a ring takes after its
+        # disc.
         ring, width = f"vec4(mix(color, {ring}.rgb, 0.55), opacity)", "max(0.6, 0.16 * diameter)"
     middle, around = (ring, own) if marker.inverted else (own, ring)
     width = "max(1.0, 0.5 * diameter)" if marker.inverted else width

@@ -1,8 +1,4 @@
-"""Options of the view and the synapses shown → how the view shows them.
-
-Where an option needs the data (which partners are strongest, what a slider hides at first), it is
-settled here.
-"""
+"""Resolve the options of the view that depend on the data, such as the strongest partners."""
 
 from __future__ import annotations
 
@@ -29,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) -> ViewOptions:
-    """Settle how the synapses are shown.
+    """Resolve the options of the view for these synapses.
 
     Parameters
     ----------
     settings
-        What was asked.
+        The options.
     cells
         Root IDs of the cells, in their order.
     shown
@@ -50,8 +46,8 @@ def stage_view(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) ->
 def choose_options(
     settings: Settings, cells: Sequence[int], partners: Sequence[int]
 ) -> ViewOptions:
-    """Choose how cells and their strongest partners, given by root ID, are shown."""
-    coloured = cells if len(cells) > 1 else []  # one alone has the background's own
+    """Choose the look of cells and their strongest partners, given by root ID."""
+    coloured = cells if len(cells) > 1 else []  # a single cell has the background's colour
     colours = choose_cell_colors(len(coloured) + len(partners))
     others = colours[len(coloured) :]
     return ViewOptions(
@@ -69,14 +65,14 @@ def choose_options(
 
 
 def describe_stage(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) -> dict[str, Any]:
-    """Describe, for the provenance record, what options of the view did to these synapses.
+    """Describe the effects of the view's options on these synapses, for the provenance record.
 
     Returns
     -------
     dict
-        Only what was asked for: ``view``, the options that differ from the defaults;
-        ``hidden``, how many synapses the sliders hide at first, per direction and tag; and
-        ``partners``, the number of synapses shown by root ID (a string), the strongest first.
+        ``view``, the options that differ from the defaults; and, if requested, ``hidden``, the
+        synapses that sliders hide at first, by direction and tag, and ``partners``, the number of
+        shown synapses by root ID (a string), the strongest first.
     """
     described: dict[str, Any] = {}
     if view := settings.describe_view():
@@ -92,10 +88,7 @@ def describe_stage(settings: Settings, cells: Sequence[int], shown: pd.DataFrame
 
 
 def find_focus(shown: pd.DataFrame) -> tuple[float, float, float] | None:
-    """Find the middle one of the synapses between cells, in nm: there, a section shows two cells.
-
-    None where there is no such synapse.
-    """
+    """Find the middle synapse between cells, in nm, where a section shows two cells; or None."""
     return find_middle(shown.loc[shown["direction"] == BETWEEN, POSITION_COLUMNS].to_numpy())
 
 

@@ -1,8 +1,8 @@
-"""What there is to show -> the canonical Neuroglancer state that shows it.
+"""Build the canonical Neuroglancer state of a scene.
 
 The layers and the state are built with nglui's and neuroglancer's own types, without annotations;
 the annotations' bytes are then placed in them as they are. This is the only module that imports
-nglui and neuroglancer, and it does so inside functions, since they are slow to import.
+nglui and neuroglancer, and imports them inside functions, because they are slow to import.
 """
 
 from __future__ import annotations
@@ -57,8 +57,9 @@ __all__ = [
 
 SEGMENTATION = "segmentation"
 _IMAGERY = "imagery"
-_RARE_EXTRA = 1.5  # pixels more for the few synapses that were asked for by themselves
-# Stepping through synapses in Spelunker else drops the selected cells. The spelling is theirs.
+_RARE_EXTRA = 1.5  # extra pixels for synapses that were given by their IDs
+# Without this, stepping through synapses in Spelunker drops the selected cells. The spelling is
+# Spelunker's.
 _KEEP_SELECTION = {"swapVisbleSegmentsOnMove": False}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
@@ -72,7 +73,7 @@ class State:
     json
         Its canonical JSON: keys sorted, no white space.
     sha256
-        Of those bytes, in hexadecimal.
+        SHA-256 of the JSON, in hexadecimal.
     """
 
     json: bytes
@@ -103,7 +104,7 @@ def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
     Raises
     ------
     ValueError
-        If a whole number of the state is beyond 2^53 - 1: viewers would round it.
+        If an integer in the state is beyond 2^53 - 1, because viewers would round it.
     """
     frame = build_frame(scene, options)
     layers = {layer["name"]: layer for layer in frame["layers"]}
@@ -129,7 +130,7 @@ def finish_state(frame: dict[str, Any]) -> State:
 
 
 def format_timestamp(timestamp: datetime) -> int:
-    """Milliseconds since the epoch, whole and without a detour through floats.
+    """Return whole milliseconds since the epoch, without converting to floats.
 
     Examples
     --------
@@ -140,12 +141,12 @@ def format_timestamp(timestamp: datetime) -> int:
 
 
 def make_plain(value: object, path: str = "") -> Any:
-    """Copy JSON-like values with numpy's scalars made Python's own.
+    """Copy JSON-like values, with numpy scalars converted to Python's.
 
     Raises
     ------
     ValueError
-        If a whole number outside of strings is one that a viewer would round.
+        If an integer that is not text would be rounded by viewers.
     """
     if isinstance(value, Mapping):
         return {key: make_plain(item, f"{path}/{key}") for key, item in value.items()}
@@ -159,13 +160,13 @@ def make_plain(value: object, path: str = "") -> Any:
 
 
 def load_libraries() -> None:
-    """Import nglui ahead of `build_state`, at a time when there is something to wait for."""
+    """Import nglui before `build_state` needs it, while waiting for a server."""
     import_lightly(NGLUI)
 
 
 @dataclass(frozen=True)
 class _Outline:
-    """What states of many cells have in common; nglui is asked for it once."""
+    """The common part of the states of many cells, built by nglui only once."""
 
     datastack: Datastack
     options: tuple[Any, ...]
@@ -174,7 +175,7 @@ class _Outline:
 
 @dataclass(frozen=True)
 class _LayerOutline:
-    """What a layer of synapses is in any state: all but its shader and its annotations."""
+    """A layer of synapses without its shader and annotations."""
 
     name: str
     colour: str
@@ -223,9 +224,9 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
 
 @lru_cache(maxsize=16)
 def _build_outline(outline: _Outline) -> bytes:
-    """Build what states have in common, as JSON: nglui takes 10 ms, and many links have the same.
+    """Build the common part of states as JSON, because nglui takes 10 ms for it.
 
-    The keys that differ from cell to cell are those that `_build_frame` sets.
+    `_build_frame` sets the keys that differ from cell to cell.
     """
     load_libraries()
     from nglui.statebuilder import ViewerState
@@ -233,12 +234,12 @@ def _build_outline(outline: _Outline) -> bytes:
     options = ViewOptions(**dict(zip(_SHARED_OPTIONS, outline.options, strict=True)))
     background = BACKGROUNDS["white" if options.figure else options.background]
     viewer = ViewerState(
-        # Without a named site and capabilities nglui would ask the site what it can do.
+        # Without a named site and capabilities, nglui would query the site for its capabilities.
         capabilities="legacy",
         infer_coordinates=False,
         dimensions=list(outline.datastack.viewer_resolution),
         layout=options.layout,
-        show_axis_lines=False,  # they would be the most saturated thing in the picture
+        show_axis_lines=False,  # they would be the most saturated colours in the picture
         show_default_annotations=False,
         projection_background_color=background.projection,
         cross_section_background_color=background.cross_section,
@@ -262,7 +263,7 @@ def _name_layer(group: AnnotationGroup) -> str:
 
 
 def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
-    # Views without sections need not be centred at the soma; they show more when they are not.
+    # Without sections, the view need not be centred on the soma, and shows more if it is not.
     only_3d = options.figure or options.layout == "3d"
     return frame_cell(
         scene.positions,
@@ -275,15 +276,12 @@ def _choose_camera(scene: Scene, options: ViewOptions) -> CameraView:
 
 
 def _choose_markers(scene: Scene, options: ViewOptions, ring: str) -> list[Marker]:
-    """Choose how each group's markers look: plain discs for inputs, ringed ones for outputs.
-
-    Those between cells are targets: large, and light where the others have their colour.
-    """
+    """Choose each group's markers: discs for inputs, rings for outputs, targets between cells."""
     groups = scene.groups
     typical = _choose_typical_size(groups)
     counts = count_by_direction(groups)
     panel = 0.5 if options.layout == "4panel" and not options.figure else 1.0
-    # Of several cells, one wants to see which is which.
+    # With several cells, readers must see which is which.
     room = {BETWEEN: 2.0 * panel} if len(scene.cells) > 1 else {}
     panel = 0.4 * panel if len(scene.cells) > 1 else panel
     return [
@@ -304,7 +302,7 @@ def _choose_markers(scene: Scene, options: ViewOptions, ring: str) -> list[Marke
 
 
 def _choose_types(group: AnnotationGroup, options: ViewOptions) -> tuple[tuple[str, str], ...]:
-    """Name and colour of each number that stands for a type; none where types have no colours."""
+    """List name and colour of each numbered type; empty if the view is not coloured by type."""
     if not options.type_colors:
         return ()
     labels = next(prop.labels for prop in group.properties if prop.id == PARTNER_TYPE)
@@ -312,7 +310,7 @@ def _choose_types(group: AnnotationGroup, options: ViewOptions) -> tuple[tuple[s
 
 
 def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:
-    """Size that gets the middle marker: the groups' medians, weighted; two digits."""
+    """Choose the size of the middle marker: the groups' weighted median size, two digits."""
     count = sum(group.count for group in groups)
     if not count:
         return 1.0
@@ -344,21 +342,22 @@ def _build_segmentation(outline: _Outline) -> Any:
 
 
 def _select_segments(scene: Scene, options: ViewOptions, colour: str) -> dict[str, Any]:
-    """Say which cells the segmentation shows, and when."""
+    """Set the cells and the timestamp of the segmentation."""
     datastack = scene.datastack
     sources = [datastack.segmentation_source]
     if datastack.skeleton_source:
         sources.append(datastack.skeleton_source)
     urls = format_sources(sources, datastack.server)
     if scene.properties_url:
-        # First: where a segmentation has tags of its own, the viewer shows those that come first.
+        # First in the list, because viewers show the tags that come first if a segmentation has its
+        # own.
         urls.insert(0, format_properties_source(scene.properties_url))
     own = {cell: options.cells.get(cell, colour) for cell in scene.cells}
     selected = {**own, **options.partners}
     return {
-        # nglui takes a login for granted for any graphene source, even on plain http.
+        # nglui assumes a login for any graphene source, even on plain http.
         "source": [{"url": url} for url in urls],
-        # Strings throughout: viewers read JSON numbers as doubles.
+        # All IDs are strings, because viewers read JSON numbers as doubles.
         "segments": [str(int(segment)) for segment in selected],
         "segmentColors": {str(int(segment)): value for segment, value in selected.items()},
         "timestamp": format_timestamp(scene.materialization.timestamp),
@@ -371,7 +370,7 @@ def _build_synapses(layer: _LayerOutline, options: ViewOptions) -> Any:
     relationships = ["pre", "post"]
     return AnnotationLayer(
         name=layer.name,
-        resolution=[1, 1, 1],  # nm, as the annotations' points are
+        resolution=[1, 1, 1],  # nm, like the annotations' points
         color=layer.colour,
         linked_segmentation=dict.fromkeys(relationships, SEGMENTATION),
         filter_by_segmentation=relationships if options.filter_by_selection else None,
@@ -384,9 +383,9 @@ def _build_synapses(layer: _LayerOutline, options: ViewOptions) -> Any:
         extra={
             "annotationProperties": [prop.describe() for prop in layer.properties],
             "annotationRelationships": relationships,
-            # With nothing selected, the viewer would draw all of them.
+            # Without a selection, the viewer would draw all of them.
             **({"ignoreNullSegmentFilter": False} if options.filter_by_selection else {}),
-            # Whoever opens the side panel finds the sliders, not the code or the source.
+            # The side panel opens with the sliders, not with the code or the source.
             "tab": "rendering",
             "codeVisible": False,
             **_KEEP_SELECTION,  # nglui's default is the opposite

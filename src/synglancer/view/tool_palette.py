@@ -1,8 +1,8 @@
-"""The palette through which the viewer's own tools change the synapse layers.
+"""The tool palette with the sliders of all synapse layers.
 
-It is ``toolPalettes`` of a Neuroglancer state, as plain JSON; a viewer that does not know it passes
-over it. No keys are bound: the viewer lists each key in the bar at its top, and six layers with two
-sliders fill that.
+It is ``toolPalettes`` in a Neuroglancer state, as plain JSON; viewers without palettes ignore it.
+No keys are bound, because the viewer lists each key in its top bar, and six layers with two sliders
+would fill it.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def build_palette(sliders: Mapping[str, Iterable[str]], *, shown: bool) -> dict[
     sliders
         Name of each layer -> names of its sliders.
     shown
-        Whether it is open from the start, else at the click of its name. It is at the right,
-        below the panel of a layer.
+        Whether it is open from the start, or only after a click on its name. It is on the right,
+        below a layer's panel.
 
     Returns
     -------

@@ -1,8 +1,8 @@
 """Colours of cell types: the same type has the same colour in every link.
 
-A type that is known by name has a colour that was chosen against all others; any other gets one
-that follows from its name alone. Excitatory types are warm and inhibitory ones cool, so that these
-two are told apart at a glance and by all kinds of colour vision. It knows names and numbers only.
+Known types have colours chosen to differ from all others; other types get a colour computed from
+their name. Excitatory types are warm and inhibitory types cool, so that readers with any colour
+vision can tell them apart at a glance.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 UNKNOWN_COLOR = "#8c8c8c"
-"""Of cells whose type is not known: the only grey."""
+"""Colour of cells of unknown type, the only grey."""
 
-# Found by search: under common, protan and deutan vision no two of these, nor the grey, are nearer
-# than 13.5 (CIEDE2000), and all have enough contrast with black.
+# Found by search: with normal, protan and deutan vision, any two of these colours and the grey
+# differ by at least 13.5 (CIEDE2000), and all have enough contrast with black.
 KNOWN: Mapping[str, str] = MappingProxyType(
     {
         "23P": "#f5cb00",

@@ -128,8 +128,8 @@ def test_what_was_predicted_is_not_read_from_edited_annotations() -> None:
     assert read.table.equals(before)
     (problem,) = read.problems
     assert re.fullmatch(
-        r"The confidence of synapse \d+ was changed in the viewer to 0.999: the predicted one, "
-        r"0\.\d+, is used\.",
+        r"The confidence of synapse \d+ was changed in the viewer to 0.999; the predicted "
+        r"confidence, 0\.\d+, is used\.",
         problem,
     )
 
@@ -193,7 +193,7 @@ def test_what_is_no_mark_is_named(value) -> None:
     read = parse_verdicts(state)
     assert read.table.loc[0, "verdict"] == "unmarked"
     assert len(read.problems) == 1
-    assert "is not a number and is not read" in read.problems[0]
+    assert "is not a number and is ignored" in read.problems[0]
 
 
 def test_a_description_that_lost_its_beginning_still_says_the_mark() -> None:
@@ -207,7 +207,7 @@ def test_a_description_that_lost_its_beginning_still_says_the_mark() -> None:
 @pytest.mark.parametrize("state", [{"layers": []}, {"layers": [{"type": "annotation"}]}])
 def test_a_state_without_a_review_is_refused(state) -> None:
     """A link of another kind is refused in two sentences."""
-    with pytest.raises(UsageError, match="shows no review") as caught:
+    with pytest.raises(UsageError, match="is not a review") as caught:
         parse_verdicts(state)
     assert "make-link --review" in caught.value.hint
 

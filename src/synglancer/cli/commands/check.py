@@ -78,7 +78,9 @@ def check(
     if not targets:
         raise UsageError("Nothing to check was given.", "Give a link in quotes, or a text file.")
     if dry_run and not fix:
-        raise UsageError("--dry-run was given without --fix.", "Without --fix nothing is written.")
+        raise UsageError(
+            "--dry-run needs --fix.", "Add --fix; without it, nothing is written anyway."
+        )
     check_options(targets)
     documents, places, unread = _read_targets(targets, writable=fix)
     service = Service(
@@ -156,7 +158,7 @@ def _expand(target: str, *, writable: bool) -> list[str]:
 
     if target == _STDIN and writable:
         raise UsageError(
-            "Standard input cannot be rewritten.", "Name the file to --fix, or leave --fix out."
+            "Standard input cannot be rewritten.", "Give the file to --fix, or leave out --fix."
         )
     if "://" in target or not Path(target).is_dir():
         return [target]
@@ -180,7 +182,7 @@ def _read_stdin() -> Document:
     from synglancer.check.documents import parse_document
 
     if sys.stdin is None or sys.stdin.closed:
-        raise UsageError("Standard input is closed.", "Name a file, or pipe text into the command.")
+        raise UsageError("Standard input is closed.", "Give a file, or pipe text into the command.")
     return parse_document(Path(_STDIN), sys.stdin.buffer.read())
 
 
@@ -193,7 +195,7 @@ def _tell(anew: Anew) -> dict[str, list[str]]:
     from synglancer.check.repair import Refreshed
 
     return {
-        url: [f"Made anew: {_shorten(one.url)}", *one.made.warnings]
+        url: [f"Made again: {_shorten(one.url)}", *one.made.warnings]
         if isinstance(one, Refreshed)
         else [f"{one.reason} {one.hint}"]
         for url, one in anew.items()
@@ -208,7 +210,7 @@ def _foretell(results: Sequence[CheckResult], own: Service) -> dict[str, list[st
     for result in results:
         if result.status == "bad":
             try:
-                told[result.url] = [f"It would be made anew: {read_asked(result, own)}."]
+                told[result.url] = [f"It would be made again: {read_asked(result, own)}."]
             except UsageError as error:
                 told[result.url] = [f"{error} {error.hint}"]
     return told
@@ -240,7 +242,7 @@ def _rewrite(name: str, document: Document, anew: Anew) -> bool:
         complain(str(error), error.hint)
         return False
     replaced = f"{places:,} links were" if places > 1 else "1 link was"
-    text = f"{name}: {replaced} replaced; the file as it was is {backup.name}."
+    text = f"{name}: {replaced} replaced; the old file is kept as {backup.name}."
     print(for_terminal(text), file=sys.stderr)  # noqa: T201
     return True
 

@@ -138,12 +138,16 @@ def _name_places() -> str:
     variables = sorted(name for name in os.environ if name.startswith(PREFIX))
     file = find_file()
     places = [*variables, *([str(file)] if file else [])]
-    return f"Settings come from {', '.join(places)}." if places else "No settings but the defaults."
+    return (
+        f"Settings come from {', '.join(places)}."
+        if places
+        else ("Only default settings are used.")
+    )
 
 
 def _ask(server: str) -> bool:
     """Ask whether a state may be stored; anything but yes is no."""
-    question = f"Store a small state at {server}, to see whether it can be done? [y/N] "
+    question = f"Store a small state at {server} as a test? [y/N] "
     print(for_terminal(question), end="", file=sys.stderr, flush=True)  # noqa: T201
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
 

@@ -34,20 +34,20 @@ def history(
     from synglancer.cache.receipts import Damaged, history_file, read_receipts
 
     if limit is not None and limit < 1:
-        raise UsageError(f"A limit of {limit} shows nothing.", "Give --limit as 1 or more.")
+        raise UsageError(f"With --limit {limit}, no link is shown.", "Give --limit as 1 or more.")
     found: deque[Mapping[str, Any]] = deque(maxlen=limit)
     wanted = {_read_cell(cell) for cell in cells}
     try:
         for item in read_receipts():
             if isinstance(item, Damaged):
-                sentence = f"Line {item.line} of {item.path} is not a valid entry, and is left out."
+                sentence = f"Line {item.line} of {item.path} is not a valid entry and is left out."
                 print(for_terminal(sentence), file=sys.stderr)  # noqa: T201
             elif not wanted or wanted & _list_cells(item.record):
                 found.append(item.record)
     except OSError as error:
         raise UsageError(
             f"The history {history_file()} cannot be read: {error.strerror}.",
-            "Check whose file it is, or name another folder with SYNGLANCER_DATA_DIR.",
+            "Check the file's permissions, or choose another folder with SYNGLANCER_DATA_DIR.",
         ) from error
     if not found:
         of = " of this cell" if cells else ""

@@ -161,7 +161,7 @@ def _suggest(word: str) -> str:
     names = [item.name for kind in (Settings, Printing) for item in fields(kind)]
     options = ["--together", *("--" + name.replace("_", "-") for name in names)]
     near = get_close_matches(word.partition("=")[0], options, n=1, cutoff=0.75)
-    return f"Did you mean {near[0]}?" if near else "See --help for what can be given."
+    return f"Did you mean {near[0]}?" if near else "See --help for the options."
 
 
 def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | None) -> int:
@@ -204,8 +204,8 @@ def _write(write: Callable[[], object]) -> int:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         complain(
-            f"A file beside the link cannot be written: {reason}.",
-            "Free some space or choose another folder; the link is made again at no cost.",
+            f"The link was made, but another file cannot be written: {reason}.",
+            "Free some space or choose another folder, then run the command again.",
         )
         return OutputError.exit_code
     return 0
@@ -228,8 +228,8 @@ def _refuse_files(printing: Printing, links: int) -> None:
         check_template(printing.template)
         if printing.output in {"url", "json"}:
             raise UsageError(
-                "A template was given, and no card is asked for.",
-                "Say with --output which card it makes: markdown, html, latex or rst.",
+                "A template was given, but no card was requested.",
+                "Choose the format of the card with --output: markdown, html, latex or rst.",
             )
     if printing.preview:
         check_suffix(Path(printing.preview).suffix, printing.renderer)

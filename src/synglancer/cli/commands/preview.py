@@ -51,7 +51,7 @@ def preview(
     given = [link.strip() for link in given if link.strip()]
     if not given:
         raise UsageError(
-            "No link was given.", "Give a Neuroglancer link in quotes, as make-link prints it."
+            "No link was given.", "Give a Neuroglancer link in quotes, such as make-link prints."
         )
     results = render_previews(
         given,

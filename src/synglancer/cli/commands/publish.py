@@ -182,7 +182,7 @@ def _open_cave(
 
     if len(inputs) > 1 or synapses:
         raise UsageError(
-            "Files and the input cave were both given.", "Give files, or cave with --table."
+            "Both files and the input cave were given.", "Give files, or cave with --table."
         )
     if table is None:
         raise UsageError(
@@ -204,8 +204,8 @@ def _find_facts(service: Service, version: int, table: str | None) -> dict[str, 
         return find_facts(Session(service, Store(), version), table)
     except ServiceError as error:
         complain(
-            f"The manifest will not say where the images of {service.datastack} are: {error}",
-            "Links on the source will ask CAVE for that.",
+            f"The manifest will not hold the address of the images of {service.datastack}: {error}",
+            "Links on the source will query CAVE for it.",
         )
         return {}
 
@@ -217,7 +217,7 @@ def _read_resolution(text: str) -> tuple[float, float, float]:
         x = y = z = 0.0
     if not all(0 < one < 1e6 for one in (x, y, z)):  # noqa: PLR2004  # a voxel of a millimetre
         raise UsageError(
-            f"--resolution {text!r} is not a size of voxels.", "Give nanometres such as 4,4,40."
+            f"--resolution {text!r} is not a voxel size.", "Give nanometres such as 4,4,40."
         )
     return x, y, z
 
@@ -227,7 +227,8 @@ def _read_size(text: str) -> int:
     size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
     if size < 10**8:
         raise UsageError(
-            f"--memory {text!r} is no size, or too small.", "Give at least 100MB, such as 1GB."
+            f"--memory {text!r} is not a size, or is too small.",
+            "Give at least 100MB, such as 1GB.",
         )
     return size
 
@@ -242,7 +243,7 @@ def _read_timestamp(text: str | None) -> str | None:
         moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
     except ValueError as error:
         raise UsageError(
-            f"--timestamp {text!r} is not a timestamp.", "Give one such as 2026-03-07T08:10:01Z."
+            f"--timestamp {text!r} is not a timestamp.", "Give a time such as 2026-03-07T08:10:01Z."
         ) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=timezone.utc)

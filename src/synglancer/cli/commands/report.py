@@ -124,7 +124,7 @@ def report(
     )
     _write(made, output, reporting, settings)
     for problem, count in made.picture_problems.items():
-        complain(problem, f"{count:,} of the pictures are plots for that reason.")
+        complain(problem, f"For this reason, {count:,} of the pictures are plots.")
     for one in made.skipped:
         complain(one.sentence, one.hint)
     print_lines(made.followed)
@@ -146,7 +146,8 @@ def _check_files(output: Path, reporting: Reporting) -> None:
 def _check_review(settings: LinkSettings) -> None:
     if settings.review:
         raise UsageError(
-            "A review has only the least sure synapses of a cell, and a report counts all.",
+            "A review has only the least confident synapses of a cell, but a report counts all "
+            "of them.",
             "Leave out --review, or make review links with make-link.",
         )
 
@@ -158,7 +159,8 @@ def _read_cells(cells: Sequence[str], reporting: Reporting) -> CellList:
     if reporting.group_by and reporting.group_by not in given.join().columns:
         raise UsageError(
             f"There is no column {reporting.group_by!r} to group the cells by.",
-            f"Choose with --group-by from: {', '.join(given.columns) or '(the cells have none)'}.",
+            "Choose one of these with --group-by: "
+            f"{', '.join(given.columns) or '(the cells have no other columns)'}.",
         )
     return given
 
@@ -190,8 +192,8 @@ def _read_baseline(reporting: Reporting, given: CellList) -> Baseline | None:
         return read_baseline(path)
     known = "There is no such file" + (" or group" if reporting.group_by else "")
     raise UsageError(
-        f"{known}: {reporting.baseline!r}, which --baseline names.",
-        "Give a table of tags and counts; or with --group-by one of its groups.",
+        f"{known}: {reporting.baseline!r}, given with --baseline.",
+        "Give a table of tags and counts, or, with --group-by, one of its groups.",
     )
 
 

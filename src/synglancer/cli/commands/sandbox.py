@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
+from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -10,11 +12,28 @@ from cyclopts import Parameter
 from cave_sandbox.process import daemon
 from cave_sandbox.process.daemon import StartOptions
 from synglancer.cave.sandbox import translate_sandbox_errors
+from synglancer.cli.options import describe
 from synglancer.errors import UsageError
 
-_DEFAULTS = StartOptions()
 
-Options = Annotated[StartOptions, Parameter(name="*")]
+@dataclass(frozen=True)
+class SandboxOptions(StartOptions):
+    """`StartOptions`, with the words that help shows for values."""
+
+    data: Annotated[Path | None, describe(None, "FOLDER")] = None
+    host: Annotated[str, describe(None, "ADDRESS")] = "127.0.0.1"
+    port: Annotated[int, describe(None, "N")] = 0
+    token: Annotated[str | None, describe(None, "TOKEN")] = field(default=None, repr=False)
+    token_file: Annotated[Path | None, describe(None, "FILE")] = None
+    row_limit: Annotated[int | None, describe(None, "N")] = None
+    latency_ms: Annotated[int, describe(None, "MS")] = 0
+    fault: Annotated[str | None, describe(None, "SPEC")] = None
+    idle_minutes: Annotated[float, describe(None, "MINUTES")] = 30.0
+
+
+_DEFAULTS = SandboxOptions()
+
+Options = Annotated[SandboxOptions, Parameter(name="*")]
 
 
 def serve(*, options: Options = _DEFAULTS) -> None:

@@ -52,7 +52,7 @@ def table(
     frame = build_annotation_table(state)
     for layer in read_layers(state):
         for problem in layer.problems:
-            complain(problem, "These annotations are not in the table.")
+            complain(problem, "These annotations are left out of the table.")
     if out == _STDOUT:
         sys.stdout.buffer.write(format_table(frame))
         sys.stdout.buffer.flush()

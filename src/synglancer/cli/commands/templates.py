@@ -53,8 +53,8 @@ def copy(
     path = Path(name) if output is None else output / name if output.is_dir() else output
     if path.exists():
         raise UsageError(
-            f"The file {path} exists already.",
-            "Name another file with --output, or remove this one.",
+            f"The file {path} already exists.",
+            "Choose another file with --output, or remove this one.",
         )
     check_writable("--output", str(path), 1)
     write_beside("--output", path, text.encode())

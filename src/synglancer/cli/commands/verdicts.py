@@ -62,8 +62,8 @@ def verdicts(
     _check_files(tables, plot)
     if agreement is not None and len(links) < 2:  # noqa: PLR2004
         raise UsageError(
-            "Agreement is between reviewers, and one link was given.",
-            "Give a link of each reviewer, or leave out --agreement.",
+            "--agreement compares reviewers, but only one link was given.",
+            "Give a link from each reviewer, or leave out --agreement.",
         )
     read = collect_verdicts(links, server=server, token_file=token_file)
     print_lines(read.notes)
@@ -100,7 +100,8 @@ def _check_files(tables: dict[str, str | None], plot: str | None) -> None:
         check_writable(option, name, 1)
     if len({*map(Path, files.values())}) < len(files):
         raise UsageError(
-            "Two options name the same file.", f"Name another file with one of {', '.join(files)}."
+            "Two options name the same file.",
+            f"Give a different file for one of {', '.join(files)}.",
         )
 
 
@@ -111,10 +112,10 @@ def _describe_agreement(agreed: pd.DataFrame) -> list[str]:
         pair = f"Links {row['reviewer_a']} and {row['reviewer_b']}"
         both = row["both"]
         if not both:
-            sentences.append(f"{pair}: no synapse has a tag according to both.")
+            sentences.append(f"{pair}: there is no synapse that both gave a tag.")
             continue
         kappa = row["kappa"]
-        told = "kappa cannot be told" if math.isnan(kappa) else f"Cohen's kappa {kappa:.2f}"
+        told = "kappa is undefined" if math.isnan(kappa) else f"Cohen's kappa {kappa:.2f}"
         synapses = "synapse" if both == 1 else "synapses"
         sentences.append(
             f"{pair}: the same tag on {row['agreed']:,} of {both:,} {synapses}, {told}."

@@ -1,1 +1,1 @@
-"""Kinds of links beside the ordinary one of `synglancer.links.make`: a module for each."""
+"""Special kinds of links, each in its own module; `synglancer.links.make` makes ordinary ones."""

@@ -1,4 +1,4 @@
-"""Many cells with their numbers → one link, whose list of segments sorts and filters them."""
+"""Make one link to many cells, whose list of segments sorts and filters them by their numbers."""
 
 from __future__ import annotations
 
@@ -40,23 +40,23 @@ def link_cells(
     Parameters
     ----------
     cells
-        The cells, each once. The first ones are selected, as many as a viewer draws in good time;
-        the others are listed.
+        The cells, each once. The first ones are selected, as many as a viewer draws quickly; the
+        others are only listed.
     points
-        What has to be in the picture, in nm.
+        Points that must be in view, in nm.
     settings
-        What was asked of each.
+        The options.
     version, table
-        Where the numbers are from.
+        The source of the numbers.
     tags
         The tags whose shares are listed, in this order.
     group_by
-        What the cells' groups are called, or empty.
+        Name of the column with the cells' groups, or empty.
 
     Raises
     ------
     ServiceError
-        When the state server refuses what it needs, or the cells' properties.
+        When the state server refuses the state or the cells' properties.
     """
     from synglancer.view.kinds.cell_set import build_cell_set
     from synglancer.view.segment_properties import build_cell_properties
@@ -82,7 +82,7 @@ def link_cells(
 
 
 def _load_types(session: Session, settings: Settings) -> CellTypes | None:
-    """Load the types of all cells (2 requests the first time); None where they are not served."""
+    """Load the types of all cells (2 requests the first time); None if they are not available."""
     try:
         typed = replace(settings, cell_types=True, multi_input=False)
         tables = CellTables(session, Ahead(session))

@@ -1,4 +1,4 @@
-"""One cell at two versions, or in two links → what changed, and the link that shows it."""
+"""Compare a cell at two versions, or in two links, and make a link that shows the changes."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from synglancer.states.record import Provenance
 
 _OWN = ("server", "sandbox", "token_file", "timeout", "no_cache", "site", "inline")
-"""What the user says now, whatever a link was made with."""
+"""Options that always come from the user, not from a link."""
 
 _OF_LINK = ("version", "table", "datastack", *_OWN)
-"""Options that may be given beside a link, or have defaults that cannot be told from what is."""
+"""Options that may be combined with a link, or whose defaults look the same as given values."""
 
 _ALIKE = {
     "directions": "directions",
@@ -51,9 +51,9 @@ class Side:
     Attributes
     ----------
     settings
-        What was asked.
+        The options.
     provenance
-        Where its synapses come from.
+        The provenance of its synapses.
     synapses
         Columns and dtypes as `synglancer.columns.DTYPES`.
     warnings
@@ -171,8 +171,7 @@ def _check_words(
     links = [is_link(word) for word in given]
     if not given or len(given) > 2 or (len(given) == 2 and not all(links)):  # noqa: PLR2004
         raise UsageError(
-            "What can be compared is one cell at two versions, one link with a version, or two "
-            "links.",
+            "You can compare one cell at two versions, one link with a version, or two links.",
             "Give CELL --from VERSION --to VERSION, LINK --to VERSION, or LINK LINK.",
         )
     if question.with_total or question.cell_types:
@@ -181,8 +180,8 @@ def _check_words(
         )
     if any(links) and (from_ is not None or (len(given) > 1 and to is not None)):
         raise UsageError(
-            "A link shows the version that it was made for, and another one was given too.",
-            "Leave out --from, and beside two links --to.",
+            "Links have their own version, but another version was given too.",
+            "Leave out --from; with two links, also leave out --to.",
         )
     default = Question()
     typed = [
@@ -193,8 +192,8 @@ def _check_words(
     if any(links) and typed:
         options = ", ".join("--" + name.replace("_", "-") for name in typed)
         raise UsageError(
-            f"A link was made with its own options, and {options} was given too.",
-            "Leave that out, or give the cell instead of the link.",
+            f"Links have their own options, but {options} was given too.",
+            "Leave out that option, or give the cell instead of the link.",
         )
 
 
@@ -217,40 +216,40 @@ def _read(link: str, question: Question) -> Side:
     state = open_link(link, server=service.server, token_file=question.token_file).state
     if not read_record(state)[0]:
         raise UsageError(
-            "The link shows no cell of synglancer: its state does not say what was asked.",
-            "Give links that make-link printed, or a cell.",
+            "The link has no record of a cell, so it was not made by make-link or its state "
+            "was changed.",
+            "Give links from make-link, or a cell.",
         )
     asked = parse_settings(state)
     if str(asked.server).rstrip("/") != service.server:
         raise UsageError(
             f"The link was made with the CAVE server {asked.server}, not with {service.server}.",
-            "Name the link's server with --server, or --sandbox for one of the sandbox.",
+            "Choose the link's server with --server, or with --sandbox for the sandbox.",
         )
     settings = replace(asked, **{name: getattr(question, name) for name in _OWN})
     provenance, warnings = parse_provenance(state)
     if asked.review:
         raise UsageError(
-            "The link is a review, which shows only the least sure synapses, and other synapses "
-            "may be the least sure at another version.",
+            "The link is a review, which shows only the least confident synapses, and these may "
+            "differ at another version.",
             _advise_cells(provenance),
         )
     if provenance.synapses:
         raise UsageError(
-            "The link shows a synapse by its ID, and what is compared is a cell.",
+            "The link shows a single synapse, but only cells can be compared.",
             _advise_cells(provenance),
         )
     if len(provenance.cells) != 1:
         raise UsageError(
-            f"The link shows {len(provenance.cells)} cells, and one at a time is compared.",
+            f"The link shows {len(provenance.cells)} cells, but only single cells can be compared.",
             _advise_cells(provenance),
         )
     synapses = parse_predictions(fill_state(state))
     recorded = parse_record(read_record(state)[0])[0].shown
     if len(synapses) != recorded or not synapses["id"].all():
         raise UsageError(
-            f"The link's state holds {len(synapses):,} of the {recorded:,} synapses that it was "
-            "made with.",
-            "Give a link that was not changed, or the cell.",
+            f"The link's state was changed: it holds {len(synapses):,} of {recorded:,} synapses.",
+            "Give an unchanged link, or the cell.",
         )
     return Side(settings, provenance, synapses, warnings)
 
@@ -270,7 +269,7 @@ def _check_alike(before: Side, after: Side) -> None:
     if old.datastack != new.datastack:
         raise UsageError(
             f"The links are of different datastacks: {old.datastack} and {new.datastack}.",
-            "Give two links of one datastack.",
+            "Give two links of the same datastack.",
         )
     different = [text for name, text in _ALIKE.items() if getattr(old, name) != getattr(new, name)]
     if build_filters(old) != build_filters(new):
@@ -319,8 +318,8 @@ def _show(before: Side, after: Side) -> Comparison:
         changes = find_changes(before.synapses, after.synapses)
     except ValueError as error:
         raise UsageError(
-            "A link's state holds a synapse twice in one direction.",
-            "Give a link that was not changed, or the cell.",
+            "A link's state was changed: it holds a synapse twice in one direction.",
+            "Give an unchanged link, or the cell.",
         ) from error
     tags = sort_tags({*changes["tag"], *changes["former_tag"]} - {""})
     counts = count_changes(changes, settings.directions, tags)

@@ -1,7 +1,7 @@
-"""Tables that a user gave → the link that shows them, without asking for their rows again.
+"""Make a link from a user's tables, without querying their rows again.
 
-The server is asked whether the cells are valid at the version (1 request), so that rows of another
-version are not shown on cells that it does not have; and where the somata are.
+One request checks that the cells are valid at the version, so that rows of another version are
+refused. Another one fetches the somata.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ if TYPE_CHECKING:
     from synglancer.synapses.given import GivenRows, Pin
 
 UNNAMED = "a table of the user's"
-"""What stands in the place of the table's name, where nothing says it."""
+"""Replaces the table's name if it is unknown."""
 
-_ROUNDING = timedelta(seconds=1)  # between two ways to write one timestamp
+_ROUNDING = timedelta(seconds=1)  # between two ways of writing the same timestamp
 _MOST_NAMED = 5
 
 
 def find_given_cells(given: Sequence[int | str], tables: Sequence[GivenRows]) -> list[int]:
-    """Find the cells that tables are of: those that are named, or the only one there is.
+    """Find the cells of the tables: the named cells, or the only cell in the tables.
 
     Parameters
     ----------
@@ -49,21 +49,21 @@ def find_given_cells(given: Sequence[int | str], tables: Sequence[GivenRows]) ->
     Raises
     ------
     UsageError
-        When the tables hold synapses of another cell, of several, or of none.
+        When the tables hold synapses of other cells, of several, or of none.
     """
     inside = sorted({cell for table in tables for cell in table.cells})
     named = [parse_cell(one) for one in given]
     if not all(isinstance(one, RootId) for one in named):
         raise UsageError(
-            "Beside tables, a cell can only be named by its root ID.",
-            "Give the root ID, or leave the cell out to take it from the tables.",
+            "With tables, a cell must be given by its root ID.",
+            "Give the root ID, or leave out the cell to read it from the tables.",
         )
     cells = list(dict.fromkeys(int(str(one)) for one in named)) or inside
     if not 0 < len(cells) <= MAX_CELLS or (not named and len(cells) > 1):
         found = f"{len(inside):,} cells" if inside else "no cell"
         raise UsageError(
             f"The tables hold synapses of {found}.",
-            "Name the cell, or the cells in a list: make_link(864691135276234469, inputs=df).",
+            "Name the cell, or give a list of cells: make_link(864691135276234469, inputs=df).",
         )
     for table in tables:
         others = [str(cell) for cell in table.cells if cell not in cells]
@@ -71,10 +71,10 @@ def find_given_cells(given: Sequence[int | str], tables: Sequence[GivenRows]) ->
             side = "post_pt_root_id" if table.direction == "inputs" else "pre_pt_root_id"
             several = ", …" if len(others) > _MOST_NAMED else ""
             raise UsageError(
-                f"The table {table.direction}= holds synapses of other cells than "
+                f"The table {table.direction}= also holds synapses of cells other than "
                 f"{name_cells(cells)}: {', '.join(others[:_MOST_NAMED])}{several}.",
-                f"The cell is in {side} of its {table.direction}: exchange the tables, or leave "
-                "the other rows out.",
+                f"In a table of {table.direction}, the cell must be in {side}. Swap the tables, "
+                "or leave out the other rows.",
             )
     return cells
 
@@ -86,14 +86,14 @@ def make_given_link(
     tables: Sequence[GivenRows],
     token: str | None = None,
 ) -> LinkRecord:
-    """Make the link that shows the rows of tables.
+    """Make a link that shows the rows of tables.
 
     Parameters
     ----------
     settings
-        What is asked, beside the rows; its directions are those of the tables.
+        The options; the directions are those of the tables.
     pin
-        Where the rows are from, as is written beside them.
+        The source of the rows, according to the tables.
     given
         Root IDs of the cells; none to take the cell from the tables.
     tables
@@ -104,7 +104,7 @@ def make_given_link(
     Raises
     ------
     UsageError
-        When the tables are not of these cells, or of another version than the settings.
+        When the tables belong to other cells, or to another version than the settings.
     CellError
         When a cell is not valid at the version.
     ServiceError
@@ -142,9 +142,9 @@ def _check_pin(session: Session, pin: Pin) -> None:
     if other:
         of = f"version {pin.version}" if pin.version else f"{pin.timestamp:%Y-%m-%d %H:%M:%S} UTC"
         raise UsageError(
-            f"The rows are of {of}, and the link would show version {at.version} "
+            f"The rows are of {of}, but the link would show version {at.version} "
             f"({at.timestamp:%Y-%m-%d %H:%M:%S} UTC).",
-            "Leave --version out, or query the rows again with materialization_version="
+            "Leave out --version, or query the rows again with materialization_version="
             f"{at.version}.",
         )
 
@@ -156,5 +156,5 @@ def _check_valid(session: Session, cells: Sequence[int]) -> None:
     if wrong:
         raise CellError(
             f"{', '.join(wrong)} is not the root ID of a cell in {session.name_version()}.",
-            "The tables are of another version: say with --version of which.",
+            "If the tables are of another version, give it with --version.",
         )

@@ -1,4 +1,4 @@
-"""Large cells → a published source of their own, and the link on it."""
+"""Publish large cells as their own source, and make a link on it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class PublishingMaker(LinkMaker):
     Raises
     ------
     UsageError
-        When layers on a source cannot show what is asked.
+        When layers on a source do not support an option.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class PublishingMaker(LinkMaker):
         self._asked = settings
         self._typed = command
         self._known_token = token
-        # All of the cells' synapses are published, whichever of them are shown at first.
+        # All synapses of the cells are published, whichever are shown at first.
         whole = replace(
             settings, inputs=False, outputs=False, tag=(), min_confidence=0.0, soft_filter=False,
             partners=0,
@@ -51,20 +51,21 @@ class PublishingMaker(LinkMaker):
         super().__init__(whole, command, token)
 
     def expect(self, cells: Sequence[str]) -> None:
-        """Refuse a batch, each of whose links would be published to the same place."""
+        """Refuse a batch, because all of its links would be published to the same place."""
         raise UsageError(
-            f"--publish-to publishes the cells of one link, and {len(cells):,} links were asked "
-            "for.",
-            "Add --together; or publish the table with `synglancer publish`, and give --source.",
+            f"--publish-to publishes the cells of one link, but {len(cells):,} links were "
+            "requested.",
+            "Add --together, or publish the table with `synglancer publish` and give it with "
+            "--source.",
         )
 
     def make(self, *given: int | str) -> LinkRecord:
-        """Publish the synapses of one cell, or of several together, and make the link on them.
+        """Publish the synapses of one cell or several together, and make a link on them.
 
         Raises
         ------
         SynglancerError
-            One of its subclasses. What was published stays, which is said.
+            One of its subclasses. The published files stay, and the error says so.
         """
         destination = str(self._asked.publish_to).removeprefix("file://")
         _check_place(destination)
@@ -75,31 +76,31 @@ class PublishingMaker(LinkMaker):
             maker = SourceMaker(settings, self._typed, self._known_token)
         except ServiceError as error:
             raise ServiceError(
-                f"The synapses were published to {destination}, and viewers cannot read them yet: "
-                f"{error}",
-                f"Serve {destination} at that address, with ranges and CORS; then give it with "
-                "--source instead of --publish-to.",
+                f"The synapses were published to {destination}, but viewers cannot read them "
+                f"yet: {error}",
+                f"Serve {destination} at that address, with range requests and CORS. Then give "
+                "the address with --source instead of --publish-to.",
             ) from error
         return maker.make(*given)
 
 
 def _check_place(destination: str) -> None:
-    """Refuse a place that something was published to, before anything is asked."""
+    """Refuse a place that already holds files, before any request."""
     from synglancer.publish.destinations import open_destination
     from synglancer.publish.manifest import MANIFEST
 
     place = open_destination(destination)
     if place.read(MANIFEST) is not None:
         raise UsageError(
-            f"{destination} is published already.",
-            "Make links on it with --source, or choose another place with --publish-to.",
+            f"{destination} already holds a published source.",
+            "Use it with --source, or choose another place with --publish-to.",
         )
     if not place.is_empty():
         raise UsageError(f"{destination} is not empty.", "Choose another place with --publish-to.")
 
 
 def _publish(session: Session, loaded: Loaded, destination: str) -> None:
-    """Publish cells' synapses, each once, with the writer of whole tables."""
+    """Publish the synapses of cells, each once."""
     from synglancer.publish.manifest import describe_facts
     from synglancer.publish.publication import Publication
     from synglancer.publish.publishing import publish
@@ -107,7 +108,7 @@ def _publish(session: Session, loaded: Loaded, destination: str) -> None:
     at, table = session.materialization, loaded.table
     if not len(loaded.frame):
         raise UsageError(
-            "There is no synapse to publish.", "Give a cell that has some, or no --publish-to."
+            "There are no synapses to publish.", "Give another cell, or leave out --publish-to."
         )
     facts = {
         **describe_facts(session.datastack, table.notice, at.timestamp),
@@ -130,20 +131,20 @@ def _publish(session: Session, loaded: Loaded, destination: str) -> None:
 
 
 def _find_source(settings: Settings, destination: str) -> Settings:
-    """Find where viewers read what was published."""
+    """Find the address at which viewers read the published source."""
     if "://" not in destination:
         if settings.public_url is not None:
             return replace(settings, publish_to=None, source=destination)
         raise UsageError(
-            f"The synapses were published to {destination}, and viewers cannot read a folder.",
+            f"The synapses were published to {destination}, but viewers cannot read a folder.",
             f"Run `synglancer serve {destination}`, and give the address that it prints with "
             "--source instead of --publish-to.",
         )
     address = settings.public_url or find_bucket_url(destination)
     if address is None:
         raise UsageError(
-            f"The synapses were published to {destination}, and at which address viewers read them "
-            "is not known.",
+            f"The synapses were published to {destination}, but the address at which viewers "
+            "can read them is not known.",
             "Give that address with --source instead of --publish-to.",
         )
     return replace(settings, publish_to=None, source=address, public_url=None)

@@ -1,4 +1,4 @@
-"""The sandbox's own table as a published source: written at its first use, and served by it."""
+"""The sandbox's table as a published source, which is written when it is first used."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ if TYPE_CHECKING:
     from synglancer.settings import Settings
 
 SAMPLE = "sample"
-"""What stands for the sandbox's source, where the sandbox is asked."""
+"""Value of --source for the sandbox's own source."""
 
 _PATIENCE = 300.0
-"""Seconds to wait for another process that publishes it."""
+"""Seconds to wait while another process publishes it."""
 
 
 def publish_sample(settings: Settings) -> str:
-    """Publish the table that the sandbox serves, unless that was done before; return the address.
+    """Publish the sandbox's table unless it is already published, and return its address.
 
     Parameters
     ----------
     settings
-        What is asked of the sandbox: its datastack, version and table.
+        The options, with the datastack, version and table.
 
     Raises
     ------
     UsageError
-        When no table is named.
+        When no table is given.
     ServiceError
         When the sandbox does not serve it.
     """
@@ -46,7 +46,7 @@ def publish_sample(settings: Settings) -> str:
     if table is None:
         raise UsageError(
             f"The datastack {settings.datastack} has no table of predictions by default.",
-            "Name it with --table.",
+            "Choose a table with --table.",
         )
     version = settings.version or (DEFAULT_VERSION if is_default else "latest")
     session = Session(settings.service, Store(enabled=not settings.no_cache), version)
@@ -62,7 +62,7 @@ def publish_sample(settings: Settings) -> str:
 
 
 def _publish(session: Session, table: str, folder: Path) -> None:
-    """Publish a table as it is fetched; the sandbox says where its images are, link by link."""
+    """Publish a table while it is fetched; links ask the sandbox for the address of the images."""
     from synglancer.cave.metadata import PREDICTIONS
     from synglancer.publish.cave_input import fetch_table
     from synglancer.publish.manifest import describe_facts

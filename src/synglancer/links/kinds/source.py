@@ -1,6 +1,6 @@
-"""A cell → a link whose layers are on a published source: the ordered steps.
+"""Make a link whose layers are on a published source, step by step.
 
-CAVE is asked only where a cell is named by something else than its root ID, or has no rows.
+CAVE is queried only if a cell is not given by its root ID, or has no rows in the source.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class SourceMaker(LinkMaker):
     Raises
     ------
     UsageError
-        When the source cannot show what is asked, or is of something else.
+        When the source does not support an option, or has another datastack, version or table.
     ServiceError
         When the source cannot be read.
     """
@@ -85,11 +85,11 @@ class SourceMaker(LinkMaker):
         self._tags = list_shown_tags(settings, self._manifest)
 
     def _parse_cells(self, given: Sequence[int | str]) -> Cells:
-        """Read which cells are meant: synapses are not found by their IDs in a source."""
+        """Read the given cells; single synapses are refused, as sources cannot look them up."""
         typed = super()._parse_cells(given)
         if any(isinstance(cell, Synapse) for cell in typed):
             raise UsageError(
-                "A synapse was given by its ID, and layers on a source show those of cells.",
+                "A single synapse was given, but links on a source show the synapses of cells.",
                 "Give the cell, or make the link without --source.",
             )
         return typed
@@ -117,11 +117,11 @@ class SourceMaker(LinkMaker):
         return {**super()._question(cells), **told}
 
     def _save_link(self, cells: Cells, link: LinkRecord) -> None:
-        if link.state_url is not None:  # one that carries its state is made again in no time
+        if link.state_url is not None:  # an inline link is quickly made again
             super()._save_link(cells, link)
 
     def _make_anew(self, cells: list[int], given: str, started: float) -> LinkRecord:
-        """Make a link: read what the source holds, and build the state on it."""
+        """Read the cells' rows from the source, and build the state on it."""
         site = resolve_site(self._settings.site, self._view.datastack.viewer_site)
         reach = check_reach(self._address, site)
         held, followed = self._read_cells(cells)
@@ -136,7 +136,7 @@ class SourceMaker(LinkMaker):
         return store_link(asking, state, record, warnings)
 
     def _place_points(self, held: CellRows) -> OwnPoints:
-        """Build the layers of the user's own points, beside those on the source."""
+        """Build the layers of the user's own points."""
         from synglancer.view.points import place_points
 
         groups = held.build_groups(self._manifest.properties)
@@ -144,7 +144,7 @@ class SourceMaker(LinkMaker):
         return place_points(self._points, self._view.datastack.viewer_resolution, named)
 
     def _read_cells(self, cells: Sequence[int]) -> tuple[CellRows, list[Followed]]:
-        """Read the cells' rows; one without rows is followed, or refused, or has no synapses."""
+        """Read the cells' rows; a cell without rows is followed, refused, or has no synapses."""
         rows = self._read_rows(cells)
         empty = [cell for cell, own in rows.items() if not any(map(len, own.values()))]
         followed = [found for found in map(self._follow, empty) if found is not None]
@@ -161,13 +161,13 @@ class SourceMaker(LinkMaker):
         return rows | self._source.read_cells([cell for cell in cells if cell not in rows])
 
     def _check_held(self, cells: Sequence[int]) -> None:
-        """Refuse cells of which the source has only the synapses with those it was made for."""
+        """Refuse cells that the source was not made for: it lacks most of their synapses."""
         held = self._manifest.cells
         for cell in cells:
             if held and cell not in held:
                 raise CellError(
-                    f"The source {self._address} holds the synapses of "
-                    f"{enumerate_some([str(one) for one in held], 3)}, and not those of {cell}.",
+                    f"The source {self._address} holds only the synapses of "
+                    f"{enumerate_some([str(one) for one in held], 3)}, not those of {cell}.",
                     "Give one of its cells, or another --source.",
                 )
 
@@ -176,8 +176,8 @@ class SourceMaker(LinkMaker):
             return resolve_outdated(self._root_ids, cell, strict=self._settings.strict)
         except ServiceError as error:
             raise CellError(
-                f"{cell} has no synapses in the source {self._address}, and whether it is the root "
-                f"ID of a cell cannot be asked: {error}",
+                f"{cell} has no synapses in the source {self._address}, and CAVE could not be "
+                f"asked whether it is the root ID of a cell: {error}",
                 f"Check the root ID; or {error.hint[:1].lower()}{error.hint[1:]}",
             ) from error
 
@@ -246,16 +246,16 @@ class SourceMaker(LinkMaker):
 
 
 class _ManifestSession(Session):
-    """A session that knows from a manifest what links need, and asks only for what is missing.
+    """A session that reads from a manifest what links need, and requests only missing data.
 
     Parameters
     ----------
     service, store
         As for `Session`.
     manifest
-        The manifest. A server that it names is no server to ask, or to send a token to.
+        The manifest. A server named in it never gets a request or a token.
     cave
-        Asks CAVE where the manifest does not say.
+        The session with CAVE, for data that the manifest lacks.
     """
 
     def __init__(self, service: Service, store: Store, manifest: Manifest, cave: Session) -> None:
@@ -280,7 +280,7 @@ class _ManifestSession(Session):
             return Materialization(version, datetime.fromisoformat(told), None)
         except ValueError as error:
             raise BadAnswerError(
-                f"The manifest of the source names no timestamp: {told[:40]!r}.",
+                f"The manifest of the source has no valid timestamp: {told[:40]!r}.",
                 "Publish the table again.",
             ) from error
 
@@ -293,4 +293,4 @@ class _ManifestSession(Session):
         return self._cave.fetch_state(state_url)
 
     def confirm_data(self) -> None:
-        """Confirm nothing: the manifest's digest says which data are shown."""
+        """Do nothing, because the manifest's digest identifies the data."""

@@ -1,4 +1,4 @@
-"""Whether a published source can show what is asked, so that viewers can read it."""
+"""Check that a published source supports the options, and that viewers can read it."""
 
 from __future__ import annotations
 
@@ -21,57 +21,58 @@ _UNLABELLED = "unlabelled"
 
 
 def open_asked_source(settings: Settings) -> tuple[Source, str]:
-    """Open the source that is asked for, and find where viewers read it.
+    """Open the source, and find the address at which viewers read it.
 
     Raises
     ------
     UsageError
-        When viewers cannot read it where it is.
+        When viewers cannot read it at its address.
     ServiceError
-        When it cannot be reached, is no published source, or is served without ranges or CORS.
+        When it cannot be reached, is not a published source, or is served without range requests or
+        CORS.
     """
     given = str(settings.source).rstrip("/").removeprefix("precomputed://")
     address = find_bucket_url(given) or given
     if is_address(address):
         if settings.public_url is not None:
             raise UsageError(
-                "The source was given by its address, and --public-url gives another one.",
-                "Give one of them, or the source's folder with --public-url.",
+                "The source was given by its address, but --public-url gives another address.",
+                "Give only one of them, or the source's folder with --public-url.",
             )
         return open_source(address, settings.timeout, settings.concurrency), address
     if "://" in address:
         raise UsageError(
-            f"{address} cannot be read by viewers.", "Give its address with https, or a folder."
+            f"Viewers cannot read {address}.",
+            "Give an address that begins with https://, or a folder.",
         )
     near = open_source(address)
     if settings.public_url is None:
         raise UsageError(
             f"Viewers cannot read the folder {address}.",
-            f"Run `synglancer serve {address}` and give the address that it prints; or say with "
-            "--public-url where viewers read the folder.",
+            f"Run `synglancer serve {address}` and give the address that it prints, or give the "
+            "folder's public address with --public-url.",
         )
     public = settings.public_url.rstrip("/")
     if open_source(public, settings.timeout).manifest.digest != near.manifest.digest:
         raise UsageError(
-            f"{public} serves another source than the folder {address} holds.",
+            f"{public} serves a different source from the one in the folder {address}.",
             "Copy the folder there again, or correct --public-url.",
         )
     return near, public
 
 
 def settle(settings: Settings, manifest: Manifest, address: str) -> Settings:
-    """Check what is asked against what a source holds, and fill in what the source says.
+    """Check the options against a source, and fill in missing ones from it.
 
     Returns
     -------
     Settings
-        With the source's version and table, and with sliders in the place of a filter by
-        confidence.
+        With the source's version and table, and with sliders instead of a confidence filter.
 
     Raises
     ------
     UsageError
-        When the source is of something else, or cannot show it.
+        When the source has another datastack, version or table, or does not support an option.
     """
     _check_identity(settings, manifest, address)
     check_options(settings)
@@ -95,13 +96,13 @@ def _check_identity(settings: Settings, manifest: Manifest, address: str) -> Non
         told = getattr(manifest, name)
         if value is not None and value != told:
             raise UsageError(
-                f"The source {address} is of {name} {told}, and {value} was asked for.",
+                f"The source {address} has the {name} {told}, but {value} was requested.",
                 f"Give --{name} {told}, or another --source.",
             )
 
 
 def check_options(settings: Settings) -> None:
-    """Refuse what layers on a source cannot show.
+    """Refuse options that layers on a source do not support.
 
     Raises
     ------
@@ -111,8 +112,8 @@ def check_options(settings: Settings) -> None:
     where = "--publish-to" if settings.publish_to else "--source"
     for option in list_unshowable(settings):
         raise UsageError(
-            f"Layers on a published source cannot show what {option} asks for.",
-            f"Leave that out, or make the link without {where}.",
+            f"Links on a published source do not support {option}.",
+            f"Leave out that option, or make the link without {where}.",
         )
 
 
@@ -133,7 +134,8 @@ def _check_tags(settings: Settings, manifest: Manifest) -> None:
     if needs_confidence and "confidence" not in manifest.properties:
         raise UsageError(
             "The source has no confidences.",
-            "Leave out --min-confidence and --color-by confidence, or the source.",
+            "Leave out --min-confidence and --color-by confidence, or make the link without "
+            "--source.",
         )
 
 
@@ -147,20 +149,20 @@ def list_shown_tags(settings: Settings, manifest: Manifest) -> list[str]:
 
 
 def check_reach(address: str, site: str) -> list[str]:
-    """Check that a viewer may read a source, and say who can.
+    """Check that a viewer may read a source, and warn if only this machine can.
 
     Raises
     ------
     UsageError
-        When browsers do not let it.
+        When browsers would block it.
     """
     source, viewer = urlsplit(address), urlsplit(site)
     local = is_loopback(source.hostname or "")
     if source.scheme == "http" and viewer.scheme == "https" and not local:
         raise UsageError(
-            f"Browsers do not let a viewer at https://{viewer.netloc} read {address}, which is not "
-            "on https.",
-            "Serve the source over https, or choose with --site a viewer that is on http.",
+            f"Browsers do not let a viewer at https://{viewer.netloc} read {address}, because "
+            "that address does not use https.",
+            "Serve the source over https, or choose a viewer with an http:// address with --site.",
         )
     if not local or is_loopback(viewer.hostname or ""):
         return []

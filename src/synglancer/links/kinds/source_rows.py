@@ -1,4 +1,4 @@
-"""The rows that a published source holds of cells, counted as its layers show them."""
+"""Read and count the rows of cells in a published source, as its layers show them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _SOMA = "soma"
 _ENOUGH = 10
-"""Synapses onto a soma whose middle lies in it."""
+"""The number of synapses onto a soma that is enough for their middle to lie inside it."""
 
 
 class CellRows:
@@ -65,12 +65,12 @@ class CellRows:
 
     @property
     def shown(self) -> int:
-        """Rows of all layers that are shown."""
+        """The rows of all shown layers."""
         return sum(map(len, self._layers.values()))
 
     @property
     def total(self) -> int:
-        """Rows of the directions that are shown, with any tag."""
+        """The rows of the shown directions, with any tag."""
         return sum(
             len(rows)
             for own in self._rows.values()
@@ -80,12 +80,12 @@ class CellRows:
 
     @property
     def positions(self) -> NDArray[Any]:
-        """Positions of the rows that are shown, shape (n, 3), in nm."""
+        """Positions of the shown rows, shape (n, 3), in nm."""
         points: NDArray[Any] = _join([*self._layers.values()])["point"]
         return points
 
     def count_below(self, confidence: float) -> dict[str, dict[str, int]]:
-        """Count the rows that a slider hides: compared as the shader does, in float32."""
+        """Count the rows that a slider hides, compared in float32 as in the shader."""
         counts: dict[str, dict[str, int]] = {}
         for direction, tags in self.count().items():
             below = {
@@ -99,17 +99,17 @@ class CellRows:
 
     @cached_property
     def autapses(self) -> NDArray[np.uint64]:
-        """IDs of the synapses that cells make onto themselves, with the tags that are shown."""
+        """IDs of the synapses of cells onto themselves, with the shown tags."""
         own = []
         for cell in self.cells:
             received, made = (self._gather(cell, name)["id"] for name in RELATIONSHIP_OF)
-            own.append(np.intersect1d(received, made, assume_unique=True))  # each is there once
+            own.append(np.intersect1d(received, made, assume_unique=True))  # each occurs once
         found: NDArray[np.uint64] = np.concatenate(own)
         return found
 
     @cached_property
     def shared(self) -> Rows:
-        """The synapses from one of the cells onto another, with the tags that are shown."""
+        """The synapses from one of the cells onto another, with the shown tags."""
         if len(self.cells) == 1:
             return self._gather(self.cells[0], "inputs")[:0]
         made = _join([self._gather(cell, "outputs") for cell in self.cells])
@@ -119,10 +119,7 @@ class CellRows:
         return found
 
     def find_focus(self) -> tuple[float, float, float] | None:
-        """Find what to look at: a synapse between the cells, or else the middle of a soma.
-
-        The source does not say where somata are; the synapses onto one lie around it.
-        """
+        """Find the centre of the view: a synapse between the cells, or the middle of a soma."""
         if len(self.shared):
             return find_middle(self.shared["point"])
         around = self._rows[self.cells[0]].get(("inputs", _SOMA))
@@ -132,11 +129,11 @@ class CellRows:
         return x, y, z
 
     def _gather(self, cell: int, direction: str) -> Rows:
-        """Gather a cell's rows with the tags that are shown, whichever directions are."""
+        """Gather a cell's rows with the shown tags, in both directions."""
         return _join([self._rows[cell][direction, tag] for tag in self._tags])
 
     def build_groups(self, properties: Sequence[str]) -> list[AnnotationGroup]:
-        """Build what the view needs to know of each layer, also of those without rows."""
+        """Describe each layer for the view, including layers without rows."""
         from synglancer.view.annotations import CONFIDENCE, SIZE, AnnotationGroup
 
         carried = tuple(one for one in (CONFIDENCE, SIZE) if one.id in properties)
@@ -181,5 +178,5 @@ class CellRows:
 
 
 def _join(parts: Sequence[Rows]) -> Rows:
-    """Join rows of the same kind; one part stays as it is."""
+    """Join rows of the same kind; a single part stays unchanged."""
     return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""A state that a user made or changed → stored, read back, and the link that opens it."""
+"""Store a state that a user made or changed, and make a link that opens it."""
 
 from __future__ import annotations
 
@@ -29,23 +29,24 @@ def store_state(
     Parameters
     ----------
     state
-        A Neuroglancer state of plain values; its keys keep their order, which is that of axes.
+        A Neuroglancer state of plain values; the order of its keys is kept, because axes depend on
+        it.
     settings
-        Where it is stored, for which viewer, and whether it is put into the link instead.
+        The server, the viewer, and whether the link carries the state instead.
     token
         The token for the server, where it is known.
 
     Returns
     -------
     LinkRecord
-        What it shows and where that comes from is read from the state, as for any link.
+        Its provenance is read from the state, as for any link.
 
     Raises
     ------
     TooLargeError
-        When it is larger than a link or a state server may hold.
+        When the state is too large for a link or the state server.
     ServiceError
-        When the server refuses it, or gives back another one.
+        When the server refuses the state or returns a different one.
     """
     started = time.monotonic()
     store = Store(enabled=not settings.no_cache)

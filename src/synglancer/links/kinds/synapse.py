@@ -1,4 +1,4 @@
-"""A synapse by its ID → the link that shows it: both cells, and the synapse picked on opening."""
+"""Make a link to a single synapse: both cells, and the synapse selected on opening."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ _DEFAULT = Settings()
 
 
 class SynapseMaker(LinkMaker):
-    """Makes links for cells as `LinkMaker` does, and for synapses that are named by their IDs."""
+    """Makes links for cells as `LinkMaker` does, and for synapses that are given by their IDs."""
 
     def __init__(
         self, settings: Settings, command: Sequence[str] | None = None, token: str | None = None
@@ -77,12 +77,12 @@ class SynapseMaker(LinkMaker):
         super().forget(cell)
 
     def _parse_cells(self, given: Sequence[int | str]) -> Cells:
-        """Read what is meant; cells and synapses together are refused before anything is asked."""
+        """Read the given cells or synapses; a mixture is refused before any request."""
         typed = super()._parse_cells(given)
         synapses = [cell for cell in typed if isinstance(cell, Synapse)]
         if synapses and len(synapses) < len(typed):
             raise UsageError(
-                "Cells and synapses were given to be shown together.",
+                "--together was given with both cells and single synapses.",
                 "Show either cells or synapses together, or leave out --together.",
             )
         if synapses:
@@ -112,20 +112,19 @@ def _read_synapses(cells: Sequence[str]) -> list[int]:
 
 
 def _check_settings(settings: Settings) -> None:
-    """Refuse options that choose among a cell's synapses, or colour them by what they are."""
+    """Refuse options that choose among a cell's synapses or compare them by colour."""
     for name in _OF_CELLS:
         if getattr(settings, name) != getattr(_DEFAULT, name):
             option = "--" + name.replace("_", "-")
             raise UsageError(
-                f"{option} chooses among the synapses of a cell, and a synapse was given by its "
-                "ID.",
-                f"Leave {option} out, or give the cell.",
+                f"{option} chooses among the synapses of a cell, but a single synapse was given.",
+                f"Leave out {option}, or give the cell.",
             )
     if settings.color_by != "tag":
         raise UsageError(
-            f"--color-by {settings.color_by} compares the synapses of a cell, and a synapse was "
-            "given by its ID.",
-            "Leave --color-by out; --cell-types names the types of its two cells.",
+            f"--color-by {settings.color_by} compares the synapses of a cell, but a single "
+            "synapse was given.",
+            "Leave out --color-by. To see the types of both cells, use --cell-types.",
         )
 
 
@@ -163,7 +162,7 @@ def _build(
 
 
 def _describe(rows: NamedRows, synapse: int) -> NamedSynapse:
-    """Gather what is known of a synapse."""
+    """Describe a synapse."""
     row = rows.frame[rows.frame["id"] == synapse].iloc[0]
     pre, post = int(row["pre_pt_root_id"]), int(row["post_pt_root_id"])
     types: Any = rows.cell_types.types if rows.cell_types else {}
@@ -182,17 +181,17 @@ def _describe(rows: NamedRows, synapse: int) -> NamedSynapse:
 
 
 def _list_cells(named: Sequence[NamedSynapse]) -> list[int]:
-    """List the cells to select: the one of all synapses first, or the first one's postsynaptic.
+    """List the cells to select: first the cell of all synapses, or the first postsynaptic cell.
 
     Raises
     ------
     CellError
-        When a synapse lies between no cells at all.
+        When a synapse has no cell on either side.
     """
     for one in named:
         if not one.pre and not one.post:
             raise CellError(
-                f"Neither side of the synapse {one.id} lies in a cell of the segmentation.",
+                f"Synapse {one.id} lies in no cell of the segmentation, on either side.",
                 "Give another synapse, or choose another --version.",
             )
     ends = [cell for one in named for cell in dict.fromkeys((one.post, one.pre)) if cell]
@@ -203,7 +202,7 @@ def _list_cells(named: Sequence[NamedSynapse]) -> list[int]:
 
 
 def _divide(settings: Settings, rows: NamedRows) -> tuple[pd.DataFrame, MultiInput | None]:
-    """Give synapses that share a spine a tag of their own, where that was asked."""
+    """Give synapses that share a spine their own tag, if requested."""
     import numpy as np
 
     from synglancer.synapses.shared_spines import count_former_tags, divide_tags
@@ -231,7 +230,7 @@ def _count(shown: pd.DataFrame) -> dict[str, dict[str, int]]:
 def _describe_types(
     settings: Settings, rows: NamedRows, named: Sequence[NamedSynapse]
 ) -> CellTypes | None:
-    """Describe of what types the cells on both sides are, where that was asked."""
+    """Describe the types of the cells on both sides, if requested."""
     from synglancer.settings import UNKNOWN_TYPE
     from synglancer.synapses.cell_types import sort_types
 
@@ -250,14 +249,14 @@ def _describe_types(
 
 
 def _explain_ends(named: Sequence[NamedSynapse]) -> list[str]:
-    """Say which sides of synapses lie in no cell, and which synapses are autapses."""
+    """Warn of synapses with no cell on one side, and of autapses."""
     warnings = []
     for one in named:
         for side, cell in (("presynaptic", one.pre), ("postsynaptic", one.post)):
             if not cell:
-                warnings.append(f"The segmentation has no {side} cell at the synapse {one.id}.")
+                warnings.append(f"The segmentation has no {side} cell at synapse {one.id}.")
         if one.pre == one.post:
-            warnings.append(f"The synapse {one.id} is of a cell onto itself (an autapse).")
+            warnings.append(f"Synapse {one.id} is from a cell onto itself (an autapse).")
     return warnings
 
 

@@ -1,1 +1,1 @@
-"""How published sources are read back: from a folder, or from a server."""
+"""Read published sources from a folder or from a server."""

@@ -1,4 +1,4 @@
-"""Bytes of a published source's files: from a folder, or over HTTP as viewers read them."""
+"""Read bytes of a published source's files from a folder, or over HTTP like a viewer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MOST_BYTES = 64_000_000
 """Bytes that are read at once: a cell of two million synapses has as many with one tag."""
 
-_ASKING = "https://neuroglancer.example"  # a viewer as good as any
+_ASKING = "https://neuroglancer.example"  # any viewer's address serves the purpose
 _TRIES = 4
 _BACKOFF = 0.3  # seconds before the second try; twice as many before each further one
 _PASSING = {502, 503, 504}
@@ -25,9 +25,7 @@ _MISSING = {404, 416}
 _REFUSED = 400
 _PIECE = 16 * 1024  # bytes before they are unpacked: gzip packs a thousandfold at most
 
-_HOW_TO_SERVE = (
-    "Serve it with ranges and CORS, as object stores and `synglancer serve` do; see the docs."
-)
+_HOW_TO_SERVE = "Serve it with range requests and CORS, as object stores and `synglancer serve` do."
 
 
 class Folder:
@@ -48,7 +46,7 @@ class Folder:
         self._root = Path(address)
         if not self._root.is_dir():
             raise UsageError(
-                f"{address} is not a folder.", "Give the folder that was published to."
+                f"{address} is not a folder.", "Give the folder of a published source."
             )
 
     def read(self, name: str, start: int, size: int | None) -> bytes | None:
@@ -126,7 +124,7 @@ class Server:
         if status >= _REFUSED and status not in _MISSING:
             raise ServiceError(
                 f"{self._address} answered with status {status}.",
-                "Check the address and who may read it.",
+                "Check the address and its permissions.",
             )
         return status, content, headers
 

@@ -1,4 +1,4 @@
-"""What CAVE says of minnie65_public, for those who may not ask it; read from the info service."""
+"""CAVE's description of minnie65_public, for users without access; copied from the info service."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The passes over all rows, as tasks that any process can do, and where these run."""
+"""The passes over all rows, as tasks for any process, and the runners of these tasks."""

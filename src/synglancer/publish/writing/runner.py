@@ -1,4 +1,4 @@
-"""Where tasks run: in this process, in several on this machine, or on a Dask cluster."""
+"""Run tasks in this process, in several processes on this machine, or on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class Processes:
 
         if not isinstance(error, BrokenProcessPool):
             return None
-        return "A worker process was ended from outside, as systems do when memory is short."
+        return "A worker process was killed, probably because the system ran out of memory."
 
     def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
         """Call a function for each item; yield when one is done."""
@@ -90,7 +90,7 @@ class Processes:
         except BrokenExecutor as error:
             raise ServiceError(
                 self.explain(error) or str(error),
-                "Give less --memory or fewer --workers, and --resume to go on.",
+                "Give less --memory or fewer --workers, and continue with --resume.",
             ) from error
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class Cluster:
 
         if not isinstance(error, KilledWorker):
             return None
-        return "Dask workers were ended again and again by the same part of the work."
+        return "Dask workers died repeatedly on the same task."
 
     def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
         """Call a function for each item; yield when one is done."""
@@ -157,7 +157,7 @@ class Cluster:
         except KilledWorker as error:
             raise ServiceError(
                 self.explain(error) or str(error),
-                "Give less --memory, and --resume to go on.",
+                "Give less --memory, and continue with --resume.",
             ) from error
         finally:
             self._client.cancel(futures)

@@ -1,4 +1,4 @@
-"""First look at the inputs: rows are checked and kept as slabs, samples and repeats are noted."""
+"""Survey the inputs: check rows, write them as slabs, and collect samples and repeated rows."""
 
 from __future__ import annotations
 

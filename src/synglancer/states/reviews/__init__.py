@@ -1,1 +1,1 @@
-"""What reviewers mark in a viewer: written into a state, and read back from it."""
+"""Write reviews into states, and read the reviewers' marks back."""

@@ -1,6 +1,6 @@
-"""The marks that a reviewer can make: right, unsure, or what a synapse is instead.
+"""The marks that a reviewer can make: right, unsure, or another tag.
 
-A mark has one name, which is legal in every viewer as a property, in a shader and in a tool.
+The name of a mark is valid in every viewer as a property, in a shader and in a tool.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 REVIEW = "review"
-"""The name of the layer that holds the synapses to review."""
+"""The name of the layer with the synapses to review."""
 
 RIGHT, UNSURE, UNMARKED = "right", "unsure", "unmarked"
-"""Names of the marks that name no tag, and what stands for none."""
+"""Names of the marks without a tag, and of a missing mark."""
 
 VERDICT = "verdict"
-"""The property that holds marks where a viewer has keys for the labels of one."""
+"""The property that holds marks in viewers with keys for the labels of one property."""
 
 ALWAYS = ("spine", "shaft", "soma")
-"""Tags that can be marked even where no synapse of the table has them."""
+"""Tags that can be marked even if no synapse in the table has them."""
 
 _TYPED = re.compile(r"=\s*([^\s=]+)")
 
@@ -34,11 +34,10 @@ class Mark:
     Attributes
     ----------
     name
-        Its name: letters, digits and single underscores, a small letter first.
+        Its name: letters, digits and single underscores, with a lower-case letter first.
     label
-        What a viewer shows.
-    tag
-        The tag that it says the synapse has instead; empty for `RIGHT` and `UNSURE`.
+        Its text in viewers. tag The tag that the synapse has instead; empty for `RIGHT` and
+        `UNSURE`.
     """
 
     name: str
@@ -46,7 +45,7 @@ class Mark:
     tag: str = ""
 
     def means(self, predicted: str) -> str:
-        """Return the tag that a synapse has according to the mark; empty where that is unsure."""
+        """Return the tag of a synapse according to the mark; empty for unsure."""
         return predicted if self.name == RIGHT else self.tag
 
 
@@ -75,12 +74,12 @@ def _normalise(word: str) -> str:
 
 
 def read_typed(text: str, marks: Sequence[Mark]) -> tuple[list[Mark], list[str], str]:
-    """Read the marks that were typed into a text: ``=shaft``, or a beginning that is clear.
+    """Read the marks typed into a text: ``=shaft``, or an unambiguous beginning of it.
 
     Returns
     -------
     tuple
-        The marks, the words after such a sign that are none, and the text without the marks.
+        The marks, the words after ``=`` that are not marks, and the text without the marks.
 
     Examples
     --------

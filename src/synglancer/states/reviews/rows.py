@@ -1,7 +1,7 @@
-"""The synapses to review as they were predicted, kept as a comment in the layer's shader.
+"""Keep the predictions of a review as a comment in the layer's shader.
 
-Viewers keep shaders as they are when a reviewer shares the view; annotations can be edited and
-deleted there. So what was predicted, and of which synapses, is read from the comment.
+Reviewers can edit and delete annotations in the viewer, but the viewer keeps the shader when the
+view is shared. So the predictions are read from the comment.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ ROWS = "synglancer_rows"
 """The word before the comment."""
 
 SIDES = {"inputs": "input", "outputs": "output", "between": "between"}
-"""How a description names each direction."""
+"""The word for each direction in descriptions."""
 
 _LINE = re.compile(rf"^[ \t]*// {ROWS}: (\{{[ -~]*\}})[ \t\r]*$", re.MULTILINE)
 
@@ -58,14 +58,14 @@ class Listing:
     rows
         In their order.
     tags
-        All tags that there is a mark for, in the order of the marks; the predicted ones among them.
+        All tags with a mark, in the order of the marks, including all predicted tags.
     """
 
     rows: Sequence[Row]
     tags: Sequence[str]
 
     def describe(self, place: int) -> str:
-        """Describe a synapse: its place, how many there are, and what was predicted.
+        """Describe a synapse: its number, the total, and the prediction.
 
         Examples
         --------
@@ -91,7 +91,7 @@ def format_rows(listing: Listing) -> str:
 
 
 def read_rows(shader: object) -> Listing | None:
-    """Read the synapses from a shader; None where it has no such comment, or a damaged one."""
+    """Read the synapses from a shader; None if the comment is missing or damaged."""
     found = _LINE.search(shader) if isinstance(shader, str) else None
     if found is None:
         return None

@@ -1,8 +1,8 @@
-"""A reviewed state → what was marked: one row for each synapse of the review.
+"""Read the marks of a reviewed state into a table with a row for each synapse.
 
-Whoever shares a view lets the viewer write it anew. So properties are read by the order that the
-state gives them, marks as whole numbers however they are written, and what was predicted from the
-comment in the shader rather than from annotations, which can be edited.
+The viewer rewrites the state when the reviewer shares it. So properties are read in the order of
+the state, marks as integers in any form, and predictions from the comment in the shader, because
+annotations can be edited.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ CONTRADICTORY, MISSING = "contradictory", "missing"
 
 @dataclass
 class _Found:
-    """What the layers say of one synapse."""
+    """The content of the layers for one synapse."""
 
     marks: dict[str, Mark] = field(default_factory=dict)
     comments: dict[str, None] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class _Found:
 
 @dataclass(frozen=True)
 class Verdicts:
-    """What a reviewer marked.
+    """The marks of a reviewer.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Verdicts:
         ``is_spine``, …), ``unmarked``, ``contradictory`` or ``missing``; ``reviewed_tag`` the tag
         that the synapse has according to it, or empty.
     problems
-        What could not be read, or was changed by hand, a sentence each.
+        Marks that could not be read, and changes by hand, one sentence each.
     """
 
     table: pd.DataFrame
@@ -85,7 +85,7 @@ class Verdicts:
 
 
 def parse_verdicts(state: Mapping[str, Any]) -> Verdicts:
-    """Read what a reviewer marked.
+    """Read the marks of a reviewer.
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def parse_verdicts(state: Mapping[str, Any]) -> Verdicts:
     ]
     if not listed:
         raise UsageError(
-            "The link shows no review: no layer of it lists synapses to mark.",
+            "The link is not a review: it has no layer of synapses to mark.",
             "Give links that were made with make-link --review and shared after marking.",
         )
     reader = _Reader(listed[0][1])
@@ -116,7 +116,7 @@ def parse_verdicts(state: Mapping[str, Any]) -> Verdicts:
 
 
 class _Reader:
-    """Gathers what layers say of the synapses of one review."""
+    """Collects the marks of one review from its layers."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
@@ -130,7 +130,7 @@ class _Reader:
         self._strangers = 0
 
     def read(self, layer: LayerAnnotations) -> None:
-        """Read one layer; a copy of it adds to the marks."""
+        """Read one layer; a copy of the layer adds further marks."""
         self._problems += layer.problems
         own = self._list_tools(layer)
         labels = read_labels(layer.layer, VERDICT)
@@ -154,9 +154,9 @@ class _Reader:
             self._read_text(found, note.get("description"), synapse)
 
     def _list_tools(self, layer: LayerAnnotations) -> list[tuple[int, Mark | None, str]]:
-        """List the properties that are marks: place, the mark, and what the viewer shows.
+        """List the properties that are marks: position, mark and label.
 
-        The mark is None for a tag that the reviewer has made.
+        The mark is None for a tag that the reviewer added.
         """
         by_name = {mark.name: mark for mark in self._marks}
         named = [(index, str(spec.get("id")), spec) for index, spec in enumerate(layer.properties)]
@@ -168,7 +168,7 @@ class _Reader:
 
     @staticmethod
     def _add(found: _Found, mark: Mark | None, word: str) -> None:
-        """Add a mark; a tag that the reviewer has made is a comment."""
+        """Add a mark; a tag that the reviewer added counts as a comment."""
         if mark is None:
             found.comments[word] = None
         else:
@@ -177,7 +177,7 @@ class _Reader:
     def _read_flag(self, values: Sequence[Any], index: int, synapse: int) -> bool:
         number = _read_whole(values[index]) if index < len(values) else None
         if number is None:
-            self._problems.append(f"A mark of synapse {synapse} is not a number and is not read.")
+            self._problems.append(f"A mark of synapse {synapse} is not a number and is ignored.")
         return bool(number)
 
     def _read_label(
@@ -188,17 +188,19 @@ class _Reader:
         labels: Mapping[Any, str],
         synapse: int,
     ) -> None:
-        """Read the mark that is the label of a property."""
+        """Read a mark from the label of a property."""
         value = layer.read_property(VERDICT)[place]
         label = labels.get(_read_whole(value))
         if label is None:
-            self._problems.append(f"The verdict {value!r} on synapse {synapse} has no label.")
+            self._problems.append(
+                f"The verdict {value!r} on synapse {synapse} has no label and is ignored."
+            )
         elif label != UNMARKED:
             marks = {mark.label: mark for mark in self._marks}
             self._add(found, marks.get(label), label)
 
     def _read_text(self, found: _Found, text: object, synapse: int) -> None:
-        """Read marks and comment from a description: what stands beside our own text."""
+        """Read marks and comment from a description, ignoring our own text."""
         given = " ".join(text.split()) if isinstance(text, str) else ""
         comment = given.replace(self._prefixes[synapse], " ", 1).strip()
         typed, unknown, comment = read_typed(comment, self._marks)
@@ -207,14 +209,14 @@ class _Reader:
         for word in unknown:
             words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in self._marks)
             self._problems.append(
-                f"{word!r} on synapse {synapse} is not a mark, and is read as a comment: marks are "
-                f"{words}."
+                f"{word!r} on synapse {synapse} is not a mark and is read as a comment. The "
+                f"marks are {words}."
             )
         if comment:
             found.comments[comment] = None
 
     def conclude(self) -> Verdicts:
-        """Write the table, and say what is missing, contradictory or changed."""
+        """Build the table, and list missing, contradictory and changed synapses."""
         rows = [self._conclude_row(row) for row in self._listing.rows]
         columns = {name: [row[name] for row in rows] for name in COLUMNS}
         table = pd.DataFrame(
@@ -223,8 +225,8 @@ class _Reader:
         missing = [str(row.id) for row in self._listing.rows if row.id not in self._found]
         if missing:
             self._problems.append(
-                f"{_count(len(missing), 'synapse')} of the review {_be(missing)} missing from the "
-                f"link, as after a deletion: {', '.join(missing)}."
+                f"{_count(len(missing), 'synapse')} of the review {_be(missing)} missing from "
+                f"the link and may have been deleted: {', '.join(missing)}."
             )
         if self._strangers:
             self._problems.append(
@@ -263,8 +265,8 @@ class _Reader:
             same = np.float32(shown) == np.float32(row.confidence)
         if not same:
             self._problems.append(
-                f"The confidence of synapse {row.id} was changed in the viewer to {shown:g}: the "
-                f"predicted one, {row.confidence:g}, is used."
+                f"The confidence of synapse {row.id} was changed in the viewer to {shown:g}; "
+                f"the predicted confidence, {row.confidence:g}, is used."
             )
 
 
@@ -277,7 +279,7 @@ def _be(number: int | Sequence[str]) -> str:
 
 
 def _read_whole(given: object) -> int | None:
-    """Read a whole number, as viewers write it: also as a text; None for anything else."""
+    """Read an integer as viewers write it, also as text; None for anything else."""
     if isinstance(given, str):
         text = given.strip()
         return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None  # noqa: PLR2004  # uint8

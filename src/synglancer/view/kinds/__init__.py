@@ -1,1 +1,1 @@
-"""How each further kind of link looks: what it shows → its state."""
+"""The states of special kinds of links, each in its own module."""

@@ -1,4 +1,4 @@
-"""Many cells → the state that shows them, with properties in the list of segments."""
+"""Build the state of many cells, with properties in the list of segments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from synglancer.cave.records import Datastack, Materialization
 
 CELL_SET = "synglancer_cells"
-"""The key of what a state of many cells says of itself."""
+"""The key of the record in a state of many cells."""
 
 
 def build_cell_set(
@@ -32,15 +32,15 @@ def build_cell_set(
     Parameters
     ----------
     cells
-        Root IDs of the cells that are selected.
+        Root IDs of the selected cells.
     points
-        What has to be in the picture, in nm.
+        Points that must be in view, in nm.
     datastack, materialization
-        Where and when they are from.
+        The source of the cells.
     properties_url
-        Where the properties of all cells are stored.
+        Address of the properties of all cells.
     record
-        What the state says of itself; JSON values.
+        The record in the state; JSON values.
     """
     scene = Scene(
         cells=cells,

@@ -1,4 +1,4 @@
-"""What changed of a cell → the state that shows it: two meshes, and a layer for each change."""
+"""Build the state of a comparison: two meshes, and a layer for each kind of change."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from synglancer.view.scene import Scene
 
 COMPARISON = "synglancer_comparison"
-"""The key of what a state of a comparison says of itself."""
+"""The key of the record in a state of a comparison."""
 
 COLORS = {GAINED: "#35c46a", LOST: "#ff4b3e", RETAGGED: "#a05cff", KEPT: "#8c8c8c"}
 """Colour of each change."""
 
 _RELATED = ("pre", "post")
 _SINGULAR = {"inputs": "input", "outputs": "output"}
-_LARGER = {KEPT: 0.0, GAINED: 1.0, LOST: 1.5, RETAGGED: 1.0}  # pixels: rings need more of them
-_WITHIN = "#202020"  # what is in the middle of a ring: dark, so that the ring is what one sees
+_LARGER = {KEPT: 0.0, GAINED: 1.0, LOST: 1.5, RETAGGED: 1.0}  # in pixels; rings need to be larger
+_WITHIN = "#202020"  # the middle of a ring, dark so that the ring stands out
 _FAINT = {"objectAlpha": 0.25, "selectedAlpha": 0, "pick": False}
 
 
@@ -53,7 +53,7 @@ class Former:
 def build_comparison(
     scene: Scene, former: Former, changes: pd.DataFrame, record: Mapping[str, Any], title: str
 ) -> State:
-    """Build the state that shows what changed.
+    """Build the state that shows the changes.
 
     Parameters
     ----------
@@ -64,9 +64,8 @@ def build_comparison(
     changes
         As `synglancer.synapses.changes.find_changes` returns them; positions in nm.
     record
-        What the state says of itself; JSON values, with 64-bit IDs as strings.
-    title
-        Of the page.
+        The record in the state; JSON values, with 64-bit IDs as strings.
+    title Title of the page.
     """
     frame = build_state(scene).to_dict()
     before = f"before: {former.timestamp:%Y-%m-%d}"
@@ -101,7 +100,7 @@ def build_comparison(
 
 
 def _divide(changes: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
-    """Yield name, change and rows of each layer that has any."""
+    """Yield name, change and rows of each layer that has rows."""
     for change in (GAINED, LOST):
         rows = changes[changes["change"] == change]
         for tag in sort_tags(set(rows["tag"])):
@@ -163,7 +162,7 @@ def _build_notes(rows: pd.DataFrame, *, labelled: bool) -> list[dict[str, Any]]:
 
 
 def _describe(row: Any) -> str:
-    """Say which tag a synapse has, and had, with the confidences that there are."""
+    """Describe the current and former tag of a synapse, with their confidences."""
     now = _join(row.tag, row.confidence)
     then = _join(row.former_tag, row.former_confidence)
     if row.change == RETAGGED:

@@ -1,8 +1,8 @@
-"""Synapses to review → the state in which a reviewer steps through them and marks each.
+"""Build the state of a review, in which a reviewer steps through synapses and marks each.
 
-Viewers differ in how a mark is made: Spelunker has keys for tags, Google's viewer keys for the
-labels of one property, and in any other a mark is typed. An unknown tool makes some viewers drop
-the layer, so a state is made for one of these kinds, never for several.
+Reviewers mark synapses differently in each viewer: Spelunker has keys for tags, Google's viewer has
+keys for the labels of one property, and in other viewers marks are typed. An unknown tool makes
+some viewers drop the layer, so a state is made for only one of these kinds.
 """
 
 from __future__ import annotations
@@ -34,17 +34,18 @@ if TYPE_CHECKING:
     from synglancer.view.scene import Scene, ViewOptions
 
 Marking = Literal["tags", "labels", "text"]
-"""How a mark is made: with a key for each tag, with digits for the labels of one property, or by
-typing it."""
+"""How reviewers mark a synapse: with a key for each tag, with digits for the labels of one
+property, or by typing.
+"""
 
 KEYS = "QWASDFGHJKLZXCVBNMERTYUIOP"
-"""With Shift, the key of each mark in Spelunker, in their order: further ones have none."""
+"""Keys of the marks in Spelunker, used with Shift, in order; further marks have no key."""
 
 _RELATED = ("pre", "post")
 _COLOURS = {RIGHT: "#8fe388", UNSURE: "#c8c8c8"}
 _SECTION_NM_PER_PIXEL = 7.0
 _HEIGHT_NM = 20_000.0  # of the 3D view
-_MOST_SHOWN = 25  # partners whose meshes are loaded where stepping does not swap them
+_MOST_SHOWN = 25  # partners whose meshes are loaded if stepping does not swap them
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class Review:
     Attributes
     ----------
     listing
-        The synapses, in the order in which they are stepped through.
+        The synapses, in the order of the review.
     table : DataFrame, shape (n,)
-        The same ones in the same order: ``size`` (voxels), ``pre_pt_root_id``, ``post_pt_root_id``,
-        ``direction`` and ``ctr_pt_position_x/y/z`` (nm).
+        The same synapses in the same order: ``size`` (voxels), ``pre_pt_root_id``,
+        ``post_pt_root_id``, ``direction`` and ``ctr_pt_position_x/y/z`` (nm).
     marking
-        How a mark is made.
+        How reviewers mark a synapse.
     """
 
     listing: Listing
@@ -73,7 +74,7 @@ class Review:
 
 
 def build_review(scene: Scene, options: ViewOptions, review: Review) -> State:
-    """Build the state in which synapses are reviewed.
+    """Build the state of a review.
 
     Parameters
     ----------
@@ -108,19 +109,20 @@ def build_review(scene: Scene, options: ViewOptions, review: Review) -> State:
 
 
 def _format_title(title: str, review: Review) -> str:
-    """Name what is reviewed and, where marks are typed, how."""
+    """Write the title: the cells, and how to type marks if they are typed."""
     place = title.rpartition(" · ")[0]
     told = f"{place} · {len(review.listing.rows):,} to review"
     if review.marking != "text":
         return told
     words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in review.marks)
-    return f"{told} · type behind a description: {words}"
+    return f"{told} · type after a description: {words}"
 
 
 def _select(scene: Scene, review: Review, mesh: Mapping[str, Any]) -> dict[str, Any]:
-    """Select the cells and, beside them, the partner of the first synapse or of the first ones.
+    """Select the cells, and the partners of the first synapse or synapses.
 
-    Spelunker swaps partners at each step. Elsewhere those of further synapses are listed, hidden.
+    Spelunker swaps partners at each step. In other viewers, the partners of further synapses are
+    listed as hidden.
     """
     cells = [str(cell) for cell in scene.cells]
     partners = [one for one in _list_partners(review.table) if one not in cells]
@@ -135,7 +137,7 @@ def _select(scene: Scene, review: Review, mesh: Mapping[str, Any]) -> dict[str, 
 
 
 def _list_partners(table: pd.DataFrame) -> list[str]:
-    """List the cells on the synapses' other sides, each once, in the order of the synapses."""
+    """List the cells on the other sides of the synapses, each once, in order."""
     found: dict[str, None] = {}
     sides = zip(table["direction"], table["pre_pt_root_id"], table["post_pt_root_id"], strict=True)
     for direction, pre, post in sides:
@@ -170,7 +172,9 @@ def _describe_own(listing: Listing) -> list[dict[str, Any]]:
     numbers = [one.describe() for one in (CONFIDENCE, SIZE)]
     return [
         *numbers,
-        _describe_labels("direction", "Which side of the cells it is on", SIDES),
+        _describe_labels(
+            "direction", "Whether the synapse is an input or an output of the cells", SIDES
+        ),
         _describe_labels("predicted", "Tag that the classifier predicts", listing.tags),
     ]
 
@@ -192,7 +196,7 @@ def _describe_marks(review: Review) -> list[dict[str, Any]]:
         return [{"id": one.name, "type": "uint8", "tag": one.label} for one in review.marks]
     if review.marking == "labels":
         labels = [UNMARKED, *(one.label for one in review.marks)]
-        return [_describe_labels(VERDICT, "What the reviewer says", labels)]
+        return [_describe_labels(VERDICT, "The reviewer's verdict", labels)]
     return []
 
 
@@ -217,7 +221,7 @@ def _build_notes(review: Review, properties: int) -> list[dict[str, Any]]:
 
 
 def _bind(review: Review) -> dict[str, Any]:
-    """Bind the keys that the viewer has tools for; an unknown tool would cost the layer."""
+    """Bind only keys for which the viewer has tools; an unknown tool would drop the layer."""
     if review.marking == "tags":
         keys = zip(KEYS, review.marks, strict=False)
         return {"toolBindings": {key: f"tagTool_{mark.name}" for key, mark in keys}}
@@ -251,7 +255,7 @@ def _build_shader(review: Review, colours: Mapping[str, str]) -> str:
 
 
 def _write_marks(review: Review, colours: Mapping[str, str]) -> list[str]:
-    """Write how each mark is drawn; nothing where no property holds marks."""
+    """Write the code that draws marks; empty if no property holds marks."""
     if review.marking == "text":
         return []
     lines = []

@@ -1,6 +1,6 @@
-"""A published source → the state that shows cells on it: layers that follow the selection.
+"""Build the state of cells on a published source, with layers that follow the selection.
 
-The look is that of links that hold their synapses; see `synglancer.view.state`.
+It looks like the state of an ordinary link; see `synglancer.view.state`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from synglancer.view.scene import Scene, ViewOptions
 
 PARTNERS = "partners"
-"""The layer of partners: synapses follow the selection of the cells', and not of this one."""
+"""The layer of partners; synapses follow the selection of the cells' layer, not of this one."""
 
 _OWN_ANNOTATIONS = ("annotations", "annotationProperties", "annotationRelationships")
 
@@ -33,13 +33,13 @@ def build_source_state(
     Parameters
     ----------
     scene
-        What to show; its groups say how many synapses the cells have in each layer, and hold none.
+        What to show; its groups hold only the numbers of synapses in each layer.
     options
         How.
     addresses
         Tag → address of its source.
     relationships
-        Direction → the relationship by which its layers follow the selection.
+        Direction → the relationship that links its layers to the selection.
     """
     frame = build_frame(scene, replace(options, partners={}))
     layers = {layer["name"]: layer for layer in frame["layers"]}
@@ -50,7 +50,7 @@ def build_source_state(
         layer |= {
             "source": [{"url": f"precomputed://{addresses[group.tag]}"}],
             "filterBySegmentation": [relationships[group.direction]],
-            # With nothing selected, the viewer would draw a sample of the whole table.
+            # Without a selection, the viewer would draw a sample of the whole table.
             "ignoreNullSegmentFilter": False,
         }
     if options.partners:
@@ -60,6 +60,6 @@ def build_source_state(
 
 
 def _build_partners(segmentation: Mapping[str, Any], partners: Mapping[int, str]) -> dict[str, Any]:
-    """Build the layer of the partners: the same segmentation, with a selection of its own."""
+    """Build the layer of the partners: the same segmentation with its own selection."""
     colours = {str(root): colour for root, colour in partners.items()}
     return {**segmentation, "name": PARTNERS, "segments": [*colours], "segmentColors": colours}

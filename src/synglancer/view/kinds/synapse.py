@@ -1,4 +1,4 @@
-"""One synapse, or a few → the state that shows both of its cells, with the synapse picked."""
+"""Build the state of one synapse or a few, with both cells and the first synapse selected."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from synglancer.view.scene import Scene, ViewOptions
 
 _SECTION_NM_PER_PIXEL = 6.0
-_SMALLEST_HEIGHT_NM = 16_000.0  # of the 3D view: the two branches, and a bit of what is around
+_SMALLEST_HEIGHT_NM = 16_000.0  # of the 3D view: both branches and their surroundings
 _DIAMETER = 14  # of a ring, in pixels: the synapse is seen through it
 _OTHER_DIAMETER = 9  # of other synapses on the same spine
 _BORDER = 2.5
 _OTHER_BORDER = 1.5
-_COLOURED = 2  # cells that have the two colours
+_COLOURED = 2  # cells with the two colours
 
 
 def choose_end_colors(cells: Sequence[int], background: str) -> dict[int, str]:
@@ -36,7 +36,7 @@ def choose_end_colors(cells: Sequence[int], background: str) -> dict[int, str]:
     Parameters
     ----------
     cells
-        Root IDs: the cell that is looked at, then its partners.
+        Root IDs: the main cell, then its partners.
     background
         ``dark`` or ``white``.
     """
@@ -51,7 +51,7 @@ def choose_end_colors(cells: Sequence[int], background: str) -> dict[int, str]:
 def build_synapse_state(
     scene: Scene, options: ViewOptions, synapses: Sequence[NamedSynapse]
 ) -> State:
-    """Build the state that shows synapses, the first of them picked.
+    """Build the state that shows synapses, with the first one selected.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def build_synapse_state(
     options
         How it is shown.
     synapses
-        What is known of those that were asked for.
+        The requested synapses.
     """
     frame = build_state(scene, options).to_dict()
     picked = synapses[0]
@@ -94,7 +94,7 @@ def _holds(layer: Mapping[str, Any], synapse: str) -> bool:
 
 
 def _draw_rings(layer: dict[str, Any]) -> None:
-    """Draw a layer's synapses as rings, through which one sees the synapse itself."""
+    """Draw a layer's synapses as rings, so that the synapse itself stays visible."""
     direction, _ = split_layer_name(layer["name"])
     diameter = _DIAMETER if direction == SYNAPSE else _OTHER_DIAMETER
     border = _BORDER if direction == SYNAPSE else _OTHER_BORDER
@@ -110,7 +110,7 @@ def _draw_rings(layer: dict[str, Any]) -> None:
 
 
 def _describe(synapse: NamedSynapse) -> str:
-    """Say what the panel of the viewer has no field for: the tag, types, and what is beside it."""
+    """Describe what the viewer's panel has no field for: tag, types, and synapses on the spine."""
     sure = "" if synapse.confidence is None else f" {synapse.confidence:.2f}"
     types = f" · {synapse.pre_type or '?'} → {synapse.post_type or '?'}"
     others = f" · with {', '.join(map(str, synapse.same_spine))} on its spine"
@@ -122,7 +122,7 @@ def _describe(synapse: NamedSynapse) -> str:
 
 
 def _choose_height(scene: Scene) -> float:
-    """Choose the height of the 3D view in nm: all synapses are in it, with room around them."""
+    """Choose the height of the 3D view in nm, so that all synapses fit with room around them."""
     points = np.asarray(scene.positions, dtype=float).reshape(-1, 3)
     centre = points[0] if scene.focus is None else np.asarray(scene.focus, dtype=float)
     reach = float(np.abs(points - centre).max()) if len(points) else 0.0
@@ -130,7 +130,7 @@ def _choose_height(scene: Scene) -> float:
 
 
 def _format_title(scene: Scene, synapses: Sequence[NamedSynapse]) -> str:
-    """Title of the page: the synapse, what it is, and the version."""
+    """Write the title of the page: the synapse, its tag and the version."""
     first = synapses[0]
     place = f"{scene.datastack.name} v{scene.materialization.version}"
     if len(synapses) > 1:
