@@ -524,7 +524,7 @@ def test_a_link_that_viewers_draw_slowly_says_the_whole_command(sandbox, make_li
         "--no-cache",
     )
     made = make_link(CELL, first, "--together", *words, "--min-size", 5)
-    (told,) = [line for line in made.err.splitlines() if "viewers get slow" in line]
+    (told,) = [line for line in made.err.splitlines() if "viewers become slow" in line]
     assert "in 2 s (without --min-size): make-link" in told
     assert TOKEN not in told
     command = shlex.split(told[told.index("make-link") :])
@@ -547,7 +547,7 @@ def test_the_command_that_is_said_works(sandbox, make_link, monkeypatch, tmp_pat
     assert (tmp_path / f"{CELL}-v1718" / "synglancer.json").exists()
     (told,) = explain_size(50_000, [int(CELL)], Settings(tag="spine"))
     assert say_in_python(told).endswith(
-        f'which are then drawn in 2 s: give publish_to="{CELL}-v1718" as well.'
+        f'so that viewers draw them in 2 s: give publish_to="{CELL}-v1718" as well.'
     )
 
 

@@ -122,8 +122,8 @@ def resolve_cell(session: Session, cell: Cell) -> int:
         if len(cells) > 1:
             raise CellError(
                 f"The link selects {len(cells)} cells: {enumerate_some(cells, _MANY)}.",
-                "Give one of them; or the link to make-link, which makes a link for each, or with "
-                "--together one for all.",
+                "Give one of them, or give the link to make-link for separate links, or with "
+                "--together for one link.",
             )
         return cells[0]
     return cell.value

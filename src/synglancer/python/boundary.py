@@ -30,10 +30,11 @@ _KEYWORDS |= {
     "save_state": 'Link.save("state.json")',
 }
 _PHRASES = {
-    "or give the link to make-link, which makes a link for each cell, or one link with "
-    "--together": ("or give the link in a list, for one link to all of them"),
+    "or give the link to make-link for separate links, or with --together for one link": (
+        "or give the link in a list, for one link to all of them"
+    ),
     "or leave out --together": "or make a link for each cell with make_links",
-    "Add --together; or": "Give all cells to make_link as a list; or",
+    "Add --together, or": "Give all cells to make_link as a list, or",
 }
 """Advice that only applies to the command, and its equivalent in Python."""
 
