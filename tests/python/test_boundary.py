@@ -128,7 +128,7 @@ def test_a_batch_warns_once_and_says_what_of_each(sandbox):
     with pytest.warns(SynglancerWarning) as caught:
         links = make_links([CELL, UNKNOWN], server=sandbox.origin)
     assert [str(one.message) for one in caught] == [
-        "1 of 2 cells have no link and 1 link has a note: to_frame() says what of each."
+        "1 of 2 cells have no link and 1 link has a note. See to_frame() for details."
     ]
     assert "version=" in links.skipped[0].hint
 

@@ -64,7 +64,7 @@ def test_what_is_no_client_is_refused(client):
 
 def test_settings_and_keywords_are_not_mixed():
     """A keyword beside a record would be unheard: it is refused."""
-    with pytest.raises(UsageError, match="tag by keyword"):
+    with pytest.raises(UsageError, match="tag was also given by keyword"):
         make_link(CELL, Settings(), tag="spine")
 
 

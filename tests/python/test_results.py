@@ -61,7 +61,7 @@ def test_links_are_added_again_to_the_same_table(sandbox):
     once = add_links(given, server=sandbox.origin, progress=False, outputs=True)
     assert [*once.columns] == [*given.columns, "link", "link_problem", "link_note"]
     assert_frame_equal(add_links(once, server=sandbox.origin, progress=False, outputs=True), once)
-    with pytest.raises(UsageError, match="column 'link' already"):
+    with pytest.raises(UsageError, match="already has a column 'link'"):
         add_links(given.assign(link="mine"))
 
 

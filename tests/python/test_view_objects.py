@@ -93,10 +93,10 @@ def test_each_form_of_a_state_is_read(link, sandbox, tmp_path):
 @pytest.mark.parametrize(
     ("state", "words"),
     [
-        (5, "int is no Neuroglancer state"),
+        (5, "int is not a Neuroglancer state"),
         ({}, "holds no Neuroglancer state"),
         ({"layers": 5}, "holds no Neuroglancer state"),
-        ({"layers": [{"name": "a", "segments": [8.6e17]}]}, "at /layers/0/segments/0 .* rounded"),
+        ({"layers": [{"name": "a", "segments": [8.6e17]}]}, "at /layers/0/segments/0 .* rounds"),
         ({"layers": [], "crossSectionScale": float("nan")}, "nan at /crossSectionScale"),
         ({"layers": [object()]}, "object at /layers/0"),
         ("{", "does not hold JSON"),
