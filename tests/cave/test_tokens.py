@@ -130,7 +130,7 @@ def test_environment_is_stripped():
 def test_environment_that_would_break_a_header_is_refused(monkeypatch, inside):
     """White space, line breaks or other than ASCII inside CAVE_TOKEN are refused, unrepeated."""
     monkeypatch.setenv("CAVE_TOKEN", f"{SECRET}{inside}{SECRET}")
-    with pytest.raises(UsageError, match=r"^CAVE_TOKEN does not hold a token") as caught:
+    with pytest.raises(UsageError, match=r"^CAVE_TOKEN does not hold a valid token") as caught:
         find_token(SERVER)
     assert SECRET not in f"{caught.value} {caught.value.hint}"
 

@@ -158,7 +158,7 @@ def test_many_annotations_are_warned_of(sandbox, make_link, monkeypatch) -> None
     assert "10,000 annotations" in explain_size(10_000, [1], Settings())[0]
     assert "slow" not in make_link(CELL).err
     monkeypatch.setattr("synglancer.links.warnings.MANY_ANNOTATIONS", 3_392)
-    assert "3,392 annotations, and viewers get slow: 50,000" in make_link(CELL, "--no-cache").err
+    assert "3,392 annotations, and viewers become slow: 50,000" in make_link(CELL, "--no-cache").err
 
 
 def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:

@@ -276,7 +276,7 @@ def test_a_token_file_that_is_not_there_is_wrong_usage(tmp_path):
         (["table"], "LINK is missing."),
         (["publish", "rows.parquet", "--version", "1"], "--dest is missing."),
         (["publish", "rows.parquet", "--dest", "out"], "--version is missing."),
-        (["serve", "a", "b", "c"], "There is one word too many, or more: b c."),
+        (["serve", "a", "b", "c"], "The command does not accept these words: b c."),
         (["compare", "1", "--from"], "--from requires an argument."),
     ],
 )

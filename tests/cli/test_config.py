@@ -85,4 +85,4 @@ def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
 
 def test_what_cannot_be_trusted(synglancer: Callable[..., Outcome], project: Path) -> None:
     """A file that is not there cannot be trusted."""
-    synglancer("trust", "missing.toml").refuses(2, "missing.toml cannot be trusted")
+    synglancer("trust", "missing.toml").refuses(2, "missing.toml could not be marked as trusted")

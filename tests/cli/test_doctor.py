@@ -144,7 +144,7 @@ def test_each_fault_has_its_line(own, examine, fault) -> None:
         ("a-wrong-token", "login", "Get a new token"),
         (MISSING_TERMS, "terms", "Accept them once at"),
         (NO_PERMISSION, "datastack", "Ask the dataset's owners"),
-        ("two words", "token", "CAVE_TOKEN does not hold a token"),
+        ("two words", "token", "CAVE_TOKEN does not hold a valid token"),
     ],
 )
 def test_each_token_that_is_refused(own, examine, monkeypatch, token, name, words) -> None:

@@ -217,7 +217,7 @@ def test_backups_are_kept_and_files_that_cannot_be_rewritten_are_named(
     assert fixed.code == 5
     assert "cannot be rewritten" in fixed.err
     assert long.read_text() == lost
-    assert "link.md: 1 link was replaced; the file as it was is paper.md.bak.1." in fixed.err
+    assert "link.md: 1 link was replaced; the old file is kept as paper.md.bak.1." in fixed.err
     assert link.is_symlink()
     assert paper.read_text() != lost
     assert paper.stat().st_mode & 0o777 == 0o640

@@ -180,7 +180,7 @@ def test_what_is_left_out_is_counted(synglancer, tmp_path):
 REFUSED = {
     "nothing": ([], "Nothing to publish was given."),
     "no file": (["gone.parquet"], "gone.parquet is not there."),
-    "another kind": (["rows.xlsx"], "rows.xlsx is neither Parquet nor CSV"),
+    "another kind": (["rows.xlsx"], "rows.xlsx is neither a Parquet nor a CSV file"),
     "no column": (["{table}", "--tag-column", "kind"], "has no column kind"),
     "no resolution": (["{table}", "--resolution", "4,4"], "--resolution '4,4' is not a size"),
     "no memory": (["{table}", "--memory", "3MB"], "--memory '3MB' is no size"),

@@ -186,7 +186,7 @@ def test_others_on_the_same_spine_are_shown(
     shown = back.predictions.groupby("direction")["id"].apply(lambda ids: sorted(map(int, ids)))
     assert shown["synapse"] == [synapse]
     assert shown["same spine"] == others
-    assert f"{1 + len(others)} synapses are on a spine with several inputs in" in done.err
+    assert f"{1 + len(others)} synapses are on a spine with several inputs" in done.err
     assert "among synapse" not in done.err
     assert back.warnings == []
     alone = rows[rows["tag"].eq("shaft") & ~rows.index.isin(spines[column])].index[0]

@@ -51,7 +51,7 @@ def test_a_baseline_is_read_from_a_table(tmp_path) -> None:
     ("name", "content", "words"),
     [
         ("tags.csv", "tag,n\nspine,1\n", "no columns 'tag' and 'count'"),
-        ("tags.csv", "tag,count\nspine,1\nshaft,-2\n", "no count in line 3: '-2'"),
+        ("tags.csv", "tag,count\nspine,1\nshaft,-2\n", "no valid count in line 3: '-2'"),
         ("tags.csv", "tag,count\nspine,0\n", "counts no synapses"),
         ("synglancer.json", "{}", "not a manifest"),
     ],
