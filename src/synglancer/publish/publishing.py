@@ -93,7 +93,7 @@ def publish(
     if existing is not None:
         if not resume:
             raise UsageError(
-                f"{asked.destination} is published already.",
+                f"{asked.destination} already holds a published source.",
                 "Choose another -o, or remove it first.",
             )
         # It is written last: whatever work is left was being removed when that run was ended.
