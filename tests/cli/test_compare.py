@@ -170,7 +170,7 @@ def test_what_shows_a_part_of_a_cell_is_not_compared(
     synglancer("compare", whole, made.out.strip()).refuses(2, "least confident", advice)
     synapse = Link.from_url(whole, token=TOKEN).predictions["id"].iloc[0]
     named = make_link(f"synapse:{synapse}").out.strip()
-    synglancer("compare", named, "--to", 1822).refuses(2, "by its ID", f"compare {OLD} ")
+    synglancer("compare", named, "--to", 1822).refuses(2, "a single synapse", f"compare {OLD} ")
     assert synglancer(*advice.split()[1:-1], "latest", "--output", "json").code == 0
 
 

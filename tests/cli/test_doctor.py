@@ -122,7 +122,7 @@ def test_a_machine_on_which_all_is_well(own, examine) -> None:
     assert "1718 (2026-03-07) is available until 20" in found["version"][1]
     assert "synapse_target_predictions_ssa_v2" in found["table"][1]
     assert "/nglstate/api/v1/" in found["states"][1]
-    assert f"{own.origin}/v/synglancer/, the datastack's own" in found["viewer"][1]
+    assert f"{own.origin}/v/synglancer/, the datastack's viewer" in found["viewer"][1]
     assert "of at most 2.0 GB" in found["cache"][1]
 
 

@@ -311,7 +311,7 @@ def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
     """A mistyped tag among others leaves out nothing unsaid: it is named, with those there are."""
     tags = [word for tag in ("soma", "spnie", "spnie") for word in ("--tag", tag)]
     record = json.loads(make_link(CELL, *tags, "--output", "json").out)
-    told = "No synapse here has the tag 'spnie': there are 'shaft', 'soma', 'spine'."
+    told = "No synapse here has the tag 'spnie'. The tags are 'shaft', 'soma', 'spine'."
     assert record["warnings"].count(told) == 1
 
 

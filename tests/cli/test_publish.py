@@ -179,11 +179,11 @@ def test_what_is_left_out_is_counted(synglancer, tmp_path):
 
 REFUSED = {
     "nothing": ([], "Nothing to publish was given."),
-    "no file": (["gone.parquet"], "gone.parquet is not there."),
+    "no file": (["gone.parquet"], "gone.parquet does not exist."),
     "another kind": (["rows.xlsx"], "rows.xlsx is neither a Parquet nor a CSV file"),
     "no column": (["{table}", "--tag-column", "kind"], "has no column kind"),
-    "no resolution": (["{table}", "--resolution", "4,4"], "--resolution '4,4' is not a size"),
-    "no memory": (["{table}", "--memory", "3MB"], "--memory '3MB' is no size"),
+    "no resolution": (["{table}", "--resolution", "4,4"], "--resolution '4,4' is not a voxel size"),
+    "no memory": (["{table}", "--memory", "3MB"], "--memory '3MB' is not a size"),
     "no workers": (["{table}", "--workers", "0"], "--workers 0 is not a number"),
     "twice": (["{table}", "{table}"], "was given twice"),
     "no scheme": (["{table}", "-o", "what://there"], "what://there"),

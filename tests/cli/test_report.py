@@ -146,7 +146,7 @@ def test_what_is_repeated_counts_once(sandbox, synglancer, tmp_path, monkeypatch
     each = link.counts.groupby("direction")["count"].sum()
     assert "Synapses of 1 cell and" in text
     assert f"this cell has {each['inputs']:,} inputs and {each['outputs']:,} outputs" in text
-    assert "Counts are of synapses with and without a prediction" in text
+    assert "Counts are of synapses with or without a prediction" in text
     assert f"were found with the table {who.SPINE_TABLE}" in text
     assert "Only synapses" not in text  # the sliders leave none out
     targets = set(link.predictions.query("direction == 'outputs'")["post_pt_root_id"].tolist())

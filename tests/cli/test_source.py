@@ -263,10 +263,10 @@ def test_a_cell_without_rows_where_cave_is_silent(sandbox, source, make_link):
         (["--with-total"], "--with-total"),
         (["--with-unlabelled"], "without a prediction"),
         (["--tag", "spine", "--tag", "spin"], "no tag 'spin'"),
-        (["--version", "1822"], "is of version 1718, and 1822 was asked for"),
-        (["--version", "latest"], "is of version 1718, and latest was asked for"),
-        (["--table", "other"], "is of table"),
-        (["--datastack", "sandbox_second"], "is of datastack minnie65_public"),
+        (["--version", "1822"], "has the version 1718, but 1822 was requested"),
+        (["--version", "latest"], "has the version 1718, but latest was requested"),
+        (["--table", "other"], "has the table"),
+        (["--datastack", "sandbox_second"], "has the datastack minnie65_public"),
         (["--public-url", "https://lab.org/x"], "--public-url"),
     ],
 )
@@ -395,7 +395,7 @@ def test_pictures_and_reports_on_a_source(sandbox, source, make_link, synglancer
     made = synglancer("report", CELL, who.PARTNERS[0].root_id, "--source", source, "-o", page)
     assert made.code == 0, made.err
     assert "2,262" in page.read_text()
-    together = page.read_text().partition("all cells in one view](")[2].partition("): ")[0]
+    together = page.read_text().partition("all cells in one view](")[2].partition("). ")[0]
     shown = Link.from_url(together, token=TOKEN).state
     assert shown["synglancer_cells"]["version"] == 1718  # the source's, not the latest
     assert shown["synglancer_cells"]["table"] == TABLE
