@@ -170,4 +170,4 @@ def test_certificates_of_ones_own(signed, monkeypatch) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", f"{file}.missing")
     error = fail(url)
     assert isinstance(error, UnreachableError)
-    assert f"{file}.missing, which REQUESTS_CA_BUNDLE names" in str(error)
+    assert f"{file}.missing, which is set in REQUESTS_CA_BUNDLE" in str(error)
