@@ -45,7 +45,9 @@ class Link(LinkRecord):
         known["warnings"] = [say_in_python(sentence) for sentence in record.warnings]
         return cls(**known)
 
-    __hash__ = LinkRecord.__hash__  # else a dataclass hashes its fields, some of which are lists
+    __hash__ = (
+        LinkRecord.__hash__
+    )  # otherwise the dataclass would hash its fields, and some are lists
 
     @cached_property
     def counts(self) -> pd.DataFrame:

@@ -217,8 +217,8 @@ def advise_version(
 
     nearest = min(staying, key=distance)
     return (
-        f"{advice}; of those that stay, {nearest.version} ({nearest.timestamp:%Y-%m-%d}) is the "
-        "nearest."
+        f"{advice}; the nearest permanent version is {nearest.version} "
+        f"({nearest.timestamp:%Y-%m-%d})."
     )
 
 

@@ -67,7 +67,7 @@ def read_table(path: Path, column: str | None = None) -> Table:
     ----------
     path
         A text with separators (comma, semicolon or tab; UTF-8 or UTF-16), a Parquet or Feather
-        file, or an Excel workbook, of which the first sheet is read.
+        file, or an Excel workbook, whose first sheet is read.
     column
         The wanted column of cells, which shows the character that separates columns.
 
@@ -234,7 +234,7 @@ def _finish(
         number = stripped.count(twice[0])
         raise UsageError(
             f"The file {source} has {number} columns with {what}.",
-            "Give each column a name of its own, or leave out those that are not needed.",
+            "Give each column its own name, or leave out the columns that you do not need.",
         )
     return Table(stripped, rows, lines, unit)
 

@@ -303,7 +303,7 @@ class _Run:
         return request
 
     def _settle_properties(self, files: list[InputFile]) -> list[str]:
-        """Return the numbers that annotations carry: those that all files have."""
+        """Return the numbers that annotations carry, which all files must have."""
         found = []
         for file in files:
             names = open_parquet(file.path).schema_arrow.names

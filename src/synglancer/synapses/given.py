@@ -1,6 +1,6 @@
 """Check tables of synapses from the user, and convert them to the form of server answers.
 
-The columns are those that caveclient returns for predictions joined with their synapses. Invalid
+The columns are the same as caveclient returns for predictions joined with their synapses. Invalid
 rows are refused and never left out, because the user can correct the table.
 """
 

@@ -101,7 +101,7 @@ class SynapseMaker(LinkMaker):
 
 
 def _read_synapses(cells: Sequence[str]) -> list[int]:
-    """Read the IDs of synapses among what was given, each once; what is none waits for its turn."""
+    """Read the synapse IDs among the given words, each once; other words wait for their turn."""
     synapses: dict[int, None] = {}
     for cell in cells:
         with suppress(UsageError):

@@ -86,7 +86,7 @@ class Server:
         self._pools = _open_pools(address, at_once)
 
     def read(self, name: str, start: int, size: int | None) -> bytes | None:
-        """Read bytes of a file, of which there may be `MOST_BYTES`; None when it is not there."""
+        """Read at most `MOST_BYTES` of a file; None if it does not exist."""
         status, content, _ = self._get(name, start, size)
         return None if status in _MISSING else content
 

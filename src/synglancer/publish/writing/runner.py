@@ -211,7 +211,7 @@ def _end_with_parent() -> None:
 
 @contextmanager
 def _keeping_interrupts() -> Iterator[None]:
-    """Leave Ctrl+C to this process: those that are started within never see it."""
+    """Leave Ctrl+C to this process; processes started within never see it."""
     import signal
     from multiprocessing import resource_tracker
 

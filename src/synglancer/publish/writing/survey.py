@@ -220,7 +220,7 @@ def find_repeated(work: str, mark: str, part: int) -> dict[str, Any]:
 def load_slab(
     work: Path, number: int, slab: dict[str, Any], dropped: list[int]
 ) -> dict[str, NDArray[Any]]:
-    """Load the rows of a slab by tag, without those that other slabs have instead."""
+    """Load the rows of a slab by tag, without rows that other slabs keep instead."""
     records = np.fromfile(work / f"{slab['file']}.rows", record_type("by_id"))
     ends = np.cumsum([*slab["tags"].values()])
     lists = []
