@@ -45,9 +45,7 @@ class Link(LinkRecord):
         known["warnings"] = [say_in_python(sentence) for sentence in record.warnings]
         return cls(**known)
 
-    __hash__ = (
-        LinkRecord.__hash__
-    )  # otherwise the dataclass would hash its fields, and some are lists
+    __hash__ = LinkRecord.__hash__  # a dataclass would hash its fields, and some are lists
 
     @cached_property
     def counts(self) -> pd.DataFrame:
