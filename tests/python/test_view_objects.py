@@ -63,6 +63,7 @@ def test_layers_added_with_nglui_are_in_the_link(link, client):
     assert added["annotations"][0]["segments"] == [[str(CELL)]]
     assert made.state["layers"][:-1] == link.state["layers"]
     assert [*made.counts["count"]] == [*link.counts["count"], 1]
+    assert made.warnings == []
 
 
 def test_layers_added_with_neuroglancer_are_in_the_link(link, sandbox):

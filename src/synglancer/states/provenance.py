@@ -54,9 +54,11 @@ def parse_provenance(state: Mapping[str, Any]) -> tuple[Provenance, list[str]]:
     known = {"cell": found.cell, "version": found.version, "timestamp": found.timestamp != EPOCH}
     missing = [name for name, value in known.items() if not value]
     warnings = [f"The state does not say which {', '.join(missing)} it shows."] if missing else []
-    if raw and record.shown != shown:
+    # A layer that a user added beside ours has a name without a direction.
+    ours = sum(sum(tags.values()) for direction, tags in counts.items() if direction)
+    if raw and record.shown != ours:
         warnings.append(
-            f"The state was changed after it was made: the number of synapses is {shown:,} in "
+            f"The state was changed after it was made: the number of synapses is {ours:,} in "
             f"the state but {record.shown:,} in its record."
         )
     if wrong:
