@@ -197,7 +197,7 @@ def test_groups_at_a_row_limit_are_smaller(options, monkeypatch, small) -> None:
         return fetch(self, datastack, at, table, some, direction)
 
     monkeypatch.setattr(Cave, "fetch_predictions", note)
-    with Sandbox(replace(options, row_limit=40)) as sandbox:
+    with Sandbox(replace(options, row_limit=400)) as sandbox:
         made = make_links([small[0], *large, *small[1:30]], server=sandbox.origin)
     assert all(isinstance(link, Link) for link in made)
     assert sizes[:2] == [1, 10]
