@@ -152,7 +152,7 @@ def test_what_is_left_out_is_counted(synglancer, tmp_path):
     """Repeats, missing values and positions out of range are left out, each kind counted."""
     rows = make_rows(50, tag=["spine"] * 50)
     rows["id"] = [7, 7, *range(100, 147), None]
-    rows["value"] = [0.2, 0.9, None, float("nan"), *[0.5] * 46]
+    rows["value"] = [0.2, 0.9, None, float("nan"), *[0.5] * 31, 5, -1, 1.0, 0.0, *[0.5] * 11]
     rows["size"] = [5] * 4 + [-1, 2**40, None] + [5] * 43
     rows["ctr_pt_position_x"] = [5] * 10 + [1e30, float("inf"), float("nan")] + [5] * 37
     rows["pre_pt_root_id"] = [3] * 20 + [0, None] + [3] * 28
@@ -164,6 +164,7 @@ def test_what_is_left_out_is_counted(synglancer, tmp_path):
     manifest = json.loads(made.out)
     assert manifest["left_out"] == {
         "repeating a synapse": 1,
+        "with a confidence out of range": 2,
         "with a position out of range": 2,
         "with a size out of range": 2,
         "without a confidence": 2,
@@ -172,7 +173,7 @@ def test_what_is_left_out_is_counted(synglancer, tmp_path):
         "without an id": 1,
     }
     assert manifest["kept"] == {"with root 0 as pre": 2}
-    assert manifest["rows"] == 40
+    assert manifest["rows"] == 38
     checked = synglancer("publish", "verify", tmp_path / "out", "--input", path)
     assert (checked.code, checked.out) == (0, "")
 
@@ -186,6 +187,8 @@ REFUSED = {
     "no memory": (["{table}", "--memory", "3MB"], "--memory '3MB' is not a size"),
     "no workers": (["{table}", "--workers", "0"], "--workers 0 is not a number"),
     "twice": (["{table}", "{table}"], "was given twice"),
+    "no version": (["{table}", "--version", "0"], "--version 0 is not a materialization version."),
+    "below 0": (["{table}", "--version", "-1"], "--version -1 is not a materialization version."),
     "no scheme": (["{table}", "-o", "what://there"], "what://there"),
 }
 
@@ -199,9 +202,13 @@ def test_what_cannot_be_asked_is_refused(what, synglancer, table, tmp_path, monk
     words = [word.format(table=table) for word in words]
     if "-o" not in words:
         words += ["-o", "out"]
-    made = synglancer("publish", *words, "--version", 1)
+    if "--version" not in words:
+        words += ["--version", 1]
+    before = {path.name for path in tmp_path.iterdir()}
+    made = synglancer("publish", *words)
     assert made.code == 2
     assert message in made.err
+    assert {path.name for path in tmp_path.iterdir()} == before
 
 
 def test_a_folder_that_is_in_use_is_left_alone(synglancer, table, tmp_path):
@@ -217,6 +224,56 @@ def test_a_folder_that_is_in_use_is_left_alone(synglancer, table, tmp_path):
     (tmp_path / "full/notes.txt").write_text("mine")
     other = synglancer("publish", table, "-o", tmp_path / "full", *common)
     assert (other.code, "is not empty" in other.err) == (2, True)
+
+
+def test_a_finished_source_is_not_taken_for_another(synglancer, table, tmp_path):
+    """--resume on a finished source is refused where another version, input or option is asked."""
+    out = tmp_path / "out"
+    common = ("-o", out, "--workers", 1, "--resume")
+    assert synglancer("publish", table, *common[:-1], "--version", 1718).code == 0
+    before = read_files(out)
+    same = synglancer("publish", table, *common, "--version", 1718)
+    assert (same.code, same.out) == (0, f"{out}\n")
+    other = write_parquet(tmp_path / "other.parquet", make_rows(100))
+    for words, said in (
+        ((table, "--version", 1822), "--version was 1718 and is now 1822."),
+        ((other, "--version", 1718), "the input files are not the same."),
+        ((table, "--version", 1718, "--counts"), "--counts was not given and is now given."),
+        ((table, "--version", 1718, "--table", "t"), "--table was not given and is now t."),
+        ((table, "--version", 1718, "--resolution", "4,4,40"),
+         "--resolution was 1,1,1 and is now 4,4,40."),
+        ((table, "--version", 1718, "--timestamp", "2026-03-07"),
+         "and is now 2026-03-07T00:00:00+00:00."),
+        ((table, "--version", 1718, "--datastack", "v1dd_public"),
+         "--datastack was minnie65_public and is now v1dd_public"),
+    ):  # fmt: skip
+        made = synglancer("publish", *words, *common)
+        assert (made.code, said in made.err) == (2, True), made.err
+    assert read_files(out) == before
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b"\xff\xfe\x00", b"1", b'{"@type": "x"}'])
+def test_a_damaged_manifest_is_named(content, synglancer, table, tmp_path):
+    """Neither verify nor --resume fails on a manifest that is none: both name it, exit code 4."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/synglancer.json").write_bytes(content)
+    resume = ("publish", table, "-o", tmp_path / "out", "--version", 1, "--resume", "--workers", 1)
+    for words in (("publish", "verify", tmp_path / "out"), resume):
+        made = synglancer(*words)
+        assert (made.code, "synglancer.json is not a manifest" in made.err) == (4, True), made.err
+
+
+def test_verify_refuses_what_cannot_be_checked(synglancer, table, tmp_path):
+    """A folder that is missing or not finished, a number below 0 and a dead port are named."""
+    for words, code, said in (
+        ((tmp_path / "nope",), 2, f"There is no folder {tmp_path / 'nope'}."),
+        ((table,), 2, "is not a folder."),
+        ((tmp_path,), 2, "has no synglancer.json"),
+        ((tmp_path, "--cells", -1), 2, "--cells -1 is not a number of cells."),
+        (("http://127.0.0.1:9/",), 4, "http://127.0.0.1:9 does not answer."),
+    ):
+        made = synglancer("publish", "verify", *words)
+        assert (made.code, said in made.err) == (code, True), made.err
 
 
 def test_serve_answers_ranges_until_it_is_stopped(synglancer, table, tmp_path):

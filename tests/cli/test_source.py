@@ -278,7 +278,7 @@ def test_what_a_source_cannot_show_is_refused(sandbox, source, make_link, words,
 def test_sources_that_are_none(sandbox, folder, source, make_link, tmp_path, monkeypatch):
     """A folder that is no source, one that is half there, servers that viewers cannot read."""
     make_link(CELL, "--source", str(tmp_path)).refuses(4, "not a published source")
-    make_link(CELL, "--source", str(tmp_path / "nowhere")).refuses(2, "is not a folder")
+    make_link(CELL, "--source", str(tmp_path / "nowhere")).refuses(2, "There is no folder")
     make_link(CELL, "--source", str(folder)).refuses(2, "synglancer serve", "--public-url")
     make_link(CELL, "--source", "http://127.0.0.1:9/x", "--timeout", 2).refuses(
         4, "does not answer"

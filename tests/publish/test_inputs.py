@@ -170,6 +170,6 @@ def test_an_empty_table_is_refused(tmp_path, rows):
     broken.touch()
     with pytest.raises(UsageError, match="cannot be read"):
         run(tmp_path / "out", str(broken))
-    assert [*(tmp_path / "out").iterdir()] == []
+    assert not (tmp_path / "out").exists()
     right = write_parquet(tmp_path / "right.parquet", rows)
     assert run(tmp_path / "out", str(right))["rows"] == len(rows["id"])

@@ -149,6 +149,19 @@ def test_a_run_does_not_go_on_with_other_inputs(table, tmp_path):
             run(tmp_path / "out", *inputs, resume=True, **words)
 
 
+@pytest.mark.parametrize("name", ["asked.json", "request.json", "plan.json"])
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe"])
+def test_damaged_work_is_named(table, tmp_path, name, content):
+    """Work that cannot be read is refused with its place and what to do."""
+    start(tmp_path / "out", table, 30, "before")
+    path = tmp_path / "out/.publishing" / name
+    assert path.exists()
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=f"{name} is damaged") as caught:
+        run(tmp_path / "out", table, resume=True, counts=True)
+    assert caught.value.hint.startswith(f"Remove {path.parent}, then")
+
+
 def test_the_number_of_workers_does_not_change_the_bytes_of_a_plan(tmp_path):
     """Two processes and one write the same files, when the memory of each is the same."""
     path = write_parquet(tmp_path / "rows.parquet", make_rows(20_000), row_group_size=3000)

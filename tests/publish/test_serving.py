@@ -192,7 +192,7 @@ def test_a_damaged_source_is_not_read_as_empty(folder):
 
 def test_a_folder_that_is_not_there_or_a_taken_port_is_refused(server, folder):
     """Both are said in a sentence."""
-    with pytest.raises(UsageError, match="is not a folder"):
+    with pytest.raises(UsageError, match="There is no folder"):
         make_server(str(folder / "gone"))
     with pytest.raises(UsageError, match="cannot be used"):
         make_server(str(folder), int(server.rpartition(":")[2]))

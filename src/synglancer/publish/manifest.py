@@ -31,6 +31,7 @@ COUNTS = "cells.parquet"
 ABOUT = ("datastack", "version", "timestamp", "table", "tag_column", "resolution")
 """Facts about a publication that are copied into the manifest."""
 
+_COMPARED = {"rows", "tag_column", "resolution_nm"}
 _RECORD = "datastack_record"
 _FOLDER = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 
@@ -125,7 +126,6 @@ def build_manifest(
     upper = [low + far for low, far in zip(plan.lower, plan.extent, strict=True)]
     # Folders of the publishing machine are left out.
     files = [{"file": Path(one["file"]).name, "bytes": one["bytes"]} for one in said["input"]]
-    digest = hashlib.sha256(json.dumps(said["input"], sort_keys=True).encode()).hexdigest()
     return {
         "@type": FORM,
         "datastack": said["datastack"],
@@ -144,13 +144,18 @@ def build_manifest(
         "rows_read": read,
         "left_out": counted,
         "kept": kept,
-        "input": {"files": files, "sha256": digest},
+        "input": {"files": files, "sha256": digest_inputs(said["input"])},
         "tag_column": said["tag_column"],
         "resolution_nm": [*said["resolution"]],
         "bytes": said["bytes"],
         **({"counts": said["counts"]} if said["counts"] else {}),
         "made_by": f"synglancer {__version__}",
     }
+
+
+def digest_inputs(identity: list[dict[str, Any]]) -> str:
+    """Return the SHA-256 of what identifies the input files, in hexadecimal."""
+    return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
 def name_counts(tags: Iterable[str]) -> list[str]:
@@ -195,10 +200,29 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
             digest=hashlib.sha256(content).hexdigest(),
         )
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise BadAnswerError(
-            f"{address}/{MANIFEST} is not a manifest that this version of synglancer can read.",
-            "Check that `synglancer publish` wrote to this address, or upgrade synglancer.",
-        ) from error
+        raise _build_unreadable(address) from error
+
+
+def load_manifest(content: bytes, address: str) -> dict[str, Any]:
+    """Load all that a manifest says, to compare it with the source or with a further run.
+
+    Raises
+    ------
+    BadAnswerError
+        When it is not a manifest, or has another format.
+    """
+    parse_manifest(content, address)
+    said: dict[str, Any] = orjson.loads(content)
+    if not isinstance(said.get("input"), dict) or not said.keys() >= _COMPARED:
+        raise _build_unreadable(address)
+    return said
+
+
+def _build_unreadable(address: str) -> BadAnswerError:
+    return BadAnswerError(
+        f"{address}/{MANIFEST} is not a manifest that this version of synglancer can read.",
+        "Check that `synglancer publish` wrote to this address, or upgrade synglancer.",
+    )
 
 
 def describe_facts(

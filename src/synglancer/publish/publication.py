@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from synglancer.errors import UsageError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -51,3 +53,17 @@ class Publication:
     memory: int = 1_000_000_000
     counts: bool = False
     facts: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check what can be checked without reading anything.
+
+        Raises
+        ------
+        UsageError
+            When the version is not a number of a version.
+        """
+        if self.version < 1:
+            raise UsageError(
+                f"--version {self.version} is not a materialization version.",
+                "Give the number of the version, such as 1718.",
+            )

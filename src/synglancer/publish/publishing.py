@@ -16,10 +16,16 @@ from synglancer.errors import UsageError
 from synglancer.publish.destinations import WORK, dump_json, open_destination
 from synglancer.publish.encoding import build_info
 from synglancer.publish.inputs import InputFile, find_files, match_columns, open_parquet
-from synglancer.publish.manifest import ABOUT, COUNTS, MANIFEST, build_manifest
+from synglancer.publish.manifest import ABOUT, COUNTS, MANIFEST, build_manifest, load_manifest
 from synglancer.publish.plan import PLAN, Plan, describe_levels, make_plan
 from synglancer.publish.staging import join_part, plan_join, stage_csv
 from synglancer.publish.writing.counts import write_counts
+from synglancer.publish.writing.resuming import (
+    check_finished,
+    check_unfinished,
+    no_empty_folders,
+    read_work,
+)
 from synglancer.publish.writing.runner import Processes, make_mark, run_stage
 from synglancer.publish.writing.shards import list_shards, write_shard
 from synglancer.publish.writing.spill import save_spans, spill
@@ -96,9 +102,11 @@ def publish(
                 f"{asked.destination} already holds a published source.",
                 "Choose another -o, or remove it first.",
             )
+        manifest = load_manifest(existing, asked.destination)
+        check_finished(asked, [] if fetch else _identify(*_find_given(asked)), manifest)
         # It is written last: whatever work is left was being removed when that run was ended.
         _clear(folder, destination)
-        return dict(json.loads(existing))
+        return manifest
     if not resume and _is_begun(folder):
         raise UsageError(
             f"An earlier run for {asked.destination} was not finished.",
@@ -107,16 +115,27 @@ def publish(
     if not resume and not destination.is_empty():
         raise UsageError(f"{asked.destination} is not empty.", "Choose another -o.")
     discardable = None if fetch or _is_begun(folder) else folder
-    _prepare(folder)
-    with locked(folder.with_name(f"{folder.name}.lock"), _LOCK_PATIENCE) as held:
-        if not held:
-            raise UsageError(
-                f"Another run is publishing to {asked.destination}.", "Wait until it has finished."
-            )
-        with _nothing_left_of_refused_inputs(discardable):
-            manifest = _Run(asked, runner, folder, progress, fetch).run()
+    with no_empty_folders(folder):
+        _prepare(folder)
+        with locked(folder.with_name(f"{folder.name}.lock"), _LOCK_PATIENCE) as held:
+            if not held:
+                raise UsageError(
+                    f"Another run is publishing to {asked.destination}.",
+                    "Wait until it has finished.",
+                )
+            with _nothing_left_of_refused_inputs(discardable):
+                manifest = _Run(asked, runner, folder, progress, fetch).run()
     _clear(folder, destination)
     return manifest
+
+
+def _find_given(asked: Publication) -> tuple[list[InputFile], list[InputFile]]:
+    """Find the files that were given, and those of synapses."""
+    return find_files(asked.inputs), find_files(asked.synapses) if asked.synapses else []
+
+
+def _identify(*lists: list[InputFile]) -> list[dict[str, Any]]:
+    return [file.identify() for files in lists for file in files]
 
 
 def _clear(folder: Path, destination: Folder | ObjectStore) -> None:
@@ -212,9 +231,8 @@ class _Run:
         if self._fetch is not None:
             self._check_same()
             return self._fetch(self._work, self._progress)
-        given = find_files(asked.inputs)
-        synapses = find_files(asked.synapses) if asked.synapses else []
-        self._identity = [file.identify() for file in (*given, *synapses)]
+        given, synapses = _find_given(asked)
+        self._identity = _identify(given, synapses)
         self._check_same()
         tag = None if synapses else asked.tag_column
         ready = [self._make_parquet(file, number, tag) for number, file in enumerate(given)]
@@ -256,18 +274,10 @@ class _Run:
         for name in ("memory", "facts"):  # a run may go on with less, and where CAVE is silent
             del asked[name]
         path = self._work / _ASKED
-        content = json.dumps(asked, indent=1, sort_keys=True)
         if path.exists():
-            if path.read_text(encoding="utf-8") != content:
-                before = json.loads(path.read_bytes())
-                now = json.loads(content)
-                changed = ", ".join(sorted(name for name in now if now[name] != before.get(name)))
-                raise UsageError(
-                    f"The earlier run had other options or input: {changed} changed.",
-                    f"Give the same options and input, or remove {self._work} to start again.",
-                )
-            return
-        write_file(path, content.encode())
+            check_unfinished(asked, path, self._work)
+        else:
+            write_file(path, json.dumps(asked, indent=1, sort_keys=True).encode())
 
     def _settle_request(self, files: list[InputFile]) -> dict[str, Any]:
         """Write what every process must know, unless an earlier run did."""
@@ -292,9 +302,8 @@ class _Run:
                 "compressor": _name_compressor(),
             }
             write_file(path, json.dumps(request).encode())
-        content = path.read_bytes()
-        self._mark = make_mark(content)
-        request = dict(json.loads(content))
+        request = read_work(path, self._work, "units", "properties", "compressor")
+        self._mark = make_mark(path.read_bytes())
         if request["compressor"] != _name_compressor():
             raise UsageError(
                 f"The earlier run used {request['compressor']}, not {_name_compressor()}.",
@@ -330,7 +339,7 @@ class _Run:
         if not path.exists():
             plan = make_plan(self._work, slabs, dropped, request["slab_rows"])
             write_file(path, json.dumps(plan.to_json()).encode())
-        return Plan.from_json(json.loads(path.read_bytes()))
+        return Plan.from_json(read_work(path, self._work, "sources", "slabs"))
 
     def _finish(
         self,

@@ -97,7 +97,9 @@ class RowReader:
         if names.confidence:
             with np.errstate(over="ignore"):
                 rows["confidence"] = self._read_floats(batch, names.confidence, first_row)
-            leave_out("without a confidence", ~np.isfinite(rows["confidence"]))
+            sure = rows["confidence"]
+            leave_out("without a confidence", np.isnan(sure))
+            leave_out("with a confidence out of range", ~((sure >= 0) & (sure <= 1)))
         if names.size:
             sizes = self._read_floats(batch, names.size, first_row)
             wild = ~((sizes >= 0) & (sizes <= _MOST_SIZE))

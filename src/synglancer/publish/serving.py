@@ -48,6 +48,8 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
         When nothing is published in such a folder or the folders inside, or the port is taken.
     """
     root = Path(folder)
+    if not root.exists():
+        raise UsageError(f"There is no folder {folder}.", "Give the folder of a published source.")
     if not root.is_dir():
         raise UsageError(f"{folder} is not a folder.", "Give the folder of a published source.")
     if not any(any(root.glob(f"{inside}{MANIFEST}")) for inside in ("", "*/")):

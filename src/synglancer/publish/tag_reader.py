@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.errors import UsageError
+from synglancer.errors import UnreachableError, UsageError
 from synglancer.publish.encoding import RELATIONSHIPS, body_type
+from synglancer.publish.manifest import MANIFEST
+from synglancer.publish.reading.access import Folder, Server
 from synglancer.publish.sharding import INDEX_ENTRY, Sharding, read_minishard
 
 if TYPE_CHECKING:
@@ -18,6 +20,70 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AT_ONCE = 4096
+
+TIMEOUT = 60.0
+"""Seconds that one answer of a store may take."""
+
+_RETRIES = 3  # otherwise tensorstore asks a server that is gone for many minutes
+_STORES = ("http", "s3", "gcs")
+
+
+def open_files(address: str) -> Any:
+    """Open a folder, or an address that tensorstore knows, as a store of files by name."""
+    url = address if "://" in address else f"file://{Path(address).absolute()}"
+    return _open(f"{url}/")
+
+
+def _open(spec: Any) -> Any:
+    import tensorstore
+
+    context = tensorstore.Context(
+        {f"{store}_request_retries": {"max_retries": _RETRIES} for store in _STORES}
+    )
+    return tensorstore.KvStore.open(spec, context=context).result(TIMEOUT)
+
+
+def _check_tensorstore() -> None:
+    try:
+        import tensorstore  # noqa: F401
+    except ImportError as error:
+        raise UsageError(
+            "Checking a source needs tensorstore.",
+            "Install it: pip install 'synglancer[publish]'.",
+        ) from error
+
+
+def read_manifest(address: str) -> bytes:
+    """Read the manifest: over HTTP and from a folder as links do, which ends soon.
+
+    Raises
+    ------
+    UsageError
+        When there is none.
+    ServiceError
+        When the address does not answer.
+    """
+    _check_tensorstore()
+    if address.startswith(("http://", "https://")):
+        content = Server(address, TIMEOUT, 1).read(MANIFEST, 0, None)
+    elif "://" not in address:
+        content = Folder(address).read(MANIFEST, 0, None)
+    else:
+        try:
+            stored = open_files(address).read(MANIFEST).result(TIMEOUT)
+        except OSError as error:  # of time too
+            raise UnreachableError(
+                f"{address} does not answer.", "Check the address and the connection."
+            ) from error
+        except ValueError as error:
+            raise UsageError(f"{address} cannot be read.", "Check the address.") from error
+        content = bytes(stored.value) if stored.state == "value" else None
+    if content is None:
+        raise UsageError(
+            f"{address} has no {MANIFEST}: nothing was published there, or the run did not finish.",
+            "Finish it with `synglancer publish … --resume`.",
+        )
+    return content
 
 
 class TagReader:
@@ -32,12 +98,9 @@ class TagReader:
     """
 
     def __init__(self, address: str, properties: Sequence[str]) -> None:
-        import tensorstore
-
-        self._tensorstore = tensorstore
         self._base = address
         self._body = body_type(properties)
-        content = self._open_base("").read("info").result()
+        content = self._open_base("").read("info").result(TIMEOUT)
         if content.state != "value":
             raise UsageError(
                 f"{address} has no info file.", "Publish it again, or finish the run with --resume."
@@ -46,8 +109,7 @@ class TagReader:
         self.levels: list[dict[str, Any]] = self.info["spatial"]
 
     def _open_base(self, key: str) -> Any:
-        url = self._base if "://" in self._base else f"file://{Path(self._base).absolute()}"
-        return self._tensorstore.KvStore.open(f"{url}/{key}/" if key else f"{url}/").result()
+        return open_files(f"{self._base}/{key}" if key else self._base)
 
     def open(self, index: dict[str, Any]) -> Any:
         """Open an index as a store of chunks by key."""
@@ -56,7 +118,7 @@ class TagReader:
             "metadata": index["sharding"],
             "base": self._open_base(index["key"]).spec().to_json(),
         }
-        return self._tensorstore.KvStore.open(spec).result()
+        return _open(spec)
 
     def read_all(self, index: dict[str, Any]) -> Iterator[tuple[int, bytes]]:
         """Read all chunks of an index.
@@ -72,7 +134,7 @@ class TagReader:
                 some = keys[first : first + _AT_ONCE]
                 answers = [store.read(key.to_bytes(8, "big")) for key in some]
                 for key, answer in zip(some, answers, strict=True):
-                    yield key, bytes(answer.result().value)
+                    yield key, bytes(answer.result(TIMEOUT).value)
 
     def _list_keys(self, index: dict[str, Any]) -> Iterator[list[int]]:
         """List the keys of each shard file, which tensorstore's own list sometimes hangs at."""
@@ -80,18 +142,18 @@ class TagReader:
         size = INDEX_ENTRY * sharding.minishards
         for shard in range(sharding.shards):
             name = sharding.name_file(shard)
-            head = base.read(name, byte_range=slice(0, size)).result()
+            head = base.read(name, byte_range=slice(0, size)).result(TIMEOUT)
             if head.state != "value":
                 continue
             spans = np.frombuffer(head.value, "<u8").reshape(-1, 2)
             spans = spans[spans[:, 0] != spans[:, 1]] + np.uint64(size)
             answers = [base.read(name, byte_range=slice(*span)) for span in spans.tolist()]
-            found = [read_minishard(answer.result().value)[0] for answer in answers]
+            found = [read_minishard(answer.result(TIMEOUT).value)[0] for answer in answers]
             yield np.concatenate(found).tolist() if found else []
 
     def read_group(self, index: dict[str, Any], key: int) -> NDArray[Any] | None:
         """Read the annotations of a cell of the volume, or of a neuron; None when there is none."""
-        answer = self.open(index).read(key.to_bytes(8, "big")).result()
+        answer = self.open(index).read(key.to_bytes(8, "big")).result(TIMEOUT)
         return self.decode(bytes(answer.value)) if answer.state == "value" else None
 
     def decode(self, content: bytes) -> NDArray[Any]:
@@ -106,7 +168,7 @@ class TagReader:
 
     def read_single(self, id_: int) -> dict[str, Any] | None:
         """Read one annotation by its ID: ``body``, ``pre`` and ``post`` (lists of root IDs)."""
-        answer = self.open(self.info["by_id"]).read(id_.to_bytes(8, "big")).result()
+        answer = self.open(self.info["by_id"]).read(id_.to_bytes(8, "big")).result(TIMEOUT)
         return self.decode_single(bytes(answer.value)) if answer.state == "value" else None
 
     def decode_single(self, content: bytes) -> dict[str, Any]:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import random
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,10 +12,10 @@ import numpy as np
 from synglancer.errors import SynglancerError, UsageError
 from synglancer.publish.encoding import RELATIONSHIPS
 from synglancer.publish.inputs import find_files, match_columns, open_parquet
-from synglancer.publish.manifest import FORM, MANIFEST, name_counts
+from synglancer.publish.manifest import load_manifest, name_counts
 from synglancer.publish.sharding import mix
 from synglancer.publish.source import RELATIONSHIP_OF
-from synglancer.publish.tag_reader import TagReader
+from synglancer.publish.tag_reader import TIMEOUT, TagReader, open_files, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +34,9 @@ class Findings:
     Attributes
     ----------
     checked
-        Things that are right, one sentence each. problems Things that are wrong.
+        Things that are right, one sentence each.
+    problems
+        Things that are wrong.
     """
 
     checked: list[str] = field(default_factory=list)
@@ -91,30 +91,11 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
     UsageError
         When there is nothing to be checked.
     """
-    try:
-        import tensorstore
-    except ImportError as error:
-        raise UsageError(
-            "Checking a source needs tensorstore.",
-            "Install it: pip install 'synglancer[publish]'.",
-        ) from error
-    address = address.rstrip("/")
-    url = address if "://" in address else f"file://{Path(address).absolute()}"
-    try:
-        store = tensorstore.KvStore.open(f"{url}/").result()
-        content = store.read(MANIFEST).result()
-    except (ValueError, OSError) as error:
-        raise UsageError(f"{address} cannot be read.", "Check the address.") from error
-    if content.state != "value":
-        raise UsageError(
-            f"{address} has no {MANIFEST}: nothing was published there, or the run did not finish.",
-            "Finish it with `synglancer publish … --resume`.",
-        )
-    manifest = json.loads(content.value)
+    if cells < 0:
+        raise UsageError(f"--cells {cells} is not a number of cells.", "Give 0 or more.")
+    address = address.rstrip("/").removeprefix("file://")
+    manifest = load_manifest(read_manifest(address), address)
     findings = Findings()
-    if manifest.get("@type") != FORM:
-        findings.problems.append(f"{MANIFEST} has an unknown format: {manifest.get('@type')}.")
-        return findings
     total = sum(one["rows"] for one in manifest["tags"])
     if total != manifest["rows"]:
         findings.problems.append(
@@ -126,11 +107,11 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
         try:
             reader = TagReader(f"{address}/{one['folder']}", manifest["properties"])
             counted.update(_check_tag(reader, one, cells, compare, findings))
-        except (ValueError, KeyError, OSError, SynglancerError) as error:  # noqa: PERF203
+        except (ValueError, KeyError, TypeError, OSError, SynglancerError) as error:  # noqa: PERF203
             said = (str(error) or type(error).__name__).splitlines()[0][:300]
             findings.problems.append(f"{one['folder']} cannot be read: {said}")
     if "counts" in manifest:
-        stored = store.read(manifest["counts"]["file"]).result()
+        stored = open_files(address).read(manifest["counts"]["file"]).result(TIMEOUT)
         _check_counts(bytes(stored.value), manifest, counted, findings)
     return findings
 
@@ -168,9 +149,14 @@ def _check_tag(
         picked = generator.sample(keys, min(cells, len(keys)))
         compare.check_ids(reader, one["tag"], picked, findings)
     findings.checked.append(
-        f"{name}: {rows:,} annotations, each once over {len(reader.levels)} levels."
+        f"{name}: {_count(rows, 'annotation')}, each once in {_count(len(reader.levels), 'level')}."
     )
     return counted
+
+
+def _count(number: int, noun: str) -> str:
+    """Say how many there are."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _expect(findings: Findings, what: str, found: int, expected: int) -> None:
@@ -246,7 +232,7 @@ def _check_counts(
         if column in counted and one != counted[column]:
             findings.problems.append(f"{name}: {column} is not what the index holds.")
     if len(findings.problems) == before:
-        findings.checked.append(f"{name}: {cells:,} cells, with the counts of the indexes.")
+        findings.checked.append(f"{name}: {_count(cells, 'cell')}, with the counts of the indexes.")
 
 
 def _check_level(
@@ -360,7 +346,7 @@ class _Input:
         fine = self._connection.execute(
             f"SELECT count(*) FROM (SELECT id FROM {self._scan} WHERE id IN ({wanted}) GROUP BY id "
             "HAVING count(*) = 1 AND bool_and(abs(x) <= 1e9 AND abs(y) <= 1e9 "
-            "AND abs(z) <= 1e9 AND isfinite(confidence) AND size BETWEEN 0 AND 4294967295))"
+            "AND abs(z) <= 1e9 AND confidence BETWEEN 0 AND 1 AND size BETWEEN 0 AND 4294967295))"
         ).fetchone()
         return not (fine and fine[0])
 

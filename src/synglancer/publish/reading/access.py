@@ -44,6 +44,10 @@ class Folder:
 
     def __init__(self, address: str) -> None:
         self._root = Path(address)
+        if not self._root.exists():
+            raise UsageError(
+                f"There is no folder {address}.", "Give the folder of a published source."
+            )
         if not self._root.is_dir():
             raise UsageError(
                 f"{address} is not a folder.", "Give the folder of a published source."

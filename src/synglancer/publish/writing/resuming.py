@@ -1,0 +1,127 @@
+"""Compare what a run is asked for with what an earlier run was, and clear up after a refusal."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from synglancer.errors import SynglancerError, UsageError
+from synglancer.publish.manifest import digest_inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from synglancer.publish.publication import Publication
+
+_OPTIONS = {
+    "destination": "--dest",
+    "datastack": "--datastack",
+    "version": "--version",
+    "timestamp": "--timestamp",
+    "table": "--table",
+    "tag_column": "--tag-column",
+    "resolution": "--resolution",
+    "counts": "--counts",
+}
+_FILES = ("inputs", "synapses", "identity")
+
+
+def check_finished(
+    asked: Publication, identity: list[dict[str, Any]], manifest: Mapping[str, Any]
+) -> None:
+    """Check that a finished source is what is asked for.
+
+    Raises
+    ------
+    UsageError
+        Naming the options that are different, or that the input files are.
+    """
+    before = {name: manifest.get(name) for name in ("datastack", "version", "table", "tag_column")}
+    before |= {
+        "resolution": manifest.get("resolution_nm"),
+        "counts": "counts" in manifest,
+        "identity": dict(manifest.get("input") or {}).get("sha256"),
+    }
+    now = {name: getattr(asked, name) for name in before if name != "identity"}
+    now |= {"resolution": [*asked.resolution], "identity": digest_inputs(identity)}
+    if asked.timestamp is not None:  # otherwise it may have come from CAVE
+        before["timestamp"], now["timestamp"] = manifest.get("timestamp"), asked.timestamp
+    changes = _list_changes(before, now)
+    if changes:
+        raise UsageError(
+            f"{asked.destination} already holds a published source that was made with other "
+            f"options or input: {changes}.",
+            "Choose another destination, or remove that source first.",
+        )
+
+
+def check_unfinished(asked: Mapping[str, Any], path: Path, work: Path) -> None:
+    """Check that a run that continues is asked for what it was asked before.
+
+    Raises
+    ------
+    UsageError
+        Naming the options that are different, or that the input files are.
+    """
+    changes = _list_changes(read_work(path, work), json.loads(json.dumps(asked)))
+    if changes:
+        raise UsageError(
+            f"The earlier run had other options or input: {changes}.",
+            f"Give the same options and input, or remove {work} to start again.",
+        )
+
+
+def read_work(path: Path, work: Path, *names: str) -> dict[str, Any]:
+    """Read a file of unfinished work, which is a JSON object with such names.
+
+    Raises
+    ------
+    UsageError
+        When it is damaged.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        content = None
+    if not isinstance(content, dict) or not content.keys() >= set(names):
+        raise UsageError(
+            f"The earlier run cannot be continued, because {path} is damaged.",
+            f"Remove {work}, then publish again without --resume.",
+        )
+    return content
+
+
+def _list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    changed = [name for name in now if now[name] != before.get(name)]
+    said = [
+        f"{_OPTIONS[name]} was {_say(before.get(name))} and is now {_say(now[name])}"
+        for name in changed
+        if name in _OPTIONS
+    ]
+    if any(name in _FILES for name in changed):
+        said.append("the input files are not the same")
+    return ", ".join(said)
+
+
+def _say(value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return "given" if value else "not given"
+    if isinstance(value, (list, tuple)):
+        return ",".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
+    return str(value)
+
+
+@contextmanager
+def no_empty_folders(folder: Path) -> Iterator[None]:
+    """Remove the folders above (and with) ``folder`` that a refused run made and left empty."""
+    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    try:
+        yield
+    except SynglancerError:
+        with suppress(OSError):  # the first that is not empty ends it
+            for one in made:
+                if one.exists():
+                    one.rmdir()
+        raise
