@@ -31,6 +31,9 @@ def _format_default(value: Any) -> str | None:
 def _make_app(name: str, *, example: str | None = None, **options: Any) -> App:
     from cyclopts import App, Parameter
 
+    from synglancer.cli.config import refuse_empty
+
+    options.setdefault("config", (refuse_empty,))
     return App(
         name=name,
         help_format="plaintext",
@@ -85,7 +88,7 @@ def build_synglancer() -> App:
     from synglancer.cli.commands.table import table
     from synglancer.cli.commands.trust import trust
     from synglancer.cli.commands.verdicts import verdicts
-    from synglancer.cli.config import CONFIG, ENVIRONMENT
+    from synglancer.cli.config import CONFIG, ENVIRONMENT, refuse_empty
 
     app = _make_app(
         "synglancer",
@@ -96,10 +99,11 @@ def build_synglancer() -> App:
     app.command(
         link, config=CONFIG, usage=_usage("link [OPTIONS] CELL..."), **_describe("make-link")
     )
+    of_variables = (ENVIRONMENT, refuse_empty)
     usage = _usage("report [OPTIONS] CELL... -o FILE")
     app.command(report, config=CONFIG, usage=usage, **_describe("report"))
     usage = _usage("check [OPTIONS] LINK|FILE|FOLDER...")
-    app.command(check, config=(ENVIRONMENT,), usage=usage, **_describe("check"))
+    app.command(check, config=of_variables, usage=usage, **_describe("check"))
     usage = _usage("compare [OPTIONS] CELL|LINK...")
     app.command(compare, config=CONFIG, usage=usage, **_describe("compare"))
     usage = _usage("verdicts [OPTIONS] LINK...")
@@ -113,7 +117,7 @@ def build_synglancer() -> App:
     for one, words in plain.items():
         app.command(one, usage=_usage(f"{one.__name__} {words}"), **_describe(one.__name__))
     usage = _usage("publish [OPTIONS] FILE... --dest FOLDER|BUCKET --version N")
-    publishing = _make_app("publish", example="publish", config=(ENVIRONMENT,), usage=usage)
+    publishing = _make_app("publish", example="publish", config=of_variables, usage=usage)
     publishing.default(publish)
     publishing.command(verify, **_describe("publish verify"))
     app.command(publishing)

@@ -86,8 +86,29 @@ def find_file() -> Path | None:
     return next((file for file in files if file.exists()), None)
 
 
-CONFIG = (ENVIRONMENT, GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False))
-"""Sources of options that were not typed: the environment, then the file."""
+def refuse_empty(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse options with an empty value: as a path, it would mean the current folder.
+
+    Raises
+    ------
+    UsageError
+        When one is empty; an empty tag has its own sentences.
+    """
+    for argument in arguments:
+        for token in argument.tokens:
+            flag = isinstance(token.implicit_value, bool)  # it has no value
+            if token.keyword and token.value == "" and not flag and argument.name != "--tag":
+                raise UsageError(
+                    f"{token.keyword} is empty.", "Give a value, or leave the option out."
+                )
+
+
+CONFIG = (
+    ENVIRONMENT,
+    GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False),
+    refuse_empty,
+)
+"""Sources of options that were not typed, the environment and then the file; and a check."""
 
 
 def trust_file(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The files that a command writes besides the link: its state, its picture, its QR code.
+"""The files that a command writes: reports, tables, and what belongs to a link.
 
 They are checked before any request, and written completely or not at all.
 """
@@ -6,12 +6,17 @@ They are checked before any request, and written completely or not at all.
 from __future__ import annotations
 
 import os
+import re
+from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synglancer.cells.parse import is_file
 from synglancer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from synglancer.links.link_record import LinkRecord
 
 
@@ -20,25 +25,63 @@ def name_for_link(name: str, made: LinkRecord) -> Path:
     return Path(name.replace("{cell}", made.file_name))
 
 
-def check_writable(option: str, name: str | None, links: int) -> None:
-    """Refuse a file that cannot be written, before any request.
+def check_files(
+    outputs: Mapping[str, str | Path | None],
+    inputs: Iterable[str | Path | None],
+    links: int = 1,
+) -> None:
+    """Refuse files that cannot be written, or would replace one another, before any request.
 
     Parameters
     ----------
-    option
-        The option with the file, such as ``--save-state``.
-    name
-        Its name, in which {cell} may stand for the root ID; None if it is not requested.
+    outputs
+        Option, such as ``--save-state`` → the name of its file, in which {cell} may stand for the
+        root ID; None if it is not requested.
+    inputs
+        Everything that the command reads: words of the command line, some of which may name files,
+        and files given with options.
     links
         Number of requested links.
 
     Raises
     ------
     UsageError
-        When it cannot be written, or names one file for several cells.
+        When one cannot be written, names one file for several cells, is an input, or is named by
+        two options.
     """
-    if name is None:
-        return
+    files = {option: str(name) for option, name in outputs.items() if name is not None}
+    for option, name in files.items():
+        _check_writable(option, name, links)
+    if any(_is_same(Path(one), Path(other)) for one, other in combinations(files.values(), 2)):
+        raise UsageError(
+            "Two options name the same file.",
+            f"Give a different file for one of {', '.join(files)}.",
+        )
+    read = [Path(name) for name in inputs if name is not None and is_file(str(name))]
+    for option, name in files.items():
+        for path in read:
+            if _is_same(Path(name), path) or _may_become(name, path):
+                raise UsageError(
+                    f"{path} is both an input and an output.", f"Name another file with {option}."
+                )
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    """Whether two paths lead to the same file, through whatever links."""
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    return one.resolve() == other.resolve()
+
+
+def _may_become(name: str, path: Path) -> bool:
+    """Whether a name with {cell} becomes that of a file once the root ID is put into it."""
+    if "{cell}" not in name:
+        return False
+    pattern = re.escape(str(Path(name).resolve())).replace(re.escape("{cell}"), r"\d[\w-]*")
+    return re.fullmatch(pattern, str(path.resolve())) is not None
+
+
+def _check_writable(option: str, name: str, links: int) -> None:
     if links > 1 and "{cell}" not in name:
         raise UsageError(
             f"{option} gives one file name for several cells.",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.files import check_files, write_beside
 from synglancer.cli.options import CELLS, OUTPUT, QuestionSettings, describe
 from synglancer.cli.printing import (
     check_options,
@@ -66,7 +66,7 @@ def compare(
     check_options(given)
     if report is not None:
         check_page(report)
-        check_writable("--report", str(report), 1)
+        check_files({"--report": report}, (*given, question.token_file))
     asked = list_compared(given)
     results = compare_all(asked, question, from_, to, show_progress)
     found = [one for one in results if isinstance(one, Comparison)]

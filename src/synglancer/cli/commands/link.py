@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import check_writable, name_for_link, write_beside
+from synglancer.cli.files import check_files, name_for_link, write_beside
 from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, Workers, describe
 from synglancer.cli.printing import (
     TYPED,
@@ -115,11 +115,12 @@ def link(
         if word.startswith("--"):
             raise UsageError(f'Unknown option: "{word}".', _suggest(word))
     given = list_given_cells(cells)  # all of them first: a typing error costs no query
-    _refuse_files(printing, 1 if together else len(given))
+    read = (*cells, *given, *settings.annotations, settings.token_file, printing.template)
+    _refuse_files(printing, read, 1 if together else len(given))
     maker = open_maker(settings, TYPED.get())
     cells = tuple(cell for item in given for cell in maker.expand(item))
     asked = 1 if together else len(cells)
-    _refuse_files(printing, asked)
+    _refuse_files(printing, read, asked)
     with ExitStack() as stack:
         painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
         if asked == 1:
@@ -217,11 +218,10 @@ def _write_state(made: LinkRecord, printing: Printing) -> None:
         write_beside("--save-state", path, made.state_json + b"\n")
 
 
-def _refuse_files(printing: Printing, links: int) -> None:
+def _refuse_files(printing: Printing, read: Sequence[str | Path | None], links: int) -> None:
     """Refuse files that cannot be written before anything is asked or uploaded."""
-    check_writable("--save-state", printing.save_state, links)
-    check_writable("--preview", printing.preview, links)
-    check_writable("--qr", printing.qr, links)
+    outputs = {"--save-state": printing.save_state, "--preview": printing.preview}
+    check_files({**outputs, "--qr": printing.qr}, read, links)
     if printing.template:
         from synglancer.render.templates import check_template
 

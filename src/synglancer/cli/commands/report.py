@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.files import check_files, write_beside
 from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, Workers, describe
 from synglancer.cli.printing import (
     check_options,
@@ -98,7 +98,8 @@ def report(
     if reporting.verbose:
         print_retries()
     check_options(cells)
-    _check_files(output, reporting)
+    read = (*cells, *settings.annotations, settings.token_file)
+    _check_files(output, reporting, read)
     _check_review(settings)
     given = _read_cells(cells, reporting)
     baseline = _read_baseline(reporting, given)
@@ -131,16 +132,18 @@ def report(
     return SOME_SKIPPED if made.skipped else 0
 
 
-def _check_files(output: Path, reporting: Reporting) -> None:
+def _check_files(output: Path, reporting: Reporting, read: Sequence[str | Path | None]) -> None:
     """Refuse files that cannot be written before anything is asked."""
     from synglancer.render.tables import check_table_suffix
     from synglancer.report.pages import check_ending
 
     check_ending(output, reporting.template)
-    check_writable("--output", str(output), 1)
     if reporting.numbers:
         check_table_suffix(reporting.numbers.suffix)
-        check_writable("--numbers", str(reporting.numbers), 1)
+    check_files(
+        {"--output": output, "--numbers": reporting.numbers},
+        (*read, reporting.baseline, reporting.template),
+    )
 
 
 def _check_review(settings: LinkSettings) -> None:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.files import check_files, write_beside
 from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import check_options, complain
 
@@ -47,7 +47,7 @@ def table(
     check_options([link, out])
     if out != _STDOUT:
         check_table_suffix(Path(out).suffix.lower())
-        check_writable("--out", out, 1)
+        check_files({"--out": out}, (link, token_file))
     state = fill_state(open_link(link, server=server, token_file=token_file).state)
     frame = build_annotation_table(state)
     for layer in read_layers(state):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.files import check_files, write_beside
 from synglancer.cli.options import describe
 from synglancer.cli.printing import print_table
 from synglancer.errors import UsageError
@@ -56,6 +56,6 @@ def copy(
             f"The file {path} already exists.",
             "Choose another file with --output, or remove this one.",
         )
-    check_writable("--output", str(path), 1)
+    check_files({"--output": path}, ())
     write_beside("--output", path, text.encode())
     print(path)  # noqa: T201

@@ -7,12 +7,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from synglancer.cli.files import check_writable, write_beside
+from synglancer.cli.files import check_files, write_beside
 from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import check_options, print_lines
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
 
 _STDOUT = "-"
@@ -59,7 +61,7 @@ def verdicts(
 
     check_options(links)
     tables = {"--out": out, "--agreement": agreement, "--calibration": calibration}
-    _check_files(tables, plot)
+    _check_files(tables, plot, (*links, token_file))
     if agreement is not None and len(links) < 2:  # noqa: PLR2004
         raise UsageError(
             "--agreement compares reviewers, but only one link was given.",
@@ -84,7 +86,9 @@ def verdicts(
         write_beside("--plot", path, plot_calibration(bins, path.suffix.lower()))
 
 
-def _check_files(tables: dict[str, str | None], plot: str | None) -> None:
+def _check_files(
+    tables: dict[str, str | None], plot: str | None, read: Sequence[str | None]
+) -> None:
     """Refuse files that cannot be written before anything is asked."""
     from synglancer.render.calibration import check_plot_suffix
     from synglancer.render.tables import check_table_suffix
@@ -97,12 +101,7 @@ def _check_files(tables: dict[str, str | None], plot: str | None) -> None:
     for option, name in files.items():
         check = check_plot_suffix if option == "--plot" else check_table_suffix
         check(Path(name).suffix.lower())
-        check_writable(option, name, 1)
-    if len({*map(Path, files.values())}) < len(files):
-        raise UsageError(
-            "Two options name the same file.",
-            f"Give a different file for one of {', '.join(files)}.",
-        )
+    check_files(files, read)
 
 
 def _describe_agreement(agreed: pd.DataFrame) -> list[str]:

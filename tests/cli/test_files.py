@@ -1,0 +1,107 @@
+"""Files that a command writes never take the place of what it reads, or of each other."""
+
+from __future__ import annotations
+
+import pytest
+
+from cli.outcome import CELL
+
+STATE = '{"layers": []}'
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A working folder with a table of cells, a text file of cells, a state and a template."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    (folder / "gg.csv").write_text(f"cell,g\n{CELL},a\n")
+    (folder / "s2.json").write_text(STATE)
+    (folder / f"{CELL}.json").write_text(STATE)
+    (folder / "page.html").write_text("<p>{{ report }}</p>")
+    (folder / "page.png").write_text(CELL)
+    (folder / "link.csv").symlink_to("gg.csv")
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (
+            ["report", "gg.csv", "-o", "gg.html", "--numbers", "gg.csv"],
+            "--numbers",
+        ),
+        (["report", "gg.csv", "--column", "foo", "-o", "gg.csv"], "--output"),
+        (["report", "gg.csv", "-o", "link.csv"], "--output"),
+        (["report", "link.csv", "-o", "./gg.csv"], "--output"),
+        (["report", CELL, "-o", "gg.csv", "--baseline", "gg.csv"], "--output"),
+        (["report", CELL, "-o", "gg.csv", "--token-file", "gg.csv"], "--output"),
+        (["report", CELL, "-o", "gg.csv", "--annotations", "gg.csv"], "--output"),
+        (["report", CELL, "-o", "page.html", "--template", "page.html"], "--output"),
+        (["link", CELL, "--annotations", "gg.csv", "--save-state", "gg.csv"], "--save-state"),
+        (["link", "s2.json", "--save-state", "s2.json"], "--save-state"),
+        (["link", f"{CELL}.json", "--save-state", "{cell}.json"], "--save-state"),
+        (["link", CELL, "--token-file", "s2.json", "--save-state", "s2.json"], "--save-state"),
+        (["link", "page.png", "--qr", "page.png"], "--qr"),
+        (["link", "page.png", "--preview", "page.png"], "--preview"),
+        (["verdicts", "gg.csv", "-o", "gg.csv"], "--out"),
+        (["verdicts", "s2.json", "--token-file", "gg.csv", "--agreement", "gg.csv"], "--agreement"),
+        (["table", "gg.csv", "-o", "gg.csv"], "--out"),
+        (["table", "s2.json", "--token-file", "gg.csv", "-o", "gg.csv"], "--out"),
+        (["compare", "page.html", "--report", "page.html"], "--report"),
+    ],
+)
+def test_an_output_never_replaces_an_input(folder, synglancer, words, option) -> None:
+    """The command is refused before anything is asked (there is no service here), and every file
+    is as it was."""
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    synglancer(*words).refuses(2, "is both an input and an output.", f"with {option}.")
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["report", CELL, "-o", "x.csv", "--numbers", "x.csv"],
+        ["report", CELL, "-o", "x.csv", "--numbers", "./x.csv"],
+        ["link", CELL, "--save-state", "z.png", "--preview", "z.png", "--renderer", "plot"],
+        ["link", CELL, "--qr", "z.png", "--preview", "z.png"],
+        ["link", CELL, CELL, "--qr", "{cell}.png", "--preview", "{cell}.png"],
+        ["verdicts", "s2.json", "-o", "x.csv", "--calibration", "x.csv"],
+    ],
+)
+def test_two_options_never_name_the_same_file(folder, synglancer, words) -> None:
+    """Both of two results would go to one file, and one would be lost."""
+    synglancer(*words).refuses(2, "Two options name the same file.", "Give a different file")
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (["link", CELL, "--publish-to", ""], "--publish-to"),
+        (["link", CELL, "--source", ""], "--source"),
+        (["link", CELL, "--save-state="], "--save-state"),
+        (["link", CELL, "--template", "", "--output", "html"], "--template"),
+        (["link", CELL, "--token-file", ""], "--token-file"),
+        (["report", CELL, "-o", ""], "-o"),
+        (["report", CELL, "-o", "x.html", "--numbers", ""], "--numbers"),
+        (["publish", "gg.csv", "-o", "", "--version", "1718"], "-o"),
+        (["publish", "gg.csv", "-o", "x", "--work", "", "--version", "1718"], "--work"),
+        (["publish", "verify", "x", "--input", ""], "--input"),
+        (["verdicts", "s2.json", "-o", ""], "-o"),
+        (["table", "s2.json", "-o", ""], "-o"),
+        (["preview", "s2.json", "--folder", ""], "--folder"),
+        (["compare", CELL, "--report", ""], "--report"),
+        (["templates", "copy", "card.html", "-o", ""], "-o"),
+        (["check", "s2.json", "--token-file", ""], "--token-file"),
+    ],
+)
+def test_an_empty_value_is_refused(folder, synglancer, words, option) -> None:
+    """An empty value, as of an unset variable in a script, is not taken for the current folder."""
+    synglancer(*words).refuses(2, f"{option} is empty.")
+
+
+def test_an_empty_variable_is_refused(folder, make_link, monkeypatch) -> None:
+    """A variable of the environment is named."""
+    monkeypatch.setenv("SYNGLANCER_PUBLISH_TO", "")
+    make_link(CELL).refuses(2, "SYNGLANCER_PUBLISH_TO is empty.")
