@@ -88,7 +88,7 @@ def build_synglancer() -> App:
     from synglancer.cli.commands.table import table
     from synglancer.cli.commands.trust import trust
     from synglancer.cli.commands.verdicts import verdicts
-    from synglancer.cli.config import CONFIG, ENVIRONMENT, refuse_empty
+    from synglancer.cli.config import CONFIG, VARIABLES
 
     app = _make_app(
         "synglancer",
@@ -99,11 +99,10 @@ def build_synglancer() -> App:
     app.command(
         link, config=CONFIG, usage=_usage("link [OPTIONS] CELL..."), **_describe("make-link")
     )
-    of_variables = (ENVIRONMENT, refuse_empty)
     usage = _usage("report [OPTIONS] CELL... -o FILE")
     app.command(report, config=CONFIG, usage=usage, **_describe("report"))
     usage = _usage("check [OPTIONS] LINK|FILE|FOLDER...")
-    app.command(check, config=of_variables, usage=usage, **_describe("check"))
+    app.command(check, config=VARIABLES, usage=usage, **_describe("check"))
     usage = _usage("compare [OPTIONS] CELL|LINK...")
     app.command(compare, config=CONFIG, usage=usage, **_describe("compare"))
     usage = _usage("verdicts [OPTIONS] LINK...")
@@ -117,7 +116,7 @@ def build_synglancer() -> App:
     for one, words in plain.items():
         app.command(one, usage=_usage(f"{one.__name__} {words}"), **_describe(one.__name__))
     usage = _usage("publish [OPTIONS] FILE... --dest FOLDER|BUCKET --version N")
-    publishing = _make_app("publish", example="publish", config=of_variables, usage=usage)
+    publishing = _make_app("publish", example="publish", config=VARIABLES, usage=usage)
     publishing.default(publish)
     publishing.command(verify, **_describe("publish verify"))
     app.command(publishing)

@@ -103,6 +103,9 @@ def refuse_empty(_app: App, _commands: tuple[str, ...], arguments: ArgumentColle
                 )
 
 
+VARIABLES = (ENVIRONMENT, refuse_empty)
+"""Where a command's options come from that no file may set."""
+
 CONFIG = (
     ENVIRONMENT,
     GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False),
