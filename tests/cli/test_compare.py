@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     from cli.outcome import Outcome
 
+SITE = "https://spelunker.cave-explorer.org/#!"
+
 
 def _expect(sample: Path) -> dict[str, dict[str, dict[str, int]]]:
     """Count what changed with an outer join."""
@@ -141,6 +143,32 @@ def test_what_cannot_be_compared_is_refused(
     foreign = tmp_path / "foreign.json"
     foreign.write_text('{"layers": []}')
     synglancer("compare", foreign).refuses(2, "no record of a cell")
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"id": None}, "do not have an ID that is a whole number."),
+        ({"segments": [["abc"], [1.5]]}, "do not have the root ID of each side."),
+        ({"props": [None, {}, "NaN", []]}, "do not have a valid number for each property."),
+        ({"point": [1e308, -1e308, 1e-320]}, "cannot be placed: their positions are beyond"),
+    ],
+)
+def test_a_damaged_state_is_bad_and_is_not_compared(
+    sandbox, make_link, synglancer, tmp_path, values, named
+) -> None:
+    """Synapses that cannot be read whole are named by check and compare."""
+    path = tmp_path / "state.json"
+    make_link(OLD, "--inputs", "--tag", "soma", "--save-state", path)
+    state = json.loads(path.read_text())
+    [layer] = [one for one in state["layers"] if one["type"] == "annotation"]
+    for note in layer["annotations"]:
+        note.update(values)
+    path.write_text(json.dumps(state))
+    synglancer("compare", path, "--to", "latest").refuses(2, named)
+    checked = synglancer("check", SITE + json.dumps(state, separators=(",", ":")))
+    assert checked.code == 5
+    assert named in checked.out
 
 
 def test_links_of_several_cells_and_of_other_servers_are_refused(

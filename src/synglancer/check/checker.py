@@ -292,7 +292,7 @@ def _compare(finding: Finding, receipt: Receipt | None) -> None:
     if state is None:
         return
     facts["layers"] = count_layers(finding.held or state)
-    finding.problems.extend(find_flaws(state, facts.get("cells", ())))
+    finding.problems.extend(find_flaws(state, facts.get("cells", ()), ours=source is not None))
     for origin, told in (("receipt", receipt and receipt.record), ("record", inside)):
         expected = read_expected(told) if told else None
         if expected is None:

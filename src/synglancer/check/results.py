@@ -7,10 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.states.annotations import DIRECTION, read_labels, read_layer
+from synglancer.states.coordinates import read_state_resolution
 from synglancer.states.fields import MAX_EXACT
 from synglancer.states.layer_names import spell_out
 from synglancer.states.reader import list_layers, list_segmentation_layers
 from synglancer.states.selection import read_segments
+from synglancer.synapses.damage import explain_damage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -174,9 +176,21 @@ def compare_layers(layers: Mapping[str, int | None], expected: Mapping[str, int]
     return sentences
 
 
-def find_flaws(state: Mapping[str, Any], cells: Sequence[int]) -> list[str]:
-    """List problems that make a viewer show something else, one sentence each."""
-    sentences = []
+def find_flaws(state: Mapping[str, Any], cells: Sequence[int], *, ours: bool = False) -> list[str]:
+    """List problems that make a viewer show something else, one sentence each.
+
+    Parameters
+    ----------
+    state
+        A Neuroglancer state.
+    cells
+        The root IDs that it should select.
+    ours
+        Whether synglancer made the state, so that each synapse can be read whole.
+    """
+    sentences = explain_damage(state) if ours else []
+    if ours and read_state_resolution(state) is None and any(list_layers(state)):
+        sentences.append("The state's dimensions are not lengths of x, y and z.")
     if not any(list_layers(state)):
         sentences.append("The state has no layers, so the viewer stays empty.")
     if any(number > MAX_EXACT for number in _integers(state)):

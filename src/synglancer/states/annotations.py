@@ -13,6 +13,7 @@ from synglancer.states.coordinates import (
     is_point,
     stack_points,
 )
+from synglancer.states.fields import MAX_EXACT
 from synglancer.states.layer_names import split_layer_name
 from synglancer.states.reader import is_own_points, list_annotation_layers
 
@@ -220,6 +221,9 @@ def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnot
     rank = placement.rank
     placed = [(note, keys) for note in given if (keys := _find_place(note, rank)) is not None]
     middles = stack_points([_find_middle(note, keys) for note, keys in placed], rank)
+    with np.errstate(over="ignore", invalid="ignore"):  # too large for a number: not held below
+        positions = placement.to_nm(middles)
+    held: Array = np.all(np.abs(positions) <= MAX_EXACT, axis=1)
     left_out = len(layer["annotations"]) - len(placed)
     problems = []
     if left_out:
@@ -227,8 +231,13 @@ def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnot
             f"{_count(left_out)} of the layer {name!r} {'has' if left_out == 1 else 'have'} "
             f"a shape or a number of coordinates other than {rank} and cannot be read."
         )
-    notes = [note for note, _ in placed]
-    return LayerAnnotations(layer, notes, placement.to_nm(middles), tuple(problems), properties)
+    if far := int((~held).sum()):
+        where = "its position is" if far == 1 else "their positions are"
+        problems.append(
+            f"{_count(far)} of the layer {name!r} cannot be placed: {where} beyond any volume."
+        )
+    notes = [note for (note, _), near in zip(placed, held, strict=True) if near]
+    return LayerAnnotations(layer, notes, positions[held], tuple(problems), properties)
 
 
 def _count(number: int) -> str:

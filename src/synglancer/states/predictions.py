@@ -77,8 +77,12 @@ def _read_layer(layer: LayerAnnotations) -> dict[str, Sequence[Any]]:
 
 
 def _read_number(value: object) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if number else float("nan")  # type: ignore[arg-type]
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return float("nan")
+    try:
+        return float(value)
+    except OverflowError:  # an integer beyond the largest float
+        return float("nan")
 
 
 def _read_first(ids: Sequence[Any]) -> int:

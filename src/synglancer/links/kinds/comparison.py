@@ -211,6 +211,7 @@ def _load(cell: str, settings: Settings) -> Side:
 def _read(link: str, question: Question) -> Side:
     """Read the cell that a link of ours shows, and all of its synapses."""
     from synglancer.states.predictions import parse_predictions  # pandas
+    from synglancer.synapses.damage import explain_damage  # numpy
 
     service = Session(question.service)
     state = open_link(link, server=service.server, token_file=question.token_file).state
@@ -246,10 +247,14 @@ def _read(link: str, question: Question) -> Side:
         )
     synapses = parse_predictions(fill_state(state))
     recorded = parse_record(read_record(state)[0])[0].shown
-    if len(synapses) != recorded or not synapses["id"].all():
+    changed = explain_damage(state)
+    if len(synapses) != recorded:
+        changed.append(f"it holds {len(synapses):,} of {recorded:,} synapses.")
+    if not synapses["id"].all():
+        changed.append("it holds synapses without an ID.")
+    if changed:
         raise UsageError(
-            f"The link's state was changed: it holds {len(synapses):,} of {recorded:,} synapses.",
-            "Give an unchanged link, or the cell.",
+            f"The link's state was changed: {changed[0]}", "Give an unchanged link, or the cell."
         )
     return Side(settings, provenance, synapses, warnings)
 
