@@ -165,7 +165,7 @@ def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
     """A mistyped tag is named with the tags that there are."""
     made = make_link(CELL, "--tag", "spime", "--tag", "shaft")
     assert made.code == 0
-    assert "No synapse here has the tag 'spime'. The tags are 'shaft', 'soma', 'spine'" in made.err
+    assert "tag 'spime'. Did you mean 'spine'? The tags are 'shaft', 'soma', 'spine'" in made.err
 
 
 def test_a_token_file_of_a_windows_editor_is_read(sandbox, make_link, monkeypatch, tmp_path):

@@ -56,6 +56,7 @@ def test_an_outdated_root_id_is_followed(sandbox, make_link, given, until, why) 
     assert len(sandbox.requests) - before == 1
     assert again.out.strip() == record["url"]
     assert "used instead" in again.err, "not even --quiet leaves it unsaid"
+    assert "autapse" not in again.err, "an ordinary note"
 
 
 def test_strict_refuses_to_follow(sandbox, make_link) -> None:

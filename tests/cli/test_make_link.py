@@ -311,8 +311,33 @@ def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
     """A mistyped tag among others leaves out nothing unsaid: it is named, with those there are."""
     tags = [word for tag in ("soma", "spnie", "spnie") for word in ("--tag", tag)]
     record = json.loads(make_link(CELL, *tags, "--output", "json").out)
-    told = "No synapse here has the tag 'spnie'. The tags are 'shaft', 'soma', 'spine'."
+    told = (
+        "No synapse here has the tag 'spnie'. Did you mean 'spine'? The tags are 'shaft', 'soma', "
+        "'spine'."
+    )
     assert record["warnings"].count(told) == 1
+
+
+EMPTY = [
+    (("--tag", "Spine"), "No synapse here has the tag 'Spine'. Did you mean 'spine'? The tags are"),
+    (("--tag", "bogus"), "No synapse here has the tag 'bogus'. The tags are 'shaft', 'soma', 's"),
+    (("--min-size", "1e30"), "No synapse passes the filters; 3,392 are filtered out."),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), EMPTY)
+def test_an_empty_link_is_never_quiet(sandbox, make_link, words, told: str) -> None:
+    """That a tag does not exist, or that nothing is shown, is said even with --quiet, also when a
+    link is made again from the cache; ordinary notes, as on autapses, are not."""
+    for _ in range(2):
+        made = make_link(CELL, *words, "--quiet")
+        assert made.code == 0
+        assert told in made.err
+        assert made.err.count("No synapse passes the filters") == 1
+        assert "autapse" not in made.err
+    loud = make_link(CELL, *words).err
+    assert "autapse" not in loud, "the autapse is not shown"
+    assert loud.count("filtered out") == 1
 
 
 def test_an_html_card_needs_no_charset(sandbox, make_link) -> None:

@@ -69,6 +69,16 @@ def test_a_skipped_cell_is_named_and_ends_with_5(sandbox, synglancer, tmp_path):
     assert text.count('<a href="http') == 1
 
 
+def test_a_tag_that_no_cell_has_is_named(sandbox, synglancer, tmp_path):
+    """A report says on stderr that no cell has a synapse with the tag, and that nothing passes."""
+    cells = (CELL, who.PARTNERS[0].root_id)
+    words = ("--tag", "Spine", "-o", tmp_path / "report.csv")
+    said = synglancer("report", *cells, *words).err
+    assert said.count("No synapse here has the tag 'Spine'") == 1
+    assert "No synapse passes the filters." in said
+    assert "No synapse" not in synglancer("report", *cells, "--tag", "spine", *words[2:]).err
+
+
 def test_markdown_is_a_table_of_text(sandbox, synglancer, table, tmp_path):
     """Rendered with HTML allowed, the notes are text and each row has all its cells."""
     page = tmp_path / "report.md"

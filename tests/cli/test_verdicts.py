@@ -59,6 +59,7 @@ def test_a_review_holds_the_least_sure_predictions(
     left = len(rows) - 300
     following = rows["value"].iloc[300]
     assert f"{left:,} more synapses are not in this review" in made.err
+    assert f"300 synapses with a prediction, shown; {left:,} filtered out." in made.err
     assert f"add --min-confidence {following!s} to see the next ones." in made.err
     assert "=right, =unsure, =spine, =shaft, =soma" in made.err
     assert set(Link.from_url(made.out.strip()).verdicts["verdict"]) == {"unmarked"}

@@ -85,12 +85,12 @@ def print_summary(made: LinkRecord) -> None:
     console.print(table)
     synapses = [str(one) for one in made.provenance.synapses]
     points = map(_describe_points, made.provenance.annotations)
-    for line in [*(synapses or [_format_totals(made)]), *points]:
+    for line in filter(None, [*(synapses or [_format_totals(made)]), *points]):
         console.print(Text(for_terminal(line)), soft_wrap=True)
     if made.cell_types:
         whose = "cells" if synapses else "partners"
         console.print(_build_types(made.cell_types, whose), soft_wrap=True)
-    print_warnings(made)
+    print_warnings(made.warnings)
 
 
 def _describe_points(source: PointSource) -> str:
@@ -120,13 +120,13 @@ def _build_types(described: Mapping[str, Any], whose: str) -> Table:
     return table
 
 
-def print_warnings(made: LinkRecord) -> None:
-    """Print the warnings."""
+def print_warnings(warnings: Iterable[str]) -> None:
+    """Print warnings, a line each."""
     from rich.console import Console
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    for warning in made.warnings:
+    for warning in warnings:
         console.print(Text(for_terminal(warning)), style="yellow")
 
 
@@ -223,13 +223,15 @@ def _format_totals(made: LinkRecord) -> str:
     unlabelled = any(UNLABELLED in tags for tags in made.counts_by_tag.values())
     kind = "synapses, with or without a prediction" if unlabelled else "synapses with a prediction"
     hidden = made.total - made.shown
-    text = f"{made.shown:,} {kind}, shown"
-    text += f"; {hidden:,} filtered out." if hidden else "; none filtered out."
+    sentences = []
+    if made.shown:  # else a warning says why
+        left = f"{hidden:,}" if hidden else "none"
+        sentences.append(f"{made.shown:,} {kind}, shown; {left} filtered out.")
     if made.all_synapses is not None:
         counts = [f"{count:,} {name}" for name, count in made.all_synapses.items()]
         whose = "the cell" if len(made.cells) == 1 else "the cells"
-        text += f" All synapses of {whose}: {', '.join(counts)}."
-    return text
+        sentences.append(f"All synapses of {whose}: {', '.join(counts)}.")
+    return " ".join(sentences)
 
 
 def for_terminal(text: str) -> str:

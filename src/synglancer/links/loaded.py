@@ -108,10 +108,10 @@ def combine(
     if len(frame):  # otherwise one sentence covers all cells
         ends = find_ends(frame)
         warnings += [explain_silence(cell) for cell in cells if cell not in ends]
-    autapses = count_autapses(frame)
+    shown = select_shown(settings, frame, data)
+    autapses = count_autapses(shown)
     if autapses and len(settings.directions) > 1 and not settings.review:
         warnings.append(explain_autapses(autapses, len(cells)))
     divided = {MULTI_INPUT} if data.context.multi_input is not None else set()
     warnings += explain_tags(settings.tag, sorted({*frame["tag"], *divided}))
-    shown = select_shown(settings, frame, data)
     return Loaded(cells, table, frame, shown, data, followed, warnings, given)

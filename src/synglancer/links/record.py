@@ -55,7 +55,8 @@ def build_record(settings: Settings, session: Session, loaded: Loaded) -> Proven
         table=loaded.table.name,
         counts=count_predictions(shown, name_directions(settings.directions, cells)),
         shown=len(shown),
-        total=len(loaded.frame),
+        # A review lists an autapse once, and others show it in both directions.
+        total=loaded.frame["id"].nunique() if settings.review else len(loaded.frame),
         autapses=count_autapses(shown),
         followed=tuple(Replacement.from_json(one.to_record()) for one in loaded.followed),
         live=version.expired and not loaded.given,

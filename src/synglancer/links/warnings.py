@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -18,10 +19,22 @@ _UNSHOWABLE = (
 )  # fmt: skip
 """Options that links on a published source do not support."""
 
+_NOTHING_PASSES = "No synapse passes the filters"
+_NO_PREDICTION = "no synapse with a prediction in this table"
+_NOTHING_REQUESTED = "none of the requested synapses"
+_NO_TAG = "No synapse here has the tag"
+_EXPIRED = "has expired. The synapses come from a live query"
+_PIN_IGNORED = "ignores the timestamp and shows today's segmentation"
+_ESSENTIAL = (
+    _NOTHING_PASSES, _NO_PREDICTION, _NOTHING_REQUESTED, _NO_TAG, _EXPIRED, _PIN_IGNORED,
+)  # fmt: skip
+"""What `select_essential` recognises its sentences by, because links are stored as JSON."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synglancer.cave.records import Materialization
+    from synglancer.links.link_record import LinkRecord
     from synglancer.states.record import Provenance
     from synglancer.states.record_parts import CellTypes, MultiInput
 
@@ -29,10 +42,38 @@ if TYPE_CHECKING:
 def explain_live(version: Materialization) -> str:
     """Explain that a version has expired, and what is shown instead."""
     return (
-        f"Version {version.version} ({version.timestamp:%Y-%m-%d}) has expired. The synapses "
-        "come from a live query at its timestamp, so annotations that were added or removed "
-        "later may differ."
+        f"Version {version.version} ({version.timestamp:%Y-%m-%d}) {_EXPIRED} at its "
+        "timestamp, which may lack or add synapses that were edited later."
     )
+
+
+def select_essential(made: LinkRecord) -> list[str]:
+    """Select the warnings that are printed even with --quiet.
+
+    They say that a link does not show what was asked for: another cell, an expired version,
+    nothing at all, a tag that does not exist, or today's segmentation.
+    """
+    return [
+        warning
+        for place, warning in enumerate(made.warnings)  # the first are about followed root IDs
+        if place < len(made.followed) or any(mark in warning for mark in _ESSENTIAL)
+    ]
+
+
+def explain_missing(links: Sequence[Sequence[str]]) -> list[str]:
+    """Say what all of several links lack, from their warnings: a tag, or any synapse."""
+    filled = [told for told in links if not any(_NO_PREDICTION in one for one in told)]
+    if not filled:
+        return []
+    lines = [
+        one if all(one in told for told in filled) else f"{start}."
+        for one in filled[0]
+        if (start := one.partition(". ")[0]).startswith(_NO_TAG)
+        and all(any(other.startswith(f"{start}. ") for other in told) for told in filled)
+    ]
+    if all(any(_NOTHING_PASSES in one for one in told) for told in filled):
+        lines.append(f"{_NOTHING_PASSES}.")
+    return lines
 
 
 def explain_autapses(count: int, cells: int = 1) -> str:
@@ -48,14 +89,14 @@ def explain_autapses(count: int, cells: int = 1) -> str:
 def explain_emptiness(total: int, cells: int = 1) -> str:
     """Say why no synapse is shown."""
     if total:
-        return f"No synapse passes the filters; {total:,} are filtered out."
+        return f"{_NOTHING_PASSES}; {total:,} {'is' if total == 1 else 'are'} filtered out."
     having = "The cell has" if cells == 1 else "The cells have"
-    return f"{having} no synapse with a prediction in this table."
+    return f"{having} {_NO_PREDICTION}."
 
 
 def explain_silence(cell: int) -> str:
     """Say which of several cells has no synapse in the link."""
-    return f"{cell} has none of the requested synapses, but is still selected."
+    return f"{cell} has {_NOTHING_REQUESTED}, but is still selected."
 
 
 def explain_shared(count: int) -> str:
@@ -85,10 +126,18 @@ def explain_tags(asked: Sequence[str], present: Sequence[str]) -> list[str]:
     if not present:
         return []
     return [
-        f"No synapse here has the tag {tag!r}. The tags are {', '.join(map(repr, present))}."
+        f"{_NO_TAG} {tag!r}. {_suggest_tag(tag, present)}The tags are "
+        f"{', '.join(map(repr, present))}."
         for tag in dict.fromkeys(asked)
         if tag not in present
     ]
+
+
+def _suggest_tag(tag: str, present: Sequence[str]) -> str:
+    """Ask whether a similar tag was meant."""
+    by_lower = {one.lower(): one for one in present}
+    near = get_close_matches(tag.lower(), by_lower, n=1)
+    return f"Did you mean {by_lower[near[0]]!r}? " if near else ""
 
 
 def explain_inline(site: str, server: str, other: str = "without --inline") -> list[str]:
@@ -117,8 +166,8 @@ def explain_lost_pin(site: str, name: str | None, segmentation_source: str) -> l
     if name != "google" or not segmentation_source.startswith("graphene://"):
         return []
     told = (
-        f"The viewer at {host} ignores the timestamp and shows today's segmentation, in which the "
-        "cell may have changed. To see the cell as it was, leave out --site."
+        f"The viewer at {host} {_PIN_IGNORED}, in which the cell may have changed. To see the "
+        "cell as it was, leave out --site."
     )
     return [told]
 

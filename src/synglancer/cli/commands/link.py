@@ -61,7 +61,7 @@ class Printing:
     open
         Open the link in your web browser.
     quiet
-        Print only the result and errors.
+        Print only the result, errors, and warnings that the link does not show what you asked.
     verbose
         Also print retries, and tracebacks of errors.
     """
@@ -182,8 +182,10 @@ def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | Non
     qr = name_for_link(printing.qr, made) if printing.qr and not codes[-1] else None
     if not printing.quiet:
         print_summary(made)
-    elif made.followed or made.live:  # what is shown is not what was asked for: never unsaid
-        print_warnings(made)
+    else:
+        from synglancer.links.warnings import select_essential
+
+        print_warnings(select_essential(made))
     result = format_result(made, printing.output, printing.template, picture, qr)
     print_result(result)
     if printing.open:

@@ -128,8 +128,15 @@ def report(
         complain(problem, f"For this reason, {count:,} of the pictures are plots.")
     for one in made.skipped:
         complain(one.sentence, one.hint)
-    print_lines(made.followed)
+    print_lines(_list_notes(made))
     return SOME_SKIPPED if made.skipped else 0
+
+
+def _list_notes(made: Report) -> list[str]:
+    """List what is said of all cells: root IDs that were followed, and what every cell lacks."""
+    from synglancer.links.warnings import explain_missing
+
+    return [*made.followed, *explain_missing([row.notes for row in made.rows if row.summary])]
 
 
 def _check_files(output: Path, reporting: Reporting, read: Sequence[str | Path | None]) -> None:
