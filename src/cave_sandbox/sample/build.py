@@ -1,4 +1,4 @@
-"""The sandbox's sample data: generated once, kept on this machine, in the data folder's form.
+"""Generate the sandbox's sample data folder once, and keep it on this machine.
 
 The folder holds::
 
@@ -22,16 +22,16 @@ if TYPE_CHECKING:
     from cave_sandbox.sample.minnie import Sample
 
 SAMPLE_VERSION = 9
-"""Raised with every change of what is generated, so that an older sample is not used again."""
+"""Increase it with every change of the generated data, so that no older sample is used again."""
 
 
 def ensure_sample(folder: Path) -> Path:
-    """Return the folder with the sample data, and generate it when it is not there.
+    """Return the folder with the sample data; generate it if it does not exist.
 
-    Below ``folder``, each version of the sample has a folder of its own, so that a server which
-    still uses an older one is not disturbed. What is returned has one sub-folder a datastack, and
-    is complete: it is generated beside its place and then renamed. Of several processes that do so
-    at once one wins.
+    Below ``folder``, each version of the sample has its own folder, so that a server that still
+    uses an older version is not disturbed. The returned folder has one sub-folder per datastack.
+    It is always complete: the data are written to a temporary folder that is then renamed. If
+    several processes generate the sample at once, the folder of one of them is kept.
 
     Raises
     ------
@@ -58,7 +58,7 @@ def ensure_sample(folder: Path) -> Path:
 
 def write_sample(folder: Path) -> None:
     """Generate the sample into an existing folder: the same bytes each time."""
-    # The generators import numpy and pandas; who only looks for a sample needs neither.
+    # The generators import numpy and pandas, which are not needed to find an existing sample.
     from cave_sandbox.sample.minnie import build_minnie
     from cave_sandbox.sample.second import build_second
     from cave_sandbox.sample.volume import write_volumes

@@ -1,4 +1,4 @@
-"""What proofreading changed between versions 1718 and 1822: shapes, root IDs and tables.
+"""Apply the sample's proofreading edits between versions 1718 and 1822.
 
 A basal dendrite of the seed cell was cut off, with the synapses onto it; a piece of axon was added,
 with the synapses that it makes; and a fragment turned out to be axon of the first partner.
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _NUMBER = 1822
 _FIRST_SYNAPSE_ID = 500_001_001  # above those of all other synapses
 _NEAR = 3.0 * UM
-"""A synapse on a dendrite is nearer than this to its centre line, in nm."""
+"""Synapses within this distance of a dendrite's centre line are on that dendrite, in nm."""
 
 _BOUTONS = 34
 _OUTPUTS = {"spine": 23, "shaft": 12, "soma": 1}
@@ -38,7 +38,7 @@ CELLS_NOW = {
     who.SEED_ROOT_ID: who.EDITED_SEED,
     who.PARTNERS[0].root_id: who.EDITED_PARTNER,
 }
-"""Root IDs at version 1822 of the cells that were edited, by that at 1718."""
+"""Root IDs of the edited cells: at version 1718 -> at version 1822."""
 
 _ROOTS_NOW = {
     **CELLS_NOW,
@@ -49,12 +49,12 @@ _ROOTS_NOW = {
 
 @dataclass(frozen=True)
 class Edits:
-    """The shapes after the edits, and what they moved."""
+    """The shapes after the edits, and the synapses that the edits affect."""
 
-    seed: Cell  # the seed cell as the edits left it
+    seed: Cell  # the seed cell after the edits
     dendrite: Cell  # the piece that was cut off
     axon: Cell  # the piece that was added
-    cut_rows: Ints  # the contacts that are on the dendrite
+    cut_rows: Ints  # rows of the contacts on the dendrite
     outputs: Contacts  # the synapses that the axon makes
 
 
@@ -86,7 +86,7 @@ def list_root_ids() -> pd.DataFrame:
 
 
 def plan_edits(seed: Cell, contacts: Contacts) -> Edits:
-    """Choose the dendrite, grow the axon, and say what the seed cell is without and with them."""
+    """Choose the dendrite to cut off, grow the axon to add, and build the edited seed cell."""
     rng = np.random.default_rng(_NUMBER)
     cut = _find_dendrite(seed.branches)
     inputs = np.flatnonzero(contacts.post == seed.root_id)
@@ -127,7 +127,7 @@ def add_outputs(
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Add the synapses of the added axon to the tables at 1718.
 
-    They have the highest IDs, and each has a spine of its own.
+    They have the highest IDs, and each is on its own spine.
     """
     rng = np.random.default_rng(_NUMBER)
     more = build_synapses(rng, edits.outputs, grid)
@@ -147,7 +147,7 @@ def add_outputs(
 
 
 def apply_edits(table: pd.DataFrame, on_dendrite: Ints | list[int]) -> pd.DataFrame:
-    """Return a table with the root IDs of version 1822, also on the dendrite that was cut off."""
+    """Return a table with the root IDs of version 1822, including the cut-off dendrite's."""
     columns = [name for name in table.columns if name.endswith("_root_id")]
     edited = table.assign(**{name: table[name].replace(_ROOTS_NOW) for name in columns})
     edited.loc[table["id"].isin(on_dendrite), columns[-1]] = who.CUT_DENDRITE
@@ -155,15 +155,15 @@ def apply_edits(table: pd.DataFrame, on_dendrite: Ints | list[int]) -> pd.DataFr
 
 
 def _find_dendrite(branches: tuple[Branch, ...]) -> list[int]:
-    """Return a daughter of a basal dendrite's stem, with all branches that come from it."""
+    """Return a daughter of a basal dendrite's stem, with all its descendants."""
     stem = next(row for row, branch in enumerate(branches) if branch.kind == "basal")
     found = [next(row for row, branch in enumerate(branches) if branch.parent == stem)]
-    # A branch stands behind the one that it leaves.
+    # Parents come before their daughters in the list.
     return found + [row for row, branch in enumerate(branches) if branch.parent in found]
 
 
 def _lie_on(cut: list[int], cell: Cell, places: Floats) -> NDArray[np.bool_]:
-    """Say which places near a cell's dendrites are nearest to one of some branches."""
+    """Return for each place whether the nearest branch of the cell is one of the cut branches."""
     rows = [row for row, branch in enumerate(cell.branches) if branch.kind != "axon"]
     points = np.concatenate([cell.branches[row].points for row in rows])
     own = np.concatenate([np.full(len(cell.branches[row].points), row in cut) for row in rows])
@@ -178,7 +178,7 @@ def _lie_on(cut: list[int], cell: Cell, places: Floats) -> NDArray[np.bool_]:
 
 
 def _renumber(branches: tuple[Branch, ...], kept: list[int]) -> tuple[Branch, ...]:
-    """Return some branches; one whose parent is not among them leaves no other."""
+    """Return the kept branches; a branch whose parent is not kept gets no parent."""
     places = {row: place for place, row in enumerate(kept)}
     return tuple(
         replace(branches[row], parent=places.get(branches[row].parent, -1)) for row in kept
@@ -186,7 +186,7 @@ def _renumber(branches: tuple[Branch, ...], kept: list[int]) -> tuple[Branch, ..
 
 
 def _grow_axon(rng: np.random.Generator, seed: Cell) -> tuple[Branch, ...]:
-    """Grow a piece of axon at the tip of the trunk of the seed cell's axon, behind its branches."""
+    """Grow a piece of axon from the tip of the trunk of the seed cell's axon."""
     tree = Tree(rng, list(seed.branches))
     trunk = next(row for row, branch in enumerate(seed.branches) if branch.kind == "axon")
     habit = Habit("axon", 2.5 * UM, 0.05)
@@ -200,7 +200,7 @@ def _grow_axon(rng: np.random.Generator, seed: Cell) -> tuple[Branch, ...]:
 def _list_outputs(
     rng: np.random.Generator, seed: Cell, boutons: Boutons, contacts: Contacts
 ) -> Contacts:
-    """List what the added axon innervates: cells that the seed cell innervates, too."""
+    """List the synapses of the added axon, onto cells that the seed cell also innervates."""
     known = np.unique(contacts.post[contacts.pre == seed.root_id])
     count = sum(_OUTPUTS.values()) + sum(_UNLABELLED.values())
     post = rng.permutation(known[known != seed.root_id])[:count]

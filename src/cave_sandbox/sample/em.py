@@ -1,7 +1,7 @@
-"""Draw the tissue as an electron microscope would show it, near and far.
+"""Draw the tissue as an electron microscope would show it, in detail or from afar.
 
-Near: membranes, nuclei, mitochondria and synapses; far: cell bodies and vessels in speckled
-neuropil. Lengths are in nm, images have shape (z, y, x).
+In detail: membranes, nuclei, mitochondria and synapses. From afar: cell bodies and vessels in
+speckled neuropil. Lengths are in nm, images have shape (z, y, x).
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 Image = NDArray[np.uint8]
 
 _STEPS = 5
-"""Grey values are multiples of this: the eye does not see it, and files shrink by half."""
+"""Grey values are multiples of this, which is invisible and halves the size of files."""
 
 _DENTS = 0.03
-"""How far nuclei and bodies depart from balls."""
+"""How far nuclei and bodies deviate from spheres."""
 
 _DENTED, _DENDRITE = 200, 600
-"""Where voxels are smaller, in nm, dents are seen, and dendrites are wider than a voxel."""
+"""Voxel size in nm below which dents are visible, and dendrites are wider than a voxel."""
 
 
 def draw_near(
@@ -42,8 +42,8 @@ def draw_near(
 ) -> Image:
     """Draw a small block in detail, with the cells' exact outlines.
 
-    The clefts (n, 3) are those of synapses onto the cells. Outlines are measured on voxels
-    ``coarser`` times larger.
+    ``clefts`` (n, 3) are the positions of synapses onto the cells. Outlines are measured on voxels
+    that are ``coarser`` times larger.
     """
     rough = lattice.coarser(coarser)
     axes = lattice.axes
@@ -93,12 +93,12 @@ def _draw_neurites(wall: Field, kind: Field, organelles: Field, grain: Field, li
     image = np.where(body, 104.0 + 9.0 * grain, image)
     image -= np.where(body, 30.0 * np.exp(-((deep / np.float32(0.12)) ** 2)), 0.0)
     image = _darken(image, wall, line, 96.0)
-    # A coarser voxel shows an average: paler, where membranes are drawn wider than they are.
+    # A coarser voxel shows an average, so membranes that are drawn too wide are paler.
     return np.float32(140.0) + (image - np.float32(140.0)) * np.float32(min(1.0, 26.0 / line))
 
 
 def _draw_cytoplasm(image: Field, axes: Axes, outline: Field, grain: Field, line: float) -> None:
-    """Draw what the cells hold, with ER and mitochondria, and the membrane around them."""
+    """Draw the inside of the cells, with ER and mitochondria, and their membranes."""
     streaks = np.abs(_octaves(axes, 560.0, 31))
     blobs = _octaves(axes, 500.0, 33) - np.float32(1.15)
     body = 166.0 + 8.0 * grain
@@ -141,7 +141,7 @@ def _draw_vessels(image: Field, vessel: Field, line: float) -> None:
 
 
 def _measure_tissue(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> Field:
-    """Measure how far it is to the outlines of cells and bodies, to nuclei, and to vessels."""
+    """Measure the distances to the outlines of cells and bodies, to nuclei, and to vessels."""
     measured: Field = np.full((3, *lattice.shape[::-1]), FAR, dtype=np.float32)
     outline, nucleus, vessel = measured
     size = lattice.resolution[0]
@@ -163,7 +163,7 @@ def _measure_tissue(lattice: Lattice, cells: list[Cell], tissue: Tissue) -> Fiel
 def _measure_balls(
     lattice: Lattice, centres: Floats, radii: Floats, field: Field, dents: float = 0.0
 ) -> None:
-    """Lower a distance field to that of balls, with dents of a share of their radius."""
+    """Lower a distance field to the distance from spheres, dented by a share of their radius."""
     reach = radii + 2.0 * max(lattice.resolution)
     for row, window, (x, y, z) in lattice.around(centres, reach):
         away = np.sqrt(x**2 + y**2 + z**2)
@@ -176,7 +176,7 @@ def _measure_balls(
 
 
 def _octaves(axes: Axes, period: float, number: int) -> Field:
-    """Draw noise of two periods, on half of the voxels along x and y: its blobs are rounder."""
+    """Draw noise of two periods at half the resolution along x and y, which rounds its blobs."""
     half = (axes[0][::2], axes[1][::2], axes[2])
     field = smooth_noise(half, period, number)
     field += np.float32(0.5) * smooth_noise(half, 0.43 * period, number + 1)

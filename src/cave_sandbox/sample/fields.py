@@ -1,8 +1,8 @@
-"""Fields over a lattice: which voxels a cell fills, smooth noise, and neuropil as packed neurites.
+"""Compute fields over a lattice: voxels of cells, smooth noise, and neuropil of packed neurites.
 
-Distances are measured on a small dense lattice and listed on a large sparse one. Textures are drawn
-from numbered noise, so that the same place looks the same each time. Lengths are in nm; fields have
-shape (z, y, x).
+On a small lattice, distances are measured for all voxels; on a large lattice, only the voxels that
+a cell fills are listed. Textures are drawn from numbered noise, so that the same place looks the
+same each time. Lengths are in nm; fields have shape (z, y, x).
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _MARGIN = 700.0
 
 
 def lower_distance(lattice: Lattice, cell: Cell, field: Field) -> None:
-    """Lower a field to how far each voxel's centre is from a cell's surface.
+    """Lower a field to the distance of each voxel's centre from a cell's surface.
 
-    In nm, and negative inside; exact near the surface only.
+    Distances are in nm, negative inside the cell, and exact only near the surface.
     """
     _measure_soma(lattice, cell.soma, field)
     middles, lines, first, last, reach = _capsules(cell)
@@ -39,14 +39,14 @@ def lower_distance(lattice: Lattice, cell: Cell, field: Field) -> None:
 def list_voxels(lattice: Lattice, cell: Cell) -> Ints:
     """List the voxels (n, 3) that a cell fills, on a lattice too large to hold in memory.
 
-    They count from the lattice's first; some may be listed twice. Neurites thinner than a voxel
-    fill those that their centre line passes.
+    Voxels are counted from the lattice's first voxel; some may be listed twice. A neurite thinner
+    than a voxel fills the voxels along its centre line.
     """
     size = np.array(lattice.resolution, dtype=np.float64)
     points, radii = _beads(cell, 0.6 * float(size.min()))
     home = np.floor(points / size).astype(np.int64)
     found = [home]
-    # A ball much smaller than a voxel fills none but its own.
+    # A ball much smaller than a voxel fills only the voxel that it is in.
     reach = np.maximum(np.ceil(radii / size.min() - 0.5), 0.0).astype(np.int64)
     for steps in range(1, int(reach.max()) + 1):
         rows = np.flatnonzero(reach == steps)
@@ -61,7 +61,7 @@ def list_voxels(lattice: Lattice, cell: Cell) -> Ints:
 
 
 def _measure_soma(lattice: Lattice, soma: Soma, field: Field) -> None:
-    """Measure on every fourth voxel along x and y, and interpolate: the surface is smooth."""
+    """Measure on every fourth voxel along x and y and interpolate, as the surface is smooth."""
     rough = lattice.coarser(4)
     reach = np.array([1.9 * soma.radius + _MARGIN])
     for _, window, away in rough.around(soma.centre[None], reach):
@@ -72,10 +72,10 @@ def _measure_soma(lattice: Lattice, soma: Soma, field: Field) -> None:
 
 
 def _capsules(cell: Cell) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """List all n straight pieces of a cell, but for its soma.
+    """List all n straight pieces of a cell except its soma.
 
-    Middles and lines from end to end (n, 3), the radii at both ends (n,), and how far from its
-    middle each matters (n,).
+    Returns the middles and the vectors from end to end (n, 3), the radii at both ends (n,), and
+    the distance from its middle up to which each piece matters (n,).
     """
     branches, spines, boutons = cell.branches, cell.spines, cell.boutons
     heads = spines.heads()
@@ -90,7 +90,7 @@ def _capsules(cell: Cell) -> tuple[Floats, Floats, Floats, Floats, Floats]:
 
 
 def _capsule_distance(away: Axes, line: Floats, first: float, last: float) -> Field:
-    """Measure the distance to a straight piece, around its middle, whose radius changes."""
+    """Measure the distance to a straight, tapering piece, in coordinates around its middle."""
     (x, y, z), (a, b, c) = away, line.tolist()
     length = max(a * a + b * b + c * c, 1e-6)
     along = np.clip((x * a + y * b + z * c) / length, -0.5, 0.5)
@@ -99,7 +99,7 @@ def _capsule_distance(away: Axes, line: Floats, first: float, last: float) -> Fi
 
 
 def _beads(cell: Cell, step: float) -> tuple[Floats, Floats]:
-    """Fill a cell, but for its soma, with balls: centres (n, 3) and radii (n,)."""
+    """Fill a cell except its soma with balls: centres (n, 3) and radii (n,)."""
     centres, radii = [], []
     for branch in cell.branches:
         arc = branch.arc()
@@ -127,7 +127,7 @@ def _soma_voxels(size: Floats, soma: Soma) -> Ints:
 
 
 def smooth_noise(axes: Axes, period: float, number: int) -> Field:
-    """Draw noise with a standard deviation of about 1 that changes over a period (nm).
+    """Draw noise that varies over a period (nm), with a standard deviation of about 1.
 
     The same number gives the same noise at the same place.
     """
@@ -139,10 +139,10 @@ def smooth_noise(axes: Axes, period: float, number: int) -> Field:
     ]
     z, y, x = np.meshgrid(nodes[2], nodes[1], nodes[0], indexing="ij")
     code = _hash(x, y, z, number)
-    # The sum of four even draws is close enough to a normal one.
+    # The sum of four uniform draws is close enough to a normal distribution.
     draws = [((code >> np.uint32(8 * i)) & np.uint32(255)).astype(np.float32) for i in range(4)]
     field: Field = (sum(draws[1:], draws[0]) - np.float32(510.0)) / np.float32(92.0)
-    # The longest axis comes last, as each turn makes the field larger.
+    # The longest axis comes last, because each step makes the field larger.
     for along in range(3):
         index = 2 - along
         share = places[index] - low[index]
@@ -164,8 +164,8 @@ def _between(field: Field, node: Ints, share: Floats, along: int) -> Field:
 def pack_neuropil(axes: Axes, spacing: float, number: int) -> tuple[Field, Field]:
     """Pack a lattice's voxels with neurites: cells around scattered points, bent by noise.
 
-    Returned are the distance from the nearest membrane in nm, and a number between 0 and 1 that is
-    the same all through a neurite. The mean distance between neurites is ``spacing``.
+    Returns the distance from the nearest membrane in nm, and a number between 0 and 1 that is
+    constant within each neurite. The mean distance between neurites is ``spacing``.
     """
     bend = 0.55 * spacing
     shape = (len(axes[2]), len(axes[1]), len(axes[0]))
@@ -173,7 +173,7 @@ def pack_neuropil(axes: Axes, spacing: float, number: int) -> tuple[Field, Field
     for index in range(3):
         stretched = axes[index].reshape([-1 if 2 - index == i else 1 for i in range(3)])
         warp = smooth_noise(axes, 2.2 * spacing, number + index) * np.float32(bend)
-        # Neurites run on through the thick sections, so they are stretched along z.
+        # Sections are thick, so neurites are stretched along z to continue from one to the next.
         stretch = 1.0 if index < 2 else 0.6  # noqa: PLR2004
         places.append((np.broadcast_to(stretched, shape) + warp) * np.float32(stretch / spacing))
     nearest = np.full(shape, 9.0, dtype=np.float32)
@@ -214,7 +214,7 @@ def _hash(
 
 
 def enlarge(field: Field, times: int) -> Field:
-    """Interpolate a field to the voxel centres of a lattice so much finer along x and y."""
+    """Interpolate a field to the voxel centres of a lattice ``times`` finer along x and y."""
     for along in (1, 2):
         count = field.shape[along]
         place = (np.arange(count * times) + 0.5) / times - 0.5

@@ -1,6 +1,6 @@
 """Write Neuroglancer's precomputed format: scales, chunks, compressed segmentation.
 
-Every file is the same for the same content: compressed files carry no time.
+The same content always gives the same bytes: compressed files hold no time.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _BLOCK = 8
 _LEVEL = 2
-"""Higher levels make images no smaller, as most of an image is noise."""
+"""Higher levels would not make images smaller, since most of an image is noise."""
 
 Triple = tuple[int, int, int]
 Axes = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
@@ -59,10 +59,10 @@ class Lattice:
         return found - np.array(self.offset)
 
     def around(self, centres: Floats, reach: Floats) -> Iterator[tuple[int, Window, Axes]]:
-        """Yield what is within reach (n,) of positions (n, 3) in nm, where there is any voxel.
+        """Yield the voxels within reach (n,) of positions (n, 3) in nm, if there are any.
 
-        That is the position's row, slices (z, y, x) of a field, and how far along x, y and z the
-        centres of the voxels there are from the position, to be broadcast.
+        For each position, yield its row, the slices (z, y, x) of a field, and the offsets of the
+        voxels' centres from the position along x, y and z, ready to be broadcast.
         """
         first = (centres - reach[:, None]) // self.resolution - self.offset
         last = (centres + reach[:, None]) // self.resolution - self.offset
@@ -78,9 +78,9 @@ class Lattice:
             yield int(row), (parts[2], parts[1], parts[0]), (x, y, z)
 
     def coarser(self, times: int) -> Lattice:
-        """Return the lattice with voxels that are larger along x and y.
+        """Return the lattice with voxels that are ``times`` larger along x and y.
 
-        Its first voxel and its shape must be multiples of ``times`` there.
+        Along these axes, its first voxel and its shape must be multiples of ``times``.
         """
         x, y, z = self.resolution
         first = (self.offset[0] // times, self.offset[1] // times, self.offset[2])
@@ -112,16 +112,16 @@ class Lattice:
 
 
 def triple(values: Iterable[float]) -> Triple:
-    """Return the three numbers as whole ones."""
+    """Return three numbers as integers."""
     x, y, z = (int(value) for value in values)
     return x, y, z
 
 
 def extent_record(lattice: Lattice, resolution: tuple[float, float, float]) -> dict[str, Any]:
-    """Describe a hidden first scale: it says how far the volume extends, and is never read.
+    """Describe a hidden first scale, which gives the extent of the volume and is never read.
 
-    The viewer takes the bounds and the voxel of a volume from its first scale; the finest scale
-    that the sample has covers only the surroundings of a soma.
+    The viewer takes the bounds and the voxel of a volume from its first scale, but the sample's
+    finest scale covers only the surroundings of a soma.
     """
     sizes, large = triple(resolution), np.array(lattice.resolution)
     lower, shape = (triple(large * at // sizes) for at in (lattice.offset, lattice.shape))
@@ -130,7 +130,7 @@ def extent_record(lattice: Lattice, resolution: tuple[float, float, float]) -> d
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON, in a folder that is made when missing."""
+    """Write JSON, creating the folder if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
@@ -141,7 +141,7 @@ def write_gzip(path: Path, content: bytes) -> None:
 
 
 def pack(content: bytes) -> bytes:
-    """Compress bytes, without the time."""
+    """Compress bytes with gzip, without a time in the header."""
     return gzip.compress(content, compresslevel=_LEVEL, mtime=0)
 
 
@@ -163,8 +163,8 @@ def write_segmentation(
 ) -> None:
     """Write a scale of a segmentation in compressed_segmentation chunks.
 
-    Of the voxels (n, 3) that are not empty, counted from the first and each once, the labels (n,)
-    are indices into the segments' IDs, the first of which is 0.
+    Each voxel (n, 3) that is not empty is given once, counted from the first voxel. Its label (n,)
+    is an index into the segments' IDs, which begin with 0.
     """
     place = folder / lattice.key
     place.mkdir(parents=True)
@@ -198,7 +198,7 @@ def _encode(
     content[row, inside[:, 0] + _BLOCK * (inside[:, 1] + _BLOCK * inside[:, 2])] = labels
     headers = np.zeros((int(np.prod(grid)), 2), dtype=np.uint32)
     tables, values = _fill(headers, used, content, segments)
-    # One channel: its data begin after this one offset.
+    # There is one channel, and its data begin right after this offset.
     return b"".join([np.uint32(1).tobytes(), headers.tobytes(), tables, values])
 
 

@@ -21,7 +21,7 @@ Ints = NDArray[np.int64]
 
 
 def unit(vectors: Floats) -> Floats:
-    """Scale vectors (..., 3), none of them zero, to length 1."""
+    """Scale non-zero vectors (..., 3) to length 1."""
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
@@ -52,8 +52,8 @@ class Branch:
     kind: str  # apical, basal or axon
     points: Floats  # centre line in nm, (n, 3), n >= 2
     radii: Floats  # in nm, (n,)
-    parent: int  # the branch that it leaves, by index; -1 where it leaves the soma
-    parent_node: int  # the point there
+    parent: int  # index of the branch that it leaves; -1 if it leaves the soma
+    parent_node: int  # index of the parent's point where it leaves
 
     def tangents(self) -> Floats:
         """Return the unit direction at each point, shape (n, 3)."""
@@ -73,8 +73,8 @@ class Soma:
     radius: float  # of the ball, in nm
     nucleus_radius: float  # in nm
     lobes: Floats  # unit directions of the neurites, (k, 3)
-    heights: Floats  # how far each stands out, relative to the radius, (k,)
-    sharpness: Floats  # how narrow each is, (k,)
+    heights: Floats  # height of each lobe, relative to the radius, (k,)
+    sharpness: Floats  # how narrow each lobe is, (k,)
 
     def surface(self, directions: Floats) -> Floats:
         """Measure in nm from the centre to the surface along unit directions: (n, 3) to (n,)."""
@@ -119,7 +119,7 @@ class Boutons(Rows):
 
 @dataclass(frozen=True)
 class Cell:
-    """A neuron: its root ID and its shape; or, if it is not whole, a piece without the soma."""
+    """A neuron, or a piece of one without the soma: its root ID and its shape."""
 
     root_id: int
     soma: Soma
@@ -135,8 +135,8 @@ class Sites(Rows):
 
     points: Floats  # in nm, (n, 3)
     normals: Floats  # unit vectors out of the cell, (n, 3)
-    thickness: Floats  # how deep the cell is below each, nm, (n,)
-    spine: Ints  # the spine that each is on, -1 for none, (n,)
+    thickness: Floats  # thickness of the cell below each point, nm, (n,)
+    spine: Ints  # the spine that each point is on, -1 for none, (n,)
 
 
 @dataclass(frozen=True)
@@ -156,7 +156,7 @@ def sample_axes(
     keep_off: Soma,
     clearance: float,
 ) -> AxisSamples:
-    """Spread points evenly, with jitter, along the centre lines of branches, as one long line.
+    """Spread points evenly, with jitter, along the joined centre lines of branches.
 
     Only places at least ``clearance`` nm outside the soma ``keep_off`` are used.
     """
@@ -187,7 +187,7 @@ def shaft_sites(rng: np.random.Generator, samples: AxisSamples) -> Sites:
 
 
 def soma_sites(rng: np.random.Generator, soma: Soma, count: int) -> Sites:
-    """Draw points on a soma's surface, away from where neurites leave it."""
+    """Draw points on a soma's surface, away from its neurites."""
     directions = unit(rng.normal(size=(40 * count + 400, 3)))
     nearness = np.max(directions @ soma.lobes.T, axis=1)
     directions = directions[nearness < np.cos(np.deg2rad(24.0))][:count]

@@ -1,9 +1,9 @@
 """Grow the cells of the sample: pyramidal cells and interneurons of mouse visual cortex.
 
-A branch is a random walk of its heading with a slow pull, so it wanders as neurites do; where a
-branch forks, both daughters set out along their parent and part gradually, so that tubes drawn
-around them join smoothly. All lengths are in nm unless said otherwise; the y axis points from the
-pia to the white matter, as in minnie65.
+The heading of a branch is a random walk with a slow pull, so it wanders as neurites do. Where a
+branch forks, both daughters start along their parent and part gradually, so that tubes drawn
+around them join smoothly. Lengths are in nm unless another unit is given. The y axis points from
+the pia to the white matter, as in minnie65.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Habit:
 
 @dataclass
 class Tree:
-    """The branches grown so far, and the randomness that shapes the next ones."""
+    """The branches grown so far, and the random generator for the next ones."""
 
     rng: np.random.Generator
     branches: list[Branch] = field(default_factory=list)
@@ -59,7 +59,7 @@ class Tree:
     ) -> int:
         """Grow a branch out of the soma, whose centre is ``origin`` (nm), and return its index.
 
-        Its radii (nm) are those where it leaves, after the hillock, and at its end.
+        Its radii (nm) are given where it leaves, after the hillock, and at its end.
         """
         points = self._walk(habit, origin, unit(heading), unit(heading), length)
         away = np.linalg.norm(points - origin, axis=1)
@@ -91,10 +91,10 @@ class Tree:
         lengths: tuple[float, ...],
         radii: tuple[float, float],
     ) -> list[int]:
-        """Fork a branch at its tip, again and again, and return the indices of the new branches.
+        """Fork a branch at its tip repeatedly, and return the indices of the new branches.
 
-        There is a mean length (nm) for each generation, and the radius (nm) of the first daughters
-        at their start and of the last ones at their tips.
+        The mean length (nm) is given for each generation, and the radius (nm) for the start of the
+        first daughters and for the tips of the last ones.
         """
         if not lengths:
             return []
@@ -136,7 +136,7 @@ class Tree:
         return len(self.branches) - 1
 
     def _widen_start(self, index: int, radius: float) -> None:
-        """Let a daughter begin as wide as its mother ends, and thin within a few µm."""
+        """Start a daughter as wide as its parent's end, and taper it within a few µm."""
         branch = self.branches[index]
         excess = max(0.97 * radius - float(branch.radii[0]), 0.0)
         branch.radii[:] += excess * np.exp(-branch.arc() / (3.5 * UM))
@@ -144,7 +144,7 @@ class Tree:
     def _walk(
         self, habit: Habit, start: Floats, along: Floats, heading: Floats, length: float
     ) -> Floats:
-        """Walk from a start: first along the parent, then along the own, drifting, heading."""
+        """Walk from a start, first along the parent's heading and then along a drifting one."""
         count = max(4, round(length / habit.step))
         kicks = self.rng.normal(size=(count, 3)) * habit.wander * np.sqrt(habit.step / UM)
         travelled = (np.arange(count) + 1.0) / count
@@ -156,7 +156,7 @@ class Tree:
 
 
 def round_off_tips(branches: list[Branch]) -> tuple[Branch, ...]:
-    """Thin the last points of branches from which no other leaves at the tip."""
+    """Taper the last points of branches that do not fork at the tip."""
     forked = {branch.parent for branch in branches}
     finished = []
     for index, branch in enumerate(branches):
@@ -169,7 +169,7 @@ def round_off_tips(branches: list[Branch]) -> tuple[Branch, ...]:
 
 @dataclass(frozen=True)
 class Plan:
-    """What sets one pyramidal cell or interneuron apart from another; lengths in µm."""
+    """The dimensions of a pyramidal cell or interneuron; lengths in µm."""
 
     trunk: float  # length of the apical trunk, 0 for an interneuron
     obliques: int  # number of side branches of the trunk
@@ -328,7 +328,7 @@ def _shape_soma(centre: Floats, plan: Plan, stems: list[Branch], *, pyramidal: b
 def _grow_spines(
     rng: np.random.Generator, dendrites: list[Branch], soma: Soma, count: int
 ) -> Spines:
-    """Place spines along the dendrites, none on the first 12 µm."""
+    """Place spines along the dendrites, except on the first 12 µm."""
     places = sample_axes(rng, dendrites, count, keep_off=soma, clearance=12.0 * UM)
     out = perpendicular(rng, places.tangents)
     direction = unit(out + rng.normal(scale=0.3, size=(count, 1)) * places.tangents)
@@ -341,7 +341,7 @@ def _grow_spines(
 def grow_boutons(
     rng: np.random.Generator, branches: tuple[Branch, ...], soma: Soma, count: int
 ) -> Boutons:
-    """Place boutons along the axon, none on its first 45 µm."""
+    """Place boutons along the axon, except on its first 45 µm."""
     axon = [branch for branch in branches if branch.kind == "axon"]
     places = sample_axes(rng, axon, count, keep_off=soma, clearance=45.0 * UM)
     radii = np.clip(370.0 * np.exp(rng.normal(scale=0.22, size=count)), 260.0, 620.0)

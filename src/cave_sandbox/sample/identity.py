@@ -1,8 +1,8 @@
-"""Who is who in the synthetic sample: root IDs, names of tables, what is said of them.
+"""Root IDs, table names and descriptions of the synthetic sample.
 
-Tests and the modules that write the sample read these.
+Tests and the modules that write the sample use them.
 
-Everything here but the seed cell's root ID and totals is made up: no row of the sample was
+Everything here except the seed cell's root ID and totals is made up: no row of the sample was
 measured, and each text that a reader may see says so.
 """
 
@@ -25,7 +25,7 @@ MULTI_INPUT_TABLE = "multi_input_spine_predictions_ssa"
 CELL_TYPE_VIEW = "aibs_cell_info"
 
 SEED_ROOT_ID = 864691135276234469
-"""The cell of the sample that has the totals of the real one at version 1718."""
+"""The sample's main cell: it has as many synapses as the real cell at version 1718."""
 
 INPUT_PREDICTIONS = {"spine": 2262, "shaft": 711, "soma": 103}
 """Inputs of the seed cell with a prediction, by tag, its autapse among them: 3,076."""
@@ -34,7 +34,7 @@ OUTPUT_PREDICTIONS = {"spine": 221, "shaft": 86, "soma": 9}
 """Outputs of the seed cell with a prediction, by tag, its autapse among them: 316."""
 
 UNLABELLED_INPUTS = {"spine": 158, "shaft": 49, "soma": 7}
-"""Inputs of the seed cell without a prediction, by where they are: 214."""
+"""Inputs of the seed cell without a prediction, by location: 214."""
 
 UNLABELLED_OUTPUTS = {"spine": 15, "shaft": 7, "soma": 1}
 """Outputs of the seed cell without a prediction: 23."""
@@ -55,16 +55,16 @@ OUTDATED_MERGED_CELLS = 864691135404918287
 """A root ID that a split replaced by two cells, each with a nucleus."""
 
 EDITED_SEED = 864691136194301772
-"""The seed cell's root ID at version 1822: a dendrite was cut off it, and an axon added."""
+"""The seed cell's root ID at version 1822, after a dendrite was cut off and an axon added."""
 
 CUT_DENDRITE = 864691135026471655
 """The dendrite that was cut off."""
 
 ADDED_AXON = 864691134712945120
-"""The piece of axon that was added, while it was a segment of its own."""
+"""The piece of axon that was added, when it was still a separate segment."""
 
 SEED_BETWEEN = 864691136041877356
-"""The seed cell's root ID between these two edits, at no version."""
+"""The seed cell's root ID between these two edits, which no version has."""
 
 EDITED_PARTNER = 864691136437509811
 """The first partner's root ID at version 1822: `SPLIT_FRAGMENT` turned out to be its axon."""
@@ -72,14 +72,14 @@ EDITED_PARTNER = 864691136437509811
 
 @dataclass(frozen=True)
 class Partner:
-    """A cell of the sample beside the seed cell."""
+    """A cell of the sample other than the seed cell."""
 
     root_id: int
     nucleus_id: int
-    label: str  # what segment properties say of it
+    label: str  # its description in the segment properties
     cell_type: str
     excitatory: bool  # whether it is a pyramidal cell
-    offset: tuple[float, float, float]  # of its soma from the seed cell's, in µm
+    offset: tuple[float, float, float]  # from the seed cell's soma to its own, in µm
 
 
 SEED_NUCLEUS_ID = 264_824
@@ -104,7 +104,7 @@ ODD_TAG = '"odd" tag, ünïcode'
 def describe_table(
     schema: str, voxel: Sequence[float], text: str, reference: str | None = None
 ) -> dict[str, Any]:
-    """Return what ``datastack.json`` says of a table; a reference table has a notice."""
+    """Return a table's record for ``datastack.json``; a reference table has a notice."""
     return {
         "schema": schema,
         "voxel_resolution": list(voxel),
@@ -122,10 +122,10 @@ def describe_datastack(
     voxel: tuple[float, float, float],
     versions: Sequence[tuple[int, str, str, str, Sequence[str] | None]],
 ) -> dict[str, Any]:
-    """Return what ``datastack.json`` says, but for its tables and its views.
+    """Return the content of ``datastack.json`` without tables and views.
 
-    The volume has a name and one for people; the usual tables are those of synapses and somata; a
-    version has a number, timestamp, expiry, status and tables, None for all.
+    The volume has a name and a display name. The usual tables are the tables of synapses and
+    somata. A version has a number, timestamp, expiry, status and tables (None for all).
     """
     base = f"precomputed://{{origin}}/precomputed/{name}"
     keys = ("version", "time_stamp", "expires_on", "status", "tables")

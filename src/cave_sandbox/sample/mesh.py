@@ -1,7 +1,8 @@
-"""Surfaces and skeletons of the sample's cells.
+"""Build the surfaces and skeletons of the sample's cells.
 
-Neurites become tubes, spines and boutons swellings, the soma a ball that is drawn out towards its
-neurites; the tubes begin inside what they leave, so that the parts join. Positions are in nm.
+Neurites are tubes, spines and boutons are swellings, and the soma is a ball that is drawn out
+towards its neurites. Each tube begins inside its parent, so that the parts join. Positions are in
+nm.
 """
 
 from __future__ import annotations
@@ -22,14 +23,14 @@ _SPINE_SIDES = 5
 _BOUTON_SIDES = 6
 _SOMA_RINGS, _SOMA_SIDES = 48, 72
 _GRAIN = 4.0
-"""Vertices lie on multiples of this many nm: nobody sees it, and the files halve."""
+"""Vertices lie on multiples of this many nm, which is invisible and halves the size of files."""
 
 COMPARTMENTS = {"soma": 1.0, "axon": 2.0, "basal": 3.0, "apical": 4.0}
 
 
 @dataclass(frozen=True)
 class Mesh:
-    """Triangles: vertices (n, 3) in nm, and vertex indices (m, 3), seen from outside."""
+    """Triangles that face outwards: vertices (n, 3) in nm, and vertex indices (m, 3)."""
 
     vertices: Floats
     triangles: Ints
@@ -49,7 +50,7 @@ def encode_mesh(cell: Cell) -> bytes:
 def encode_skeleton(cell: Cell) -> bytes:
     """Build the skeleton of a cell, a tree rooted at the soma, in the precomputed format.
 
-    Vertices (n, 3) and their attribute radius are in nm; the other one is the compartment.
+    Vertices (n, 3) have two attributes: the radius in nm and the compartment.
     """
     vertices, radii = [cell.soma.centre[None]], [np.array([cell.soma.radius])]
     compartments, edges = [np.array([COMPARTMENTS["soma"]])], []
@@ -89,7 +90,7 @@ def _branch_mesh(soma: Soma, branch: Branch) -> Mesh:
         radii[0] *= 0.55
     tangents = unit(np.gradient(points, axis=0))
     sides = _AXON_SIDES if branch.kind == "axon" else _DENDRITE_SIDES
-    # The direction least shared by the tangents serves as "up" all along without a twist.
+    # The direction that the tangents share least is "up" along the whole branch, without a twist.
     up = np.linalg.eigh(tangents.T @ tangents)[1][:, 0]
     first = unit(up - (tangents @ up)[:, None] * tangents)
     second = np.cross(tangents, first)
@@ -127,10 +128,10 @@ def _bouton_mesh(boutons: Boutons) -> Mesh:
 def _turned(
     base: Floats, axes: Floats, heights: Floats, widths: Floats, top: Floats, sides: int
 ) -> Mesh:
-    """Turn profiles around n axes, which start at ``base`` (n, 3).
+    """Rotate profiles around n axes, which start at ``base`` (n, 3).
 
-    Each ring has a height and a width for each axis (rings, n), and so many sides; the tips (n,)
-    are at ``top``.
+    Each ring has a height and a width for each axis (rings, n), and the given number of sides. The
+    tips (n,) are at ``top``.
     """
     first = perpendicular(np.random.default_rng(len(base)), axes)
     second = np.cross(axes, first)
@@ -152,7 +153,7 @@ def _ring_points(
 
 
 def _tube(rings: Floats, tips: Floats) -> Mesh:
-    """Join rings (n, rings, sides, 3) to n tubes, each closed by a fan to its tip (n, 3)."""
+    """Join rings (n, rings, sides, 3) into n tubes, each closed by a fan to its tip (n, 3)."""
     count, length, sides, _ = rings.shape
     ring = np.arange(length - 1)[:, None] * sides
     here = ring + np.arange(sides)

@@ -1,6 +1,6 @@
-"""The sample's first datastack: a cell in the place of the seed cell, and its partners.
+"""Build the sample's first datastack: a synthetic seed cell and its partners.
 
-It decides which cells there are, how many synapses they make, and what the tables are called.
+This module decides which cells exist, how many synapses they make, and how the tables are named.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ SOMA = np.array([744_000.0, 536_000.0, 836_000.0])
 """Centre of the seed cell's soma in nm."""
 
 PIA = 316_000.0
-"""Where the pia is along y, in nm."""
+"""Position of the pia along y, in nm."""
 
 GRID = Grid((4.0, 4.0, 40.0))
 
@@ -92,18 +92,18 @@ class Sample:
     """A datastack of the sample, in memory."""
 
     name: str
-    description: dict[str, Any]  # what datastack.json says
-    cells: list[Cell]  # the one to look at first
+    description: dict[str, Any]  # the content of datastack.json
+    cells: list[Cell]  # the cell to look at comes first
     labels: dict[int, tuple[str, str]]  # label and cell type of each cell, by root ID
     tables: dict[str, pd.DataFrame]
     roots: pd.DataFrame | None  # root IDs over time
     resolution: tuple[float, float, float]  # the viewer's voxel in nm
     contacts: Contacts  # its synapses
-    pia: float  # where the pia is along y, nm
+    pia: float  # position of the pia along y, nm
     detail: int  # side of the finest block of imagery in voxels
     views: dict[str, pd.DataFrame] = field(default_factory=dict)
-    later: list[Cell] = field(default_factory=list)  # cells as edits left them, without voxels
-    #: parts of cells that were segments of their own
+    later: list[Cell] = field(default_factory=list)  # cells after edits, without voxels
+    #: parts of cells that were once separate segments
     pieces: list[Cell] = field(default_factory=list)
 
 
@@ -188,7 +188,7 @@ def _place_all_inputs(rng: np.random.Generator, cells: list[Cell]) -> list[Input
 
 
 def _wire(rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs]) -> list[Cell]:
-    """Let the partners innervate the seed cell, the seed cell the partners, and itself."""
+    """Connect the seed cell with its partners in both directions, and with itself."""
     wired = [
         innervate(rng, cell, inputs[0], wanted)
         for cell, wanted in zip(cells[1:], _ONTO_SEED, strict=True)
@@ -202,7 +202,7 @@ def _wire(rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs]) -> 
 def _list_contacts(
     rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs], en_passant: list[Boutons]
 ) -> Contacts:
-    """Give the places that are left to axons that exist only as a root ID."""
+    """Assign the remaining places to axons that exist only as a root ID."""
     axons = draw_root_ids(rng, 6_000, *_ROOT_RANGE)
     known = [cell.root_id for cell in cells]
     axons = axons[~np.isin(axons, known)]
@@ -224,7 +224,7 @@ def _list_contacts(
 
 
 def _outputs_left(number: int, cell: Cell, made: Contacts) -> tuple[dict[str, int], dict[str, int]]:
-    """Count the outputs that a cell has beside those onto the cells of the sample."""
+    """Count a cell's outputs onto cells outside the sample."""
     if number > 0:
         excitatory = who.PARTNERS[number - 1].excitatory
         counts = _EXCITATORY_OUTPUTS if excitatory else _INHIBITORY_OUTPUTS
@@ -238,10 +238,10 @@ def _outputs_left(number: int, cell: Cell, made: Contacts) -> tuple[dict[str, in
 
 
 def _predict_anew(predictions: pd.DataFrame, synapses: pd.DataFrame) -> pd.DataFrame:
-    """Predict again, as by a classifier that was trained anew.
+    """Predict again, as a retrained classifier would.
 
-    It is less sure of some synapses and takes the least sure of the spines for shafts; it says
-    nothing of some, and something of a few that had no prediction.
+    Some confidences are lower, and the least confident spines become shafts. Some synapses lose
+    their prediction, and a few that had none get one.
     """
     rng = np.random.default_rng(_NEWEST)
     kept = predictions[rng.random(len(predictions)) > 0.01]  # noqa: PLR2004
@@ -263,9 +263,9 @@ def _predict_anew(predictions: pd.DataFrame, synapses: pd.DataFrame) -> pd.DataF
 
 
 def _describe() -> dict[str, Any]:
-    """Say what ``datastack.json`` says."""
+    """Return the content of ``datastack.json``."""
     early = [who.SYNAPSE_TABLE, who.NUCLEUS_TABLE]
-    # As released: from then on the mapping of spines takes the older table's place.
+    # As in the real release, the mapping of spines replaces the older table from then on.
     late = [*early, who.PREDICTION_TABLE, who.SPINE_TABLE, who.CELL_TYPE_VIEW]
     kept, gone = "AVAILABLE", "EXPIRED"
     versions = [

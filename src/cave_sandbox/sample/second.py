@@ -1,6 +1,6 @@
-"""The sample's second datastack: other names, other tags, another voxel, no somata.
+"""Build the sample's second datastack: other names, other tags, another voxel, no somata.
 
-It is there to show that nothing about minnie65 is taken for granted.
+It serves to test that synglancer assumes nothing that holds only for minnie65.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ TAGS = {
     "soma": "soma",
     "initial segment": "axon initial segment",
 }
-"""What the prediction table calls each place."""
+"""The tag that the prediction table uses for each location."""
 
 _INPUTS = {"spine": 140, "shaft": 52, "soma": 17}
 _UNLABELLED = {"spine": 8, "shaft": 5, "soma": 1}
@@ -120,7 +120,7 @@ def _onto_initial_segment(rng: np.random.Generator, cell: Cell, axons: Any) -> C
 
 
 def _describe() -> dict[str, Any]:
-    """Say what ``datastack.json`` says."""
+    """Return the content of ``datastack.json``."""
     return {
         **who.describe_datastack(
             who.SECOND,

@@ -1,8 +1,8 @@
-"""Synapses and nuclei of the sample as the tables that the sandbox loads.
+"""Build the sample's tables of synapses, predictions, nuclei, cell types and spines.
 
-Positions become voxels, synapses get IDs, sizes and, where predicted, a confidence. A spine is told
-by its place: the head that a synapse lies on. Nothing is drawn for spines and cell types from the
-randomness that the other tables come from, so that those stay as they are.
+Positions become voxels; synapses get IDs, sizes and, if predicted, a confidence. A spine is
+identified by its location: the head that a synapse is on. The tables of spines and cell types do
+not draw from the other tables' random generator, so that those tables stay the same.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ _CHUNK_SIZE = np.array([256, 256, 512])
 _CONFIDENCE_TAIL = {"spine": 14.0, "shaft": 8.0, "soma": 30.0, "initial segment": 8.0}
 
 _SHARED_EVERY = 8
-"""Of the seed cell's outputs onto spines, one in this many has a neighbour on the same spine."""
+"""One in this many of the seed cell's outputs onto spines has a neighbour on the same spine."""
 
 _BESIDE = 260.0
-"""How far that neighbour's cleft is from the output's, in nm."""
+"""Distance between the clefts of the output and its neighbour, in nm."""
 
 _NUMBER = 1719
 _FIRST_SYNAPSE_ID = 500_000_001  # above those of all other synapses
@@ -110,8 +110,7 @@ def build_predictions(
 ) -> pd.DataFrame:
     """Build a table of schema ``reference_tag_float`` for the predicted synapses.
 
-    Row by row, the contacts are those of the synapses, and the tags what the table calls the
-    places.
+    Contacts and synapses have the same rows. The tags give the table's name for each location.
     """
     rows = np.flatnonzero(contacts.predicted)
     tail = np.array([_CONFIDENCE_TAIL[place] for place in contacts.tags[rows]])
@@ -135,9 +134,9 @@ def build_predictions(
 def build_nuclei(
     rng: np.random.Generator, cells: dict[int, Cell], strays: dict[int, Floats], grid: Grid
 ) -> pd.DataFrame:
-    """Build a table of schema ``nucleus_detection`` of cells by the ID of their nucleus.
+    """Build a table of schema ``nucleus_detection``, from cells by the ID of their nucleus.
 
-    Strays are the positions in nm, by ID, of nuclei that no segment holds.
+    Strays are nuclei in no segment: their positions in nm, by ID.
     """
     radii = [cell.soma.nucleus_radius for cell in cells.values()] + [4_600.0] * len(strays)
     centres = np.stack([*(cell.soma.centre for cell in cells.values()), *strays.values()])
@@ -160,11 +159,11 @@ def build_nuclei(
 def build_cell_types(
     nuclei: pd.DataFrame, contacts: Contacts, labels: dict[int, tuple[str, str]]
 ) -> pd.DataFrame:
-    """Build a view with the cell types of the cells, and of two in three of the other axons.
+    """Build a view with the cell types of the cells and of two thirds of the other axons.
 
-    The types of axons that are only a root ID follow where they land: those on spines are of
-    excitatory types, those on the soma of inhibitory ones. Nothing is drawn at random. The cells'
-    own labels and types come by root ID.
+    The type of an axon that exists only as a root ID follows from its targets: excitatory if they
+    are spines, inhibitory if they are somata. Nothing is random. The labels and types of the cells
+    are given by root ID.
     """
     known = nuclei[nuclei["pt_root_id"].isin(labels)]
     columns = ["id", "pt_root_id", *(f"pt_position_{axis}" for axis in "xyz")]
@@ -196,7 +195,7 @@ def build_cell_types(
 
 
 def _spoil(view: pd.DataFrame) -> pd.DataFrame:
-    """Add what real views have too: a merged cell, cells without a type, a nucleus in no cell."""
+    """Add irregularities of real views: a merged cell, untyped cells, a nucleus in no cell."""
     view.loc[view.index % 50 == 49, "cell_type"] = None  # noqa: PLR2004  # one in fifty
     merged = view[view["cell_type"] == "BC"].tail(3).assign(cell_type="MC")
     nowhere = view.tail(1).assign(pt_root_id=0)
@@ -206,7 +205,7 @@ def _spoil(view: pd.DataFrame) -> pd.DataFrame:
 
 
 def _draw_sizes(rng: np.random.Generator, contacts: Contacts) -> Ints:
-    """Draw sizes in voxels, lognormal as those of minnie65; big heads have big synapses."""
+    """Draw sizes in voxels, lognormal as in minnie65; big heads have big synapses."""
     count = len(contacts.pre)
     spine = contacts.tags == "spine"
     with_head = 8.45 + 2.6 * np.log(contacts.calibre / 460.0) + rng.normal(scale=0.7, size=count)
@@ -222,12 +221,12 @@ def build_spine_tables(
     cells: list[Cell],
     grid: Grid,
 ) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame, pd.DataFrame]:
-    """Build the tables of spines, and add neighbours that share one with a seed cell's output.
+    """Build the tables of spines, and add synapses that share a spine with a seed cell's output.
 
-    Returned are the synapses and predictions, with the neighbours' rows below; the spine of each
-    synapse that is on one (schema ``reference_simple_group_indexed``); the same for spines with
-    several synapses alone, under other numbers (schema ``reference_simple_group``). Row by row, the
-    synapses are the contacts; the seed cell comes first of the cells, which have a shape.
+    Returns the synapses and predictions with the added rows at the end; the spine of each synapse
+    on a spine (schema ``reference_simple_group_indexed``); and, under other numbers, the same for
+    spines with several synapses only (schema ``reference_simple_group``). Synapses and contacts
+    have the same rows. Cells are the cells with a shape, the seed cell first.
     """
     spines = _number_spines(contacts, cells)
     seed = cells[0].root_id
@@ -254,9 +253,9 @@ def build_spine_tables(
 
 
 def _number_spines(contacts: Contacts, cells: list[Cell]) -> Ints:
-    """Return a number for the spine that each synapse is on, -1 where it is on none; shape (n,).
+    """Return the number of each synapse's spine, or -1 if it is not on a spine; shape (n,).
 
-    On cells that have no shape, each synapse has a spine of its own.
+    On cells without a shape, each synapse has its own spine.
     """
     numbers = contacts.spine.copy()
     first = 0
@@ -269,7 +268,7 @@ def _number_spines(contacts: Contacts, cells: list[Cell]) -> Ints:
 
 
 def _place_neighbours(contacts: Contacts, rows: Ints) -> Contacts:
-    """Place a second synapse beside each of these, on the other side of the spine's head."""
+    """Place a second synapse beside each given one, on the other side of the spine's head."""
     across = contacts.post_pt[rows] - contacts.ctr_pt[rows]
     along = across / np.linalg.norm(across, axis=1, keepdims=True)
     shift = along * _BESIDE

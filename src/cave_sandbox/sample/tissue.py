@@ -1,6 +1,6 @@
-"""What surrounds the sample's cells: other cell bodies, blood vessels, and the pia above.
+"""Place other cell bodies, blood vessels and the pia around the sample's cells.
 
-It only says where they are. Lengths are in nm.
+The module `em` draws them. Lengths are in nm.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHALLOWEST = 8_000.0
 
 @dataclass(frozen=True)
 class Tissue:
-    """The surroundings of the cells: bodies, and balls that together make blood vessels."""
+    """The surroundings of the cells: cell bodies, and balls that form blood vessels."""
 
     pia: float  # along y
     bodies: Floats  # centres of other cell bodies, (n, 3)
@@ -33,7 +33,7 @@ class Tissue:
 def scatter_tissue(
     rng: np.random.Generator, lower: Floats, upper: Floats, cells: list[Cell], pia: float
 ) -> Tissue:
-    """Fill a box around cells with other cell bodies and vessels, none of them in a cell.
+    """Fill a box around cells with other cell bodies and vessels that overlap no cell.
 
     The pia, along y, may lie outside the box.
     """
@@ -51,7 +51,7 @@ def scatter_tissue(
 
 
 def _scatter_bodies(rng: np.random.Generator, lower: Floats, upper: Floats, pia: float) -> Floats:
-    """Place one body in most fields of a lattice, few of them in layer 1."""
+    """Place one body in most fields of a lattice, but in few fields of layer 1."""
     ranges = [np.arange(a, b, _SPACING) for a, b in zip(lower, upper, strict=True)]
     corners = np.stack(np.meshgrid(*ranges, indexing="ij"), axis=-1).reshape(-1, 3)
     bodies: Floats = corners + rng.uniform(0.18, 0.82, size=corners.shape) * _SPACING
@@ -63,7 +63,7 @@ def _scatter_bodies(rng: np.random.Generator, lower: Floats, upper: Floats, pia:
 def _grow_vessels(
     rng: np.random.Generator, lower: Floats, upper: Floats, count: int, somata: Floats
 ) -> tuple[Floats, Floats]:
-    """Grow vessels from the top to the bottom; those that would cross a soma are left out."""
+    """Grow vessels from the top to the bottom, without vessels that would cross a soma."""
     centres, radii = [], []
     step = 2_500.0
     for _ in range(count):
@@ -82,13 +82,13 @@ def _grow_vessels(
 
 
 def _clear_of(points: Floats, others: Floats, distance: float) -> Flags:
-    """Say which points are further than a distance from all others."""
+    """Return which points are further than a distance from all the others."""
     middle = others.mean(axis=0)
     here, there = (points - middle).astype(np.float32), (others - middle).astype(np.float32)
     clear = np.ones(len(here), dtype=bool)
     for first in range(0, len(here), 512):
         part = here[first : first + 512]
-        # |a - b|^2 without the table of all differences.
+        # |a - b|^2, without holding all differences in memory.
         away = (part**2).sum(axis=1)[:, None] + (there**2).sum(axis=1) - 2.0 * part @ there.T
         clear[first : first + 512] = away.min(axis=1) > distance**2
     return clear

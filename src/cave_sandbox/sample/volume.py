@@ -1,6 +1,7 @@
-"""Write what the viewer draws: imagery, segmentation, meshes, skeletons, segment properties.
+"""Write the sample's imagery, segmentation, meshes, skeletons and segment properties.
 
-The finest scales cover only the surroundings of the first cell's soma, the coarsest everything.
+The finest scales cover only the surroundings of the first cell's soma; the coarsest scales cover
+everything.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def write_volumes(folder: Path, sample: Sample) -> None:
 
 
 def _whole(cells: list[Cell], resolution: Triple) -> Lattice:
-    """Return the lattice that holds all cells, with some room around them."""
+    """Return a lattice that holds all cells, with a margin."""
     points = np.concatenate([branch.points for cell in cells for branch in cell.branches])
     size = np.array(resolution)
     low = np.floor((points.min(axis=0) - _MARGIN) / size).astype(int)
@@ -55,7 +56,7 @@ def _whole(cells: list[Cell], resolution: Triple) -> Lattice:
 
 
 def _block(resolution: Triple, centre: Floats, shape: Triple, chunk: Triple) -> Lattice:
-    """Return a block around a position, on multiples of eight voxels: `Lattice.coarser`."""
+    """Return a block around a position, on multiples of eight voxels for `Lattice.coarser`."""
     first = np.rint(centre / np.array(resolution) - np.array(shape) / 2.0).astype(int)
     first[:2] -= first[:2] % 8
     return Lattice(resolution, triple(first), shape, chunk)
@@ -125,7 +126,7 @@ def _write_segmentation(folder: Path, sample: Sample, whole: Lattice) -> None:
 
 
 def _fill_dense(lattice: Lattice, cells: list[Cell]) -> tuple[Ints, Any]:
-    """Label the voxels of a small scale with the cell that they are deepest in."""
+    """Label each voxel of a small scale with the cell that it lies deepest in."""
     deepest = np.zeros(lattice.shape[::-1], dtype=np.float32)
     labels = np.zeros(lattice.shape[::-1], dtype=np.uint8)
     for number, cell in enumerate(cells, start=1):
@@ -137,7 +138,7 @@ def _fill_dense(lattice: Lattice, cells: list[Cell]) -> tuple[Ints, Any]:
 
 
 def _fill_sparse(lattice: Lattice, sample: Sample) -> tuple[Ints, Any]:
-    """List the voxels of a large scale; where cells meet, the first cell has them."""
+    """List the voxels of a large scale; where cells meet, they belong to the first cell."""
     shape = np.array(lattice.shape, dtype=np.int64)
     contacts = sample.contacts
     codes, labels = [], []
@@ -146,7 +147,7 @@ def _fill_sparse(lattice: Lattice, sample: Sample) -> tuple[Ints, Any]:
         post = contacts.post_pt[contacts.post == cell.root_id]
         pre = contacts.pre_pt[contacts.pre == cell.root_id]
         size = np.array(sample.resolution)
-        # The tables' positions are rounded, and that is where people look.
+        # The tables hold rounded positions, and users look there.
         ends = lattice.voxels(np.rint(np.concatenate([post, pre]) / size) * size)
         voxels = np.concatenate([list_voxels(lattice, cell), ends])
         code = np.unique(voxels[:, 0] + shape[0] * (voxels[:, 1] + shape[1] * voxels[:, 2]))
@@ -183,8 +184,8 @@ def _write_skeletons(folder: Path, cells: list[Cell]) -> None:
 def _write_properties(folder: Path, sample: Sample) -> None:
     """Tag each cell with its type, and describe it as synthetic.
 
-    It has no label: the real segmentation has none, and viewers write labels behind a cell's ID in
-    the bar at their top whenever the mouse is on it.
+    Cells have no labels, as in the real segmentation: viewers would show a label after the cell's
+    ID in their top bar whenever the mouse is over the cell.
     """
     cells = [*sample.cells, *sample.later]
     labels = [sample.labels[cell.root_id] for cell in cells]

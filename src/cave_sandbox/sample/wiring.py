@@ -1,7 +1,7 @@
-"""Wire the cells of the sample: who makes a synapse onto whom, where, and on what.
+"""Wire the cells of the sample: choose pre- and postsynaptic cells, positions and targets.
 
 Each input of a cell has a place on its surface. Cells of the sample grow a twig with a bouton to
-the places that they innervate; all other inputs come from axons that exist only as a root ID.
+each place that they innervate; all other inputs come from axons that exist only as a root ID.
 All lengths are in nm.
 """
 
@@ -41,24 +41,24 @@ class Inputs:
     """The n places on a cell that receive a synapse."""
 
     sites: Sites
-    tags: Tags  # what each is on: spine, shaft or soma, (n,)
+    tags: Tags  # target of each: spine, shaft or soma, (n,)
     predicted: Flags  # whether the prediction table has a row for it, (n,)
-    pre: Ints  # root ID of the presynaptic cell, 0 while it has none, (n,)
+    pre: Ints  # root ID of the presynaptic cell, 0 until it is known, (n,)
 
 
 @dataclass(frozen=True)
 class Contacts(Rows):
-    """Synapses, one a row."""
+    """Synapses, one per row."""
 
     pre: Ints
     post: Ints
     pre_pt: Floats  # inside the presynaptic cell, nm, (n, 3)
     ctr_pt: Floats  # at the cleft
     post_pt: Floats  # inside the postsynaptic cell
-    tags: Tags  # what the synapse is on
+    tags: Tags  # target of the synapse
     predicted: Flags  # whether the prediction table has a row for it
-    calibre: Floats  # how thick the postsynaptic structure is below it, nm
-    spine: Ints  # the postsynaptic cell's spine that it is on; -1 for none, or an unknown one
+    calibre: Floats  # thickness of the postsynaptic structure below it, nm
+    spine: Ints  # the postsynaptic cell's spine that it is on; -1 if none or unknown
 
 
 def place_inputs(
@@ -67,9 +67,9 @@ def place_inputs(
     predicted: dict[str, int],
     unlabelled: dict[str, int],
 ) -> Inputs:
-    """Choose where a cell receives synapses, so many with and without a prediction by tag.
+    """Choose where a cell receives synapses; the numbers are given by tag and prediction.
 
-    Each spine gets a synapse, and some get a second one where there are more synapses than spines.
+    Each spine gets a synapse; if there are more synapses than spines, some get a second one.
     """
     counts = {tag: predicted[tag] + unlabelled[tag] for tag in ("spine", "shaft", "soma")}
     heads = _spread(rng, len(cell.spines.length), counts["spine"])
@@ -91,10 +91,10 @@ def place_inputs(
 
 
 def innervate(rng: np.random.Generator, axon: Cell, inputs: Inputs, wanted: dict[str, int]) -> Cell:
-    """Let a cell's axon reach as many places as wanted, by tag, of another cell or of its own.
+    """Connect a cell's axon to places on another cell or on itself; the numbers are given by tag.
 
-    The free places nearest to the axon are taken (written into ``inputs.pre``), and a twig that
-    ends in a bouton grows to each. Returned is the presynaptic cell with its twigs and boutons.
+    It takes the free places nearest to the axon (written into ``inputs.pre``) and grows a twig
+    that ends in a bouton to each. Returns the presynaptic cell with its twigs and boutons.
     """
     nodes = _axon_nodes(axon)
     where = np.stack([axon.branches[branch].points[node] for branch, node in nodes])
@@ -110,7 +110,7 @@ def innervate(rng: np.random.Generator, axon: Cell, inputs: Inputs, wanted: dict
             if left == 0:
                 break
             node = int(np.argmin(np.where(busy, np.inf, far[row])))
-            # Neighbouring nodes stay free of a second twig, as boutons keep a distance.
+            # No second twig leaves a neighbouring node, since boutons are some distance apart.
             busy[max(node - 1, 0) : node + 2] = True
             taken.append(int(free[row]))
             twigs.append(_grow_twig(rng, where[node], aims[row], nodes[node]))
@@ -147,7 +147,7 @@ def output_contacts(
 ) -> Contacts:
     """List synapses of a cell's boutons onto cells that exist only as the root IDs ``post``.
 
-    Some boutons get a second synapse where there are more synapses than boutons.
+    If there are more synapses than boutons, some boutons get a second synapse.
     """
     tags, flags = [], []
     for labelled, counts in ((True, predicted), (False, unlabelled)):
@@ -172,13 +172,13 @@ def output_contacts(
 
 
 def _spread(rng: np.random.Generator, places: int, count: int) -> Ints:
-    """Choose places for synapses: each once, in any order, before any twice."""
+    """Choose places for synapses in random order; none is used twice before all are used once."""
     rounds = [rng.permutation(places) for _ in range(-(-count // places))]
     return np.concatenate(rounds)[:count]
 
 
 def _axon_nodes(cell: Cell) -> list[tuple[int, int]]:
-    """List (branch, node) of an axon, every second one, away from the soma."""
+    """List every second (branch, node) of an axon, away from the soma."""
     found = []
     for index, branch in enumerate(cell.branches):
         if branch.kind == "axon":

@@ -1,1 +1,1 @@
-"""What the sandbox serves: data folders, tables, and queries on them."""
+"""Data folders, their tables, and queries on them."""

@@ -1,7 +1,7 @@
-"""One filter of a request -> one SQL condition and its values.
+"""Translate one filter of a request into one SQL condition and its values.
 
-It knows how the recorded service compares values with columns of each type, what it takes for a
-number and with which words it refuses.
+Values are compared with columns of each type, read as numbers and refused as by the recorded
+service.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ COMPARISONS = {
     "less_equal": "<=",
 }
 
-#: SQL type -> the name that PostgreSQL gives it in its messages.
+#: SQL type -> its name in PostgreSQL's messages.
 POSTGRES_NAMES = {
     "BIGINT": "bigint",
     "INTEGER": "integer",
@@ -38,12 +38,12 @@ BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0":
 #: SQL types of whole numbers.
 WHOLE = frozenset({"BIGINT", "INTEGER"})
 
-#: Whole numbers beyond this are the same to any 64-bit column, and fit DuckDB's widest type.
+#: Whole numbers are clipped to this: beyond any 64-bit column, and within DuckDB's widest type.
 WIDEST = 2**100
 
 
 def build_condition(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
-    """Return the SQL of a filter about a column, with ``?`` for its values, and the values.
+    """Return the SQL of a filter on a column, with ``?`` for its values, and the values.
 
     Raises
     ------
@@ -61,7 +61,7 @@ def build_condition(item: Filter, field: Field, alias: str) -> tuple[str, list[A
         values = [_coerced(value, field) for value in item.value]
         kind = field.sql_type
         if kind in WHOLE:
-            # What is too large for the column is in no row, and no error.
+            # A value too large for the column matches no row and is not an error.
             values, kind = [value for value in values if abs(value) < 2**63], "BIGINT"
         negation = "NOT " if item.kind == "notin" else ""
         return f"{column} {negation}IN (SELECT unnest(?::{kind}[]))", [values]
@@ -75,7 +75,7 @@ def build_condition(item: Filter, field: Field, alias: str) -> tuple[str, list[A
 def _spatial(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
     """Return the condition for a position in a box, both corners included.
 
-    The box is in voxels of the table, whatever the unit that the answer is given in.
+    The box is in voxels of the table, whatever the unit of the answer.
     """
     if not field.is_point:
         raise QueryError(f"column {item.column} is not a position")
@@ -95,7 +95,7 @@ def _spatial(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
 
 
 def _coerced(value: Any, field: Field) -> Any:
-    """Return a value as the column's type, as PostgreSQL reads the same literal."""
+    """Convert a value to the column's type, as PostgreSQL reads the same literal."""
     try:
         if field.sql_type in WHOLE:
             return _whole(value)

@@ -1,6 +1,6 @@
-"""A data folder, read: `docs/data-folder.md` -> the records of `dataset`.
+"""Read a data folder (see `docs/data-folder.md`) into the records of `dataset`.
 
-It reads `datastack.json`, the heads of the table files and the root IDs.
+It reads `datastack.json`, the headers of the table files, and the root IDs.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-#: Raised when the same data are answered otherwise than before: part of their identity.
+#: Part of the data's identity; increase it when the same data lead to other answers than before.
 ANSWERS = 1
 
-#: Columns that only a join of two tables has: both have one of that name.
+#: Columns that only a join of two tables has, because both tables have a column of that name.
 JOINED = re.compile(r"(id|created|deleted|superceded_id|valid)_(ref|x|y)")
 
 FORM = "see docs/data-folder.md for the form of a data folder"
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 ROOTS_STEM = "roots"
-#: Between the name of a table and the version that a file holds the rows of.
+#: Separates a table's name from the version in the name of a file with rows of one version.
 EDITION = "@"
 DEFAULT_NAME = "minnie65_public"
 DEFAULT_VERSION = 1718
@@ -47,7 +47,7 @@ ROOT_COLUMNS = ("root_id", "created", "expired", "successors")
 
 
 def read_datasets(folder: Path) -> dict[str, Dataset]:
-    """Read a folder with one datastack, or one sub-folder a datastack; return them by name.
+    """Read a folder with one datastack, or one sub-folder per datastack; return them by name.
 
     Raises
     ------
@@ -71,9 +71,10 @@ def read_datasets(folder: Path) -> dict[str, Dataset]:
 
 
 def identify_folder(folder: Path) -> str:
-    """Return what stands for the data in a folder: another value once a file of it has changed.
+    """Return an identity of the data in a folder, which differs once a file has changed.
 
-    Files are told by name, size and time of modification, so that large volumes are not read.
+    It is made of the files' names, sizes and times of modification, so that large volumes need not
+    be read.
     """
     told = hashlib.sha256(f"answers {ANSWERS}".encode())
     for path in sorted(folder.rglob("*")):
@@ -137,7 +138,7 @@ def _mapping(folder: Path, described: Mapping[str, Any], key: str) -> dict[str, 
 
 
 def _table_files(folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield name and file of everything that may be a table, or the root IDs."""
+    """Yield the name and path of each file that may hold a table or the root IDs."""
     for place in (folder, folder / "tables"):
         for path in sorted(place.glob("*")):
             suffix = next((end for end in SUFFIXES if path.name.endswith(end)), None)
@@ -185,7 +186,7 @@ def _read_tables(
 def _read_edition(
     name: str, path: Path, tables: Mapping[str, Table], versions: Sequence[Version]
 ) -> Table:
-    """Read the rows that a table or a view has at one version alone."""
+    """Describe the file with the rows that a table or view has only at one version."""
     base, _, number = name.partition(EDITION)
     if base not in tables or number not in {str(version.version) for version in versions}:
         raise InputError(
@@ -229,7 +230,7 @@ def _check_files(
 
 
 def _view_columns(path: Path) -> Iterator[Field]:
-    """Yield the columns of a view as its file has them; three that end _x, _y, _z are a point."""
+    """Yield the columns of a view's file; three that end in _x, _y and _z are a position."""
     schema = pq.read_schema(path)
     for item in schema:
         stem, _, axis = item.name.rpartition("_")
@@ -280,7 +281,7 @@ def _resolution(name: str, given: Any) -> tuple[float, float, float]:
 
 
 def _guess_schema(path: Path, stored: tuple[str, ...]) -> str:
-    """Return the schema that most columns of the file belong to, all its own being there."""
+    """Return the schema with the most columns, among those whose columns the file all has."""
     joined = next((name for name in stored if JOINED.fullmatch(name)), None)
     if joined is not None:
         raise InputError(
@@ -345,9 +346,9 @@ def _read_roots(path: Path | None) -> Iterator[Root]:
 
 
 def _with_successors(roots: Iterable[Root]) -> dict[int, Root]:
-    """Return root IDs by ID, with the successors that have no row of their own.
+    """Return root IDs by ID, including successors without their own row.
 
-    Such a successor began when the first of the root IDs before it ended, and is still valid.
+    Such a successor began when the first of its predecessors ended, and is still valid.
     """
     listed = {root.root_id: root for root in roots}
     begun: dict[int, datetime] = {}
@@ -361,7 +362,7 @@ def _with_successors(roots: Iterable[Root]) -> dict[int, Root]:
 
 
 def read_time(value: Any) -> datetime:
-    """Read a timestamp in ISO 8601; without a time zone it is UTC."""
+    """Read a timestamp in ISO 8601; it is UTC if it has no time zone."""
     if not isinstance(value, datetime):
         # Python 3.10 does not read a ``Z``.
         text = str(value)

@@ -1,7 +1,7 @@
-"""The rows of the served tables, in an in-memory DuckDB.
+"""Hold the rows of the served tables in an in-memory DuckDB.
 
-The only module that calls DuckDB. It loads the files of a data folder and runs queries whose text
-`sql` has built.
+Only this module calls DuckDB. It loads the files of a data folder and runs the queries that `sql`
+builds.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.dataset import Dataset, Table
     from cave_sandbox.tables.schemas import Field
 
-#: What a column holds that a schema has and a file lacks. Others must be there.
+#: Default values of columns that a file may lack. Files must have all other columns.
 FILLERS = {
     "created": "?::TIMESTAMPTZ",
     "deleted": "NULL::TIMESTAMPTZ",
@@ -31,7 +31,7 @@ FILLERS = {
 }
 
 
-#: SQL type -> what a column of it holds, for people.
+#: SQL type -> a readable description of its values.
 WORDS = {
     "BIGINT": "whole number of 64 bits",
     "INTEGER": "whole number of 32 bits",
@@ -68,7 +68,7 @@ class Tables:
     Raises
     ------
     InputError
-        When a file lacks a column, holds other values than its schema says, or repeats an ID.
+        When a file lacks a column, has values that its schema does not allow, or repeats an ID.
     """
 
     def __init__(self, datasets: Mapping[str, Dataset]) -> None:
@@ -81,16 +81,16 @@ class Tables:
             stored = (dataset.tables, dataset.editions, dataset.views)
             for table in (one for tables in stored for one in tables.values()):
                 self._load(dataset.name, table, first)
-        # From here on a query can reach these tables and nothing else of this machine.
+        # From here on, queries can read these tables but no files of this machine.
         self._connection.execute("SET enable_external_access=false")
         self._connection.execute("SET lock_configuration=true")
 
     def close(self) -> None:
-        """Give the memory back."""
+        """Free the memory."""
         self._connection.close()
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Run a query, its values ``?``, and return the rows; times are microseconds, UTC.
+        """Run a query with ``?`` for its values and return the rows; times are UTC microseconds.
 
         Raises
         ------
@@ -122,7 +122,7 @@ class Tables:
         return self.run(sql).column(0).to_pylist()
 
     def known_roots(self, dataset: Dataset, roots: Iterable[int]) -> set[int]:
-        """Return those of the root IDs that any table of the datastack holds."""
+        """Return the given root IDs that occur in any table of the datastack."""
         wanted = [root for root in roots if 0 < root < 2**63]
         known: set[int] = set()
         for name, column in _root_columns([*dataset.tables.values(), *dataset.editions.values()]):
@@ -134,7 +134,7 @@ class Tables:
         return known
 
     def supervoxel_roots(self, dataset: Dataset, supervoxels: Iterable[int]) -> dict[int, set[int]]:
-        """Return the root IDs that the tables give for those of the supervoxels that they hold."""
+        """Return the root IDs in the tables by supervoxel, for supervoxels that occur there."""
         wanted = [supervoxel for supervoxel in supervoxels if 0 < supervoxel < 2**63]
         roots: dict[int, set[int]] = {}
         editions = (table for table in dataset.editions.values() if not table.is_view)
@@ -181,10 +181,10 @@ class Tables:
             )
 
     def _refuse_value(self, table: Table, source: str, *, rounded: bool = False) -> None:
-        """Name the first value of a table's file that its column cannot hold.
+        """Raise an error that names the first value of a file that does not fit its column.
 
-        The source is the SQL that reads the file. With ``rounded``, look for IDs that are written
-        as decimals, and so rounded: beyond 2**53 these are not whole numbers one by one.
+        The source is the SQL that reads the file. With ``rounded``, look for IDs that were stored
+        as decimals: beyond 2**53 these are rounded.
         """
         for name, kind in _decimal_columns(table) if rounded else _stored_columns(table):
             column = quote(name)
@@ -217,7 +217,7 @@ def _stored_columns(table: Table) -> Iterable[tuple[str, str]]:
 
 
 def _decimal_columns(table: Table) -> Iterable[tuple[str, str]]:
-    """Yield those of whole numbers with 64 bits that the file may hold as decimals."""
+    """Yield the 64-bit integer columns that the file may hold as decimals."""
     wanted = [(name, kind) for name, kind in _stored_columns(table) if kind == "BIGINT"]
     if table.path.suffix != ".parquet":
         return wanted

@@ -1,6 +1,6 @@
-"""What the sandbox serves, as plain records: datastacks, versions, tables and root IDs over time.
+"""Records of datastacks, versions, tables and root IDs over time.
 
-`data_folder` fills these records from files.
+`data_folder` reads them from files.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Version:
     """A materialization version."""
 
     version: int
-    time_stamp: datetime  # the moment that it shows, UTC
-    expires_on: datetime  # when it stops being served, UTC
+    time_stamp: datetime  # the time of its data, UTC
+    expires_on: datetime  # when it expires, UTC
     status: str = "AVAILABLE"  # AVAILABLE or EXPIRED
-    #: names of its tables and views; None for all of the datastack's
+    #: names of its tables and views; None for all in the datastack
     tables: frozenset[str] | None = None
-    row: int = 1  # the ID that the service gives it
-    merged: bool = False  # whether its tables are said to be merged with their segmentation
+    row: int = 1  # its ID in the service's database
+    merged: bool = False  # whether its record says that tables and segmentation are merged
 
     @property
     def available(self) -> bool:
@@ -39,23 +39,23 @@ class Version:
 
 @dataclass(frozen=True)
 class Table:
-    """A table or a view: where its rows are, and what the services say about it."""
+    """A table or a view: the file with its rows, and its metadata."""
 
     name: str
     schema: str  # name of its annotation schema
     path: Path  # the file that holds its rows
-    #: size of the voxel that its positions count, in nm, (x, y, z)
+    #: voxel size of its positions in nm, (x, y, z)
     voxel_resolution: tuple[float, float, float]
     stored: tuple[str, ...]  # the columns that the file has
     reference_table: str | None = None  # the table that its target_id refers to
     #: further metadata, from datastack.json
     details: Mapping[str, Any] = field(default_factory=dict)
-    columns: tuple[Field, ...] = ()  # of a view, which has no schema
-    edition: int | None = None  # the version that these rows are of, where it has its own
+    columns: tuple[Field, ...] = ()  # a view's columns, since it has no schema
+    edition: int | None = None  # the version of these rows, if that version has its own rows
 
     @property
     def rows(self) -> str:
-        """What its rows are called in the database."""
+        """The name of its rows in the database."""
         return self.name if self.edition is None else f"{self.name}@{self.edition}"
 
     @property
@@ -71,27 +71,27 @@ class Table:
 
 @dataclass(frozen=True)
 class Root:
-    """A root ID in time."""
+    """A root ID, and when it was valid."""
 
     root_id: int
     created: datetime  # UTC
     expired: datetime | None  # UTC; None while it is valid
-    successors: tuple[int, ...]  # what took its place, the largest part first
+    successors: tuple[int, ...]  # the root IDs that replaced it, the largest part first
 
     def valid_at(self, timestamp: datetime) -> bool:
-        """Whether it is a root ID at a timestamp."""
+        """Whether it is valid at a timestamp."""
         return self.created <= timestamp and (self.expired is None or timestamp < self.expired)
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A datastack with all that the sandbox serves of it."""
+    """A datastack with all its versions, tables, views and root IDs."""
 
     name: str
-    info: Mapping[str, Any]  # what datastack.json sets of the info service's record
+    info: Mapping[str, Any]  # the fields of the info service's record that datastack.json sets
     versions: tuple[Version, ...]  # in the order of the file
     tables: Mapping[str, Table]
-    roots: Mapping[int, Root]  # those whose history is known, by ID
+    roots: Mapping[int, Root]  # root IDs with a known history
     precomputed: Path | None  # folder of its imagery and segmentation
     views: Mapping[str, Table] = field(default_factory=dict)
     #: tables and views whose rows differ at a version, by version and name

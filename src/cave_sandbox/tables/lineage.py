@@ -1,7 +1,7 @@
-"""Root IDs over time: who came from whom, and which supervoxels each consists of.
+"""Follow root IDs through edits: predecessors, successors and supervoxels.
 
-A data folder says when root IDs began and ended and what took their place. Supervoxels are made
-up to fit: each follows one line of descent and so belongs to exactly one root ID at a time.
+A data folder gives the times when root IDs began and ended, and their successors. Supervoxels are
+made up to fit: each follows one line of descent, so it belongs to exactly one root ID at a time.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from cave_sandbox.tables.dataset import Dataset
 
-#: Supervoxels of the line through first successors, and of every other line: the first successor
-#: is the largest part.
+#: Number of supervoxels on the line of first successors, and on every other line. The first
+#: successor is the largest part.
 MAIN_SHARE = 3
 OTHER_SHARE = 1
 
-#: Layer of a node is in the highest byte of its ID: 1 for supervoxels. Root IDs that the data
-#: folder gives no history have one supervoxel, which is the root ID with other highest bits; for
-#: CAVE's root IDs, of layer 12, that is layer 1.
+#: The highest byte of a node's ID is its layer: 1 for supervoxels. A root ID without a history in
+#: the data folder has one supervoxel: the root ID with other highest bits. For CAVE's root IDs,
+#: which have layer 12, this gives layer 1.
 MARK = 0x0D << 56
 LINE_BASE = 0x01 << 56
 
@@ -34,8 +34,8 @@ LINE_BASE = 0x01 << 56
 class Lineage:
     """The history of a datastack's root IDs.
 
-    ``known`` returns those of some root IDs that its tables hold, which are valid at all times;
-    ``located`` the root IDs of those of some supervoxels that its tables hold.
+    ``known`` returns the given root IDs that occur in its tables, which are always valid;
+    ``located`` returns the root IDs in its tables for the given supervoxels.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Lineage:
                 self._leaves[root_id].append(supervoxel)
 
     def are_latest(self, roots: list[int], timestamp: datetime) -> list[bool]:
-        """Return whether each is a root ID at a timestamp."""
+        """Return whether each root ID is valid at a timestamp."""
         found = self.find(roots)
         return [root in found and found[root].valid_at(timestamp) for root in roots]
 
     def find(self, roots: Iterable[int]) -> dict[int, Root]:
-        """Return those that are or were root IDs, in their order.
+        """Return the given IDs that are or were root IDs, in the same order.
 
-        One that only tables hold has been one for as long as anything is known.
+        A root ID that occurs only in tables has been valid since the beginning.
         """
         asked = list(roots)
         unlisted = self._known(root for root in asked if root not in self._roots)
@@ -79,7 +79,7 @@ class Lineage:
         }
 
     def leaves(self, root: int) -> list[int]:
-        """Return the supervoxels of a root ID; none when there is no such root ID."""
+        """Return the supervoxels of a root ID; the list is empty if the root ID is unknown."""
         if root in self._roots:
             return list(self._leaves[root])
         return [root ^ MARK] if self._known([root]) else []
@@ -101,9 +101,10 @@ class Lineage:
         return [find_root(item) for item in asked]
 
     def _follow(self, named: set[int], timestamp: datetime) -> int:
-        """Return what a supervoxel belongs to, from the root IDs that versions give for it.
+        """Return the root ID of a supervoxel, given its root IDs in the versions' tables.
 
-        The newest that had begun is followed on, or else the oldest is followed back.
+        The newest root ID that existed at the timestamp is followed forwards; if there was none,
+        the oldest is followed backwards.
         """
         known = sorted((self._roots[root].created, root) for root in named if root in self._roots)
         if not known:
@@ -112,10 +113,10 @@ class Lineage:
         return self._valid_in(self._own_line(begun[-1] if begun else known[0][1]), timestamp)
 
     def replaced_at(self, timestamp: datetime) -> dict[int, int]:
-        """Return what the supervoxels of root IDs in tables belonged to at a timestamp.
+        """Return the valid root IDs that replace the invalid root IDs of tables at a timestamp.
 
-        For each root ID that is not valid then, that is the one in whose place it stands, as
-        `roots_at` says of its supervoxels; 0 for none.
+        Each invalid root ID is mapped to the root ID that `roots_at` gives for its supervoxels, or
+        0 if there is none.
         """
         return {
             root: self._valid_in(self._own_line(root), timestamp)
@@ -128,9 +129,9 @@ class Lineage:
         return next((root for root in line if self._roots[root].valid_at(timestamp)), 0)
 
     def _own_line(self, root: int) -> list[int]:
-        """Return the line that a supervoxel in a table follows: what was merged in later is not it.
+        """Return the line of descent of a supervoxel in a table, without parts merged in later.
 
-        A root ID came from the one whose end was its beginning.
+        A root ID's predecessor is the root ID that ended when it began.
         """
         line = [root]
         while earlier := [
@@ -142,16 +143,16 @@ class Lineage:
         return line + self._downwards(root)[1:]
 
     def related(self, root: int, timestamp: datetime) -> list[int]:
-        """Return the root IDs that hold parts of a root ID at a timestamp."""
+        """Return the root IDs at a timestamp that contain parts of a root ID."""
         return sorted({found for found in self.roots_at(self.leaves(root), timestamp) if found})
 
     def graph(
         self, roots: Iterable[int], past: datetime | None, future: datetime | None
     ) -> tuple[set[int], set[tuple[int, int]]]:
-        """Return root IDs before and after some root IDs, and pairs of who came from whom.
+        """Return the predecessors and successors of root IDs, and the edges between them.
 
-        The last step that leads beyond ``past`` or ``future`` is part of the graph, those behind it
-        are not; None for no bound.
+        The graph includes the first step beyond ``past`` or ``future``, but no further steps; None
+        means no bound.
         """
         nodes: set[int] = set(roots)
         links: set[tuple[int, int]] = set()

@@ -1,4 +1,4 @@
-"""A data folder, loaded: its rows in memory, its root IDs over time, and what stands for it."""
+"""Load a data folder: its rows, its root IDs over time, and an identity of its data."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ __all__ = ["LoadedFolder", "load_folder"]
 
 @dataclass(frozen=True)
 class LoadedFolder:
-    """What a sandbox answers from; nothing in it changes, so that several may share it.
+    """The data that a sandbox serves; they never change, so several sandboxes can share them.
 
     Attributes
     ----------
     identity
-        What stands for these data: another value once a file has changed.
+        An identity of the data, which differs once a file has changed.
     datasets
         The datastacks by name.
     tables
-        Their rows; closed when they are no longer needed.
+        The rows of their tables; close them when they are no longer needed.
     lineages
         The history of each datastack's root IDs.
     """
@@ -49,7 +49,7 @@ def load_folder(folder: Path) -> LoadedFolder:
     InputError
         When the data cannot be served.
     """
-    identity = identify_folder(folder)  # before it is read: what is edited now is older
+    identity = identify_folder(folder)  # before reading, so that a later edit changes it
     datasets = read_datasets(folder)
     tables = Tables(datasets)
     lineages = {

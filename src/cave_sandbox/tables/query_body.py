@@ -1,6 +1,6 @@
-"""The body of a query request: checked, and read into one record.
+"""Check the body of a query request and read it into a record.
 
-It knows the three bodies that the materialize service takes: one table, a join, a live query.
+There are three kinds, as in the materialization service: one table, a join, or a live query.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-#: Body key -> the comparison it asks for.
+#: Body key -> its comparison.
 FILTER_KINDS = {
     "filter_in_dict": "in",
     "filter_notin_dict": "notin",
@@ -33,7 +33,7 @@ FILTER_KINDS = {
 
 
 class QueryError(Exception):
-    """A request that the materialize service answers with status 500 and this message."""
+    """A request that the materialization service answers with status 500 and this message."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Join:
-    """Two tables whose rows belong together where two columns are equal."""
+    """A join of two tables on equal values in two columns."""
 
     left: str
     left_column: str
@@ -58,33 +58,33 @@ class Join:
 
 @dataclass(frozen=True)
 class QueryBody:
-    """What a request asks for."""
+    """The query of a request."""
 
     kind: str  # simple (one table), join or live
     tables: tuple[str, ...]  # in the order of the answer's columns
     joins: tuple[Join, ...] = ()
-    filters: tuple[Filter, ...] = ()  # a row must meet all
-    columns: Mapping[str, list[str]] | None = None  # selected ones by table, in order; None for all
+    filters: tuple[Filter, ...] = ()  # a row must meet all of them
+    columns: Mapping[str, list[str]] | None = None  # selected columns by table; None for all
     any_columns: list[str] | None = None  # from the first table that has them (deprecated)
-    #: put after a name that two tables have, by table
+    #: suffixes of column names that two tables share, by table
     suffixes: Mapping[str, str] = field(default_factory=dict)
     suffix_list: list[str] | None = None  # the same by position (deprecated)
-    limit: int | None = None  # None for as many rows as the server gives
+    limit: int | None = None  # None for the server's own limit
     offset: int = 0
     #: voxel of the answer's positions in nm, or the table's
     resolution: tuple[float, float, float] | None = None
-    timestamp: datetime | None = None  # of a live query; UTC where it names no zone
+    timestamp: datetime | None = None  # of a live query; UTC if it has no time zone
 
 
 def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
-    """Read the body of a query; a simple one's table comes from its address.
+    """Read the body of a query; the table of a simple query is in the request's address.
 
     Raises
     ------
     QueryError
         When it is not JSON.
     marshmallow.ValidationError
-        When it is no object, or a key is unknown, missing or of the wrong type.
+        When it is not a JSON object, or a key is unknown, missing or of the wrong type.
     """
     try:
         given = json.loads(raw)
@@ -100,7 +100,7 @@ def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
         selected = None if selected is None else {table: selected}
     elif kind == "join":
         joins = tuple(Join(*left, *right) for left, right in pairwise(given["tables"]))
-        # The recorded service gives the columns of the referred table first.
+        # The recorded service returns the columns of the referenced table first.
         names = [name for name, _ in reversed(given["tables"])]
     else:
         joins = tuple(Join(*item) for item in given.get("join_tables") or ())
@@ -130,8 +130,8 @@ def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
 
 @cache
 def _schemas() -> dict[str, Schema]:
-    """Return the schema of each kind of body, in the library of the recorded service."""
-    # Imported with the first query: starting the sandbox needs none of it.
+    """Return the marshmallow schema of each kind of body, as the recorded service uses."""
+    # Imported with the first query, since starting the sandbox does not need it.
     from marshmallow import Schema, fields
     from marshmallow.validate import Length, Range
 

@@ -1,4 +1,4 @@
-"""The annotation schemas that the sandbox serves: their documents, and the columns they mean.
+"""The annotation schemas that the sandbox serves: their JSON documents and their columns.
 
 `schemas.json` holds the documents as CAVE's schema service sends them.
 """
@@ -13,7 +13,7 @@ from typing import Any
 
 AXES = ("x", "y", "z")
 
-#: The order of the columns of CAVE's tables, where it differs from the document's.
+#: The order of the columns in CAVE's tables, where it differs from the document.
 FIELD_ORDER = {
     "synapse": ("valid", "pre_pt", "post_pt", "ctr_pt", "size"),
     "nucleus_detection": ("valid", "volume", "pt", "bb_start", "bb_end"),
@@ -21,7 +21,7 @@ FIELD_ORDER = {
     "reference_simple_group_indexed": ("valid", "target_id", "group_id"),
 }
 
-#: JSON type (or format, when there is one) -> SQL type.
+#: JSON type (or format, if it has one) -> SQL type.
 SQL_TYPES = {
     "integer": "BIGINT",
     "float": "DOUBLE",
@@ -33,10 +33,10 @@ SQL_TYPES = {
 
 @dataclass(frozen=True)
 class Field:
-    """One column of a table, as a query names it."""
+    """A column of a table, under its name in queries."""
 
     name: str  # in a query and in the header column_names
-    sql_type: str  # POINT for a position, which is kept as three columns of integers
+    sql_type: str  # POINT for a position, which is stored as three columns of integers
     from_segmentation: bool = False  # whether it is a supervoxel or root ID
 
     @property
@@ -46,13 +46,13 @@ class Field:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The stored columns: one, or one an axis."""
+        """The stored columns: one, or one per axis."""
         if self.is_point:
             return tuple(f"{self.name}_{axis}" for axis in AXES)
         return (self.name,)
 
 
-#: What every table has before the columns of its schema.
+#: The columns of every table before the columns of its schema.
 COMMON_FIELDS = (
     Field("id", "BIGINT"),
     Field("created", "TIMESTAMPTZ"),
@@ -111,7 +111,7 @@ def _properties(schema: str) -> dict[str, Any]:
 
 
 def _default_order(properties: dict[str, Any]) -> tuple[str, ...]:
-    """Own columns first, then ``valid`` and the reference, as the recorded tables have them."""
+    """Return the schema's own columns, then ``valid`` and the reference, as in recorded tables."""
     late = [name for name in ("valid", "target_id", "value") if name in properties]
     return (*(name for name in properties if name not in late), *late)
 

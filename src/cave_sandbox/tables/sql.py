@@ -1,8 +1,7 @@
-"""A checked request body -> the query that answers it, as SQL text and values.
+"""Translate a checked request body into SQL and its values.
 
-It knows CAVE's rules: which columns an answer has, their suffixes and units, what a row limit does,
-which warnings go along. Names from a request reach the text only when a table has them, and quoted;
-values never do.
+It follows CAVE's rules for an answer's columns, their suffixes and units, row limits and warnings.
+A name from a request enters the SQL only quoted, and only if a table has it. Values never enter it.
 """
 
 from __future__ import annotations
@@ -22,10 +21,10 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.dataset import Dataset, Table
     from cave_sandbox.tables.query_body import QueryBody
 
-#: Suffixes of columns that two tables have, when none are given.
+#: Default suffixes of columns that two tables share.
 DEFAULT_SUFFIXES = ("x", "y", "z", "xx", "yy", "zz")
 
-#: Columns that are named in the header and left out of the rows, by kind of query.
+#: Columns that the header names but the rows lack, by kind of query.
 DROPPED = {
     "simple": frozenset({"deleted"}),
     "join": frozenset({"deleted", "superceded_id"}),
@@ -34,7 +33,7 @@ DROPPED = {
 #: Columns that a live query does not have at all.
 NOT_LIVE = frozenset({"valid", "superceded_id"})
 
-#: SQL type -> what SQLAlchemy calls it: named where a live query selects a single column.
+#: SQL type -> SQLAlchemy's name, which appears when a live query selects a single column.
 MODEL_NAMES = {
     "BIGINT": "BigInteger",
     "INTEGER": "Integer",
@@ -45,10 +44,10 @@ MODEL_NAMES = {
     "POINT": "Geometry",
 }
 
-#: The recorded service passes over ``filter_notin_dict`` in joins and gives all rows.
+#: The recorded service ignores ``filter_notin_dict`` in joins and returns all rows.
 PASSED_OVER = {"simple": frozenset(), "join": frozenset({"notin"}), "live": frozenset()}
 
-#: Root IDs that other ones stand for; two lists are its values.
+#: A map from replaced root IDs to their replacements; its values are two lists.
 REPLACED = "replaced AS (SELECT unnest(?::BIGINT[]) AS former, unnest(?::BIGINT[]) AS root)"
 
 LIST_WARNING = (
@@ -70,7 +69,7 @@ class Output:
 
     name: str
     sql_type: str
-    scaled: bool = False  # whether it is a position that was given another unit
+    scaled: bool = False  # whether it is a position converted to another unit
 
 
 @dataclass(frozen=True)
@@ -82,13 +81,13 @@ class Query:
     outputs: tuple[Output, ...]  # the columns of the rows, in order
     names: Mapping[str, Mapping[str, str]]  # for the header column_names: table -> column -> name
     resolution: tuple[float, float, float]  # voxel size of positions, in nm
-    limit: int  # the most rows that come back
-    warnings: tuple[str, ...]  # what is said about the request
+    limit: int  # the largest number of rows to return
+    warnings: tuple[str, ...]  # warnings about the request
 
 
 @dataclass(frozen=True)
 class _Source:
-    """A table of the query with the columns that are selected from it."""
+    """A table of the query with its selected columns."""
 
     table: Table
     alias: str
@@ -97,7 +96,7 @@ class _Source:
     suffix: str = ""
 
     def field(self, name: str) -> Field:
-        """Return a column by its name; the message is the recorded service's."""
+        """Return a column by its name, or raise the recorded service's error."""
         for item in self.fields:
             if item.name == name:
                 return item
@@ -114,13 +113,13 @@ def build_query(
 ) -> Query:
     """Build the query for a request.
 
-    Of all rows, so many are taken at random (``sample``), and the server gives at most a limit.
-    ``replaced`` says what stands for a root ID in every row, before any filter.
+    The query takes ``sample`` rows at random, and at most as many rows as the server's limit.
+    ``replaced`` maps root IDs to the root IDs that replace them in every row, before any filter.
 
     Raises
     ------
     QueryError
-        When a column is not there, or a value does not fit it.
+        When a column does not exist, or a value does not fit it.
     """
     sources = _selected(body, [tables[name] for name in _column_order(body)])
     if body.kind == "live" and body.columns is not None:
@@ -154,7 +153,7 @@ def build_query(
 def _columns(
     body: QueryBody, sources: Sequence[_Source]
 ) -> tuple[dict[str, dict[str, str]], list[str], list[Output]]:
-    """Return the names for the header, and SQL and description of each column of the rows."""
+    """Return the names for the header, and the SQL and record of each column of the rows."""
     names: dict[str, dict[str, str]] = {}
     columns: list[str] = []
     outputs: list[Output] = []
@@ -170,7 +169,7 @@ def _columns(
                 columns.append(f"{sql} AS {quote(output.name)}")
                 outputs.append(output)
     if body.kind == "live" and body.joins and body.columns is not None:
-        # The recorded service gives the ID of the table that was asked first.
+        # The recorded service returns the ID of the first table in the request.
         first = names[body.tables[0]]["id"]
         place = next(place for place, item in enumerate(outputs) if item.name == first)
         columns.insert(0, columns.pop(place))
@@ -179,7 +178,7 @@ def _columns(
 
 
 def _column_order(body: QueryBody) -> tuple[str, ...]:
-    """Return the tables in the order of the answer's columns: a live query's own selection."""
+    """Return the tables in the order of the answer's columns; a live query selects the order."""
     if body.kind != "live" or body.columns is None:
         return body.tables
     return tuple(
@@ -188,7 +187,7 @@ def _column_order(body: QueryBody) -> tuple[str, ...]:
 
 
 def _check_live_columns(body: QueryBody, sources: Sequence[_Source]) -> None:
-    """Refuse the selections that the live service fails at, with its words."""
+    """Refuse selections that make the live service fail, with the same messages."""
     selected = [item for source in sources for item in source.selected]
     if len(selected) == 1:
         raise QueryError(f"'{MODEL_NAMES[selected[0].sql_type]}' object has no attribute 'id'")
@@ -249,7 +248,7 @@ def _listed(body: QueryBody, source: _Source) -> tuple[Field, ...]:
 
 
 def _in_order(source: _Source, names: Sequence[str], *, alone: bool = False) -> tuple[Field, ...]:
-    """Return the named columns; a root ID brings its supervoxel ID along, unless it is alone."""
+    """Return the named columns; a root ID adds its supervoxel ID unless it is the only column."""
     own = {item.name: item for item in source.fields}
     wanted: dict[str, Field] = {}
     for name in names:
@@ -269,7 +268,7 @@ def _shared_names(sources: Sequence[_Source]) -> set[str]:
 def _default_resolution(
     body: QueryBody, sources: Mapping[str, _Source]
 ) -> tuple[float, float, float]:
-    """Return the voxel size of the referred table, else of the only one."""
+    """Return the voxel size of the referenced table, or of the only table."""
     name = body.joins[-1].right if body.joins else body.tables[0]
     return sources[name].table.voxel_resolution
 
@@ -280,7 +279,7 @@ def _expressions(
     suffix: str,
     resolution: tuple[float, float, float] | None,
 ) -> list[tuple[str, Output]]:
-    """Return SQL and description of each column that a selected one becomes."""
+    """Return the SQL and record of each column that a selected column becomes."""
     if not item.is_point:
         sql = f"{source.alias}.{quote(item.name)}"
         return [(sql, Output(item.name + suffix, item.sql_type))]
@@ -289,7 +288,7 @@ def _expressions(
         sql = f"{source.alias}.{quote(f'{item.name}_{axis}')}"
         size = source.table.voxel_resolution[place]
         if resolution is not None and resolution[place] != size:
-            # Towards zero, as recorded; both sizes are numbers by the body's check.
+            # Rounded towards zero, as recorded. The check of the body ensures numeric sizes.
             factor = f"{float(size)!r}::DOUBLE / {float(resolution[place])!r}::DOUBLE"
             sql = f"CAST(trunc({sql} * ({factor})) AS INTEGER)"
         name = f"{item.name}{suffix}_{axis}"
@@ -327,7 +326,7 @@ def _from(
 
 
 def _where(body: QueryBody, sources: Mapping[str, _Source]) -> tuple[str, list[Any]]:
-    """Return the condition on rows; rows that are not valid any more never come."""
+    """Return the condition on rows, which always excludes invalid rows."""
     parts = [
         "true" if source.table.is_view else f"{source.alias}.valid" for source in sources.values()
     ]

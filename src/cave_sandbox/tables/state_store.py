@@ -1,4 +1,4 @@
-"""Posted states by ID, in an SQLite file."""
+"""Store posted states by ID in an SQLite file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from cave_sandbox.errors import InputError
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: IDs have 16 digits, as CAVE's have, and stay below 2**53, so a viewer reads them whole.
+#: IDs have 16 digits, as in CAVE, and are below 2**53, so viewers read them without rounding.
 FIRST_ID = 10**15
 LAST_ID = 9 * 10**15 - 1
 
-#: How long to wait for another process that is writing, in seconds.
+#: Longest time to wait for another process to finish writing, in seconds.
 BUSY_TIMEOUT = 30.0
 
 SCHEMA = """
@@ -36,7 +36,7 @@ class StateStore:
     Raises
     ------
     InputError
-        When the file is no SQLite database, or cannot be opened.
+        When the file is not an SQLite database or cannot be opened.
     """
 
     def __init__(self, path: Path) -> None:
@@ -53,9 +53,9 @@ class StateStore:
             ) from error
 
     def add(self, body: bytes, kind: str = "state") -> int:
-        """Keep the bytes, compressed, and return a new ID of 16 digits.
+        """Store the bytes, compressed, and return a new ID of 16 digits.
 
-        The kind is ``state``, or ``property`` for segment properties: each has its own IDs.
+        The kind is ``state``, or ``property`` for segment properties; each kind has its own IDs.
         """
         packed = zlib.compress(body)
         while True:
@@ -66,12 +66,12 @@ class StateStore:
                         "INSERT INTO states (id, kind, body) VALUES (?, ?, ?)",
                         (number, kind, packed),
                     )
-            except sqlite3.IntegrityError:  # the ID is taken: draw another
+            except sqlite3.IntegrityError:  # the ID is taken, so another is drawn
                 continue
             return number
 
     def read_packed(self, number: int, kind: str = "state") -> bytes | None:
-        """Return the zlib-compressed bytes of an ID, or None when there is no such ID."""
+        """Return the zlib-compressed bytes of an ID, or None if the ID is unknown."""
         if not FIRST_ID <= number <= LAST_ID:
             return None
         with closing(self._connect()) as connection:
@@ -81,5 +81,5 @@ class StateStore:
         return None if row is None else bytes(row[0])
 
     def _connect(self) -> sqlite3.Connection:
-        # A connection of its own for each call is safe in every thread and process.
+        # A new connection for each call is safe across threads and processes.
         return sqlite3.connect(self.path, timeout=BUSY_TIMEOUT)

@@ -1,7 +1,7 @@
-"""Rows in the forms that cross the wire: Arrow streams and JSON, as CAVE's pandas makes them.
+"""Encode rows as CAVE does with pandas: as Arrow streams or JSON.
 
-It knows dtypes, the pandas metadata in an Arrow schema and compression by ``Accept-Encoding``.
-pandas itself is not needed to say what pandas would.
+It reproduces pandas' dtypes, its metadata in the Arrow schema, and the compression that
+``Accept-Encoding`` asks for, without importing pandas.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
 
 NANOSECONDS = pa.timestamp("ns", tz="UTC")
 
-#: An Arrow type, and pandas' name and dtype for it.
+#: An Arrow type with pandas' name and dtype.
 Kind = tuple[Any, str, str]
 
 DTYPES: dict[str, Kind] = {
     "BIGINT": (pa.int64(), "int64", "Int64"),
     "INTEGER": (pa.int32(), "int32", "Int32"),
-    # Kept with 64 bits, as in CAVE's database, and sent with 32.
+    # Stored with 64 bits, as in CAVE's database, but sent with 32.
     "DOUBLE": (pa.float32(), "float32", "Float32"),
     "BOOLEAN": (pa.bool_(), "bool", "boolean"),
     "VARCHAR": (pa.string(), "unicode", "string"),
     "TIMESTAMPTZ": (NANOSECONDS, "datetimetz", "datetime64[ns]"),
     "COUNT": (pa.int64(), "int64", "int64"),
 }
-#: What a text column without a text becomes.
+#: The type of a text column without any text.
 EMPTY = (pa.null(), "empty", "object")
-#: The same without ``direct_sql_pandas``, when pandas guesses the types from text.
+#: The types without ``direct_sql_pandas``, when pandas guesses them from text.
 GUESSED: dict[str, Kind] = {
     **DTYPES,
     "BIGINT": (pa.int64(), "int64", "int64"),
@@ -45,14 +45,14 @@ GUESSED: dict[str, Kind] = {
     "VARCHAR": (pa.string(), "unicode", "object"),
 }
 
-#: Digits that pandas writes after the point in JSON.
+#: Decimal places that pandas writes in JSON.
 JSON_DIGITS = 10
 
 
 def to_arrow(rows: pa.Table, outputs: Sequence[Output], *, direct: bool) -> pa.Table:
-    """Give rows, as the database gave them, the types and the pandas metadata that CAVE's have.
+    """Give rows from the database the types and the pandas metadata of CAVE's answers.
 
-    ``direct`` says whether ``direct_sql_pandas`` was asked for.
+    ``direct`` is whether the request set ``direct_sql_pandas``.
     """
     typed = [
         _typed(rows.column(place), output, direct=direct) for place, output in enumerate(outputs)
@@ -77,7 +77,7 @@ def to_stream(table: pa.Table, compression: str | None) -> bytes:
 
 
 def to_json(table: pa.Table) -> bytes:
-    """Write a table as a JSON list of records: times in ms, floats with ten digits."""
+    """Write a table as a JSON list of records, with times in ms and ten decimal places."""
     columns = []
     for field, column in zip(table.schema, table.columns, strict=True):
         if pa.types.is_timestamp(field.type):
@@ -106,7 +106,7 @@ def choose_compression(accepted: str) -> str | None:
 
 
 def _typed(array: Any, output: Output, *, direct: bool) -> tuple[Any, Kind]:
-    """Return a column in its type, or as pandas guesses it from PostgreSQL's text."""
+    """Return a column with its type, or with the type that pandas guesses from text."""
     kind = (DTYPES if direct else GUESSED)[output.sql_type]
     if output.sql_type == "VARCHAR" and array.null_count == len(array):
         return pa.chunked_array([pa.nulls(len(array))]), EMPTY
