@@ -189,6 +189,10 @@ REFUSED = {
     "twice": (["{table}", "{table}"], "was given twice"),
     "no version": (["{table}", "--version", "0"], "--version 0 is not a materialization version."),
     "below 0": (["{table}", "--version", "-1"], "--version -1 is not a materialization version."),
+    "a web server": (
+        ["{table}", "-o", "https://a.org/x"],
+        "Nothing can be published to https://a.org/x, because web servers only give files.",
+    ),
     "no scheme": (["{table}", "-o", "what://there"], "what://there"),
 }
 
@@ -274,6 +278,17 @@ def test_verify_refuses_what_cannot_be_checked(synglancer, table, tmp_path):
     ):
         made = synglancer("publish", "verify", *words)
         assert (made.code, said in made.err) == (code, True), made.err
+
+
+def test_a_folder_that_cannot_be_made_is_named_with_its_option(synglancer, table, tmp_path):
+    """A file in the way of --work or of the destination is named, and nothing is left."""
+    common = ("publish", table, "--version", 1, "--workers", 1)
+    before = {path.name for path in tmp_path.iterdir()}
+    work = synglancer(*common, "-o", tmp_path / "out", "--work", f"{table}/w")
+    assert (work.code, "Choose another --work." in work.err) == (2, True), work.err
+    out = synglancer(*common, "-o", f"{table}/out")
+    assert (out.code, "Choose another destination." in out.err) == (2, True), out.err
+    assert {path.name for path in tmp_path.iterdir()} == before
 
 
 def test_serve_answers_ranges_until_it_is_stopped(synglancer, table, tmp_path):

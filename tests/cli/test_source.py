@@ -506,6 +506,10 @@ def test_places_that_viewers_cannot_read(sandbox, public, make_link, tmp_path):
     make_link(CELL, *words, "--source", address).refuses(2, "--source", "--publish-to")
     make_link(CELL, who.PARTNERS[0].root_id, *words).refuses(2, "--together")
     make_link(CELL, "--publish-to", www).refuses(2, "is not empty")
+    (tmp_path / "file").touch()
+    taken = make_link(CELL, "--publish-to", tmp_path / "file")
+    taken.refuses(2, "is not a folder", "Choose another destination.")
+    make_link(CELL, "--publish-to", f"{address}/x").refuses(2, "Nothing can be published to")
     assert sandbox.take_requests() == []
 
 

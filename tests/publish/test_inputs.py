@@ -167,9 +167,26 @@ def test_an_empty_table_is_refused(tmp_path, rows):
     with pytest.raises(UsageError, match="No row can be published"):
         run(tmp_path / "out", str(path))
     broken = tmp_path / "broken.parquet"
-    broken.touch()
-    with pytest.raises(UsageError, match="cannot be read"):
-        run(tmp_path / "out", str(broken))
+    for path in (broken, tmp_path / "blank.csv"):
+        path.touch()
+        with pytest.raises(UsageError, match=f"{path.name} is empty"):
+            run(tmp_path / "out", str(path))
     assert not (tmp_path / "out").exists()
     right = write_parquet(tmp_path / "right.parquet", rows)
     assert run(tmp_path / "out", str(right))["rows"] == len(rows["id"])
+
+
+def test_bytes_that_are_no_text_are_not_quoted(tmp_path):
+    """A file of random bytes, or one with such names of columns, is named without them."""
+    content = np.random.default_rng(1).bytes(3000)
+    for number, head in enumerate((content, b"a\x1b[2J\x07,b\n1,2\n", b"\xff\xfe\n1\n")):
+        path = tmp_path / f"{number}.csv"
+        path.write_bytes(head)
+        with pytest.raises(UsageError, match=path.name) as caught:
+            run(tmp_path / "out", str(path))
+        assert str(caught.value).isprintable()
+        assert "\ufffd" not in str(caught.value)
+        assert len(str(caught.value)) < 600
+    many = {f"column_{number}": [1] for number in range(1000)}
+    with pytest.raises(UsageError, match="and 950 more"):
+        run(tmp_path / "out", write_parquet(tmp_path / "wide.parquet", many))

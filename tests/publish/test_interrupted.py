@@ -10,11 +10,15 @@ import time
 from functools import partial
 from pathlib import Path
 
+import duckdb
+import numpy as np
 import psutil
+import pyarrow as pa
 import pytest
 
 from publish.tables import make_rows, read_files, run, write_parquet
-from synglancer.errors import UsageError
+from synglancer.errors import OutputError, UsageError
+from synglancer.publish import publishing
 from synglancer.publish.tag_reader import TagReader
 from synglancer.publish.verify import Findings, _check_tag
 from synglancer.publish.writing.runner import Processes
@@ -172,6 +176,42 @@ def test_the_number_of_workers_does_not_change_the_bytes_of_a_plan(tmp_path):
     finally:
         runner.close()
     assert read_files(tmp_path / "one") == read_files(tmp_path / "two")
+
+
+def fail_as_pyarrow(path):
+    with pa.OSFile(str(path), "wb") as file:
+        file.write(b"1" * 10_000_000)
+
+
+def fail_as_numpy(path):
+    np.zeros(10_000_000).tofile(path)
+
+
+def fail_as_zip(path):
+    with path.open("wb") as file:
+        np.savez(file, np.zeros(10_000_000))
+
+
+def fail_as_duckdb(path):
+    duckdb.sql(f"COPY (SELECT range FROM range(1000000)) TO '{path}' (FORMAT csv)")
+
+
+FULL = Path("/dev/full")
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("fail", [fail_as_pyarrow, fail_as_numpy, fail_as_zip, fail_as_duckdb])
+def test_a_full_disk_is_named_whatever_library_finds_it(table, tmp_path, monkeypatch, fail):
+    """Each library says it in its own words, users in one sentence, and the run goes on later."""
+
+    def survey(*_):
+        fail(FULL)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(publishing, "survey", survey)
+        with pytest.raises(OutputError, match=r"because the disk is full\.$"):
+            run(tmp_path / "out", table)
+    assert run(tmp_path / "out", table, resume=True)["rows"] == 3000
 
 
 def test_workers_never_see_an_interruption():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -22,6 +24,11 @@ _ABANDONED = 3600.0
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _STEP = 1000
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+_SAID = re.compile(
+    r"No space left|not enough space|[Qq]uota exceeded|\d+ requested and \d+ written", re.ASCII
+)
+"""What pyarrow, DuckDB and numpy say; numpy says only how many items it could write."""
 
 
 def cache_folder() -> Path:
@@ -34,6 +41,11 @@ def data_folder() -> Path:
     """Return the folder of receipts and sandbox states (``SYNGLANCER_DATA_DIR``)."""
     given = os.environ.get("SYNGLANCER_DATA_DIR")
     return Path(given) if given else platformdirs.user_data_path("synglancer")
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that there was no space to write to."""
+    return getattr(error, "errno", None) in _FULL or bool(_SAID.search(str(error)))
 
 
 @contextmanager

@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synglancer.errors import ServiceError, UsageError
+from synglancer.cache.files import is_full
+from synglancer.errors import OutputError, ServiceError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -45,9 +46,11 @@ class Folder:
             temporary.replace(path)
         except OSError as error:
             temporary.unlink(missing_ok=True)
+            if is_full(error):
+                raise build_full(path) from error
             raise UsageError(
                 f"{path} cannot be written: {error.strerror or error}.",
-                "Free some space, then continue with --resume; or choose another -o.",
+                "Check the permissions of the folder, or choose another destination.",
             ) from error
         return size
 
@@ -60,7 +63,7 @@ class Folder:
         except OSError as error:
             raise UsageError(
                 f"{self.root / name} cannot be read: {error.strerror or error}.",
-                "Check the folder given with -o.",
+                "Check the folder and its permissions.",
             ) from error
 
     def remove_leftovers(self) -> None:
@@ -72,7 +75,7 @@ class Folder:
     def is_empty(self) -> bool:
         """Whether nothing is there yet."""
         if self.root.exists() and not self.root.is_dir():
-            raise UsageError(f"{self.root} is not a folder.", "Choose another -o.")
+            raise UsageError(f"{self.root} is not a folder.", "Choose another destination.")
         return not self.root.exists() or not any(
             not item.name.startswith(WORK) for item in self.root.iterdir()
         )
@@ -177,7 +180,20 @@ def open_destination(address: str) -> Folder | ObjectStore:
     """Open the folder or the place in an object store that files go to."""
     if address.startswith("file://"):
         address = address.removeprefix("file://")
+    if address.startswith(("http://", "https://")):
+        raise UsageError(
+            f"Nothing can be published to {address}, because web servers only give files.",
+            "Give a folder, or a bucket such as s3://bucket/folder.",
+        )
     return ObjectStore(address) if "://" in address else Folder(address)
+
+
+def build_full(place: Path | str) -> OutputError:
+    """Make the error for a disk that is full."""
+    return OutputError(
+        f"{place} cannot be written, because the disk is full.",
+        "Free some space, then try again; `synglancer publish` continues with --resume.",
+    )
 
 
 def dump_json(content: Any) -> bytes:

@@ -7,13 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cache.files import is_full
 from synglancer.errors import UsageError
+from synglancer.printable import REPLACEMENT, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".gz": "csv"}
 AXES = "xyz"
+
+_EMPTY = ("Empty CSV file", "file size is 0 bytes")
+_MOST_QUOTED, _MOST_NAME, _MOST_NAMES = 300, 60, 50
 
 
 @dataclass(frozen=True)
@@ -198,11 +203,31 @@ class translated:  # noqa: N801  # a context manager, read as a participle
         """Translate what libraries raise about files."""
         from synglancer.errors import SynglancerError
 
-        if isinstance(error, Exception) and not isinstance(error, SynglancerError):
-            reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        if isinstance(error, SynglancerError) or not isinstance(error, Exception):
+            return
+        reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+        if any(said in reason for said in _EMPTY):
+            raise UsageError(f"{self._name} is empty.", "Give a file with rows.") from error
+        # What was read is being written into the folder of work; whoever does that explains it.
+        if not is_full(error):
             raise UsageError(
-                f"{self._name} cannot be read: {reason}.", "Check the file and its permissions."
+                f"{self._name} cannot be read: {_without_bytes(reason)}.",
+                "Check the file and its permissions.",
             ) from error
+
+
+def _without_bytes(reason: str) -> str:
+    """Leave out the line that pyarrow quotes at the end, where that is no text."""
+    if not reason.isprintable() or REPLACEMENT in reason:
+        reason = reason.rpartition(": ")[0] or reason
+    return printable(reason.replace(REPLACEMENT, " "))[:_MOST_QUOTED]
+
+
+def list_names(names: Sequence[str]) -> str:
+    """List the columns of a file, of which there may be many, and which may not be text."""
+    some = [printable(name)[:_MOST_NAME] for name in names[:_MOST_NAMES]]
+    more = len(names) - len(some)
+    return ", ".join(some) + (f" and {more:,} more" if more else "")
 
 
 def open_parquet(path: str, **options: Any) -> Any:
@@ -255,7 +280,8 @@ def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
         if {"target_id", "id"} <= there and len(missing) > 1:
             hint = "These look like predictions without their synapses: add --synapses FILE."
         raise UsageError(
-            f"{file} has no column {' and none '.join(missing)}; it has {', '.join(names)}.", hint
+            f"{file} has no column {' and none '.join(missing)}; it has {list_names(names)}.",
+            hint,
         )
     return Columns(
         id=str(found["id"]),

@@ -23,6 +23,7 @@ from synglancer.publish.writing.counts import write_counts
 from synglancer.publish.writing.resuming import (
     check_finished,
     check_unfinished,
+    explained,
     no_empty_folders,
     read_work,
 )
@@ -100,7 +101,7 @@ def publish(
         if not resume:
             raise UsageError(
                 f"{asked.destination} already holds a published source.",
-                "Choose another -o, or remove it first.",
+                "Choose another destination, or remove it first.",
             )
         manifest = load_manifest(existing, asked.destination)
         check_finished(asked, [] if fetch else _identify(*_find_given(asked)), manifest)
@@ -113,17 +114,17 @@ def publish(
             f"Add --resume to continue it, or remove {folder} to start again.",
         )
     if not resume and not destination.is_empty():
-        raise UsageError(f"{asked.destination} is not empty.", "Choose another -o.")
+        raise UsageError(f"{asked.destination} is not empty.", "Choose another destination.")
     discardable = None if fetch or _is_begun(folder) else folder
     with no_empty_folders(folder):
-        _prepare(folder)
+        _prepare(folder, "Choose another --work." if work else "Choose another destination.")
         with locked(folder.with_name(f"{folder.name}.lock"), _LOCK_PATIENCE) as held:
             if not held:
                 raise UsageError(
                     f"Another run is publishing to {asked.destination}.",
                     "Wait until it has finished.",
                 )
-            with _nothing_left_of_refused_inputs(discardable):
+            with _nothing_left_of_refused_inputs(discardable), explained(folder):
                 manifest = _Run(asked, runner, folder, progress, fetch).run()
     _clear(folder, destination)
     return manifest
@@ -154,13 +155,11 @@ def _is_begun(folder: Path) -> bool:
     return (folder / _ASKED).exists()
 
 
-def _prepare(folder: Path) -> None:
+def _prepare(folder: Path, hint: str) -> None:
     try:
         (folder / "done").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(
-            f"{folder} cannot be made: {error.strerror or error}.", "Choose another -o."
-        ) from error
+        raise UsageError(f"{folder} cannot be made: {error.strerror or error}.", hint) from error
 
 
 @contextmanager

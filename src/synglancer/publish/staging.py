@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.files import write_file
 from synglancer.errors import UsageError
-from synglancer.publish.inputs import InputFile, match_columns, open_parquet, translated
+from synglancer.publish.inputs import InputFile, list_names, match_columns, open_parquet, translated
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -156,7 +156,7 @@ def _check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile],
             if missing:
                 raise UsageError(
                     f"{file.name} ({option}) has no column {', '.join(missing)}; "
-                    f"it has {', '.join(schema.names)}.",
+                    f"it has {list_names(schema.names)}.",
                     "Predictions need target_id and the tag. Synapses need id and both root IDs.",
                 )
             for name in wanted[:1]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from shutil import rmtree
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from synglancer.errors import ServiceError, UsageError
+from synglancer.errors import ServiceError, SynglancerError, UsageError
 from synglancer.links.kinds.source import SourceMaker
 from synglancer.links.kinds.source_checks import check_options
 from synglancer.links.make import LinkMaker
@@ -103,7 +104,7 @@ def _publish(session: Session, loaded: Loaded, destination: str) -> None:
     """Publish the synapses of cells, each once."""
     from synglancer.publish.manifest import describe_facts
     from synglancer.publish.publication import Publication
-    from synglancer.publish.publishing import publish
+    from synglancer.publish.publishing import choose_work, publish
 
     at, table = session.materialization, loaded.table
     if not len(loaded.frame):
@@ -118,16 +119,19 @@ def _publish(session: Session, loaded: Loaded, destination: str) -> None:
     with TemporaryDirectory() as folder:
         file = Path(folder) / "synapses.parquet"
         rows.drop(columns="direction").to_parquet(file, index=False)
-        publish(
-            Publication(
-                inputs=(str(file),),
-                destination=destination,
-                datastack=session.datastack.name,
-                version=at.version,
-                table=table.name,
-                facts=facts,
-            )
+        asked = Publication(
+            inputs=(str(file),),
+            destination=destination,
+            datastack=session.datastack.name,
+            version=at.version,
+            table=table.name,
+            facts=facts,
         )
+        try:
+            publish(asked)
+        except SynglancerError:  # no later link can continue with a file that is gone
+            rmtree(choose_work(destination), ignore_errors=True)
+            raise
 
 
 def _find_source(settings: Settings, destination: str) -> Settings:

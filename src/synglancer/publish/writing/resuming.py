@@ -1,4 +1,4 @@
-"""Compare what a run is asked for with what an earlier run was, and clear up after a refusal."""
+"""Compare a run with an earlier one that it continues, and explain and clear up a failed one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import json
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from synglancer.errors import SynglancerError, UsageError
+from synglancer.cache.files import is_full
+from synglancer.errors import OutputError, SynglancerError, UsageError
+from synglancer.publish.destinations import build_full
 from synglancer.publish.manifest import digest_inputs
 
 if TYPE_CHECKING:
@@ -125,3 +127,29 @@ def no_empty_folders(folder: Path) -> Iterator[None]:
                 if one.exists():
                     one.rmdir()
         raise
+
+
+@contextmanager
+def explained(work: Path) -> Iterator[None]:
+    """Explain that the folder of work could not be written or read.
+
+    Raises
+    ------
+    OutputError
+        Instead of what the system and libraries raise.
+    """
+    try:
+        yield
+    except SynglancerError:
+        raise
+    except Exception as error:
+        if is_full(error):
+            raise build_full(work) from error
+        if not isinstance(error, OSError):
+            raise
+        reason = error.strerror or str(error) or type(error).__name__
+        raise OutputError(
+            f"{error.filename or work} cannot be read or written: {reason.rstrip('.')}.",
+            "Check the disk and the permissions, then try again; `synglancer publish` continues "
+            "with --resume.",
+        ) from error
