@@ -12,6 +12,7 @@ import pytest
 from cells.test_parse import CELL
 from synglancer.cells.lists import list_given_cells, read_cell_list, read_column
 from synglancer.errors import UsageError
+from synglancer.render.tables import format_table
 
 
 def test_files_hold_one_cell_a_line(tmp_path):
@@ -39,7 +40,11 @@ def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"5\nabc\n", "line 2: 'abc' is not a root ID"),
+        (b"5\nabc\n", "line 2: this is not a cell"),
+        (b"5\n8.64e17\n", "line 2: '8.64e17' is a rounded number"),
+        (b"5\nnucleus:0\n", "line 2: 'nucleus:0' does not name"),
+        (b"\n<!doctype html>\n", "holds HTML or XML, not a list of cells"),
+        (b"%PDF-1.4\n", "holds a PDF, not a list of cells"),
         (b"# nothing\n", "names no cell"),
         (b'{"layers": []}', "holds JSON"),
         (b"\xff\xfe\x00", "not a text file"),
@@ -103,6 +108,34 @@ def test_words_and_texts_are_read_together(tmp_path, monkeypatch):
     ):
         with pytest.raises(UsageError, match=reason):
             read_cell_list(words, column)
+
+
+@pytest.mark.parametrize("given", [["abc", ""], ["abc", "x"]])
+def test_words_without_any_cell_are_refused(given):
+    """The first typed word says why; one good cell among them is enough."""
+    with pytest.raises(UsageError, match="'abc' is not a root ID"):
+        read_cell_list(given)
+    assert read_cell_list([*given, "5"]).cells == ["abc", *(["x"] if given[1] else []), "5"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content"), [("a.txt", "sekret\nother\n"), ("a.csv", "cell,n\nsekret,1\n")]
+)
+def test_a_file_without_any_cell_is_refused_once(tmp_path, name, content):
+    """The file is named, none of its text is."""
+    (tmp_path / name).write_text(content)
+    with pytest.raises(UsageError, match=f"{name} names no cell") as refused:
+        read_cell_list([str(tmp_path / name)])
+    assert "sekret" not in f"{refused.value} {refused.value.hint}"
+
+
+def test_a_gap_comes_back_as_a_gap(tmp_path):
+    """The apostrophe that marks a gap of a column of IDs in our tables is no cell."""
+    path = tmp_path / "mix.csv"
+    frame = pd.DataFrame({"cell": [str(CELL), "", "nucleus:5"]})
+    path.write_bytes(format_table(frame))
+    assert "'" in path.read_text()
+    assert read_cell_list([str(path)]).cells == [str(CELL), "", "nucleus:5"]
 
 
 def test_closed_standard_input_is_said(monkeypatch):

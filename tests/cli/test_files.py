@@ -1,4 +1,4 @@
-"""Files that a command writes never take the place of what it reads, or of each other."""
+"""Files of the command line: none replaces another, and one of another kind is refused once."""
 
 from __future__ import annotations
 
@@ -105,3 +105,39 @@ def test_an_empty_variable_is_refused(folder, make_link, monkeypatch) -> None:
     """A variable of the environment is named."""
     monkeypatch.setenv("SYNGLANCER_PUBLISH_TO", "")
     make_link(CELL).refuses(2, "SYNGLANCER_PUBLISH_TO is empty.")
+
+
+@pytest.mark.parametrize("cells", ["page.html", "tok.txt", "sek.csv", "abc"])
+def test_a_report_without_any_cell_is_refused(folder, synglancer, cells) -> None:
+    """A file of another kind is refused once, and so is a word: no empty report is written."""
+    (folder / "tok.txt").write_text("sekret123token\nsecond\n")
+    (folder / "sek.csv").write_text("cell\nsekret123token\n")
+    done = synglancer("report", cells, "-o", "out.html")
+    done.refuses(2, cells)
+    assert "sekret" not in done.err
+    assert not (folder / "out.html").exists()
+
+
+@pytest.mark.parametrize("content", ["{}", "[1, 2]", "{"])
+def test_a_report_of_json_that_is_no_state_is_refused(sandbox, folder, synglancer, content) -> None:
+    """JSON that is no state makes no empty report."""
+    (folder / "x.json").write_text(content)
+    synglancer("report", "x.json", "-o", "out.html").refuses(2, "x.json")
+    assert not (folder / "out.html").exists()
+
+
+def test_the_text_of_a_wrong_file_is_not_printed(folder, make_link, synglancer) -> None:
+    """A file given by mistake, such as one with a token, is named with its line only."""
+    (folder / "tok.txt").write_text("sekret123token\n")
+    for done in (make_link("tok.txt"), synglancer("compare", "tok.txt", "--to", "latest")):
+        done.refuses(2, "tok.txt, line 1: this is not a cell.")
+        assert "sekret" not in done.err
+
+
+def test_a_folder_is_called_a_folder(folder, make_link, synglancer) -> None:
+    """A folder is no cell and no baseline; one that is called like a root ID is not looked at."""
+    (folder / "d").mkdir()
+    make_link("d").refuses(2, "'d' is a folder.", "Give a file")
+    synglancer("report", "d", "-o", "x.html").refuses(2, "'d' is a folder.")
+    words = ("report", CELL, "-o", "x.html", "--baseline", "d")
+    synglancer(*words).refuses(2, "'d', given with --baseline, is a folder.")

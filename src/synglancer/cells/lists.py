@@ -31,6 +31,19 @@ _MISSING = {"0", "0.0", "nan", "none", "<na>", "null"}
 _NO_CELLS = "Give a text file with one cell a line, or a table with a column of cells."
 
 
+_QUOTABLE = re.compile(
+    r"""(=?["']|(nucleus|synapse):)?[-+0-9.,;:\s'"_()\[\]{}@e\u00a0\u202f\u2009\u2019]*(nm)?""",
+    re.IGNORECASE,
+)
+"""Lines of files that messages may quote: numbers in any form. Others may be a secret."""
+
+_GAP = "'"
+"""An empty value of a column of IDs in tables of ours; see `render.tables.keep_exact`."""
+
+_OTHER_KINDS = {"<": "HTML or XML", "%PDF": "a PDF"}
+"""How files of other kinds begin."""
+
+
 @dataclass(frozen=True)
 class CellList:
     """Cells, with the other columns of their table.
@@ -95,7 +108,7 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
     Raises
     ------
     UsageError
-        When no cell is given, or a file cannot be read or has no such column.
+        When no cell is given, none is valid, or a file cannot be read or has no such column.
     """
     lists = [_read_word(word, column) for word in given]
     tables = [one for one in lists if one.from_table]
@@ -105,6 +118,7 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
             "Give only the table, or only cells.",
         )
     if tables:
+        _check_any(tables[0])
         return tables[0]
     if column is not None:
         raise UsageError(
@@ -117,7 +131,28 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
         raise UsageError(
             "No cell was given.", "Give root IDs, a file of them, a table, or - for stdin."
         )
-    return CellList(cells, values=[[] for _ in cells], places=places)
+    given_cells = CellList(cells, values=[[] for _ in cells], places=places)
+    _check_any(given_cells)
+    return given_cells
+
+
+def _check_any(given: CellList) -> None:
+    """Refuse cells of which none is valid; a single bad one among others is only skipped."""
+    if any(_find_fault(cell) is None for cell in given.cells):
+        return
+    if given.places[0]:
+        source, _, _ = given.places[0].rpartition(", ")
+        raise UsageError(f"{source} names no cell.", _NO_CELLS)
+    parse_cell(given.cells[0])  # raises
+
+
+def _find_fault(cell: str) -> UsageError | None:
+    """Find why a word is not a cell; None if it is one."""
+    try:
+        parse_cell(cell)
+    except UsageError as error:
+        return error
+    return None
 
 
 def _read_word(word: str, column: str | None) -> CellList:
@@ -164,6 +199,9 @@ def _read_text(content: bytes, source: str, column: str | None) -> CellList:
             f"{source} holds JSON, not a list of cells.",
             "Give a Neuroglancer state as a file whose name ends with .json.",
         )
+    for start, kind in _OTHER_KINDS.items():
+        if text.lstrip().startswith(start):
+            raise UsageError(f"{source} holds {kind}, not a list of cells.", _NO_CELLS)
     if looks_like_table(text, column):
         name = source.removeprefix("The file ")
         return _take_cells(parse_table(text, name, column), source, column)
@@ -191,7 +229,7 @@ def _take_cells(table: Table, source: str, column: str | None) -> CellList:
         raise UsageError(f"{source} names no cell.", "Give one with a row for each cell.")
     at = table.names.index(column)
     return CellList(
-        cells=[row[at] for row in table.rows],
+        cells=["" if row[at] == _GAP else row[at] for row in table.rows],
         columns=table.names[:at] + table.names[at + 1 :],
         values=[row[:at] + row[at + 1 :] for row in table.rows],
         name=column,
@@ -239,11 +277,10 @@ def list_given_cells(words: Iterable[str]) -> list[str]:
 
 
 def _check_cell(cell: str, place: str) -> None:
-    """Refuse a word that is not a cell; the error names its place."""
-    try:
-        parse_cell(cell)
-    except UsageError as error:
-        raise UsageError(f"{place}: {error}", error.hint) from error
+    """Refuse a line that is not a cell; the error names its place, and quotes only numbers."""
+    if error := _find_fault(cell):
+        said = str(error) if _QUOTABLE.fullmatch(cell) else "this is not a cell."
+        raise UsageError(f"{place}: {said}", error.hint)
 
 
 def read_column(df: pd.DataFrame, column: str) -> list[str]:

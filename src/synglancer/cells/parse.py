@@ -201,6 +201,10 @@ def _refuse_others(text: str) -> None:
             f"{_quote(text)} is not a Neuroglancer link: it has no '#!'.",
             "Copy the whole link from the browser's address bar, and give it in quotes.",
         )
+    if _is_folder(text) and not re.fullmatch(r"[+-]?[0-9]+", text):  # a root ID is no folder
+        raise UsageError(
+            f"{_quote(text)} is a folder.", "Give a file of it with one cell per line, or a cell."
+        )
     _refuse_several(text)
     suffix = Path(text).suffix[1:]
     if suffix.isascii() and suffix.isalpha() and not is_file(text):
@@ -345,6 +349,13 @@ def is_file(word: str) -> bool:
     try:
         path = Path(word)
         return bool(word.strip()) and path.exists() and not path.is_dir()
+    except (OSError, ValueError):  # too long a name, or one with a NUL
+        return False
+
+
+def _is_folder(word: str) -> bool:
+    try:
+        return bool(word) and Path(word).is_dir()
     except (OSError, ValueError):  # too long a name, or one with a NUL
         return False
 

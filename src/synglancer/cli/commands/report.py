@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from synglancer.cells.lists import CellList
+    from synglancer.links.link_record import Skipped
     from synglancer.report.baseline import Baseline
-    from synglancer.report.summary import Report
+    from synglancer.report.summary import CellSummary, Report
 
 _DEFAULTS = LinkSettings()
 
@@ -98,8 +99,7 @@ def report(
     if reporting.verbose:
         print_retries()
     check_options(cells)
-    read = (*cells, *settings.annotations, settings.token_file)
-    _check_files(output, reporting, read)
+    _check_files(output, reporting, (*cells, *settings.annotations, settings.token_file))
     _check_review(settings)
     given = _read_cells(cells, reporting)
     baseline = _read_baseline(reporting, given)
@@ -113,6 +113,7 @@ def report(
         spread=workers.spread(),
         progress=show_progress,
     )
+    _check_results(results)
     made = build_report(
         given,
         results,
@@ -162,6 +163,17 @@ def _check_review(settings: LinkSettings) -> None:
         )
 
 
+def _check_results(results: Sequence[CellSummary | Skipped]) -> None:
+    """Refuse cells that are all typing errors, such as a JSON file that holds no state."""
+    from synglancer.links.link_record import Skipped
+
+    faults = [
+        one for one in results if isinstance(one, Skipped) and one.exit_code == UsageError.exit_code
+    ]
+    if results and len(faults) == len(results):
+        raise UsageError(faults[0].sentence, faults[0].hint)
+
+
 def _read_cells(cells: Sequence[str], reporting: Reporting) -> CellList:
     from synglancer.cells.lists import read_cell_list
 
@@ -193,6 +205,7 @@ def _read_baseline(reporting: Reporting, given: CellList) -> Baseline | None:
     """Read what proportions are compared with: a group of the cells by its name, or a file."""
     if reporting.baseline is None:
         return None
+    from synglancer.publish.manifest import MANIFEST
     from synglancer.report.baseline import Baseline, read_baseline
 
     if reporting.group_by and reporting.baseline in given.take(reporting.group_by):
@@ -200,6 +213,11 @@ def _read_baseline(reporting: Reporting, given: CellList) -> Baseline | None:
     path = Path(reporting.baseline)
     if path.is_file():
         return read_baseline(path)
+    if path.is_dir():
+        raise UsageError(
+            f"{reporting.baseline!r}, given with --baseline, is a folder.",
+            f"Give a file, such as its {MANIFEST} if it is a published source.",
+        )
     known = "There is no such file" + (" or group" if reporting.group_by else "")
     raise UsageError(
         f"{known}: {reporting.baseline!r}, given with --baseline.",
