@@ -55,6 +55,26 @@ def test_verify_names_what_is_wrong(synglancer, table, tmp_path):
     assert "spine" in checked.out
 
 
+@pytest.mark.parametrize("content", [b"[]", b"{}", b"{", b"\xff\xfe"])
+def test_verify_names_a_damaged_info_file(content, synglancer, table, tmp_path):
+    """An info file that is none is a problem of its tag, whatever it holds instead."""
+    out = tmp_path / "out"
+    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
+    (out / "spine/info").write_bytes(content)
+    checked = synglancer("publish", "verify", out)
+    assert checked.code == 5
+    assert checked.out == "spine cannot be read: its info file is damaged.\n"
+
+
+@pytest.mark.parametrize("port", [-1, 65536])
+def test_serve_refuses_what_is_no_port(port, synglancer, table, tmp_path):
+    """A number that no port has is named with its option."""
+    out = tmp_path / "out"
+    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
+    made = synglancer("serve", out, "--port", port)
+    assert (made.code, f"--port {port} is not the number of a port." in made.err) == (2, True)
+
+
 def test_verify_finds_rows_that_the_input_does_not_have(synglancer, table, tmp_path):
     """Compared with another table, random cells and IDs differ."""
     out = tmp_path / "out"
@@ -230,7 +250,7 @@ def test_a_folder_that_is_in_use_is_left_alone(synglancer, table, tmp_path):
     assert (other.code, "is not empty" in other.err) == (2, True)
 
 
-def test_a_finished_source_is_not_taken_for_another(synglancer, table, tmp_path):
+def test_a_finished_source_is_not_taken_for_another(synglancer, table, tmp_path, monkeypatch):
     """--resume on a finished source is refused where another version, input or option is asked."""
     out = tmp_path / "out"
     common = ("-o", out, "--workers", 1, "--resume")
@@ -238,6 +258,8 @@ def test_a_finished_source_is_not_taken_for_another(synglancer, table, tmp_path)
     before = read_files(out)
     same = synglancer("publish", table, *common, "--version", 1718)
     assert (same.code, same.out) == (0, f"{out}\n")
+    monkeypatch.chdir(tmp_path)
+    assert synglancer("publish", "./rows.parquet", *common, "--version", 1718).code == 0
     other = write_parquet(tmp_path / "other.parquet", make_rows(100))
     for words, said in (
         ((table, "--version", 1822), "--version was 1718 and is now 1822."),

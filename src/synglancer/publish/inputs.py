@@ -87,7 +87,11 @@ class InputFile:
             return {"file": self.path, "bytes": int(info["size"]), "changed": str(mark)}
         with translated(self.path):
             stat = Path(self.path).stat()
-        return {"file": self.path, "bytes": stat.st_size, "changed": str(stat.st_mtime_ns)}
+        return {
+            "file": str(Path(self.path).absolute()),
+            "bytes": stat.st_size,
+            "changed": str(stat.st_mtime_ns),
+        }
 
 
 def find_files(given: Sequence[str]) -> list[InputFile]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _BLOCK = 1 << 20
+_LAST_PORT = 65535
 
 
 class _Server(ThreadingHTTPServer):
@@ -58,11 +59,16 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
             f"{folder} holds {found} published source.",
             "Give the folder of a finished source; to finish one, use synglancer publish --resume.",
         )
+    if not 0 <= port <= _LAST_PORT:
+        raise UsageError(
+            f"--port {port} is not the number of a port.", "Give 1 to 65535, or leave out --port."
+        )
     try:
         return _Server(("127.0.0.1", port), partial(_Handler, root.resolve()))
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         raise UsageError(
-            f"Port {port} cannot be used: {error}.", "Choose another --port, or none."
+            f"Port {port} cannot be used: {error.strerror or error}.",
+            "Choose another --port, or none.",
         ) from error
 
 

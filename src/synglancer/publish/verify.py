@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass, field
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,8 +109,7 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
             reader = TagReader(f"{address}/{one['folder']}", manifest["properties"])
             counted.update(_check_tag(reader, one, cells, compare, findings))
         except (ValueError, KeyError, TypeError, OSError, SynglancerError) as error:  # noqa: PERF203
-            said = (str(error) or type(error).__name__).splitlines()[0][:300]
-            findings.problems.append(f"{one['folder']} cannot be read: {said}")
+            findings.problems.append(f"{one['folder']} cannot be read: {_say(error)}")
     if "counts" in manifest:
         stored = open_files(address).read(manifest["counts"]["file"]).result(TIMEOUT)
         _check_counts(bytes(stored.value), manifest, counted, findings)
@@ -152,6 +152,13 @@ def _check_tag(
         f"{name}: {_count(rows, 'annotation')}, each once in {_count(len(reader.levels), 'level')}."
     )
     return counted
+
+
+def _say(error: Exception) -> str:
+    """Say in one line why a source cannot be read."""
+    if isinstance(error, KeyError | TypeError | UnicodeDecodeError | JSONDecodeError):
+        return "its info file is damaged."
+    return (str(error) or type(error).__name__).splitlines()[0][:300]
 
 
 def _count(number: int, noun: str) -> str:
