@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from cave_sandbox.sample import identity as who
-from synglancer import make_link, make_links
+from synglancer import Link, add_links, make_link, make_links
 from synglancer.errors import UsageError
 from synglancer.links.make import LinkMaker
+from synglancer.python.options import build_settings
 
 CELL = 864691135276234469
 OTHER = who.PARTNERS[0].root_id
@@ -85,3 +88,56 @@ def test_a_batch_takes_coordinates_too(monkeypatch):
     )
     make_links([POINT, CELL, np.array(POINT)], server="https://a.org")
     assert found == [["186000,134000,20900", CELL, "186000,134000,20900"]]
+
+
+TABLE = pd.DataFrame({"pt_root_id": [CELL]})
+
+
+@pytest.mark.parametrize(
+    ("call", "message", "hint"),
+    [
+        (lambda: make_link(CELL, 1718), "1718 is not a Settings", "version=1718"),
+        (lambda: make_link(CELL, "latest"), "'latest' is not a Settings", "sandbox=True"),
+        (lambda: make_link(CELL, [OTHER]), "is not a Settings", "in a list"),
+        (lambda: make_link(TABLE), "A table", 'df["pt_root_id"]'),
+        (lambda: make_link({CELL: 1}), "not a list of cells", "make_links(["),
+        (lambda: make_links(CELL), "not a list of cells", "make_links(["),
+        (lambda: make_links(np.array(CELL)), "not a list of cells", "make_links(["),
+        (lambda: make_links(None), "None is not a list of cells", "make_links(["),
+        (lambda: make_links(str(CELL)), "not a list of cells", "make_links(["),
+        (lambda: make_links(POINT), "not a list of cells", "make_links(["),
+        (lambda: make_links("cells.txt"), "reads no files", "pandas.read_csv"),
+        (lambda: make_links(TABLE), "A table", "add_links"),
+        (lambda: make_links([CELL], workers="2"), "workers='2'", "whole number"),
+        (lambda: make_links([CELL], workers=10**20), "workers=", "1 to"),
+        (lambda: make_links([CELL], scheduler=5), "scheduler=5", "tcp://"),
+        (lambda: make_link(CELL, min_size=10**400), "min_size=1000", "number"),
+        (lambda: make_link(CELL, version=10**5000), "thousands of digits", "whole number"),
+        (lambda: add_links([CELL]), "not list", "make_links"),
+        (lambda: add_links(None), "not NoneType", "make_links"),
+        (lambda: add_links(TABLE, link_column=[1]), "link_column=[1]", "text"),
+        (lambda: Link.from_url(None), "None is not a link", "Neuroglancer link"),
+        (lambda: Link.from_url(5), "5 is not a link", "Neuroglancer link"),
+        (lambda: Link.from_url({}), "{} is not a link", "Neuroglancer link"),
+        (lambda: Link.from_url(b"x"), "b'x' is not a link", "Neuroglancer link"),
+        (lambda: Link.from_url("https://s.org/#!{}", timeout="x"), "timeout='x'", "seconds"),
+    ],
+)
+def test_an_argument_of_another_kind_is_refused_before_anything_is_asked(call, message, hint):
+    """What cannot be an argument is named, with what to give instead."""
+    with pytest.raises(UsageError) as caught:
+        call()
+    assert message in str(caught.value)
+    assert hint in caught.value.hint
+
+
+def test_a_number_in_an_array_is_that_number(asked):
+    """An array without dimensions is one root ID, alone and in a list."""
+    ask(np.array(CELL))
+    ask([np.array(CELL), OTHER])
+    assert asked == [(CELL,), (str(CELL), str(OTHER))]
+
+
+def test_a_date_is_a_version():
+    """A day as Python has it is the version of that day."""
+    assert build_settings({"version": date(2026, 3, 7)}).version == "2026-03-07"

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 #: The most rows that CAVE gives for one query.
 DEFAULT_ROW_LIMIT = 200_000
 
+#: The most rows that a query of ours can ask DuckDB for.
+MOST_ROWS = 2**62
+
 #: The only addresses that are bound: what the sandbox serves is for this machine.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -159,6 +162,7 @@ class Sandbox:
         limit = DEFAULT_ROW_LIMIT if options.row_limit is None else options.row_limit
         if limit < 1:
             raise InputError(f"A row limit of {limit} gives no rows.", "Give 1 or more.")
+        limit = min(limit, MOST_ROWS)
         self.options = options
         self.requests: list[Request] = []
         self._faults = Faults(parse_faults(options.fault), options.latency_ms)
@@ -285,7 +289,8 @@ def _listen(options: SandboxOptions) -> socket.socket:
         bound = socket.create_server((options.host, options.port), family=family, backlog=128)
     except (OSError, OverflowError) as error:
         raise InputError(
-            f"The sandbox cannot listen at {options.host}:{options.port}: {error}.",
+            f"The sandbox cannot listen at {options.host}:{options.port}: "
+            f"{str(error).rstrip('.')}.",
             "Choose another port, or 0 for a free one.",
         ) from error
     bound.setblocking(False)

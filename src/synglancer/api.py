@@ -5,21 +5,22 @@ pandas, caveclient and nglui are imported when they are needed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from synglancer.cells.parse import read_point
 from synglancer.errors import UsageError
 from synglancer.link import Link
 from synglancer.links.link_record import Skipped
 from synglancer.python.boundary import public, say_in_python, warn
 from synglancer.python.clients import check_token_saved, settle
+from synglancer.python.given import is_one, list_cells, list_separate_cells, quote, unwrap
 from synglancer.python.options import show_options
 from synglancer.python.results import Links
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     import pandas as pd
     from caveclient.frameworkclient import CAVEclient, CAVEclientGlobal
     from typing_extensions import Unpack
@@ -113,7 +114,7 @@ def make_link(
     from synglancer.links.makers import open_maker
 
     directions: dict[Direction, object] = {"inputs": inputs, "outputs": outputs}
-    cells = _list_cells(cell)
+    cells = list_cells(cell)
     if any(hasattr(value, "columns") for value in directions.values()):
         from synglancer.python.tables import make_link_of_tables
 
@@ -124,7 +125,7 @@ def make_link(
         maker = open_maker(asked.settings, token=asked.token)
         if cell is None:
             raise UsageError("No cell was given.", "Give a root ID, nucleus:ID, x,y,z or a link.")
-        alone = _is_one(cell)
+        alone = is_one(unwrap(cell))
         words = cells if alone else [one for given in cells for one in maker.expand(given)]
         record = maker.make(*words)
     link = Link.of(record)
@@ -144,28 +145,10 @@ def _name_directions(
     return {name: value for name, value in directions.items() if value is not False}
 
 
-def _is_one(cell: Any) -> bool:
-    return isinstance(cell, str | bytes) or not isinstance(cell, Iterable) or bool(read_point(cell))
-
-
-def _list_cells(cell: Any) -> list[int | str]:
-    """List the given cells, each as a root ID or a text."""
-    if cell is None:
-        return []
-    return [_name_cell(cell)] if _is_one(cell) else [*map(_name_cell, cell)]
-
-
 def _phrase(skipped: Skipped) -> Skipped:
     """Explain in terms of Python why a cell was skipped."""
     reason, hint = say_in_python(skipped.reason), say_in_python(skipped.hint)
     return replace(skipped, reason=reason, hint=hint)
-
-
-def _name_cell(given: Any) -> int | str:
-    """Return a position as text, and any other cell unchanged."""
-    point = read_point(given)
-    named: int | str = given if point is None else str(point)
-    return named
 
 
 @show_options
@@ -226,7 +209,7 @@ def make_links(
     from synglancer.links.batch import map_links
 
     asked = settle(settings, options, client)
-    named = [_name_cell(cell) for cell in cells]
+    named = list_separate_cells(cells)
     who = _spread(workers, scheduler, asked)
     shown = _progress(progress)
     made = map_links(named, asked.settings, Link.of, spread=who, progress=shown, token=asked.token)
@@ -309,6 +292,13 @@ def _spread(workers: int, scheduler: str | None, asked: Asked) -> Spread | None:
         return None
     from synglancer.links.spread import Spread
 
+    if workers is not None and type(workers) is not int:
+        raise UsageError(f"workers={quote(workers)} is not a number.", "Give a whole number.")
+    if not isinstance(scheduler, str | None):
+        raise UsageError(
+            f"scheduler={quote(scheduler)} is not an address.",
+            "Give a text, such as tcp://127.0.0.1:8786.",
+        )
     check_token_saved(asked)
     return Spread(workers if workers != 1 else None, scheduler)
 
@@ -331,6 +321,6 @@ def html_link(url: str, text: str = "open") -> str:
     text
         Text of the link.
     """
-    if not url:
+    if not isinstance(url, str) or not url:  # also NaN, as tables have it
         return ""
     return f'<a href="{escape(url)}" target="_blank" rel="noopener">{escape(text)}</a>'

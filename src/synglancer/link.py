@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, fields
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import orjson
@@ -15,6 +16,7 @@ import orjson
 from synglancer.errors import UsageError
 from synglancer.links.link_record import LinkRecord
 from synglancer.python.boundary import public, say_in_python
+from synglancer.python.given import quote
 from synglancer.states.urls import hash_state, parse_link
 
 if TYPE_CHECKING:
@@ -156,6 +158,16 @@ class Link(LinkRecord):
         from synglancer.states.reader import parse_link_state
 
         started = time.monotonic()
+        if not isinstance(url, str | PurePath):
+            raise UsageError(
+                f"{quote(url)} is not a link.",
+                "Give a Neuroglancer link as text, or the path of a state's JSON file.",
+            )
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
+            raise UsageError(
+                f"timeout={quote(timeout)} is not a number.", "Give a number of seconds."
+            )
+        url = str(url)
         parsed = parse_link(url)
         text = parsed.state
         if parsed.state_url is not None:

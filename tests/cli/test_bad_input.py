@@ -174,3 +174,9 @@ def test_a_token_file_of_a_windows_editor_is_read(sandbox, make_link, monkeypatc
     path = tmp_path / "token.txt"
     path.write_text(f"{TOKEN}\r\n", encoding="utf-8-sig")
     assert make_link(CELL, "--token-file", path).code == 0
+
+
+def test_a_sandbox_that_is_not_running_is_said(synglancer, monkeypatch) -> None:
+    """The status of a sandbox that is not there is an error with a way out, and no bug."""
+    monkeypatch.setattr("cave_sandbox.process.daemon.status", lambda: None)
+    synglancer("sandbox", "status").refuses(4, "sandbox is not running", "synglancer sandbox start")

@@ -148,3 +148,11 @@ def test_the_history_fits_a_terminal(sandbox, make_link, capfd, monkeypatch) -> 
     head, row = capfd.readouterr().out.splitlines()
     assert head.split()[-1] == "link"
     assert row.endswith(url)
+
+
+@pytest.mark.parametrize("limit", [2**63, 99999999999999999999])
+def test_a_limit_may_be_any_number(synglancer, limit) -> None:
+    """A limit above all that a machine counts shows all links."""
+    done = synglancer("history", "--limit", limit)
+    assert (done.code, done.out) == (0, "")
+    assert "No link has been made" in done.err

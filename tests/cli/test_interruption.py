@@ -197,3 +197,15 @@ def test_an_interrupted_command_does_not_wait_for_a_full_pipe() -> None:
     finally:
         os.close(writer)
         os.close(reader)
+
+
+def test_ctrl_c_while_the_commands_are_imported() -> None:
+    """Ctrl+C in the first moments, before the commands are there, is said like any other."""
+    code = HELP + BEFORE_MUCH_IS_IMPORTED.replace("cyclopts", "synglancer.cli")
+    for command in ("main", "make_link_main"):
+        done = subprocess.run(
+            [sys.executable, "-c", f"{code}\nfrom synglancer.entry import {command} as run; run()"],
+            capture_output=True, check=False, timeout=60, text=True,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (130, "")
+        assert done.stderr.splitlines() == WORDS

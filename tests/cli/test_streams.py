@@ -69,6 +69,15 @@ def test_closed_stderr_and_stdin_change_nothing(sandbox) -> None:
     assert "Standard input is closed" in err or "names no cell" in err
 
 
+@pytest.mark.parametrize("shell", ["2> /dev/full", "2>&-", "2> >(true)"])
+def test_what_stderr_cannot_take_changes_no_exit_code(sandbox, shell) -> None:
+    """A link, a wrong word and an unknown cell end with 0, 2 and 3, whoever hears of it."""
+    returned, out, _ = run(CELL, shell=shell)
+    assert (returned, out.count(b"\n")) == (0, 1)
+    assert run("abc", shell=shell)[0] == 2
+    assert run("1", shell=shell)[0] == 3
+
+
 def test_any_text_can_be_printed_in_ascii(sandbox, tmp_path) -> None:
     """A card on a terminal of ASCII has escapes for what it cannot show."""
     plain = run(CELL, "--output", "markdown", PYTHONIOENCODING="utf-8")

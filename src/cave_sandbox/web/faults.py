@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
     from cave_sandbox.web.handler import Handler
 
+_LONGEST_LATENCY = 3_600_000  # ms
 STATUSES = frozenset({"401", "403", "404", "429", "500", "502", "503", "504"})
 #: Faults that come in place of an answer.
 BEFORE = STATUSES | {
@@ -131,9 +132,10 @@ class Faults:
     """The rules of what goes wrong, and how long each request waits first, in milliseconds."""
 
     def __init__(self, rules: list[Rule], latency_ms: float = 0) -> None:
-        if latency_ms < 0:
+        if not 0 <= latency_ms <= _LONGEST_LATENCY:
             raise InputError(
-                f"A latency of {latency_ms} ms is negative.", "Give 0 or more milliseconds."
+                f"A latency of {latency_ms} ms is out of range.",
+                f"Give milliseconds between 0 and {_LONGEST_LATENCY}.",
             )
         self.rules = rules
         self.latency = latency_ms / 1000

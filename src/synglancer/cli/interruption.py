@@ -17,13 +17,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from synglancer.cli.printing import complain
 from synglancer.cli.streams import flush_stdout
+from synglancer.interrupted import INTERRUPTED, STOPPED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
-
-INTERRUPTED = 130
-STOPPED = ("Interrupted.", "Links that were printed are complete and can be used.")
 
 _GRACE = 1.0  # seconds until the process ends, whatever it does
 _STDERR = 2

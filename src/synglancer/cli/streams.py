@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import io
 import os
 import sys
 from contextlib import suppress
@@ -23,10 +24,38 @@ def prepare_streams() -> None:
             os.open(os.devnull, os.O_RDWR)  # the lowest free number: this one
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115  # for good
+    elif type(sys.stderr) is io.TextIOWrapper:
+        encoding = sys.stderr.encoding
+        talk = _Talk(sys.stderr.detach(), encoding, line_buffering=True)
+        sys.stderr = sys.__stderr__ = talk  # type: ignore[misc]
     codecs.register_error(_HANDLER, _write_anyhow)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None and hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=_HANDLER)
+
+
+class _Talk(io.TextIOWrapper):
+    """Standard error: what cannot be written there is given up, so that no exit code changes."""
+
+    def write(self, text: str, /) -> int:
+        """Write a text, or nowhere if that fails."""
+        try:
+            return super().write(text)
+        except OSError:
+            self._give_up()
+            return len(text)
+
+    def flush(self) -> None:
+        """Write out what is left, or nowhere if that fails."""
+        try:
+            super().flush()
+        except OSError:
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """Send the rest nowhere, also what is still in the buffer."""
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
 
 
 def _is_open(descriptor: int) -> bool:

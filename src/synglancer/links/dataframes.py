@@ -59,6 +59,13 @@ def add_link_columns(
     ServiceError
         When the service is down or refuses all requests.
     """
+    if not isinstance(df, pd.DataFrame):
+        raise UsageError(
+            f"A pandas DataFrame was expected, not {type(df).__name__}.",
+            "Give a table with a column of root IDs; for cells in a list, use make_links.",
+        )
+    if not isinstance(link_column, str):
+        raise UsageError(f"link_column={link_column!r} is not a name.", "Give a text.")
     ours = (link_column, PROBLEM, NOTE)
     there = [name for name in ours if name in df.columns]
     if there and len(there) < len(ours):  # all three columns come from an earlier call

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from synglancer.cave.tokens import find_token
 from synglancer.errors import UsageError
+from synglancer.python.given import quote
 from synglancer.python.options import StorageOptions, build_settings
 from synglancer.settings import DEFAULT_TABLE, Settings, is_address
 
@@ -98,6 +99,8 @@ def settle(
         When there is no such option, or the client is not a CAVEclient or uses another server or
         datastack than the settings.
     """
+    if settings is not None and not isinstance(settings, Settings):
+        _refuse_settings(settings)
     if settings is not None and options:
         raise UsageError(
             f"Settings were given, but {', '.join(options)} was also given by keyword.",
@@ -112,6 +115,17 @@ def settle(
         settings = build_settings({**(given if known.datastack else {}), **options})
     _check_same(settings, known)
     return Asked(replace(settings, server=known.server), known.token)
+
+
+def _refuse_settings(given: object) -> NoReturn:
+    """Refuse an argument in the place of the settings, such as a version."""
+    is_version = isinstance(given, int) and not isinstance(given, bool) and 0 < given < 2**31
+    raise UsageError(
+        f"{quote(given)} is not a Settings record.",
+        f"Give the version by its name: version={given}."
+        if is_version
+        else "Give options by their names, such as sandbox=True, and several cells in a list.",
+    )
 
 
 def _read_client(client: object) -> _Known:

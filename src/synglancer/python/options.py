@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
+from datetime import date
 from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
@@ -24,6 +25,7 @@ from typing import (
 )
 
 from synglancer.errors import UsageError
+from synglancer.python.given import quote
 from synglancer.settings import Settings
 from synglancer.view_settings import (  # noqa: TC001  # signatures show the types
     BackgroundName,
@@ -161,7 +163,7 @@ def _suggest(name: str, known: list[str]) -> str:
 
 
 def _read(name: str, value: Any, kind: Any) -> Any:
-    """Read the value of an option; numpy scalars and paths become plain values.
+    """Read the value of an option; numpy scalars, paths and days become plain values.
 
     Raises
     ------
@@ -169,14 +171,14 @@ def _read(name: str, value: Any, kind: Any) -> Any:
         When the value has the wrong type.
     """
     value = value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
-    value = str(value) if isinstance(value, Path) else value
+    value = str(value) if isinstance(value, Path) or type(value) is date else value
     if get_origin(kind) is tuple:
         good = isinstance(value, str | Iterable)
     else:
         kinds = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
         good = any(_is_of(value, one) for one in kinds)
     if not good:
-        raise UsageError(f"{name}={_quote(value)} is not a valid value.", _describe(kind))
+        raise UsageError(f"{name}={quote(value)} is not a valid value.", _describe(kind))
     return value
 
 
@@ -186,15 +188,10 @@ def _is_of(value: Any, kind: Any) -> bool:
     if get_origin(kind) is not None:  # choices, which the settings check
         return isinstance(value, str)
     if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, float) or _is_of(value, int)
     if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool)
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return isinstance(value, kind)
-
-
-def _quote(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."  # noqa: PLR2004
 
 
 def _describe(kind: Any) -> str:

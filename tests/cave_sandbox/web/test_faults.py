@@ -334,7 +334,7 @@ def test_bad_rules_are_named(spec):
 
 def test_negative_latency_is_refused(serve):
     """A latency below nothing is refused."""
-    with pytest.raises(InputError, match="negative"), serve(latency_ms=-1):
+    with pytest.raises(InputError, match="out of range"), serve(latency_ms=-1):
         pass
 
 

@@ -35,7 +35,9 @@ def history(
 
     if limit is not None and limit < 1:
         raise UsageError(f"With --limit {limit}, no link is shown.", "Give --limit as 1 or more.")
-    found: deque[Mapping[str, Any]] = deque(maxlen=limit)
+    found: deque[Mapping[str, Any]] = deque(
+        maxlen=None if limit is None else min(limit, sys.maxsize)
+    )
     wanted = {_read_cell(cell) for cell in cells}
     try:
         for item in read_receipts():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
 from typing import Annotated
@@ -13,7 +12,7 @@ from cave_sandbox.process import daemon
 from cave_sandbox.process.daemon import StartOptions
 from synglancer.cave.sandbox import translate_sandbox_errors
 from synglancer.cli.options import describe
-from synglancer.errors import UsageError
+from synglancer.errors import ServiceError, UsageError
 
 
 @dataclass(frozen=True)
@@ -49,15 +48,15 @@ def start(*, options: Options = _DEFAULTS) -> None:
     print(running.origin)  # noqa: T201
 
 
-def status() -> int:
+def status() -> None:
     """Print the address of the background sandbox."""
     with translate_sandbox_errors():
         running = daemon.status()
     if running is None:
-        print("The sandbox is not running.", file=sys.stderr)  # noqa: T201
-        return 1
+        raise ServiceError(
+            "The sandbox is not running.", "Start it with `synglancer sandbox start`."
+        )
     print(running.origin)  # noqa: T201
-    return 0
 
 
 def stop() -> None:

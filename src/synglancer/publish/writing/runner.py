@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 
+_MOST_WORKERS = 256
+
 
 class Runner(Protocol):
     """Runs tasks, in any order.
@@ -190,8 +192,10 @@ def make_runner(workers: int | None, scheduler: str | None) -> Runner:
                 "--workers and --scheduler were both given.", "A Dask cluster has its own workers."
             )
         return Cluster(scheduler)
-    if workers is not None and workers < 1:
-        raise UsageError(f"--workers {workers} is not a number of processes.", "Give 1 or more.")
+    if workers is not None and not 1 <= workers <= _MOST_WORKERS:
+        raise UsageError(
+            f"--workers {workers} is not a number of processes.", f"Give 1 to {_MOST_WORKERS}."
+        )
     return Processes(workers or count_cores())
 
 
