@@ -1,8 +1,8 @@
 """The process of a background sandbox: ``python -m cave_sandbox --background``.
 
-`daemon` starts it and writes to its standard input where it lives and with which options. It
-leaves its parent at once, says one line on its standard output when it is ready or cannot be, and
-closes that. What it says later goes to the log. It must not be told a token by argument.
+`daemon` starts it and writes its folder and options to its standard input. The process detaches
+from its parent at once, writes one line to its standard output when it is ready or has failed, and
+closes it. Later messages go to the log. The token must never be passed as an argument.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ def main(arguments: list[str]) -> int:
         )
         return 2
     message = json.load(sys.stdin)
-    # The parent process ends here: who started it waits for that, and gets no child to look after.
-    # Nothing heavy is imported yet, so that there are no threads to lose.
+    # The parent process ends here. `daemon` waits for that and has no child process to look after.
+    # Nothing heavy is imported yet, so there are no threads that a fork would lose.
     if os.fork():
         os._exit(0)
     from cave_sandbox.process.serving import serve_background
@@ -33,7 +33,7 @@ def main(arguments: list[str]) -> int:
 
 
 def report(answer: dict[str, Any]) -> None:
-    """Say the one line that `daemon` waits for, and let go of its pipe."""
+    """Write the line that `daemon` waits for, and close its pipe."""
     os.write(1, json.dumps(answer).encode())
     nowhere = os.open(os.devnull, os.O_RDWR)
     os.dup2(nowhere, 0)

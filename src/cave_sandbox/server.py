@@ -33,13 +33,13 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.loaded import LoadedFolder
     from cave_sandbox.web.faults import Rule
 
-#: The most rows that CAVE gives for one query.
+#: CAVE's row limit for one query.
 DEFAULT_ROW_LIMIT = 200_000
 
-#: The most rows that a query of ours can ask DuckDB for.
+#: The largest number of rows that a query can request from DuckDB.
 MOST_ROWS = 2**62
 
-#: The only addresses that are bound: what the sandbox serves is for this machine.
+#: The only addresses to listen on, since the sandbox serves only this machine.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
 #: How long stopping waits for the thread, in seconds.
@@ -53,21 +53,21 @@ class SandboxOptions:
     Attributes
     ----------
     data
-        The data folder; docs/data-folder.md says what is in it.
+        The data folder (see docs/data-folder.md).
     states
         The SQLite file that keeps posted states.
     token
-        The token that may do everything.
+        The token with all permissions.
     host, port
         Where to listen: a loopback address, and a port or 0 for a free one.
     no_permission_token, missing_tos_token
         Tokens that are refused, as CAVE refuses them, or None.
     row_limit
-        The most rows that one query gives, or None for CAVE's own limit.
+        The largest number of rows that a query returns, or None for CAVE's own limit.
     latency_ms
         How long each request waits before it is answered, in ms.
     fault
-        The faults that requests meet, as `faults` describes them, or None.
+        The faults of requests, as `faults` describes them, or None.
     open_states
         Whether states may be read without a token.
     stall_seconds
@@ -76,7 +76,7 @@ class SandboxOptions:
     published
         Folder of tables that clients published, or None to serve none.
     allowed_hosts
-        Further values of ``Host`` to answer under, for tests that lead CAVE's own names here.
+        Further values of ``Host`` to accept, for tests that redirect CAVE's own names here.
     """
 
     data: Path
@@ -105,7 +105,7 @@ class Request:
 
 
 class _GuardedApplication(Application):
-    """An application that answers only under known names, and logs what it answered."""
+    """An application that answers only to known values of ``Host``, and logs its answers."""
 
     def __init__(self, rules: list[Any], hosts: set[str], log: list[Request], **given: Any) -> None:
         super().__init__(rules, **given)
@@ -113,7 +113,7 @@ class _GuardedApplication(Application):
         self._log = log
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Return what answers a request: a refusal when its ``Host`` is not ours."""
+        """Return the handler of a request, which refuses unknown values of ``Host``."""
         if request.host.lower() not in self._hosts:
             return self.get_handler_delegate(request, HostRefusal)
         return super().find_handler(request, **kwargs)
@@ -130,7 +130,7 @@ class Sandbox:
     Parameters
     ----------
     options
-        How it is set up.
+        Its settings.
     loaded
         The data folder as `load_folder` has loaded it, for several sandboxes of one process; it
         stays loaded when this one stops. By default the folder is loaded here.
@@ -140,7 +140,7 @@ class Sandbox:
     origin
         Its address, e.g. ``http://127.0.0.1:43210``; known once it listens.
     requests
-        What has been asked, in the order of the answers.
+        The requests so far, in the order of the answers.
 
     Raises
     ------
@@ -200,36 +200,36 @@ class Sandbox:
 
     @property
     def open_pages(self) -> int:
-        """How many pages of the viewer are open now."""
+        """The number of open pages of the viewer."""
         return self._context.open_pages
 
     def take_requests(self) -> list[Request]:
-        """Return the requests that were answered so far, and forget them."""
+        """Return the requests that were answered so far, and clear the list."""
         taken = self.requests[:]
-        del self.requests[: len(taken)]  # others may have come meanwhile, behind these
+        del self.requests[: len(taken)]  # others may have been appended meanwhile
         return taken
 
     def set_faults(self, spec: str | None) -> list[Rule]:
-        """Replace the faults that requests meet from now on, as `faults` describes them.
+        """Replace the faults of later requests, as `faults` describes them.
 
-        The new rules, which are returned, count the requests that they match.
+        Returns the new rules, which count the requests that they match.
         """
         self._faults.rules = parse_faults(spec)
         return self._faults.rules
 
     def start(self) -> None:
-        """Serve in a thread of its own, and return once requests are answered."""
+        """Serve in a separate thread, and return once requests are answered."""
         self._thread = threading.Thread(target=self.serve_forever, name="sandbox", daemon=True)
         self._thread.start()
         if not self._ready.wait(PATIENCE):
             raise RuntimeError("the sandbox's thread did not start")
 
     def serve_forever(self) -> None:
-        """Serve in this thread until `stop` is called from another, or the process is told to."""
+        """Serve in this thread until `stop` is called elsewhere or the process is told to end."""
         asyncio.run(self._serve())
 
     def stop(self) -> None:
-        """Stop serving and give up the port; may be called from any thread, more than once."""
+        """Stop serving and release the port; can be called from any thread, more than once."""
         if self._loop is not None and self._ended is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._ended.set)
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -252,7 +252,7 @@ class Sandbox:
         server = HTTPServer(
             application,
             max_buffer_size=states.MAX_BODY + 2**20,
-            idle_connection_timeout=self.options.stall_seconds,  # for headers, too
+            idle_connection_timeout=self.options.stall_seconds,  # also limits the headers
             body_timeout=self.options.stall_seconds,
         )
         server.add_socket(self._socket)
@@ -267,7 +267,7 @@ class Sandbox:
 def _build_context(
     options: SandboxOptions, loaded: LoadedFolder, faults: Faults, limit: int
 ) -> Context:
-    """Gather everything that handlers answer from."""
+    """Gather the data and settings that handlers need."""
     return Context(
         auth=Auth(options.token, options.no_permission_token, options.missing_tos_token),
         faults=faults,
@@ -283,7 +283,7 @@ def _build_context(
 
 
 def _listen(options: SandboxOptions) -> socket.socket:
-    """Bind the port; of localhost, the IPv4 address."""
+    """Bind the port; ``localhost`` means its IPv4 address."""
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
         bound = socket.create_server((options.host, options.port), family=family, backlog=128)

@@ -38,14 +38,14 @@ STOP_TIMEOUT = 10.0
 def status() -> Running | None:
     """Return the sandbox that runs in the background, or None.
 
-    A record that a killed process left, whose process ID or port now belongs to something else,
-    counts as none.
+    The record of a killed process, whose process ID or port may belong to another program by now,
+    is ignored.
     """
     return Residence.of_user().find_running()
 
 
 def ensure() -> Running:
-    """Return the sandbox that runs in the background, and start it if there is none.
+    """Return the sandbox that runs in the background; start it if it does not run.
 
     Raises
     ------
@@ -56,12 +56,12 @@ def ensure() -> Running:
 
 
 def start(options: StartOptions | None = None) -> Running:
-    """Start the sandbox in the background with some options, unless it runs; None for any.
+    """Start the sandbox in the background unless it runs; without options, any sandbox will do.
 
     Raises
     ------
     InputError
-        When one runs with other options.
+        When a sandbox with other options runs.
     ProcessError
         When it does not start.
     """
@@ -88,7 +88,7 @@ def start(options: StartOptions | None = None) -> Running:
 
 
 def stop() -> bool:
-    """Stop the sandbox in the background; say whether one was running.
+    """Stop the sandbox in the background; return whether it was running.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def stop() -> bool:
 def serve_in_foreground(options: StartOptions) -> None:
     """Serve in this process until it is told to end."""
     _require_extra()
-    # The server is loaded only where it runs.
+    # The server is imported only in the process that runs it.
     from cave_sandbox.process.serving import serve_foreground
 
     serve_foreground(options.with_token())
@@ -134,7 +134,7 @@ def _require_extra() -> None:
 
 
 def _await_process(residence: Residence) -> int | None:
-    """Return the process ID of who holds the server's lock, once it has told it."""
+    """Return the ID of the process that holds the server's lock, once it has written it."""
     poll(
         lambda: "pid" in residence.read_record() or not residence.is_locked("server"), STOP_TIMEOUT
     )
@@ -155,7 +155,7 @@ def _await_settled(residence: Residence) -> Running | None:
 
 
 def _launch(residence: Residence, options: StartOptions) -> None:
-    """Start the process and wait for its word that it is ready."""
+    """Start the process and wait until it reports that it is ready."""
     command = [sys.executable, "-m", "cave_sandbox", "--background"]
     message = {"folder": str(residence.folder), "options": options.to_record()}
     with (
@@ -165,7 +165,7 @@ def _launch(residence: Residence, options: StartOptions) -> None:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            # Else a file of the user's in the current folder could pass for a module.
+            # Otherwise Python could import a user's file in the current folder as a module.
             cwd=residence.folder,
             env=_environment(),
             start_new_session=True,
@@ -180,7 +180,7 @@ def _launch(residence: Residence, options: StartOptions) -> None:
 
 
 def _environment() -> dict[str, str]:
-    """Return the environment, with paths that hold in another folder and without tokens."""
+    """Return the environment with absolute paths and without tokens."""
     environment = {k: v for k, v in os.environ.items() if k not in SECRETS}
     paths = environment.get("PYTHONPATH")
     if paths:
@@ -190,7 +190,7 @@ def _environment() -> dict[str, str]:
 
 
 def _raise_refusal(residence: Residence, said: bytes) -> None:
-    """Raise what the process said that it could not do."""
+    """Raise the error that the process reported."""
     try:
         answer = json.loads(said)
     except ValueError as error:
@@ -206,7 +206,7 @@ def _not_started(residence: Residence) -> ProcessError:
 
 
 def _check_same(running: Running, options: StartOptions) -> None:
-    """Refuse to take a sandbox for one that was asked for with other options."""
+    """Refuse to use a running sandbox if its options differ from the requested ones."""
     wanted = options.to_record()
     for item in fields(StartOptions):
         asked = wanted[item.name]

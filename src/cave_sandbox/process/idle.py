@@ -1,17 +1,17 @@
-"""When a background sandbox has been left alone for long enough to end."""
+"""Decide when a background sandbox has been idle for long enough to end."""
 
 from __future__ import annotations
 
-#: How long an open page that asks for nothing keeps the sandbox alive, in seconds.
+#: How long an open page without requests keeps the sandbox running, in seconds.
 PAGE_LIMIT = 12 * 3600.0
 
 
 class IdleWatch:
-    """Decides whether a sandbox is idle: after ``limit`` seconds without a sign of use.
+    """Decides whether a sandbox is idle, which it is after ``limit`` seconds without use.
 
-    A request is a sign of use. So is an open page, since one whose data are all loaded asks for
-    nothing while somebody looks at it; but a page forgotten in a tab holds only for `PAGE_LIMIT`
-    after its last request. Times are seconds of any clock that only goes forward.
+    A request counts as use. So does an open page, since a page that has loaded all its data makes
+    no requests while somebody looks at it; but a page forgotten in a tab counts only for
+    `PAGE_LIMIT` after its last request. Times are seconds of any monotonic clock.
 
     Examples
     --------
@@ -27,7 +27,7 @@ class IdleWatch:
         self._last_sign = now
 
     def is_idle(self, *, now: float, requests: int, pages: int) -> bool:
-        """Take notice of all requests so far and the open pages, and say whether time is up."""
+        """Note the number of requests so far and of open pages; return whether time is up."""
         if requests != self._requests:
             self._requests = requests
             self._last_request = self._last_sign = now

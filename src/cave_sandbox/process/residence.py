@@ -1,8 +1,8 @@
-"""Where a background sandbox keeps what outlives it: its record, its locks, its log, its states.
+"""The folder of a background sandbox: its record, locks, log, states and sample data.
 
-All lies in one folder that only its user may read. Whether a sandbox runs is told by a lock that it
-holds for as long as it lives, never by a process ID: the system frees the lock with the process,
-whatever ended it, while IDs and ports are given to others.
+Only its user may read the folder. A sandbox holds a lock for as long as it runs. The lock, and not
+a process ID, shows whether a sandbox runs: the system frees it however the process ends, while
+process IDs and ports are reused.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-#: Bytes of log above which a new start begins a new one.
+#: Size of the log in bytes above which a start begins a new log.
 LOG_LIMIT = 1_000_000
 
-#: Seconds between looks at a lock, and to wait for a connection over loopback.
+#: Seconds between checks of a lock, and to wait for a connection over loopback.
 PAUSE = 0.05
 CONNECT_TIMEOUT = 2.0
 
@@ -39,23 +39,23 @@ class Running:
     """A sandbox that runs in the background."""
 
     origin: str  # its address
-    token: str = field(repr=False)  # that it accepts
+    token: str = field(repr=False)  # the token that it accepts
     pid: int
     started: str  # ISO 8601, UTC
-    log: Path  # what it has to say
-    #: what it was started with, the token left out
+    log: Path  # file with its log
+    #: its start options without the token
     options: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Residence:
-    """The folder of the background sandbox; it is made when it is first needed."""
+    """The folder of the background sandbox, which is created when it is first needed."""
 
     folder: Path
 
     @classmethod
     def of_user(cls) -> Residence:
-        """Return the user's: below ``SYNGLANCER_DATA_DIR``, else where the system keeps data."""
+        """Return the user's folder: in ``SYNGLANCER_DATA_DIR`` or the system's place for data."""
         given = os.environ.get("SYNGLANCER_DATA_DIR")
         base = Path(given) if given else platformdirs.user_data_path("synglancer")
         return cls(base.absolute() / "sandbox")
@@ -72,7 +72,7 @@ class Residence:
 
     @property
     def states(self) -> Path:
-        """The states, which a link opens again after a restart."""
+        """The states, which links can still open after a restart."""
         return self.folder / "states.sqlite"
 
     @property
@@ -85,7 +85,7 @@ class Residence:
         return self.folder / "sandbox.json"
 
     def prepare(self) -> None:
-        """Make the folder, for its user's eyes only; `InputError` when that cannot be done."""
+        """Create the folder, readable only by its user; raise `InputError` if that fails."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.folder.chmod(0o700)
@@ -96,14 +96,14 @@ class Residence:
             ) from error
 
     def open_log(self) -> IO[bytes]:
-        """Open the log to append to it; a long one begins anew."""
+        """Open the log for appending; a log that is too long is started again."""
         descriptor = os.open(self.log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         if os.fstat(descriptor).st_size > LOG_LIMIT:
             os.ftruncate(descriptor, 0)
         return os.fdopen(descriptor, "ab")
 
     def read_record(self) -> dict[str, Any]:
-        """Return what was last written, or an empty record."""
+        """Return the last record, or an empty record."""
         try:
             record = json.loads(self._record.read_bytes())
         except (OSError, ValueError):
@@ -111,9 +111,9 @@ class Residence:
         return record if isinstance(record, dict) else {}
 
     def write_record(self, record: dict[str, Any]) -> None:
-        """Replace the record in one step, readable by its user alone.
+        """Replace the record in one step; only its user can read it.
 
-        Only who holds the server's lock writes it, so that one draft is enough.
+        Only the process with the server's lock writes it, so one temporary file is enough.
         """
         draft = self.folder / ".sandbox.json"
         draft.touch(mode=0o600)
@@ -129,7 +129,7 @@ class Residence:
             told = {name: record[name] for name in ("origin", "token", "pid", "started", "options")}
             address = (record["host"], record["port"])
             socket.create_connection(address, timeout=CONNECT_TIMEOUT).close()
-        except (KeyError, TypeError, ValueError, OSError):  # it is starting or ending just now
+        except (KeyError, TypeError, ValueError, OSError):  # it is just starting or ending
             return None
         return Running(log=self.log, **told)
 
@@ -137,10 +137,10 @@ class Residence:
         """Whether a process holds a lock."""
         try:
             descriptor = os.open(self._lock_path(name), os.O_RDONLY)
-        except OSError:  # there is none, or no folder to have one
+        except OSError:  # the lock file or its folder does not exist
             return False
         try:
-            # Shared: those who only look do not hinder each other.
+            # Shared, so that processes that only check the lock do not block each other.
             fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return True
@@ -150,10 +150,10 @@ class Residence:
 
     @contextmanager
     def locked(self, name: str, timeout: float) -> Iterator[None]:
-        """Hold a lock for the time of a ``with`` block.
+        """Hold a lock during a ``with`` block.
 
-        ``start`` is for who starts or stops a sandbox, ``server`` for the sandbox itself.
-        `TimeoutError` when another process kept it for so many seconds.
+        The lock ``start`` is for starting or stopping a sandbox, ``server`` is for the sandbox
+        itself. Raises `TimeoutError` if another process keeps it for longer than the timeout.
         """
         descriptor = os.open(self._lock_path(name), os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -176,7 +176,7 @@ def _try_lock(descriptor: int) -> bool:
 
 
 def poll(look: Callable[[], Found], timeout: float) -> Found:
-    """Look for something until it is there, for some seconds at most; return the last look's."""
+    """Call a function until its result is true or the time (s) is up; return the last result."""
     end = time.monotonic() + timeout
     while not (found := look()) and time.monotonic() < end:
         time.sleep(PAUSE)

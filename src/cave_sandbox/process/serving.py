@@ -1,6 +1,6 @@
-"""The life of a sandbox process: load, serve, notice that nobody asks any more, end.
+"""Run a sandbox process: load the data, serve, and end when stopped or idle.
 
-This module knows signals and the log.
+It also handles signals and sets up the log.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-#: Longest time between two looks at whether anybody asks, in seconds.
+#: Longest time between two checks for requests, in seconds.
 LOOK_EVERY = 5.0
 
-#: Port numbers end here.
+#: Port numbers are below this.
 PORTS = 2**16
 
-#: Time to wait for a sandbox that is just ending, in seconds.
+#: Longest time to wait for a sandbox that is ending, in seconds.
 LOCK_TIMEOUT = 5.0
 
 
 class MaskingFormatter(logging.Formatter):
-    """Writes log lines in which no token can be read."""
+    """Formats log lines with tokens masked."""
 
     def __init__(self, token: str) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
@@ -82,7 +82,7 @@ def _serve_locked(
     last_port, last_token = _read_last(residence)
     token = options.token or last_token or secrets.token_urlsafe(32)
     kept = {"host": options.host, "port": last_port, "token": token}
-    residence.write_record(kept)  # without a process: nobody takes the last record for ours
+    residence.write_record(kept)  # without a process ID, so the old record is not taken for ours
     _log_to_stderr(token)
     ended = _end_on_signals()
     with _open_sandbox(residence, options, token, last_port) as sandbox:
@@ -106,7 +106,7 @@ def _serve_locked(
 
 
 def _read_last(residence: Residence) -> tuple[int, str | None]:
-    """Return the port and the token of the last start, as far as they can be used again."""
+    """Return the port and the token of the last start, if they can be used again."""
     last = residence.read_record()
     port, token = last.get("port"), last.get("token")
     return (
@@ -116,9 +116,9 @@ def _read_last(residence: Residence) -> tuple[int, str | None]:
 
 
 def serve_foreground(options: StartOptions) -> None:
-    """Serve until the process is told to end, and print the address.
+    """Print the address, and serve until the process is told to end.
 
-    Without a token one is made and shown on stderr.
+    If no token is given, one is generated and printed on stderr.
     """
     residence = Residence.of_user()
     residence.prepare()
@@ -131,13 +131,13 @@ def serve_foreground(options: StartOptions) -> None:
             sys.stderr.write(f"Its token, for CAVE_TOKEN or --token-file: {token}\n")
         sys.stderr.write("It serves until you stop it with Ctrl-C.\n")
         while not ended.wait(LOOK_EVERY):
-            sandbox.take_requests()  # else the log of a sandbox that serves for weeks fills memory
+            sandbox.take_requests()  # otherwise the list of requests would grow for weeks
 
 
 def _open_sandbox(
     residence: Residence, options: StartOptions, token: str, last_port: int
 ) -> Sandbox:
-    """Load; at the last port where none was asked for and that one is free."""
+    """Load the data and open the sandbox, by default at its last port if that is free."""
     return Sandbox(
         SandboxOptions(
             data=options.data or ensure_sample(residence.sample),
@@ -154,7 +154,7 @@ def _open_sandbox(
 
 
 def _is_free(host: str, port: int) -> bool:
-    """Whether a port can be listened at, as far as the address can."""
+    """Return whether a port at an address is free to listen on."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         socket.create_server((host, port), family=family).close()
@@ -167,7 +167,7 @@ def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> 
     watch = IdleWatch(limit, now=time.monotonic())
     asked = 0
     while not ended.wait(min(LOOK_EVERY, limit / 4)):
-        # A page that comes back by itself, after a restart or sleep, shows no use.
+        # A page that reconnects by itself, after a restart or sleep, does not count as use.
         asked += sum(not item.path.startswith("/events/") for item in sandbox.take_requests())
         pages = sandbox.open_pages
         if watch.is_idle(now=time.monotonic(), requests=asked, pages=pages):
@@ -176,7 +176,7 @@ def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> 
 
 
 def _end_on_signals() -> threading.Event:
-    """Return the event that an order to end sets."""
+    """Return an event that is set when the process is told to end."""
     ended = threading.Event()
     for order in (signal.SIGTERM, signal.SIGINT):
         signal.signal(order, lambda *_: ended.set())
@@ -187,5 +187,5 @@ def _log_to_stderr(token: str) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(MaskingFormatter(token))
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # Each request is a line there, too many to keep.
+    # It writes a line for each request, which would be too many.
     logging.getLogger("tornado.access").setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""The info service: what there is of datastacks and aligned volumes, and where.
+"""The info service: the records of datastacks and aligned volumes.
 
 Recorded from AnnotationFrameworkInfoService 4.3.3.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 VERSION = "4.3.3"
 ORIGIN = "{origin}"
 
-#: What the service says of a datastack whose data folder does not say it.
+#: Default values for a datastack's record, where its data folder sets none.
 DEFAULT_VOLUME: dict[str, Any] = {
     "id": 1,
     "name": "minnie65_phase3",
@@ -30,8 +30,8 @@ DEFAULT_VOLUME: dict[str, Any] = {
         "precomputed://https://bossdb-open-data.s3.amazonaws.com/iarpa_microns/minnie/minnie65/em"
     ),
 }
-#: In the service's order. ``{name}`` is the datastack: a segmentation source ends in it, because
-#: caveclient takes the chunked graph's table from there.
+#: In the service's order. ``{name}`` is the datastack. The segmentation source ends in it, because
+#: caveclient takes the name of the chunked graph's table from there.
 DEFAULT_RECORD: dict[str, Any] = {
     "aligned_volume": DEFAULT_VOLUME,
     "segmentation_source": "graphene://https://minnie.microns-daf.com/segmentation/table/{name}",
@@ -40,7 +40,7 @@ DEFAULT_RECORD: dict[str, Any] = {
         "skeleton/"
     ),
     "analysis_database": None,
-    # The sandbox's own viewer: one that is served over https may not read states over http.
+    # The sandbox's own viewer, because a viewer on https may not read states over http.
     "viewer_site": f"{ORIGIN}/v/synglancer/",
     "synapse_table": None,
     "soma_table": None,
@@ -62,7 +62,7 @@ UNKNOWN = (
 
 
 def build_record(dataset: Dataset, origin: str) -> dict[str, Any]:
-    """Return the full record of a datastack; the server's address takes ``{origin}``'s place."""
+    """Return the full record of a datastack, with the server's address for ``{origin}``."""
     record = {**DEFAULT_RECORD, **_usual_tables(dataset), **dataset.info}
     record["aligned_volume"] = {**DEFAULT_VOLUME, **(dataset.info.get("aligned_volume") or {})}
     return _fill(record, {ORIGIN: origin, "{name}": dataset.name})
@@ -99,7 +99,7 @@ class InfoHandler(Handler):
         return {name: build_record(item, self.origin) for name, item in datasets}
 
     def refuse_unknown(self, _name: str) -> None:
-        """Answer for a datastack or a volume that is not there."""
+        """Answer that a datastack or a volume does not exist."""
         self.send_json({"message": UNKNOWN.format(path=self.request.path)}, 404)
 
 
@@ -126,7 +126,7 @@ def describe_briefly(handler: Handler, dataset: Dataset) -> Any:
         "aligned_volume": f"/info/api/v2/aligned_volume/id/{record['aligned_volume']['id']}",
         "id": 1 + list(handler.context.datasets).index(dataset.name),
         "name": dataset.name,
-        # Keys that the full record does not have.
+        # The full record does not have these keys.
         "display_name": None,
         "viewer_layer_name": None,
         "base_link_id": None,
@@ -135,7 +135,7 @@ def describe_briefly(handler: Handler, dataset: Dataset) -> Any:
 
 @answers(InfoHandler)
 def list_image_sources(_handler: Handler, _dataset: Dataset) -> Any:
-    """Return the further images of a datastack: there are none."""
+    """Return the further images of a datastack, which has none."""
     return []
 
 

@@ -1,6 +1,6 @@
-"""The pages behind the sandbox's refusals: where CAVE would ask to log in or to accept terms.
+"""The pages that the sandbox shows in place of CAVE's login and terms of service.
 
-Each says what to do instead.
+Each page says what to do instead.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class LoginHandler(Handler):
     """One of the pages."""
 
     def get(self, which: str) -> None:
-        """Answer it."""
+        """Answer with the page."""
         title, text = PAGES[which]
         self.set_header("Content-Security-Policy", "default-src 'none'")
         self.send_text(PAGE.format(title=title, text=text))

@@ -1,4 +1,4 @@
-"""The materialization service, apart from queries: versions, tables, what is known of each.
+"""The materialization service without queries: the records of versions, tables and views.
 
 Recorded from MaterializationEngine 5.26.4.
 """
@@ -28,16 +28,16 @@ class MaterializeHandler(Handler):
     exposed_headers: ClassVar[str] = "WWW-Authenticate, column_names"
 
     def refuse_unknown(self, name: str) -> None:
-        """Answer what the info service says of a datastack that is not there."""
+        """Answer as the info service does for a datastack that does not exist."""
         address = f"{self.origin}/info/api/v2/datastack/full/{name}"
         self.send_failure(f"404 Client Error: NOT FOUND for url: {address}")
 
     def send_failure(self, message: str) -> None:
-        """Answer as the service does when anything went wrong, with its message."""
+        """Answer as the service does for any failure, with its message."""
         self.send_json(failure(message), 500)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer what went wrong inside as the service does."""
+        """Answer as the service does for an internal error."""
         if status_code == 500:  # noqa: PLR2004 - the status of our own faults
             self.send_failure("Internal Server Error")
         else:
@@ -45,12 +45,12 @@ class MaterializeHandler(Handler):
 
 
 class MaterializeConstantHandler(ConstantHandler, MaterializeHandler):
-    """The service's version, or those of its interface, open to all."""
+    """The version of the service, or the versions of its API; no token is needed."""
 
 
 @answers(MaterializeHandler)
 def list_versions(handler: Handler, dataset: Dataset, kind: str) -> Any:
-    """Return the versions that are served, or all when ``expired`` is asked for."""
+    """Return the available versions, or all versions if the request sets ``expired``."""
     expired = handler.get_query_argument("expired", "False").lower() == "true"
     versions = [item for item in dataset.versions if item.available or expired]
     if kind == "versions":
@@ -69,7 +69,7 @@ def describe_version(_handler: Handler, dataset: Dataset, number: str) -> Any:
 
 @answers(MaterializeHandler)
 def list_tables(handler: Handler, dataset: Dataset, number: str, described: str | None) -> Any:
-    """Return the names of a version's tables, or what is known of each."""
+    """Return the names of a version's tables, or their metadata."""
     version = dataset.version(int(number))
     if version is None:
         return failure(f"404 Not Found: version {number} not found in {dataset.name}"), 500
@@ -81,7 +81,7 @@ def list_tables(handler: Handler, dataset: Dataset, number: str, described: str 
 
 @answers(MaterializeHandler)
 def describe_table(handler: Handler, dataset: Dataset, number: str, name: str, kind: str) -> Any:
-    """Return what is known of a table of a version, or how many rows it has."""
+    """Return the metadata of a version's table, or its number of rows."""
     version = dataset.version(int(number))
     table = dataset.table(name, version) if version is not None else None
     if table is None:
@@ -105,7 +105,7 @@ def list_strings(handler: Handler, dataset: Dataset, name: str) -> Any:
 
 @answers(MaterializeHandler)
 def list_views(_handler: Handler, dataset: Dataset, number: str, schemas: str | None) -> Any:
-    """Return what is known of the views of a version, or their columns, by name."""
+    """Return the metadata of a version's views, or their columns, by name."""
     version = dataset.version(int(number))
     found = [view for key in dataset.views if (view := dataset.view(key, version))]
     describe = view_schema if schemas else view_record
@@ -114,7 +114,7 @@ def list_views(_handler: Handler, dataset: Dataset, number: str, schemas: str | 
 
 @answers(MaterializeHandler)
 def describe_view(_handler: Handler, dataset: Dataset, number: str, name: str, kind: str) -> Any:
-    """Return what is known of a view of a version, or its columns."""
+    """Return the metadata of a version's view, or its columns."""
     version = dataset.version(int(number))
     view = dataset.view(name, version) if version is not None else None
     if kind == "schema" and version is not None and not version.available:
@@ -127,24 +127,24 @@ def describe_view(_handler: Handler, dataset: Dataset, number: str, name: str, k
 
 
 class NotServedHandler(MaterializeHandler):
-    """Any other address of the service: there is nothing."""
+    """Any other address of the service, which does not exist."""
 
     def get(self) -> None:
-        """Answer so."""
+        """Answer that the address does not exist."""
         self.send_error_page(404)
 
     post = get
 
 
 def failure(message: str) -> dict[str, Any]:
-    """Return what the service answers, with status 500, when anything went wrong."""
+    """Return the body of the service's answer to any failure, which has status 500."""
     return {"code": 500, "message": message, "traceback": []}
 
 
 def refuse_expired_view(view: str, version: Version) -> str:
-    """Return what is said, and logged, when a view of an expired version is asked for.
+    """Return the message, also logged, for a request for a view of an expired version.
 
-    The real service creates an empty database there, so no client may ever ask.
+    On such a request, the real service creates an empty database, so clients must never send it.
     """
     message = (
         f"View {view} was asked for at version {version.version}, which has expired: the real "
@@ -155,7 +155,7 @@ def refuse_expired_view(view: str, version: Version) -> str:
 
 
 def not_reflected(dataset: Dataset, number: str, name: str) -> str:
-    """Return the service's words for a view that is not there."""
+    """Return the service's message for a view that does not exist."""
     return (
         "Could not reflect: requested table(s) not available in "
         f"Engine(postgresql://(server)/{dataset.name}__mat{number}): ({name})"
@@ -163,7 +163,7 @@ def not_reflected(dataset: Dataset, number: str, name: str) -> str:
 
 
 def version_record(dataset: Dataset, version: Version) -> dict[str, Any]:
-    """Return what the service says of a version."""
+    """Return the service's record of a version."""
     return {
         "version": version.version,
         "is_merged": version.merged,
@@ -177,7 +177,7 @@ def version_record(dataset: Dataset, version: Version) -> dict[str, Any]:
 
 
 def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
-    """Return what the service says of a table."""
+    """Return the service's record of a table."""
     first = _timestamp(min(item.time_stamp for item in dataset.versions))
     x, y, z = table.voxel_resolution
     record = {
@@ -211,7 +211,7 @@ def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
 
 
 def view_record(view: Table) -> dict[str, Any]:
-    """Return what the service says of a view."""
+    """Return the service's record of a view."""
     x, y, z = view.voxel_resolution
     record = {
         "table_name": view.name,
@@ -234,14 +234,14 @@ def view_schema(view: Table) -> dict[str, Any]:
 
 
 def _timestamp(timestamp: datetime) -> str:
-    """Write a timestamp as the service does: UTC, without saying so."""
+    """Format a timestamp as the service does: in UTC, without a time zone."""
     return timestamp.replace(tzinfo=None).isoformat()
 
 
 ONE = rf"{BASE}/datastack/([^/]+)"
 AT_VERSION = rf"{ONE}/version/(-?\d+)"
 
-#: Apart from queries; they come after those.
+#: The routes of everything but queries; they come after the routes of queries.
 ROUTES = [
     (r"/materialize/version", MaterializeConstantHandler, {"value": VERSION}),
     (r"/materialize/api/versions", MaterializeConstantHandler, {"value": [2, 3]}),

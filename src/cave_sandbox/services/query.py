@@ -1,7 +1,7 @@
-"""Queries of the materialization service: one table, a join, or live.
+"""The queries of the materialization service: one table, a join, or a live query.
 
-It turns a request into a query, runs it off the event loop and sends the rows in the form that the
-request accepts.
+It translates a request into SQL, runs it outside the event loop, and sends the rows in a format
+that the request accepts.
 """
 
 from __future__ import annotations
@@ -44,18 +44,18 @@ ARROW_WARNING = (
 
 
 class QueryHandler(MaterializeHandler):
-    """Rows of one table or view, of tables that belong together, or as they are at a timestamp."""
+    """The rows of one table or view, of joined tables, or of tables at a timestamp."""
 
     def initialize(self, kind: str, *, of_view: bool = False) -> None:
-        """Take the kind of query: ``simple`` (of a view or a table), ``join`` or ``live``."""
+        """Set the kind of query: ``simple`` (one view or table), ``join`` or ``live``."""
         self.kind, self.of_view = kind, of_view
         self.arrow = self._allows("return_pyarrow", default=True)
         self.direct = self._allows("direct_sql_pandas")
         self.accepted = self.request.headers.get("Accept-Encoding", "")
 
     async def post(self, name: str, number: str | None = None, table_name: str = "") -> None:
-        """Answer a query; a live one names no version, and only a simple one names its table."""
-        from marshmallow import ValidationError  # with the first query, as the schemas
+        """Answer a query; the address has no version if live, and a table only if simple."""
+        from marshmallow import ValidationError  # with the first query, as for the schemas
 
         dataset = self.admit(name)
         try:
@@ -80,7 +80,7 @@ class QueryHandler(MaterializeHandler):
             self._send(query, content, self._warnings(query, notices, count))
 
     def _work(self, query: Query) -> tuple[bytes, int]:
-        """Run a query and encode its rows; on a thread of its own."""
+        """Run a query and encode its rows, in a separate thread."""
         rows: pa.Table = self.context.tables.run(query.sql, query.parameters)
         table = to_arrow(rows, query.outputs, direct=self.direct)
         compressed = self._allows("ipc_compress", default=True)
@@ -101,7 +101,7 @@ class QueryHandler(MaterializeHandler):
     def _warnings(self, query: Query, notices: list[str], count: int) -> list[str]:
         """Return the ``Warning`` headers, in the recorded service's order."""
         if self.arrow and not self._allows("arrow_format"):
-            return [ARROW_WARNING]  # the recorded service forgets all others
+            return [ARROW_WARNING]  # the recorded service drops all others
         limited = [f'201 - "Limited query to {query.limit} rows'] if count == query.limit else []
         ordered = [*notices, *query.warnings, *limited]
         if self.kind == "simple":
@@ -128,12 +128,12 @@ class QueryHandler(MaterializeHandler):
 def _find_tables(
     dataset: Dataset, body: QueryBody, number: str | None, *, of_view: bool
 ) -> dict[str, Table]:
-    """Return the tables of a request, in its order.
+    """Return the tables of a request, in the same order.
 
     Raises
     ------
     QueryError
-        When the version, or one of them in it, is not there.
+        When the version does not exist, or lacks one of the tables.
     """
     version = None
     if number is not None:
@@ -144,7 +144,7 @@ def _find_tables(
             )
         if version is None:
             raise QueryError(f"404 Not Found: version {number} not found in {dataset.name}")
-    # Joins name the referring table first, and are refused for that one first.
+    # A join names the referring table first, so if both are missing, the error is about that one.
     order = [join.left for join in body.joins] + list(body.tables)
     found: dict[str, Table] = {}
     for name in dict.fromkeys(order):
@@ -190,7 +190,7 @@ def _check_roots(lineage: Lineage, body: QueryBody, timestamp: datetime) -> None
 
 
 def _notices(tables: Mapping[str, Table]) -> list[str]:
-    """Return what the owners of the tables want readers to know."""
+    """Return the notices of the tables' owners."""
     return [
         f"Table Owner Notice on {name}: {notice}"
         for name, table in tables.items()
@@ -199,7 +199,7 @@ def _notices(tables: Mapping[str, Table]) -> list[str]:
 
 
 def _header_safe(text: str) -> str:
-    """Return a text that a header can carry, whatever a data folder says."""
+    """Return a text from a data folder in a form that is allowed in a header."""
     printable = "".join(letter if letter.isprintable() else " " for letter in text)
     return printable.encode("latin-1", "replace").decode("latin-1").strip()
 

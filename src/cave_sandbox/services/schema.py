@@ -1,4 +1,4 @@
-"""The schema service: which annotation schemas there are, and what is in them."""
+"""The schema service: the names and documents of annotation schemas."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from cave_sandbox.web.handler import ConstantHandler, Handler
 
 
 class TypesHandler(Handler):
-    """The schemas: their names, all documents, or the document of one."""
+    """The schemas: their names, all documents, or the document of one schema."""
 
     def get(self, kind: str, name: str | None = None) -> None:
-        """Answer names or documents."""
+        """Answer with names or documents."""
         if name is not None and name not in documents():
             self.send_error_page(404)
         elif name is not None:
@@ -23,7 +23,7 @@ class NamedTypesHandler(Handler):
     """Several schemas, named in the address."""
 
     def post(self) -> None:
-        """Answer their documents; names that are not served are left out."""
+        """Answer with their documents; unknown names are left out."""
         names = self.get_query_argument("schema_names", "").split(",")
         self.send_json({name: documents()[name] for name in names if name in documents()})
 

@@ -1,6 +1,6 @@
-"""The chunked graph's service, as far as root IDs go: which are valid, and what became of others.
+"""The chunked graph's service for root IDs: their validity, edit history and supervoxels.
 
-It answers what caveclient's ``chunkedgraph`` asks about root IDs.
+It answers the requests about root IDs that caveclient's ``chunkedgraph`` makes.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from cave_sandbox.tables.lineage import Lineage
 
 VERSION = "3.0.9"
-#: What caveclient derives the layer of its suggestions from.
+#: caveclient derives the layer of its suggestions from this.
 LAYERS = 10
-#: Folder of the volume of supervoxels, where a data folder has one.
+#: Folder of the volume of supervoxels, if a data folder has one.
 SUPERVOXELS = "supervoxels"
 
 
@@ -31,7 +31,7 @@ class GraphHandler(Handler):
     """Base of the service's handlers."""
 
     def refuse_unknown(self, name: str) -> None:
-        """Answer for a table that is not there."""
+        """Answer that a table does not exist."""
         message = f"Table {name} does not exist"
         self.send_json({"code": 404, "error": "Not Found", "message": message}, 404)
 
@@ -40,7 +40,7 @@ class GraphHandler(Handler):
         return self.context.lineages[dataset.name]
 
     def timestamp(self, name: str) -> datetime | None:
-        """Return a timestamp from the address (seconds since 1970), or None if it is absent."""
+        """Return a timestamp in the address (seconds since 1970), or None if it has none."""
         given = self.get_query_argument(name, None)
         if given is None:
             return None
@@ -51,7 +51,7 @@ class GraphHandler(Handler):
 
     @property
     def moment(self) -> datetime:
-        """The timestamp that is asked about, now where the address names none."""
+        """The timestamp in the address; by default now."""
         return self.timestamp("timestamp") or datetime.now(timezone.utc)
 
     def numbers(self, key: str) -> list[int]:
@@ -66,7 +66,7 @@ class GraphHandler(Handler):
 
 @answers(GraphHandler)
 def describe(handler: GraphHandler, dataset: Dataset) -> Any:
-    """Return the record of the supervoxels' volume, or else as much as caveclient asks for."""
+    """Return the record of the supervoxels' volume, or at least the parts that caveclient reads."""
     graph = {"cv_mip": 0, "n_layers": LAYERS}
     volume = (dataset.precomputed or Path()) / SUPERVOXELS / "info"
     if dataset.precomputed and volume.is_file():
@@ -90,7 +90,7 @@ def list_timestamps(handler: GraphHandler, dataset: Dataset) -> Any:
     asked, timestamp = handler.numbers("node_ids"), handler.moment
     latest = handler.get_query_argument("latest", "False").lower() == "true"
     found = handler.lineage(dataset).find(asked)
-    # The chunked graph passes over what never was a root ID.
+    # The chunked graph ignores IDs that were never root IDs.
     roots = [found[root] for root in asked if root in found]
     moments = [
         min(root.expired or timestamp, timestamp) if latest else root.created for root in roots
@@ -100,7 +100,7 @@ def list_timestamps(handler: GraphHandler, dataset: Dataset) -> Any:
 
 @answers(GraphHandler)
 def list_leaves(handler: GraphHandler, dataset: Dataset, root: str) -> Any:
-    """Return the supervoxels of a root ID, which stand for its chunks on all layers."""
+    """Return the supervoxels of a root ID, which also serve as its chunks on other layers."""
     return {"leaf_ids": handler.lineage(dataset).leaves(int(root))}
 
 
@@ -127,7 +127,7 @@ class RootsHandler(GraphHandler):
 
 @answers(GraphHandler, "post")
 def draw_lineage(handler: GraphHandler, dataset: Dataset) -> Any:
-    """Return what became of root IDs, and what they came from: NetworkX's node-link form."""
+    """Return the predecessors and successors of root IDs, in NetworkX's node-link format."""
     lineage = handler.lineage(dataset)
     past, future = handler.timestamp("timestamp_past"), handler.timestamp("timestamp_future")
     nodes, links = lineage.graph(handler.numbers("root_ids"), past, future)
@@ -151,7 +151,7 @@ def draw_lineage(handler: GraphHandler, dataset: Dataset) -> Any:
 
 @answers(GraphHandler)
 def map_roots(handler: GraphHandler, dataset: Dataset) -> Any:
-    """Return the root IDs that held, or will hold, parts of root IDs at the timestamps given."""
+    """Return the root IDs that contain parts of the given root IDs at the given timestamps."""
     lineage, roots = handler.lineage(dataset), handler.numbers("root_ids")
     maps: dict[str, dict[str, list[int]]] = {}
     for when in ("past", "future"):
@@ -164,7 +164,7 @@ def map_roots(handler: GraphHandler, dataset: Dataset) -> Any:
 
 @answers(GraphHandler)
 def find_oldest(handler: GraphHandler, dataset: Dataset) -> Any:
-    """Return the first timestamp that is known."""
+    """Return the first known timestamp."""
     return {"iso": handler.lineage(dataset).oldest.isoformat()}
 
 

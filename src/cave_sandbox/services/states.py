@@ -1,10 +1,9 @@
 """The state server: posted JSON is kept in an SQLite file and given out again by its ID.
 
-The handlers answer as NeuroglancerJsonServer 0.7.2 was recorded to
-answer, its oddities included: every post makes a new ID, an unknown ID is an HTML page with status
-500, NaN is accepted. One difference is meant: with ``open_states`` a state can be read without a
-token, because a browser cannot log in to a server of plain http. A token that is wrong is refused
-all the same.
+The handlers answer as recorded from NeuroglancerJsonServer 0.7.2, including its oddities: every
+post gets a new ID, an unknown ID leads to an HTML page with status 500, and NaN is accepted. One
+difference is intended: with ``open_states``, states can be read without a token, because browsers
+cannot log in to a server over plain http. A wrong token is still refused.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ VERSION = "0.7.2"
 
 TABLE_INFO = "User: 42 - project synglancer - table sandbox_states"
 
-#: Most bytes that a post may have.
+#: Largest number of bytes in a post.
 MAX_BODY = 100_000_000
 
 
@@ -33,7 +32,7 @@ class StateHandler(Handler):
     reflects_origin: ClassVar[bool] = True
 
     def initialize(self, kind: str = "state", text: str = "") -> None:
-        """Take what is kept (``state``, or ``property`` for segment properties) or said."""
+        """Set the kind of document (``state`` or, for segment properties, ``property``) or text."""
         self.kind, self.text = kind, text
 
     def refuse(self, status: int, _body: Mapping[str, object], text: str) -> None:
@@ -41,7 +40,7 @@ class StateHandler(Handler):
         self.send_text(text, status)
 
     def authorise_reading(self) -> None:
-        """Let a reader pass: one without any token too, where states are open."""
+        """Check a reader's token; if states are open, no token is needed."""
         nameless = (
             "Authorization" not in self.request.headers
             and self.get_cookie("middle_auth_token") is None
@@ -50,7 +49,7 @@ class StateHandler(Handler):
             self.authorise()
 
     def fail(self) -> None:
-        """Answer as the state server does whatever goes wrong: 500, and no CORS headers."""
+        """Answer as the state server does for any failure: status 500, without CORS headers."""
         for name in ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Vary"):
             self.clear_header(name)
         self.send_error_page(500)
@@ -63,24 +62,24 @@ class VersionHandler(ConstantHandler):
 
 
 class TextHandler(StateHandler):
-    """What the server says of itself: its name, and where it keeps states."""
+    """The server's description of itself: its name, and where it keeps states."""
 
     def get(self) -> None:
-        """Say it to those who have a token."""
+        """Answer requests with a token."""
         self.authorise()
         self.send_text(self.text)
 
 
 class PostHandler(StateHandler):
-    """``POST .../post``: keep a state, answer its address."""
+    """``POST .../post``: store a state and answer with its address."""
 
     async def get(self) -> None:
-        """Refuse: the route exists, and there is no JSON in a GET."""
+        """Refuse: the route exists, but a GET holds no JSON."""
         self.authorise()
         self.fail()
 
     async def post(self) -> None:
-        """Keep the body under a new ID and answer ``".../<id>"``."""
+        """Store the body under a new ID and answer ``".../<id>"``."""
         self.authorise()
         body = self.request.body
         if len(body) > MAX_BODY:
@@ -94,7 +93,7 @@ class PostHandler(StateHandler):
 
 
 class PostWithIdHandler(StateHandler):
-    """``POST .../post/<id>``: what only administrators of CAVE may do."""
+    """``POST .../post/<id>``, which only administrators of CAVE may use."""
 
     async def get(self, _number: str) -> None:
         """Refuse."""
@@ -110,7 +109,7 @@ class GetHandler(StateHandler):
     """``GET .../<id>``: the posted bytes."""
 
     async def get(self, number: str) -> None:
-        """Answer the bytes, or fail where there are none."""
+        """Answer with the bytes, or fail if the ID is unknown."""
         self.authorise_reading()
         packed = await self.outside(self.find, number)
         if packed is None:
@@ -119,26 +118,26 @@ class GetHandler(StateHandler):
             await self.send_packed(packed)
 
     async def send_packed(self, packed: bytes) -> None:
-        """Answer the state, deflated for whoever accepts any compression."""
+        """Answer with the state, deflated if the client accepts any compression."""
         self.set_header("Content-Type", "application/json")
         self.add_header("Vary", "Accept-Encoding")
         accepted = self.request.headers.get("Accept-Encoding", "").lower()
         if "deflate" in accepted or "gzip" in accepted:
-            # Recorded: deflate is sent also to clients that accept gzip alone.
+            # As recorded, clients that accept only gzip get deflate, too.
             self.set_header("Content-Encoding", "deflate")
             self.finish(packed)
         else:
             self.finish(await self.outside(zlib.decompress, packed))
 
     def find(self, number: str) -> bytes | None:
-        """Return the compressed bytes; text that is no number is an unknown ID."""
+        """Return the compressed bytes, or None; text that is not a number is an unknown ID."""
         if not (number.isascii() and number.isdigit()):
             return None
         return self.context.store.read_packed(int(number[:20]), self.kind)
 
 
 class RawHandler(GetHandler):
-    """``GET .../raw/<id>``: the bytes as they lie in the store, called text as recorded."""
+    """``GET .../raw/<id>``: the stored bytes; as recorded, their content type is text."""
 
     async def send_packed(self, packed: bytes) -> None:
         """Answer the zlib-compressed bytes."""
@@ -147,7 +146,7 @@ class RawHandler(GetHandler):
 
 
 def is_json(body: bytes) -> bool:
-    """Whether the bytes are JSON, as Python's reader sees it: NaN is, an empty body is not."""
+    """Whether Python can read the bytes as JSON: NaN is accepted, an empty body is not."""
     try:
         json.loads(body)
     except (ValueError, RecursionError):

@@ -190,8 +190,8 @@ def _read_edition(
     base, _, number = name.partition(EDITION)
     if base not in tables or number not in {str(version.version) for version in versions}:
         raise InputError(
-            f"{path} is of no table and version of the data folder.",
-            f"Name it <table>{EDITION}<version>, both of which are there; {FORM}.",
+            f"{path} belongs to no table and version of the data folder.",
+            f"Name it <table>{EDITION}<version>, after a table and a version in it; {FORM}.",
         )
     return replace(tables[base], path=path, stored=_stored_columns(path), edition=int(number))
 

@@ -1,4 +1,4 @@
-"""Whose token a request carries: the token checks of CAVE's services."""
+"""Check the token of a request as CAVE's services do."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ Verdict = Literal["good", "bad-header", "no-token", "invalid", "no-permission", 
 
 @dataclass(frozen=True)
 class Auth:
-    """The tokens that the sandbox knows: one that may do everything, and two that are refused.
+    """The tokens that the sandbox knows: one with all permissions, and two that are refused.
 
-    The owner of one may see no datastack, that of the other has not accepted the terms of service.
+    The owner of one refused token may see no datastack; the owner of the other has not accepted
+    the terms of service.
 
     Examples
     --------
@@ -26,9 +27,9 @@ class Auth:
     missing_tos_token: str | None = field(default=None, repr=False)
 
     def judge(self, header: str | None, cookie: str | None) -> Verdict:
-        """Say what a request's ``Authorization`` header, or without one its cookie, stands for.
+        """Judge the token in a request's ``Authorization`` header, or otherwise in its cookie.
 
-        A token in the address is not looked at: addresses end in logs and histories.
+        A token in the address is ignored, because addresses end up in logs and histories.
         """
         if header is not None and not header.startswith("Bearer"):
             return "bad-header"
@@ -43,5 +44,5 @@ class Auth:
 
 
 def _same(given: str, known: str | None) -> bool:
-    """Compare two tokens in a time that tells nothing about them."""
+    """Compare two tokens in constant time, which reveals nothing about them."""
     return known is not None and hmac.compare_digest(given.encode(), known.encode())

@@ -1,8 +1,7 @@
-"""Answers made wrong on purpose: cut, renamed, retyped, mislabelled.
+"""Damage answers on purpose: cut them off, or change names, types and labels.
 
-Each function takes a genuine body and returns what a broken server or proxy might have sent in its
-place. Arrow streams and JSON are altered in their own terms, so that they still parse: the damage
-is in what they say.
+Each function takes a correct body and returns one that a broken server or proxy might have sent.
+Altered Arrow streams and JSON can still be parsed; only their content is wrong.
 """
 
 from __future__ import annotations
@@ -19,25 +18,25 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: What is put where gzip was announced.
+#: The body sent in place of the announced gzip.
 NOT_GZIP = b"this was never compressed: " * 8
 
-#: What a proxy or a login page says in place of the service.
+#: The page of a proxy or a login in place of the service's answer.
 HTML_PAGE = (
     "<!doctype html>\n<html lang=en>\n<title>Sign in</title>\n<h1>Sign in</h1>\n"
     "<p>Please sign in to continue.</p>\n"
 )
 
-#: JSON that no reader which calls itself can follow to its end.
+#: JSON that is nested too deeply for a recursive parser.
 NESTED = b"[" * 100_000 + b"]" * 100_000
 
-#: Bytes of a bomb when it is unpacked: more than any state server takes.
+#: Unpacked size of a bomb in bytes: more than any state server accepts.
 BOMB_SIZE = 128 * 2**20
 
 
 @cache
 def pack_bomb() -> bytes:
-    """Pack JSON that is small on the wire, and has `BOMB_SIZE` bytes when it is unpacked."""
+    """Compress JSON that is small on the wire and has `BOMB_SIZE` bytes when it is unpacked."""
     packed = io.BytesIO()
     with gzip.GzipFile(fileobj=packed, mode="wb", compresslevel=1) as file:
         file.write(b'{"layers": []')
@@ -55,9 +54,9 @@ def decode_content(body: bytes, encoding: str | None) -> bytes:
 
 
 def alter_content(body: bytes, damage: str) -> bytes:
-    """Damage what an answer says, an Arrow stream or JSON, and leave its form whole.
+    """Damage the content of an Arrow stream or JSON, but leave its format valid.
 
-    Anything else is returned as it is; what is altered comes uncompressed.
+    Other bodies are returned unchanged. Altered bodies are not compressed.
     """
     try:
         table = pa.ipc.open_stream(body).read_all()
@@ -76,7 +75,7 @@ def _retype_table(table: Any) -> Any:
         text = pa.types.is_string(field.type) or pa.types.is_large_string(field.type)
         column = pa.array(values, pa.int64() if text else pa.string())
         table = table.set_column(index, pa.field(field.name, column.type), column)
-    # Without the description of the old types, which would have pandas restore some of them.
+    # Without the metadata on the old types, from which pandas would restore some of them.
     kept = {k: v for k, v in (table.schema.metadata or {}).items() if k != b"pandas"}
     return table.replace_schema_metadata(kept or None)
 

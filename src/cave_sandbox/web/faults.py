@@ -1,4 +1,4 @@
-"""Faults on demand: what networks, proxies and services do wrong, at the request that you choose.
+"""Make chosen requests fail as networks, proxies and services do.
 
 A specification is a list of rules, separated by commas::
 
@@ -6,12 +6,12 @@ A specification is a list of rules, separated by commas::
 
 ``PATTERN`` is a glob over ``METHOD /path`` (the query left out), or over ``/path`` alone when it
 has no space: ``POST */query``, ``*/nglstate/*``. Each rule counts every request that it matches. It
-acts from the ``NTH`` of them on (1 when left out), ``TIMES`` times (always when left out). Of
-several rules that would act on a request, the first does. ``POST */query=reset*2@3`` resets the
-third and the fourth query.
+acts from the ``NTH`` match on (by default 1), ``TIMES`` times (by default always). If several rules
+would act on a request, the first one does. ``POST */query=reset*2@3`` resets the third and the
+fourth query.
 
-docs/faults.md lists the faults. Those of `AFTER` alter a genuine answer: the request has been
-served, and a posted state is kept. The others come in place of the service.
+docs/faults.md lists the faults. The faults in `AFTER` alter a correct answer: the request has been
+served, and a posted state is kept. The others replace the service's answer.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 _LONGEST_LATENCY = 3_600_000  # ms
 STATUSES = frozenset({"401", "403", "404", "429", "500", "502", "503", "504"})
-#: Faults that come in place of an answer.
+#: Faults that replace an answer.
 BEFORE = STATUSES | {
     *("refused", "reset", "tos", "hidden-429", "hidden-404", "html", "nested", "gzip-bomb")
 }
@@ -55,13 +55,13 @@ RULE = re.compile(
     r"(?:\*(?P<times>\d+))?(?:@(?P<nth>[1-9]\d*))?"
 )
 
-#: The faults that take an argument, and its form.
+#: The faults that take an argument, and its format.
 ARGUMENTS = {"silence": re.compile(r"(\d+(?:\.\d+)?)"), "429": re.compile(r"retry-after=(\d+)")}
 
-#: Statuses of answers that have no body to damage.
+#: Statuses of answers without a body.
 BODILESS = frozenset({204, 304})
 
-#: How often a silent request looks whether its client has gone, in seconds.
+#: Seconds between checks whether the client of a silent request has disconnected.
 SLICE = 0.05
 
 
@@ -73,11 +73,11 @@ class Rule:
     fault: str
     seconds: float | None = None  # how long a silence lasts, or the value of Retry-After
     times: int | None = None  # how many matching requests it acts on; None for all
-    nth: int = 1  # the first that it acts on, counted from 1
+    nth: int = 1  # the first matching request that it acts on, counted from 1
     matched: int = field(default=0, compare=False)  # how many requests have matched so far
 
     def acts_on(self, line: str) -> bool:
-        """Count a request, ``METHOD /path``, if it matches, and say whether the fault is due."""
+        """Count a request, ``METHOD /path``, if it matches; return whether the rule acts on it."""
         if not fnmatchcase(line, self.pattern):
             return False
         self.matched += 1
@@ -129,7 +129,7 @@ def _bad_rule(text: str) -> InputError:
 
 
 class Faults:
-    """The rules of what goes wrong, and how long each request waits first, in milliseconds."""
+    """The rules for faults, and the latency of each request in milliseconds."""
 
     def __init__(self, rules: list[Rule], latency_ms: float = 0) -> None:
         if not 0 <= latency_ms <= _LONGEST_LATENCY:
@@ -142,14 +142,14 @@ class Faults:
         self._due: WeakKeyDictionary[Any, Rule] = WeakKeyDictionary()
 
     async def before(self, handler: Handler) -> bool:
-        """Let a request meet its latency and its fault, before anything of it has been looked at.
+        """Apply the latency and any fault to a request before it is handled.
 
-        True when the fault was the answer, or the connection is gone: nothing is to be done.
+        Return True if the fault was the answer or the connection is lost, so nothing is left to do.
         """
         if self.latency and await _keep_silent(handler, self.latency):
             return True
         line = f"{handler.request.method} {handler.request.path}"
-        # Each rule counts, also behind one that acts: no rule shifts the count of another.
+        # Every rule counts, even after one that acts, so rules do not shift each other's counts.
         acting = [rule for rule in self.rules if rule.acts_on(line)]
         if not acting:
             return False
@@ -163,9 +163,9 @@ class Faults:
         return False
 
     def after(self, handler: Handler, body: bytes) -> bytes:
-        """Let the fault of a request alter the answer on its way out, and return its body.
+        """Apply any fault of a request to its answer, and return the body to send.
 
-        The genuine body is in the content encoding that the headers name.
+        The given body has the content encoding that the headers name.
         """
         rule = self._due.pop(handler, None)
         if rule is None or handler.get_status() in BODILESS:
@@ -186,11 +186,11 @@ class Faults:
 
 
 async def _keep_silent(handler: Handler, seconds: float) -> bool:
-    """Wait, and give up as soon as the client has; say whether it has."""
+    """Wait until the time is up or the client disconnects; return whether it disconnected."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
     stream = _stream(handler)
-    # Looked at again and again: tornado tells a handler's hooks of a lost client only once.
+    # Checked repeatedly, because tornado tells a handler only once about a lost client.
     while loop.time() < end and not stream.closed():  # noqa: ASYNC110
         await asyncio.sleep(max(min(SLICE, end - loop.time()), 0))
     return bool(stream.closed())
@@ -214,7 +214,7 @@ def _answer_instead(handler: Handler, rule: Rule) -> None:
     if rule.fault in {"refused", "reset"}:
         stream = _stream(handler)
         if rule.fault == "reset":
-            linger = struct.pack("ii", 1, 0)  # close() then sends RST in place of FIN
+            linger = struct.pack("ii", 1, 0)  # close() then sends RST instead of FIN
             stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         stream.close()
         return

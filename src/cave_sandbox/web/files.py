@@ -1,4 +1,4 @@
-"""Files over HTTP: ranges, validators, and files that are stored compressed.
+"""Serve files over HTTP, with ranges, validators and files stored compressed.
 
 cloud-volume and neuroglancer store a chunk ``name`` as ``name.gz`` and expect a request for
 ``name`` to be answered with ``Content-Encoding: gzip``.
@@ -25,15 +25,15 @@ class StoredFile:
     """A file that may be served."""
 
     path: Path  # with all symbolic links followed
-    compressed: bool  # whether what was asked for is stored there gzip-compressed
+    compressed: bool  # whether it is stored gzip-compressed
     etag: str  # changes when the file does
 
 
 def find_file(folder: Path, path: str) -> StoredFile | None:
-    """Find what an address, such as ``em/4_4_40/0-64_0-64_0-64``, names below a folder.
+    """Find the file at an address, such as ``em/4_4_40/0-64_0-64_0-64``, below a folder.
 
-    That is the file itself, else the file with ``.gz`` added, else None: also for whatever lies
-    outside of the folder.
+    Without such a file, the same name with ``.gz`` is looked for. Return None if there is neither,
+    or if the file is outside the folder.
     """
     parts = path.split("/")
     if any(part in {"", ".", ".."} or "\\" in part for part in parts):
@@ -44,7 +44,7 @@ def find_file(folder: Path, path: str) -> StoredFile | None:
             found = (root / name).resolve()
             if found.is_relative_to(root) and found.is_file():
                 return StoredFile(found, compressed, _etag(found.stat(), compressed=compressed))
-    except (OSError, ValueError):  # a name too long for the disk, or with a zero byte in it
+    except (OSError, ValueError):  # the name is too long for the disk, or contains a zero byte
         return None
     return None
 
@@ -57,7 +57,7 @@ def _etag(stat: os.stat_result, *, compressed: bool) -> str:
 class FileHandler(Handler, StaticFileHandler):
     """Base of the handlers that answer with a file; tornado answers ranges and validators.
 
-    A subclass says which file an address names (`find`), its content type and its caching.
+    A subclass defines the file at an address (`find`), its content type and its caching.
     """
 
     exposed_headers = "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag"
@@ -65,15 +65,15 @@ class FileHandler(Handler, StaticFileHandler):
     content: bytes | None = None
 
     def find(self, address: str) -> StoredFile | None:
-        """Return the file that an address names."""
+        """Return the file at an address."""
         raise NotImplementedError
 
     def cache_control(self, _path: Path) -> str:
-        """Return how long a file may be kept: others may come under the same address."""
+        """Return how long a file may be cached; its address may later have another file."""
         return "no-cache"
 
     def set_default_headers(self) -> None:
-        """Let no answer without a file be kept."""
+        """Forbid caching of answers without a file."""
         super().set_default_headers()
         self.set_header("Cache-Control", "no-cache")
 
@@ -86,11 +86,11 @@ class FileHandler(Handler, StaticFileHandler):
 
     @classmethod
     def get_absolute_path(cls, _root: str, path: str) -> str:
-        """Leave the address as it is: `find` knows what it names."""
+        """Return the address unchanged, since `find` reads it."""
         return path
 
     def validate_absolute_path(self, _root: str, absolute_path: str) -> str:
-        """Find the file, and unpack it for a client that cannot do so; 404 where there is none."""
+        """Find the file, and unpack it for clients that cannot; 404 if it does not exist."""
         found = self.find(absolute_path)
         if found is None:
             raise HTTPError(404)
@@ -98,14 +98,14 @@ class FileHandler(Handler, StaticFileHandler):
         self.packed = found.compressed and self.accepts_gzip()
         if found.compressed and not self.packed:
             self.content = gzip.decompress(found.path.read_bytes())
-        # No ranges of packed bytes, which nobody means who asks for some, nor of an older file.
+        # Ignore a range of packed bytes, which no client means, and a range of an older file.
         self.etag = found.etag if self.packed else found.etag.replace("-gz", "")
         if self.packed or self.request.headers.get("If-Range", self.etag) != self.etag:
             self.request.headers.pop("Range", None)
         return str(found.path)
 
     def compute_etag(self) -> str | None:
-        """Return the file's, another one for its unpacked form."""
+        """Return the file's ETag; its unpacked form has another one."""
         return self.etag
 
     def get_modified_time(self) -> datetime:
@@ -113,11 +113,11 @@ class FileHandler(Handler, StaticFileHandler):
         return datetime.fromtimestamp(int(self.stored.path.stat().st_mtime), timezone.utc)
 
     def get_content_size(self) -> int:
-        """Return the number of bytes that ranges count."""
+        """Return the size in bytes, to which ranges refer."""
         return self.stored.path.stat().st_size if self.content is None else len(self.content)
 
     def set_extra_headers(self, _path: str) -> None:
-        """Say how the file is packed, and how long it may be kept."""
+        """Set the headers for content encoding and caching."""
         self.set_header("Cache-Control", self.cache_control(self.stored.path))
         self.set_header("Vary", "Accept-Encoding")
         self.set_header("X-Content-Type-Options", "nosniff")
@@ -128,7 +128,7 @@ class FileHandler(Handler, StaticFileHandler):
     def get_content(  # type: ignore[override]  # called with an instance
         self, abspath: str, start: int | None = None, end: int | None = None
     ) -> tuple[()]:
-        """Write the bytes and yield none: tornado would send them before a fault meets them."""
+        """Write the bytes but yield nothing: tornado would send yielded bytes before any fault."""
         if self.content is None:
             self.write(b"".join(super().get_content(abspath, start, end)))
         else:

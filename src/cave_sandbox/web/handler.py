@@ -1,6 +1,7 @@
-"""What all answers of the sandbox have in common: tokens, CORS, faults, error pages.
+"""The base of all handlers: tokens, CORS, faults and error pages.
 
-Every handler of a service derives from `Handler` and reads what it needs from `Handler.context`.
+Every handler of a service derives from `Handler` and gets data and settings from
+`Handler.context`.
 """
 
 from __future__ import annotations
@@ -30,31 +31,31 @@ if TYPE_CHECKING:
 
     Answer = Callable[..., Any]
 
-#: Says with every answer which data are served: another value once they have been edited.
+#: Header with the identity of the served data, which differs once they have been edited.
 IDENTITY_HEADER = "X-Data-Identity"
 
-#: Where CAVE keeps its login page; the sandbox answers below the same path.
+#: Path of CAVE's login page, which the sandbox uses, too.
 LOGIN_PATH = "/sticky_auth/api/v1"
 
-#: What a preflight allows on every path, as flask-cors answers it.
+#: Methods that a preflight allows on every path, as with flask-cors.
 PREFLIGHT_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 
 
 @dataclass
 class Context:
-    """What handlers share."""
+    """The data and settings that handlers share."""
 
     auth: Auth
-    faults: Faults  # the latency and the faults that each request meets
-    identity: str  # which data are served, for IDENTITY_HEADER
+    faults: Faults  # the latency and the faults of requests
+    identity: str  # identity of the served data, for IDENTITY_HEADER
     datasets: Mapping[str, Dataset]  # by name
     tables: Tables  # their rows
     lineages: Mapping[str, Lineage]  # the history of each datastack's root IDs
     store: StateStore  # posted states
     open_states: bool  # whether a state may be read without a token
-    row_limit: int  # the most rows that one query gives
+    row_limit: int  # the largest number of rows that a query returns
     published: Path | None = None  # folder of published tables
-    open_pages: int = field(default=0)  # how many pages hold an event stream now
+    open_pages: int = field(default=0)  # number of pages with an open event stream
 
 
 class Handler(RequestHandler):
@@ -62,7 +63,7 @@ class Handler(RequestHandler):
 
     _logged = False
     exposed_headers: ClassVar[str] = "WWW-Authenticate"  # readable for pages of another origin
-    #: whether the asking page's origin is named, or any is allowed
+    #: whether CORS headers name the page's origin or allow any origin
     reflects_origin: ClassVar[bool] = False
 
     @property
@@ -76,7 +77,7 @@ class Handler(RequestHandler):
         return f"{self.request.protocol}://{self.request.host}"
 
     def set_default_headers(self) -> None:
-        """Name the data that are served, and allow pages of other origins to read the answer."""
+        """Add the identity of the served data, and let pages of other origins read the answer."""
         self.set_header(IDENTITY_HEADER, self.context.identity)
         asking = self.request.headers.get("Origin")
         if asking is not None and self.reflects_origin:
@@ -87,12 +88,12 @@ class Handler(RequestHandler):
         self.set_header("Access-Control-Expose-Headers", self.exposed_headers)
 
     async def prepare(self) -> None:
-        """Add the latency and the fault that were asked for."""
+        """Apply the latency and any fault."""
         if await self.context.faults.before(self) and not self._finished:
             raise Finish
 
     async def head(self, *args: str, **kwargs: str) -> None:
-        """Answer what GET would, without its body."""
+        """Answer as GET would, without the body."""
         pending = self.get(*args, **kwargs)
         if pending is not None:
             await pending
@@ -114,11 +115,11 @@ class Handler(RequestHandler):
 
     @property
     def content_encoding(self) -> str | None:
-        """The content encoding of the answer, as it has been set so far."""
+        """The content encoding that has been set for the answer so far."""
         return self._headers.get("Content-Encoding")
 
     def finish(self, chunk: Any = None) -> Future[None]:
-        """Send the answer, damaged where a fault says so."""
+        """Send the answer, damaged if a fault applies."""
         if chunk is not None:
             self.write(chunk)
         if not self._headers_written:
@@ -130,17 +131,17 @@ class Handler(RequestHandler):
         return super().finish()
 
     def _log(self) -> None:
-        """Log the request once, before its answer goes out: who has the one finds the other."""
+        """Log the request once, before sending its answer, so clients with an answer find it."""
         if not self._logged:
             self._logged = True
             super()._log()
 
     def compute_etag(self) -> str | None:
-        """Send no ETag: CAVE's services send none."""
+        """Send no ETag, as CAVE's services do not."""
         return None
 
     async def outside(self, work: Callable[..., Any], *given: Any) -> Any:
-        """Run work that takes time off the event loop."""
+        """Run slow work outside the event loop."""
         return await IOLoop.current().run_in_executor(None, work, *given)
 
     # --- answers --------------------------------------------------------------------------------
@@ -164,15 +165,15 @@ class Handler(RequestHandler):
         self.send_text(default_exceptions[status]().get_body(), status)
 
     def write_error(self, status_code: int, **_kwargs: Any) -> None:
-        """Answer what no handler answered, without a word about the inside."""
+        """Answer an unhandled error without revealing internals."""
         self.send_error_page(status_code)
 
     # --- tokens ---------------------------------------------------------------------------------
 
     def authorise(self, dataset: str | None = None) -> None:
-        """Let a request pass that may read a datastack, or raise `Finish` with CAVE's refusal.
+        """Check that a request may read a datastack; if not, refuse as CAVE and raise `Finish`.
 
-        Without a datastack, being logged in is enough.
+        Without a datastack, any valid token is enough.
         """
         header = self.request.headers.get("Authorization")
         verdict = self.context.auth.judge(header, self.get_cookie("middle_auth_token"))
@@ -189,7 +190,7 @@ class Handler(RequestHandler):
         raise Finish
 
     def admit(self, name: str) -> Dataset:
-        """Return a datastack that the request may read, or answer it and raise `Finish`."""
+        """Return a datastack if the request may read it; if not, refuse and raise `Finish`."""
         dataset = self.context.datasets.get(name)
         self.authorise(name if dataset else None)
         if dataset is None:
@@ -198,17 +199,17 @@ class Handler(RequestHandler):
         return dataset
 
     def refuse_unknown(self, _name: str) -> None:
-        """Answer as the service does for a datastack that is not there."""
+        """Answer as the service does for a datastack that does not exist."""
         self.send_error_page(404)
 
     def refuse_token(self) -> None:
-        """Answer as to a token that nobody has, or that has expired."""
+        """Answer as for an unknown or expired token."""
         self._challenge("invalid_token", "Invalid/Expired Token")
         body = {"error": "invalid_token", "message": "Unauthorized - Token is Invalid or Expired"}
         self.refuse(401, body, "Invalid/Expired Token")
 
     def refuse_permission(self, dataset: str) -> None:
-        """Answer as to a token whose owner may not see a datastack."""
+        """Answer as for a token whose owner may not see a datastack."""
         body = {
             "data": {"auth_dataset": dataset, "required_permission": "view"},
             "error": "missing_permission",
@@ -217,7 +218,7 @@ class Handler(RequestHandler):
         self.refuse(403, body, "Missing permission: view")
 
     def refuse_terms(self) -> None:
-        """Answer as to a token whose owner has not accepted the terms of service."""
+        """Answer as for a token whose owner has not accepted the terms of service."""
         terms = {
             "tos_form_url": f"{self.origin}{LOGIN_PATH}/tos/3/accept",
             "tos_id": 3,
@@ -245,7 +246,7 @@ class Handler(RequestHandler):
         self.refuse(400, {"error": "bad_auth_header", "message": message}, "Invalid Request")
 
     def refuse(self, status: int, body: Mapping[str, object], _text: str) -> None:
-        """Answer with a refusal, in JSON; the state server overrides this with its text."""
+        """Answer with a refusal in JSON; the state server overrides this with plain text."""
         self.send_json(body, status)
 
     def _challenge(self, error: str | None = None, description: str | None = None) -> None:
@@ -256,22 +257,22 @@ class Handler(RequestHandler):
 
 
 class ConstantHandler(Handler):
-    """An address that always has the same answer for everybody, such as a service's version."""
+    """An address with the same answer for everybody, such as a service's version."""
 
     def initialize(self, value: Any) -> None:
-        """Take the answer."""
+        """Set the answer."""
         self.value = value
 
     def get(self) -> None:
-        """Answer it."""
+        """Send the answer."""
         self.send_json(self.value)
 
 
 def answers(base: type[Handler], method: str = "get") -> Callable[[Answer], type[Handler]]:
-    """Make a handler of a function that returns JSON, or JSON and a status.
+    """Turn a function that returns JSON, or JSON and a status, into a handler.
 
-    The function is called with the service's handler, the datastack that the address names first,
-    and what else it names; off the event loop.
+    The function is called outside the event loop, with the service's handler, the datastack, which
+    comes first in the address, and the address's other parameters.
     """
 
     def decorate(work: Answer) -> type[Handler]:
@@ -288,24 +289,24 @@ def answers(base: type[Handler], method: str = "get") -> Callable[[Answer], type
 
 
 class NotFound(Handler):
-    """Any address that no service has."""
+    """Any address that belongs to no service."""
 
     async def prepare(self) -> None:
-        """Answer every method with the page for an unknown address."""
+        """Answer every method with the error page for an unknown address."""
         await super().prepare()
         if not self._finished:
             self.send_error_page(404)
 
 
 class HostRefusal(RequestHandler):
-    """A request whose ``Host`` is none of the sandbox's names.
+    """Refuses requests whose ``Host`` is not a name of the sandbox.
 
-    A page elsewhere that lets its own name point to this machine (DNS rebinding) would otherwise
-    count as the same origin, and read what the sandbox answers.
+    Otherwise a website that lets its own name point to this machine (DNS rebinding) would count as
+    the same origin, and could read the sandbox's answers.
     """
 
     def prepare(self) -> None:
-        """Refuse, and allow no page to read the refusal."""
+        """Refuse the request, without letting other sites read the refusal."""
         self.set_status(HTTPStatus.FORBIDDEN)
         self.set_header("Content-Type", "text/plain; charset=utf-8")
         self.finish("This sandbox answers only under its own address.\n")

@@ -1,9 +1,9 @@
-"""What a browser opens: the viewer, the files that it draws from, and a page for people.
+"""Serve the viewer, the volumes that it draws, and a home page.
 
-The viewer is the one bundled in the installed ``neuroglancer`` package, with one script added that
-keeps it from losing layers (``steady_viewer.js``). Served like this it believes that a Python
-program stands behind it, so the addresses it then talks to answer as well: an event stream in which
-nothing happens, and two that take what it says.
+The viewer comes from the installed ``neuroglancer`` package. One script is added, which keeps it
+from losing layers (``steady_viewer.js``). This build of the viewer expects a Python program behind
+it, so the addresses that it uses answer, too: an event stream without events, and two that accept
+its messages.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cave_sandbox.errors import InputError
 from cave_sandbox.web.files import FileHandler, StoredFile, find_file
 from cave_sandbox.web.handler import Handler
 
-#: Where links open the viewer; any other name under ``/v/`` serves the same.
+#: The viewer's address in links; any other name under ``/v/`` serves the same viewer.
 VIEWER_PATH = "/v/synglancer/"
 
 #: Content types of the viewer's own files.
@@ -38,30 +38,30 @@ CLIENT_TYPES = {
     ".wasm": "application/wasm",
 }
 
-#: What the viewer's page gets in front of its own scripts, so that no layer is lost.
+#: Added to the viewer's page before its own scripts, so that no layer is lost.
 STEADY = (Path(__file__).parent / "steady_viewer.js").read_bytes()
 
-#: A name with a content hash: such a file never changes.
+#: A file name with a content hash, so the file never changes.
 HASHED_NAME = re.compile(r"(^|\.)[0-9a-f]{16,}\.")
 
-#: A mesh's manifest or a skeleton: its folder and the root ID.
+#: The address of a mesh's manifest or a skeleton: its folder and the root ID.
 SHAPE = re.compile(r"(.*/(?:(mesh)|skeleton))/(\d{1,19})(?(2):0)")
 
-#: A precomputed skeleton of no vertices and no edges.
+#: A precomputed skeleton without vertices and edges.
 EMPTY_SKELETON = bytes(8)
 
-#: Seconds between the comments that show whether a page is still there.
+#: Seconds between comments in the event stream, which show whether a page is still open.
 HEARTBEAT = 15.0
 
-#: ``GET /``, for people; its two marks are filled in.
+#: The home page, with two placeholders.
 HOME_PAGE = Template((Path(__file__).parent / "home.html").read_text("utf-8"))
 
 
 class HomeHandler(Handler):
-    """``GET /``: what this is, for people."""
+    """``GET /``: the home page."""
 
     def get(self) -> None:
-        """Answer the page, with the names of the datastacks that have files."""
+        """Answer with the page, which names the datastacks that have files."""
         names = sorted(name for name, item in self.context.datasets.items() if item.precomputed)
         listed = ", ".join(f"<code>{html.escape(name)}</code>" for name in names)
         self.set_header("Cache-Control", "no-cache")
@@ -73,7 +73,7 @@ class ClientHandler(FileHandler):
     """``GET /v/<anything>/<file>``: the bundled viewer."""
 
     def find(self, address: str) -> StoredFile | None:
-        """Return the file; the viewer's address alone opens the page."""
+        """Return the file; the viewer's address without a file name is its page."""
         path = address.partition("/")[2]
         found = find_file(Path(self.root), path or "index.html")
         if found is not None and found.path.name == "index.html":
@@ -81,7 +81,7 @@ class ClientHandler(FileHandler):
         return found
 
     def validate_absolute_path(self, root: str, absolute_path: str) -> str:
-        """Put the script that keeps the viewer's layers into its page."""
+        """Insert the script that keeps the viewer's layers into its page."""
         path = super().validate_absolute_path(root, absolute_path)
         if self.stored.path.name == "index.html":
             head = b"<head><script>" + STEADY + b"</script>"
@@ -89,11 +89,11 @@ class ClientHandler(FileHandler):
         return path
 
     def get_content_type(self) -> str:
-        """Return the content type by the name's ending."""
+        """Return the content type for the file name's extension."""
         return CLIENT_TYPES.get(self.stored.path.suffix, "application/octet-stream")
 
     def cache_control(self, path: Path) -> str:
-        """Keep for ever what has a hash in its name."""
+        """Let files with a hash in their name be cached for ever."""
         if HASHED_NAME.search(path.name):
             return "public, max-age=31536000, immutable"
         return "no-cache"
@@ -102,7 +102,7 @@ class ClientHandler(FileHandler):
 class PrecomputedHandler(FileHandler):
     """``GET /precomputed/<datastack>/<path>``: imagery, segmentation, meshes, skeletons.
 
-    A cell that tables name and that has no shape has an empty one: a viewer would wait for it.
+    A cell that is in tables but has no shape gets an empty one, since a viewer would wait for it.
     """
 
     async def get(self, address: str, include_body: bool = True) -> None:
@@ -116,7 +116,7 @@ class PrecomputedHandler(FileHandler):
             self.finish(EMPTY_SKELETON)
 
     def is_without_shape(self, address: str) -> bool:
-        """Whether an address is that of the shape of a cell that exists only as a root ID."""
+        """Whether an address is for the shape of a cell that exists only as a root ID."""
         asked = SHAPE.fullmatch(address)
         if asked is None or self.find(f"{asked[1]}/info") is None:
             return False
@@ -131,7 +131,7 @@ class PrecomputedHandler(FileHandler):
         return None if folder is None else find_file(folder, path)
 
     def get_content_type(self) -> str:
-        """Return JSON for metadata, and bytes for all the rest."""
+        """Return the content type: JSON for metadata, and bytes for everything else."""
         name = PurePosixPath(self.stored.path.name.removesuffix(".gz"))
         if name.name == "info" or name.suffix == ".json":
             return "application/json"
@@ -146,17 +146,17 @@ class PublishedHandler(PrecomputedHandler):
         await FileHandler.get(self, address, include_body)
 
     def find(self, address: str) -> StoredFile | None:
-        """Return the file, but none that is still being written."""
+        """Return the file unless it is still being written."""
         folder, parts = self.context.published, address.split("/")
         hidden = any(part.startswith(".") for part in parts) or parts[-1].endswith(".tmp")
         return None if folder is None or hidden else find_file(folder, address)
 
 
 class EventsHandler(Handler):
-    """``GET /events/<token>``: a stream in which nothing happens, open as long as the page is."""
+    """``GET /events/<token>``: a stream without events, open for as long as the page is."""
 
     def initialize(self) -> None:
-        """Prepare to be told that the page is gone."""
+        """Prepare to be notified when the page is closed."""
         self.closed = asyncio.Event()
 
     def on_connection_close(self) -> None:
@@ -164,7 +164,7 @@ class EventsHandler(Handler):
         self.closed.set()
 
     async def get(self, _token: str) -> None:
-        """Hold the stream open, with a comment now and then."""
+        """Keep the stream open with regular comments."""
         self.set_header("Content-Type", "text/event-stream")
         self.set_header("Cache-Control", "no-store")
         self.context.open_pages += 1
@@ -181,15 +181,15 @@ class EventsHandler(Handler):
 
 
 class EmptyHandler(Handler):
-    """What the viewer tells its Python program, and the icon that browsers ask for unasked."""
+    """The viewer's messages to its Python program, and the icon that browsers request."""
 
     def post(self, _token: str) -> None:
-        """Take it, and answer nothing."""
+        """Accept a message and answer nothing."""
         self.set_status(204)
         self.finish()
 
     def get(self) -> None:
-        """Answer that there is none, without an error in the console."""
+        """Answer that there is no icon, without an error in the browser's console."""
         self.set_header("Cache-Control", "max-age=86400")
         self.set_status(204)
         self.finish()
@@ -198,7 +198,7 @@ class EmptyHandler(Handler):
 def client_folder() -> Path:
     """Return the folder with the viewer that comes with the ``neuroglancer`` package.
 
-    The package is found and not imported: importing it costs 0.2 s, and nothing of it runs here.
+    The package is located without importing it, which would take 0.2 s.
     """
     package = find_spec("neuroglancer")
     if package is None or not package.submodule_search_locations:
@@ -210,7 +210,7 @@ def client_folder() -> Path:
 
 
 def routes() -> list[Any]:
-    """Return the routes of the viewer, the files and the page for people."""
+    """Return the routes of the viewer, the files and the home page."""
     return [
         (r"/", HomeHandler),
         (r"/favicon\.ico", EmptyHandler),
