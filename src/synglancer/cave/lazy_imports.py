@@ -1,13 +1,13 @@
-"""Import caveclient and nglui without what a link never uses.
+"""Import caveclient and nglui without the parts that links never use.
 
 caveclient imports the clients of all its services, networkx and IPython; nglui imports all of
-caveclient, and, where they are installed, cloud-volume and matplotlib (for palettable). A link uses
-none of them, and they are half of the time that the two take to import: a third of the time until
-the first link. So the two are loaded without, and load the rest when it is used.
+caveclient and, if installed, cloud-volume and matplotlib (for palettable). Links need none of
+these, but they take half of the libraries' import time and a third of the time until the first
+link. So both libraries are imported without them, and the rest is loaded when it is used.
 
-That is done only where everything is as it was when this was written: the versions, the modules,
-and the names in them. Where anything differs, or an import fails, all that was loaded is taken back
-and the libraries are imported as they come: slower, and right.
+This is done only if versions, modules and the names in them are the known ones. If anything
+differs or an import fails, the shortcut is undone and the libraries are imported in the normal
+way, which is slower but always correct.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _ALONE = RLock()
-"""Held while names stand in for others: of several threads, each would take away the other's."""
+"""Held while stand-ins are in place, since several threads would remove each other's."""
 
 
 @dataclass(frozen=True)
 class Shortcut:
-    """An import that leaves parts of it for later.
+    """An import that postpones some of its parts.
 
     Attributes
     ----------
     known
-        Distribution -> the versions that this was tried with, as the beginning of their numbers.
+        Distribution -> prefix of the versions that were tested.
     wanted
-        Module -> names that must be in it afterwards.
+        Module -> names that it must contain after the import.
     packages
-        Top-level packages whose own code runs at the first use of a name in them.
+        Top-level packages whose own code runs when a name in them is first used.
     classes
         Classes whose modules are loaded when they are used, such as ``IPython.display.HTML``.
     without
-        Package -> what it does not find while it is loaded. Its modules are then forgotten, so that
-        whoever imports it later has it whole.
+        Package -> a package that is hidden from it while it is loaded. Its modules are then removed
+        from `sys.modules`, so that a later import loads it completely.
     """
 
     known: Mapping[str, str]
@@ -75,22 +75,22 @@ NGLUI = Shortcut(
     },
     packages=("caveclient", "cloudvolume"),
     classes=("caveclient.CAVEclient", "IPython.display.HTML"),
-    without={"palettable": "matplotlib"},  # nglui takes colours from it, which need none
+    without={"palettable": "matplotlib"},  # nglui's colours from palettable need no matplotlib
 )
 
 
 def import_lightly(shortcut: Shortcut) -> str | None:
-    """Import what is wanted, by the shortcut where everything is as known, else as it comes.
+    """Import modules by the shortcut if everything is as expected, otherwise in the normal way.
 
     Parameters
     ----------
     shortcut
-        What is wanted, and what can wait.
+        The modules to import, and the parts that can wait.
 
     Returns
     -------
     str or None
-        Why the shortcut was not taken; None where it was, or where all was loaded before.
+        Why the shortcut was not used; None if it was, or if everything was already loaded.
 
     Raises
     ------
@@ -119,7 +119,7 @@ def _find_unknown_version(shortcut: Shortcut) -> str | None:
 
 
 def _try(shortcut: Shortcut) -> str | None:
-    """Take the shortcut; where that fails, undo it and say why."""
+    """Try the shortcut; if it fails, undo it and return the reason."""
     before = set(sys.modules)
     try:
         for package in shortcut.packages:
@@ -140,9 +140,9 @@ def _try(shortcut: Shortcut) -> str | None:
 
 
 class _Package(ModuleType):
-    """A package whose own code runs at the first use of a name in it.
+    """A package whose own code runs when a name in it is first used.
 
-    Its submodules can be imported without that, unlike with `importlib.util.LazyLoader`.
+    Unlike with `importlib.util.LazyLoader`, its submodules can be imported without running it.
     """
 
     def __getattr__(self, name: str) -> Any:
@@ -154,7 +154,7 @@ class _Package(ModuleType):
 
 
 def _put_off_package(name: str) -> None:
-    """Put a package off that is neither loaded nor missing."""
+    """Postpone loading a package, unless it is already loaded or not installed."""
     spec = None if name in sys.modules else find_spec(name)
     if spec is None or spec.loader is None:
         return
@@ -165,10 +165,10 @@ def _put_off_package(name: str) -> None:
 
 @contextmanager
 def _put_off_classes(paths: tuple[str, ...]) -> Iterator[None]:
-    """Let classes be imported within, while their modules are loaded when they are used.
+    """Within this context, import classes as stand-ins that load their modules when used.
 
-    A module that is there stays, so that other threads go on with it; a class that it has already
-    is not put off.
+    Modules that are already loaded stay, so that other threads can go on using them; a class that
+    such a module already has is not postponed.
     """
     with ExitStack() as undone:
         for path in paths:
@@ -184,13 +184,13 @@ def _put_off_classes(paths: tuple[str, ...]) -> Iterator[None]:
 
 
 def _take_away(names: dict[str, Any], name: str, stand_in: _StandIn) -> None:
-    if names.get(name) is stand_in:  # else the class itself has come
+    if names.get(name) is stand_in:  # otherwise it has been replaced by the class itself
         del names[name]
 
 
 @contextmanager
 def _load_without(pairs: Mapping[str, str]) -> Iterator[None]:
-    """Let packages be loaded within that do not find another one, and forget their modules."""
+    """Within this context, hide a package from each given package; then unload its modules."""
     hiding = {
         package: hidden
         for package, hidden in pairs.items()
@@ -209,23 +209,23 @@ def _load_without(pairs: Mapping[str, str]) -> Iterator[None]:
 
 @dataclass(frozen=True, eq=False)
 class _Hiding(MetaPathFinder):
-    """Finds that some packages are not there, in one thread alone."""
+    """A finder that hides some packages, but only in one thread."""
 
     packages: frozenset[str]
     thread: int
 
     def find_spec(self, name: str, *_: object) -> None:
-        """Refuse the packages; leave all others to those who find modules."""
+        """Report hidden packages as missing; leave all others to the other finders."""
         if get_ident() == self.thread and name.partition(".")[0] in self.packages:
             raise ModuleNotFoundError(f"{name} is not needed", name=name)
 
 
 class _UsedTooEarlyError(Exception):
-    """A class was used while it was put off."""
+    """A class was used while it was still postponed."""
 
 
 class _StandIn:
-    """Stands where a class was imported, and is that class to all who use it."""
+    """Stands in for an imported class, and behaves like that class when it is used."""
 
     def __init__(self, module: str, name: str) -> None:
         self._path = module, name

@@ -1,4 +1,4 @@
-"""Handle Ctrl+C: remove unfinished files, wait for no server, and exit with code 130."""
+"""Handle Ctrl+C: remove unfinished files and exit with code 130, without waiting for servers."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import FrameType
 
-_GRACE = 1.0  # seconds until the process ends, whatever it does
+_GRACE = 1.0  # seconds after which the process is ended in any case
 _STDERR = 2
-_PAUSE = 0.02  # seconds until an interruption that came too early is repeated
-_LAST_WORDS = 5.0  # seconds until it ends silently, if another thread blocks stderr
+_PAUSE = 0.02  # seconds until an interruption that came too early is raised again
+_LAST_WORDS = 5.0  # seconds until the process ends without a message if stderr is blocked
 _LOADING = {ExtensionFileLoader.create_module.__code__, ExtensionFileLoader.exec_module.__code__}
 
 
 class Interruption:
-    """What Ctrl+C does to a command.
+    """Handles Ctrl+C for a command.
 
-    It raises KeyboardInterrupt once, but not while a compiled module is loaded: that makes an
-    ImportError of it, so that the command would go on, and some end the whole process with SIGABRT
-    when they are loaded once more. A thread ends the process where the exception does not: when
-    the command waits for a server, when a library took it for itself, or when the main thread
-    looks up a name and sees no signal.
+    KeyboardInterrupt is raised once, but not while a compiled module is being loaded: such a module
+    turns it into an ImportError, so that the command would continue, and some modules abort the
+    process (SIGABRT) when they are loaded again. A thread ends the process if the exception does
+    not: while the command waits for a server, if a library catches the exception, or while the
+    main thread looks up a host name and receives no signals.
 
     Attributes
     ----------
@@ -57,7 +57,7 @@ class Interruption:
         signal.signal(signal.SIGINT, self._handle)
         signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
         sys.unraisablehook = self._handle_unraisable
-        # At the very end Python would let it kill the process, whose work is done.
+        # At its very end Python would let Ctrl+C kill the process, although its work is done.
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
         _thread.start_new_thread(self._watch, (reader,))
 
@@ -71,7 +71,7 @@ class Interruption:
             self.came = True
         if self.came:
             self._end()
-        gc.freeze()  # else Python looks for garbage among all that it is about to drop: 0.3 s
+        gc.freeze()  # otherwise Python spends 0.3 s on a garbage collection before it exits
         sys.exit(code)
 
     def _handle(self, _number: int, frame: FrameType | None) -> None:
@@ -81,7 +81,7 @@ class Interruption:
             raise KeyboardInterrupt
 
     def _watch(self, reader: int) -> None:
-        """Wait for Ctrl+C, in a thread: try again where it was not raised, then end."""
+        """Wait for Ctrl+C in a thread; raise it again if it got lost, then end the process."""
         while os.read(reader, 1)[0] != signal.SIGINT or not self._is_heard():
             pass
         until = time.monotonic() + _GRACE
@@ -92,19 +92,19 @@ class Interruption:
         self._end()
 
     def _handle_unraisable(self, lost: sys.UnraisableHookArgs) -> None:
-        """Raise an interruption again that a finalizer lost: Python would print its traceback."""
+        """Raise an interruption again if a finalizer lost it; Python would print a traceback."""
         if self.came and lost.exc_type is KeyboardInterrupt:
             self._raised = False
         else:
             sys.__unraisablehook__(lost)
 
     def _is_heard(self) -> bool:
-        """Return whether Ctrl+C is handled here; servers have their own way to stop."""
+        """Return whether Ctrl+C is handled here; servers stop in their own way."""
         return signal.getsignal(signal.SIGINT) == self._handle
 
     def _end(self, *_: object) -> NoReturn:
-        """Say so and end at once, without waiting for other threads or for a full pipe."""
-        with suppress(RuntimeError, OSError):  # where Python ends itself, it starts no thread
+        """Print a message and end at once, without waiting for other threads or a full pipe."""
+        with suppress(RuntimeError, OSError):  # Python starts no thread while it exits
             if select.select([], [_STDERR], [], 0)[1]:
                 if self._silent.acquire(blocking=False):
                     self._said.acquire()
@@ -123,7 +123,7 @@ class Interruption:
 
 
 INTERRUPTION = Interruption()
-"""That of this process."""
+"""The interruption of this process."""
 
 
 def _is_loading(frame: FrameType | None) -> bool:

@@ -1,4 +1,4 @@
-"""The bytes of annotations, and the info file that describes them.
+"""Encode annotations, and build the info file that describes them.
 
 The format is Neuroglancer's ``neuroglancer_annotations_v1`` for points with two relationships.
 """
@@ -32,7 +32,7 @@ PROPERTIES: dict[str, dict[str, str]] = {
         "description": "Size of the synapse, in voxels of the synapse detection",
     },
 }
-"""The numbers that an annotation may carry, in their order; each takes 4 bytes."""
+"""The numbers that an annotation can have, in this order; each takes 4 bytes."""
 
 ROW = np.dtype(
     [
@@ -45,20 +45,20 @@ ROW = np.dtype(
         ("tag", "<u4"),
     ]
 )
-"""A row that passed all checks: the point in nm, the tag as its number."""
+"""The type of a checked row: the point is in nm, and the tag is a number."""
 
 
 def body_type(properties: Sequence[str]) -> np.dtype[Any]:
-    """Return the type of an annotation's point and numbers as they are stored."""
+    """Return the type of an annotation's stored point and numbers."""
     fields: list[Any] = [("point", "<f4", 3)]
     fields += [(name, ROW[name].str) for name in PROPERTIES if name in properties]
     return np.dtype(fields)
 
 
 def record_type(index: str) -> np.dtype[Any]:
-    """Return the type of a row as it is sorted for an index: the beginning of `ROW`.
+    """Return the type of a row that is sorted for an index: the first fields of `ROW`.
 
-    So rows are moved as they are, whole, which is several times as fast as field by field.
+    Rows can then be moved as a whole, which is several times faster than field by field.
 
     Parameters
     ----------
@@ -73,16 +73,16 @@ def record_type(index: str) -> np.dtype[Any]:
 def take_records(
     rows: NDArray[Any], index: str, order: NDArray[np.int64] | None = None
 ) -> NDArray[Any]:
-    """Return rows as they are sorted for an index, in an order if one is given.
+    """Return rows with the fields that an index needs, in a given order if any.
 
     Parameters
     ----------
     rows : ndarray, shape (n,)
-        Of the type `ROW`, or of that of an index that keeps as much of it.
+        Rows of the type `ROW`, or of an index's type that has all the needed fields.
     index
-        Says how much of each is kept.
+        The index, which decides how many fields are kept.
     order : ndarray of int64, shape (m,)
-        Which are taken.
+        The rows to take.
     """
     kind = record_type(index)
     taken = _view_field(rows, "point", kind.itemsize)
@@ -93,23 +93,23 @@ def take_records(
 def encode_single(
     records: NDArray[Any], order: NDArray[np.int64], properties: Sequence[str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Encode annotations one by one, each with the cells on both sides of it.
+    """Encode annotations one by one, each with the cells on both sides of the synapse.
 
     Parameters
     ----------
     records : ndarray, shape (n,)
-        Of the type of ``by_id``. Root 0 stands for no cell and is left out.
+        Rows of the type for ``by_id``. Root ID 0 means no cell and is left out.
     order : ndarray of int64, shape (n,)
         The order in which they are stored.
     properties
-        Names of the numbers that annotations carry.
+        Names of the numbers that annotations have.
 
     Returns
     -------
     data : ndarray of uint8
         All annotations, one after the other.
     sizes : ndarray of int64, shape (n,)
-        Bytes of each.
+        Size of each annotation in bytes.
     """
     records = take_records(records, "by_id", order)
     body = body_type(properties)
@@ -136,25 +136,25 @@ def encode_groups(
     starts: NDArray[np.int64],
     properties: Sequence[str],
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
-    """Encode groups of annotations: a count, points and numbers of all, IDs of all.
+    """Encode groups of annotations: each is a count, then all points and numbers, then all IDs.
 
     Parameters
     ----------
     records : ndarray, shape (n,)
-        Of the type of a relationship or ``spatial``.
+        Rows of the type for a relationship or ``spatial``.
     order : ndarray of int64, shape (n,)
-        The order in which they are stored, those of a group side by side.
+        The order in which they are stored; rows of a group are adjacent.
     starts : ndarray of int64, shape (groups,)
         Where each group begins in that order.
     properties
-        Names of the numbers that annotations carry.
+        Names of the numbers that annotations have.
 
     Returns
     -------
     data : ndarray of uint8
         All groups, one after the other.
     sizes : ndarray of int64, shape (groups,)
-        Bytes of each.
+        Size of each group in bytes.
     """
     records = take_records(records, "spatial", order)
     body = body_type(properties)
@@ -164,7 +164,7 @@ def encode_groups(
     begins = np.cumsum(sizes) - sizes
     out = np.empty(int(sizes.sum()), np.uint8)
     _view_pieces(out, _COUNT)[begins // 4] = counts.astype("<u8").view(f"V{_COUNT}")
-    # The rows of a group are as far from each other in the file as here, so one shift moves all.
+    # The rows of a group have the same spacing in the file as here, so one shift fits all of them.
     numbers = np.arange(len(records), dtype=np.int64)
     place = step * numbers + np.repeat(begins + _COUNT - step * starts, counts)
     _view_pieces(out, step)[place // 4] = _take_bodies(records, body)
@@ -174,12 +174,12 @@ def encode_groups(
 
 
 def _view_pieces(data: NDArray[np.uint8], size: int) -> NDArray[Any]:
-    """View data as pieces of some bytes, one at each word; they overlap."""
+    """View data as overlapping pieces of a given size, one starting at each word."""
     return np.ndarray((max(0, (len(data) - size) // 4 + 1),), f"V{size}", data, 0, (4,))
 
 
 def _view_field(records: NDArray[Any], first: str, size: int) -> NDArray[Any]:
-    """View some bytes of each record, from a field on."""
+    """View a number of bytes of each record, starting at a field."""
     offset = records.dtype.fields[first][1]  # type: ignore[index]
     kind = np.dtype(
         {"names": ["part"], "formats": [f"V{size}"], "offsets": [offset],
@@ -190,7 +190,7 @@ def _view_field(records: NDArray[Any], first: str, size: int) -> NDArray[Any]:
 
 
 def _take_bodies(records: NDArray[Any], body: np.dtype[Any]) -> NDArray[Any]:
-    """Return the beginning of each annotation as it is stored, as bytes that numpy moves whole."""
+    """Return the first part of each stored annotation, as bytes that numpy moves as a whole."""
     names = list(body.names or ())
     if names == list(records.dtype.names or ())[: len(names)]:
         return _view_field(records, names[0], body.itemsize)
@@ -211,11 +211,11 @@ def build_info(
     Parameters
     ----------
     bounds
-        Lower bound, and upper bound that no point reaches, in nm.
+        Lower bound, and exclusive upper bound, in nm.
     properties
-        Names of the numbers that annotations carry.
+        Names of the numbers that annotations have.
     shardings
-        Of ``by_id`` and each relationship.
+        The shardings of ``by_id`` and each relationship.
     spatial
         The levels from coarse to fine: ``key``, ``grid_shape``, ``chunk_size`` (nm), ``limit``,
         ``sharding``.
@@ -225,7 +225,7 @@ def build_info(
         "dimensions": {axis: [1e-9, "m"] for axis in "xyz"},
         "lower_bound": [*bounds[0]],
         "upper_bound": [*bounds[1]],
-        # In capitals: cloud-volume reads no other spelling, viewers read both.
+        # In capitals, because cloud-volume reads no other spelling; viewers read both.
         "annotation_type": "POINT",
         "properties": [value for name, value in PROPERTIES.items() if name in properties],
         "relationships": [

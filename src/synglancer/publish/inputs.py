@@ -228,7 +228,7 @@ def _without_bytes(reason: str) -> str:
 
 
 def list_names(names: Sequence[str]) -> str:
-    """List the columns of a file, of which there may be many, and which may not be text."""
+    """List the columns of a file on one line, even if there are many or some are not text."""
     some = [printable(name)[:_MOST_NAME] for name in names[:_MOST_NAMES]]
     more = len(names) - len(some)
     return ", ".join(some) + (f" and {more:,} more" if more else "")

@@ -1,7 +1,7 @@
 """Plan a publication: the parts to read, and how rows are divided among files.
 
-The plan is JSON in the folder of work, so that any process on any machine does the same, and a
-killed run can continue.
+The plan is stored as JSON in the work folder, so that processes on all machines follow the same
+plan, and an interrupted run can be resumed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
 
 INDEXES = ("by_id", *RELATIONSHIPS, "spatial")
 PLAN = "plan.json"
-"""Name of the file with the plan, in the folder of work."""
+"""Name of the file with the plan, in the work folder."""
 
-_LIMIT = 5_000  # annotations that a cell of a level holds, at most and about
-_UNIT = 1024  # nm: sides of the smallest cells are multiples, so that all sides are whole numbers
+_LIMIT = 5_000  # approximate largest number of annotations in a cell of a level
+_UNIT = 1024  # nm; the smallest cells' sides are multiples of it, so all sides are whole numbers
 _MOST_BITS = 10
 _SHARD_BYTES = 64_000_000
 _ROW_BYTES = {"by_id": 44, "pre": 28, "post": 28, "spatial": 28}
-_LARGE = 300  # rows of a cell from which compressing is worth its time: about 8 kB
+_LARGE = 300  # number of rows of a cell (about 8 kB) above which compression is worth its time
 _KEYS_A_MINISHARD = 1000
 _CELLS_A_MINISHARD = 32
 _UNEVEN_SHARDS, _UNEVEN_MINISHARDS = 1.5, 8.0
@@ -50,7 +50,7 @@ class Level:
     until
         Share of the rows that are in this level or a coarser one.
     bits
-        Of the number of cells along each axis, which is a power of two.
+        Base-2 logarithm of the number of cells along each axis.
     sharding
         How the cells are spread over files.
     """
@@ -71,7 +71,7 @@ class Level:
 
 @lru_cache(maxsize=64)
 def _spread_bits(bits: tuple[int, int, int]) -> list[Keys]:
-    """Return what each number of a cell along an axis adds to the Morton code."""
+    """Return the part of the Morton code that each cell number along an axis adds."""
     spread = [np.zeros(1 << number, np.uint64) for number in bits]
     place = 0
     for bit in range(max(bits)):
@@ -92,9 +92,9 @@ class Source:
     tag, folder
         The tag, and the folder of its source.
     shardings
-        Of ``by_id`` and each relationship.
+        The shardings of ``by_id`` and each relationship.
     levels
-        Of the spatial index, from coarse to fine.
+        The levels of the spatial index, from coarse to fine.
     """
 
     tag: str
@@ -103,7 +103,7 @@ class Source:
     levels: list[Level]
 
     def list_files(self, index: str) -> list[tuple[str, Sharding]]:
-        """List the folders of an index, and how their keys are spread."""
+        """List the folders of an index with their shardings."""
         if index != "spatial":
             return [(f"{self.folder}/{index}", self.shardings[index])]
         return [
@@ -119,13 +119,13 @@ class Plan:
     Attributes
     ----------
     lower, extent
-        Where the volume of the points begins and how far it reaches, for each axis, in nm.
+        Lower bound and size of the volume that holds the points, along each axis, in nm.
     sources
-        One for each tag.
+        One source for each tag.
     slabs
-        Files of rows: ``file``, ``tags``: how many rows of each tag follow each other in it.
+        Files of rows: ``file``, and ``tags`` with the number of consecutive rows of each tag.
     dropped
-        Parts of the list of repeated rows that are not empty.
+        Non-empty parts of the list of repeated rows.
     """
 
     lower: list[int]
@@ -135,7 +135,7 @@ class Plan:
     dropped: list[int]
 
     def offset(self, index: str) -> list[list[int]]:
-        """Return the first part of each source and level of an index, and the end of all."""
+        """Return the first part of each source and level of an index, and the end of the parts."""
         offsets, total = [], 0
         for source in self.sources:
             firsts = []
@@ -184,7 +184,7 @@ class Plan:
 
 @lru_cache(maxsize=4)
 def load_plan(work: str, _mark: str) -> Plan:
-    """Load the plan of a folder of work, once in a process."""
+    """Load the plan in a work folder, once per process."""
     return Plan.from_json(json.loads((Path(work) / PLAN).read_bytes()))
 
 
@@ -196,15 +196,15 @@ def make_plan(work: Path, slabs: list[dict[str, Any]], dropped: list[int], most:
     work
         The folder with the samples of the slabs.
     slabs
-        What the survey said of each.
+        The survey's results for each slab.
     dropped
-        Parts of the list of repeated rows that are not empty.
+        Non-empty parts of the list of repeated rows.
     most
-        Rows that a process can hold while it encodes a shard.
+        Number of rows that a process can hold while it encodes a shard.
     """
     lower = np.floor(np.min([slab["lower"] for slab in slabs], axis=0)).astype(np.int64)
     upper = np.floor(np.max([slab["upper"] for slab in slabs], axis=0)).astype(np.int64)
-    # A point must lie below the upper bound; float32 has no finer steps than that far from 0.
+    # Points must be below the upper bound in float32, too, whose steps far from 0 exceed 1 nm.
     extent = ((upper - lower + 1) // _UNIT + 1) * _UNIT
     rows: Counter[str] = Counter()
     for slab in slabs:
@@ -223,7 +223,7 @@ def make_plan(work: Path, slabs: list[dict[str, Any]], dropped: list[int], most:
 
 
 class _Sample:
-    """Rows that were picked by their ID, and by the cells on either side, by tag."""
+    """Rows sampled by ID, and by the cell on either side, for each tag."""
 
     def __init__(self, work: Path, slabs: list[dict[str, Any]]) -> None:
         parts: dict[tuple[str, str], list[Any]] = defaultdict(list)
@@ -241,25 +241,25 @@ class _Sample:
         self._share = slabs[0]["share"]
 
     def count_rows(self, tag: str, side: str) -> tuple[NDArray[np.int64], float]:
-        """Count the rows of each cell that was picked; say how many cells there may be."""
+        """Count the rows of each sampled cell; also return the estimated number of all cells."""
         counts = np.unique(self._cells[side, tag], return_counts=True)[1]
         return counts, len(counts) / self._share
 
 
 def _count_bits(number: float) -> int:
-    """Return the bits of the first power of two that is not below a number."""
+    """Return the base-2 logarithm of a number, rounded up."""
     return max(0, int(np.ceil(np.log2(number)))) if number > 1 else 0
 
 
 def _most_rows(index: str, most: int) -> float:
-    """Return how many rows a shard may hold; hashes do not spread them quite evenly."""
+    """Return the largest number of rows to plan per shard, as hashing spreads them unevenly."""
     return 0.9 * min(_SHARD_BYTES / _ROW_BYTES[index], most)
 
 
 def _plan_cells(
     sample: tuple[NDArray[np.int64], float], rows: int, side: str, most: int
 ) -> Sharding:
-    """Spread the cells of a side; compressed where most rows are those of large cells."""
+    """Plan the sharding of the cells on one side, compressed if most rows are in large cells."""
     counts, cells = sample
     shards = _count_bits(rows / _most_rows(side, most))
     minishards = _count_bits(min(cells, rows) / (1 << shards) / _KEYS_A_MINISHARD)
@@ -268,13 +268,13 @@ def _plan_cells(
 
 
 def _plan_ids(ids: Keys, rows: int, most: int) -> Sharding:
-    """Keep near IDs together where that spreads them evenly, as those of one cell's synapses are.
+    """Plan the sharding of IDs: keep near IDs, as of one cell's synapses, together if even.
 
-    Otherwise they are spread by their lower bits, or hashed where those are uneven.
+    Otherwise IDs are spread by their lower bits, or hashed if the lower bits are uneven.
     """
     shards = _count_bits(rows / _most_rows("by_id", most))
     minishards = _count_bits(rows / (1 << shards) / _KEYS_A_MINISHARD)
-    # A minishard holds one block of IDs at first, then several smaller ones.
+    # Try one block of IDs per minishard first, then several smaller blocks.
     span = int(ids.max()) - int(ids.min()) + 1 if len(ids) else 1
     largest = _count_bits(span) - shards - minishards if shards + minishards else 0
     for shift in range(max(0, largest), -1, -1):
@@ -300,7 +300,7 @@ def _is_even(sharding: Sharding, ids: Keys) -> bool:
 def _plan_levels(
     points: NDArray[np.float32], rows: int, lower: Any, extent: Any, most: int
 ) -> list[Level]:
-    """Plan levels until the fullest cell holds about `_LIMIT` rows that are in no coarser one."""
+    """Plan levels until the fullest cell has about `_LIMIT` rows that no coarser level has."""
     levels: list[Level] = []
     bits = [0, 0, 0]
     weight = rows / max(len(points), 1)
@@ -333,14 +333,14 @@ def _plan_levels(
 
 
 def describe_levels(source: Source, plan: Plan, limits: Sequence[int]) -> list[dict[str, Any]]:
-    """Describe the spatial index as the info file does.
+    """Return the description of the spatial index for the info file.
 
     Parameters
     ----------
     source, plan
-        The source.
+        The source and the plan.
     limits
-        The largest number of rows of a cell, for each level.
+        The largest number of rows in a cell, for each level.
     """
     return [
         {

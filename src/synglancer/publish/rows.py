@@ -1,4 +1,4 @@
-"""Convert rows of a file to rows for publishing: types, units, and reasons for left-out rows."""
+"""Convert rows of a file for publishing: check types, convert units, and count rows left out."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 MOST_TAGS = 256
 FARTHEST = 1e9
-"""A metre, in nm: no volume is as large, and float32 would be off by 64 nm there."""
+"""A metre in nm: no volume is that large, and float32 would be off by 64 nm there."""
 
 _MOST_SIZE = 2**32 - 1
 
@@ -32,13 +32,13 @@ class RowReader:
     file
         The file's name, for messages.
     columns
-        Which column means what.
+        The names of the columns for each field.
     resolution
         Nanometres per unit of the positions, for each axis.
     tags
-        Names of the tags so far; new ones are added at its end.
+        Names of the tags so far; new tags are appended.
     counts
-        How many rows were left out or changed, by reason; added to.
+        Number of rows that were left out or changed, by reason; updated with each batch.
     """
 
     def __init__(
@@ -56,7 +56,7 @@ class RowReader:
         self._counts = counts
 
     def read(self, batch: Any, first_row: int) -> NDArray[Any]:
-        """Return the rows of a batch that can be published.
+        """Return the publishable rows of a batch.
 
         Parameters
         ----------
@@ -68,12 +68,12 @@ class RowReader:
         Returns
         -------
         ndarray, shape (n,)
-            Of the type `ROW`.
+            Rows of the type `ROW`.
 
         Raises
         ------
         UsageError
-            Naming the file, the column and the row of a value that is of the wrong kind.
+            When a value has the wrong type; the error names the file, the column and the row.
         """
         names = self._columns
         rows = np.zeros(batch.num_rows, ROW)
@@ -123,7 +123,7 @@ class RowReader:
     def _read_integers(
         self, batch: Any, name: str, first_row: int
     ) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
-        """Read 64-bit IDs, and which are missing; those are 0."""
+        """Read 64-bit IDs, and return which of them are missing; missing IDs are 0."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
@@ -186,7 +186,7 @@ class RowReader:
         return absent, far
 
     def _read_axes(self, batch: Any, first_row: int) -> Sequence[NDArray[np.float64]]:
-        """Read positions as they are given: all of x, all of y, all of z; missing ones are NaN."""
+        """Read positions in the file's unit: all x, then all y, then all z; NaN if missing."""
         names = self._columns.position
         if len(names) > 1:
             return [self._read_floats(batch, name, first_row) for name in names]
@@ -208,7 +208,7 @@ class RowReader:
         return [*points.T]
 
     def _split_points(self, column: Any, name: str, first_row: int) -> Any:
-        """Read positions as pandas and numpy write them into a CSV file: ``[1, 2, 3]``."""
+        """Read positions in the format of pandas and numpy in CSV files: ``[1, 2, 3]``."""
         import pyarrow as pa
 
         points: list[list[float] | None] = []
@@ -267,9 +267,9 @@ def _decode(column: Any) -> Any:
 
 
 def _fill(column: Any, value: float) -> NDArray[Any]:
-    """Return a column of numbers as numpy does, with a value where there is none.
+    """Return a column of numbers as a numpy array, with missing numbers replaced by a value.
 
-    Without loading pandas, as pyarrow does for most of its ways to numpy.
+    Most of pyarrow's own conversions to numpy would import pandas.
     """
     import pyarrow.compute as pc
 
@@ -286,7 +286,7 @@ def _find_missing(column: Any) -> NDArray[np.bool_]:
 
 
 def _name_untagged() -> str:
-    from synglancer.synapses.predictions import UNTAGGED  # loads pandas, and is seldom needed
+    from synglancer.synapses.predictions import UNTAGGED  # imports pandas, and is rarely needed
 
     return UNTAGGED
 
@@ -294,23 +294,23 @@ def _name_untagged() -> str:
 def drop_repeated(
     rows: NDArray[Any], mixed: NDArray[np.uint64]
 ) -> tuple[NDArray[Any], NDArray[np.uint64], NDArray[Any]]:
-    """Keep one row of each synapse: the most confident one, of equal ones the first.
+    """Keep one row of each synapse: the most confident one, or the first if equally confident.
 
     Parameters
     ----------
     rows : ndarray, shape (n,)
-        Of the type `ROW`.
+        Rows of the type `ROW`.
     mixed : ndarray of uint64, shape (n,)
-        Their IDs, mixed.
+        Their mixed IDs.
 
     Returns
     -------
     rows : ndarray, shape (m,)
-        The rows that stay, in their order.
+        The kept rows, in their order.
     mixed : ndarray of uint64, shape (m,)
-        Their IDs, mixed and sorted.
+        Their mixed IDs, sorted.
     confidence : ndarray of float32, shape (m,)
-        The confidence that belongs to each of these.
+        The confidence for each mixed ID.
     """
     order = np.argsort(mixed)
     mixed = mixed[order]

@@ -1,4 +1,4 @@
-"""The sharded file format: which shard and minishard a key has, and the bytes of a shard file.
+"""The sharded file format: find the shard and minishard of a key, and build shard files.
 
 The format is Neuroglancer's ``neuroglancer_uint64_sharded_v1``.
 """
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     Keys = NDArray[np.uint64]
 
 INDEX_ENTRY = 16
-"""Bytes of a minishard in the index at the beginning of a shard file."""
+"""Bytes per minishard in the index at the beginning of a shard file."""
 
-_GZIP = 31  # the number by which zlib knows the format of gzip
+_GZIP = 31  # zlib's number for the gzip format
 _HASHES, _ENCODINGS = {"identity", "murmurhash3_x86_128"}, {"raw", "gzip"}
 _MOST_BITS = {"minishard_bits": 20, "shard_bits": 32, "preshift_bits": 63}
-_MOST_INDEX = 64_000_000  # bytes of a minishard's index
+_MOST_INDEX = 64_000_000  # largest size of a minishard's index in bytes
 _C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
 
 
 def mix(ids: Keys) -> Keys:
-    """Return splitmix64 of IDs: evenly spread, and different for different IDs.
+    """Return splitmix64 of IDs, which is evenly spread and unique for each ID.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def murmurhash3_x86_128(keys: Keys) -> Keys:
     h2 = _rotate(high * np.uint32(_C2), 16) * np.uint32(_C3) ^ np.uint32(8)
     h1 += h2 + np.uint32(16)
     h2 += h1
-    h3 = _finish(h1 + np.uint32(8))  # the third and the fourth part are equal for short keys
+    h3 = _finish(h1 + np.uint32(8))  # for short keys, the third and the fourth part are equal
     h1, h2 = _finish(h1), _finish(h2)
     h1 += h2 + h3 + h3
     h2 += h1
@@ -78,11 +78,11 @@ class Sharding:
     hash
         ``identity`` or ``murmurhash3_x86_128``.
     minishard_bits, shard_bits
-        Which bits of the hash say the minishard, and above them the shard.
+        Number of bits of the hash for the minishard, and above them for the shard.
     data_encoding
         ``raw`` or ``gzip``.
     preshift_bits
-        How many lower bits of a key are dropped before it is hashed.
+        Number of lower bits of a key that are dropped before hashing.
     """
 
     hash: str
@@ -98,11 +98,11 @@ class Sharding:
 
     @property
     def minishards(self) -> int:
-        """Number of minishards of a shard file."""
+        """Number of minishards per shard file."""
         return 1 << self.minishard_bits
 
     def to_json(self) -> dict[str, Any]:
-        """Return the member ``sharding`` of an info file."""
+        """Return the field ``sharding`` of an info file."""
         return {
             "@type": "neuroglancer_uint64_sharded_v1",
             "preshift_bits": self.preshift_bits,
@@ -115,12 +115,12 @@ class Sharding:
 
     @classmethod
     def from_json(cls, text: dict[str, Any]) -> Sharding:
-        """Read the member ``sharding`` of an info file.
+        """Read the field ``sharding`` of an info file.
 
         Raises
         ------
         ValueError
-            When something in it is unknown or out of range.
+            When a value is unknown or out of range.
         """
         found = cls(
             hash=str(text["hash"]),
@@ -151,7 +151,7 @@ class Sharding:
         return (self.hash_keys(keys) & np.uint64(self.minishards - 1)).astype(np.int64)
 
     def unpack(self, chunk: bytes, most: int, *, whole: bool = True) -> bytes:
-        """Return the data of a chunk as stored, or its first bytes; nothing when it is damaged."""
+        """Unpack a stored chunk, or its first bytes; return nothing if it is damaged."""
         if self.data_encoding == "raw":
             return chunk if whole else chunk[:most]
         return decompress(chunk, most, whole=whole)
@@ -169,26 +169,26 @@ class Sharding:
 
 
 def sort_with_order(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
-    """Sort keys; equal ones keep their order.
+    """Sort keys stably.
 
     Returns
     -------
     keys : ndarray of uint64, shape (n,)
         The keys in ascending order.
     order : ndarray of int64, shape (n,)
-        Where each was.
+        The earlier position of each key.
     """
     if not len(keys):
         return keys, np.zeros(0, np.int64)
     lowest = keys.min()
     bits = max(1, (len(keys) - 1).bit_length())
     if int(keys.max() - lowest).bit_length() + bits > 64:  # noqa: PLR2004  # bits of a word
-        order = np.argsort(keys)  # twice as fast as the stable sort, and equal keys are seldom
+        order = np.argsort(keys)  # twice as fast as the stable sort, and equal keys are rare
         found = keys[order]
         if (found[1:] == found[:-1]).any():
             order = np.argsort(keys, kind="stable")
         return found, order
-    # Sorting numbers is five times as fast as sorting an order of them: so each carries its place.
+    # Sorting numbers is five times as fast as argsort, so each number also holds its position.
     packed = (keys - lowest) << np.uint64(bits)
     packed |= np.arange(len(keys), dtype=np.uint64)
     packed.sort()
@@ -199,7 +199,7 @@ def sort_with_order(keys: Keys) -> tuple[Keys, NDArray[np.int64]]:
 
 
 def sort_small(numbers: NDArray[Any], end: int) -> NDArray[np.int64]:
-    """Return the stable order of numbers below an end: the fewer bits they have, the faster."""
+    """Return the stable order of numbers below an end; the fewer bits they have, the faster."""
     kinds = (np.uint8, np.uint16, np.int64)
     kind = next(kind for kind in kinds if end <= int(np.iinfo(kind).max) + 1)
     return np.argsort(numbers.astype(kind), kind="stable")
@@ -214,7 +214,7 @@ def compress(data: Any) -> bytes:
 
 
 def decompress(content: bytes, most: int, *, whole: bool = True) -> bytes:
-    """Decompress gzip, at most so many bytes; nothing when it is damaged or not whole then."""
+    """Decompress gzip up to a number of bytes; return nothing if it is damaged or incomplete."""
     unpacker = zlib.decompressobj(_GZIP)
     try:
         found = unpacker.decompress(content, most)
@@ -226,23 +226,23 @@ def decompress(content: bytes, most: int, *, whole: bool = True) -> bytes:
 def pack_chunks(
     sharding: Sharding, data: NDArray[np.uint8], sizes: NDArray[np.int64]
 ) -> tuple[Any, NDArray[np.int64]]:
-    """Encode chunks as a sharding stores them.
+    """Encode chunks for storage in shards.
 
     Parameters
     ----------
     sharding
-        Whether they are compressed.
+        The sharding, which decides whether they are compressed.
     data : ndarray of uint8
         The chunks, one after the other.
     sizes : ndarray of int64, shape (n,)
-        Bytes of each.
+        Size of each chunk in bytes.
 
     Returns
     -------
     data : bytes-like
-        The chunks as stored.
+        The stored chunks.
     sizes : ndarray of int64, shape (n,)
-        Bytes of each.
+        Size of each stored chunk in bytes.
     """
     if sharding.data_encoding == "raw":
         return data.data, sizes
@@ -258,11 +258,11 @@ def build_shard(sharding: Sharding, keys: Keys, sizes: NDArray[np.int64], data: 
     Parameters
     ----------
     sharding
-        How keys are spread.
+        The sharding.
     keys : ndarray of uint64, shape (n,)
-        The keys of one shard, each once, sorted by minishard and then by key.
+        The unique keys of one shard, sorted by minishard and then by key.
     sizes : ndarray of int64, shape (n,)
-        Bytes of each chunk as stored.
+        Size of each stored chunk in bytes.
     data
         The chunks in the same order, as one buffer.
 
@@ -292,7 +292,7 @@ def build_shard(sharding: Sharding, keys: Keys, sizes: NDArray[np.int64], data: 
 
 
 def read_minishard(content: bytes) -> tuple[Keys, Keys, Keys]:
-    """Read the index of a minishard, as it is stored.
+    """Read the stored index of a minishard.
 
     Parameters
     ----------
@@ -302,7 +302,7 @@ def read_minishard(content: bytes) -> tuple[Keys, Keys, Keys]:
     Returns
     -------
     keys, starts, sizes : ndarray of uint64, shape (n,)
-        The keys, and where their chunks are: from the end of the file's index, and how many bytes.
+        The keys, and the offset (from the end of the file's index) and size of their chunks.
 
     Raises
     ------

@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     """Direction and tag."""
 
     Rows = NDArray[Any]
-    """As `Source.read_rows` returns them."""
+    """Rows of synapses, as returned by `Source.read_rows`."""
 
 RELATIONSHIP_OF = {"inputs": "post", "outputs": "pre"}
-"""The relationship in which a cell's own root ID stands, for each direction."""
+"""The relationship that holds a cell's own root ID, for each direction."""
 
 PARTNER_OF = {"inputs": "pre", "outputs": "post"}
-"""The relationship in which the root ID on the other side stands."""
+"""The relationship that holds the root ID on the other side, for each direction."""
 
 BY_ID = "by_id"
 
-_HEAD = 1024  # bytes of a chunk, compressed or not, that surely hold its count
+_HEAD = 1024  # number of bytes of a chunk, compressed or not, that always include its count
 _COUNT = 8
 _TIMEOUT = 30.0
 
@@ -50,19 +50,19 @@ class Source:
     Parameters
     ----------
     address
-        Where it is.
+        Its folder or address.
     read
-        Reads bytes of a file: name, first byte, number of bytes (None for all). None when the file
-        is not there. It is called from several threads at a time.
+        Reads bytes of a file, given its name, the first byte and the number of bytes (None for
+        all). Returns None if the file does not exist. It is called from several threads at a time.
     at_once
-        How many reads there are at a time.
+        Number of reads at a time.
 
     Attributes
     ----------
     address, manifest
-        Where it is, and what it says of itself.
+        Its folder or address, and its manifest.
     layers
-        Each direction and tag of which it has rows.
+        Each direction and tag with rows.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Source:
         direction
             ``inputs`` or ``outputs``.
         tag
-            One of the source's.
+            A tag of the source.
 
         Returns
         -------
@@ -157,14 +157,14 @@ class Source:
         return self._decode_rows(wanted, cell)
 
     def read_partners(self, ids: Keys, direction: str, tag: str) -> Keys:
-        """Read the cell on the other side of synapses, of those with near IDs at once.
+        """Read the cells on the other side of synapses; near IDs are read together.
 
         Parameters
         ----------
         ids : ndarray of uint64, shape (n,)
             Synapse IDs, of rows that `read_rows` gave.
         direction, tag
-            Theirs.
+            Their direction and tag.
 
         Returns
         -------
@@ -234,7 +234,7 @@ class Source:
         return wanted
 
     def _decode_rows(self, wanted: Wanted, cell: int) -> Rows:
-        """Decode the rows of a cell; none where it has no chunk."""
+        """Decode the rows of a cell; a cell without a chunk has no rows."""
         body = body_type(self.manifest.properties)
         kind = np.dtype([("id", "<u8"), *[(name, body[name]) for name in body.names or ()]])
         chunk = wanted.found.get(cell)
@@ -261,7 +261,7 @@ class Source:
 
 
 def _decode_related(content: bytes, size: int) -> list[list[int]] | None:
-    """Read the root IDs on both sides of a synapse, behind the bytes of its body."""
+    """Read the root IDs on both sides of a synapse, which follow the bytes of its body."""
     cells: list[list[int]] = []
     for _ in RELATIONSHIPS:
         count = int.from_bytes(content[size : size + 4], "little")
@@ -280,19 +280,19 @@ def open_source(
     Parameters
     ----------
     address
-        A folder, or an address with http or https.
+        A folder, or an http or https address.
     timeout
-        Seconds that a request may take, further tries included.
+        Longest time for a request in seconds, retries included.
     at_once
-        Requests to its server at a time.
+        Number of requests to its server at a time.
 
     Raises
     ------
     UsageError
-        When there is no such folder, or the address is of another kind.
+        When the folder does not exist, or the address is not http or https.
     ServiceError
-        When it cannot be reached, is no published source, or is served in a way that viewers cannot
-        read: without ranges, or without letting other sites read it.
+        When it cannot be reached, is not a published source, or is served in a way that viewers
+        cannot read: without range requests, or without letting other sites read it (CORS).
     """
     address = address.rstrip("/").removeprefix("precomputed://")
     if address.startswith(("http://", "https://")):

@@ -37,7 +37,7 @@ def stage_csv(work: str, file: InputFile, number: int, tag: str | None) -> Input
     number
         Tells staged files apart.
     tag
-        The column of the tag; None when the file holds something else than what is published.
+        The column of the tag, or None for a file without tags.
 
     Raises
     ------
@@ -98,7 +98,7 @@ def plan_join(
     tag: str,
     memory: int,
 ) -> list[tuple[int, int]]:
-    """Say in the folder of work what is to be joined; return the parts, each of which fits.
+    """Write the plan of the join to the work folder; return parts that each fit into memory.
 
     Parameters
     ----------
@@ -171,7 +171,7 @@ def _check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile],
 
 
 def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
-    """Join one part of the predictions with their synapses, by the remainder of the synapse's ID.
+    """Join one part of the predictions, selected by the remainder of the synapse's ID.
 
     Returns
     -------

@@ -64,7 +64,7 @@ class Distance:
     Attributes
     ----------
     direction, tag
-        Of which synapses.
+        Direction and tag of the synapses.
     count, cells
         The number of synapses, and of cells.
     low, median, high

@@ -1,1 +1,1 @@
-"""The commands, one file each: options, what is printed, exit codes."""
+"""The commands, one per file: their options, output and exit codes."""

@@ -116,9 +116,10 @@ def check(
 def _read_targets(
     targets: Sequence[str], *, writable: bool
 ) -> tuple[dict[str, Document], Places, int]:
-    """Read the documents, each once, and find every link with the file and line of its places.
+    """Read each document once, and find every link with the files and lines where it occurs.
 
-    Returns also how many files could not be read: they are named, and the others are checked.
+    Also returns the number of files that could not be read. They are named in a message, and the
+    other files are checked.
 
     Raises
     ------
@@ -153,7 +154,7 @@ def _read_targets(
 
 
 def _expand(target: str, *, writable: bool) -> list[str]:
-    """Put the text files of a folder in the place of its name."""
+    """Replace each folder by its text files."""
     from synglancer.check.documents import list_documents
 
     if target == _STDIN and writable:
@@ -191,7 +192,7 @@ def _is_same(one: Document, other: Document) -> bool:
 
 
 def _tell(anew: Anew) -> dict[str, list[str]]:
-    """Say what became of each bad link."""
+    """Describe what was done about each bad link."""
     from synglancer.check.repair import Refreshed
 
     return {
@@ -203,7 +204,7 @@ def _tell(anew: Anew) -> dict[str, list[str]]:
 
 
 def _foretell(results: Sequence[CheckResult], own: Service) -> dict[str, list[str]]:
-    """Say what would become of each bad link."""
+    """Describe what would be done about each bad link."""
     from synglancer.check.repair import read_asked
 
     told = {}
@@ -217,7 +218,7 @@ def _foretell(results: Sequence[CheckResult], own: Service) -> dict[str, list[st
 
 
 def _find_fixed(anew: Anew, places: Places, unwritten: set[str]) -> set[str]:
-    """Find the links that others have taken the place of, wherever they stood."""
+    """Find the links that were replaced by new ones, in all documents."""
     from synglancer.links.link_record import Skipped
 
     return {
@@ -228,7 +229,7 @@ def _find_fixed(anew: Anew, places: Places, unwritten: set[str]) -> set[str]:
 
 
 def _rewrite(name: str, document: Document, anew: Anew) -> bool:
-    """Put the new links into a document; whether that went well, or was not needed."""
+    """Put the new links into a document; return False if that failed."""
     from synglancer.check.repair import Refreshed
     from synglancer.check.rewriting import replace_links, rewrite_file
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from synglancer.settings import Settings
 
 _CELL = "0"
-"""Stands for the cell that `make-link` needs and `doctor` does not."""
+"""A placeholder for the cell that `make-link` needs but `doctor` does not."""
 
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red", "skipped": "dim"}
 _NARROWEST = 40
@@ -99,12 +99,12 @@ def doctor(
 
 
 def _read_settings(words: Sequence[str]) -> tuple[Settings, list[Outcome]]:
-    """Read the settings that ``make-link`` would have here, and say what is wrong with them.
+    """Read the settings that ``make-link`` would use here, and report errors in them.
 
     Raises
     ------
     SynglancerError
-        When what was typed cannot be used whatever the environment and the file say.
+        When the typed options are invalid, whatever the environment and the file contain.
     """
     from synglancer.doctor.outcome import Outcome
 
@@ -134,7 +134,7 @@ def _parse(words: Sequence[str], config: tuple[Any, ...]) -> Settings:
 
 
 def _name_places() -> str:
-    """Say where settings come from; their values may be nobody's business."""
+    """Describe where settings come from, without their values, which may be private."""
     variables = sorted(name for name in os.environ if name.startswith(PREFIX))
     file = find_file()
     places = [*variables, *([str(file)] if file else [])]
@@ -153,7 +153,7 @@ def _ask(server: str) -> bool:
 
 
 def _print_line(outcome: Outcome) -> None:
-    """Print an outcome: one line, but for a terminal that is too narrow."""
+    """Print an outcome on one line, unless the terminal is too narrow."""
     head = f"{outcome.status:<9}{outcome.name:<11}"
     text = for_terminal(f"{head}{outcome.message} {outcome.hint}".rstrip())
     if not sys.stdout.isatty():

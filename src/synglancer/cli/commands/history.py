@@ -80,7 +80,7 @@ def _print_rows(found: Collection[Mapping[str, Any]]) -> None:
 
 
 def _list_cells(record: Mapping[str, Any]) -> set[str]:
-    """List what names a link: the root IDs that it shows, and synapses that it was asked for by."""
+    """List the IDs by which a link can be found: its root IDs and the requested synapses."""
     from synglancer.states.provenance import read_recorded_cells, read_recorded_synapses
 
     synapses = (f"synapse:{synapse}" for synapse in read_recorded_synapses(record))

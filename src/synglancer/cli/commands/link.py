@@ -1,4 +1,4 @@
-"""make-link: options, order, and what becomes of a cell among several that cannot be shown."""
+"""make-link: its options, the order of its output, and cells that cannot be shown."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _make_many(
     from synglancer.links.batch import map_links
     from synglancer.render.progress import show_progress
 
-    seen = printing.quiet and not sys.stdout.isatty()  # else what is printed says how far it is
+    seen = printing.quiet and not sys.stdout.isatty()  # otherwise the output shows the progress
     return map_links(
         cells,
         settings,
@@ -158,7 +158,7 @@ def _take(link: LinkRecord) -> LinkRecord:
 
 
 def _suggest(word: str) -> str:
-    """Name the option that was perhaps meant."""
+    """Suggest the option that was probably meant."""
     names = [item.name for kind in (Settings, Printing) for item in fields(kind)]
     options = ["--together", *("--" + name.replace("_", "-") for name in names)]
     near = get_close_matches(word.partition("=")[0], options, n=1, cutoff=0.75)
@@ -166,7 +166,7 @@ def _suggest(word: str) -> str:
 
 
 def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | None) -> int:
-    """Print a link and write what belongs to it; or say why there is none. Return the exit code."""
+    """Print a link and write its files, or explain why it failed; return the exit code."""
     from synglancer.links.link_record import Skipped
 
     if isinstance(made, Skipped):
@@ -196,7 +196,7 @@ def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | Non
 
 
 def _write(write: Callable[[], object]) -> int:
-    """Write a file beside the link, which is good without it: return 0, or say what went wrong."""
+    """Write a file that goes with a link; if that fails, say why. Return the exit code."""
     from synglancer.errors import OutputError, PictureError
 
     try:
@@ -221,7 +221,7 @@ def _write_state(made: LinkRecord, printing: Printing) -> None:
 
 
 def _refuse_files(printing: Printing, read: Sequence[str | Path | None], links: int) -> None:
-    """Refuse files that cannot be written before anything is asked or uploaded."""
+    """Refuse files that cannot be written, before any request or upload."""
     outputs = {"--save-state": printing.save_state, "--preview": printing.preview}
     check_files({**outputs, "--qr": printing.qr}, read, links)
     if printing.template:

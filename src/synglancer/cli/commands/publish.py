@@ -175,7 +175,7 @@ def _open_cave(
     version: int,
     table: str | None,
 ) -> tuple[Fetch, str]:
-    """Return what fetches the table, and the version's timestamp."""
+    """Return the object that fetches the table, and the version's timestamp."""
     from synglancer.cache.answers import Store
     from synglancer.cave.session import Session
     from synglancer.publish.cave_input import fetch_table
@@ -195,7 +195,7 @@ def _open_cave(
 
 
 def _find_facts(service: Service, version: int, table: str | None) -> dict[str, Any]:
-    """Find what links on the source need to know; where CAVE fails, each of them asks it."""
+    """Fetch the data that links on the source need; if CAVE fails, each link will ask again."""
     from synglancer.cache.answers import Store
     from synglancer.cave.session import Session
     from synglancer.publish.cave_input import find_facts
@@ -251,7 +251,7 @@ def _read_timestamp(text: str | None) -> str | None:
 
 
 class _Bar:
-    """A progress bar on stderr, where that is a terminal."""
+    """A progress bar on stderr, if that is a terminal."""
 
     def __enter__(self) -> Self:
         self._progress: Any = None

@@ -141,7 +141,7 @@ def _list_notes(made: Report) -> list[str]:
 
 
 def _check_files(output: Path, reporting: Reporting, read: Sequence[str | Path | None]) -> None:
-    """Refuse files that cannot be written before anything is asked."""
+    """Refuse files that cannot be written, before any request."""
     from synglancer.render.tables import check_table_suffix
     from synglancer.report.pages import check_ending
 
@@ -202,7 +202,7 @@ def _write(report: Report, output: Path, reporting: Reporting, settings: LinkSet
 
 
 def _read_baseline(reporting: Reporting, given: CellList) -> Baseline | None:
-    """Read what proportions are compared with: a group of the cells by its name, or a file."""
+    """Read the baseline for proportions: a named group of the cells, or a file."""
     if reporting.baseline is None:
         return None
     from synglancer.publish.manifest import MANIFEST
@@ -226,7 +226,7 @@ def _read_baseline(reporting: Reporting, given: CellList) -> Baseline | None:
 
 
 def _add_cells_link(report: Report, settings: LinkSettings) -> Report:
-    """Add a link to all cells; a report without it is good, and it is said why it has none."""
+    """Add a link to all cells; if that fails, the report is still good and says why."""
     from synglancer.report.building import link_all_cells
 
     try:

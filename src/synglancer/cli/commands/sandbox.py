@@ -17,7 +17,7 @@ from synglancer.errors import ServiceError, UsageError
 
 @dataclass(frozen=True)
 class SandboxOptions(StartOptions):
-    """`StartOptions`, with the words that help shows for values."""
+    """`StartOptions`, with the placeholders that help shows for values."""
 
     data: Annotated[Path | None, describe(None, "FOLDER")] = None
     host: Annotated[str, describe(None, "ADDRESS")] = "127.0.0.1"

@@ -29,7 +29,7 @@ def serve(
     from synglancer.publish.serving import make_server
 
     server = make_server(dest, port)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # here, to be stopped is no failure
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # stopping a server is not a failure
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)  # noqa: T201
     print("Press Ctrl+C to stop.", file=sys.stderr)  # noqa: T201
     try:

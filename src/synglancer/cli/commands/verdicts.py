@@ -1,4 +1,4 @@
-"""synglancer verdicts: what reviewers marked, how far they agree, and how far confidence holds."""
+"""synglancer verdicts: reviewers' marks, their agreement, and the calibration of confidence."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def verdicts(
 def _check_files(
     tables: dict[str, str | None], plot: str | None, read: Sequence[str | None]
 ) -> None:
-    """Refuse files that cannot be written before anything is asked."""
+    """Refuse files that cannot be written, before any request."""
     from synglancer.render.calibration import check_plot_suffix
     from synglancer.render.tables import check_table_suffix
 
@@ -105,7 +105,7 @@ def _check_files(
 
 
 def _describe_agreement(agreed: pd.DataFrame) -> list[str]:
-    """Say how far each two reviewers agree, a sentence each."""
+    """Describe the agreement of each pair of reviewers, in one sentence each."""
     sentences = []
     for row in agreed.to_dict("records"):
         pair = f"Links {row['reviewer_a']} and {row['reviewer_b']}"
@@ -123,7 +123,7 @@ def _describe_agreement(agreed: pd.DataFrame) -> list[str]:
 
 
 def _describe_calibration(bins: pd.DataFrame) -> list[str]:
-    """Say how many predictions are right, with an interval, and how sure they were."""
+    """Describe the share of correct predictions, with an interval, and their mean confidence."""
     from synglancer.report.statistics import find_wilson_interval
 
     judged, right = int(bins["judged"].sum()), int(bins["right"].sum())

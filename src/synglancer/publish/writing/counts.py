@@ -1,4 +1,4 @@
-"""The table of cells: how many synapses each has, by direction and tag, counted as written."""
+"""Write the table of cells: their numbers of synapses as published, by direction and tag."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LEAST_MEMORY = 100_000_000
 def keep_counts(
     work: Path, index: str, source: int, shard: int, cells: Keys, rows: NDArray[Any]
 ) -> None:
-    """Keep how many rows each cell of a shard has, until `write_counts` gathers them."""
+    """Store the number of rows of each cell in a shard, for `write_counts`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -39,12 +39,12 @@ def keep_counts(
 
 
 def write_counts(work: str, mark: str, name: str) -> dict[str, Any]:
-    """Write the table of cells: sorted by root ID, out of core.
+    """Write the table of cells, sorted by root ID, without holding it in memory.
 
     Returns
     -------
     dict
-        For the manifest: ``file``, ``cells``, ``bytes``, ``sha256``.
+        The record for the manifest: ``file``, ``cells``, ``bytes``, ``sha256``.
     """
     folder = Path(work)
     request = load_request(work, mark)
@@ -66,7 +66,7 @@ def write_counts(work: str, mark: str, name: str) -> dict[str, Any]:
 
 
 def _gather(folder: Path, staged: Path, tags: int, memory: int) -> None:
-    """Sum up what was kept of each shard; columns are named by their place."""
+    """Sum up the numbers of all shards; columns are named by their position."""
     import duckdb
 
     scans = []
@@ -91,7 +91,10 @@ def _gather(folder: Path, staged: Path, tags: int, memory: int) -> None:
 
 
 def _rename(staged: Path, path: Path, names: list[str]) -> int:
-    """Write the table with its own names, which DuckDB would not tell apart by case; count it."""
+    """Write the table with its final column names and return its number of rows.
+
+    DuckDB cannot write these names, because it does not distinguish upper and lower case.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -30,7 +30,7 @@ class Runner(Protocol):
     Attributes
     ----------
     workers
-        How many tasks run at a time.
+        Number of tasks that run at a time.
     """
 
     workers: int
@@ -107,9 +107,9 @@ class Cluster:
     Parameters
     ----------
     address
-        Of the scheduler, such as ``tcp://127.0.0.1:8786``.
+        Address of the scheduler, such as ``tcp://127.0.0.1:8786``.
     timeout
-        Seconds in which it must answer.
+        Longest time to wait for its answer, in seconds.
     """
 
     def __init__(self, address: str, *, timeout: float = 10.0) -> None:
@@ -165,19 +165,19 @@ class Cluster:
             self._client.cancel(futures)
 
     def close(self) -> None:
-        """Let the cluster go, which others may use."""
+        """Disconnect from the cluster, which others may still use."""
         self._client.close()
 
 
 def make_runner(workers: int | None, scheduler: str | None) -> Runner:
-    """Make what runs tasks.
+    """Make a runner for tasks.
 
     Parameters
     ----------
     workers
-        Processes on this machine; by default one for each core.
+        Number of processes on this machine; by default one per core.
     scheduler
-        Address of a Dask scheduler whose workers run them instead.
+        Address of a Dask scheduler whose workers run the tasks instead.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def make_runner(workers: int | None, scheduler: str | None) -> Runner:
 
 
 def _end_with_parent() -> None:
-    """Have this worker end when its parent does, however that ended: it would wait for ever."""
+    """End this worker when its parent process ends, since it would otherwise wait for ever."""
     import threading
     from multiprocessing import parent_process
 
@@ -208,18 +208,18 @@ def _end_with_parent() -> None:
         parent = parent_process()
         if parent is not None:
             parent.join()
-            os._exit(1)  # what was being written has a temporary name
+            os._exit(1)  # unfinished files have temporary names
 
     threading.Thread(target=watch, daemon=True).start()
 
 
 @contextmanager
 def _keeping_interrupts() -> Iterator[None]:
-    """Leave Ctrl+C to this process; processes started within never see it."""
+    """Let only this process handle Ctrl+C; processes started within ignore it."""
     import signal
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # when that starts, it lets interrupts through again
+    resource_tracker.ensure_running()  # started first, because its start unblocks interrupts
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -228,12 +228,12 @@ def _keeping_interrupts() -> Iterator[None]:
 
 
 def count_cores() -> int:
-    """Count the cores that this process may use."""
+    """Count the cores that this process can use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class _Call:
-    """A task as it is sent to a worker: it runs, and its outcome is kept."""
+    """A task for a worker, which runs it and stores its result."""
 
     def __init__(self, task: Task, work: Path, mark: str, stage: str) -> None:
         self.task, self.work, self.mark, self.stage = task, str(work), mark, stage
@@ -245,7 +245,7 @@ class _Call:
 
 
 def done_file(work: Path, stage: str, item: Any) -> Path:
-    """Return the file that says that a task was done, and what came out."""
+    """Return the file that marks a task as done and holds its result."""
     name = "-".join(map(str, item)) if isinstance(item, (tuple, list)) else str(item)
     return work / "done" / f"{stage}-{name}.json"
 
@@ -258,12 +258,12 @@ def run_stage(
     mark: str,
     progress: Progress | None = None,
 ) -> list[dict[str, Any]]:
-    """Run the tasks of a stage that were not done before.
+    """Run the tasks of a stage that have not been done yet.
 
     Returns
     -------
     list of dict
-        What came out of each, in the order of the items.
+        The result of each task, in the order of the items.
     """
     stage = task.__name__
     every = list(items)
@@ -280,5 +280,5 @@ def run_stage(
 
 
 def make_mark(content: bytes) -> str:
-    """Return what tells one request from another."""
+    """Return a mark that identifies a request."""
     return hashlib.sha256(content).hexdigest()[:16]

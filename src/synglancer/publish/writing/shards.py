@@ -1,4 +1,4 @@
-"""Second pass: the rows of one shard, sorted, encoded and written."""
+"""Second pass: sort, encode and write the rows of one shard."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from synglancer.publish.sharding import Keys
 
 Task = tuple[str, int, int, int]
-"""Index, number of the source, number of the level (0 where there are none), shard."""
+"""Index, number of the source, number of the level (0 if it has no levels), shard."""
 
 
 def list_shards(plan: Plan, rows: dict[str, NDArray[np.int64]]) -> list[Task]:
@@ -45,7 +45,7 @@ def list_shards(plan: Plan, rows: dict[str, NDArray[np.int64]]) -> list[Task]:
     plan
         How the rows are spread over files.
     rows
-        How many rows each part of an index has, by index.
+        Number of rows of each part, by index.
     """
     sizes = {
         (index, number, level, shard): rows[index][first + shard] * record_type(index).itemsize
@@ -63,7 +63,8 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``file``, ``bytes``, ``rows``, ``keys`` and ``largest``: the most rows that a key has.
+        ``file``, ``bytes``, ``rows``, ``keys`` and ``largest``, the largest number of rows of a
+        key.
     """
     index, number, level, shard = task
     plan = load_plan(work, mark)
@@ -109,7 +110,7 @@ def _order_single(ids: Keys, sharding: Sharding) -> tuple[Keys, NDArray[np.int64
 
 
 def _order_cells(cells: Keys, ids: Keys) -> NDArray[np.int64]:
-    """Order rows by cell, those of a cell at random: a viewer that draws a part draws a sample."""
+    """Order rows by cell, and randomly within a cell, so that viewers can draw a sample."""
     if not len(cells):
         return np.zeros(0, np.int64)
     bits = 63 - int(cells.max()).bit_length() - len(cells).bit_length()
@@ -125,9 +126,9 @@ def _order_groups(
     Returns
     -------
     keys, starts : ndarray, shape (groups,)
-        The key of each group, and where it begins.
+        The key of each group, and its first row.
     order : ndarray of int64, shape (n,)
-        Where each row was.
+        The earlier position of each row.
     """
     old = find_groups(keys)
     names = keys[old]

@@ -1,4 +1,4 @@
-"""First pass: the rows of a slab, partitioned by the shards that they go to."""
+"""First pass: partition the rows of a slab by shard."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def spill(work: str, mark: str, number: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows``: how many rows each source gets, by tag; ``parts``: how many rows each part of an
-        index gets, by index.
+        ``rows``: number of rows for each source, by tag; ``parts``: number of rows for each part,
+        by index.
     """
     folder = Path(work)
     plan = load_plan(work, mark)
@@ -52,7 +52,7 @@ def spill(work: str, mark: str, number: int) -> dict[str, Any]:
 
 
 def _find_parts(index: str, rows: NDArray[Any], source: Source, plan: Plan) -> NDArray[np.int64]:
-    """Return which of the source's parts of an index each row belongs to."""
+    """Return the part of an index, within the source, to which each row belongs."""
     if index != "spatial":
         keys = rows["id" if index == "by_id" else index]
         return source.shardings[index].find_shards(keys)
@@ -68,7 +68,7 @@ def _find_parts(index: str, rows: NDArray[Any], source: Source, plan: Plan) -> N
 
 
 def find_levels(ids: NDArray[np.uint64], until: list[float]) -> NDArray[np.int64]:
-    """Return the level of each row, which its ID alone decides."""
+    """Return the level of each row, which depends only on its ID."""
     share = mix(ids).astype(np.float64) / 2.0**64
     return np.minimum(np.searchsorted(np.array(until), share, side="right"), len(until) - 1)
 
@@ -86,12 +86,12 @@ def _write(path: Path, pieces: list[NDArray[Any]]) -> None:
 
 
 def save_spans(work: Path, spilled: list[dict[str, Any]]) -> dict[str, NDArray[np.int64]]:
-    """Save where each part of an index begins in the file of each slab, and where it ends.
+    """Save the beginning and end of each part of an index in the file of each slab.
 
     Returns
     -------
     dict of ndarray, shape (parts,)
-        How many rows each part has, by index.
+        Number of rows of each part, by index.
     """
     rows = {}
     for index in INDEXES:

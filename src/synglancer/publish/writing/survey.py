@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _BATCH = 1 << 17
 _SLAB_ROWS = 1 << 18
-"""Rows of a slab at most: arrays of so many stay in the processor's caches and in the heap."""
+"""Largest number of rows in a slab: arrays of this length fit into processor cache and heap."""
 
 _UNIT_ROWS = 1 << 20
 _MOST_HASH = 2**64 - 1
@@ -28,7 +28,7 @@ _MOST_HASH = 2**64 - 1
 
 @lru_cache(maxsize=4)
 def load_request(work: str, _mark: str) -> dict[str, Any]:
-    """Load what was asked from a folder of work, once in a process."""
+    """Load the request in a work folder, once per process."""
     request: dict[str, Any] = json.loads((Path(work) / "request.json").read_bytes())
     return request
 
@@ -39,17 +39,17 @@ def make_units(files: list[InputFile], tag: str) -> tuple[list[Any], int]:
     Parameters
     ----------
     files
-        All of them Parquet.
+        The Parquet files.
     tag
         The column of the tag.
 
     Returns
     -------
     units : list
-        Each a list of parts: ``file`` (its number), ``groups`` (row groups), ``row`` (the first,
-        from 1).
+        Lists of parts: ``file`` (its number), ``groups`` (row groups) and ``row`` (number of the
+        first row, from 1).
     rows : int
-        Number of all rows.
+        Total number of rows.
     """
     units: list[list[dict[str, Any]]] = []
     filled, total = _UNIT_ROWS, 0
@@ -82,7 +82,7 @@ def survey(work: str, mark: str, unit: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``slabs`` and ``counts``: what was left out, by reason.
+        ``slabs``, and ``counts`` of the rows left out, by reason.
     """
     request = load_request(work, mark)
     return _Survey(Path(work), request, unit).run()
@@ -161,7 +161,7 @@ class _Survey:
         )
 
     def _pick(self, path: Path, records: NDArray[Any], tags: dict[str, int]) -> None:
-        """Keep a sample of a slab: some rows by their IDs, and all those of some cells."""
+        """Keep a sample of a slab: some rows by their IDs, and all rows of some cells."""
         most = np.uint64(min(int(self._request["share"] * 2.0**64), _MOST_HASH))
         sample: dict[str, Any] = {}
         end = 0
@@ -177,9 +177,9 @@ class _Survey:
 
 
 def find_repeated(work: str, mark: str, part: int) -> dict[str, Any]:
-    """Find synapses that several slabs have, among those whose mixed ID lies in one range.
+    """Find synapses in several slabs, among synapses with mixed IDs in one range.
 
-    Of the rows of a synapse the most confident one is kept, of equal ones that of the first slab.
+    The most confident row of each synapse is kept, or the first slab's if equally confident.
     """
     request = load_request(work, mark)
     folder = Path(work)
@@ -220,7 +220,7 @@ def find_repeated(work: str, mark: str, part: int) -> dict[str, Any]:
 def load_slab(
     work: Path, number: int, slab: dict[str, Any], dropped: list[int]
 ) -> dict[str, NDArray[Any]]:
-    """Load the rows of a slab by tag, without rows that other slabs keep instead."""
+    """Load the rows of a slab by tag, without repeated rows that are kept in other slabs."""
     records = np.fromfile(work / f"{slab['file']}.rows", record_type("by_id"))
     ends = np.cumsum([*slab["tags"].values()])
     lists = []
