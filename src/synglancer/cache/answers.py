@@ -54,7 +54,9 @@ class Kept:
     kind
         The kind.
     files
-        Number of files. bytes Their total size.
+        Number of files.
+    bytes
+        Their total size.
     """
 
     kind: Kind
@@ -188,8 +190,9 @@ class Store:
         Parameters
         ----------
         question
-            The question as a key. seconds Longest time to wait for another process; then the block
-            runs anyway.
+            The question as a key.
+        seconds
+            Longest time to wait for another process; then the block runs anyway.
         """
         if not self._enabled:
             return nullcontext(enter_result=False)

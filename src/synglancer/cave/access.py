@@ -94,7 +94,7 @@ class Access:
 
     @property
     def _sandbox(self) -> Running:
-        from synglancer.cave.sandbox import start_sandbox  # only here
+        from synglancer.cave.sandbox import start_sandbox  # only if it is needed
 
         return self._connections.get("sandbox", start_sandbox)
 
@@ -258,10 +258,10 @@ def fetch_link_state(
     state_url
         Where the state is.
     server
-        The user's own CAVE server, which the token of ``CAVE_TOKEN`` or `token_file` belongs to;
-        else ``SYNGLANCER_SERVER``, else the default one.
+        The user's own CAVE server, for which the token in ``CAVE_TOKEN`` or `token_file` is; by
+        default ``SYNGLANCER_SERVER`` or the default server.
     token
-        A token for the host of `state_url`, where the user gives one.
+        A token for the host of `state_url`, if the user has one.
     token_file
         File that holds the token for `server`.
     timeout

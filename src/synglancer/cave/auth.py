@@ -22,7 +22,9 @@ class Credentials:
     Parameters
     ----------
     token
-        The token, or None. server Address of the chosen CAVE server.
+        The token, or None.
+    server
+        Address of the chosen CAVE server.
 
     Raises
     ------

@@ -3,8 +3,8 @@
 Each method makes one request unless it says otherwise.
 
 The service clients are made one by one with their API version given, since `CAVEclient(...)` costs
-six requests before the first question, writes a map of servers into the user's home, and would have
-to be told not to wait forever (see `transport`).
+six requests before the first query, writes a map of servers into the user's home folder, and would
+need a timeout from outside (see `http`).
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Cave:
         self._server = server
         self._name = datastack
         self._guard_session = guard_session
-        # It never holds the token, which is added to each request where it leaves.
+        # It never holds the token, which is added to each request when it is sent.
         self._auth = AuthClient(token="", server_address=server)
 
     def _client(self, kind: type, *args: Any, repeatable: bool = True, **kwargs: Any) -> Any:
@@ -70,8 +70,8 @@ class Cave:
 
         class Guarded(kind):  # type: ignore[misc]  # caveclient is untyped
             def _get_version(self) -> Version:
-                # Called once, when the session has just been made, to ask the service's version, by
-                # which caveclient refuses old services. We check what comes back instead.
+                # Called once for each new session, to fetch the service's version, because
+                # caveclient refuses old services. We check the answers instead.
                 self.session.cookies.clear()
                 self.session.headers.pop("Authorization", None)
                 guard_session(self.session, repeatable=repeatable)
@@ -92,7 +92,7 @@ class Cave:
     ) -> pd.DataFrame:
         """Fetch the predictions of cells' synapses in one direction, or of synapses by their IDs.
 
-        That is 1 request for all of them, or more where the server cuts its answer off.
+        This takes 1 request, or more if the server cuts its answer off.
 
         Returns
         -------
@@ -103,7 +103,7 @@ class Cave:
         Raises
         ------
         TruncatedError
-            When the server left rows out, and does so in every part of the answer.
+            When the server leaves out rows in every part of the answer.
         ServiceError
             When it cannot be asked.
         """
@@ -142,7 +142,7 @@ class Cave:
     ) -> pd.DataFrame:
         """Fetch all synapses on some spines of some cells, as `fetch_spines` does.
 
-        Rows of further spines may come along: where a number is that of a spine of two cells.
+        There may be rows of further spines, if spines of two cells have the same number.
         """
         own = {table.name: {"group_id": spines}, table.synapse_table: {"post_pt_root_id": cells}}
         return self._query_join(datastack, at, table, own, _SPINE_COLUMNS, ["group_id"])
@@ -232,8 +232,8 @@ class Cave:
         Returns
         -------
         dict of list of (x, y, z)
-            For each cell, in nm: one for a whole neuron, none for a fragment, several where cells
-            are merged.
+            Positions of each cell in nm: one for a whole neuron, none for a fragment, several for
+            merged cells.
 
         Raises
         ------
@@ -285,7 +285,7 @@ class Cave:
     ) -> pd.DataFrame:
         """Fetch the rows in which each of these columns holds one value, or one of several.
 
-        That is 1 request, or more where the answer is cut off.
+        This takes 1 request, or more if the answer is cut off.
         """
         client = self._materialize(datastack.server)
         with _caveclient_errors(datastack.server):
@@ -332,7 +332,7 @@ class Cave:
     def fetch_related(self, datastack: Datastack, cell: int, at: datetime) -> list[int]:
         """Fetch the root IDs that a root ID became until a timestamp, or came from (2 requests).
 
-        Not all need be valid then: that is for `fetch_validity` to say.
+        Not all of them need be valid then; `fetch_validity` checks that.
         """
         with _caveclient_errors(datastack.server):
             related = self._graph(datastack).get_latest_roots(cell, timestamp=at)
@@ -346,8 +346,8 @@ class Cave:
     def upload_state(self, state: bytes) -> str:
         """Upload a state (1 request) and return its address.
 
-        The bytes are posted as they are: caveclient's own `upload_state_json` would encode them
-        again, so that what is stored would not be what was hashed.
+        The bytes are posted unchanged: caveclient's own `upload_state_json` would encode them
+        again, so the stored bytes would differ from the hashed ones.
 
         Raises
         ------
@@ -357,7 +357,7 @@ class Cave:
         return self._upload(state, "")
 
     def upload_properties(self, properties: bytes) -> str:
-        """Upload segment properties (1 request), likewise as they are, and return their address."""
+        """Upload segment properties (1 request), also unchanged, and return their address."""
         return self._upload(properties, "/property")
 
     def _upload(self, content: bytes, kind: str) -> str:

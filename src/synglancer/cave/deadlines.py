@@ -107,7 +107,7 @@ class _Timed:
     def getresponse(self) -> Any:
         if self.timeout is None:
             return super().getresponse()  # type: ignore[misc]
-        held = self.sock  # the connection may let go of it
+        held = self.sock  # the connection may drop it
         with _shutting(lambda: held.shutdown(socket.SHUT_RDWR), self.timeout) as late:
             try:
                 response = super().getresponse()  # type: ignore[misc]
@@ -115,7 +115,7 @@ class _Timed:
                 if late.is_set():
                     raise TimeoutError from error
                 raise
-        if late.is_set():  # headers end where they are shut
+        if late.is_set():  # headers end where the connection was shut
             response.close()
             raise TimeoutError
         return response

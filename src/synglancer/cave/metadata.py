@@ -36,9 +36,11 @@ class TableKind:
     option
         The option that names such a table.
     lacks
-        What other tables lack. hint Which table to choose.
+        What tables of other kinds lack.
+    hint
+        Which table to choose.
     schema
-        What the names of its schemas begin with, where its columns depend on that.
+        Prefix of its schemas' names, if its columns depend on the schema.
     """
 
     option: str
@@ -95,7 +97,7 @@ def fetch_datastack(fetcher: Fetcher, server: str, name: str) -> Datastack:
 
 
 def fetch_datastack_names(fetcher: Fetcher, server: str) -> list[str]:
-    """Fetch the names of all datastacks, which whoever is logged in may read (1 request)."""
+    """Fetch the names of all datastacks, which need only a valid token (1 request)."""
     with _strange_answers(server):
         return sorted(map(_text, _fetch(fetcher, server, "info/api/v2/datastacks")))
 
@@ -125,7 +127,7 @@ def fetch_materialization(
     Parameters
     ----------
     fetcher, datastack
-        Whom to ask.
+        The HTTP client and the datastack.
     version
         Its number, ``latest``, or a day in ISO 8601 (UTC): the newest version made on that day,
         even if expired, or else the newest available version made before it.
@@ -310,7 +312,7 @@ def _quoted(name: str) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a text; any other type is not an answer of CAVE."""
+    """Return a text; raise an error for any other type, which CAVE never sends."""
     if not isinstance(value, str):
         raise TypeError(f"{type(value).__name__} in place of a text")
     return value

@@ -157,7 +157,7 @@ def _ask(ask: Callable[[Span], pd.DataFrame], span: Span, limit: int | None) -> 
 
 
 def _read_ids(error: TruncatedError) -> frozenset[int]:
-    """Return the IDs of the rows that came, which show where the others may be."""
+    """Return the IDs of the rows that arrived, which show where the others may be."""
     import pyarrow as pa  # only where an answer was cut
 
     try:
@@ -211,7 +211,7 @@ def _pivots(cut: _Cut) -> list[int]:
     low, high = min(cut.ids), max(cut.ids) + 1
     first, end = cut.span.first, cut.span.end
     if first is not None and end is None:
-        # The rows reach nobody knows how far: parts that grow.
+        # It is unknown how far the rows reach, so the parts grow.
         step = max((high - first) * 3 // 4, 1)
         return [first + step * 2**doubling for doubling in range(_DOUBLINGS)]
     if first is not None and end is not None:
@@ -226,9 +226,9 @@ def _between(low: int, high: int, parts: int) -> list[int]:
 
 def _join(parts: list[pd.DataFrame], seen: set[int]) -> pd.DataFrame:
     """Join the parts, and check that no earlier row is missing."""
-    import pandas as pd  # loaded by whoever asked
+    import pandas as pd  # already imported by the query
 
-    # An empty part has no types of its own: it would turn the columns of others into objects.
+    # An empty part has no types, so it would turn the columns of the others into objects.
     filled = [part for part in parts if len(part)]
     joined: pd.DataFrame = pd.concat(filled or parts[:1], ignore_index=True)
     if not seen.issubset(int(id_) for id_ in joined["id"]):

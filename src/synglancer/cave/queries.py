@@ -28,7 +28,7 @@ _QUIET: dict[str, Any] = {"log_warning": False}
 
 
 def one_or_several(cells: Sequence[int]) -> int | list[int]:
-    """Return what a column must hold to be of these cells: a single one is asked for as such."""
+    """Return the filter's value for these cells: a single root ID, or a list of several."""
     return [*cells] if len(cells) > 1 else cells[0]
 
 
@@ -138,7 +138,7 @@ def ask_join(
 def ask_view(
     client: Any, at: Materialization, view: str, columns: list[str], span: Span
 ) -> pd.DataFrame:
-    """Ask for the rows of a view, which no version that has expired answers.
+    """Ask for the rows of a view, which is not possible for expired versions.
 
     Parameters
     ----------
@@ -147,7 +147,7 @@ def ask_view(
     view
         Its name.
     """
-    # Of a table it can be told not to log its owner's notice; of a view it cannot.
+    # For tables, logging of the owner's notice can be turned off; for views it cannot.
     with _unsaid("caveclient.base", "Table Owner Notice"):
         frame: pd.DataFrame = client.query_view(
             view,

@@ -1,4 +1,4 @@
-"""Where the CAVE token comes from."""
+"""Find the CAVE token for a server."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class FoundToken:
     Attributes
     ----------
     token
-        The token: never to be printed or kept.
+        The token, which must never be printed or stored.
     place
         ``CAVE_TOKEN``, or the path of a file.
     """
@@ -70,7 +70,7 @@ def locate_token(server: str, token_file: str | None = None) -> FoundToken | Non
     address = urlsplit(server)
     places = [_SECRETS / f"{address.netloc}-cave-secret.json"]
     if address.scheme == "https":
-        # The token for all servers is not for one that anybody on the way could listen to.
+        # The token for all servers is not sent over http, where others could read it.
         places.append(_SECRETS / "cave-secret.json")
     return _read_first(places)
 

@@ -40,7 +40,9 @@ class Refreshed:
     Attributes
     ----------
     old, url
-        The old link, and the new link in the same viewer. made The new link's record.
+        The old link, and the new link in the same viewer.
+    made
+        The new link's record.
     """
 
     old: str
@@ -61,8 +63,9 @@ class Asked:
     Attributes
     ----------
     cells
-        The cells: root IDs, or synapses as ``synapse:ID``; one, or several together. settings The
-        options; server, token and timeout are the present ones.
+        The cells: root IDs, or synapses as ``synapse:ID``; one, or several together.
+    settings
+        The options; server, token and timeout are the present ones.
     """
 
     cells: tuple[int | str, ...]
@@ -80,7 +83,9 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
     Parameters
     ----------
     result
-        The result of its check. own The present server, token and timeout.
+        The result of its check.
+    own
+        The present server, token and timeout.
 
     Raises
     ------

@@ -175,7 +175,9 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     Parameters
     ----------
     build
-        Makes the command's application. arguments The words typed after its name.
+        Makes the command's application.
+    arguments
+        The words typed after its name.
     """
     # Imports create many long-lived objects, and garbage collection among them costs a tenth of the
     # time.

@@ -18,8 +18,11 @@ class Outcome:
     name
         The check, in a word.
     status
-        Its status. message The result as a sentence; or why the check was skipped. hint What to do,
-        as a sentence; empty if there is nothing to do.
+        Its status.
+    message
+        The result as a sentence; or why the check was skipped.
+    hint
+        What to do, as a sentence; empty if there is nothing to do.
     """
 
     name: str

@@ -95,8 +95,9 @@ class TypeRow:
     name
         The type.
     partners
-        Number of cells of this type. colour Its colour in the view, ``#rrggbb``; None if the view
-        is coloured by something else.
+        Number of cells of this type.
+    colour
+        Its colour in the view, ``#rrggbb``; None if the view is coloured by something else.
     """
 
     name: str
@@ -238,8 +239,10 @@ def render_template(name: str, own: Path | None = None, **variables: Any) -> str
     Parameters
     ----------
     name
-        A built-in template, such as ``report.html.j2``. own The user's file to use instead. It may
-        include and extend built-in templates; HTML is escaped as in the built-in template.
+        A built-in template, such as ``report.html.j2``.
+    own
+        The user's file to use instead. It may include and extend built-in templates; HTML is
+        escaped as in the built-in template.
     **variables
         As the template documents them.
 

@@ -18,8 +18,11 @@ def check_kind(what: str, suffix: str, endings: Collection[str], hint: str | Non
     what
         The beginning of the error message, such as ``A table``.
     suffix
-        The file extension. endings The supported extensions. hint What to do; by default, choose
-        one of them.
+        The file extension.
+    endings
+        The supported extensions.
+    hint
+        What to do; by default, choose one of them.
 
     Raises
     ------

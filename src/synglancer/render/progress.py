@@ -20,7 +20,9 @@ def show_progress(total: int, what: str = "links") -> Iterator[Callable[[], None
     Parameters
     ----------
     total
-        Number of steps. what Name of the steps, in the plural.
+        Number of steps.
+    what
+        Name of the steps, in the plural.
     """
     from rich.console import Console
 

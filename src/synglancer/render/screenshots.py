@@ -85,8 +85,9 @@ def render_previews(
     suffix
         ``.png``, or ``.svg`` with the renderer plot.
     find_state
-        Finds the state of a link given as text, as `links.opening.open_link` does. progress Shows
-        the progress, such as `synglancer.render.progress.show_progress`.
+        Finds the state of a link given as text, as `links.opening.open_link` does.
+    progress
+        Shows the progress, such as `synglancer.render.progress.show_progress`.
 
     Returns
     -------

@@ -41,7 +41,9 @@ class Partner:
     Attributes
     ----------
     root_id
-        Its root ID, as text. count Synapses with it.
+        Its root ID, as text.
+    count
+        Synapses with it.
     tags
         Tag → number of synapses.
     type

@@ -47,8 +47,9 @@ class CellSummary:
     picture
         An SVG element, or the address of a picture (a data URI), or empty.
     notice
-        The notice of the table's owner, or empty. picture_problem Why the picture is a plot instead
-        of a screenshot, or empty.
+        The notice of the table's owner, or empty.
+    picture_problem
+        Why the picture is a plot instead of a screenshot, or empty.
     followed
         The given root ID and its replacement, if it was outdated; or empty.
     """

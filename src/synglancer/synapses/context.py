@@ -35,8 +35,9 @@ class Context:
     Attributes
     ----------
     multi_input : array, shape (k,), uint64, or None
-        IDs of their synapses on spines with several inputs; None if not requested. cell_types Types
-        of all cells; None if not requested.
+        IDs of their synapses on spines with several inputs; None if not requested.
+    cell_types
+        Types of all cells; None if not requested.
     """
 
     multi_input: np.ndarray[Any, Any] | None = None

@@ -46,7 +46,9 @@ class Background:
     projection, cross_section
         Backgrounds of the 3D view and the sections.
     cell
-        Colour of the cell's mesh. ring Colour of the ring around outputs.
+        Colour of the cell's mesh.
+    ring
+        Colour of the ring around outputs.
     """
 
     projection: str

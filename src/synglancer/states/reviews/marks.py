@@ -36,8 +36,9 @@ class Mark:
     name
         Its name: letters, digits and single underscores, with a lower-case letter first.
     label
-        Its text in viewers. tag The tag that the synapse has instead; empty for `RIGHT` and
-        `UNSURE`.
+        Its text in viewers.
+    tag
+        The tag that the synapse has instead; empty for `RIGHT` and `UNSURE`.
     """
 
     name: str
