@@ -1,7 +1,7 @@
 """Convert answers to our errors, unless they are complete and have status 200.
 
-It reads status, headers and body as CAVE's services, and the proxies before them, write them. Only
-the server's own words are quoted: as one printable line, without the token.
+It reads the status, headers and body from CAVE's services and the proxies in front of them. Only
+the server's own words are quoted, as one printable line without the token.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def check_answer(response: requests.Response) -> None:
         raise RateLimitError(
             f"{host} received too many requests{_quote_after(message)}.",
             "Wait a minute, then try again.",
-            sent=False,  # turned away before it had an effect
+            sent=False,  # refused before it had an effect
             retry_after=_retry_after(response),
         )
     if status != _HTTP_OK:
@@ -114,9 +114,9 @@ def _check_rights(response: requests.Response, host: str, status: int, message: 
 
 
 def _is_whole(response: requests.Response) -> bool:
-    """Whether a body ends where its kind must, which its length does not prove.
+    """Whether a body ends as its format requires, which its length does not prove.
 
-    A gzip stream that breaks off is unpacked as far as it goes, without a word.
+    A gzip stream that breaks off is unpacked up to that point without an error.
     """
     kind = response.headers.get("Content-Type", "")
     if kind.startswith("data.arrow"):
@@ -129,14 +129,14 @@ def _is_whole(response: requests.Response) -> bool:
         try:
             json.loads(response.content)  # NaN, which some servers write
         except RecursionError:
-            return True  # whoever reads it refuses it: no answer of CAVE is nested so deep
+            return True  # reading it will fail later: no answer of CAVE is nested so deeply
         except ValueError:
             return False
     return True
 
 
 def _read_json(response: requests.Response) -> object:
-    """Read the body as JSON; None if it is not JSON, or is nested too deep."""
+    """Read the body as JSON; return None if it is not JSON or is nested too deeply."""
     try:
         return json.loads(_body(response))
     except (ValueError, RecursionError):
@@ -175,7 +175,7 @@ def _forbidden_error(response: requests.Response, host: str) -> ServiceError:
 
 
 def _server_message(response: requests.Response) -> str:
-    """Return the server's message about a failure; empty for a good answer."""
+    """Return the server's message about a failure; it is empty for a good answer."""
     if response.status_code == _HTTP_OK:
         return ""
     answer = _read_json(response)

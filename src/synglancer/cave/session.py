@@ -38,25 +38,25 @@ if TYPE_CHECKING:
     from synglancer.settings import Service
 
 _DAY = 24 * 3600.0
-"""Seconds for which what can change is kept: a datastack, and when a version expires."""
+"""Seconds for which changeable records are cached: datastacks, and expiry times of versions."""
 
 _MOST_IDS = 5_000
 """Number of root IDs in one query of the chunked graph."""
 
 
 class Session(Access):
-    """A CAVE server, one of its datastacks, and a version of that.
+    """A CAVE server, one of its datastacks, and a version of that datastack.
 
     Parameters
     ----------
     service
-        Which server and datastack, with whose token, and for how long.
+        The server, datastack, token and timeout.
     store
-        What is kept on this machine, or None to keep nothing.
+        The local cache, or None to cache nothing.
     version
         A version's number, ``latest``, or a day in ISO 8601.
     token
-        The token for that server, where it is known; else it is looked for.
+        The token for that server, if known; otherwise it is looked up.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class Session(Access):
 
     @property
     def client(self) -> Cave:
-        """The services, asked through caveclient."""
+        """The client for the services, which uses caveclient."""
         return self._records.get("client", lambda: self.build_client(self._service.datastack))
 
     @property
     def datastack_name(self) -> str:
-        """Name of the datastack, as it was given."""
+        """The given name of the datastack."""
         return self._service.datastack
 
     @property
@@ -100,14 +100,14 @@ class Session(Access):
         return datastack
 
     def fetch_datastack(self, name: str) -> Datastack:
-        """Fetch the record of any datastack (1 request), and let its server see the token."""
+        """Fetch the record of any datastack (1 request), and allow its server to get the token."""
         datastack = fetch_datastack(self.fetcher, self.server, name)
         self.credentials.trust(datastack.server)
         return datastack
 
     @property
     def version(self) -> int:
-        """The version's number, asked for only where it is not given."""
+        """The version's number, which is fetched only if it was not given."""
         return self._given if isinstance(self._given, int) else self.materialization.version
 
     @property
@@ -127,12 +127,12 @@ class Session(Access):
         return record
 
     def name_version(self) -> str:
-        """Say which datastack and version is asked."""
+        """Name the datastack and the version in words."""
         version = self.materialization
         return f"{self.datastack.name} at version {version.version} ({version.timestamp:%Y-%m-%d})"
 
     def build_key(self, *rest: str) -> list[Any]:
-        """Return the key under which something of this version is kept."""
+        """Return the key under which data of this version are cached."""
         return self._build_key(self.version, *rest)
 
     def _build_key(self, version: int, *rest: str) -> list[Any]:
@@ -141,22 +141,22 @@ class Session(Access):
         return where if identity is None else [*where, {"data": identity}]
 
     def confirm_data(self) -> None:
-        """Make sure that kept answers are of the data that the server has now.
+        """Make sure that cached answers belong to the server's present data.
 
-        It costs 1 request where a server on this machine has not answered yet.
+        This takes 1 request if the server is on this machine and has not answered yet.
 
         Raises
         ------
         DataChangedError
-            When they are not.
+            When they belong to other data.
         """
         if self.identity.needs_answer:
             self._records.get("confirmed", lambda: self.fetch_datastack(self._service.datastack))
 
     def renew(self) -> bool:
-        """Forget what was kept of other data, where a `DataChangedError` was about that.
+        """Clear cached answers about other data, if they caused a `DataChangedError`.
 
-        Returns False where the data changed while they were asked for: then nothing can be made.
+        Returns False if the data changed during the requests, so that no link can be made.
         """
         outdated = self.identity.pop_outdated()
         if outdated:
@@ -164,7 +164,7 @@ class Session(Access):
         return outdated
 
     def ask_once(self, question: Hashable, ask: Callable[[], Answer]) -> Answer:
-        """Return the answer to a question that the session asks once, whichever threads ask it."""
+        """Return the answer to a question that the session asks only once, for all threads."""
         return self._records.get(question, ask)
 
     def load_table(self, name: str, kind: TableKind) -> PredictionTable:
@@ -193,7 +193,7 @@ class Session(Access):
         return table
 
     def _fetch_table_elsewhere(self, name: str, kind: TableKind) -> PredictionTable:
-        """Fetch a table's record from the newest version that has it: it refers to the same."""
+        """Fetch a table's record from the newest version that has it; it is the same there."""
         served = fetch_served(self.fetcher, self.datastack)
         for other in reversed(served):
             where = (self.fetcher, self.datastack, other.version)
@@ -223,7 +223,7 @@ class Session(Access):
 
     @contextmanager
     def explain_refused_live(self) -> Iterator[None]:
-        """Say what can be asked instead, where a service answers no live queries."""
+        """Suggest available versions if a service refuses live queries."""
         try:
             yield
         except ServiceError as error:
@@ -249,7 +249,7 @@ class Session(Access):
         return valid
 
     def fetch_first_timestamps(self, cells: list[int]) -> list[datetime]:
-        """Fetch when root IDs came into being (1 request); nothing if none ever existed."""
+        """Fetch when root IDs were created (1 request); the list is empty if none ever existed."""
         return self.client.fetch_timestamps(self.datastack, cells)
 
     def fetch_lifetime(self, cell: int) -> tuple[datetime, datetime] | None:
@@ -264,7 +264,10 @@ class Session(Access):
         return (first[0], last[0]) if last else None
 
     def fetch_related(self, cell: int) -> list[int]:
-        """Fetch what a root ID became until the version's timestamp, or came from (2 requests)."""
+        """Fetch the successors up to the version's timestamp, or predecessors, of a root ID.
+
+        This takes 2 requests.
+        """
         return self.client.fetch_related(self.datastack, cell, self.materialization.timestamp)
 
     def fetch_roots(self, supervoxels: list[int], at: datetime) -> list[int]:
@@ -303,6 +306,6 @@ def _read_materialization(record: dict[str, Any]) -> Materialization:
 
 
 def _has_run_out(record: Materialization) -> bool:
-    """Whether a version's time is over, so that it has to be asked again whether it is served."""
+    """Whether a version's expiry time has passed, so that its record must be fetched again."""
     expires = record.expires_on
     return expires is not None and expires < datetime.now(timezone.utc)

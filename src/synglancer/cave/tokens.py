@@ -34,13 +34,13 @@ class FoundToken:
 
 
 def find_token(server: str, token_file: str | None = None) -> str | None:
-    """Find the token for a server, as `locate_token` does; None where there is none."""
+    """Find the token for a server, as `locate_token` does; return None if there is none."""
     found = locate_token(server, token_file)
     return None if found is None else found.token
 
 
 def locate_token(server: str, token_file: str | None = None) -> FoundToken | None:
-    """Find the token for a server, and say where it is.
+    """Find the token for a server and the place where it is stored.
 
     In this order: `token_file`; the environment variable ``CAVE_TOKEN``; the files that caveclient
     uses, ``~/.cloudvolume/secrets/<host>-cave-secret.json`` and, over https only,
@@ -56,7 +56,7 @@ def locate_token(server: str, token_file: str | None = None) -> FoundToken | Non
     Returns
     -------
     FoundToken or None
-        The token and its place, or None where there is none.
+        The token and its place, or None if there is none.
 
     Raises
     ------
@@ -78,8 +78,8 @@ def locate_token(server: str, token_file: str | None = None) -> FoundToken | Non
 def find_saved_token(host: str) -> str | None:
     """Find a token that was saved for one https host and no other.
 
-    For addresses that come from a link: whoever wrote the link chose the host, so a token that was
-    given for another purpose is not for it. ``CAVE_TOKEN`` is for the user's own server.
+    This is for addresses in links. The author of the link chose the host, so it must not get a
+    token that was given for another server. ``CAVE_TOKEN`` is for the user's own server.
 
     Parameters
     ----------
@@ -122,7 +122,7 @@ def _read_token_file(path: Path) -> FoundToken:
 
 
 def _checked(token: str, where: str) -> str:
-    """Refuse what cannot be a token, without repeating it."""
+    """Refuse a text that cannot be a token, without repeating it in the error."""
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(
             f"{where} does not hold a valid token.",
