@@ -356,7 +356,7 @@ def _check_question(settings: Question) -> None:
     if not settings.table:
         raise UsageError(
             f"The datastack {settings.datastack} has no table of predictions by default.",
-            "Choose a table with --table.",
+            "Check the name of the datastack, or choose a table with --table.",
         )
     if settings.multi_input and not settings.multi_input_table:
         raise UsageError(

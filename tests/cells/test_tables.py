@@ -121,7 +121,7 @@ def test_workbooks_keep_their_words(tmp_path):
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.feather", "a.xlsx"])
 def test_a_damaged_file_is_named(tmp_path, name):
     """A file that is missing, or is not what its ending says, is refused with its name."""
-    with pytest.raises(UsageError, match=f"{name} cannot be read as a table: No such file"):
+    with pytest.raises(UsageError, match=f"There is no file .*{name}."):
         read_table(tmp_path / name)
     if name != "a.csv":
         with pytest.raises(UsageError, match=f"{name} cannot be read as a table: it is damaged"):

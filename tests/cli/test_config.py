@@ -72,7 +72,7 @@ def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
     """A mark of an editor does not matter; what is no TOML is named, and how deep it may be."""
     file = project / "synglancer.toml"
     for content, said in {
-        b"\xff": "'utf-8' codec can't decode byte",
+        b"\xff": "synglancer.toml is not a text file in UTF-8.",
         b"tag = [": "Invalid",
         b"tag = " + b"[" * 20_000: "its lists are nested too deep",
         "\ufeffmin_confidence = 2".encode(): "A confidence of 2 is out of range.",
@@ -80,7 +80,14 @@ def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
         file.write_bytes(content)
         made = make_link(CELL)
         made.refuses(2, said)
-        assert "confidence" in said or "synglancer.toml cannot be read: " in made.err
+        assert "confidence" in said or "synglancer.toml " in made.err
+    file.write_text("bogus = 1", encoding="utf-8")
+    make_link(CELL).refuses(2, "synglancer.toml sets bogus, which is not an option.")
+    file.write_text('partners = "x"\nconcurrency = "y"', encoding="utf-8")
+    make_link(CELL).refuses(2, "y is not a whole number")
+    file.unlink()
+    file.mkdir()
+    make_link(CELL).refuses(2, "synglancer.toml is a folder.")
 
 
 def test_what_cannot_be_trusted(synglancer: Callable[..., Outcome], project: Path) -> None:

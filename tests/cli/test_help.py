@@ -62,6 +62,19 @@ def test_each_command_ends_with_three_examples(capsys, command) -> None:
         assert " ".join(line.split()) in " ".join(text.split())
 
 
+@pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
+def test_each_example_is_accepted(line) -> None:
+    """Every command in an example has only options and words that the command takes."""
+    for part in line.replace("…", "x").split(" | "):
+        name, *words = shlex.split(part)
+        if name not in {"make-link", "synglancer"}:
+            continue
+        app = build_make_link() if name == "make-link" else build_synglancer()
+        _, bound, _ = app.parse_args(words, exit_on_error=False, print_error=False)
+        given = [word for word in bound.args if isinstance(word, str)]
+        assert not [word for word in given if word.startswith("--")], "an unknown option"
+
+
 @pytest.mark.parametrize("build", [build_make_link, build_synglancer])
 def test_the_programs_own_version(capsys, build) -> None:
     """--about prints it, since --version is the data's."""

@@ -78,6 +78,15 @@ def test_the_table_has_every_link_whole(sandbox, make_link, synglancer, other) -
     assert shown.lines[1].split()[2:6] == [CELL, "1718", "3,076", "316"]
 
 
+def test_an_inline_link_is_cut_in_the_table(sandbox, make_link, synglancer) -> None:
+    """The table stays readable beside an inline link, which JSON and --output url have whole."""
+    url = make_link(CELL, "--inline", "--tag", "soma", "--quiet").out.strip()
+    lines = synglancer("history").out.splitlines()
+    assert max(map(len, lines)) < 400
+    assert lines[-1].endswith(f"{url[:100]}{url[100:199]}…")
+    assert synglancer("history", "--output", "url").out.strip() == url
+
+
 def test_cells_and_limit_choose(sandbox, make_link, synglancer, other) -> None:
     """Cells given choose theirs alone, and --limit the newest of them."""
     links = [make_link(*words).out for words in ((CELL,), (other,), (CELL, "--inputs"))]

@@ -190,6 +190,28 @@ def test_a_plot_needs_no_browser(sandbox, make_link, synglancer, monkeypatch, tm
     assert (tmp_path / f"{CELL}.svg").read_bytes() == picture.read_bytes()
 
 
+@needs_browser
+def test_a_state_file_is_opened_in_a_browser(sandbox, make_link, synglancer, tmp_path):
+    """The JSON file of a state is pictured as the link that was saved as this file."""
+    state = tmp_path / "state.json"
+    link = make_link(CELL, "--tag", "soma", "--save-state", state, "--quiet").out.strip()
+    done = synglancer("preview", state, "-o", tmp_path)
+    assert (done.code, done.err) == (0, "")
+    assert synglancer("preview", link, "-o", tmp_path / "link").code == 0
+    from_file, from_link = (
+        read_picture(folder / f"{CELL}.png") for folder in (tmp_path, tmp_path / "link")
+    )
+    assert (from_file == from_link).mean() > 0.99
+
+
+def test_a_view_without_annotations_is_not_plotted(synglancer, tmp_path):
+    """A blank plot is refused, and no file is left."""
+    link = 'https://viewer.example.org/#!{"layers":[]}'
+    made = synglancer("preview", link, "-o", tmp_path, "--renderer", "plot")
+    made.refuses(4, "shows no annotations", "--renderer browser")
+    assert not [*tmp_path.glob("*.png")]
+
+
 def test_a_login_is_not_walked_around(synglancer, make_link, sandbox, tmp_path):
     """A view behind a login is refused with a reason, and plotted all the same."""
     state = dict(open_link(make_link(CELL, "--inline", "--tag", "soma").out.strip()).state)

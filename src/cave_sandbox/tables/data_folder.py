@@ -31,7 +31,7 @@ ANSWERS = 1
 #: Columns that only a join of two tables has, because both tables have a column of that name.
 JOINED = re.compile(r"(id|created|deleted|superceded_id|valid)_(ref|x|y)")
 
-FORM = "see docs/data-folder.md for the form of a data folder"
+FORM = "see the documentation's page on data folders for its form"
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 ROOTS_STEM = "roots"
 #: Separates a table's name from the version in the name of a file with rows of one version.

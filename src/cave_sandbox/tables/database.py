@@ -168,7 +168,7 @@ class Tables:
             self._refuse_value(table, source)
             raise InputError(
                 f"{table.path} cannot be read as table {table.name}.",
-                "Make its columns what docs/data-folder.md says.",
+                "Make its columns what the documentation's page on data folders says.",
             ) from error
         self._refuse_value(table, source, rounded=True)
         if table.is_view:
@@ -205,7 +205,8 @@ class Tables:
                     f"{table.path}, column {name}, row {found[0]}: {found[1]!r} is {what}.",
                     "Write IDs as whole numbers, never as decimals."
                     if kind == "BIGINT"
-                    else "Correct the value, or leave the row out; see docs/data-folder.md.",
+                    else "Correct the value, or leave the row out; see the documentation's page on "
+                    "data folders.",
                 )
 
 
@@ -240,7 +241,7 @@ def _column(item: Field, name: str, table: Table) -> str:
     if filler is None:
         raise InputError(
             f"{table.path} has no column {name}, which schema {table.schema} needs.",
-            "Add the column; docs/data-folder.md lists those of each schema.",
+            "Add the column; the documentation's page on data folders lists those of each schema.",
         )
     return f"{filler} AS {quote(name)}"
 

@@ -200,7 +200,7 @@ def _translate_exception(
         )
     if isinstance(error, requests.ConnectTimeout | requests.ReadTimeout):
         return UnreachableError(
-            f"{host} did not answer within {seconds:.0f} s.",
+            f"{host} did not answer within {seconds:g} s.",
             "Try again later, or allow more time with --timeout.",
             sent=isinstance(error, requests.ReadTimeout),
             transient=False,

@@ -264,7 +264,7 @@ def fetch_prediction_table(
         except NotServedError as error:
             raise NotServedError(
                 f"Version {version} of {datastack.name} has no table {name!r}.",
-                f"Check the name given with {kind.option}, or choose another --version.",
+                f"Check the table's name (see {kind.option}), or choose another version.",
             ) from error
         known = _text(record["schema_type"]).startswith(kind.schema)
         if not known or not record["reference_table"]:
@@ -295,7 +295,7 @@ def fetch_view_columns(
         except NotServedError as error:
             raise NotServedError(
                 f"Version {version} of {datastack.name} has no view {name!r} of cell types.",
-                "Check the name given with --cell-type-view, or choose another --version.",
+                "Check the view's name (see --cell-type-view), or choose another version.",
             ) from error
 
 

@@ -75,6 +75,7 @@ def check_answer(response: requests.Response) -> None:
             retry_after=_retry_after(response),
         )
     if status != _HTTP_OK:
+        message = re.sub(rf"^{status}\b[\s:]*(Internal Server Error)?[\s:]*", "", message)
         raise ServiceError(
             f"{host} failed with status {status}{_quote_after(message)}.",
             "Try again later; if it happens again, tell the server's administrators."

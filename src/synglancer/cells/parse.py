@@ -317,9 +317,16 @@ def _parse_synapse(text: str) -> Synapse:
 
 def _read_row_id(text: str) -> int:
     """Read the ID of a row after a colon; 0 if there is no ID."""
-    number = text.partition(":")[2].strip()
-    whole = number.isascii() and number.isdigit() and len(number) <= len(str(_MAX_INT64))
-    return int(number) if whole and int(number) <= _MAX_INT64 else 0
+    kind, _, number = text.partition(":")
+    number = number.strip()
+    if not (number.isascii() and number.isdigit()):
+        return 0
+    if len(number.lstrip("0")) > len(str(_MAX_INT64)) or int(number) > _MAX_INT64:
+        raise UsageError(
+            f"{_quote(text)} is too large for the ID of a {kind.lower()}.",
+            "Check for a digit too many, or two IDs that ran together.",
+        )
+    return int(number)
 
 
 def _parse_position(found: re.Match[str]) -> Position:

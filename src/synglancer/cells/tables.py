@@ -7,9 +7,7 @@ repeated columns, and reads integers with gaps as floats, which round root IDs.
 from __future__ import annotations
 
 import csv
-import errno
 import io
-import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -92,10 +90,16 @@ def read_table(path: Path, column: str | None = None) -> Table:
     except UsageError:
         raise
     except Exception as error:  # whatever a library makes of a damaged file
-        reason = "it is damaged, or of another kind than its name says"
         if not path.exists():
-            reason = os.strerror(errno.ENOENT)
-        elif isinstance(error, OSError) and error.strerror:
+            raise UsageError(
+                f"There is no file {path}.", "Check the file's name and folder."
+            ) from error
+        if isinstance(error, PermissionError):
+            raise UsageError(
+                f"You may not read the file {path}.", "Check its permissions."
+            ) from error
+        reason = "it is damaged, or of another kind than its name says"
+        if isinstance(error, OSError) and error.strerror:
             reason = error.strerror
         raise UsageError(f"The file {path} cannot be read as a table: {reason}.", _HINT) from error
 

@@ -377,8 +377,9 @@ def _judge_cells(
         edited = [cell for cell in cells if not now[cell]]
         finding.facts.update(valid_now=not edited)
         unpinned = finding.timestamp is None
+        seen = "" if unpinned else "; the link still shows it as it was, so nothing needs doing"
         sentences = [
-            f"{cell} has been edited since and now has another root ID." for cell in edited
+            f"{cell} has been edited since and now has another root ID{seen}." for cell in edited
         ]
         (finding.problems if unpinned else finding.notes).extend(sentences)
 

@@ -78,7 +78,7 @@ EXAMPLES = {
     "templates": (
         "synglancer templates list",
         "synglancer templates show card.html",
-        "synglancer templates copy report.html mine.html.j2",
+        "synglancer templates copy report.html -o mine.html.j2",
     ),
     "trust": (
         "synglancer trust",

@@ -7,6 +7,7 @@ from cyclopts import CycloptsError
 from synglancer.cli.config import CONFIG_FILE
 from synglancer.errors import OutputError, SynglancerError, describe_os_error
 
+_NUMBERS: dict[type | None, str] = {int: "a whole number", float: "a number"}
 _BUG = 1
 _USAGE = 2
 
@@ -18,7 +19,7 @@ def explain(error: Exception) -> tuple[int, str, str]:
         return cause.exit_code, str(cause), cause.advice
     if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
         hint = "Correct or remove the file. It is read from this folder or a folder above it."
-        return _USAGE, f"{CONFIG_FILE} cannot be read: {cause}.", hint
+        return _USAGE, _say_why_unread(cause), hint
     if isinstance(error, CycloptsError):
         return _USAGE, _say_what_is_wrong(error), "See --help for the options."
     if isinstance(error, OSError):
@@ -28,13 +29,36 @@ def explain(error: Exception) -> tuple[int, str, str]:
     return _BUG, message, "Please report it with the output of --verbose."
 
 
+def _say_why_unread(cause: OSError | ValueError) -> str:
+    """Explain in one sentence why the file of options cannot be read."""
+    if isinstance(cause, IsADirectoryError):
+        return f"{CONFIG_FILE} is a folder."
+    if isinstance(cause, UnicodeDecodeError):
+        return f"{CONFIG_FILE} is not a text file in UTF-8."
+    reason = cause.strerror if isinstance(cause, OSError) else None
+    return f"{CONFIG_FILE} cannot be read: {reason or cause}."
+
+
 def _say_what_is_wrong(error: CycloptsError) -> str:
     """Explain in one sentence why the words of a command line are refused."""
-    from cyclopts.exceptions import MissingArgumentError, UnusedCliTokensError
+    from cyclopts.exceptions import (
+        CoercionError,
+        MissingArgumentError,
+        UnknownOptionError,
+        UnusedCliTokensError,
+    )
 
     if isinstance(error, UnusedCliTokensError):
         return f"The command does not accept these words: {' '.join(error.unused_tokens or ())}."
     if isinstance(error, MissingArgumentError) and error.keyword is None and error.argument:
         name, by_place = error.argument.name, error.argument.index is not None
         return f"{name.strip('-').upper() if by_place else name} is missing."
+    if isinstance(error, UnknownOptionError) and str(error.token.source).endswith(CONFIG_FILE):
+        name = (error.token.keyword or error.token.value).strip("-[]")
+        return f"{CONFIG_FILE} sets {name}, which is not an option."
+    if isinstance(error, CoercionError) and error.token and error.msg is None:
+        kind = _NUMBERS.get(error.target_type)
+        if kind:
+            name = error.token.keyword or "this word"
+            return f"{error.token.value} is not {kind}, as {name} needs."
     return " ".join(str(error).split())

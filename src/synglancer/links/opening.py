@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
+import orjson
+
+from synglancer.cave.auth import is_loopback
 from synglancer.cells.parse import name_in_files
+from synglancer.errors import TooLargeError, UsageError
 from synglancer.states.login import find_login_host
 from synglancer.states.provenance import read_shown_cells
 from synglancer.states.reader import parse_link_state
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
-from synglancer.states.urls import parse_link
+from synglancer.states.urls import format_inline_link, is_state_file, parse_link
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,6 +47,29 @@ class OpenedLink:
         """The part of file names with the synapses or cells, if the state names them."""
         synapses = parse_record(read_record(self.state)[0])[0].synapses
         return name_for_files(read_shown_cells(self.state), synapses)
+
+    def for_browser(self) -> OpenedLink:
+        """Return the link that a browser opens: this one, or an inline link for a file's state.
+
+        Raises
+        ------
+        UsageError
+            When the state of a file is too large for a link.
+        """
+        if not is_state_file(self.url):
+            return self
+        server = parse_record(read_record(self.state)[0])[0].server
+        # The sandbox has its own viewer, and others may be unable to read it.
+        own = is_loopback(urlsplit(server).hostname)
+        site = f"{server}/v/synglancer/" if own else self.site
+        try:
+            url = format_inline_link(site, orjson.dumps(dict(self.state)))
+        except TooLargeError as error:
+            raise UsageError(
+                f"The file {self.url} is too large to be opened in a viewer as a link.",
+                "Use --renderer plot, which draws the synapses without a browser.",
+            ) from error
+        return replace(self, url=url, site=site)
 
     @property
     def login_host(self) -> str | None:

@@ -29,8 +29,13 @@ def check_kind(what: str, suffix: str, endings: Collection[str], hint: str | Non
     UsageError
         When it is not supported.
     """
+    if not suffix:
+        raise UsageError(
+            f"{what} needs a file name with an extension, which decides the format.",
+            hint or f"Use one of the extensions {', '.join(endings)}.",
+        )
     if suffix not in endings:
         raise UsageError(
-            f"{what} cannot be written as {suffix or 'a file without an extension'!r}.",
+            f"{what} cannot be written as {suffix!r}.",
             hint or f"Use one of the extensions {', '.join(endings)}.",
         )

@@ -100,6 +100,10 @@ class Preview:
 
 def check_suffix(suffix: str, renderer: Renderer) -> None:
     """Refuse a file extension that a renderer does not support."""
+    if suffix == ".svg" and renderer == "browser":
+        raise UsageError(
+            "An SVG picture needs --renderer plot.", "Add --renderer plot, or use .png."
+        )
     endings = (".png", ".svg") if renderer == "plot" else (".png",)
     check_kind(
         "A picture", suffix, endings, "Use the extension .png, or .svg with --renderer plot."

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
+from synglancer.errors import PictureError
 from synglancer.links.filling import fill_state
 from synglancer.render.canvas import Canvas, make_canvas
 from synglancer.settings import BETWEEN, UNKNOWN_TYPE
@@ -95,6 +96,11 @@ def plot_state(
     background = background or _read_background(state)
     layers = _read_layers(state)
     somata = _read_somata(state)
+    if not layers and not len(somata) and not read_record(state)[0]:
+        raise PictureError(
+            "This link shows no annotations, so there is nothing to plot.",
+            "Give another link, or use --renderer browser to picture its other layers.",
+        )
     title = str(state.get("title") or "Synapses")
     canvas = make_canvas(suffix, size, scale, BACKGROUNDS[background].projection, title)
     rotation = _read_rotation(state)

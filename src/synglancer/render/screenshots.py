@@ -255,7 +255,7 @@ class Painter:
             )
         if self._browser is None:
             self._browser = _Browser(self._options)
-        return self._browser.take_screenshot(opened)
+        return self._browser.take_screenshot(opened.for_browser())
 
 
 class _Browser:

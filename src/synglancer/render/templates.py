@@ -55,11 +55,24 @@ def check_template(path: Path) -> None:
     UsageError
         When it is not a file.
     """
+    if path.is_dir():
+        raise UsageError(f"The template {path} is a folder.", "Give a Jinja2 file.")
     if not path.is_file():
         raise UsageError(
             f"There is no template {path}.",
             "Give a Jinja2 file; `synglancer templates copy` copies a built-in template.",
         )
+    try:
+        path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(
+            f"The template {path} is not a text file in UTF-8.",
+            "Give a Jinja2 file; `synglancer templates copy` copies a built-in template.",
+        ) from error
+    except OSError as error:
+        raise UsageError(
+            f"The template {path} cannot be read: {error.strerror}.", "Check its permissions."
+        ) from error
 
 
 def _summarise(text: str) -> str:

@@ -104,8 +104,8 @@ def _summarise(read: Verdicts) -> str:
     counts = read.table["verdict"].value_counts().to_dict()
     if not read.marked:
         return (
-            f"None of {total:,} {'synapse' if total == 1 else 'synapses'} is marked. Either "
-            "nobody marked anything, or the link was copied before the view was shared again."
+            f"None of {total:,} {'synapse' if total == 1 else 'synapses'} is marked. "
+            "Share the view again in the viewer, and give the new link."
         )
     each = ", ".join(f"{count:,} {verdict}" for verdict, count in counts.items())
     verb = "synapse is" if total == 1 else "synapses is" if read.marked == 1 else "synapses are"

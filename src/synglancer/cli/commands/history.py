@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
 
+_LONGEST = 200  # characters of a link in the table
+
+
 def history(
     *cells: Annotated[str, describe(None, "CELL...")],
     limit: Annotated[int | None, describe(OUTPUT, "N")] = None,
@@ -29,7 +32,8 @@ def history(
     limit
         Show at most this many links, the newest ones.
     output
-        Print a table; one JSON object per line, with the command that was typed; or only the links.
+        Print a table, in which very long links are cut; one JSON object per line, with the command
+        that was typed; or only the links.
     """
     from synglancer.cache.receipts import Damaged, history_file, read_receipts
 
@@ -103,8 +107,13 @@ def _format_row(record: Mapping[str, Any], directions: Sequence[str]) -> list[st
         named[0] + (f" and {more} more" if more else ""),
         str(record.get("version", "")),
         *(_count(counts.get(direction)) for direction in directions),
-        record["url"],
+        _shorten(record["url"]),
     ]
+
+
+def _shorten(url: str) -> str:
+    """Cut an inline link, which may have two million characters; JSON has it whole."""
+    return url if len(url) <= _LONGEST else f"{url[: _LONGEST - 1]}…"
 
 
 def _count(tags: Any) -> str:

@@ -181,8 +181,9 @@ def _read_cells(cells: Sequence[str], reporting: Reporting) -> CellList:
     if reporting.group_by and reporting.group_by not in given.join().columns:
         raise UsageError(
             f"There is no column {reporting.group_by!r} to group the cells by.",
-            "Choose one of these with --group-by: "
-            f"{', '.join(given.columns) or '(the cells have no other columns)'}.",
+            f"Choose one of these with --group-by: {', '.join(given.columns)}."
+            if given.columns
+            else "--group-by needs a table of cells with a column to group by.",
         )
     return given
 

@@ -65,3 +65,4 @@ def stop() -> None:
         stopped = daemon.stop()
     if not stopped:
         raise UsageError("The sandbox is not running.", "There is nothing to stop.")
+    print("The sandbox was stopped.", file=sys.stderr)  # noqa: T201

@@ -46,7 +46,7 @@ def publish_sample(settings: Settings) -> str:
     if table is None:
         raise UsageError(
             f"The datastack {settings.datastack} has no table of predictions by default.",
-            "Choose a table with --table.",
+            "Check the name of the datastack, or choose a table with --table.",
         )
     version = settings.version or (DEFAULT_VERSION if is_default else "latest")
     session = Session(settings.service, Store(enabled=not settings.no_cache), version)
