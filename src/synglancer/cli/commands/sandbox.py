@@ -12,6 +12,7 @@ from cave_sandbox.process import daemon
 from cave_sandbox.process.daemon import StartOptions
 from synglancer.cave.sandbox import translate_sandbox_errors
 from synglancer.cli.options import describe
+from synglancer.cli.printing import print_lines
 from synglancer.errors import ServiceError, UsageError
 
 
@@ -65,4 +66,4 @@ def stop() -> None:
         stopped = daemon.stop()
     if not stopped:
         raise UsageError("The sandbox is not running.", "There is nothing to stop.")
-    print("The sandbox was stopped.", file=sys.stderr)  # noqa: T201
+    print_lines(["The sandbox was stopped."])
