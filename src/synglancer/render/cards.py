@@ -67,7 +67,11 @@ class CountRow:
 
     Attributes
     ----------
-    direction, tag The synapses. count Their number. bar
+    direction, tag
+        The synapses.
+    count
+        Their number.
+    bar
         Length of their bar, as text of block characters.
     share
         The same as a share of the longest bar, 0 to 1.

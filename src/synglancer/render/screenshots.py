@@ -357,8 +357,8 @@ def change_background(state: Mapping[str, Any], name: str) -> dict[str, Any]:
 
     Parameters
     ----------
-    state
-        A Neuroglancer state, which is not changed. name ``dark`` or ``white``.
+    state, name
+        A Neuroglancer state, which is not changed; and ``dark`` or ``white``.
 
     Returns
     -------
