@@ -394,7 +394,7 @@ def test_gateways_that_recover_are_asked_again(server, status):
 def test_gateways_that_do_not_recover_end(server):
     """A server that stays away is given up after four tries, with its title."""
     error = failure(server, as_html(503, "503 Service Unavailable"))
-    assert "503 Service Unavailable" in str(error)
+    assert "failed with status 503: Service Unavailable." in str(error), "503 only once"
     assert len(server.requests) == 4
 
 

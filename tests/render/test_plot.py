@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageChops
 
+from synglancer.errors import PictureError
 from synglancer.render.plot import choose_bar, plot_state
 
 REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
@@ -170,10 +171,12 @@ def test_the_background_is_the_views_own_unless_asked():
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 @pytest.mark.parametrize("count", [0, 1])
 def test_views_with_next_to_nothing_are_plotted(suffix, count):
-    """No synapse or one is a picture too, and no other layer has to be there."""
+    """No synapse or one is a picture too, and no other layer has to be there; a view without any
+    layer that could be plotted is refused."""
     state = {"layers": [layer("inputs: spine", SPINE, [(5, 5, 5)] * count)]}
     assert plot_state(state, suffix=suffix)
-    assert plot_state({}, suffix=suffix)
+    with pytest.raises(PictureError, match="shows no annotations"):
+        plot_state({}, suffix=suffix)
 
 
 def test_words_stay_words():
