@@ -239,7 +239,7 @@ def test_variables_that_are_no_options_are_overlooked(monkeypatch):
     [
         (b"min_confidense = 1", "min_confidense"),
         (b"min_confidence = ", "synglancer.toml cannot be read"),
-        (b"\xff\xfe", "synglancer.toml cannot be read"),
+        (b"\xff\xfe", "synglancer.toml is not a text file"),
         (b"[table]\nx = 1", "table"),
     ],
 )

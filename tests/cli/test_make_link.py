@@ -304,7 +304,7 @@ def test_sandbox_option_starts_serves_and_stops(make_link, synglancer) -> None:
         assert json.loads(again.out)["source"] == told["source"]
     finally:
         assert synglancer("sandbox", "stop").code == 0
-    assert synglancer("sandbox", "status").code == 1
+    assert synglancer("sandbox", "status").code == 4
 
 
 def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:

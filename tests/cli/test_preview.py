@@ -256,7 +256,10 @@ def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatc
         (["preview", "https://a.org/#!{}", "--size", "99999x1"], "size"),
         (["preview", "https://a.org/#!{}", "--scale", "0"], "scale"),
         (["preview", "https://a.org/#!{}", "--wait", "nan"], "out of range for --wait"),
-        (["preview", "https://a.org/#!{}", "--format", "svg"], ".svg"),
+        (
+            ["preview", "https://a.org/#!{}", "--format", "svg"],
+            "An SVG picture needs --renderer plot",
+        ),
         (["preview", "https://a.org/#!{]", "--renderer", "plot"], "no Neuroglancer state"),
         (["preview", "https://a.org/#!{}", "-o", "taken"], "taken is not a folder"),
         (["link", CELL, "--preview", "cell.jpg"], ".jpg"),

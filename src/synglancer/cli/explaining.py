@@ -59,6 +59,8 @@ def _say_what_is_wrong(error: CycloptsError) -> str:
     if isinstance(error, CoercionError) and error.token and error.msg is None:
         kind = _NUMBERS.get(error.target_type)
         if kind:
-            name = error.token.keyword or "this word"
+            name = (error.token.keyword or "this word").strip("[]")
+            in_file = str(error.token.source).endswith(CONFIG_FILE)
+            name = f"{name} in {CONFIG_FILE}" if in_file else name
             return f"{error.token.value} is not {kind}, as {name} needs."
     return " ".join(str(error).split())

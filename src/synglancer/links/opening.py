@@ -67,7 +67,7 @@ class OpenedLink:
         except TooLargeError as error:
             raise UsageError(
                 f"The file {self.url} is too large to be opened in a viewer as a link.",
-                "Use --renderer plot, which draws the synapses without a browser.",
+                "Choose the renderer plot, which draws the synapses without a browser.",
             ) from error
         return replace(self, url=url, site=site)
 

@@ -61,7 +61,7 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
         )
     if not 0 <= port <= _LAST_PORT:
         raise UsageError(
-            f"--port {port} is not the number of a port.", "Give 1 to 65535, or leave out --port."
+            f"{port} is not a port.", "Give --port as a number from 1 to 65535, or leave it out."
         )
     try:
         return _Server(("127.0.0.1", port), partial(_Handler, root.resolve()))

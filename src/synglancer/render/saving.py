@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synglancer.cache.files import write_file
-from synglancer.errors import ServiceError, UsageError
+from synglancer.errors import PictureError, ServiceError, UsageError
 from synglancer.render.cards import CardFormat, format_data_uri, render_card
 from synglancer.render.plot import plot_state
 
@@ -62,7 +62,7 @@ def render_page_card(link: LinkRecord) -> str:
     """Render a link as a card in HTML, with a plot of its synapses if it has any."""
     picture = None
     if link.shown:
-        with suppress(ServiceError):  # the source of its synapses cannot be read
+        with suppress(ServiceError, PictureError):  # its source cannot be read, or it shows nothing
             content = plot_state(link.state, size=_CARD_SIZE, scale=2)
             picture = format_data_uri(content, ".png")
     return render_card(link, "html", picture=picture)

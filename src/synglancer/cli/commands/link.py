@@ -185,7 +185,9 @@ def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | Non
     else:
         from synglancer.links.warnings import select_essential
 
-        print_warnings(select_essential(made))
+        # Without a summary, each says which of several cells it is about.
+        cell = made.subject
+        print_warnings(one if cell in one else f"{cell}: {one}" for one in select_essential(made))
     result = format_result(made, printing.output, printing.template, picture, qr)
     print_result(result)
     if printing.open:

@@ -7,9 +7,6 @@ import sys
 from typing import Annotated
 
 from synglancer.cli.options import describe
-from synglancer.errors import UsageError
-
-_LAST_PORT = 65535
 
 
 def serve(
@@ -31,10 +28,6 @@ def serve(
     """
     from synglancer.publish.serving import make_server
 
-    if not 0 <= port <= _LAST_PORT:
-        raise UsageError(
-            f"{port} is not a port.", "Give --port as a number from 1 to 65535, or leave it out."
-        )
     server = make_server(dest, port)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # stopping a server is not a failure
     print(f"http://127.0.0.1:{server.server_address[1]}", flush=True)  # noqa: T201
