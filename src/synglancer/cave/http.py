@@ -85,7 +85,7 @@ class GuardedAdapter(HTTPAdapter):
         self._repeatable = repeatable
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        """Make connections whose answers end with their time, headers included."""
+        """Make connections that limit the time of an answer, headers included."""
         super().init_poolmanager(*args, **kwargs)
         self.poolmanager.pool_classes_by_scheme = POOLS
 
@@ -96,7 +96,7 @@ class GuardedAdapter(HTTPAdapter):
         return manager
 
     def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:
-        """Let a connection check certificates by a file, which has to be there."""
+        """Let a connection check certificates with a file, which must exist."""
         try:
             super().cert_verify(conn, url, verify, cert)  # type: ignore[no-untyped-call]
         except OSError as error:
@@ -312,7 +312,7 @@ def guard(
 
 
 class _Bearer(requests.auth.AuthBase):
-    """Sends the token to servers that may get it.
+    """Sends the token to permitted servers.
 
     It is used even without a token, because otherwise requests would look for a .netrc password.
     """

@@ -61,13 +61,13 @@ def name_proxy(address: str) -> str:
 
 
 def find_certificates() -> tuple[str, str] | None:
-    """Find the variable that names certificates, and the file; None for those of requests."""
+    """Find the variable with the file of certificates; None for the default of requests."""
     found = ((name, os.environ.get(name)) for name in _BUNDLES)
     return next(((name, path) for name, path in found if path), None)
 
 
 def explain_failure(error: SynglancerError) -> str | None:
-    """Return the words of the library or the system that one of our errors was made of.
+    """Return the message of the library or the system behind one of our errors.
 
     Returns
     -------

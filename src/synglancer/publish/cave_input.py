@@ -91,7 +91,7 @@ def fetch_table(
 
 
 def find_facts(session: Session, table: str | None) -> dict[str, Any]:
-    """Find what links on a source need to know of the datastack and the version.
+    """Find the facts on datastack and version that links on a source need.
 
     CAVE is asked where it may be (3 requests at most): with a token, or a server that was named.
 
@@ -132,7 +132,7 @@ def _load(folder: Path) -> dict[str, Any]:
 
 
 def _save(frame: Any, folder: Path, number: int) -> str:
-    """Save rows under a name that those of a run that was ended may have had as well."""
+    """Save rows under a fixed name, which an interrupted run would have used too."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 

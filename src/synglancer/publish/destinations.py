@@ -55,7 +55,7 @@ class Folder:
         return size
 
     def read(self, name: str) -> bytes | None:
-        """Return a file's content, None when it is not there."""
+        """Return a file's content, or None if it does not exist."""
         try:
             return (self.root / name).read_bytes()
         except (FileNotFoundError, NotADirectoryError):
@@ -67,13 +67,13 @@ class Folder:
             ) from error
 
     def remove_leftovers(self) -> None:
-        """Remove what runs that were killed were writing."""
+        """Remove unfinished files of killed runs."""
         for path in self.root.rglob(f"*{TEMPORARY}"):
             if _LEFTOVER.search(path.name):
                 path.unlink(missing_ok=True)
 
     def is_empty(self) -> bool:
-        """Whether nothing is there yet."""
+        """Whether the destination is empty."""
         if self.root.exists() and not self.root.is_dir():
             raise UsageError(f"{self.root} is not a folder.", "Choose another destination.")
         return not self.root.exists() or not any(
@@ -106,7 +106,7 @@ class ObjectStore:
             ) from error
 
     def write(self, name: str, pieces: Iterable[Any]) -> int:
-        """Write an object, which appears whole or not at all, and see that it is there."""
+        """Write an object, which appears whole or not at all, and check that it exists."""
         content = b"".join(pieces)
 
         def put() -> int:
@@ -122,7 +122,7 @@ class ObjectStore:
         return int(self._attempt(put, name, "written"))
 
     def read(self, name: str) -> bytes | None:
-        """Return an object's content, None when it is not there."""
+        """Return an object's content, or None if it does not exist."""
 
         def get() -> bytes | None:
             try:
@@ -135,10 +135,10 @@ class ObjectStore:
         return found if isinstance(found, bytes) else None
 
     def remove_leftovers(self) -> None:
-        """Remove nothing: an object is there whole or not at all."""
+        """Remove nothing, because objects are never left unfinished."""
 
     def is_empty(self) -> bool:
-        """Whether nothing is there yet."""
+        """Whether the destination is empty."""
 
         def look() -> bool:
             try:
@@ -177,7 +177,7 @@ WORK = ".publishing"
 
 
 def open_destination(address: str) -> Folder | ObjectStore:
-    """Open the folder or the place in an object store that files go to."""
+    """Open the folder or object store for the files."""
     if address.startswith("file://"):
         address = address.removeprefix("file://")
     if address.startswith(("http://", "https://")):

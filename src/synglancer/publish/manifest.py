@@ -154,7 +154,7 @@ def build_manifest(
 
 
 def digest_inputs(identity: list[dict[str, Any]]) -> str:
-    """Return the SHA-256 of what identifies the input files, in hexadecimal."""
+    """Return the SHA-256 of the input files' identity, in hexadecimal."""
     return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()
 
 
@@ -204,7 +204,7 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
 
 
 def load_manifest(content: bytes, address: str) -> dict[str, Any]:
-    """Load all that a manifest says, to compare it with the source or with a further run.
+    """Load a whole manifest, to compare it with the source or with another run.
 
     Raises
     ------
@@ -228,7 +228,7 @@ def _build_unreadable(address: str) -> BadAnswerError:
 def describe_facts(
     datastack: Datastack | None, notice: str | None, timestamp: datetime | None
 ) -> dict[str, Any]:
-    """Return what a manifest says of what CAVE said, so that links need not ask it again."""
+    """Return the facts from CAVE in a manifest, so that links need not ask CAVE again."""
     return {
         **({} if datastack is None else {_RECORD: asdict(datastack)}),
         **({"notice": notice} if notice else {}),
@@ -237,7 +237,7 @@ def describe_facts(
 
 
 def _read_folder(given: object) -> str:
-    """Read the name of a tag's folder, which lies in the source and nowhere else."""
+    """Read the name of a tag's folder, which must lie inside the source."""
     if not isinstance(given, str) or not _FOLDER.fullmatch(given):
         raise ValueError(given)
     return given

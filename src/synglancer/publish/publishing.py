@@ -131,7 +131,7 @@ def publish(
 
 
 def _find_given(asked: Publication) -> tuple[list[InputFile], list[InputFile]]:
-    """Find the files that were given, and those of synapses."""
+    """Find the given files of predictions and of synapses."""
     return find_files(asked.inputs), find_files(asked.synapses) if asked.synapses else []
 
 
@@ -145,7 +145,7 @@ def _clear(folder: Path, destination: Folder | ObjectStore) -> None:
 
 
 def choose_work(destination: str) -> Path:
-    """Choose the folder of what is kept until the end of a run."""
+    """Choose the folder for temporary files of a run."""
     if "://" in destination.removeprefix("file://"):
         return cache_folder() / "publish" / make_mark(destination.encode())
     return Path(destination.removeprefix("file://")).absolute() / WORK
@@ -195,7 +195,7 @@ class _Run:
         self._unjoined = 0
 
     def run(self) -> dict[str, Any]:
-        """Do all steps in their order."""
+        """Run all steps in order."""
         files = self._find_inputs()
         request = self._settle_request(files)
         surveyed = self._stage(survey, range(len(request["units"])))
@@ -262,7 +262,7 @@ class _Run:
         return max((self._asked.memory - own) // workers, _LEAST_ROWS * _ROW_MEMORY)
 
     def _check_same(self) -> None:
-        """Check that a run that goes on is asked for what it was asked before.
+        """Check that a resumed run has the same inputs and options as before.
 
         Raises
         ------
@@ -279,7 +279,7 @@ class _Run:
             write_file(path, json.dumps(asked, indent=1, sort_keys=True).encode())
 
     def _settle_request(self, files: list[InputFile]) -> dict[str, Any]:
-        """Write what every process must know, unless an earlier run did."""
+        """Write the settings that every process reads, unless an earlier run wrote them."""
         path = self._work / "request.json"
         if not path.exists():
             asked = self._asked
@@ -311,7 +311,7 @@ class _Run:
         return request
 
     def _settle_properties(self, files: list[InputFile]) -> list[str]:
-        """Return the numbers that annotations carry, which all files must have."""
+        """Return the numeric properties of annotations; all files must have them."""
         found = []
         for file in files:
             names = open_parquet(file.path).schema_arrow.names
@@ -349,7 +349,7 @@ class _Run:
         tables: list[dict[str, Any]],
         request: dict[str, Any],
     ) -> dict[str, Any]:
-        """Write the info files, which make sources of what was written, and the manifest."""
+        """Write the info files, which complete the sources, and then the manifest."""
         destination = open_destination(self._asked.destination)
         for number, source in enumerate(plan.sources):
             limits = [0] * len(source.levels)

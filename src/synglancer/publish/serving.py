@@ -28,7 +28,7 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of viewers that drop a request, as they do all the time."""
+        """Do not report requests that viewers drop, which is normal."""
         if not isinstance(sys.exc_info()[1], ConnectionError):
             super().handle_error(request, client_address)
 
@@ -73,7 +73,7 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
 
 
 def find_file(root: Path, address: str) -> Path | None:
-    """Find what an address names in a folder; None for whatever is not a file inside of it.
+    """Find the file that an address names; None if it is not a file inside the folder.
 
     Parameters
     ----------
@@ -96,7 +96,7 @@ def find_file(root: Path, address: str) -> Path | None:
 
 
 def parse_range(header: str | None, size: int) -> tuple[int, int] | None:
-    """Read a ``Range`` header: first byte and the one behind the last, None for the whole file.
+    """Read a ``Range`` header: first byte and end (exclusive); None for the whole file.
 
     Raises
     ------
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         super().__init__(*arguments)  # type: ignore[arg-type]
 
     def log_message(self, *_: object) -> None:
-        """Say nothing of each request."""
+        """Do not log requests."""
 
     def do_OPTIONS(self) -> None:  # named by the base class
         """Allow any page to read ranges."""
@@ -145,7 +145,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
 
     def do_HEAD(self) -> None:
-        """Answer as to GET, without the file."""
+        """Answer like GET, without the content."""
         self.do_GET()
 
     def do_GET(self) -> None:

@@ -50,7 +50,7 @@ class Findings:
 
 @dataclass
 class _Sum:
-    """Tells sets of IDs apart without keeping them: their number and two sums of mixed IDs."""
+    """Compares sets of IDs without keeping them, by their number and two sums of hashed IDs."""
 
     rows: int = 0
     once: int = 0
@@ -65,7 +65,7 @@ class _Sum:
 
 @dataclass
 class _Counted:
-    """Tells counts of cells apart without keeping them; cells without rows do not matter."""
+    """Compares counts of cells without keeping them; cells without rows are ignored."""
 
     rows: int = 0
     weighted: int = 0
@@ -162,7 +162,7 @@ def _say(error: Exception) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    """Say how many there are."""
+    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -281,7 +281,7 @@ def _decode_morton(code: int, shape: Sequence[int]) -> list[int]:
 
 
 class _Input:
-    """What was published, asked through DuckDB."""
+    """The input of the publication, queried with DuckDB."""
 
     def __init__(self, inputs: Sequence[str], manifest: dict[str, Any]) -> None:
         import duckdb
@@ -348,7 +348,7 @@ class _Input:
         return found
 
     def _may_lack(self, ids: set[int]) -> bool:
-        """Whether rows were rightly left out: each is repeated, or lacks something."""
+        """Whether missing rows are repeated or incomplete in the input, as they may be."""
         wanted = ", ".join(map(str, ids))
         fine = self._connection.execute(
             f"SELECT count(*) FROM (SELECT id FROM {self._scan} WHERE id IN ({wanted}) GROUP BY id "

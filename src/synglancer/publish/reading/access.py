@@ -54,7 +54,7 @@ class Folder:
             )
 
     def read(self, name: str, start: int, size: int | None) -> bytes | None:
-        """Read bytes of a file; None when it is not there."""
+        """Read bytes of a file; None if it does not exist."""
         path = self._root / name
         try:
             with path.open("rb") as file:
@@ -71,8 +71,8 @@ class Folder:
 class Server:
     """A source over HTTP.
 
-    Whatever it sends is bounded: in bytes, packed or not, and in time. It gets no token, and no
-    password from ~/.netrc: it is a host that the user has only named.
+    Its answers are bounded in time and in bytes, compressed and decompressed. It gets no token and
+    no password from ~/.netrc, because the user has only named its address.
 
     Parameters
     ----------
@@ -95,7 +95,7 @@ class Server:
         return None if status in _MISSING else content
 
     def check(self, manifest: Manifest) -> None:
-        """Check that viewers can read it, which say nothing when they cannot."""
+        """Check that viewers can read the source, because they show no error otherwise."""
         if not manifest.tags:
             return
         status, _, headers = self._get(f"{manifest.tags[0].folder}/info", 0, 2)
@@ -104,7 +104,7 @@ class Server:
             raise self._unfit("it does not let pages of other sites read it (CORS)")
 
     def _get(self, name: str, start: int, size: int | None) -> tuple[int, bytes, Any]:
-        """Ask for bytes of a file, again where that may help: status, content, headers."""
+        """Request bytes of a file, with retries if useful; return status, content and headers."""
         from urllib3.exceptions import HTTPError, NewConnectionError
 
         deadline = time.monotonic() + self._timeout
@@ -161,7 +161,7 @@ class Server:
         return answer.status, content, answer.headers
 
     def _read_body(self, answer: Any, most: int, deadline: float) -> bytes:
-        """Read what an answer holds, piece by piece: no more than it may, and no longer."""
+        """Read an answer in pieces, within the limits of size and time."""
         packed = answer.headers.get("Content-Encoding", "")
         piece = _PIECE if packed else min(most, 1 << 20) + 1
         body = bytearray()
@@ -182,14 +182,14 @@ class Server:
 
 
 def _follow_only() -> Any:
-    """Follow redirects as viewers do, and leave further tries to us."""
+    """Follow redirects like viewers, without retries."""
     from urllib3 import Retry
 
     return Retry(connect=0, read=0, status=0, other=0, redirect=5)
 
 
 def _open_pools(address: str, at_once: int) -> Any:
-    """Open connections as the environment says: proxies and certificates, looked up once."""
+    """Open connections with the environment's proxies and certificates, looked up once."""
     import requests
     from requests.adapters import HTTPAdapter
     from requests.utils import DEFAULT_CA_BUNDLE_PATH, select_proxy

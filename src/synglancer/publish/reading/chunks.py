@@ -1,4 +1,4 @@
-"""Chunks of sharded indexes by key: few reads for many keys, of what lies near each other at once.
+"""Read chunks of sharded indexes by key, with few reads for many keys.
 
 Finding a chunk takes three steps: the index at the beginning of a shard file says where each
 minishard's index is, and that says where its chunks are. All keys take each step together. What was
@@ -37,7 +37,7 @@ _MOST_KEPT = 2_000  # indexes of minishards: 50 MB at most
 
 @dataclass(frozen=True)
 class Wanted:
-    """Chunks that are wanted of one index.
+    """The requested chunks of one index.
 
     Attributes
     ----------
@@ -62,7 +62,7 @@ class Wanted:
 
 @dataclass(frozen=True)
 class _Minishard:
-    """A minishard of a file with the keys that are wanted of it."""
+    """A minishard of a file and the keys requested from it."""
 
     file: str
     number: int
@@ -72,7 +72,7 @@ class _Minishard:
 
 @dataclass(frozen=True)
 class _Piece:
-    """Bytes of a file, and what they are for: a minishard, or the chunk of a key."""
+    """A byte range of a file and its use: a minishard, or the chunk of a key."""
 
     file: str
     start: int
@@ -139,11 +139,11 @@ class ChunkReader:
         list(self.map(self._read_chunks, _merge(chunks)))
 
     def map(self, do: Callable[[Any], Any], items: Iterable[Any]) -> Iterator[Any]:
-        """Do something with each item, several at a time where that saves time."""
+        """Apply a function to each item, in several threads if that saves time."""
         return map(do, items) if self._pool is None else self._pool.map(do, items)
 
     def must_read(self, name: str, start: int, size: int) -> bytes:
-        """Read bytes of a file that must be there."""
+        """Read bytes of a file that must exist."""
         content = self._read(name, start, size) if 0 < size <= MOST_BYTES else None
         if content is None or len(content) != size:
             raise self.broken(name)
@@ -164,7 +164,7 @@ class ChunkReader:
         return _Shard(spans, np.sort(np.append(spans[:, 1], np.uint64(size))))
 
     def _recall(self, one: _Minishard) -> tuple[Keys, Keys, Keys] | None:
-        """Return the index of a minishard, if it was read; what was asked for last is kept."""
+        """Return the index of a minishard if it is in memory; recently used ones are kept."""
         place = one.file, one.number
         with self._lock:
             if place in self._indexes:
@@ -172,9 +172,9 @@ class ChunkReader:
             return self._indexes.get(place)
 
     def _place_minishard(self, one: _Minishard) -> list[_Piece]:
-        """Find where a minishard's index is, with its chunks before it where there are few bytes.
+        """Find where a minishard's index is, with its chunks if they are small.
 
-        Nothing for a minishard that is empty.
+        Nothing for an empty minishard.
         """
         shard = self._shards[one.file]
         index, end = shard.spans[one.number].tolist()
@@ -186,7 +186,7 @@ class ChunkReader:
         return [_Piece(one.file, start, end, one, index)]
 
     def _read_minishards(self, run: Sequence[_Piece]) -> list[_Piece]:
-        """Read minishards near each other; return the chunks that have to be read still."""
+        """Read neighbouring minishards; return the chunks that are still to be read."""
         content = self._read_run(run)
         left: list[_Piece] = []
         for piece in run:
@@ -220,7 +220,7 @@ class ChunkReader:
 
 
 def _split(wanted: Wanted) -> Iterator[_Minishard]:
-    """Divide keys by the minishards that they are in."""
+    """Group keys by minishard."""
     if not len(wanted.keys):
         return
     sharding = wanted.sharding
@@ -235,7 +235,7 @@ def _split(wanted: Wanted) -> Iterator[_Minishard]:
 
 
 def _list_chunks(one: _Minishard, index: tuple[Keys, Keys, Keys]) -> list[_Piece]:
-    """List where the chunks are that are wanted of a minishard."""
+    """List the positions of the requested chunks of a minishard."""
     keys, starts, sizes = index
     places = np.searchsorted(keys, one.keys).clip(max=len(keys) - 1)
     places = places[keys[places] == one.keys]
@@ -249,7 +249,7 @@ def _list_chunks(one: _Minishard, index: tuple[Keys, Keys, Keys]) -> list[_Piece
 
 
 def _merge(pieces: list[_Piece]) -> list[list[_Piece]]:
-    """Merge pieces that lie near each other into runs that are read at once."""
+    """Merge neighbouring pieces into single reads."""
     runs: list[list[_Piece]] = []
     end = 0
     for piece in sorted(pieces, key=lambda one: (one.file, one.start)):
@@ -265,6 +265,6 @@ def _merge(pieces: list[_Piece]) -> list[list[_Piece]]:
 
 
 def _keep(chunk: _Piece, content: bytes, first: int) -> None:
-    """Put the bytes of a chunk where it is wanted."""
+    """Store the bytes of a chunk in the results."""
     if chunk.key is not None:
         chunk.minishard.wanted.found[chunk.key] = content[chunk.start - first : chunk.end - first]
