@@ -54,12 +54,18 @@ def run(sandbox: Sandbox, command: list[str], home: Path) -> Run:
         "SYNGLANCER_DATA_DIR": str(home / "data"),
     }
     before = len(sandbox.requests)
+    wall, cpu, memory = measure_process(command, environment)
+    return Run(wall, cpu, memory, len(sandbox.requests) - before)
+
+
+def measure_process(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
+    """Run a command, and return its wall time and CPU time in seconds and peak memory in MiB."""
     starter = [sys.executable, "-S", "-c", STARTER, *command]
     done = subprocess.run(starter, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise SystemExit(f"{command[0]} failed:\n{done.stderr}")
     wall, cpu, memory = map(float, done.stdout.split())
-    return Run(wall, cpu, memory, len(sandbox.requests) - before)
+    return wall, cpu, memory
 
 
 def new_home(folder: Path) -> Path:

@@ -16,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,7 +23,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from first_link import STARTER
+from first_link import Run, measure_process
 from publish import FIRST_ROOT, LOWER, TAGS, UPPER
 
 if TYPE_CHECKING:
@@ -49,16 +48,6 @@ try:
 finally:
     print(len(asked), file=open(counted, "w"))
 """
-
-
-@dataclass(frozen=True)
-class Run:
-    """One process: seconds of wall time and CPU, MiB of peak memory, requests."""
-
-    wall: float
-    cpu: float
-    memory: float
-    requests: int
 
 
 def generate(path: Path, cells: int) -> list[str]:
@@ -104,14 +93,9 @@ def run(words: list[str], folder: Path) -> Run:
     """Run the command in a home of its own; what it prints is not looked at."""
     home = tempfile.mkdtemp(dir=folder)
     counted = Path(home) / "requests"
-    command = [sys.executable, "-S", "-c", STARTER, sys.executable, "-c", COUNTING, *words]
+    command = [sys.executable, "-c", COUNTING, *words, str(counted)]
     environment = {**os.environ, "HOME": home, "SYNGLANCER_DATA_DIR": home}
-    done = subprocess.run(
-        [*command, str(counted)], env=environment, capture_output=True, text=True, check=False
-    )
-    if done.returncode != 0:
-        raise SystemExit(f"{words[0]} failed:\n{done.stderr}")
-    wall, cpu, memory = map(float, done.stdout.split())
+    wall, cpu, memory = measure_process(command, environment)
     return Run(wall, cpu, memory, int(counted.read_text()))
 
 

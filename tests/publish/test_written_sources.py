@@ -162,7 +162,7 @@ def test_a_hundred_thousand_rows_at_one_point(tmp_path):
     ],
 )
 def test_ids_are_spread_evenly_with_near_ones_together(tmp_path, ids, sharding):
-    """Blocks of near IDs share a minishard; IDs of which no bits are even are hashed."""
+    """Blocks of near IDs share a minishard; IDs without evenly spread bits are hashed."""
     rows = make_rows(20_000, tag=["spine"] * 20_000)
     rows["id"] = np.array(ids, np.uint64)
     run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))

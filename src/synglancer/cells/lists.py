@@ -137,7 +137,7 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
 
 
 def _check_any(given: CellList) -> None:
-    """Refuse cells of which none is valid; a single bad one among others is only skipped."""
+    """Refuse a list without any valid cell; invalid cells among valid ones are only skipped."""
     if any(_find_fault(cell) is None for cell in given.cells):
         return
     if given.places[0]:

@@ -38,8 +38,7 @@ def check_files(
         Option, such as ``--save-state`` → the name of its file, in which {cell} may stand for the
         root ID; None if it is not requested.
     inputs
-        Everything that the command reads: words of the command line, some of which may name files,
-        and files given with options.
+        What the command reads: its words, which may name files, and the files of its options.
     links
         Number of requested links.
 

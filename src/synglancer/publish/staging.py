@@ -198,20 +198,21 @@ def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
         connection.execute(
             f'COPY (SELECT p.target_id, {kept}, p."{tag}"{value} FROM {predictions} p '
             f"JOIN {synapses} s ON CAST(p.target_id AS UBIGINT) = CAST(s.id AS UBIGINT)) "
-            f"TO '{_quote(str(temporary))}' (FORMAT parquet, COMPRESSION lz4_raw)"
+            f"TO {quote_sql(str(temporary))} (FORMAT parquet, COMPRESSION lz4_raw)"
         )
         joined = connection.execute(
-            f"SELECT count(*) FROM read_parquet('{_quote(str(temporary))}')"
+            f"SELECT count(*) FROM read_parquet({quote_sql(str(temporary))})"
         ).fetchone()
     temporary.replace(path)
     return {"file": str(path), "predictions": counted[0], "joined": joined[0]}
 
 
 def _scan(files: list[str], key: str, part: int, parts: int) -> str:
-    names = ", ".join(f"'{_quote(name)}'" for name in files)
+    names = ", ".join(map(quote_sql, files))
     scan = f"read_parquet([{names}], union_by_name = true)"
     return f"(SELECT * FROM {scan} WHERE CAST({key} AS UBIGINT) % {parts} = {part})"
 
 
-def _quote(text: str) -> str:
-    return text.replace("'", "''")
+def quote_sql(text: str) -> str:
+    """Write a text as a string of SQL."""
+    return "'" + text.replace("'", "''") + "'"

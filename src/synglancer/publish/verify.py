@@ -16,6 +16,7 @@ from synglancer.publish.inputs import find_files, match_columns, open_parquet
 from synglancer.publish.manifest import load_manifest, name_counts
 from synglancer.publish.sharding import mix
 from synglancer.publish.source import RELATIONSHIP_OF
+from synglancer.publish.staging import quote_sql
 from synglancer.publish.tag_reader import TIMEOUT, TagReader, open_files, read_manifest
 
 if TYPE_CHECKING:
@@ -291,11 +292,11 @@ class _Input:
         tag = manifest["tag_column"]
         scans = []
         for file in files:
-            path = file.path.replace("'", "''")
+            path = quote_sql(file.path)
             if file.kind == "parquet":
-                names, scan = open_parquet(file.path).schema_arrow.names, f"read_parquet('{path}')"
+                names, scan = open_parquet(file.path).schema_arrow.names, f"read_parquet({path})"
             else:
-                scan = f"read_csv('{path}', all_varchar = true, header = true)"
+                scan = f"read_csv({path}, all_varchar = true, header = true)"
                 names = self._connection.execute(f"SELECT * FROM {scan} LIMIT 0").fetchall()
                 names = [one[0] for one in self._connection.description or ()]
             columns = match_columns(names, tag, file.name)

@@ -11,6 +11,7 @@ from synglancer.publish.destinations import open_destination
 from synglancer.publish.manifest import COUNTS, name_counts
 from synglancer.publish.plan import load_plan
 from synglancer.publish.source import RELATIONSHIP_OF
+from synglancer.publish.staging import quote_sql
 from synglancer.publish.writing.survey import load_request
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _gather(folder: Path, staged: Path, tags: int, memory: int) -> None:
         (side, tag) for side in RELATIONSHIP_OF.values() for tag in range(tags)
     ):
         files = [str(path) for path in sorted(folder.glob(f"counts-{side}-{tag}-*.parquet"))]
-        names = ", ".join(_quote(file) for file in files)
+        names = ", ".join(map(quote_sql, files))
         scans.append(f"SELECT cell, rows, {place} AS place FROM read_parquet([{names}])")
     columns = ", ".join(
         f"CAST(coalesce(sum(rows) FILTER (place = {place}), 0) AS BIGINT) AS c{place}"
@@ -83,10 +84,10 @@ def _gather(folder: Path, staged: Path, tags: int, memory: int) -> None:
     with duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.execute(f"SET memory_limit = '{max(memory, _LEAST_MEMORY)}B'")
-        connection.execute(f"SET temp_directory = {_quote(str(folder / 'counting'))}")
+        connection.execute(f"SET temp_directory = {quote_sql(str(folder / 'counting'))}")
         connection.execute(
             f"COPY (SELECT cell, {columns} FROM ({' UNION ALL '.join(scans)}) GROUP BY cell "
-            f"ORDER BY cell) TO {_quote(str(staged))} (FORMAT parquet, COMPRESSION lz4_raw)"
+            f"ORDER BY cell) TO {quote_sql(str(staged))} (FORMAT parquet, COMPRESSION lz4_raw)"
         )
 
 
@@ -107,7 +108,3 @@ def _rename(staged: Path, path: Path, names: list[str]) -> int:
             cells, *counts = batch.columns
             writer.write_batch(pa.record_batch([cells.cast(pa.string()), *counts], schema=schema))
         return int(given.metadata.num_rows)
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
