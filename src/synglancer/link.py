@@ -15,8 +15,8 @@ import orjson
 
 from synglancer.errors import UsageError
 from synglancer.links.link_record import LinkRecord
+from synglancer.printable import quote
 from synglancer.python.boundary import public, say_in_python
-from synglancer.python.given import quote
 from synglancer.states.urls import hash_state, parse_link
 
 if TYPE_CHECKING:

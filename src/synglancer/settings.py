@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
+from synglancer.printable import quote
 from synglancer.view_settings import SITES, ViewSettings, check_review, split_site
 
 DEFAULT_SERVER = "https://global.daf-apis.com"
@@ -49,7 +50,6 @@ UNKNOWN_TYPE = "unknown"
 """Name of an unknown cell type: the cell has no type, or there is no cell."""
 
 _MAX_DIGITS = 10
-_MAX_QUOTE = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -324,7 +324,7 @@ def _read_version(given: int | str) -> int | str:
     digits = len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit()
     if not (digits and 0 < int(text) < 2**31):
         raise UsageError(
-            f"{text[:_MAX_QUOTE]!r} is not a materialization version.",
+            f"{quote(text)} is not a materialization version.",
             "Give the version as a number (1718), a day (2026-03-07), or latest.",
         )
     return int(text)

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
+from synglancer.printable import quote
 
 Layout = Literal["xy-3d", "3d", "4panel", "xy"]
 BackgroundName = Literal["dark", "white"]
@@ -32,8 +33,6 @@ SITES = {
     "google": "https://neuroglancer-demo.appspot.com/",
 }
 """Viewers that have a short name."""
-
-_MAX_QUOTE = 60
 
 MAX_CELLS = MAX_PARTNERS = 100
 """Most partners to select: with more meshes, viewers take minutes to load."""
@@ -112,7 +111,7 @@ def _read_partners(given: str | int) -> int:
     text = str(given).strip()
     if isinstance(given, bool) or not re.fullmatch("[0-9]{1,9}", text) or int(text) > MAX_PARTNERS:
         raise UsageError(
-            f"{text[:_MAX_QUOTE]!r} is not a valid number of partners.",
+            f"{quote(text)} is not a valid number of partners.",
             f"Give --partners as a whole number between 0 and {MAX_PARTNERS}.",
         )
     return int(text)

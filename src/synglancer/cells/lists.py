@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cells.parse import is_file, join_position, parse_cell
+from synglancer.cells.parse import is_file, parse_cell
 from synglancer.cells.tables import (
     ENDINGS,
     ID_COLUMNS,
@@ -18,6 +18,7 @@ from synglancer.cells.tables import (
     parse_table,
     read_table,
 )
+from synglancer.cells.typed_positions import join_position
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:

@@ -10,15 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cells.parse import (
-    Cell,
-    LinkCells,
-    Nucleus,
-    Position,
-    Synapse,
-    enumerate_some,
-)
+from synglancer.cells.naming import enumerate_some
+from synglancer.cells.parse import Cell, LinkCells, Nucleus, Synapse
 from synglancer.cells.positions import fetch_segment
+from synglancer.cells.typed_positions import Position
 from synglancer.errors import (
     CellError,
     NotServedError,

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cells.parse import enumerate_some
+from synglancer.cells.naming import enumerate_some
 from synglancer.errors import ServiceError, SynglancerError, UsageError
 from synglancer.links.batch import THREADS
 from synglancer.links.link_record import LinkRecord, Skipped

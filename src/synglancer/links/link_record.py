@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from synglancer.cells.parse import enumerate_some, name_cells
+from synglancer.cells.naming import enumerate_some, name_cells
 from synglancer.links.opening import OpenedLink, name_for_files
 from synglancer.states.fields import write_timestamp
 from synglancer.states.record import Provenance

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cache.answers import Store
 from synglancer.cache.receipts import add_receipt, build_receipt
 from synglancer.cave.session import Session
-from synglancer.cells.parse import LinkCells, Nucleus, Position, RootId, Synapse, parse_cell
+from synglancer.cells.parse import LinkCells, Nucleus, RootId, Synapse, parse_cell
 from synglancer.cells.point_files import read_point_files
 from synglancer.cells.resolve import (
     build_unknown_error,
@@ -22,6 +22,7 @@ from synglancer.cells.resolve import (
     resolve_outdated,
 )
 from synglancer.cells.root_ids import RootIds
+from synglancer.cells.typed_positions import Position
 from synglancer.errors import (
     CellError,
     DataChangedError,

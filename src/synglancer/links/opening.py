@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from synglancer.cave.auth import is_loopback
-from synglancer.cells.parse import name_in_files
+from synglancer.cells.naming import name_in_files
 from synglancer.errors import TooLargeError, UsageError
 from synglancer.states.login import find_login_host
 from synglancer.states.provenance import read_shown_cells

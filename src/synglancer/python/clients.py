@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from synglancer.cave.tokens import find_token
 from synglancer.errors import UsageError
-from synglancer.python.given import quote
+from synglancer.printable import quote
 from synglancer.python.options import StorageOptions, build_settings
 from synglancer.settings import DEFAULT_TABLE, Settings, is_address
 

@@ -6,21 +6,12 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from synglancer.cells.parse import read_point
+from synglancer.cells.typed_positions import read_point
 from synglancer.errors import UsageError
+from synglancer.printable import quote
 
 _IN_A_LIST = "Give the cells in a list: make_links([864691135276234469])."
 _COLUMN = 'Give its column of root IDs, such as df["pt_root_id"], or use add_links(df).'
-_MOST_QUOTED = 60
-
-
-def quote(value: object) -> str:
-    """Quote a value in a message; long ones are cut."""
-    try:
-        text = repr(value)
-    except ValueError:  # an integer with more digits than Python writes
-        text = "A number with thousands of digits"
-    return text if len(text) <= _MOST_QUOTED else f"{text[: _MOST_QUOTED - 3]}..."
 
 
 def unwrap(given: Any) -> Any:

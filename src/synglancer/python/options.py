@@ -25,7 +25,7 @@ from typing import (
 )
 
 from synglancer.errors import UsageError
-from synglancer.python.given import quote
+from synglancer.printable import quote
 from synglancer.settings import Settings
 from synglancer.view_settings import (  # noqa: TC001  # signatures show the types
     BackgroundName,

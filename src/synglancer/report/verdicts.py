@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from synglancer.cells.parse import name_cells
+from synglancer.cells.naming import name_cells
 from synglancer.errors import UsageError
 from synglancer.links.opening import open_link
 from synglancer.states.provenance import parse_provenance

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cells.parse import name_cells
+from synglancer.cells.naming import name_cells
 from synglancer.errors import UsageError
 from synglancer.view_settings import check_choices
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from synglancer.cells.parse import enumerate_some
+from synglancer.cells.naming import enumerate_some
 from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import (
     TYPED,

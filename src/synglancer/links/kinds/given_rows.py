@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from synglancer.cache.answers import Store
 from synglancer.cave.records import PredictionTable
 from synglancer.cave.session import Session
-from synglancer.cells.parse import RootId, name_cells, parse_cell
+from synglancer.cells.naming import name_cells
+from synglancer.cells.parse import RootId, parse_cell
 from synglancer.cells.point_files import read_point_files
 from synglancer.errors import CellError, NotServedError, UsageError
 from synglancer.links.building import Asking, build_link

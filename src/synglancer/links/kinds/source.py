@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from synglancer import __version__
 from synglancer.cave.records import Materialization
 from synglancer.cave.session import Session
-from synglancer.cells.parse import Synapse, enumerate_some
+from synglancer.cells.naming import enumerate_some
+from synglancer.cells.parse import Synapse
 from synglancer.cells.resolve import resolve_outdated
 from synglancer.errors import BadAnswerError, CellError, ServiceError, UsageError
 from synglancer.links.building import BUILDING, Asking, store_link
