@@ -81,8 +81,6 @@ def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
         made = make_link(CELL)
         made.refuses(2, said)
         assert "confidence" in said or "synglancer.toml " in made.err
-    file.write_text("bogus = 1", encoding="utf-8")
-    make_link(CELL).refuses(2, "synglancer.toml sets bogus, which is not an option.")
     file.write_text('partners = "x"\nconcurrency = "y"', encoding="utf-8")
     make_link(CELL).refuses(2, "y is not a whole number")
     file.unlink()
@@ -93,3 +91,42 @@ def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
 def test_what_cannot_be_trusted(synglancer: Callable[..., Outcome], project: Path) -> None:
     """A file that is not there cannot be trusted."""
     synglancer("trust", "missing.toml").refuses(2, "missing.toml could not be marked as trusted")
+
+
+@pytest.mark.parametrize(
+    ("line", "said", "hint"),
+    [
+        ("bogus = 1", "sets 'bogus', which is not an option.", "Correct or remove it."),
+        ("min_confidance = 0.9", "sets 'min_confidance'", "Did you mean min_confidence?"),
+        ('Pallette = "safe"', "sets 'Pallette'", "Did you mean palette?"),
+        ("threshold = 0.9", "sets 'threshold'", "Did you mean min_confidence?"),
+        ("tags = ['spine']", "sets 'tags'", "Did you mean tag?"),
+    ],
+)
+def test_a_misspelt_option_of_a_file_is_suggested(
+    make_link: Callable[..., Outcome], project: Path, line: str, said: str, hint: str
+) -> None:
+    """An unknown option of a file is refused with the file's path and the option that was meant."""
+    file = project.parent / "synglancer.toml"
+    file.write_text(f"{line}\n")
+    make_link(CELL).refuses(2, f"{file} {said}", hint)
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("link", CELL, "--min-confidance", "1"), "Did you mean --min-confidence?"),
+        (("check", "x", "--sandbx"), "Did you mean --sandbox?"),
+        (("compare", CELL, "--form", "1"), "Did you mean --from?"),
+        (("table", "x", "--sever=y"), "Did you mean --server?"),
+        (("history", "--limt", "1"), "Did you mean --limit?"),
+        (("publish", "x", "--dset", "y"), "Did you mean --dest?"),
+        (("cache", "clear", "--onyl", "y"), "Did you mean --only?"),
+        (("history", "--xyzzy"), "See --help for the options."),
+    ],
+)
+def test_a_misspelt_option_of_any_command_is_suggested(
+    synglancer: Callable[..., Outcome], words: tuple[str, ...], hint: str
+) -> None:
+    """Every command says which of its own options was meant."""
+    synglancer(*words).refuses(2, "Unknown option: '--", hint)

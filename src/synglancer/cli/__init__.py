@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
 from synglancer.cli.interruption import INTERRUPTION
-from synglancer.cli.printing import TYPED, complain, for_terminal, print_lines
+from synglancer.cli.printing import OPTIONS, TYPED, complain, for_terminal, print_lines
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
 
 if TYPE_CHECKING:
@@ -216,9 +216,17 @@ def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
 
         UNKNOWN.set(explain_unknown_variables(build_synglancer))
         print_lines(UNKNOWN.get())
+    OPTIONS.set(lambda: _list_options(app, arguments))
     TYPED.set((app.name[0], *(_as_text(word) for word in arguments)))
     result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     return result if isinstance(result, int) else 0
+
+
+def _list_options(app: App, arguments: Sequence[str]) -> list[str]:
+    """List the options of the command that was typed."""
+    *_, command = app.parse_commands(arguments)[1]
+    named = (name for one in command.assemble_argument_collection() for name in one.names)
+    return [name for name in named if name.startswith("--")]
 
 
 def _as_text(word: str) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from cyclopts import CycloptsError
+from cyclopts.exceptions import UnknownOptionError
 
-from synglancer.cli.config import CONFIG_FILE
+from synglancer.cli.config import CONFIG_FILE, find_file
+from synglancer.cli.printing import OPTIONS, suggest_option
 from synglancer.errors import OutputError, SynglancerError, describe_os_error
+from synglancer.printable import quote
+from synglancer.spelling import find_meant
 
 _NUMBERS: dict[type | None, str] = {int: "a whole number", float: "a number"}
 _BUG = 1
@@ -20,6 +24,8 @@ def explain(error: Exception) -> tuple[int, str, str]:
     if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
         hint = "Correct or remove the file. It is read from this folder or a folder above it."
         return _USAGE, _say_why_unread(cause), hint
+    if isinstance(error, UnknownOptionError):
+        return _USAGE, *_explain_unknown(error)
     if isinstance(error, CycloptsError):
         return _USAGE, _say_what_is_wrong(error), "See --help for the options."
     if isinstance(error, OSError):
@@ -31,31 +37,36 @@ def explain(error: Exception) -> tuple[int, str, str]:
 
 def _say_why_unread(cause: OSError | ValueError) -> str:
     """Explain in one sentence why the file of options cannot be read."""
+    path = find_file() or CONFIG_FILE
     if isinstance(cause, IsADirectoryError):
-        return f"{CONFIG_FILE} is a folder."
+        return f"{path} is a folder."
     if isinstance(cause, UnicodeDecodeError):
-        return f"{CONFIG_FILE} is not a text file in UTF-8."
+        return f"{path} is not a text file in UTF-8."
     reason = cause.strerror if isinstance(cause, OSError) else None
-    return f"{CONFIG_FILE} cannot be read: {reason or cause}."
+    return f"{path} cannot be read: {reason or cause}."
+
+
+def _explain_unknown(error: UnknownOptionError) -> tuple[str, str]:
+    """Explain that the command has no such option, and name the one that was probably meant."""
+    given = (error.token.keyword or error.token.value).partition("=")[0]
+    if not str(error.token.source).endswith(CONFIG_FILE):
+        return f"Unknown option: {quote(given)}.", suggest_option(given)
+    name = given.strip("-[]")
+    options = (option.removeprefix("--").replace("-", "_") for option in OPTIONS.get()())
+    near = find_meant(name, options)
+    hint = f"Did you mean {near}?" if near else "Correct or remove it. See --help for the options."
+    return f"{find_file()} sets {quote(name)}, which is not an option.", hint
 
 
 def _say_what_is_wrong(error: CycloptsError) -> str:
     """Explain in one sentence why the words of a command line are refused."""
-    from cyclopts.exceptions import (
-        CoercionError,
-        MissingArgumentError,
-        UnknownOptionError,
-        UnusedCliTokensError,
-    )
+    from cyclopts.exceptions import CoercionError, MissingArgumentError, UnusedCliTokensError
 
     if isinstance(error, UnusedCliTokensError):
         return f"The command does not accept these words: {' '.join(error.unused_tokens or ())}."
     if isinstance(error, MissingArgumentError) and error.keyword is None and error.argument:
         name, by_place = error.argument.name, error.argument.index is not None
         return f"{name.strip('-').upper() if by_place else name} is missing."
-    if isinstance(error, UnknownOptionError) and str(error.token.source).endswith(CONFIG_FILE):
-        name = (error.token.keyword or error.token.value).strip("-[]")
-        return f"{CONFIG_FILE} sets {name}, which is not an option."
     if isinstance(error, CoercionError) and error.token and error.msg is None:
         kind = _NUMBERS.get(error.target_type)
         if kind:

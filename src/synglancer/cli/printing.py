@@ -9,12 +9,13 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.errors import OutputError, UsageError
-from synglancer.printable import REPLACEMENT, printable
+from synglancer.printable import REPLACEMENT, printable, quote
 from synglancer.settings import UNLABELLED
+from synglancer.spelling import find_meant
 from synglancer.view.tag_order import sort_tags
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from rich.table import Table
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("TYPED", default=None)
 """The words of the running command, its name first."""
+
+OPTIONS: ContextVar[Callable[[], Iterable[str]]] = ContextVar("OPTIONS", default=tuple)
+"""Lists the options of the running command, such as ``--server``."""
 
 _WIDEST = 3_000_000  # columns, because an inline link may have two million characters
 
@@ -140,7 +144,14 @@ def check_options(words: Iterable[str]) -> None:
     """
     for word in words:
         if word.startswith("--"):
-            raise UsageError(f'Unknown option: "{word}".', "See --help for the options.")
+            option = word.partition("=")[0]
+            raise UsageError(f"Unknown option: {quote(option)}.", suggest_option(option))
+
+
+def suggest_option(name: str) -> str:
+    """Advise about an unknown option of the running command."""
+    near = find_meant(name, OPTIONS.get()())
+    return f"Did you mean {near}?" if near else "See --help for the options."
 
 
 def print_retries() -> None:

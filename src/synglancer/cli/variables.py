@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from contextvars import ContextVar
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
 from synglancer.cli.config import ENVIRONMENT, PREFIX
 from synglancer.settings import Settings
+from synglancer.spelling import find_meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -60,6 +60,6 @@ def _name_variable(option: str) -> str:
 
 def _explain(name: str, known: set[str]) -> str:
     options = [other.removeprefix(PREFIX) for other in known]
-    near = get_close_matches(name.removeprefix(PREFIX), options, n=1, cutoff=0.7)
-    meant = f"did you mean {PREFIX}{near[0]}?" if near else "it has no effect."
+    near = find_meant(name.removeprefix(PREFIX), options)
+    meant = f"did you mean {PREFIX}{near}?" if near else "it has no effect."
     return f"The environment variable {name} is unknown: {meant}"

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from difflib import get_close_matches
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from synglancer.links.record import list_given_options
 from synglancer.settings import Settings
+from synglancer.spelling import find_meant
 
 MANY_ANNOTATIONS = 10_000
 """Above this number, viewers become slow."""
@@ -135,9 +135,8 @@ def explain_tags(asked: Sequence[str], present: Sequence[str]) -> list[str]:
 
 def _suggest_tag(tag: str, present: Sequence[str]) -> str:
     """Ask whether a similar tag was meant."""
-    by_lower = {one.lower(): one for one in present}
-    near = get_close_matches(tag.lower(), by_lower, n=1)
-    return f"Did you mean {by_lower[near[0]]!r}? " if near else ""
+    near = find_meant(tag, present)
+    return f"Did you mean {near!r}? " if near else ""
 
 
 def explain_inline(site: str, server: str, other: str = "without --inline") -> list[str]:

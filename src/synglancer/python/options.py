@@ -10,7 +10,6 @@ import inspect
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, fields
 from datetime import date
-from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
 from typing import (
@@ -27,6 +26,7 @@ from typing import (
 from synglancer.errors import UsageError
 from synglancer.printable import quote
 from synglancer.settings import Settings
+from synglancer.spelling import find_meant
 from synglancer.view_settings import (  # noqa: TC001  # signatures show the types
     BackgroundName,
     ColorBy,
@@ -109,27 +109,6 @@ _BY_FILE = (
     "Give the file with the token as token_file=, set CAVE_TOKEN, or give your CAVEclient as "
     "client=."
 )
-_MEANT = {
-    **dict.fromkeys(("tags", "label", "labels"), "tag"),
-    **dict.fromkeys(
-        ("materialization_version", "mat_version", "materialization", "mat", "timestamp"),
-        "version",
-    ),
-    **dict.fromkeys(("datastack_name", "data_stack", "dataset"), "datastack"),
-    **dict.fromkeys(("server_address", "global_server", "cave_server", "address"), "server"),
-    **dict.fromkeys(("table_name", "prediction_table"), "table"),
-    **dict.fromkeys(("confidence", "threshold", "min_value", "value"), "min_confidence"),
-    **dict.fromkeys(("size", "size_threshold"), "min_size"),
-    **dict.fromkeys(("viewer", "target_site", "target_url"), "site"),
-    **dict.fromkeys(("colour_by", "color", "colour", "colors"), "color_by"),
-    "cell_type": "cell_types",
-    "n_partners": "partners",
-    "unlabelled": "with_unlabelled",
-    "unlabeled": "with_unlabelled",
-    "cache": "no_cache",
-}
-"""Names of our options in caveclient, nglui and other tools."""
-
 _EXPLAINED = {
     **dict.fromkeys(
         ("root_id", "root_ids", "pt_root_id", "cell_id", "cell", "cells", "ids", "segment"), _FIRST
@@ -158,7 +137,7 @@ def build_settings(options: Mapping[str, Any]) -> Settings:
 def _suggest(name: str, known: list[str]) -> str:
     if name in _EXPLAINED:
         return _EXPLAINED[name]
-    meant = _MEANT.get(name) or next(iter(get_close_matches(name, known, n=1)), None)
+    meant = find_meant(name, known)
     return f"Did you mean {meant!r}?" if meant else f"Choose from {', '.join(known)}."
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack, closing
-from dataclasses import dataclass, fields
-from difflib import get_close_matches
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +15,7 @@ from synglancer.cli.options import CELLS, OUTPUT, LinkSettings, Workers, describ
 from synglancer.cli.printing import (
     TYPED,
     OutputFormat,
+    check_options,
     complain,
     format_result,
     print_result,
@@ -30,7 +30,6 @@ from synglancer.render.picture_options import (
     check_latex_name,
     check_suffix,
 )
-from synglancer.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Sequence
@@ -111,9 +110,7 @@ def link(
         raise UsageError(
             "No cell was given.", "Give a root ID, nucleus:ID, x,y,z, a link, or a file."
         )
-    for word in cells:
-        if word.startswith("--"):
-            raise UsageError(f'Unknown option: "{word}".', _suggest(word))
+    check_options(cells)
     given = list_given_cells(cells)  # all of them first: a typing error costs no query
     read = (*cells, *given, *settings.annotations, settings.token_file, printing.template)
     _refuse_files(printing, read, 1 if together else len(given))
@@ -155,14 +152,6 @@ def _make_many(
 
 def _take(link: LinkRecord) -> LinkRecord:
     return link
-
-
-def _suggest(word: str) -> str:
-    """Suggest the option that was probably meant."""
-    names = [item.name for kind in (Settings, Printing) for item in fields(kind)]
-    options = ["--together", *("--" + name.replace("_", "-") for name in names)]
-    near = get_close_matches(word.partition("=")[0], options, n=1, cutoff=0.75)
-    return f"Did you mean {near[0]}?" if near else "See --help for the options."
 
 
 def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | None) -> int:
