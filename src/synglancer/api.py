@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from synglancer.errors import UsageError
 from synglancer.link import Link
 from synglancer.links.link_record import Skipped
-from synglancer.printable import quote
 from synglancer.python.boundary import public, say_in_python, warn
 from synglancer.python.clients import check_token_saved, settle
 from synglancer.python.given import is_one, list_cells, list_separate_cells, unwrap
 from synglancer.python.options import show_options
 from synglancer.python.results import Links
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -15,9 +15,9 @@ import orjson
 
 from synglancer.errors import UsageError
 from synglancer.links.link_record import LinkRecord
-from synglancer.printable import quote
 from synglancer.python.boundary import public, say_in_python
 from synglancer.states.urls import hash_state, parse_link
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from pathlib import Path

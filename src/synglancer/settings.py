@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
-from synglancer.printable import quote
+from synglancer.text.printable import quote
 from synglancer.view_settings import SITES, ViewSettings, check_review, split_site
 
 DEFAULT_SERVER = "https://global.daf-apis.com"

@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
-from synglancer.printable import quote
+from synglancer.text.printable import quote
 
 Layout = Literal["xy-3d", "3d", "4panel", "xy"]
 BackgroundName = Literal["dark", "white"]

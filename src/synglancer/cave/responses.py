@@ -23,7 +23,7 @@ from synglancer.errors import (
     TruncatedError,
     UnreachableError,
 )
-from synglancer.printable import printable
+from synglancer.text.printable import printable
 
 if TYPE_CHECKING:
     import requests

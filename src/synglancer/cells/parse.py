@@ -18,8 +18,8 @@ from synglancer.cells.typed_positions import (
     read_point,
 )
 from synglancer.errors import UsageError
-from synglancer.printable import LONGEST, quote
 from synglancer.states.urls import is_link
+from synglancer.text.printable import LONGEST, quote
 
 _MAX_UINT64 = 2**64 - 1
 _MAX_INT64 = 2**63 - 1

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.errors import UsageError
-from synglancer.printable import quote
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

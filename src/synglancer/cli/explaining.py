@@ -8,8 +8,8 @@ from cyclopts.exceptions import UnknownOptionError
 from synglancer.cli.config import CONFIG_FILE, find_file
 from synglancer.cli.printing import OPTIONS, suggest_option
 from synglancer.errors import OutputError, SynglancerError, describe_os_error
-from synglancer.printable import quote
-from synglancer.spelling import find_meant
+from synglancer.text.printable import quote
+from synglancer.text.spelling import find_meant
 
 _NUMBERS: dict[type | None, str] = {int: "a whole number", float: "a number"}
 _BUG = 1

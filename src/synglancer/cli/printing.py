@@ -9,9 +9,9 @@ from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.errors import OutputError, UsageError
-from synglancer.printable import REPLACEMENT, printable, quote
 from synglancer.settings import UNLABELLED
-from synglancer.spelling import find_meant
+from synglancer.text.printable import REPLACEMENT, printable, quote
+from synglancer.text.spelling import find_meant
 from synglancer.view.tag_order import sort_tags
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from synglancer.cli.config import ENVIRONMENT, PREFIX
 from synglancer.settings import Settings
-from synglancer.spelling import find_meant
+from synglancer.text.spelling import find_meant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from synglancer.links.record import list_given_options
 from synglancer.settings import Settings
-from synglancer.spelling import find_meant
+from synglancer.text.spelling import find_meant
 
 MANY_ANNOTATIONS = 10_000
 """Above this number, viewers become slow."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.files import is_full
 from synglancer.errors import UsageError
-from synglancer.printable import REPLACEMENT, printable
+from synglancer.text.printable import REPLACEMENT, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

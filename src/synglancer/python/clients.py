@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from synglancer.cave.tokens import find_token
 from synglancer.errors import UsageError
-from synglancer.printable import quote
 from synglancer.python.options import StorageOptions, build_settings
 from synglancer.settings import DEFAULT_TABLE, Settings, is_address
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

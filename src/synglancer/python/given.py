@@ -8,7 +8,7 @@ from typing import Any
 
 from synglancer.cells.typed_positions import read_point
 from synglancer.errors import UsageError
-from synglancer.printable import quote
+from synglancer.text.printable import quote
 
 _IN_A_LIST = "Give the cells in a list: make_links([864691135276234469])."
 _COLUMN = 'Give its column of root IDs, such as df["pt_root_id"], or use add_links(df).'

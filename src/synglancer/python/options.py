@@ -24,9 +24,9 @@ from typing import (
 )
 
 from synglancer.errors import UsageError
-from synglancer.printable import quote
 from synglancer.settings import Settings
-from synglancer.spelling import find_meant
+from synglancer.text.printable import quote
+from synglancer.text.spelling import find_meant
 from synglancer.view_settings import (  # noqa: TC001  # signatures show the types
     BackgroundName,
     ColorBy,

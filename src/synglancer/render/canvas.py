@@ -10,7 +10,7 @@ import html
 import io
 from typing import TYPE_CHECKING, Any, Protocol
 
-from synglancer.printable import printable
+from synglancer.text.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -22,7 +22,6 @@ from jinja2 import (
 )
 
 from synglancer.errors import UsageError
-from synglancer.printable import printable
 from synglancer.render.escapes import (
     escape_latex,
     escape_latex_url,
@@ -39,6 +38,7 @@ from synglancer.render.templates import templates_folder
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.layer_names import get_sign, split_layer_name
 from synglancer.states.login import build_login_notice
+from synglancer.text.printable import printable
 from synglancer.view.colors import PALETTES, choose_colors
 
 if TYPE_CHECKING:

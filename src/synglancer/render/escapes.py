@@ -11,7 +11,7 @@ import unicodedata
 from pprint import pformat
 from typing import Any
 
-from synglancer.printable import printable
+from synglancer.text.printable import printable
 
 # Runs of characters that are neither ASCII nor replaced by LaTeX commands.
 _BEYOND_LATIN = re.compile(r"([^\x00-\x7f·]+)")

@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from synglancer.cli.options import CELLS, CONNECTION, OUTPUT, ServiceSettings, describe
 from synglancer.cli.printing import complain, print_json
 from synglancer.errors import ServiceError, UsageError
-from synglancer.printable import printable
+from synglancer.text.printable import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable

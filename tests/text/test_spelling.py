@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synglancer.spelling import find_meant
+from synglancer.text.spelling import find_meant
 
 
 @pytest.mark.parametrize(
