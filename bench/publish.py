@@ -131,7 +131,7 @@ def _write_feather(table: pa.Table, tag: str, folder: Path, streams: dict) -> No
 
 
 def _list_processes(root: int) -> list[psutil.Process]:
-    """List a process and those that it started."""
+    """List a process and its child processes."""
     try:
         process = psutil.Process(root)
         return [process, *process.children(recursive=True)]

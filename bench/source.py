@@ -1,9 +1,9 @@
 """What links on a published source cost: from its folder, and over HTTP from `synglancer serve`.
 
 Generated rows: cells with about 1,000 synapses each, among a million of other segments, so that
-their indexes are as far apart as in a real table. Each batch is a process of its own, near and far
-in turn; requests are those that the batch sends. Then one cell: a
-link, and a link with its partners.
+their indexes are as far apart as in a real table. Each batch runs in its own process, with cells
+that are near and far in turn. Only the batch's own requests are counted. Then one cell: a link, and
+a link with its partners.
 
 Usage: ``python bench/source.py [CELLS] [REPEATS]``.
 """

@@ -61,7 +61,7 @@ def count_lines(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 def test_the_tests_mirror_the_tree():
-    """Each folder of tests is a folder of the source, but for those that follow other things."""
+    """Each folder of tests mirrors a folder of the source, with a few named exceptions."""
     tests = ROOT / "tests"
     rooms = {
         path.relative_to(tests)

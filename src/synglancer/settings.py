@@ -225,7 +225,7 @@ class Question:
         )
 
     def _settle_extras(self, *, is_default: bool) -> None:
-        """Fill in the sources of spines and cell types, and drop those that are not requested."""
+        """Fill in the tables of spines and cell types, and drop tables not requested."""
         spines = self.multi_input_table or (DEFAULT_MULTI_INPUT_TABLE if is_default else None)
         view = self.cell_type_view or (DEFAULT_CELL_TYPE_VIEW if is_default else None)
         settled = {

@@ -127,7 +127,7 @@ def test_production_form_opens(page: Page, strict: Sandbox, sample: Path) -> Non
     rows = read_rows(sample / who.MINNIE, who.SYNAPSE_TABLE, who.PREDICTION_TABLE, CELL)
     prove(page, url, expect(rows[rows["tag"] == "soma"], CELL))
     assert page.url.startswith(f"{SPELUNKER}/")
-    # The viewer asks which app of which server the token is for, as it does where CAVE is real.
+    # The viewer says for which app and which server it wants a token, as with the real CAVE.
     assert hosts.logins
     assert {(login["key"], login["parameters"]) for login in hosts.logins} == {
         ("middleauthapp", CAVE)

@@ -165,8 +165,9 @@ def test_white_and_confidence(page: Page, link: Callable[..., str], rows: pd.Dat
 
 
 def test_filter_by_selection(page: Page, link: Callable[..., str], rows: pd.DataFrame) -> None:
-    """With --filter-by-selection a cell that is deselected takes its synapses with it, and a
-    partner that is selected brings back those that it shares; in 3D alone with --layout 3d."""
+    """With --filter-by-selection a cell that is deselected takes its synapses with it, and
+    selecting a partner brings back the synapses that it shares with the cell; in 3D alone with
+    --layout 3d."""
     prove(page, link(filter_by_selection=True, layout="3d"), expect(rows, CELL))
     assert page.evaluate("() => viewer.layout.toJSON()") == "3d"
     whole = count_pixels(page, "● in: soma")

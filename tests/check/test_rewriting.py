@@ -84,7 +84,7 @@ def test_half_a_character_of_utf16_is_refused(tmp_path) -> None:
     [
         # a link that stands bare, as in \url, gets no escape
         ("https://s.org/#!https://g.org/1", "https://s.org/a_b/#!https://g.org/2?x=%", None),
-        # one with an escape gets those that LaTeX needs
+        # one with an escape gets the escapes that LaTeX needs
         (
             r"https://s.org/\#!https://g.org/1",
             "https://s.org/a_b~c/#!https://g.org/2",

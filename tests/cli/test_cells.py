@@ -86,7 +86,7 @@ def rewrite_roots(sample: Path, folder: Path, rows: list[tuple[str, str, str, st
 
 
 def test_a_newer_root_id_is_followed_back(options, sample, tmp_path, make_link, monkeypatch):
-    """A root ID that came into being after the version is traced to the one that it came from."""
+    """A root ID that was created after the version is traced back to its predecessor."""
     rows = [
         (CELL, "2020-06-01T00:00:00Z", "2026-05-01T00:00:00Z", NEWER),
         (NEWER, "2026-05-01T00:00:00Z", "", ""),
@@ -96,12 +96,13 @@ def test_a_newer_root_id_is_followed_back(options, sample, tmp_path, make_link, 
     with Sandbox(replace(options, data=folder)) as sandbox:
         record = ask(make_link, NEWER, "--server", sandbox.origin)
     assert record["cell"] == CELL
-    assert "came into being on 2026-05-01; its predecessor" in record["warnings"][0]
+    assert "was created on 2026-05-01; its predecessor" in record["warnings"][0]
     assert "valid_until" not in record["followed"], "it is valid still"
 
 
 def test_another_cells_nucleus_is_no_proof(options, sample, tmp_path, make_link, monkeypatch):
-    """A fragment of which one part was merged into a cell with a nucleus is not that cell."""
+    """A fragment is not followed to a cell with a nucleus that only one of its parts was merged
+    into."""
     fragment, piece = "864691136999999002", str(who.SPLIT_FRAGMENT)
     rows = [
         # The cell's own line comes first: the nucleus was in it before the fragment joined it.

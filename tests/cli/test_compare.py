@@ -100,7 +100,7 @@ def test_links_are_compared_with_a_version_and_with_each_other(
 
 
 def test_filters_hold_on_both_sides(sandbox, synglancer: Callable[..., Outcome]) -> None:
-    """With a tag, synapses that got it are gained and those that had it are lost."""
+    """With --tag, synapses that received the tag are gained, and synapses that had it are lost."""
     done = synglancer("compare", OLD, "--tag", "shaft", "--outputs", "--output", "json")
     made = json.loads(done.out)
     assert set(made["counts"]) == {"outputs"}

@@ -101,10 +101,10 @@ def test_a_position_is_a_supervoxel_and_then_the_cell_that_has_it(sandbox, make_
     [
         (at(2), "no cell at"),
         (at(3), "no cell at"),
-        (at(5), "a block of the segmentation that is not there"),
-        (at(6), "outside of the segmentation"),
-        (f"{ORIGIN[0]},{ORIGIN[1]},{ORIGIN[2]}", "outside of the segmentation"),
-        ("-1,-1,-1", "outside of the segmentation"),
+        (at(5), "a block of the segmentation that does not exist"),
+        (at(6), "outside the segmentation"),
+        (f"{ORIGIN[0]},{ORIGIN[1]},{ORIGIN[2]}", "outside the segmentation"),
+        ("-1,-1,-1", "outside the segmentation"),
     ],
 )
 def test_a_position_without_a_cell_is_refused(sandbox, make_link, given, said) -> None:
@@ -124,7 +124,7 @@ def test_a_graph_that_does_not_answer_is_named(sandbox, make_link, monkeypatch, 
 def test_a_volume_that_cannot_be_read_is_named(sandbox, make_link) -> None:
     """Where the volume is refused or fails, no cell is made up, and none is said to be absent."""
     sandbox.set_faults("GET /precomputed/*=403")
-    make_link(at(0)).refuses(3, "may not be read")
+    make_link(at(0)).refuses(3, "cannot be read")
     sandbox.set_faults("GET /precomputed/*=html")
     make_link(at(0), "--timeout", 5).refuses(4, "could not be read")
     sandbox.set_faults("GET /precomputed/*=silence:30")

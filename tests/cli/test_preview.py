@@ -81,7 +81,7 @@ def test_what_a_source_lacks_is_named_and_not_waited_for(sandbox, make_link, tmp
     refused, drawn = render_previews([bad, good], tmp_path, PreviewOptions(wait=300))
     assert isinstance(refused, Skipped)
     assert "864691135000000001" in refused.reason
-    assert "answers 404" in refused.reason
+    assert "answered with status 404" in refused.reason
     assert "300 s" not in refused.reason
     assert isinstance(drawn, Preview)
 

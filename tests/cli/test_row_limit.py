@@ -67,5 +67,5 @@ def test_what_is_asked_again_is_said(make_link, options, monkeypatch, caplog) ->
     with Sandbox(replace(options, row_limit=200)) as sandbox:
         made = make_link(CELL, "--server", sandbox.origin, "--outputs", "--verbose")
     assert made.code == 0
-    assert "cut off after 200 rows: asking in ranges of id" in caplog.text
-    assert "It is whole after" in caplog.text
+    assert "cut off after 200 rows. Fetching it in ranges of IDs" in caplog.text
+    assert "The answer is complete after" in caplog.text

@@ -96,7 +96,7 @@ class Late:
 
 
 class First(Batch):
-    """A batch of which this process makes the first link."""
+    """A batch whose first link this process makes."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings, self.use, self.command = settings, str, None

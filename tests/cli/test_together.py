@@ -199,7 +199,9 @@ def test_a_cell_that_cannot_be_shown_fails_the_link(sandbox: Sandbox, make_link)
     assert not sandbox.requests
     unknown = "864691135000000001"
     make_link("--together", CELL, unknown).refuses(3, f"{unknown} is not the root ID")
-    make_link("--together", CELL, who.OUTDATED_MERGED_CELLS).refuses(3, "several cells have parts")
+    make_link("--together", CELL, who.OUTDATED_MERGED_CELLS).refuses(
+        3, "its parts now belong to several cells"
+    )
     make_link("--together", CELL, who.OUTDATED_ONE_SUCCESSOR, "--strict").refuses(3, "--strict")
     assert not [request for request in sandbox.requests if request.path.endswith("/post")]
     silent = ask(make_link, BASKET, who.SPLIT_FRAGMENT, "--inputs")

@@ -1,4 +1,4 @@
-"""Versions by number, by day and the latest; and those that have expired."""
+"""Versions given by number, by day and as latest; and expired versions."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def test_the_day_of_an_expired_version_means_that_version(sandbox, make_link) ->
 
 
 def test_a_day_before_all_versions_is_refused(sandbox, make_link) -> None:
-    """Where no version is old enough, those that are there are named, and one that stays."""
+    """If no version is old enough, the error names the available versions and a permanent one."""
     make_link(CELL, "--version", "2021-06-10").refuses(4, "117, 943, 1300", "117 (2021-06-11)")
 
 
 def test_an_unknown_version_names_those_that_are_there(sandbox, make_link) -> None:
-    """The hint lists the versions that are served, and the nearest of those that stay."""
+    """The hint lists the available versions and the nearest permanent one."""
     make_link(CELL, "--version", "1000").refuses(4, "no version 1000", "1718", "943 (2024-01-22)")
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import importlib.util
 import re
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 MOST_WORDS = 900
@@ -21,26 +24,43 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= MOST_WORDS
 
 
-def test_no_page_and_no_template_is_a_riddle() -> None:
-    """No sentence of the documents and the templates has a turn of phrase to be decoded."""
-    found = [
-        sentence
-        for sentence in sentences.collect_sentences()
-        if not sentence.place.startswith("src/") and sentences.find_riddles(sentence.text)
+@pytest.fixture(scope="module")
+def collected() -> list[Any]:
+    """All sentences of the project."""
+    return list(sentences.collect_sentences())
+
+
+def test_no_sentence_is_a_riddle(collected: list[Any]) -> None:
+    """No sentence of the project has a turn of phrase that has to be decoded."""
+    tool = ("docs/collect_sentences.py", "tests/docs/test_words.py")
+    assert not [
+        one
+        for one in collected
+        if not one.place.startswith(tool) and sentences.find_riddles(one.text)
     ]
-    assert not found
 
 
-def test_sentences_are_found_where_they_stand() -> None:
-    """Messages, help, templates and pages are all collected, with what they leave open."""
-    found = {text: place for place, text in sentences.collect_sentences()}
-    hint = "Check the address given with --server."
-    assert found[hint].startswith("src/synglancer/errors.py:")
-    assert any(place.startswith("templates/") for place in found.values())
-    assert any(place.startswith("docs/get-started.md") for place in found.values())
-    assert any(place.startswith("docs/examples/links.ipynb") for place in found.values())
-    assert any(place.startswith("src/cave_sandbox/web/home.html") for place in found.values())
-    assert any(re.search(r"\{.+\}", text) for text in found)
+def test_sentences_are_found_where_they_stand(collected: list[Any]) -> None:
+    """Every kind of sentence is collected, with the gaps that a program fills."""
+    found = {one.text: one for one in collected}
+    hint = found["Check the address given with --server."]
+    assert hint.place.startswith("src/synglancer/errors.py:")
+    assert hint.kind == "message"
+    assert {one.kind for one in collected} == set(sentences.KINDS)
+    for place, kind in (
+        ("templates/card.html.j2", "page"),
+        ("src/cave_sandbox/web/home.html", "page"),
+        ("src/synglancer/render/screenshots.js", "page"),
+        ("src/synglancer/settings.py", "docstring"),
+        ("src/synglancer/cave/http.py", "comment"),
+        ("README.md", "document"),
+        ("docs/get-started.md", "document"),
+        ("docs/examples/links.ipynb", "document"),
+        ("pyproject.toml", "document"),
+        ("tests/docs/test_words.py", "test"),
+    ):
+        assert any(one.place.startswith(place) and one.kind == kind for one in collected), place
+    assert any(re.search(r"\{.+\}", one.text) for one in collected)
 
 
 def test_riddles_are_found() -> None:

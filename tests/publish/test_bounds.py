@@ -94,7 +94,7 @@ def test_a_manifest_that_is_too_large_is_refused(do) -> None:
             [sys.executable, "-c", SCRIPT, address], capture_output=True, text=True, check=True
         )
     said, memory = done.stdout.splitlines()
-    assert said == f"{address} sends more than it was asked for."
+    assert said == f"{address} sent more data than was requested."
     assert int(memory) < MOST_MIB
 
 
@@ -137,7 +137,7 @@ def test_more_than_a_range_is_refused() -> None:
         else:
             send(handler, json.dumps(MANIFEST).encode())
 
-    with answer(do) as address, pytest.raises(BadAnswerError, match="sends more"):
+    with answer(do) as address, pytest.raises(BadAnswerError, match="sent more"):
         open_source(address)
 
 

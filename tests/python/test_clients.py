@@ -18,7 +18,7 @@ DATASTACK = "minnie65_public"
 
 
 def test_a_client_says_server_token_datastack_and_version(client, sandbox):
-    """One link, several and a table are those that the settings would give."""
+    """One link, several links and a table are the same as with the settings."""
     link = make_link(CELL, client=client, tag="soma")
     assert (link.version, link.datastack) == (1718, DATASTACK)
     assert link.provenance.server == sandbox.origin

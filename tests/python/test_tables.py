@@ -150,7 +150,7 @@ def test_positions_in_nm_are_taken_as_such(client, own):
 
 
 def test_filters_and_context_work_on_given_rows(client, tables):
-    """Filters, partners and cell types are those that asking would give."""
+    """Filters, partners and cell types are the same as with a query."""
     options = {"tag": "spine", "min_confidence": 0.9, "partners": 3, "cell_types": True}
     link = make_link(client=client, **tables, **options)
     asked = make_link(CELL, client=client, **options)

@@ -116,7 +116,7 @@ def test_cells_are_those_of_the_record(listed: object, cells: tuple[int, ...]) -
 
 
 def test_a_state_changed_by_hand_says_so() -> None:
-    """When the annotations are not those that the record counted, a warning gives both numbers."""
+    """If the state and its record have different numbers of annotations, a warning gives both."""
     state = {
         "dimensions": {axis: [1e-9, "m"] for axis in "xyz"},
         "layers": [{"type": "annotation", "name": "inputs: spine", "annotations": [note()]}],

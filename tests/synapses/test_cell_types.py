@@ -35,8 +35,8 @@ def synapses(*pairs: tuple[str, int]) -> pd.DataFrame:
 
 
 def test_a_view_gives_one_type_a_cell() -> None:
-    """Rows that agree are one type; those that do not, that say nothing, or that are of no cell
-    are none, and cells with several are remembered."""
+    """Rows that agree give one type; rows that disagree, are empty or name no cell give none. Cells
+    with several types are remembered."""
     types = build_cell_types(VIEW, "types", "cell_type")
     assert types.types.to_dict() == {CELL: "23P", 5: "BC", 9: "L2/3 IT"}
     assert types.types.index.dtype == "uint64"

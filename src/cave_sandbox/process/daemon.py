@@ -111,7 +111,7 @@ def stop() -> bool:
         pass
     if residence.is_locked("server"):
         raise ProcessError(
-            "The sandbox in the background did not stop.", f"See {residence.log} for the reason."
+            "The background sandbox did not stop.", f"See {residence.log} for the reason."
         )
     return True
 
@@ -148,7 +148,7 @@ def _await_settled(residence: Residence) -> Running | None:
     )
     if not settled:
         raise ProcessError(
-            "The sandbox in the background does not answer.",
+            "The background sandbox does not answer.",
             "Stop it with `synglancer sandbox stop`, then try again.",
         )
     return settled if isinstance(settled, Running) else None
@@ -213,6 +213,6 @@ def _check_same(running: Running, options: StartOptions) -> None:
         has = running.token if item.name == "token" else running.options.get(item.name)
         if asked not in (item.default, has):
             raise InputError(
-                f"The sandbox is running already at {running.origin}, with another {item.name}.",
+                f"The sandbox is already running at {running.origin}, with another {item.name}.",
                 "Stop it with `synglancer sandbox stop`, then start it again.",
             )

@@ -71,7 +71,7 @@ def serve_background(
         usage = isinstance(error, InputError)
         report({"error": str(error), "hint": error.hint, "usage": usage})
     except Exception as error:
-        logger.exception("The sandbox ends.")
+        logger.exception("The sandbox stops.")
         failure = f"The sandbox did not start: {type(error).__name__}."
         report({"error": failure, "hint": f"See {residence.log} for the reason."})
 
@@ -171,7 +171,7 @@ def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> 
         asked += sum(not item.path.startswith("/events/") for item in sandbox.take_requests())
         pages = sandbox.open_pages
         if watch.is_idle(now=time.monotonic(), requests=asked, pages=pages):
-            logger.info("Nobody has asked for %.0f s.", limit)
+            logger.info("No requests for %.0f s.", limit)
             return
 
 

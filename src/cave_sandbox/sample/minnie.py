@@ -308,7 +308,7 @@ def _describe_tables() -> dict[str, Any]:
             "nucleus_detection", voxel, "Nuclei of the sample's cells."
         ),
         who.SPINE_TABLE: who.describe_table(
-            "reference_simple_group_indexed", nm, "The spine that each synapse is on.", synapses
+            "reference_simple_group_indexed", nm, "The spine of each synapse.", synapses
         ),
         who.MULTI_INPUT_TABLE: who.describe_table(
             "reference_simple_group", nm, "Synapses that share a spine with another.", synapses

@@ -125,7 +125,7 @@ def _describe() -> dict[str, Any]:
         **who.describe_datastack(
             who.SECOND,
             (who.SECOND, "Second sandbox volume"),
-            "A small datastack with names of its own.",
+            "A small datastack with its own names.",
             (who.SECOND_SYNAPSE_TABLE, None),
             GRID.resolution,
             [
@@ -138,7 +138,7 @@ def _describe() -> dict[str, Any]:
             who.SECOND_PREDICTION_TABLE: who.describe_table(
                 "reference_tag_float",
                 (1, 1, 1),
-                "Compartments that synapses are on.",
+                "The compartment of each synapse.",
                 who.SECOND_SYNAPSE_TABLE,
             ),
         },

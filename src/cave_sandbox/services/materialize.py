@@ -148,7 +148,7 @@ def refuse_expired_view(view: str, version: Version) -> str:
     """
     message = (
         f"View {view} was asked for at version {version.version}, which has expired: the real "
-        "service would create an empty database. Clients must not ask this."
+        "service would create an empty database. Clients must not send this request."
     )
     logger.error(message)
     return message

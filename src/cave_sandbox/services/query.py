@@ -91,7 +91,7 @@ class QueryHandler(MaterializeHandler):
     def _sample(self) -> int | None:
         sample = self.get_query_argument("random_sample", "")
         if sample and not sample.isdecimal():
-            raise QueryError(f"400 Bad Request: random_sample {sample} is no number of rows")
+            raise QueryError(f"400 Bad Request: random_sample {sample} is not a number of rows")
         return int(sample) if sample else None
 
     def _allows(self, name: str, *, default: bool = False) -> bool:

@@ -47,7 +47,7 @@ class GraphHandler(Handler):
         try:
             return datetime.fromtimestamp(float(given), timezone.utc)
         except (ValueError, OverflowError, OSError) as error:
-            raise HTTPError(400, "%s is no time", name) from error
+            raise HTTPError(400, "%s is not a time", name) from error
 
     @property
     def moment(self) -> datetime:
@@ -61,7 +61,7 @@ class GraphHandler(Handler):
             listed = given if isinstance(given, list) else [given]
             return [int(number) for number in listed]
         except (KeyError, TypeError, ValueError) as error:
-            raise HTTPError(400, "%s is no list of IDs", key) from error
+            raise HTTPError(400, "%s is not a list of IDs", key) from error
 
 
 @answers(GraphHandler)
@@ -118,7 +118,7 @@ class RootsHandler(GraphHandler):
         """Answer little-endian uint64s in the order of those in the body."""
         lineage, body = self.lineage(self.admit(name)), self.request.body
         if len(body) % 8:
-            raise HTTPError(400, "the body is no list of uint64")
+            raise HTTPError(400, "the body is not a list of uint64")
         asked = struct.unpack(f"<{len(body) // 8}Q", body)
         found = await self.outside(lineage.roots_at, asked, self.moment)
         self.set_header("Content-Type", "application/octet-stream")

@@ -31,7 +31,7 @@ ANSWERS = 1
 #: Columns that only a join of two tables has, because both tables have a column of that name.
 JOINED = re.compile(r"(id|created|deleted|superceded_id|valid)_(ref|x|y)")
 
-FORM = "see the documentation's page on data folders for its form"
+FORM = "the documentation has a page on data folders"
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 ROOTS_STEM = "roots"
 #: Separates a table's name from the version in the name of a file with rows of one version.
@@ -122,9 +122,11 @@ def _read_description(folder: Path) -> dict[str, Any]:
     try:
         described = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as JSON: {error}.", f"Mend it; {FORM}.") from error
+        raise InputError(
+            f"{path} cannot be read as JSON: {error}.", f"Correct it; {FORM}."
+        ) from error
     if not isinstance(described, dict):
-        raise InputError(f"{path} does not hold a JSON object.", f"Mend it; {FORM}.")
+        raise InputError(f"{path} does not hold a JSON object.", f"Correct it; {FORM}.")
     return described
 
 
@@ -132,7 +134,7 @@ def _mapping(folder: Path, described: Mapping[str, Any], key: str) -> dict[str, 
     value = described.get(key) or {}
     if not isinstance(value, dict):
         raise InputError(
-            f'"{key}" in {folder / "datastack.json"} is not an object.', f"Mend it; {FORM}."
+            f'"{key}" in {folder / "datastack.json"} is not an object.', f"Correct it; {FORM}."
         )
     return value
 
@@ -167,7 +169,7 @@ def _read_versions(folder: Path, listed: Any) -> Iterator[Version]:
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
             f'"versions" in {folder / "datastack.json"} is not as documented ({error!r}).',
-            f"Mend it; {FORM}.",
+            f"Correct it; {FORM}.",
         ) from error
 
 
@@ -224,7 +226,7 @@ def _check_files(
     """Refuse a description that names a table or view without a file."""
     for name in sorted(set(described) - set(files)):
         raise InputError(
-            f"{folder / 'datastack.json'} names {kind} {name}, and there is no file for it.",
+            f"{folder / 'datastack.json'} names {kind} {name}, but there is no file for it.",
             f"Add {kind}s/{name}.parquet, or take the name out.",
         )
 
@@ -275,7 +277,8 @@ def _resolution(name: str, given: Any) -> tuple[float, float, float]:
         x = y = z = 0.0
     if not all(0 < size < math.inf for size in (x, y, z)):
         raise InputError(
-            f"The voxel_resolution of table {name} is not three sizes in nm.", f"Mend it; {FORM}."
+            f"The voxel_resolution of table {name} is not three sizes in nm.",
+            f"Correct it; {FORM}.",
         )
     return x, y, z
 
@@ -286,7 +289,7 @@ def _guess_schema(path: Path, stored: tuple[str, ...]) -> str:
     if joined is not None:
         raise InputError(
             f"{path}, column {joined}: the columns of two tables are joined in this file.",
-            f"Write each table into a file of its own; {FORM}.",
+            f"Write each table to its own file; {FORM}.",
         )
     fitting: dict[str, int] = {}
     filled = {"created", "deleted", "superceded_id", "valid"}
@@ -307,7 +310,7 @@ def _guess_schema(path: Path, stored: tuple[str, ...]) -> str:
         )
     if not fitting:
         raise InputError(
-            f"The columns of {path} fit no schema that the sandbox serves.",
+            f"The columns of {path} match no schema that the sandbox serves.",
             f"Name the schema in datastack.json, or complete the columns; {FORM}.",
         )
     return max(fitting, key=lambda schema: fitting[schema])
@@ -341,7 +344,7 @@ def _read_roots(path: Path | None) -> Iterator[Root]:
             )
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
         raise InputError(
-            f"The root IDs in {path} cannot be read ({error!r}).", f"Mend them; {FORM}."
+            f"The root IDs in {path} cannot be read ({error!r}).", f"Correct them; {FORM}."
         ) from error
 
 

@@ -168,7 +168,7 @@ class Tables:
             self._refuse_value(table, source)
             raise InputError(
                 f"{table.path} cannot be read as table {table.name}.",
-                "Make its columns what the documentation's page on data folders says.",
+                "Give it the columns that the documentation's page on data folders lists.",
             ) from error
         self._refuse_value(table, source, rounded=True)
         if table.is_view:
@@ -176,8 +176,8 @@ class Tables:
         repeated = self.run(f"SELECT count(*) - count(DISTINCT id) FROM {target}")  # noqa: S608
         if repeated.column(0)[0].as_py():
             raise InputError(
-                f"Column id of {table.path} repeats an ID, or lacks one.",
-                "Give every row an ID of its own.",
+                f"The column id of {table.path} repeats an ID or has an empty value.",
+                "Give every row its own ID.",
             )
 
     def _refuse_value(self, table: Table, source: str, *, rounded: bool = False) -> None:

@@ -247,7 +247,7 @@ ANSWERS: dict[str, Callable[[Handler], None]] = {
     "403": lambda handler: handler.refuse_permission("sandbox"),
     "tos": lambda handler: handler.refuse_terms(),
     "hidden-429": _hide("429 Too Many Requests: 2 per 1 minute"),
-    "hidden-404": _hide("404 Not Found: what was asked for is not served here"),
+    "hidden-404": _hide("404 Not Found: nothing is served at this address"),
     "html": lambda handler: handler.send_text(HTML_PAGE),
     "nested": _send_nested,
     "gzip-bomb": _send_bomb,

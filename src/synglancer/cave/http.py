@@ -153,7 +153,7 @@ class GuardedAdapter(HTTPAdapter):
         except OversizeError as error:
             raise BadAnswerError(
                 f"{name_host(request.url)} sends more than {MAX_STATE // 10**6} MB, which is "
-                "too large for a Neuroglancer state or an answer of CAVE.",
+                "too large for a Neuroglancer state or an answer from CAVE.",
                 "Check the address given with --server, or the address of the link's state.",
             ) from error
         except requests.RequestException as error:

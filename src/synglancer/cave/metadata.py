@@ -52,12 +52,12 @@ class TableKind:
 PREDICTIONS = TableKind(
     "--table",
     "refer to a table of synapses",
-    "one that labels synapses, of the schema reference_tag_float",
+    "one that labels synapses, with the schema reference_tag_float",
 )
 SPINES = TableKind(
     "--multi-input-table",
     "say which synapses share a spine",
-    "one that groups synapses by spine, of the schema reference_simple_group",
+    "one that groups synapses by spine, with the schema reference_simple_group",
     "reference_simple_group",
 )
 
@@ -314,7 +314,7 @@ def _quoted(name: str) -> str:
 def _text(value: Any) -> str:
     """Return a text; raise an error for any other type, which CAVE never sends."""
     if not isinstance(value, str):
-        raise TypeError(f"{type(value).__name__} in place of a text")
+        raise TypeError(f"{type(value).__name__} instead of text")
     return value
 
 
@@ -332,7 +332,7 @@ def _read_utc(text: str) -> datetime:
 
 
 def _enumerate(names: list[Any]) -> str:
-    return ", ".join(str(name) for name in names) or "it names none"
+    return ", ".join(str(name) for name in names) or "(none)"
 
 
 @contextmanager

@@ -113,7 +113,7 @@ def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
     whole = _ask(ask, EVERYTHING, None)
     if not isinstance(whole, _Cut):
         return whole
-    logger.info("An answer was cut off after %d rows: asking in ranges of id.", whole.limit)
+    logger.info("An answer was cut off after %d rows. Fetching it in ranges of IDs.", whole.limit)
     seen, limit, asked = set(whole.ids), whole.limit, 1
     parts: list[pd.DataFrame] = []
     waiting = _split(whole)
@@ -134,7 +134,7 @@ def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
                     waiting += _split(answer)
                 else:
                     parts.append(answer)
-    logger.info("It is whole after %d requests.", asked)
+    logger.info("The answer is complete after %d requests.", asked)
     joined = _join(parts, seen)
     joined.attrs["row_limit"] = limit
     return joined

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _MISSING = {"0", "0.0", "nan", "none", "<na>", "null"}
 """Text that stands for a missing root ID in a table; CAVE's own tables hold 0."""
 
-_NO_CELLS = "Give a text file with one cell a line, or a table with a column of cells."
+_NO_CELLS = "Give a text file with one cell per line, or a table with a column of cells."
 
 
 _QUOTABLE = re.compile(
@@ -123,7 +123,7 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
         return tables[0]
     if column is not None:
         raise UsageError(
-            f"The column {column!r} was named, but no table was given.",
+            f"A column {column!r} was named, but no table was given.",
             "Give a table that has this column, or leave --column out.",
         )
     cells = [cell for one in lists for cell in one.cells]
@@ -224,7 +224,8 @@ def _take_cells(table: Table, source: str, column: str | None) -> CellList:
     if column not in table.names:
         raise UsageError(
             f"{source} has no column {column!r}.",
-            f"Name the column of root IDs with --column; there are: {', '.join(table.names)}.",
+            "Name the column of root IDs with --column. "
+            f"The columns are: {', '.join(table.names)}.",
         )
     if not table.rows:
         raise UsageError(f"{source} names no cell.", "Give one with a row for each cell.")
@@ -296,7 +297,7 @@ def read_column(df: pd.DataFrame, column: str) -> list[str]:
         names = ", ".join(str(name) for name in df.columns)
         raise UsageError(
             f"The table has no column {column!r}, or has it twice.",
-            f"Name the column of root IDs; there are: {names}.",
+            f"Name the column of root IDs. The columns are: {names}.",
         )
     import pandas as pd
 

@@ -92,7 +92,7 @@ def _read_frame(frame: pd.DataFrame) -> PointFile:
     names = [str(name).strip() for name in frame.columns]
     if len({*names}) < len(names):
         raise UsageError(
-            "The DataFrame of points has two columns with one name.",
+            "The DataFrame of points has two columns with the same name.",
             "Give each column a name of its own.",
         )
     columns = [

@@ -228,7 +228,7 @@ def _check_shape(file: PointFile, row: int, shape: str) -> None:
     if shape and shape.lower() != "point":
         raise UsageError(
             f"{file.name_row(row)}: its shape is {shape!r}, and only points can be shown.",
-            "Leave out rows of other shapes; or leave out the column to show their middles.",
+            "Leave out rows with other shapes, or leave out the column to show their midpoints.",
         )
 
 

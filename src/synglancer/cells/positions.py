@@ -117,12 +117,12 @@ def _read_voxel(volume: str, info: dict[str, Any] | None, point: tuple[float, fl
             except EmptyVolumeException as error:
                 # Buckets refuse missing and forbidden blocks alike, and neither is background.
                 raise CellError(
-                    f"{where} lies in a block of the segmentation that is not there, or may not be "
-                    "read.",
+                    f"{where} lies in a block of the segmentation that does not exist or cannot be "
+                    f"read.",
                     "Check the position in the viewer, or give a root ID or nucleus:ID.",
                 ) from error
     raise CellError(
-        f"{where} lies outside of the segmentation.",
+        f"{where} lies outside the segmentation.",
         "Check its unit: x,y,z are voxels as the viewer shows them, x,y,z@nm are nm.",
     )
 

@@ -76,7 +76,7 @@ class Followed:
 
     def _lifetime(self) -> str:
         if self.earlier or self.valid_until is None:
-            return f"it came into being on {self.valid_from:%Y-%m-%d}"
+            return f"it was created on {self.valid_from:%Y-%m-%d}"
         return f"it was valid until {self.valid_until:%Y-%m-%d}"
 
     def to_record(self) -> dict[str, str]:
@@ -213,8 +213,8 @@ def _resolve_position(session: Session, cell: Position) -> int:
         raise CellError(
             f"There is no cell at {cell} in {session.name_version()}.",
             "Give a position within a cell, in voxels of the viewer's resolution "
-            f"({', '.join(f'{edge:g}' for edge in session.datastack.viewer_resolution)} nm), or "
-            "in nm with @nm behind it.",
+            f"({', '.join(f'{edge:g}' for edge in session.datastack.viewer_resolution)} nm), or in "
+            f"nm with @nm after it.",
         )
     return root_id
 
@@ -309,8 +309,7 @@ def build_unknown_error(session: Session, root_id: int) -> CellError:
     """Make the error for a number that is not the root ID of a cell."""
     return CellError(
         f"{root_id} is not the root ID of a cell in {session.name_version()}.",
-        "It may be mistyped, or be of another version: look the cell up, or give the "
-        "version that it is from with --version.",
+        "Check the ID for typing errors, or give the version that it comes from with --version.",
     )
 
 
@@ -323,8 +322,9 @@ def _ambiguous(
         for item in sorted(candidates, key=lambda item: (item not in held, item))
     ]
     return CellError(
-        f"{root_id} is not valid in {session.name_version()}, and several cells have parts of it: "
+        f"{root_id} is not valid in {session.name_version()}, and its parts now belong to several "
+        f"cells: "
         f"{enumerate_some(named, _MANY)}.",
-        "Look at them in the viewer and give the one that you mean, or name the cell by its "
-        "nucleus (nucleus:ID) or by a position in it (x,y,z).",
+        "Look at them in the viewer and give the one that you mean, or give the cell's nucleus "
+        "(nucleus:ID) or a position in the cell (x,y,z).",
     )

@@ -88,6 +88,6 @@ class SkeletonSource:
 
     def _broken(self, name: Any) -> BadAnswerError:
         return BadAnswerError(
-            f"{self._address}/{name} is not what a source of skeletons serves.",
+            f"{self._address}/{name} is not a valid skeleton.",
             "Leave path lengths out, or try again later.",
         )

@@ -32,7 +32,7 @@ ID_COLUMNS = ("pt_root_id", "root_id", "cell")
 _SEPARATORS = (",", "\t", ";")
 _EXACT = 10**15  # from here on, a spreadsheet may have rounded a number
 _LARGEST_FIELD = 16 * 2**20
-_HINT = "Give a CSV, TSV, Parquet, Feather or Excel file that has a line of column names."
+_HINT = "Give a CSV, TSV, Parquet, Feather or Excel file with a header line."
 
 
 @dataclass(frozen=True)
@@ -96,9 +96,9 @@ def read_table(path: Path, column: str | None = None) -> Table:
             ) from error
         if isinstance(error, PermissionError):
             raise UsageError(
-                f"You may not read the file {path}.", "Check its permissions."
+                f"You do not have permission to read the file {path}.", "Check its permissions."
             ) from error
-        reason = "it is damaged, or of another kind than its name says"
+        reason = "it is damaged, or its format is not the one in its name"
         if isinstance(error, OSError) and error.strerror:
             reason = error.strerror
         raise UsageError(f"The file {path} cannot be read as a table: {reason}.", _HINT) from error
@@ -124,12 +124,12 @@ def decode_text(content: bytes, source: str) -> str:
     except UnicodeDecodeError as error:
         raise UsageError(
             f"{source} cannot be read: not a text file in UTF-8 or UTF-16.",
-            "Save it as text in UTF-8; in Excel, that is the kind 'CSV UTF-8'.",
+            "Save it as text in UTF-8; in Excel, choose the type 'CSV UTF-8'.",
         ) from error
     if "\0" in text:
         raise UsageError(
             f"{source} cannot be read: not a text file.",
-            "Save it as text in UTF-8; in Excel, that is the kind 'CSV UTF-8'.",
+            "Save it as text in UTF-8; in Excel, choose the type 'CSV UTF-8'.",
         )
     return text
 
@@ -173,7 +173,7 @@ def parse_table(text: str, source: str, column: str | None = None) -> Table:
             raise UsageError(
                 f"The file {source}, line {number}: it has {_count(len(row))}, and line {line} "
                 f"names {len(names)} columns.",
-                "Correct that line; a value that holds the separator stands in double quotes.",
+                "Correct that line; a value that contains the separator needs double quotes.",
             )
     return _finish(names, [row for _, row in rest], [at for at, _ in rest], source, "line")
 
@@ -213,8 +213,8 @@ def _parse_records(
             line = reader.line_num + 1
     except csv.Error as error:
         raise UsageError(
-            f"The file {source}, line {line + skipped}: a value in double quotes does not end as "
-            f"it should ({error}).",
+            f"The file {source}, line {line + skipped}: a value in double quotes is not closed "
+            f"properly ({error}).",
             'Correct that line; a double quote within a quoted value is doubled, as in "5""".',
         ) from error
     return records

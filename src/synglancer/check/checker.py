@@ -302,7 +302,9 @@ def _compare(finding: Finding, receipt: Receipt | None) -> None:
             if finding.held is not None:
                 finding.problems.extend(compare_layers(facts["layers"], expected))
         elif expected != facts["expected"]:
-            finding.problems.append("The record inside the state and the receipt here differ.")
+            finding.problems.append(
+                "The record in the state differs from the receipt on this machine."
+            )
     if receipt and facts.get("sha256") != receipt.record.get("state_sha256"):
         finding.problems.append(
             f"The state differs from the one that was made here ({receipt.record['when'][:10]})."

@@ -95,7 +95,7 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
     source = result.source
     if result.status != "bad":
         raise UsageError(
-            f"On a second check it is {result.status}, so it is left as it is.",
+            f"On a second check it is {result.status}, so it is left unchanged.",
             "Check it again.",
         )
     if source is None:

@@ -72,9 +72,9 @@ def choose_marking(settings: Settings, session: Session) -> tuple[Marking, str]:
     if urlsplit(site).netloc == urlsplit(session.server).netloc:  # the sandbox's own
         return "text", ""
     return "text", (
-        f"Which keys the viewer at {urlsplit(site).hostname} has is not known, so marks are typed, "
-        "as every viewer can: for keys, give --site spelunker or --site google; or "
-        f"spelunker={site} if that is a copy of it."
+        f"The keys of the viewer at {urlsplit(site).hostname} are not known, so marks are typed, "
+        "which works in every viewer. To mark with keys, give --site spelunker or --site google; "
+        f"for a copy of Spelunker, give --site spelunker={site}."
     )
 
 
@@ -101,8 +101,8 @@ def explain_marking(marking: Marking, marks: Sequence[Mark]) -> str:
         return f"With the mouse over the image, {keys}; {_READ}."
     words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in marks)
     return (
-        f"Click a synapse in the list and type one of {words} after its description, and any "
-        f"comment; {_READ}."
+        f"Click a synapse in the list and type one of {words} after its description, followed by "
+        f"any comment; {_READ}."
     )
 
 

@@ -91,14 +91,14 @@ class ObjectStore:
         except ImportError as error:
             raise UsageError(
                 "Publishing to an object store needs fsspec.",
-                "Install it: pip install 'synglancer[publish]'.",
+                "Install it with: pip install 'synglancer[publish]'.",
             ) from error
         try:
             self._system, self._root = fsspec.core.url_to_fs(self.address, use_listings_cache=False)
         except ImportError as error:
             raise UsageError(
-                f"{address} cannot be reached without a package: {error}.",
-                "Install it: s3fs for s3://, gcsfs for gs://, adlfs for az://.",
+                f"{address} cannot be read or written without another package: {error}.",
+                "Install the one for your store: s3fs for s3://, gcsfs for gs://, adlfs for az://.",
             ) from error
         except ValueError as error:
             raise UsageError(
@@ -154,7 +154,7 @@ class ObjectStore:
                 return act()
             except PermissionError as error:  # noqa: PERF203
                 raise ServiceError(
-                    f"{self.address}/{name} may not be {what}.",
+                    f"You do not have permission for this: {self.address}/{name} was not {what}.",
                     "Log in to the object store as you do for its own tools, then add --resume.",
                 ) from error
             except FileNotFoundError as error:

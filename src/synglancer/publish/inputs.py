@@ -173,7 +173,7 @@ def _read_delta(folder: str) -> Iterator[InputFile]:
     except ImportError as error:
         raise UsageError(
             f"{folder} is a Delta Lake folder, but deltalake is not installed.",
-            "Install it: pip install 'synglancer[delta]'.",
+            "Install it with: pip install 'synglancer[delta]'.",
         ) from error
     with translated(folder):
         table = DeltaTable(folder)
@@ -284,7 +284,7 @@ def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
         if {"target_id", "id"} <= there and len(missing) > 1:
             hint = "These look like predictions without their synapses: add --synapses FILE."
         raise UsageError(
-            f"{file} has no column {' and none '.join(missing)}; it has {list_names(names)}.",
+            f"{file} has no column {' or '.join(missing)}; it has {list_names(names)}.",
             hint,
         )
     return Columns(

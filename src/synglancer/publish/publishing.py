@@ -159,7 +159,7 @@ def _prepare(folder: Path, hint: str) -> None:
     try:
         (folder / "done").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be made: {error.strerror or error}.", hint) from error
+        raise UsageError(f"{folder} cannot be created: {error.strerror or error}.", hint) from error
 
 
 @contextmanager
@@ -388,6 +388,6 @@ def _name_compressor() -> str:
         from isal import __version__
     except ImportError as error:
         raise UsageError(
-            "Publishing needs isal.", "Install it: pip install 'synglancer[publish]'."
+            "Publishing needs isal.", "Install it with: pip install 'synglancer[publish]'."
         ) from error
     return f"isal {__version__}"

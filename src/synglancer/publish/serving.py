@@ -68,7 +68,7 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
     except OSError as error:
         raise UsageError(
             f"Port {port} cannot be used: {error.strerror or error}.",
-            "Choose another --port, or none.",
+            "Choose another --port, or leave it out.",
         ) from error
 
 

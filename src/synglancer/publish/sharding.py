@@ -315,6 +315,6 @@ def read_minishard(content: bytes) -> tuple[Keys, Keys, Keys]:
     entries = np.frombuffer(unpacked, "<u8").reshape(3, -1)
     keys, sizes = np.cumsum(entries[0], dtype=np.uint64), entries[2]
     if (keys[1:] <= keys[:-1]).any():
-        raise ValueError("The keys of a minishard are in no order.")
+        raise ValueError("The keys of a minishard are not in order.")
     ends = np.cumsum(entries[1] + sizes, dtype=np.uint64)
     return keys, ends - sizes, sizes

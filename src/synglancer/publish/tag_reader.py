@@ -49,7 +49,7 @@ def _check_tensorstore() -> None:
     except ImportError as error:
         raise UsageError(
             "Checking a source needs tensorstore.",
-            "Install it: pip install 'synglancer[publish]'.",
+            "Install it with: pip install 'synglancer[publish]'.",
         ) from error
 
 

@@ -219,7 +219,7 @@ def _check_counts(
     said = manifest["counts"]
     name, before = said["file"], len(findings.problems)
     if hashlib.sha256(content).hexdigest() != said["sha256"]:
-        findings.problems.append(f"{name} is missing, or not what the manifest says.")
+        findings.problems.append(f"{name} is missing or differs from the manifest.")
         return
     columns = name_counts(one["tag"] for one in manifest["tags"])
     found = {column: _Counted() for column in columns}
@@ -231,14 +231,14 @@ def _check_counts(
         for batch in table.iter_batches():
             keys = np.array(batch.column("cell").cast(pa.uint64()), np.uint64)
             if int(keys[0]) <= last or (keys[1:] <= keys[:-1]).any():
-                findings.problems.append(f"{name} has cells twice, or not in order.")
+                findings.problems.append(f"{name} lists cells twice or out of order.")
             last, cells = int(keys[-1]), cells + len(keys)
             for column, one in found.items():
                 one.add(keys, np.array(batch.column(column), np.uint64))
     _expect(findings, f"{name}: cells", cells, said["cells"])
     for column, one in found.items():
         if column in counted and one != counted[column]:
-            findings.problems.append(f"{name}: {column} is not what the index holds.")
+            findings.problems.append(f"{name}: {column} differs from the index.")
     if len(findings.problems) == before:
         findings.checked.append(f"{name}: {_count(cells, 'cell')}, with the counts of the indexes.")
 

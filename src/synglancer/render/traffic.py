@@ -50,7 +50,7 @@ class Traffic:
         quiet = not self._open and time.monotonic() - self._last > _QUIET_S
         if not quiet or self._failure is None:
             return None
-        named = [f"{url} answers {status}" for url, status in self._refused.items()]
+        named = [f"{url} answered with status {status}" for url, status in self._refused.items()]
         return ", ".join(named[:_MOST]) or self._failure
 
     def _hear(self, message: ConsoleMessage) -> None:

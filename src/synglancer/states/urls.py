@@ -125,7 +125,8 @@ def parse_link(link: str) -> ParsedLink:
     if not mark and text.lower().endswith(".json") and "://" not in text:
         raise UsageError(
             f"There is no file {text!r}.",
-            "Check its name and folder; it is the file of a state, such as --save-state writes.",
+            "Check its name and folder, and give a file with a Neuroglancer state, such as "
+            "--save-state writes.",
         )
     if not mark or not is_address(site):
         raise UsageError(

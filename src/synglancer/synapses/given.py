@@ -151,7 +151,8 @@ class _Reader:
             return "target_id"
         if "id" in self._names and "id" + _REFERENCE in self._names:
             raise self._refuse(
-                "has id and id_ref, but no target_id that says which is the ID of the synapse",
+                "has id and id_ref but no target_id, so it is unclear which is the ID of the "
+                "synapse",
                 "Keep the column target_id, or drop the column that is not the ID of the synapse.",
             )
         return self.find("id")

@@ -56,7 +56,7 @@ def build_segment_properties(
     properties = [_describe_tags("cell_type", _tag_types(roots, types))]
     for name in directions:
         number = counts[name].reindex(index, fill_value=0)
-        about = f"Synapses among the {name} shown"
+        about = f"Number of {name} shown"
         properties.append(_describe_number(name, "uint32", about, [int(one) for one in number]))
     return _format_properties(roots, properties)
 
@@ -117,9 +117,7 @@ def build_cell_properties(
         properties.append(_describe_tags("group" if types is None else "cell_type", tagged))
     for side in directions:
         totals = [sum(one.counts.get(side, {}).values()) for one in ordered]
-        properties.append(
-            _describe_number(side, "uint32", f"Synapses among the {side} shown", totals)
-        )
+        properties.append(_describe_number(side, "uint32", f"Number of {side} shown", totals))
         for tag in tags:
             shares = [
                 round(100 * one.counts.get(side, {}).get(tag, 0) / total, 1) if total else 0.0

@@ -197,7 +197,7 @@ def test_broken_record_is_no_obstacle(home, text):
 
 
 def test_other_options_are_not_passed_over(home):
-    """Who asks for other options than those that it runs with is told so."""
+    """Starting it with options that differ from the running sandbox's is refused."""
     running = daemon.start(StartOptions(data=DATA, row_limit=10))
     assert daemon.start(StartOptions(data=DATA, row_limit=10)) == running
     assert daemon.ensure() == running
@@ -244,7 +244,7 @@ def test_ends_by_itself_and_keeps_its_place(home):
     """A sandbox that nobody asks ends; its port and token are kept for the next."""
     first = daemon.start(StartOptions(data=DATA, idle_minutes=0.005))
     wait_for(lambda: not home.is_locked("server"))
-    assert "Nobody has asked" in home.log.read_text()
+    assert "No requests for" in home.log.read_text()
     second = daemon.start(SMALL)
     assert (second.origin, second.token) == (first.origin, first.token)
 

@@ -131,8 +131,8 @@ def test_each_spine_has_a_synapse_and_some_have_two(built: Sample, seed: Cell) -
 
 
 def test_spines_follow_the_geometry(folder: Path, joined: pd.DataFrame, seed: Cell) -> None:
-    """Synapses share a number in the table of spines where they lie on the same head of the seed
-    cell; the table of spines with several inputs has just those that share one."""
+    """Synapses on the same spine head of the seed cell share a number in the table of spines; the
+    table of spines with several inputs lists only the shared ones."""
     tables = folder / who.MINNIE / "tables"
     spines = pd.read_parquet(tables / f"{who.SPINE_TABLE}.parquet").set_index("target_id")
     shared = pd.read_parquet(tables / f"{who.MULTI_INPUT_TABLE}.parquet").set_index("target_id")

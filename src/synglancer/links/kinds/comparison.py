@@ -263,8 +263,8 @@ def _advise_cells(told: Provenance) -> str:
     """Advise to compare the cells that a link shows, rather than the link."""
     cells = " ".join(map(str, told.cells)) if len(told.cells) <= _MOST_NAMED else "CELL..."
     return (
-        f"Compare what it shows in full: synglancer compare {cells} --from {told.version} "
-        "--to latest."
+        f"To compare everything that it shows, run synglancer compare {cells} --from "
+        f"{told.version} --to latest."
     )
 
 

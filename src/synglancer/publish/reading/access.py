@@ -174,7 +174,8 @@ class Server:
             if time.monotonic() > deadline:
                 raise TimeoutError
         raise BadAnswerError(
-            f"{self._address} sends more than it was asked for.", "Check the address of the source."
+            f"{self._address} sent more data than was requested.",
+            "Check the address of the source.",
         )
 
     def _unfit(self, why: str) -> ServiceError:

@@ -117,21 +117,22 @@ class Cluster:
             from distributed import Client
         except ImportError as error:
             raise UsageError(
-                "--scheduler needs Dask.", "Install it: pip install 'synglancer[dask]'."
+                "--scheduler needs Dask.", "Install it with: pip install 'synglancer[dask]'."
             ) from error
         try:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise ServiceError(
                 f"No Dask scheduler answers at {address}.",
-                "Start one: dask scheduler; then give its address, such as tcp://127.0.0.1:8786.",
+                "Start one with `dask scheduler`, then give its address, such as "
+                "tcp://127.0.0.1:8786.",
             ) from error
         self.workers = sum(self._client.nthreads().values())
         if not self.workers:
             self._client.close()
             raise ServiceError(
                 f"The Dask scheduler at {address} has no workers.",
-                f"Start some: dask worker {address} --nthreads 1.",
+                f"Start one with: dask worker {address} --nthreads 1.",
             )
 
     def submit(self, function: Callable[[Any], Result], item: Any) -> Future[Result]:
