@@ -253,15 +253,15 @@ def test_a_version_that_is_not_there_is_said_once(
     sandbox, synglancer: Callable[..., Outcome]
 ) -> None:
     """What is wrong with the question is not said again for each cell."""
-    synglancer("compare", OLD, *OTHERS, "--to", 99999).refuses(2, "99999")
+    synglancer("compare", OLD, *OTHERS, "--to", 99999).refuses(4, "99999")
 
 
 @pytest.mark.parametrize(
     ("words", "code"),
     [
         ([], 2),
-        ([OLD, "--to", "99999"], 2),
-        ([OLD, "--from", "99999"], 2),
+        ([OLD, "--to", "99999"], 4),
+        ([OLD, "--from", "99999"], 4),
         ([OLD, "--to", "soon"], 2),
         ([OLD, "--cell-types"], 2),
         (["864691135999999999"], 3),
@@ -273,3 +273,17 @@ def test_bad_questions_are_refused(
 ) -> None:
     """A missing cell, a version that is not served and a wrong cell are refused."""
     synglancer("compare", *words).refuses(code)
+
+
+def test_a_reverse_order_is_said(sandbox, synglancer: Callable[..., Outcome]) -> None:
+    """From newer to older is compared as asked, and it is said once; the usual order is not."""
+    words = ("compare", NEW, *OTHERS, "--output", "json")
+    back = synglancer(*words, "--from", 1822, "--to", 1718)
+    made = [json.loads(line) for line in back.out.splitlines()]
+    assert {one["before"]["version"] for one in made} == {1822}
+    said = [line for line in back.err.splitlines() if "from newer to older" in line]
+    assert len(said) == 1
+    assert "version 1822 (2026-06-27)" in said[0]
+    assert "earlier version 1718 (2026-03-07)" in said[0]
+    assert all(said[0] in one["warnings"] for one in made)
+    assert "newer to older" not in synglancer("compare", OLD, "--from", 1718, "--to", 1822).err

@@ -133,3 +133,24 @@ def test_what_never_was_a_root_id_is_no_cell(sandbox, make_link) -> None:
     make_link("864691135000000007").refuses(3, "864691135000000007")
     asked = [item.path.rsplit("/", 1)[-1] for item in sandbox.requests]
     assert "root_timestamps" in asked
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("link", CELL, "--version", "99999"),
+        ("link", CELL, CELL, "--together", "--version", "99999"),
+        ("report", CELL, "-o", "report.csv", "--version", "99999"),
+        ("compare", CELL, "--from", "99999"),
+        ("compare", CELL, "--to", "99999"),
+        ("compare", CELL, "--version", "99999"),
+        ("publish", "cave", "--table", "x", "--version", "99999", "-o", "source"),
+        ("link", CELL, "--publish-to", "source", "--version", "99999"),
+    ],
+)
+def test_a_version_that_is_not_there_has_one_exit_code(
+    sandbox, synglancer, monkeypatch, tmp_path, words
+) -> None:
+    """Every command exits with 4 where the service has no such version, and names those it has."""
+    monkeypatch.chdir(tmp_path)
+    synglancer(*words).refuses(4, "no version 99999", "1718")

@@ -199,11 +199,6 @@ def _check_words(
 
 def _load(cell: str, settings: Settings) -> Side:
     """Load the cell at a version."""
-    session = Session(settings.service, Store(enabled=not settings.no_cache), settings.version)
-    try:
-        _ = session.materialization
-    except NotServedError as error:  # what was typed is wrong, not the service
-        raise UsageError(str(error), error.hint) from error
     _, provenance, synapses, warnings = LinkMaker(settings).load(cell)
     return Side(settings, provenance, synapses, warnings)
 
@@ -380,6 +375,12 @@ def _explain(before: Side, after: Side) -> list[str]:
     warnings = list(dict.fromkeys([*before.warnings, *after.warnings]))
     if old.version == new.version and old.table == new.table:
         warnings.append(f"Both sides are version {old.version}.")
+    if old.timestamp > new.timestamp:
+        warnings.append(
+            f"The order is from newer to older: version {old.version} "
+            f"({old.timestamp:%Y-%m-%d}) is "
+            f"compared with the earlier version {new.version} ({new.timestamp:%Y-%m-%d})."
+        )
     if old.table != new.table:
         warnings.append(f"The predictions are from two tables: {old.table} and {new.table}.")
     return warnings

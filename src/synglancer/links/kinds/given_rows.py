@@ -16,7 +16,7 @@ from synglancer.cave.session import Session
 from synglancer.cells.naming import name_cells
 from synglancer.cells.parse import RootId, parse_cell
 from synglancer.cells.point_files import read_point_files
-from synglancer.errors import CellError, NotServedError, UsageError
+from synglancer.errors import CellError, UsageError
 from synglancer.links.building import Asking, build_link
 from synglancer.links.loaded import combine
 from synglancer.links.make import keep_receipt
@@ -133,10 +133,7 @@ def make_given_link(
 
 def _check_pin(session: Session, pin: Pin) -> None:
     """Refuse rows of another version than the one that the link would be pinned to."""
-    try:
-        at = session.materialization
-    except NotServedError as error:
-        raise UsageError(str(error), error.hint) from error
+    at = session.materialization
     other = pin.version is not None and pin.version != at.version
     if pin.timestamp is not None:
         other = abs(pin.timestamp - at.timestamp) > _ROUNDING
