@@ -13,14 +13,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tornado.httpserver import HTTPServer
-from tornado.web import Application, RequestHandler
+from tornado.web import Application
 
 from cave_sandbox.errors import InputError
 from cave_sandbox.services import info, login, materialize, query, schema, segmentation, states
 from cave_sandbox.tables.loaded import load_folder
 from cave_sandbox.tables.state_store import StateStore
 from cave_sandbox.web import viewer
-from cave_sandbox.web.auth import Auth
 from cave_sandbox.web.faults import Faults, parse_faults
 from cave_sandbox.web.handler import Context, HostRefusal, NotFound
 
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tornado.httputil import HTTPServerRequest
+    from tornado.web import RequestHandler
     from typing_extensions import Self
 
     from cave_sandbox.tables.loaded import LoadedFolder
@@ -42,7 +42,13 @@ MOST_ROWS = 2**62
 #: The only addresses to listen on, since the sandbox serves only this machine.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
-#: How long stopping waits for the thread, in seconds.
+#: What this machine is called in a request's ``Host``.
+LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
+
+#: The modules with routes; a request goes to the first that matches.
+SERVICES = (info, query, materialize, schema, segmentation, states, login, viewer)
+
+#: How long starting and stopping wait for the thread, in seconds.
 PATIENCE = 10.0
 
 
@@ -105,23 +111,13 @@ class Request:
 
 
 class _GuardedApplication(Application):
-    """An application that answers only to known values of ``Host``, and logs its answers."""
-
-    def __init__(self, rules: list[Any], hosts: set[str], log: list[Request], **given: Any) -> None:
-        super().__init__(rules, **given)
-        self._hosts = hosts
-        self._log = log
+    """An application that answers only to known values of ``Host``."""
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Return the handler of a request, which refuses unknown values of ``Host``."""
-        if request.host.lower() not in self._hosts:
+        if request.host.lower() not in self.settings["hosts"]:
             return self.get_handler_delegate(request, HostRefusal)
         return super().find_handler(request, **kwargs)
-
-    def log_request(self, handler: RequestHandler) -> None:
-        """Add a request to the log."""
-        request = handler.request
-        self._log.append(Request(request.method or "", request.path, handler.get_status()))
 
 
 class Sandbox:
@@ -162,30 +158,24 @@ class Sandbox:
         limit = DEFAULT_ROW_LIMIT if options.row_limit is None else options.row_limit
         if limit < 1:
             raise InputError(f"A row limit of {limit} gives no rows.", "Give 1 or more.")
-        limit = min(limit, MOST_ROWS)
         self.options = options
         self.requests: list[Request] = []
-        self._faults = Faults(parse_faults(options.fault), options.latency_ms)
+        faults = Faults(parse_faults(options.fault), options.latency_ms)
         self._closes = loaded is None
-        self._context = _build_context(
-            options, loaded or load_folder(options.data), self._faults, limit
-        )
-        self._rules = [
-            *info.ROUTES,
-            *query.ROUTES,
-            *materialize.ROUTES,
-            *schema.ROUTES,
-            *segmentation.ROUTES,
-            *states.ROUTES,
-            *login.ROUTES,
-            *viewer.routes(),
-        ]
+        data = loaded or load_folder(options.data)
+        store = StateStore(options.states)
+        self._context = Context(options, faults, data, store, min(limit, MOST_ROWS))
         self._socket = _listen(options)
         port: int = self._socket.getsockname()[1]
         host = f"[{options.host}]" if ":" in options.host else options.host
         self.origin = f"http://{host}:{port}"
-        names = {"127.0.0.1", "localhost", "[::1]"}
-        self._hosts = {f"{name}:{port}" for name in names} | set(options.allowed_hosts)
+        self._application = _GuardedApplication(
+            [rule for service in SERVICES for rule in service.ROUTES],
+            default_handler_class=NotFound,
+            log_function=self._log,
+            context=self._context,
+            hosts={*options.allowed_hosts, *(f"{name}:{port}" for name in LOOPBACK_NAMES)},
+        )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ended: asyncio.Event | None = None
@@ -214,43 +204,38 @@ class Sandbox:
 
         Returns the new rules, which count the requests that they match.
         """
-        self._faults.rules = parse_faults(spec)
-        return self._faults.rules
+        self._context.faults.rules = parse_faults(spec)
+        return self._context.faults.rules
 
     def start(self) -> None:
         """Serve in a separate thread, and return once requests are answered."""
-        self._thread = threading.Thread(target=self.serve_forever, name="sandbox", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="sandbox", daemon=True
+        )
         self._thread.start()
         if not self._ready.wait(PATIENCE):
             raise RuntimeError("the sandbox's thread did not start")
 
-    def serve_forever(self) -> None:
-        """Serve in this thread until `stop` is called elsewhere or the process is told to end."""
-        asyncio.run(self._serve())
-
     def stop(self) -> None:
-        """Stop serving and release the port; can be called from any thread, more than once."""
+        """Stop serving and release the port; can be called more than once."""
         if self._loop is not None and self._ended is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._ended.set)
-        if self._thread is not None and self._thread is not threading.current_thread():
+        if self._thread is not None:
             self._thread.join(PATIENCE)
             self._thread = None
         self._socket.close()
         if self._closes:
-            self._context.tables.close()
+            self._context.data.tables.close()
+
+    def _log(self, handler: RequestHandler) -> None:
+        request = handler.request
+        self.requests.append(Request(request.method or "", request.path, handler.get_status()))
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._ended = asyncio.Event()
-        application = _GuardedApplication(
-            self._rules,
-            self._hosts,
-            self.requests,
-            context=self._context,
-            default_handler_class=NotFound,
-        )
         server = HTTPServer(
-            application,
+            self._application,
             max_buffer_size=states.MAX_BODY + 2**20,
             idle_connection_timeout=self.options.stall_seconds,  # also limits the headers
             body_timeout=self.options.stall_seconds,
@@ -262,24 +247,6 @@ class Sandbox:
         finally:
             server.stop()
             await server.close_all_connections()
-
-
-def _build_context(
-    options: SandboxOptions, loaded: LoadedFolder, faults: Faults, limit: int
-) -> Context:
-    """Gather the data and settings that handlers need."""
-    return Context(
-        auth=Auth(options.token, options.no_permission_token, options.missing_tos_token),
-        faults=faults,
-        identity=loaded.identity,
-        datasets=loaded.datasets,
-        tables=loaded.tables,
-        lineages=loaded.lineages,
-        store=StateStore(options.states),
-        open_states=options.open_states,
-        row_limit=limit,
-        published=options.published,
-    )
 
 
 def _listen(options: SandboxOptions) -> socket.socket:

@@ -15,7 +15,7 @@ import pandas as pd
 from cave_sandbox.sample import identity as who
 from cave_sandbox.sample.geometry import Boutons
 from cave_sandbox.sample.growth import UM, Habit, Tree, grow_boutons, round_off_tips
-from cave_sandbox.sample.tables import build_predictions, build_synapses, number_rows
+from cave_sandbox.sample.tables import add_synapses, number_rows
 from cave_sandbox.sample.wiring import output_contacts
 
 if TYPE_CHECKING:
@@ -130,20 +130,15 @@ def add_outputs(
     They have the highest IDs, and each is on its own spine.
     """
     rng = np.random.default_rng(_NUMBER)
-    more = build_synapses(rng, edits.outputs, grid)
-    more["id"] = _FIRST_SYNAPSE_ID + np.arange(len(more), dtype=np.int64)
-    predicted = build_predictions(rng, more, edits.outputs, edits.outputs.tags)
-    predicted["id"] += len(predictions)
-    on_spine = more["id"][edits.outputs.tags == "spine"]
+    synapses, predictions = add_synapses(
+        rng, synapses, predictions, edits.outputs, _FIRST_SYNAPSE_ID, grid
+    )
+    rows = np.flatnonzero(edits.outputs.tags == "spine")
     spines = number_rows(
-        np.concatenate([mapping["target_id"], on_spine]),
-        np.concatenate([mapping["group_id"], mapping["group_id"].max() + 1 + on_spine.index]),
+        np.concatenate([mapping["target_id"], _FIRST_SYNAPSE_ID + rows]),
+        np.concatenate([mapping["group_id"], mapping["group_id"].max() + 1 + rows]),
     )
-    return (
-        pd.concat([synapses, more], ignore_index=True),
-        pd.concat([predictions, predicted], ignore_index=True),
-        spines,
-    )
+    return synapses, predictions, spines
 
 
 def apply_edits(table: pd.DataFrame, on_dendrite: Ints | list[int]) -> pd.DataFrame:

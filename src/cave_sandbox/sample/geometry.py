@@ -52,8 +52,8 @@ class Branch:
     kind: str  # apical, basal or axon
     points: Floats  # centre line in nm, (n, 3), n >= 2
     radii: Floats  # in nm, (n,)
-    parent: int  # index of the branch that it leaves; -1 if it leaves the soma
-    parent_node: int  # index of the parent's point where it leaves
+    parent: int = -1  # index of the branch that it leaves; -1 if it leaves the soma
+    parent_node: int = -1  # index of the parent's point where it leaves
 
     def tangents(self) -> Floats:
         """Return the unit direction at each point, shape (n, 3)."""
@@ -139,51 +139,34 @@ class Sites(Rows):
     spine: Ints  # the spine that each point is on, -1 for none, (n,)
 
 
-@dataclass(frozen=True)
-class AxisSamples:
-    """Points on the centre lines of a cell: (n, 3) points and tangents, (n,) radii, in nm."""
-
-    points: Floats
-    tangents: Floats
-    radii: Floats
-
-
 def sample_axes(
-    rng: np.random.Generator,
-    branches: list[Branch],
-    count: int,
-    *,
-    keep_off: Soma,
-    clearance: float,
-) -> AxisSamples:
+    rng: np.random.Generator, branches: list[Branch], count: int, keep_off: Soma, clearance: float
+) -> tuple[Floats, Floats, Floats]:
     """Spread points evenly, with jitter, along the joined centre lines of branches.
 
-    Only places at least ``clearance`` nm outside the soma ``keep_off`` are used.
+    Only places at least ``clearance`` nm outside the soma ``keep_off`` are used. Returns points and
+    tangents (n, 3), and radii (n,).
     """
-    starts = [branch.points[:-1] for branch in branches]
-    ends = [branch.points[1:] for branch in branches]
-    first, last = np.concatenate(starts), np.concatenate(ends)
+    nodes = [np.column_stack([branch.points, branch.radii]) for branch in branches]
+    first = np.concatenate([node[:-1] for node in nodes])
+    steps = np.concatenate([np.diff(node, axis=0) for node in nodes])
     tangents = np.concatenate([branch.tangents()[:-1] for branch in branches])
-    first_radii = np.concatenate([branch.radii[:-1] for branch in branches])
-    last_radii = np.concatenate([branch.radii[1:] for branch in branches])
-    free = (keep_off.depth(first) > clearance) & (keep_off.depth(last) > clearance)
-    first, last, tangents = first[free], last[free], tangents[free]
-    first_radii, last_radii = first_radii[free], last_radii[free]
-    ends_at = np.cumsum(np.linalg.norm(last - first, axis=1))
+    free = np.all([keep_off.depth(at[:, :3]) > clearance for at in (first, first + steps)], axis=0)
+    first, steps, tangents = first[free], steps[free], tangents[free]
+    ends_at = np.cumsum(np.linalg.norm(steps[:, :3], axis=1))
     wanted = (np.arange(count) + rng.uniform(size=count)) / count * ends_at[-1]
     segment = np.minimum(np.searchsorted(ends_at, wanted), len(ends_at) - 1)
     begins_at = np.concatenate([[0.0], ends_at[:-1]])
     share = (wanted - begins_at[segment]) / (ends_at - begins_at)[segment]
-    points = first[segment] + (last - first)[segment] * share[:, None]
-    radii = first_radii[segment] + (last_radii - first_radii)[segment] * share
-    return AxisSamples(points, tangents[segment], radii)
+    drawn = first[segment] + steps[segment] * share[:, None]
+    return drawn[:, :3], tangents[segment], drawn[:, 3]
 
 
-def shaft_sites(rng: np.random.Generator, samples: AxisSamples) -> Sites:
-    """Draw a point on the surface of the neurite around each point of its centre line."""
-    normals = perpendicular(rng, samples.tangents)
-    points = samples.points + normals * samples.radii[:, None]
-    return Sites(points, normals, 2.0 * samples.radii, np.full(len(points), -1))
+def side_sites(rng: np.random.Generator, centres: Floats, axes: Floats, radii: Floats) -> Sites:
+    """Draw a point on the surface of neurites or boutons, at the side of each centre."""
+    normals = perpendicular(rng, axes)
+    points = centres + normals * radii[:, None]
+    return Sites(points, normals, 2.0 * radii, np.full(len(points), -1))
 
 
 def soma_sites(rng: np.random.Generator, soma: Soma, count: int) -> Sites:
@@ -202,10 +185,3 @@ def spine_sites(rng: np.random.Generator, spines: Spines, rows: Ints) -> Sites:
     normals = unit(spines.direction + tilt)
     points = spines.heads() + normals * spines.head_radius[:, None]
     return Sites(points, normals, 2.0 * spines.head_radius, rows)
-
-
-def bouton_sites(rng: np.random.Generator, boutons: Boutons) -> Sites:
-    """Draw a point on the surface of each bouton, at its side."""
-    normals = perpendicular(rng, boutons.axes)
-    points = boutons.centres + normals * boutons.radii[:, None]
-    return Sites(points, normals, 2.0 * boutons.radii, np.full(len(points), -1))

@@ -36,8 +36,6 @@ class Habit:
     step: float  # distance between points of the centre line in nm
     wander: float  # how much the heading changes, per square root of a µm
     #: added to the unit heading from start to tip, growing evenly
-    #: added to the unit heading from start to tip, growing evenly
-    #: added to the unit heading from start to tip, growing evenly
     pull: tuple[float, float, float] = NO_PULL
     fork: float = 28.0  # angle between a daughter and its parent in degrees
 
@@ -66,7 +64,7 @@ class Tree:
         hillock, after, end = radii
         taper = np.linspace(after, end, len(points))
         swelling = (hillock - after) * np.exp(-np.maximum(away - 7.0 * UM, 0.0) / (4.5 * UM))
-        return self._add(Branch(habit.kind, points, taper + swelling, -1, -1))
+        return self._add(Branch(habit.kind, points, taper + swelling))
 
     def side(
         self,
@@ -79,10 +77,10 @@ class Tree:
     ) -> int:
         """Grow a branch out of a parent's side at ``place`` (0 at its start, 1 at its tip)."""
         node = round(place * (len(self.branches[parent].points) - 1))
-        start = self.branches[parent].points[node]
-        return self._grown(
-            habit, (parent, node), start, unit(heading), unit(heading), length, radii
-        )
+        along = unit(heading)
+        points = self._walk(habit, self.branches[parent].points[node], along, along, length)
+        shrinking = np.linspace(*radii, len(points))
+        return self._add(Branch(habit.kind, points, shrinking, parent, node))
 
     def arbour(
         self,
@@ -108,38 +106,20 @@ class Tree:
             angle = np.deg2rad(habit.fork * self.rng.uniform(0.7, 1.3))
             heading = unit(along * np.cos(angle) + sign * side * np.sin(angle))
             length = lengths[0] * self.rng.uniform(0.7, 1.25)
-            start = mother.points[node]
-            index = self._grown(
-                habit, (parent, node), start, along, heading, length, (radii[0], end)
-            )
-            self._widen_start(index, float(mother.radii[-1]))
+            points = self._walk(habit, mother.points[node], along, heading, length)
+            shrinking = np.linspace(radii[0], end, len(points))
+            daughter = Branch(habit.kind, points, shrinking, parent, node)
+            # It starts as wide as its parent's end, and tapers within a few µm.
+            excess = max(0.97 * float(mother.radii[-1]) - radii[0], 0.0)
+            daughter.radii[:] += excess * np.exp(-daughter.arc() / (3.5 * UM))
+            index = self._add(daughter)
             deeper = self.arbour(habit, index, lengths[1:], (end * 0.92, radii[1]))
             grown += [index, *deeper]
         return grown
 
-    def _grown(
-        self,
-        habit: Habit,
-        leaves: tuple[int, int],
-        start: Floats,
-        along: Floats,
-        heading: Floats,
-        length: float,
-        radii: tuple[float, float],
-    ) -> int:
-        points = self._walk(habit, start, along, heading, length)
-        shrinking = np.linspace(radii[0], radii[1], len(points))
-        return self._add(Branch(habit.kind, points, shrinking, *leaves))
-
     def _add(self, branch: Branch) -> int:
         self.branches.append(branch)
         return len(self.branches) - 1
-
-    def _widen_start(self, index: int, radius: float) -> None:
-        """Start a daughter as wide as its parent's end, and taper it within a few µm."""
-        branch = self.branches[index]
-        excess = max(0.97 * radius - float(branch.radii[0]), 0.0)
-        branch.radii[:] += excess * np.exp(-branch.arc() / (3.5 * UM))
 
     def _walk(
         self, habit: Habit, start: Floats, along: Floats, heading: Floats, length: float
@@ -329,13 +309,13 @@ def _grow_spines(
     rng: np.random.Generator, dendrites: list[Branch], soma: Soma, count: int
 ) -> Spines:
     """Place spines along the dendrites, except on the first 12 µm."""
-    places = sample_axes(rng, dendrites, count, keep_off=soma, clearance=12.0 * UM)
-    out = perpendicular(rng, places.tangents)
-    direction = unit(out + rng.normal(scale=0.3, size=(count, 1)) * places.tangents)
+    points, tangents, shaft = sample_axes(rng, dendrites, count, soma, 12.0 * UM)
+    out = perpendicular(rng, tangents)
+    direction = unit(out + rng.normal(scale=0.3, size=(count, 1)) * tangents)
     head = np.clip(230.0 * np.exp(rng.normal(scale=0.28, size=count)), 150.0, 460.0)
     neck = np.clip(620.0 * np.exp(rng.normal(scale=0.5, size=count)), 220.0, 1700.0)
     thin = np.clip(rng.normal(75.0, 15.0, size=count), 50.0, 120.0)
-    return Spines(places.points, direction, places.radii + neck + head, places.radii, thin, head)
+    return Spines(points, direction, shaft + neck + head, shaft, thin, head)
 
 
 def grow_boutons(
@@ -343,6 +323,6 @@ def grow_boutons(
 ) -> Boutons:
     """Place boutons along the axon, except on its first 45 µm."""
     axon = [branch for branch in branches if branch.kind == "axon"]
-    places = sample_axes(rng, axon, count, keep_off=soma, clearance=45.0 * UM)
+    points, tangents, _ = sample_axes(rng, axon, count, soma, 45.0 * UM)
     radii = np.clip(370.0 * np.exp(rng.normal(scale=0.22, size=count)), 260.0, 620.0)
-    return Boutons(places.points, radii, places.tangents)
+    return Boutons(points, radii, tangents)

@@ -5,12 +5,13 @@ It serves to test that synglancer assumes nothing that holds only for minnie65.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from cave_sandbox.sample import identity as who
-from cave_sandbox.sample.geometry import Cell, sample_axes, shaft_sites
+from cave_sandbox.sample.geometry import Cell, sample_axes, side_sites
 from cave_sandbox.sample.growth import INTERNEURON, UM, Plan, grow_cell
 from cave_sandbox.sample.minnie import Sample
 from cave_sandbox.sample.tables import (
@@ -108,10 +109,10 @@ def _onto_initial_segment(rng: np.random.Generator, cell: Cell, axons: Any) -> C
     """List synapses onto the first stretch of the axon, as chandelier cells make them."""
     stem = next(b for b in cell.branches if b.kind == "axon" and b.parent == -1)
     near = cell.soma.depth(stem.points) < 45.0 * UM
-    stretch = type(stem)("axon", stem.points[near], stem.radii[near], -1, -1)
-    axis = sample_axes(rng, [stretch], _INITIAL_SEGMENT, keep_off=cell.soma, clearance=8.0 * UM)
+    stretch = replace(stem, points=stem.points[near], radii=stem.radii[near])
+    points, axes, radii = sample_axes(rng, [stretch], _INITIAL_SEGMENT, cell.soma, 8.0 * UM)
     inputs = Inputs(
-        shaft_sites(rng, axis),
+        side_sites(rng, points, axes, radii),
         np.repeat("initial segment", _INITIAL_SEGMENT),
         np.ones(_INITIAL_SEGMENT, dtype=bool),
         axons[:_INITIAL_SEGMENT],

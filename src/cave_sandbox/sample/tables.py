@@ -52,15 +52,10 @@ class Grid:
 
     resolution: tuple[float, float, float]
 
-    def voxels(self, positions: Floats) -> Ints:
-        """Round positions in nm to voxels, shape (n, 3)."""
-        return np.rint(positions / np.array(self.resolution)).astype(np.int64)
-
     def columns(self, name: str, positions: Floats) -> dict[str, Ints]:
-        """Return positions in nm as three columns of voxels, named after their axes."""
-        return dict(
-            zip((f"{name}_{axis}" for axis in "xyz"), self.voxels(positions).T, strict=True)
-        )
+        """Return positions (n, 3) in nm as three columns of voxels, named after their axes."""
+        voxels = np.rint(positions / np.array(self.resolution)).astype(np.int64)
+        return {f"{name}_{axis}": voxels[:, place] for place, axis in enumerate("xyz")}
 
 
 def draw_root_ids(rng: np.random.Generator, count: int, low: int, high: int) -> Ints:
@@ -80,9 +75,8 @@ def supervoxel_ids(rng: np.random.Generator, positions: Floats) -> Ints:
 
     Layer in the highest 8 bits, then 10 bits for the chunk on each axis, then a drawn number.
     """
-    chunk = (np.floor(positions / np.array([8.0, 8.0, 40.0])).astype(np.int64) - _CHUNK_ORIGIN) // (
-        _CHUNK_SIZE
-    )
+    voxels = np.floor(positions / np.array([8.0, 8.0, 40.0])).astype(np.int64)
+    chunk = (voxels - _CHUNK_ORIGIN) // _CHUNK_SIZE
     numbers = rng.integers(1_000, 740_000, size=len(positions))
     return _LAYER | (chunk[:, 0] << 46) | (chunk[:, 1] << 36) | (chunk[:, 2] << 26) | numbers
 
@@ -118,17 +112,31 @@ def build_predictions(
     small = (contacts.tags[rows] == "spine") & (contacts.calibre[rows] < 340.0)  # noqa: PLR2004
     doubt = rng.beta(1.0, np.where(small, tail * 0.3, tail))
     value = np.clip(1.0 - doubt, 0.34, 1.0).astype(np.float32)
+    targets = synapses["id"].to_numpy()[rows]
     table = pd.DataFrame(
-        {
-            "id": np.arange(len(rows), dtype=np.int64) + 1,
-            "target_id": synapses["id"].to_numpy()[rows],
-            "tag": tags[rows].astype(object),
-            "value": value,
-        }
+        {"target_id": targets, "tag": tags[rows].astype(object), "value": value}
+    ).sample(frac=1.0, random_state=int(rng.integers(2**31)), ignore_index=True)
+    table.insert(0, "id", np.arange(len(table), dtype=np.int64) + 1)
+    return table
+
+
+def add_synapses(
+    rng: np.random.Generator,
+    synapses: pd.DataFrame,
+    predictions: pd.DataFrame,
+    contacts: Contacts,
+    first: int,
+    grid: Grid,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return two tables with further synapses, whose IDs begin with ``first``, at their ends."""
+    more = build_synapses(rng, contacts, grid)
+    more["id"] = first + np.arange(len(more), dtype=np.int64)
+    predicted = build_predictions(rng, more, contacts, contacts.tags)
+    predicted["id"] += len(predictions)
+    return (
+        pd.concat([synapses, more], ignore_index=True),
+        pd.concat([predictions, predicted], ignore_index=True),
     )
-    shuffled = table.sample(frac=1.0, random_state=int(rng.integers(2**31)))
-    shuffled["id"] = np.arange(len(rows), dtype=np.int64) + 1
-    return shuffled.reset_index(drop=True)
 
 
 def build_nuclei(
@@ -234,22 +242,16 @@ def build_spine_tables(
     shared = np.flatnonzero((contacts.pre == seed) & shapeless & (spines >= 0))[::_SHARED_EVERY]
     neighbours = _place_neighbours(contacts, shared)
     rng = np.random.default_rng(_NUMBER)
-    more = build_synapses(rng, neighbours, grid)
-    more["id"] = _FIRST_SYNAPSE_ID + np.arange(len(more), dtype=np.int64)
-    more_predictions = build_predictions(rng, more, neighbours, neighbours.tags)
-    more_predictions["id"] += len(predictions)
-    ids = np.concatenate([synapses["id"].to_numpy(), more["id"].to_numpy()])
+    synapses, predictions = add_synapses(
+        rng, synapses, predictions, neighbours, _FIRST_SYNAPSE_ID, grid
+    )
     groups = np.concatenate([spines, spines[shared]])
     on_spine = groups >= 0
-    mapping = number_rows(ids[on_spine], groups[on_spine])
+    mapping = number_rows(synapses["id"].to_numpy()[on_spine], groups[on_spine])
     several = mapping[mapping.groupby("group_id")["id"].transform("size") > 1]
     renumbered = np.unique(several["group_id"], return_inverse=True)[1]
-    return (
-        pd.concat([synapses, more], ignore_index=True),
-        pd.concat([predictions, more_predictions], ignore_index=True),
-        mapping,
-        number_rows(several["target_id"].to_numpy(), renumbered),
-    )
+    multi_input = number_rows(several["target_id"].to_numpy(), renumbered)
+    return synapses, predictions, mapping, multi_input
 
 
 def _number_spines(contacts: Contacts, cells: list[Cell]) -> Ints:

@@ -6,6 +6,7 @@ everything.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,43 +66,33 @@ def _block(resolution: Triple, centre: Floats, shape: Triple, chunk: Triple) -> 
 def _finer(lattice: Lattice, times: int, chunk: Triple) -> Lattice:
     """Return a lattice of the same extent with smaller voxels."""
     resolution = triple(np.array(lattice.resolution) // times)
-    offset = triple(np.array(lattice.offset) * times)
-    return Lattice(resolution, offset, triple(np.array(lattice.shape) * times), chunk)
-
-
-def _slab(lattice: Lattice, centre: Floats, count: int) -> Lattice:
-    """Return the sections of a lattice around a position."""
-    middle = round(centre[2] / lattice.resolution[2])
-    offset = (*lattice.offset[:2], middle - count // 2)
-    return Lattice(lattice.resolution, offset, (*lattice.shape[:2], count), lattice.chunk)
+    offset, shape = (triple(np.array(one) * times) for one in (lattice.offset, lattice.shape))
+    return Lattice(resolution, offset, shape, chunk)
 
 
 def _write_imagery(folder: Path, sample: Sample, whole: Lattice) -> None:
     thickness = int(sample.resolution[2])
     soma = sample.cells[0].soma.centre
-    lower = np.array(whole.offset) * np.array(whole.resolution)
-    upper = lower + np.array(whole.shape) * np.array(whole.resolution)
+    lower = np.multiply(whole.offset, whole.resolution, dtype=float)
+    upper = lower + np.multiply(whole.shape, whole.resolution)
     rng = np.random.default_rng(101)
-    tissue = scatter_tissue(rng, lower.astype(float), upper.astype(float), sample.cells, sample.pia)
-    thick = 8 * thickness
+    tissue = scatter_tissue(rng, lower, upper, sample.cells, sample.pia)
     side = sample.detail
-    near = _block((20, 20, thick), soma, (side, side, 3), (side // 4, side // 4, 3))
-    wide = _block((96, 96, 2 * thick), soma, (side * 3 // 8, side * 3 // 8, 8), (192, 192, 8))
-    mid = _block(
-        (256, 256, 12 * thickness), soma, (side * 3 // 8, side * 3 // 8, 20), (192, 192, 20)
-    )
-    slab = _slab(_finer(whole, 4, (256, 256, 8)), soma, 8)
+    near = _block((20, 20, 8 * thickness), soma, (side, side, 3), (side // 4, side // 4, 3))
+    side = side * 3 // 8
+    wide = _block((96, 96, 16 * thickness), soma, (side, side, 8), (192, 192, 8))
+    mid = _block((256, 256, 12 * thickness), soma, (side, side, 20), (192, 192, 20))
+    fine = _finer(whole, 4, (256, 256, 8))
+    middle = round(soma[2] / fine.resolution[2])
+    slab = replace(fine, offset=(*fine.offset[:2], middle - 4), shape=(*fine.shape[:2], 8))
     scales = (near, wide, mid, slab, whole)
     contacts = sample.contacts
     clefts = contacts.ctr_pt[contacts.post == sample.cells[0].root_id]
     for scale, coarser in ((near, 2), (wide, 1)):
-        image = draw_near(scale, sample.cells, tissue, clefts, coarser)
-        write_image(folder, scale, image)
+        write_image(folder, scale, draw_near(scale, sample.cells, tissue, clefts, coarser))
     for scale in (mid, slab, whole):
         write_image(folder, scale, draw_far(scale, sample.cells, tissue))
-    records = [scale.describe("raw") for scale in scales]
-    info = _info("image", "uint8", [extent_record(whole, sample.resolution), *records])
-    write_json(folder / "info", info)
+    _write_info(folder, sample, scales, ("image", "uint8", "raw"))
 
 
 def _write_segmentation(folder: Path, sample: Sample, whole: Lattice) -> None:
@@ -119,10 +110,9 @@ def _write_segmentation(folder: Path, sample: Sample, whole: Lattice) -> None:
     for scale in (fine, whole):
         voxels, labels = _fill_sparse(scale, sample)
         write_segmentation(folder, scale, voxels, labels, segments)
-    scales = [scale.describe("compressed_segmentation") for scale in (near, wide, fine, whole)]
-    info = _info("segmentation", "uint64", [extent_record(whole, sample.resolution), *scales])
-    info |= {"mesh": "mesh", "segment_properties": "properties"}
-    write_json(folder / "info", info)
+    kind = ("segmentation", "uint64", "compressed_segmentation")
+    more = {"mesh": "mesh", "segment_properties": "properties"}
+    _write_info(folder, sample, (near, wide, fine, whole), kind, **more)
 
 
 def _fill_dense(lattice: Lattice, cells: list[Cell]) -> tuple[Ints, Any]:
@@ -139,7 +129,6 @@ def _fill_dense(lattice: Lattice, cells: list[Cell]) -> tuple[Ints, Any]:
 
 def _fill_sparse(lattice: Lattice, sample: Sample) -> tuple[Ints, Any]:
     """List the voxels of a large scale; where cells meet, they belong to the first cell."""
-    shape = np.array(lattice.shape, dtype=np.int64)
     contacts = sample.contacts
     codes, labels = [], []
     for number, cell in enumerate(sample.cells, start=1):
@@ -150,11 +139,11 @@ def _fill_sparse(lattice: Lattice, sample: Sample) -> tuple[Ints, Any]:
         # The tables hold rounded positions, and users look there.
         ends = lattice.voxels(np.rint(np.concatenate([post, pre]) / size) * size)
         voxels = np.concatenate([list_voxels(lattice, cell), ends])
-        code = np.unique(voxels[:, 0] + shape[0] * (voxels[:, 1] + shape[1] * voxels[:, 2]))
+        code = np.unique(np.ravel_multi_index(voxels.T, lattice.shape, order="F"))
         codes.append(code)
         labels.append(np.full(len(code), number, dtype=np.uint8))
     unique, first = np.unique(np.concatenate(codes), return_index=True)
-    xyz = [unique % shape[0], unique // shape[0] % shape[1], unique // (shape[0] * shape[1])]
+    xyz = np.unravel_index(unique, lattice.shape, order="F")
     return np.stack(xyz, axis=1), np.concatenate(labels)[first]
 
 
@@ -210,11 +199,21 @@ def _write_properties(folder: Path, sample: Sample) -> None:
     write_json(folder / "info", {"@type": "neuroglancer_segment_properties", "inline": inline})
 
 
-def _info(kind: str, data_type: str, scales: list[dict[str, Any]]) -> dict[str, Any]:
-    return {
+def _write_info(
+    folder: Path,
+    sample: Sample,
+    scales: tuple[Lattice, ...],
+    kind: tuple[str, str, str],
+    **more: str,
+) -> None:
+    """Write a volume's ``info``; the kind is its type, data type and encoding."""
+    extent = extent_record(scales[-1], sample.resolution)
+    info = {
         "@type": "neuroglancer_multiscale_volume",
-        "type": kind,
-        "data_type": data_type,
+        "type": kind[0],
+        "data_type": kind[1],
         "num_channels": 1,
-        "scales": scales,
+        "scales": [extent, *(scale.describe(kind[2]) for scale in scales)],
+        **more,
     }
+    write_json(folder / "info", info)

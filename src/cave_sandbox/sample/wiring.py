@@ -20,9 +20,8 @@ from cave_sandbox.sample.geometry import (
     Ints,
     Rows,
     Sites,
-    bouton_sites,
     sample_axes,
-    shaft_sites,
+    side_sites,
     soma_sites,
     spine_sites,
     unit,
@@ -74,20 +73,16 @@ def place_inputs(
     counts = {tag: predicted[tag] + unlabelled[tag] for tag in ("spine", "shaft", "soma")}
     heads = _spread(rng, len(cell.spines.length), counts["spine"])
     dendrites = [branch for branch in cell.branches if branch.kind != "axon"]
-    axis = sample_axes(rng, dendrites, counts["shaft"], keep_off=cell.soma, clearance=1.5 * UM)
+    points, axes, radii = sample_axes(rng, dendrites, counts["shaft"], cell.soma, 1.5 * UM)
     groups = (
         spine_sites(rng, cell.spines, heads),
-        shaft_sites(rng, axis),
+        side_sites(rng, points, axes, radii),
         soma_sites(rng, cell.soma, counts["soma"]),
     )
-    flags = []
-    for tag, count in counts.items():
-        flag = np.zeros(count, dtype=bool)
-        flag[rng.permutation(count)[: predicted[tag]]] = True
-        flags.append(flag)
-    total = sum(counts.values())
     tags = np.repeat(list(counts), list(counts.values()))
-    return Inputs(Sites.join(groups), tags, np.concatenate(flags), np.zeros(total, dtype=np.int64))
+    flags = [np.argsort(rng.permutation(n)) < predicted[tag] for tag, n in counts.items()]
+    pre = np.zeros(len(tags), dtype=np.int64)
+    return Inputs(Sites.join(groups), tags, np.concatenate(flags), pre)
 
 
 def innervate(rng: np.random.Generator, axon: Cell, inputs: Inputs, wanted: dict[str, int]) -> Cell:
@@ -105,16 +100,12 @@ def innervate(rng: np.random.Generator, axon: Cell, inputs: Inputs, wanted: dict
         free = np.flatnonzero((inputs.pre == 0) & inputs.predicted & (inputs.tags == tag))
         aims = inputs.sites.points[free] + inputs.sites.normals[free] * BOUTON_RADIUS
         far = np.linalg.norm(aims[:, None] - where[None], axis=2)
-        left = count
-        for row in np.argsort(far.min(axis=1), kind="stable"):
-            if left == 0:
-                break
+        for row in np.argsort(far.min(axis=1), kind="stable")[:count]:
             node = int(np.argmin(np.where(busy, np.inf, far[row])))
             # No second twig leaves a neighbouring node, since boutons are some distance apart.
             busy[max(node - 1, 0) : node + 2] = True
             taken.append(int(free[row]))
             twigs.append(_grow_twig(rng, where[node], aims[row], nodes[node]))
-            left -= 1
     inputs.pre[taken] = axon.root_id
     return _with_twigs(axon, twigs)
 
@@ -149,14 +140,10 @@ def output_contacts(
 
     If there are more synapses than boutons, some boutons get a second synapse.
     """
-    tags, flags = [], []
-    for labelled, counts in ((True, predicted), (False, unlabelled)):
-        for tag, count in counts.items():
-            tags += [tag] * count
-            flags += [labelled] * count
+    tags = np.repeat([*predicted, *unlabelled], [*predicted.values(), *unlabelled.values()])
     order = rng.permutation(len(tags))
-    rows = _spread(rng, len(boutons.radii), len(tags))
-    sites = bouton_sites(rng, boutons.take(rows))
+    used = boutons.take(_spread(rng, len(boutons.radii), len(tags)))
+    sites = side_sites(rng, used.centres, used.axes, used.radii)
     outside = rng.uniform(140.0, 240.0, size=(len(tags), 1))
     return Contacts(
         pre=np.full(len(tags), cell.root_id, dtype=np.int64),
@@ -164,8 +151,8 @@ def output_contacts(
         pre_pt=sites.points - sites.normals * np.minimum(0.3 * sites.thickness, 300.0)[:, None],
         ctr_pt=sites.points,
         post_pt=sites.points + sites.normals * outside,
-        tags=np.array(tags)[order],
-        predicted=np.array(flags)[order],
+        tags=tags[order],
+        predicted=order < sum(predicted.values()),
         calibre=460.0 * np.exp(rng.normal(scale=0.28, size=len(tags))),
         spine=sites.spine,
     )

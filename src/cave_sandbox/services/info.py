@@ -95,7 +95,7 @@ class InfoHandler(Handler):
 
     def records(self) -> dict[str, dict[str, Any]]:
         """Return the full records of all datastacks by name."""
-        datasets = self.context.datasets.items()
+        datasets = self.context.data.datasets.items()
         return {name: build_record(item, self.origin) for name, item in datasets}
 
     def refuse_unknown(self, _name: str) -> None:
@@ -109,7 +109,7 @@ class DatastacksHandler(InfoHandler):
     def get(self) -> None:
         """Answer the names."""
         self.authorise()
-        self.send_json(list(self.context.datasets))
+        self.send_json(list(self.context.data.datasets))
 
 
 @answers(InfoHandler)
@@ -124,7 +124,7 @@ def describe_briefly(handler: Handler, dataset: Dataset) -> Any:
     record = build_record(dataset, handler.origin)
     return record | {
         "aligned_volume": f"/info/api/v2/aligned_volume/id/{record['aligned_volume']['id']}",
-        "id": 1 + list(handler.context.datasets).index(dataset.name),
+        "id": 1 + list(handler.context.data.datasets).index(dataset.name),
         "name": dataset.name,
         # The full record does not have these keys.
         "display_name": None,

@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cave_sandbox.services.info import build_record
-from cave_sandbox.web.handler import ConstantHandler, Handler, answers
+from cave_sandbox.web.handler import ConstantHandler, Handler, answers, failure
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,10 +31,6 @@ class MaterializeHandler(Handler):
         """Answer as the info service does for a datastack that does not exist."""
         address = f"{self.origin}/info/api/v2/datastack/full/{name}"
         self.send_failure(f"404 Client Error: NOT FOUND for url: {address}")
-
-    def send_failure(self, message: str) -> None:
-        """Answer as the service does for any failure, with its message."""
-        self.send_json(failure(message), 500)
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Answer as the service does for an internal error."""
@@ -89,7 +85,7 @@ def describe_table(handler: Handler, dataset: Dataset, number: str, name: str, k
         return f"No table named '{name}' found {where}", 404
     if kind == "metadata":
         return table_record(dataset, table, handler.origin)
-    return handler.context.tables.count(dataset.name, table.rows)
+    return handler.context.data.tables.count(dataset.name, table.rows)
 
 
 @answers(MaterializeHandler)
@@ -99,7 +95,7 @@ def list_strings(handler: Handler, dataset: Dataset, name: str) -> Any:
     if table is None:
         return f"No table named '{name}' found in datastack '{dataset.name}'", 404
     texts = [item.name for item in table.fields if item.sql_type == "VARCHAR"]
-    distinct = handler.context.tables.distinct
+    distinct = handler.context.data.tables.distinct
     return {column: distinct(dataset.name, name, column) for column in texts}
 
 
@@ -134,11 +130,6 @@ class NotServedHandler(MaterializeHandler):
         self.send_error_page(404)
 
     post = get
-
-
-def failure(message: str) -> dict[str, Any]:
-    """Return the body of the service's answer to any failure, which has status 500."""
-    return {"code": 500, "message": message, "traceback": []}
 
 
 def refuse_expired_view(view: str, version: Version) -> str:

@@ -61,7 +61,7 @@ class QueryHandler(MaterializeHandler):
         try:
             body = parse_body(self.kind, self.request.body, table_name)
             tables = _find_tables(dataset, body, number, of_view=self.of_view)
-            lineage = self.context.lineages[dataset.name]
+            lineage = self.context.data.lineages[dataset.name]
             if body.timestamp and not self._allows("allow_invalid_root_ids"):
                 await self.outside(_check_roots, lineage, body, body.timestamp)
             if self._allows("count") and self.kind == "simple":
@@ -81,7 +81,7 @@ class QueryHandler(MaterializeHandler):
 
     def _work(self, query: Query) -> tuple[bytes, int]:
         """Run a query and encode its rows, in a separate thread."""
-        rows: pa.Table = self.context.tables.run(query.sql, query.parameters)
+        rows: pa.Table = self.context.data.tables.run(query.sql, query.parameters)
         table = to_arrow(rows, query.outputs, direct=self.direct)
         compressed = self._allows("ipc_compress", default=True)
         compression = choose_compression(self.accepted) if compressed else None

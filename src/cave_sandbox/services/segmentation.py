@@ -37,7 +37,7 @@ class GraphHandler(Handler):
 
     def lineage(self, dataset: Dataset) -> Lineage:
         """Return the history of a datastack's root IDs."""
-        return self.context.lineages[dataset.name]
+        return self.context.data.lineages[dataset.name]
 
     def timestamp(self, name: str) -> datetime | None:
         """Return a timestamp in the address (seconds since 1970), or None if it has none."""
@@ -121,8 +121,7 @@ class RootsHandler(GraphHandler):
             raise HTTPError(400, "the body is not a list of uint64")
         asked = struct.unpack(f"<{len(body) // 8}Q", body)
         found = await self.outside(lineage.roots_at, asked, self.moment)
-        self.set_header("Content-Type", "application/octet-stream")
-        self.finish(struct.pack(f"<{len(found)}Q", *found))
+        self.send_bytes(struct.pack(f"<{len(found)}Q", *found), "application/octet-stream")
 
 
 @answers(GraphHandler, "post")

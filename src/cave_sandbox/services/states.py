@@ -45,7 +45,7 @@ class StateHandler(Handler):
             "Authorization" not in self.request.headers
             and self.get_cookie("middle_auth_token") is None
         )
-        if not (self.context.open_states and nameless):
+        if not (self.context.options.open_states and nameless):
             self.authorise()
 
     def fail(self) -> None:
@@ -141,8 +141,7 @@ class RawHandler(GetHandler):
 
     async def send_packed(self, packed: bytes) -> None:
         """Answer the zlib-compressed bytes."""
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(packed)
+        self.send_bytes(packed, "text/html; charset=utf-8")
 
 
 def is_json(body: bytes) -> bool:

@@ -22,8 +22,7 @@ import socket
 import struct
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from typing import TYPE_CHECKING
 
 from cave_sandbox.errors import InputError
 from cave_sandbox.web.damage import (
@@ -32,7 +31,6 @@ from cave_sandbox.web.damage import (
     NESTED,
     NOT_GZIP,
     alter_content,
-    decode_content,
     pack_bomb,
 )
 
@@ -42,13 +40,6 @@ if TYPE_CHECKING:
     from cave_sandbox.web.handler import Handler
 
 _LONGEST_LATENCY = 3_600_000  # ms
-STATUSES = frozenset({"401", "403", "404", "429", "500", "502", "503", "504"})
-#: Faults that replace an answer.
-BEFORE = STATUSES | {
-    *("refused", "reset", "tos", "hidden-429", "hidden-404", "html", "nested", "gzip-bomb")
-}
-#: Faults that alter an answer on its way out.
-AFTER = frozenset({"reset-body", "empty", "truncated-arrow", "bad-gzip", *ARROW_DAMAGES})
 
 RULE = re.compile(
     r"(?P<pattern>[^=]+)=(?P<fault>[a-z0-9-]+)(?::(?P<argument>[^*@]+))?"
@@ -139,7 +130,6 @@ class Faults:
             )
         self.rules = rules
         self.latency = latency_ms / 1000
-        self._due: WeakKeyDictionary[Any, Rule] = WeakKeyDictionary()
 
     async def before(self, handler: Handler) -> bool:
         """Apply the latency and any fault to a request before it is handled.
@@ -159,7 +149,7 @@ class Faults:
         if rule.fault not in AFTER:
             _answer_instead(handler, rule)
             return True
-        self._due[handler] = rule
+        handler.fault = rule
         return False
 
     def after(self, handler: Handler, body: bytes) -> bytes:
@@ -167,7 +157,7 @@ class Faults:
 
         The given body has the content encoding that the headers name.
         """
-        rule = self._due.pop(handler, None)
+        rule, handler.fault = handler.fault, None
         if rule is None or handler.get_status() in BODILESS:
             return body
         handler.clear_header("Content-Length")
@@ -178,7 +168,7 @@ class Faults:
         if rule.fault == "bad-gzip":
             handler.set_header("Content-Encoding", "gzip")
             return NOT_GZIP
-        plain = decode_content(body, handler.content_encoding)
+        plain = handler.unpacked(body)
         handler.clear_header("Content-Encoding")
         if rule.fault == "truncated-arrow":
             return plain[: len(plain) // 2]
@@ -189,16 +179,10 @@ async def _keep_silent(handler: Handler, seconds: float) -> bool:
     """Wait until the time is up or the client disconnects; return whether it disconnected."""
     loop = asyncio.get_running_loop()
     end = loop.time() + seconds
-    stream = _stream(handler)
     # Checked repeatedly, because tornado tells a handler only once about a lost client.
-    while loop.time() < end and not stream.closed():  # noqa: ASYNC110
+    while loop.time() < end and not handler.stream.closed():  # noqa: ASYNC110
         await asyncio.sleep(max(min(SLICE, end - loop.time()), 0))
-    return bool(stream.closed())
-
-
-def _stream(handler: Handler) -> Any:
-    connection: Any = handler.request.connection
-    return connection.stream
+    return bool(handler.stream.closed())
 
 
 def _cut_connection(handler: Handler, body: bytes) -> bytes:
@@ -206,18 +190,11 @@ def _cut_connection(handler: Handler, body: bytes) -> bytes:
     handler.set_header("Content-Length", str(max(len(body), 2)))
     handler.write(body[: len(body) // 2] or b" ")
     handler.flush()
-    _stream(handler).close()
+    handler.stream.close()
     return b""
 
 
 def _answer_instead(handler: Handler, rule: Rule) -> None:
-    if rule.fault in {"refused", "reset"}:
-        stream = _stream(handler)
-        if rule.fault == "reset":
-            linger = struct.pack("ii", 1, 0)  # close() then sends RST instead of FIN
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        stream.close()
-        return
     if rule.fault in ANSWERS:
         ANSWERS[rule.fault](handler)
         return
@@ -226,29 +203,34 @@ def _answer_instead(handler: Handler, rule: Rule) -> None:
     handler.send_error_page(int(rule.fault))
 
 
-def _hide(message: str) -> Callable[[Handler], None]:
-    body = {"code": 500, "message": message, "traceback": []}
-    return lambda handler: handler.send_json(body, 500)
+def _reset(handler: Handler) -> None:
+    linger = struct.pack("ii", 1, 0)  # close() then sends RST instead of FIN
+    handler.stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+    handler.stream.close()
 
 
 def _send_bomb(handler: Handler) -> None:
-    handler.set_header("Content-Type", "application/json")
     handler.set_header("Content-Encoding", "gzip")
-    handler.finish(pack_bomb())
+    handler.send_bytes(pack_bomb(), "application/json")
 
 
-def _send_nested(handler: Handler) -> None:
-    handler.set_header("Content-Type", "application/json")
-    handler.finish(NESTED)
-
-
+#: What sends the answer, for faults that replace it by more than an error page.
 ANSWERS: dict[str, Callable[[Handler], None]] = {
+    "refused": lambda handler: handler.stream.close(),
+    "reset": _reset,
     "401": lambda handler: handler.refuse_token(),
     "403": lambda handler: handler.refuse_permission("sandbox"),
     "tos": lambda handler: handler.refuse_terms(),
-    "hidden-429": _hide("429 Too Many Requests: 2 per 1 minute"),
-    "hidden-404": _hide("404 Not Found: nothing is served at this address"),
+    "hidden-429": lambda handler: handler.send_failure("429 Too Many Requests: 2 per 1 minute"),
+    "hidden-404": lambda handler: handler.send_failure(
+        "404 Not Found: nothing is served at this address"
+    ),
     "html": lambda handler: handler.send_text(HTML_PAGE),
-    "nested": _send_nested,
+    "nested": lambda handler: handler.send_bytes(NESTED, "application/json"),
     "gzip-bomb": _send_bomb,
 }
+STATUSES = frozenset({"401", "403", "404", "429", "500", "502", "503", "504"})
+#: Faults that replace an answer.
+BEFORE = STATUSES | ANSWERS.keys()
+#: Faults that alter an answer on its way out.
+AFTER = frozenset({"reset-body", "empty", "truncated-arrow", "bad-gzip", *ARROW_DAMAGES})

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from tornado.web import HTTPError, StaticFileHandler
@@ -57,7 +58,7 @@ def _etag(stat: os.stat_result, *, compressed: bool) -> str:
 class FileHandler(Handler, StaticFileHandler):
     """Base of the handlers that answer with a file; tornado answers ranges and validators.
 
-    A subclass defines the file at an address (`find`), its content type and its caching.
+    A subclass defines the file at an address (`find`).
     """
 
     exposed_headers = "Accept-Ranges, Content-Encoding, Content-Length, Content-Range, ETag"
@@ -68,21 +69,17 @@ class FileHandler(Handler, StaticFileHandler):
         """Return the file at an address."""
         raise NotImplementedError
 
-    def cache_control(self, _path: Path) -> str:
-        """Return how long a file may be cached; its address may later have another file."""
-        return "no-cache"
-
     def set_default_headers(self) -> None:
-        """Forbid caching of answers without a file."""
+        """Forbid caching, since an address may later have another file."""
         super().set_default_headers()
         self.set_header("Cache-Control", "no-cache")
 
-    def accepts_gzip(self) -> bool:
-        """Whether the client unpacks gzip."""
-        from werkzeug.http import parse_accept_header  # with the first file
-
-        accepted = parse_accept_header(self.request.headers.get("Accept-Encoding"))
-        return bool(accepted["gzip"])
+    def get_content_type(self) -> str:
+        """Return the content type: JSON for metadata, and bytes for everything else."""
+        name = PurePosixPath(self.stored.path.name.removesuffix(".gz"))
+        if name.name == "info" or name.suffix == ".json":
+            return "application/json"
+        return "application/octet-stream"
 
     @classmethod
     def get_absolute_path(cls, _root: str, path: str) -> str:
@@ -94,8 +91,11 @@ class FileHandler(Handler, StaticFileHandler):
         found = self.find(absolute_path)
         if found is None:
             raise HTTPError(404)
+        from werkzeug.http import parse_accept_header  # with the first file
+
+        accepted = parse_accept_header(self.request.headers.get("Accept-Encoding"))
         self.stored = found
-        self.packed = found.compressed and self.accepts_gzip()
+        self.packed = found.compressed and bool(accepted["gzip"])
         if found.compressed and not self.packed:
             self.content = gzip.decompress(found.path.read_bytes())
         # Ignore a range of packed bytes, which no client means, and a range of an older file.
@@ -117,8 +117,7 @@ class FileHandler(Handler, StaticFileHandler):
         return self.stored.path.stat().st_size if self.content is None else len(self.content)
 
     def set_extra_headers(self, _path: str) -> None:
-        """Set the headers for content encoding and caching."""
-        self.set_header("Cache-Control", self.cache_control(self.stored.path))
+        """Set the headers for content encoding."""
         self.set_header("Vary", "Accept-Encoding")
         self.set_header("X-Content-Type-Options", "nosniff")
         if self.packed:

@@ -7,8 +7,9 @@ Every handler of a service derives from `Handler` and gets data and settings fro
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from functools import partial
+import zlib
+from dataclasses import dataclass
+from hmac import compare_digest
 from http import HTTPStatus
 from types import new_class
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -20,14 +21,12 @@ from tornado.web import Finish, RequestHandler
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import Callable, Mapping
-    from pathlib import Path
 
-    from cave_sandbox.tables.database import Tables
+    from cave_sandbox.server import SandboxOptions
     from cave_sandbox.tables.dataset import Dataset
-    from cave_sandbox.tables.lineage import Lineage
+    from cave_sandbox.tables.loaded import LoadedFolder
     from cave_sandbox.tables.state_store import StateStore
-    from cave_sandbox.web.auth import Auth
-    from cave_sandbox.web.faults import Faults
+    from cave_sandbox.web.faults import Faults, Rule
 
     Answer = Callable[..., Any]
 
@@ -45,22 +44,18 @@ PREFLIGHT_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT"
 class Context:
     """The data and settings that handlers share."""
 
-    auth: Auth
+    options: SandboxOptions
     faults: Faults  # the latency and the faults of requests
-    identity: str  # identity of the served data, for IDENTITY_HEADER
-    datasets: Mapping[str, Dataset]  # by name
-    tables: Tables  # their rows
-    lineages: Mapping[str, Lineage]  # the history of each datastack's root IDs
+    data: LoadedFolder
     store: StateStore  # posted states
-    open_states: bool  # whether a state may be read without a token
     row_limit: int  # the largest number of rows that a query returns
-    published: Path | None = None  # folder of published tables
-    open_pages: int = field(default=0)  # number of pages with an open event stream
+    open_pages: int = 0  # number of pages with an open event stream
 
 
 class Handler(RequestHandler):
     """Base of all handlers."""
 
+    fault: Rule | None = None  # what is to alter the answer
     _logged = False
     exposed_headers: ClassVar[str] = "WWW-Authenticate"  # readable for pages of another origin
     #: whether CORS headers name the page's origin or allow any origin
@@ -78,7 +73,7 @@ class Handler(RequestHandler):
 
     def set_default_headers(self) -> None:
         """Add the identity of the served data, and let pages of other origins read the answer."""
-        self.set_header(IDENTITY_HEADER, self.context.identity)
+        self.set_header(IDENTITY_HEADER, self.context.data.identity)
         asking = self.request.headers.get("Origin")
         if asking is not None and self.reflects_origin:
             self.set_header("Access-Control-Allow-Origin", asking)
@@ -114,9 +109,15 @@ class Handler(RequestHandler):
         return getattr(type(self), name) is not getattr(RequestHandler, name)
 
     @property
-    def content_encoding(self) -> str | None:
-        """The content encoding that has been set for the answer so far."""
-        return self._headers.get("Content-Encoding")
+    def stream(self) -> Any:
+        """The connection to the client."""
+        connection: Any = self.request.connection
+        return connection.stream
+
+    def unpacked(self, body: bytes) -> bytes:
+        """Undo the content encoding that has been set for the answer."""
+        encoding = self._headers.get("Content-Encoding")
+        return zlib.decompress(body, wbits=47) if encoding else body  # of gzip or zlib
 
     def finish(self, chunk: Any = None) -> Future[None]:
         """Send the answer, damaged if a fault applies."""
@@ -149,14 +150,21 @@ class Handler(RequestHandler):
     def send_json(self, value: Any, status: int = 200) -> None:
         """Finish the request with a JSON body."""
         self.set_status(status)
-        self.set_header("Content-Type", "application/json")
-        self.finish(json.dumps(value))
+        self.send_bytes(json.dumps(value), "application/json")
+
+    def send_failure(self, message: str) -> None:
+        """Finish the request as the materialization service does for any failure."""
+        self.send_json(failure(message), 500)
 
     def send_text(self, text: str, status: int = 200) -> None:
         """Finish the request with text, under Flask's default content type."""
         self.set_status(status)
-        self.set_header("Content-Type", "text/html; charset=utf-8")
-        self.finish(text)
+        self.send_bytes(text, "text/html; charset=utf-8")
+
+    def send_bytes(self, content: bytes | str, kind: str) -> None:
+        """Finish the request with content of a type."""
+        self.set_header("Content-Type", kind)
+        self.finish(content)
 
     def send_error_page(self, status: int) -> None:
         """Finish the request with the HTML page that Flask sends for an error."""
@@ -173,25 +181,35 @@ class Handler(RequestHandler):
     def authorise(self, dataset: str | None = None) -> None:
         """Check that a request may read a datastack; if not, refuse as CAVE and raise `Finish`.
 
-        Without a datastack, any valid token is enough.
+        Without a datastack, any valid token is enough. A token in the address is ignored, because
+        addresses end up in logs and histories.
         """
-        header = self.request.headers.get("Authorization")
-        verdict = self.context.auth.judge(header, self.get_cookie("middle_auth_token"))
-        if verdict == "good" or (dataset is None and verdict in {"no-permission", "missing-tos"}):
+        header, given = (
+            self.request.headers.get("Authorization"),
+            self.get_cookie("middle_auth_token"),
+        )
+        if header is not None:
+            given = header.removeprefix("Bearer").strip()
+        options = self.context.options
+        barred, unsigned = options.no_permission_token, options.missing_tos_token
+        good = [options.token] if dataset else [options.token, barred, unsigned]
+        if header is not None and not header.startswith("Bearer"):
+            self._refuse_header()
+        elif given is None:
+            self._refuse_missing()
+        elif any(_same(given, token) for token in good):
             return
-        refuse: dict[str, Callable[[], None]] = {
-            "bad-header": self._refuse_header,
-            "no-token": self._refuse_missing,
-            "invalid": self.refuse_token,
-            "no-permission": partial(self.refuse_permission, str(dataset)),
-            "missing-tos": self.refuse_terms,
-        }
-        refuse[verdict]()
+        elif dataset and _same(given, barred):
+            self.refuse_permission(dataset)
+        elif _same(given, unsigned):
+            self.refuse_terms()
+        else:
+            self.refuse_token()
         raise Finish
 
     def admit(self, name: str) -> Dataset:
         """Return a datastack if the request may read it; if not, refuse and raise `Finish`."""
-        dataset = self.context.datasets.get(name)
+        dataset = self.context.data.datasets.get(name)
         self.authorise(name if dataset else None)
         if dataset is None:
             self.refuse_unknown(name)
@@ -254,6 +272,16 @@ class Handler(RequestHandler):
         if error is not None:
             parts += [f'error="{error}"', f'error_description="{description}"']
         self.set_header("WWW-Authenticate", ", ".join(parts))
+
+
+def failure(message: str) -> dict[str, Any]:
+    """Return the body of the materialization service's answer to any failure."""
+    return {"code": 500, "message": message, "traceback": []}
+
+
+def _same(given: str, known: str | None) -> bool:
+    """Compare two tokens in constant time, which reveals nothing about them."""
+    return known is not None and compare_digest(given.encode(), known.encode())
 
 
 class ConstantHandler(Handler):

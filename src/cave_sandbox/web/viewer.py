@@ -13,16 +13,15 @@ import html
 import re
 from contextlib import suppress
 from dataclasses import replace
-from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from functools import cache
+from importlib.metadata import distribution
+from pathlib import Path
 from string import Template
-from typing import Any
 from zlib import crc32
 
 from tornado.iostream import StreamClosedError
 from tornado.web import RedirectHandler
 
-from cave_sandbox.errors import InputError
 from cave_sandbox.web.files import FileHandler, StoredFile, find_file
 from cave_sandbox.web.handler import Handler
 
@@ -57,12 +56,23 @@ HEARTBEAT = 15.0
 HOME_PAGE = Template((Path(__file__).parent / "home.html").read_text("utf-8"))
 
 
+@cache
+def client_folder() -> Path:
+    """Return the folder with the viewer that comes with the ``neuroglancer`` package.
+
+    The package is not imported, which would take 0.2 s.
+    """
+    return Path(str(distribution("neuroglancer").locate_file("neuroglancer/static/client")))
+
+
 class HomeHandler(Handler):
     """``GET /``: the home page."""
 
     def get(self) -> None:
         """Answer with the page, which names the datastacks that have files."""
-        names = sorted(name for name, item in self.context.datasets.items() if item.precomputed)
+        names = sorted(
+            name for name, item in self.context.data.datasets.items() if item.precomputed
+        )
         listed = ", ".join(f"<code>{html.escape(name)}</code>" for name in names)
         self.set_header("Cache-Control", "no-cache")
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
@@ -74,8 +84,7 @@ class ClientHandler(FileHandler):
 
     def find(self, address: str) -> StoredFile | None:
         """Return the file; the viewer's address without a file name is its page."""
-        path = address.partition("/")[2]
-        found = find_file(Path(self.root), path or "index.html")
+        found = find_file(client_folder(), address.partition("/")[2] or "index.html")
         if found is not None and found.path.name == "index.html":
             return replace(found, etag=f'{found.etag[:-1]}-{crc32(STEADY):x}"')
         return found
@@ -92,11 +101,11 @@ class ClientHandler(FileHandler):
         """Return the content type for the file name's extension."""
         return CLIENT_TYPES.get(self.stored.path.suffix, "application/octet-stream")
 
-    def cache_control(self, path: Path) -> str:
+    def set_extra_headers(self, path: str) -> None:
         """Let files with a hash in their name be cached for ever."""
-        if HASHED_NAME.search(path.name):
-            return "public, max-age=31536000, immutable"
-        return "no-cache"
+        super().set_extra_headers(path)
+        if HASHED_NAME.search(self.stored.path.name):
+            self.set_header("Cache-Control", "public, max-age=31536000, immutable")
 
 
 class PrecomputedHandler(FileHandler):
@@ -112,42 +121,30 @@ class PrecomputedHandler(FileHandler):
         elif address.endswith(":0"):
             self.send_json({"fragments": []})
         else:
-            self.set_header("Content-Type", "application/octet-stream")
-            self.finish(EMPTY_SKELETON)
+            self.send_bytes(EMPTY_SKELETON, "application/octet-stream")
 
     def is_without_shape(self, address: str) -> bool:
         """Whether an address is for the shape of a cell that exists only as a root ID."""
         asked = SHAPE.fullmatch(address)
         if asked is None or self.find(f"{asked[1]}/info") is None:
             return False
-        dataset, root = self.context.datasets[address.partition("/")[0]], int(asked[3])
-        return root in self.context.tables.known_roots(dataset, [root])
+        dataset, root = self.context.data.datasets[address.partition("/")[0]], int(asked[3])
+        return root in self.context.data.tables.known_roots(dataset, [root])
 
     def find(self, address: str) -> StoredFile | None:
         """Return the file, or its gzip-compressed form."""
         datastack, _, path = address.partition("/")
-        dataset = self.context.datasets.get(datastack)
+        dataset = self.context.data.datasets.get(datastack)
         folder = dataset.precomputed if dataset else None
         return None if folder is None else find_file(folder, path)
 
-    def get_content_type(self) -> str:
-        """Return the content type: JSON for metadata, and bytes for everything else."""
-        name = PurePosixPath(self.stored.path.name.removesuffix(".gz"))
-        if name.name == "info" or name.suffix == ".json":
-            return "application/json"
-        return "application/octet-stream"
 
-
-class PublishedHandler(PrecomputedHandler):
+class PublishedHandler(FileHandler):
     """``GET /published/<path>``: tables that a client published beside the sandbox's states."""
-
-    async def get(self, address: str, include_body: bool = True) -> None:
-        """Answer with the file, or 404."""
-        await FileHandler.get(self, address, include_body)
 
     def find(self, address: str) -> StoredFile | None:
         """Return the file unless it is still being written."""
-        folder, parts = self.context.published, address.split("/")
+        folder, parts = self.context.options.published, address.split("/")
         hidden = any(part.startswith(".") for part in parts) or parts[-1].endswith(".tmp")
         return None if folder is None or hidden else find_file(folder, address)
 
@@ -195,29 +192,14 @@ class EmptyHandler(Handler):
         self.finish()
 
 
-def client_folder() -> Path:
-    """Return the folder with the viewer that comes with the ``neuroglancer`` package.
-
-    The package is located without importing it, which would take 0.2 s.
-    """
-    package = find_spec("neuroglancer")
-    if package is None or not package.submodule_search_locations:
-        raise InputError(
-            "The neuroglancer package, which has the viewer, is not installed.",
-            "Install it with `pip install neuroglancer`.",
-        )
-    return Path(package.submodule_search_locations[0], "static", "client")
-
-
-def routes() -> list[Any]:
-    """Return the routes of the viewer, the files and the home page."""
-    return [
-        (r"/", HomeHandler),
-        (r"/favicon\.ico", EmptyHandler),
-        (r"/v/([A-Za-z0-9_.-]+)", RedirectHandler, {"url": "/v/{0}/", "permanent": False}),
-        (r"/v/([^/]+/.*)", ClientHandler, {"path": str(client_folder())}),
-        (r"/events/([^/]+)", EventsHandler),
-        (r"/(?:state|action)/([^/]+)", EmptyHandler),
-        (r"/precomputed/([^/]+/.+)", PrecomputedHandler, {"path": ""}),
-        (r"/published/(.+)", PublishedHandler, {"path": ""}),
-    ]
+#: The routes of the viewer, the files and the home page.
+ROUTES = [
+    (r"/", HomeHandler),
+    (r"/favicon\.ico", EmptyHandler),
+    (r"/v/([A-Za-z0-9_.-]+)", RedirectHandler, {"url": "/v/{0}/", "permanent": False}),
+    (r"/v/([^/]+/.*)", ClientHandler, {"path": ""}),
+    (r"/events/([^/]+)", EventsHandler),
+    (r"/(?:state|action)/([^/]+)", EmptyHandler),
+    (r"/precomputed/([^/]+/.+)", PrecomputedHandler, {"path": ""}),
+    (r"/published/(.+)", PublishedHandler, {"path": ""}),
+]
