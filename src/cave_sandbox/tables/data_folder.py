@@ -18,11 +18,12 @@ import pyarrow.csv as pc
 import pyarrow.parquet as pq
 
 from cave_sandbox.errors import InputError
+from cave_sandbox.tables.database import filler, whole_position
 from cave_sandbox.tables.dataset import Dataset, Root, Table, Version
 from cave_sandbox.tables.schemas import Field, documents, fields_of, is_reference
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
 #: Part of the data's identity; increase it when the same data lead to other answers than before.
@@ -31,14 +32,12 @@ ANSWERS = 1
 #: Columns that only a join of two tables has, because both tables have a column of that name.
 JOINED = re.compile(r"(id|created|deleted|superceded_id|valid)_(ref|x|y)")
 
-FORM = "the documentation has a page on data folders"
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 ROOTS_STEM = "roots"
 #: Separates a table's name from the version in the name of a file with rows of one version.
 EDITION = "@"
 DEFAULT_NAME = "minnie65_public"
-DEFAULT_VERSION = 1718
-DEFAULT_TIME = datetime(2026, 3, 7, 8, 10, 1, 190228, tzinfo=timezone.utc)
+DEFAULT_VERSION = {"version": 1718, "time_stamp": "2026-03-07T08:10:01.190228"}
 #: A version without an expiry is served for as long as CAVE serves a permanent one.
 LIFETIME = timedelta(days=36500)
 
@@ -55,19 +54,25 @@ def read_datasets(folder: Path) -> dict[str, Dataset]:
         When the folder is absent, empty, or does not have the documented form.
     """
     if not folder.is_dir():
-        raise InputError(f"There is no data folder {folder}.", f"Name a folder; {FORM}.")
+        raise _unusable(f"There is no data folder {folder}", "Name a folder")
     nested = sorted(path.parent for path in folder.glob("*/datastack.json"))
     places = [folder] if (folder / "datastack.json").is_file() or not nested else nested
     datasets: dict[str, Dataset] = {}
     for place in places:
         dataset = _read_dataset(place)
         if dataset.name in datasets:
-            raise InputError(
-                f"Two sub-folders of {folder} hold datastack {dataset.name}.",
-                'Give each its own "name" in its datastack.json.',
+            raise _unusable(
+                f"Two sub-folders of {folder} hold datastack {dataset.name}",
+                'Give each its own "name" in its datastack.json',
             )
         datasets[dataset.name] = dataset
     return datasets
+
+
+def _unusable(what: str, remedy: str = "Correct it") -> InputError:
+    return InputError(
+        f"{what}.", f"{remedy}; the documentation has a page on data folders."
+    )
 
 
 def identify_folder(folder: Path) -> str:
@@ -86,57 +91,51 @@ def identify_folder(folder: Path) -> str:
 
 
 def _read_dataset(folder: Path) -> Dataset:
-    described = _read_description(folder)
+    path = folder / "datastack.json"
+    described = _read_description(path)
     found = dict(_table_files(folder))
-    files = {name: path for name, path in found.items() if EDITION not in name}
-    roots_path = files.pop(ROOTS_STEM, None)
-    if not files:
-        raise InputError(f"The data folder {folder} has no tables.", f"Add one; {FORM}.")
-    versions = tuple(_read_versions(folder, described.get("versions")))
-    precomputed = folder / "precomputed"
-    tables = _read_tables(folder, files, _mapping(folder, described, "tables"))
+    roots = _read_roots(found.pop(ROOTS_STEM, None))
     drawn = {path.stem: path for path in sorted((folder / "views").glob("*.parquet"))}
-    views = _read_views(folder, drawn, _mapping(folder, described, "views"))
+    tables = _read_all(path, "table", found, described["tables"], _read_table)
+    if not tables:
+        raise _unusable(f"The data folder {folder} has no tables", "Add one")
+    synapses = next((item.name for item in tables.values() if item.schema == "synapse"), None)
+    for name, table in tables.items():
+        if is_reference(table.schema) and table.reference_table is None:
+            tables[name] = replace(table, reference_table=synapses)
+    views = _read_all(path, "view", drawn, described["views"], _read_view)
+    versions = tuple(_read_versions(path, described.get("versions")))
+    editions = [
+        _read_edition(name, file, held, versions)
+        for held, files in ((tables, found), (views, drawn))
+        for name, file in files.items()
+        if EDITION in name
+    ]
+    precomputed = folder / "precomputed"
     return Dataset(
         name=str(described.get("name", DEFAULT_NAME)),
-        info=_mapping(folder, described, "info"),
+        info=described["info"],
         versions=versions,
         tables=tables,
-        roots=_with_successors(_read_roots(roots_path)),
+        roots=_with_successors(roots),
         precomputed=precomputed if precomputed.is_dir() else None,
         views=views,
-        editions={
-            (one.edition or 0, one.name): one
-            for held, paths in ((tables, found), (views, drawn))
-            for name, path in paths.items()
-            if EDITION in name
-            for one in [_read_edition(name, path, held, versions)]
-        },
+        editions={(item.edition or 0, item.name): item for item in editions},
     )
 
 
-def _read_description(folder: Path) -> dict[str, Any]:
-    path = folder / "datastack.json"
-    if not path.is_file():
-        return {}
+def _read_description(path: Path) -> dict[str, Any]:
     try:
-        described = json.loads(path.read_text("utf-8"))
+        described = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path} cannot be read as JSON: {error}.", f"Correct it; {FORM}."
-        ) from error
+        raise _unusable(f"{path} cannot be read as JSON: {error}") from error
     if not isinstance(described, dict):
-        raise InputError(f"{path} does not hold a JSON object.", f"Correct it; {FORM}.")
+        raise _unusable(f"{path} does not hold a JSON object")
+    for key in ("info", "tables", "views"):
+        described[key] = described.get(key) or {}
+        if not isinstance(described[key], dict):
+            raise _unusable(f'"{key}" in {path} is not an object')
     return described
-
-
-def _mapping(folder: Path, described: Mapping[str, Any], key: str) -> dict[str, Any]:
-    value = described.get(key) or {}
-    if not isinstance(value, dict):
-        raise InputError(
-            f'"{key}" in {folder / "datastack.json"} is not an object.', f"Correct it; {FORM}."
-        )
-    return value
 
 
 def _table_files(folder: Path) -> Iterator[tuple[str, Path]]:
@@ -148,12 +147,9 @@ def _table_files(folder: Path) -> Iterator[tuple[str, Path]]:
                 yield path.name.removesuffix(suffix), path
 
 
-def _read_versions(folder: Path, listed: Any) -> Iterator[Version]:
-    if listed is None:
-        yield Version(DEFAULT_VERSION, DEFAULT_TIME, DEFAULT_TIME + LIFETIME)
-        return
+def _read_versions(path: Path, listed: Any) -> Iterator[Version]:
     try:
-        for place, item in enumerate(listed, start=1):
+        for place, item in enumerate([DEFAULT_VERSION] if listed is None else listed, start=1):
             shown = read_time(item["time_stamp"])
             expires = item.get("expires_on")
             tables = item.get("tables")
@@ -167,22 +163,24 @@ def _read_versions(folder: Path, listed: Any) -> Iterator[Version]:
                 merged=bool(item.get("is_merged", False)),
             )
     except (KeyError, TypeError, ValueError) as error:
-        raise InputError(
-            f'"versions" in {folder / "datastack.json"} is not as documented ({error!r}).',
-            f"Correct it; {FORM}.",
-        ) from error
+        raise _unusable(f'"versions" in {path} is not as documented ({error!r})') from error
 
 
-def _read_tables(
-    folder: Path, files: Mapping[str, Path], described: Mapping[str, Any]
+def _read_all(
+    path: Path,
+    kind: str,
+    files: Mapping[str, Path],
+    described: Mapping[str, Any],
+    read: Callable[[str, Path, dict[str, Any]], Table],
 ) -> dict[str, Table]:
-    _check_files(folder, "table", described, files)
-    tables = {name: _read_table(name, files[name], described.get(name) or {}) for name in files}
-    synapses = next((item.name for item in tables.values() if item.schema == "synapse"), None)
-    for name, table in tables.items():
-        if is_reference(table.schema) and table.reference_table is None and synapses is not None:
-            tables[name] = replace(table, reference_table=synapses)
-    return tables
+    """Read the tables or views, and refuse a description that names one without a file."""
+    plain = {name: file for name, file in files.items() if EDITION not in name}
+    for name in sorted(set(described) - set(plain)):
+        raise _unusable(
+            f"{path} names {kind} {name}, but there is no file for it",
+            f"Add {kind}s/{name}.parquet, or take the name out",
+        )
+    return {name: read(name, file, dict(described.get(name) or {})) for name, file in plain.items()}
 
 
 def _read_edition(
@@ -191,44 +189,23 @@ def _read_edition(
     """Describe the file with the rows that a table or view has only at one version."""
     base, _, number = name.partition(EDITION)
     if base not in tables or number not in {str(version.version) for version in versions}:
-        raise InputError(
-            f"{path} belongs to no table and version of the data folder.",
-            f"Name it <table>{EDITION}<version>, after a table and a version in it; {FORM}.",
+        raise _unusable(
+            f"{path} belongs to no table and version of the data folder",
+            f"Name it <table>{EDITION}<version>, after a table and a version in it",
         )
     return replace(tables[base], path=path, stored=_stored_columns(path), edition=int(number))
 
 
-def _read_views(
-    folder: Path, files: Mapping[str, Path], described: Mapping[str, Any]
-) -> dict[str, Table]:
-    _check_files(folder, "view", described, files)
-    views = {}
-    for name, path in files.items():
-        if EDITION in name:
-            continue
-        details = dict(described.get(name) or {})
-        size = details.pop("voxel_resolution", (4, 4, 40))
-        views[name] = Table(
-            name=name,
-            schema="view",
-            path=path,
-            voxel_resolution=_resolution(name, size),
-            stored=_stored_columns(path),
-            details=details,
-            columns=tuple(_view_columns(path)),
-        )
-    return views
-
-
-def _check_files(
-    folder: Path, kind: str, described: Mapping[str, Any], files: Mapping[str, Path]
-) -> None:
-    """Refuse a description that names a table or view without a file."""
-    for name in sorted(set(described) - set(files)):
-        raise InputError(
-            f"{folder / 'datastack.json'} names {kind} {name}, but there is no file for it.",
-            f"Add {kind}s/{name}.parquet, or take the name out.",
-        )
+def _read_view(name: str, path: Path, described: dict[str, Any]) -> Table:
+    return Table(
+        name=name,
+        schema="view",
+        path=path,
+        voxel_resolution=_resolution(name, described.pop("voxel_resolution", (4, 4, 40))),
+        stored=_stored_columns(path),
+        details=described,
+        columns=tuple(_view_columns(path)),
+    )
 
 
 def _view_columns(path: Path) -> Iterator[Field]:
@@ -247,26 +224,25 @@ def _view_columns(path: Path) -> Iterator[Field]:
             yield Field(item.name, "VARCHAR")
 
 
-def _read_table(name: str, path: Path, described: Mapping[str, Any]) -> Table:
+def _read_table(name: str, path: Path, described: dict[str, Any]) -> Table:
     stored = _stored_columns(path)
-    schema = described.get("schema") or _guess_schema(path, stored)
+    schema = described.pop("schema", None) or _guess_schema(path, stored)
     if schema not in documents():
-        raise InputError(
-            f"Table {name} has schema {schema}, which the sandbox does not serve.",
-            f"Use one of {', '.join(documents())}.",
+        raise _unusable(
+            f"Table {name} has schema {schema}, which the sandbox does not serve",
+            f"Use one of {', '.join(documents())}",
         )
     if "id" not in stored:
-        raise InputError(f"{path} has no column id.", f"Add it, unique for each row; {FORM}.")
+        raise _unusable(f"{path} has no column id", "Add it, unique for each row")
     usual = (1, 1, 1) if is_reference(schema) else (4, 4, 40)
-    own = {"schema", "voxel_resolution", "reference_table"}
     return Table(
         name=name,
         schema=schema,
         path=path,
-        voxel_resolution=_resolution(name, described.get("voxel_resolution", usual)),
+        voxel_resolution=_resolution(name, described.pop("voxel_resolution", usual)),
         stored=stored,
-        reference_table=described.get("reference_table"),
-        details={key: value for key, value in described.items() if key not in own},
+        reference_table=described.pop("reference_table", None),
+        details=described,
     )
 
 
@@ -276,10 +252,7 @@ def _resolution(name: str, given: Any) -> tuple[float, float, float]:
     except (TypeError, ValueError):
         x = y = z = 0.0
     if not all(0 < size < math.inf for size in (x, y, z)):
-        raise InputError(
-            f"The voxel_resolution of table {name} is not three sizes in nm.",
-            f"Correct it; {FORM}.",
-        )
+        raise _unusable(f"The voxel_resolution of table {name} is not three sizes in nm")
     return x, y, z
 
 
@@ -287,33 +260,24 @@ def _guess_schema(path: Path, stored: tuple[str, ...]) -> str:
     """Return the schema with the most columns, among those whose columns the file all has."""
     joined = next((name for name in stored if JOINED.fullmatch(name)), None)
     if joined is not None:
-        raise InputError(
-            f"{path}, column {joined}: the columns of two tables are joined in this file.",
-            f"Write each table to its own file; {FORM}.",
+        raise _unusable(
+            f"{path}, column {joined}: the columns of two tables are joined in this file",
+            "Write each table to its own file",
         )
-    fitting: dict[str, int] = {}
-    filled = {"created", "deleted", "superceded_id", "valid"}
-    for schema in documents():
-        wanted = {
-            column
-            for item in fields_of(schema)
-            if not item.name.endswith("_supervoxel_id")
-            for column in item.columns
-        } - filled
-        if wanted <= set(stored):
-            fitting[schema] = len(wanted)
+    needed = {
+        schema: {name for item in fields_of(schema) for name in item.columns if not filler(name)}
+        for schema in documents()
+    }
+    fitting = [schema for schema, columns in needed.items() if columns <= set(stored)]
     whole = [name for name in stored if name.endswith("_position")]
     if not fitting and whole:
-        raise InputError(
-            f"{path}, column {whole[0]}: each row holds a whole position.",
-            f"Split it into {whole[0]}_x, _y and _z, as caveclient does with split_positions=True.",
-        )
+        raise whole_position(path, whole[0])
     if not fitting:
-        raise InputError(
-            f"The columns of {path} match no schema that the sandbox serves.",
-            f"Name the schema in datastack.json, or complete the columns; {FORM}.",
+        raise _unusable(
+            f"The columns of {path} match no schema that the sandbox serves",
+            "Name the schema in datastack.json, or complete the columns",
         )
-    return max(fitting, key=lambda schema: fitting[schema])
+    return max(fitting, key=lambda schema: len(needed[schema]))
 
 
 def _stored_columns(path: Path) -> tuple[str, ...]:
@@ -322,29 +286,30 @@ def _stored_columns(path: Path) -> tuple[str, ...]:
             return tuple(pq.read_schema(path).names)
         return tuple(pc.open_csv(path).schema.names)
     except (OSError, pa.ArrowException) as error:
-        raise InputError(f"{path} cannot be read: {error}.", f"Write it again; {FORM}.") from error
+        raise _unusable(f"{path} cannot be read: {error}", "Write it again") from error
 
 
-def _read_roots(path: Path | None) -> Iterator[Root]:
+def _read_roots(path: Path | None) -> list[Root]:
     if path is None:
-        return
+        return []
     try:
         if path.suffix == ".parquet":
             table = pq.read_table(path)
         else:
             kinds = dict.fromkeys(ROOT_COLUMNS, pa.string())
             table = pc.read_csv(path, convert_options=pc.ConvertOptions(column_types=kinds))
-        for row in table.to_pylist():
-            successors = str(row.get("successors") or "").split()
-            yield Root(
+        return [
+            Root(
                 root_id=int(row["root_id"]),
                 created=read_time(row["created"]),
                 expired=read_time(row["expired"]) if row.get("expired") else None,
-                successors=tuple(int(text) for text in successors),
+                successors=tuple(map(int, str(row.get("successors") or "").split())),
             )
+            for row in table.to_pylist()
+        ]
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise InputError(
-            f"The root IDs in {path} cannot be read ({error!r}).", f"Correct them; {FORM}."
+        raise _unusable(
+            f"The root IDs in {path} cannot be read ({error!r})", "Correct them"
         ) from error
 
 

@@ -18,6 +18,7 @@ from cave_sandbox.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
+    from pathlib import Path
 
     from cave_sandbox.tables.dataset import Dataset, Table
     from cave_sandbox.tables.schemas import Field
@@ -29,7 +30,6 @@ FILLERS = {
     "superceded_id": "NULL::BIGINT",
     "valid": "true",
 }
-
 
 #: SQL type -> a readable description of its values.
 WORDS = {
@@ -123,31 +123,32 @@ class Tables:
 
     def known_roots(self, dataset: Dataset, roots: Iterable[int]) -> set[int]:
         """Return the given root IDs that occur in any table of the datastack."""
-        wanted = [root for root in roots if 0 < root < 2**63]
-        known: set[int] = set()
-        for name, column in _root_columns([*dataset.tables.values(), *dataset.editions.values()]):
-            sql = (
-                f"SELECT DISTINCT {quote(column)} FROM {table_path(dataset.name, name)} "  # noqa: S608 - quoted names
-                f"WHERE {quote(column)} IN (SELECT unnest(?::BIGINT[]))"
-            )
-            known.update(self.run(sql, [wanted]).column(0).to_pylist())
-        return known
+        return set(self._roots_by(dataset, "_root_id", roots))
 
     def supervoxel_roots(self, dataset: Dataset, supervoxels: Iterable[int]) -> dict[int, set[int]]:
         """Return the root IDs in the tables by supervoxel, for supervoxels that occur there."""
-        wanted = [supervoxel for supervoxel in supervoxels if 0 < supervoxel < 2**63]
+        return self._roots_by(dataset, "_supervoxel_id", supervoxels)
+
+    def _roots_by(
+        self, dataset: Dataset, suffix: str, values: Iterable[int]
+    ) -> dict[int, set[int]]:
+        """Return the root IDs beside given values of the columns with a suffix, by value."""
+        wanted = [value for value in values if 0 < value < 2**63]
         roots: dict[int, set[int]] = {}
-        editions = (table for table in dataset.editions.values() if not table.is_view)
-        for name, column in _root_columns([*dataset.tables.values(), *editions]):
-            supervoxel = quote(column.removesuffix("_root_id") + "_supervoxel_id")
-            sql = (
-                f"SELECT {supervoxel}, any_value({quote(column)}) "  # noqa: S608 - quoted names
-                f"FROM {table_path(dataset.name, name)} "
-                f"WHERE {supervoxel} IN (SELECT unnest(?::BIGINT[])) GROUP BY ALL"
-            )
-            found = self.run(sql, [wanted])
-            for key, root in zip(*(item.to_pylist() for item in found.columns), strict=True):
-                roots.setdefault(key, set()).add(root)
+        for table in (*dataset.tables.values(), *dataset.editions.values()):
+            names = [item.name for item in table.fields]
+            for root in (name for name in names if name.endswith("_root_id")):
+                key = root.removesuffix("_root_id") + suffix
+                if key not in names:  # a view has no supervoxels
+                    continue
+                sql = (
+                    f"SELECT {quote(key)}, any_value({quote(root)}) "  # noqa: S608 - quoted names
+                    f"FROM {table_path(dataset.name, table.rows)} "
+                    f"WHERE {quote(key)} IN (SELECT unnest(?::BIGINT[])) GROUP BY ALL"
+                )
+                found = self.run(sql, [wanted])
+                for value, held in zip(*(item.to_pylist() for item in found.columns), strict=True):
+                    roots.setdefault(value, set()).add(held)
         return roots
 
     def _load(self, datastack: str, table: Table, first: datetime) -> None:
@@ -231,23 +232,25 @@ def _column(item: Field, name: str, table: Table) -> str:
     sql_type = "INTEGER" if item.is_point else item.sql_type
     if name in table.stored:
         return f"CAST({quote(name)} AS {sql_type}) AS {quote(name)}"
-    filler = "0::BIGINT" if name.endswith("_supervoxel_id") else FILLERS.get(name)
-    if filler is None and item.name in table.stored:
-        raise InputError(
-            f"{table.path}, column {item.name}: each row holds a whole position.",
-            f"Split it into the columns {', '.join(item.columns)}, as caveclient does with "
-            "split_positions=True.",
-        )
-    if filler is None:
+    filling = filler(name)
+    if filling is None and item.name in table.stored:
+        raise whole_position(table.path, item.name)
+    if filling is None:
         raise InputError(
             f"{table.path} has no column {name}, which schema {table.schema} needs.",
             "Add the column; the documentation's page on data folders lists those of each schema.",
         )
-    return f"{filler} AS {quote(name)}"
+    return f"{filling} AS {quote(name)}"
 
 
-def _root_columns(tables: Iterable[Table]) -> Iterable[tuple[str, str]]:
-    for table in tables:
-        for item in table.fields:
-            if item.name.endswith("_root_id"):
-                yield table.rows, item.name
+def filler(name: str) -> str | None:
+    """Return the SQL that fills a column of a file without it, or None if the file must have it."""
+    return "0::BIGINT" if name.endswith("_supervoxel_id") else FILLERS.get(name)
+
+
+def whole_position(path: Path, name: str) -> InputError:
+    """Return the error for a column with positions of three numbers each."""
+    return InputError(
+        f"{path}, column {name}: each row holds a whole position.",
+        f"Split it into {name}_x, _y and _z, as caveclient does with split_positions=True.",
+    )

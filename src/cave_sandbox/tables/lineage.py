@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from datetime import timedelta
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from cave_sandbox.tables.dataset import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
     from datetime import datetime
 
+    from cave_sandbox.tables.database import Tables
     from cave_sandbox.tables.dataset import Dataset
 
 #: Number of supervoxels on the line of first successors, and on every other line. The first
@@ -32,21 +34,12 @@ LINE_BASE = 0x01 << 56
 
 
 class Lineage:
-    """The history of a datastack's root IDs.
+    """The history of a datastack's root IDs; those that occur only in its tables are valid."""
 
-    ``known`` returns the given root IDs that occur in its tables, which are always valid;
-    ``located`` returns the root IDs in its tables for the given supervoxels.
-    """
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        known: Callable[[Iterable[int]], set[int]],
-        located: Callable[[Iterable[int]], dict[int, set[int]]],
-    ) -> None:
+    def __init__(self, dataset: Dataset, tables: Tables) -> None:
         self._roots = dataset.roots
-        self._known = known
-        self._located = located
+        self._known = partial(tables.known_roots, dataset)
+        self._located = partial(tables.supervoxel_roots, dataset)
         self._parents: dict[int, list[int]] = defaultdict(list)
         for root in dataset.roots.values():
             for successor in root.successors:
