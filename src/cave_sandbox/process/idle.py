@@ -16,20 +16,17 @@ class IdleWatch:
     Examples
     --------
     >>> watch = IdleWatch(60, now=0)
-    >>> watch.is_idle(now=59, requests=0, pages=0), watch.is_idle(now=60, requests=0, pages=0)
+    >>> watch.is_idle(now=59, used=False, pages=0), watch.is_idle(now=60, used=False, pages=0)
     (False, True)
     """
 
     def __init__(self, limit: float, *, now: float) -> None:
         self.limit = limit
-        self._requests = 0
-        self._last_request = now
-        self._last_sign = now
+        self._last_request = self._last_sign = now
 
-    def is_idle(self, *, now: float, requests: int, pages: int) -> bool:
-        """Note the number of requests so far and of open pages; return whether time is up."""
-        if requests != self._requests:
-            self._requests = requests
+    def is_idle(self, *, now: float, used: bool, pages: int) -> bool:
+        """Note whether there were requests, and the number of open pages; return whether it is."""
+        if used:
             self._last_request = self._last_sign = now
         elif pages and now - self._last_request < PAGE_LIMIT:
             self._last_sign = now

@@ -47,11 +47,16 @@ class Running:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
 class Residence:
     """The folder of the background sandbox, which is created when it is first needed."""
 
-    folder: Path
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "sandbox.log"
+        self.states = folder / "states.sqlite"  # links can still open them after a restart
+        self.sample = folder / "sample"  # the generated data
+        self.published = folder / "published"  # tables that clients publish, to be served
+        self._record = folder / "sandbox.json"
 
     @classmethod
     def of_user(cls) -> Residence:
@@ -59,30 +64,6 @@ class Residence:
         given = os.environ.get("SYNGLANCER_DATA_DIR")
         base = Path(given) if given else platformdirs.user_data_path("synglancer")
         return cls(base.absolute() / "sandbox")
-
-    @property
-    def published(self) -> Path:
-        """The folder of tables that clients publish, for the sandbox to serve."""
-        return self.folder / "published"
-
-    @property
-    def log(self) -> Path:
-        """The log."""
-        return self.folder / "sandbox.log"
-
-    @property
-    def states(self) -> Path:
-        """The states, which links can still open after a restart."""
-        return self.folder / "states.sqlite"
-
-    @property
-    def sample(self) -> Path:
-        """The generated sample data."""
-        return self.folder / "sample"
-
-    @property
-    def _record(self) -> Path:
-        return self.folder / "sandbox.json"
 
     def prepare(self) -> None:
         """Create the folder, readable only by its user; raise `InputError` if that fails."""
@@ -141,12 +122,9 @@ class Residence:
             return False
         try:
             # Shared, so that processes that only check the lock do not block each other.
-            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
+            return not _try_lock(descriptor, fcntl.LOCK_SH)
         finally:
             os.close(descriptor)
-        return False
 
     @contextmanager
     def locked(self, name: str, timeout: float) -> Iterator[None]:
@@ -157,7 +135,7 @@ class Residence:
         """
         descriptor = os.open(self._lock_path(name), os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            if not poll(lambda: _try_lock(descriptor), timeout):
+            if not poll(lambda: _try_lock(descriptor, fcntl.LOCK_EX), timeout):
                 raise TimeoutError(f"{name} is locked")
             yield
         finally:
@@ -167,9 +145,9 @@ class Residence:
         return self.folder / f"{name}.lock"
 
 
-def _try_lock(descriptor: int) -> bool:
+def _try_lock(descriptor: int, kind: int) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

@@ -165,12 +165,10 @@ def _is_free(host: str, port: int) -> bool:
 
 def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> None:
     watch = IdleWatch(limit, now=time.monotonic())
-    asked = 0
     while not ended.wait(min(LOOK_EVERY, limit / 4)):
         # A page that reconnects by itself, after a restart or sleep, does not count as use.
-        asked += sum(not item.path.startswith("/events/") for item in sandbox.take_requests())
-        pages = sandbox.open_pages
-        if watch.is_idle(now=time.monotonic(), requests=asked, pages=pages):
+        used = any(not item.path.startswith("/events/") for item in sandbox.take_requests())
+        if watch.is_idle(now=time.monotonic(), used=used, pages=sandbox.open_pages):
             logger.info("No requests for %.0f s.", limit)
             return
 

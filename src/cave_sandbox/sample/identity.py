@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 SYNTHETIC = "Synthetic sample of the synglancer sandbox: no row of it was measured."
 
@@ -101,16 +101,22 @@ SECOND_PARTNER_ROOT_ID = 720575940631693610
 ODD_TAG = '"odd" tag, ünïcode'
 
 
-def describe_table(
-    schema: str, voxel: Sequence[float], text: str, reference: str | None = None
+def describe_tables(
+    voxel: Sequence[float], synapses: str, tables: Mapping[str, tuple[str, str]]
 ) -> dict[str, Any]:
-    """Return a table's record for ``datastack.json``; a reference table has a notice."""
+    """Return the records of tables, given by schema and text, for ``datastack.json``.
+
+    A reference table has a notice, refers to the table of synapses, and has no positions.
+    """
     return {
-        "schema": schema,
-        "voxel_resolution": list(voxel),
-        "description": f"{text} {SYNTHETIC}",
-        "notice_text": SYNTHETIC if reference else None,
-        "reference_table": reference,
+        name: {
+            "schema": schema,
+            "voxel_resolution": [1, 1, 1] if schema.startswith("reference") else list(voxel),
+            "description": f"{text} {SYNTHETIC}",
+            "notice_text": SYNTHETIC if schema.startswith("reference") else None,
+            "reference_table": synapses if schema.startswith("reference") else None,
+        }
+        for name, (schema, text) in tables.items()
     }
 
 

@@ -86,6 +86,15 @@ _PARTNER_UNLABELLED = {"spine": 12, "shaft": 9, "soma": 2}
 _EXCITATORY_OUTPUTS = {"spine": 33, "shaft": 15, "soma": 1}
 _INHIBITORY_OUTPUTS = {"spine": 14, "shaft": 46, "soma": 31}
 
+_TABLES = {
+    who.SYNAPSE_TABLE: ("synapse", "Synapses of the sample's cells."),
+    who.PREDICTION_TABLE: ("reference_tag_float", "Postsynaptic targets: soma, shaft or spine."),
+    who.NUCLEUS_TABLE: ("nucleus_detection", "Nuclei of the sample's cells."),
+    who.SPINE_TABLE: ("reference_simple_group_indexed", "The spine of each synapse."),
+    who.MULTI_INPUT_TABLE: ("reference_simple_group", "Synapses that share a spine with another."),
+}
+"""Schema and description of each table."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -285,7 +294,7 @@ def _describe() -> dict[str, Any]:
             GRID.resolution,
             versions,
         ),
-        "tables": _describe_tables(),
+        "tables": who.describe_tables(GRID.resolution, who.SYNAPSE_TABLE, _TABLES),
         "views": {
             who.CELL_TYPE_VIEW: {
                 "voxel_resolution": list(GRID.resolution),
@@ -293,24 +302,4 @@ def _describe() -> dict[str, Any]:
                 "notice_text": who.SYNTHETIC,
             }
         },
-    }
-
-
-def _describe_tables() -> dict[str, Any]:
-    voxel, nm = GRID.resolution, (1, 1, 1)
-    synapses = who.SYNAPSE_TABLE
-    return {
-        synapses: who.describe_table("synapse", voxel, "Synapses of the sample's cells."),
-        who.PREDICTION_TABLE: who.describe_table(
-            "reference_tag_float", nm, "Postsynaptic targets: soma, shaft or spine.", synapses
-        ),
-        who.NUCLEUS_TABLE: who.describe_table(
-            "nucleus_detection", voxel, "Nuclei of the sample's cells."
-        ),
-        who.SPINE_TABLE: who.describe_table(
-            "reference_simple_group_indexed", nm, "The spine of each synapse.", synapses
-        ),
-        who.MULTI_INPUT_TABLE: who.describe_table(
-            "reference_simple_group", nm, "Synapses that share a spine with another.", synapses
-        ),
     }

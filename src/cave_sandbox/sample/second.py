@@ -60,6 +60,10 @@ _UNLABELLED = {"spine": 8, "shaft": 5, "soma": 1}
 _INITIAL_SEGMENT = 11
 _OUTPUTS = {"spine": 24, "shaft": 13, "soma": 2}
 _ROOT_RANGE = (720_575_940_600_000_000, 720_575_940_660_000_000)
+_TABLES = {
+    who.SECOND_SYNAPSE_TABLE: ("synapse", "Synapses."),
+    who.SECOND_PREDICTION_TABLE: ("reference_tag_float", "The compartment of each synapse."),
+}
 
 
 def build_second() -> Sample:
@@ -134,13 +138,5 @@ def _describe() -> dict[str, Any]:
                 (7, "2026-05-04T12:00:00.250000", "2027-05-04T12:00:00.250000", "AVAILABLE", None),
             ],
         ),
-        "tables": {
-            who.SECOND_SYNAPSE_TABLE: who.describe_table("synapse", GRID.resolution, "Synapses."),
-            who.SECOND_PREDICTION_TABLE: who.describe_table(
-                "reference_tag_float",
-                (1, 1, 1),
-                "The compartment of each synapse.",
-                who.SECOND_SYNAPSE_TABLE,
-            ),
-        },
+        "tables": who.describe_tables(GRID.resolution, who.SECOND_SYNAPSE_TABLE, _TABLES),
     }

@@ -93,23 +93,15 @@ def _fill(value: Any, replacements: Mapping[str, str]) -> Any:
 class InfoHandler(Handler):
     """Base of the info service's handlers."""
 
-    def records(self) -> dict[str, dict[str, Any]]:
-        """Return the full records of all datastacks by name."""
-        datasets = self.context.data.datasets.items()
-        return {name: build_record(item, self.origin) for name, item in datasets}
-
     def refuse_unknown(self, _name: str) -> None:
         """Answer that a datastack or a volume does not exist."""
         self.send_json({"message": UNKNOWN.format(path=self.request.path)}, 404)
 
 
-class DatastacksHandler(InfoHandler):
-    """The names of the datastacks."""
-
-    def get(self) -> None:
-        """Answer the names."""
-        self.authorise()
-        self.send_json(list(self.context.data.datasets))
+@answers(InfoHandler, of_datastack=False)
+def list_datastacks(handler: Handler) -> Any:
+    """Return the names of the datastacks."""
+    return list(handler.context.data.datasets)
 
 
 @answers(InfoHandler)
@@ -139,44 +131,41 @@ def list_image_sources(_handler: Handler, _dataset: Dataset) -> Any:
     return []
 
 
-class VolumesHandler(InfoHandler):
-    """The aligned volumes: their names, or one by name or by ID."""
-
-    def get(self, key: str | None = None, name: str | None = None) -> None:
-        """Answer names or a record."""
-        self.authorise()
-        listed = [record["aligned_volume"] for record in self.records().values()]
-        volumes = {item["name"]: item for item in listed}
-        if name is None:
-            self.send_json(list(volumes))
-            return
-        by = "id" if key else "name"
-        found = next((item for item in volumes.values() if str(item[by]) == name), None)
-        if found is None:
-            self.refuse_unknown(name)
-        else:
-            self.send_json(found)
+def _volumes(handler: Handler) -> list[tuple[str, dict[str, Any]]]:
+    """Return the name of each datastack and the record of its aligned volume."""
+    datasets = handler.context.data.datasets.items()
+    return [(name, build_record(item, handler.origin)["aligned_volume"]) for name, item in datasets]
 
 
-class VolumeDatastacksHandler(InfoHandler):
-    """The datastacks of an aligned volume."""
+@answers(InfoHandler, of_datastack=False)
+def list_volumes(handler: Handler) -> Any:
+    """Return the names of the aligned volumes."""
+    return list(dict.fromkeys(volume["name"] for _, volume in _volumes(handler)))
 
-    def get(self, name: str) -> None:
-        """Answer their names."""
-        self.authorise()
-        found = self.records().items()
-        self.send_json([key for key, item in found if item["aligned_volume"]["name"] == name])
+
+@answers(InfoHandler, of_datastack=False)
+def describe_volume(handler: Handler, key: str | None, name: str) -> Any:
+    """Return the record of an aligned volume, given its name or ID."""
+    by = "id" if key else "name"
+    found = (volume for _, volume in _volumes(handler) if str(volume[by]) == name)
+    return next(found, ({"message": UNKNOWN.format(path=handler.request.path)}, 404))
+
+
+@answers(InfoHandler, of_datastack=False)
+def list_volume_datastacks(handler: Handler, name: str) -> Any:
+    """Return the names of an aligned volume's datastacks."""
+    return [datastack for datastack, volume in _volumes(handler) if volume["name"] == name]
 
 
 BASE = "/info/api/v2"
 ROUTES = [
     (r"/info/version", ConstantHandler, {"value": VERSION}),
     (r"/info/api/versions", ConstantHandler, {"value": [2]}),
-    (rf"{BASE}/datastacks", DatastacksHandler),
+    (rf"{BASE}/datastacks", list_datastacks),
     (rf"{BASE}/datastack/([^/]+)/image_sources", list_image_sources),
     (rf"{BASE}/datastack/full/([^/]+)", describe_datastack),
     (rf"{BASE}/datastack/([^/]+)", describe_briefly),
-    (rf"{BASE}/aligned_volume", VolumesHandler),
-    (rf"{BASE}/aligned_volume/([^/]+)/datastacks", VolumeDatastacksHandler),
-    (rf"{BASE}/aligned_volume/(id/)?([^/]+)", VolumesHandler),
+    (rf"{BASE}/aligned_volume", list_volumes),
+    (rf"{BASE}/aligned_volume/([^/]+)/datastacks", list_volume_datastacks),
+    (rf"{BASE}/aligned_volume/(id/)?([^/]+)", describe_volume),
 ]

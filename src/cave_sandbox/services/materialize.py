@@ -9,7 +9,7 @@ import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from cave_sandbox.services.info import build_record
-from cave_sandbox.web.handler import ConstantHandler, Handler, answers, failure
+from cave_sandbox.web.handler import ConstantHandler, Handler, NotFound, answers, failure
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -122,14 +122,8 @@ def describe_view(_handler: Handler, dataset: Dataset, number: str, name: str, k
     return view_record(view) if kind == "metadata" else view_schema(view)
 
 
-class NotServedHandler(MaterializeHandler):
+class NotServedHandler(NotFound, MaterializeHandler):
     """Any other address of the service, which does not exist."""
-
-    def get(self) -> None:
-        """Answer that the address does not exist."""
-        self.send_error_page(404)
-
-    post = get
 
 
 def refuse_expired_view(view: str, version: Version) -> str:

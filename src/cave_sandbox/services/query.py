@@ -18,7 +18,7 @@ from cave_sandbox.services.materialize import (
 )
 from cave_sandbox.tables.database import QueryFailedError
 from cave_sandbox.tables.query_body import QueryError, parse_body
-from cave_sandbox.tables.sql import build_count, build_query
+from cave_sandbox.tables.sql import build_query
 from cave_sandbox.tables.wire import choose_compression, to_arrow, to_json, to_stream
 
 if TYPE_CHECKING:
@@ -64,12 +64,16 @@ class QueryHandler(MaterializeHandler):
             lineage = self.context.data.lineages[dataset.name]
             if body.timestamp and not self._allows("allow_invalid_root_ids"):
                 await self.outside(_check_roots, lineage, body, body.timestamp)
-            if self._allows("count") and self.kind == "simple":
-                query = build_count(body, dataset, tables)
-            else:
-                replaced = lineage.replaced_at(body.timestamp) if body.timestamp else {}
-                limit = self.context.row_limit
-                query = build_query(body, dataset, tables, limit, self._sample(), replaced)
+            replaced = lineage.replaced_at(body.timestamp) if body.timestamp else {}
+            query = build_query(
+                body,
+                dataset,
+                tables,
+                self.context.row_limit,
+                self._sample(),
+                replaced,
+                counts=self.kind == "simple" and self._allows("count"),
+            )
             content, count = await self.outside(self._work, query)
         except ValidationError as error:
             self.send_json({"schema_errors": error.messages}, 500)

@@ -126,14 +126,7 @@ class Lineage:
 
         A root ID's predecessor is the root ID that ended when it began.
         """
-        line = [root]
-        while earlier := [
-            item
-            for item in self._parents[line[0]]
-            if item not in line and self._roots[item].expired == self._roots[line[0]].created
-        ]:
-            line.insert(0, earlier[0])
-        return line + self._downwards(root)[1:]
+        return self._upwards(root, unmerged=True) + self._downwards(root)[1:]
 
     def related(self, root: int, timestamp: datetime) -> list[int]:
         """Return the root IDs at a timestamp that contain parts of a root ID."""
@@ -184,9 +177,14 @@ class Lineage:
                 drawn[LINE_BASE + 1 + len(drawn)] = line
         return drawn
 
-    def _upwards(self, root: int) -> list[int]:
+    def _upwards(self, root: int, *, unmerged: bool = False) -> list[int]:
         line = [root]
-        while parents := [item for item in self._parents[line[0]] if item not in line]:
+        while parents := [
+            item
+            for item in self._parents[line[0]]
+            if item not in line
+            and not (unmerged and self._roots[item].expired != self._roots[line[0]].created)
+        ]:
             line.insert(0, parents[0])
         return line
 

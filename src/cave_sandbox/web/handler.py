@@ -296,16 +296,23 @@ class ConstantHandler(Handler):
         self.send_json(self.value)
 
 
-def answers(base: type[Handler], method: str = "get") -> Callable[[Answer], type[Handler]]:
+def answers(
+    base: type[Handler], method: str = "get", *, of_datastack: bool = True
+) -> Callable[[Answer], type[Handler]]:
     """Turn a function that returns JSON, or JSON and a status, into a handler.
 
     The function is called outside the event loop, with the service's handler, the datastack, which
-    comes first in the address, and the address's other parameters.
+    comes first in the address (unless ``of_datastack`` is False), and the address's other
+    parameters.
     """
 
     def decorate(work: Answer) -> type[Handler]:
-        async def respond(self: Handler, name: str, *names: str) -> None:
-            given = await self.outside(work, self, self.admit(name), *names)
+        async def respond(self: Handler, *names: str) -> None:
+            if of_datastack:
+                given = await self.outside(work, self, self.admit(names[0]), *names[1:])
+            else:
+                self.authorise()
+                given = await self.outside(work, self, *names)
             value, status = given if isinstance(given, tuple) else (given, 200)
             self.send_json(value, status)
 

@@ -293,25 +293,25 @@ def test_finding_it_is_cheap():
 def test_requests_keep_it_awake():
     """Each request starts the time anew."""
     watch = IdleWatch(60, now=0)
-    assert not watch.is_idle(now=50, requests=1, pages=0)
-    assert not watch.is_idle(now=109, requests=1, pages=0)
-    assert watch.is_idle(now=110, requests=1, pages=0)
+    assert not watch.is_idle(now=50, used=True, pages=0)
+    assert not watch.is_idle(now=109, used=False, pages=0)
+    assert watch.is_idle(now=110, used=False, pages=0)
 
 
 def test_open_page_keeps_it_awake_but_not_for_ever():
     """A page that asks for nothing counts, until it has done so for very long."""
     watch = IdleWatch(60, now=0)
     for now in range(0, int(PAGE_LIMIT), 50):
-        assert not watch.is_idle(now=now, requests=0, pages=1)
-    assert watch.is_idle(now=PAGE_LIMIT + 60, requests=0, pages=1)
+        assert not watch.is_idle(now=now, used=False, pages=1)
+    assert watch.is_idle(now=PAGE_LIMIT + 60, used=False, pages=1)
 
 
 def test_closed_page_leaves_the_usual_time():
     """When a page is closed, the sandbox stays for as long as after a request."""
     watch = IdleWatch(60, now=0)
-    assert not watch.is_idle(now=600, requests=0, pages=1)
-    assert not watch.is_idle(now=659, requests=0, pages=0)
-    assert watch.is_idle(now=660, requests=0, pages=0)
+    assert not watch.is_idle(now=600, used=False, pages=1)
+    assert not watch.is_idle(now=659, used=False, pages=0)
+    assert watch.is_idle(now=660, used=False, pages=0)
 
 
 def test_the_token_may_come_from_a_file_or_the_environment(tmp_path, monkeypatch):
