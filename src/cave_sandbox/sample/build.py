@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from cave_sandbox.sample.minnie import Sample
 
-SAMPLE_VERSION = 9
+SAMPLE_VERSION = 10
 """Increase it with every change of the generated data, so that no older sample is used again."""
 
 

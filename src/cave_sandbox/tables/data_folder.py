@@ -70,9 +70,7 @@ def read_datasets(folder: Path) -> dict[str, Dataset]:
 
 
 def _unusable(what: str, remedy: str = "Correct it") -> InputError:
-    return InputError(
-        f"{what}.", f"{remedy}; the documentation has a page on data folders."
-    )
+    return InputError(f"{what}.", f"{remedy}; the documentation has a page on data folders.")
 
 
 def identify_folder(folder: Path) -> str:
