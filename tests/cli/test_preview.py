@@ -304,3 +304,27 @@ def test_a_background_brings_what_stands_out_from_it():
     assert white["layers"][0]["segmentColors"] == {"1": "#94947c", "2": "#123456"}
     assert white["layers"][1]["shader"] == "f(vec4(0.314, 0.314, 0.314, opacity));"
     assert change_background(white, "dark") == dark
+
+
+def test_a_plot_says_what_it_leaves_out(synglancer, tmp_path):
+    """Points that cannot be placed are refused if there are no others, and else said."""
+    good = {
+        "type": "annotation",
+        "name": "mine",
+        "source": [
+            {
+                "url": "local://annotations",
+                "transform": {"outputDimensions": {axis: [1e-9, "m"] for axis in "xyz"}},
+            }
+        ],
+        "annotations": [{"type": "point", "id": "1", "point": [1, 2, 3]}],
+    }
+    lost = {**good, "name": "lost", "source": "local://annotations"}
+    path = tmp_path / "state.json"
+    words = ("preview", path, "--renderer", "plot", "-o", tmp_path / "pictures")
+    path.write_bytes(orjson.dumps({"layers": [lost]}))
+    synglancer(*words).refuses(4, "nothing to plot: 1 annotation of the layer 'lost'")
+    path.write_bytes(orjson.dumps({"layers": [good, lost]}))
+    done = synglancer(*words)
+    assert done.code == 0
+    assert f"{done.out.strip()}: 1 annotation of the layer 'lost' cannot be placed" in done.err

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageChops
 
 from synglancer.errors import PictureError
-from synglancer.render.plot import choose_bar, plot_state
+from synglancer.render.plot import choose_bar, explain_unplotted, plot_state
 
 REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -203,3 +203,24 @@ def test_bars_are_round_and_fit(nm):
     bar = choose_bar(nm)
     assert f"{bar:.0e}"[0] in "125"
     assert nm / 2.5 < bar <= nm
+
+
+def unplace(part: dict) -> dict:
+    """Give a layer a transform of three lengths that is no length: it cannot be placed."""
+    transform = {"outputDimensions": {axis: [1, "s"] for axis in "xyz"}}
+    return {**part, "source": [{"url": "local://annotations", "transform": transform}]}
+
+
+def test_points_that_cannot_be_placed_are_not_plotted_silently():
+    """A plot of nothing is refused with the reason; what is left out beside others is listed."""
+    lost = unplace(layer("inputs: spine", SPINE, [(1, 2, 3), (4, 5, 6)]))
+    with pytest.raises(PictureError, match="nothing to plot: 2 annotations") as caught:
+        plot_state({"layers": [lost]})
+    assert "browser" in caught.value.hint
+    both = example_state()
+    both["layers"].append({**lost, "name": "outputs: shaft"})
+    assert len(explain_unplotted(both)) == 1
+    assert "'outputs: shaft' cannot be placed" in explain_unplotted(both)[0]
+    hidden = example_state()
+    hidden["layers"].append({**lost, "visible": False})
+    assert explain_unplotted(hidden) == []

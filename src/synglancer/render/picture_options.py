@@ -90,12 +90,15 @@ class Preview:
         ``browser`` for a screenshot, or ``plot``.
     elapsed_s
         Seconds that making the picture took.
+    notes
+        What the picture leaves out, a sentence each.
     """
 
     given: str
     path: Path
     renderer: Renderer
     elapsed_s: float
+    notes: tuple[str, ...] = ()
 
 
 def check_suffix(suffix: str, renderer: Renderer) -> None:

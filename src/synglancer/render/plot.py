@@ -21,7 +21,7 @@ from synglancer.errors import PictureError
 from synglancer.links.filling import fill_state
 from synglancer.render.canvas import Canvas, make_canvas
 from synglancer.settings import BETWEEN, UNKNOWN_TYPE
-from synglancer.states.annotations import read_layer
+from synglancer.states.annotations import explain_unread, read_layer
 from synglancer.states.layer_names import spell_out, split_layer_name
 from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import is_own_points, is_shown, list_layers
@@ -91,16 +91,18 @@ def plot_state(
     -------
     bytes
         The file's content.
+
+    Raises
+    ------
+    PictureError
+        When there is nothing to plot, or nothing that has a known position.
     """
     state = fill_state(state, partners=False)
     background = background or _read_background(state)
     layers = _read_layers(state)
     somata = _read_somata(state)
-    if not layers and not len(somata) and not read_record(state)[0]:
-        raise PictureError(
-            "This link shows no annotations, so there is nothing to plot.",
-            "Give another link, or use --renderer browser to picture its other layers.",
-        )
+    if not len(somata) and not any(len(layer.points) for layer in layers):
+        _check_empty(state, layers)
     title = str(state.get("title") or "Synapses")
     canvas = make_canvas(suffix, size, scale, BACKGROUNDS[background].projection, title)
     rotation = _read_rotation(state)
@@ -119,6 +121,25 @@ def plot_state(
     _write_legend(canvas, head, layers, text, somata=len(somata))
     _draw_bar(canvas, size, nm_per_pixel, text)
     return canvas.finish()
+
+
+def explain_unplotted(state: Mapping[str, Any]) -> list[str]:
+    """List the visible annotations that a plot leaves out, one sentence each."""
+    return explain_unread({**state, "layers": [*filter(is_shown, list_layers(state))]})
+
+
+def _check_empty(state: Mapping[str, Any], layers: Sequence[_Layer]) -> None:
+    """Refuse to plot nothing, except layers that are empty, or a link known to show nothing."""
+    if unplotted := explain_unplotted(state):
+        raise PictureError(
+            f"There is nothing to plot: {unplotted[0]}",
+            "Use --renderer browser to picture the link as a viewer draws it.",
+        )
+    if not layers and not read_record(state)[0]:
+        raise PictureError(
+            "This link shows no annotations, so there is nothing to plot.",
+            "Give another link, or use --renderer browser to picture its other layers.",
+        )
 
 
 def _draw(canvas: Canvas, layer: _Layer, places: Array, diameter: float, middle: str) -> None:

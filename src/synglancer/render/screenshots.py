@@ -26,7 +26,6 @@ from synglancer.view.shaders import format_color
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from types import TracebackType
 
     from typing_extensions import Self
 
@@ -192,12 +191,7 @@ class Painter:
             find_browser()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         if self._browser is not None:
             self._thread.submit(self._browser.close).result()
         self._thread.shutdown()
@@ -217,9 +211,9 @@ class Painter:
         PictureError
             When the view cannot be drawn, or the file cannot be written.
         """
-        started = time.monotonic()
+        started, notes = time.monotonic(), tuple[str, ...]()
         if self._options.renderer == "plot":
-            picture = self._plot(opened, path.suffix)
+            picture, notes = self._plot(opened, path.suffix)
         else:
             picture = self._thread.submit(self._take_screenshot, opened).result()
         try:
@@ -229,14 +223,15 @@ class Painter:
                 f"The picture {path} cannot be written: {error.strerror}.",
                 "Choose another file or folder.",
             ) from error
-        return Preview(opened.url, path, self._options.renderer, time.monotonic() - started)
+        elapsed = time.monotonic() - started
+        return Preview(opened.url, path, self._options.renderer, elapsed, notes)
 
-    def _plot(self, opened: OpenedLink, suffix: str) -> bytes:
-        from synglancer.render.plot import plot_state  # imports pandas
+    def _plot(self, opened: OpenedLink, suffix: str) -> tuple[bytes, tuple[str, ...]]:
+        from synglancer.render.plot import explain_unplotted, plot_state  # imports pandas
 
         options = self._options
         try:
-            return plot_state(
+            picture = plot_state(
                 opened.state,
                 suffix=suffix,
                 size=options.pixels,
@@ -245,6 +240,7 @@ class Painter:
             )
         except ServiceError as error:  # the source of its synapses cannot be read
             raise PictureError(str(error), error.hint) from error
+        return picture, tuple(explain_unplotted(opened.state))
 
     def _take_screenshot(self, opened: OpenedLink) -> bytes:
         if opened.login_host:

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from synglancer.cli.options import CONNECTION, OUTPUT, VIEW, describe
-from synglancer.cli.printing import check_options, complain
+from synglancer.cli.printing import check_options, complain, print_warnings
 from synglancer.errors import SOME_SKIPPED, UsageError
 from synglancer.render.picture_options import Preview, PreviewOptions
 
@@ -64,6 +64,7 @@ def preview(
     skipped = [result for result in results if not isinstance(result, Preview)]
     for result in results:
         if isinstance(result, Preview):
+            print_warnings(f"{result.path}: {note}" for note in result.notes)
             print(result.path)  # noqa: T201
         else:
             complain(result.reason, result.hint)
