@@ -180,3 +180,41 @@ def test_a_state_that_two_links_name_is_downloaded_once(
     assert synglancer("check", paper).code == 0
     asked = [request.path for request in sandbox.requests[before:] if "nglstate" in request.path]
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("empty.json", "{}"),
+        ("list.json", "[]"),
+        ("nothing.md", ""),
+        ("talk.ipynb", '{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'),
+        ("cells.csv", "pt_root_id\n864691135276234469\n"),
+        ("page.html", "<a href='https://example.org/'>x</a>"),
+    ],
+)
+def test_an_input_without_a_link_is_not_passed_as_checked(
+    sandbox, make_link, synglancer, tmp_path, name, content
+) -> None:
+    """A file without a link is refused; beside others it is named, with exit code 5."""
+    path = tmp_path / name
+    path.write_text(content)
+    synglancer("check", path).refuses(2, f"No Neuroglancer link was found in {path}.")
+    synglancer("check", path, "--fix").refuses(2, f"was found in {path}.")
+    good = make_link(CELL, "--tag", "soma").out.strip()
+    done = synglancer("check", path, good, "--output", "json")
+    assert (done.code, json.loads(done.out)["status"]) == (5, "good")
+    assert f"No Neuroglancer link was found in {path}." in done.err
+
+
+def test_folders_and_stdin_without_a_link_are_refused(synglancer, tmp_path, monkeypatch) -> None:
+    """A folder needs a link in one of its files, not in each; an empty one has none."""
+    synglancer("check", tmp_path).refuses(2, f"found in the folder {tmp_path}.", "Text files")
+    (tmp_path / "picture.png").write_bytes(b"x")
+    (tmp_path / "a.md").write_text("nothing")
+    synglancer("check", tmp_path).refuses(2, f"found in the folder {tmp_path}.")
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"nothing")))
+    synglancer("check", "-").refuses(2, "found in standard input.")
+    both = synglancer("check", tmp_path, tmp_path / "a.md")
+    assert (both.code, both.out) == (5, "")
+    assert both.err.count("No Neuroglancer link was found") == 2

@@ -6,7 +6,6 @@ requests without it.
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
@@ -150,18 +149,20 @@ class Checker:
     def _ask_again(
         self, findings: Sequence[Finding], receipts: Mapping[str, Receipt]
     ) -> list[Finding]:
-        """Request states again after a pause if their server failed."""
-        if not any(finding.missing_url for finding in findings):
+        """Request states again if their server failed, after a pause unless it works."""
+        suspects = {finding.missing_url for finding in findings if finding.missing_url}
+        if not suspects:
             return [*findings]
-        time.sleep(missing.PAUSE)
+        seen = [finding.state_url for finding in findings if finding.state is not None]
+        made = [receipt.record.get("state_url") for receipt in reversed([*receipts.values()])]
+        witnesses = [url for url in (*seen, *made) if isinstance(url, str) and url not in suspects]
+        fetch = self._access.fetch_state
+        missing.wait_for_servers(suspects, witnesses, fetch)
         findings = [
             self._open(finding.url) if finding.missing_url else finding for finding in findings
         ]
         suspects = {finding.missing_url for finding in findings if finding.missing_url}
-        seen = [finding.state_url for finding in findings if finding.state is not None]
-        made = [receipt.record.get("state_url") for receipt in reversed([*receipts.values()])]
-        witnesses = [url for url in (*seen, *made) if isinstance(url, str)]
-        gone = missing.find_missing(suspects, witnesses, self._access.fetch_state)
+        gone = missing.find_missing(suspects, witnesses, fetch)
         for finding in findings:
             if finding.missing_url in gone:
                 finding.facts.update(reachable=False)

@@ -1,25 +1,49 @@
 """Tell missing states from states whose server fails.
 
 CAVE's state server answers a missing state and its own failures in the same way, with an error page
-and status 500. So a state counts as missing only if, after a pause, the same server still fails for
-it but serves another state.
+and status 500. So a state counts as missing only if the same server keeps failing for it while it
+serves another state. If no other state is known or served, the state is requested again after a
+pause.
 """
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from synglancer.cave.auth import read_origin
 from synglancer.errors import ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
-PAUSE = 5.0
-"""Seconds before a state that seems to be missing is requested again."""
+PAUSE = 2.0
+"""Seconds before a state is requested again if it is not known whether its server works."""
 
 _MOST_WITNESSES = 3
 """Most other states of a server that are requested."""
+
+
+def wait_for_servers(
+    suspects: Iterable[str], witnesses: Collection[str], fetch: Callable[[str], bytes]
+) -> None:
+    """Wait for a moment, unless every server of suspects serves another state at this time.
+
+    Parameters
+    ----------
+    suspects, witnesses, fetch
+        As for `find_missing`.
+    """
+    for server in dict.fromkeys(map(read_origin, suspects)):
+        if not _is_working(server, witnesses, fetch):
+            time.sleep(PAUSE)
+            return
+
+
+def _is_working(server: object, witnesses: Iterable[str], fetch: Callable[[str], bytes]) -> bool:
+    """Whether a server serves one of its states (at most 3 requests)."""
+    near = [url for url in dict.fromkeys(witnesses) if read_origin(url) == server]
+    return any(_is_served(url, fetch) for url in near[:_MOST_WITNESSES])
 
 
 def find_missing(
@@ -30,7 +54,7 @@ def find_missing(
     Parameters
     ----------
     suspects
-        Addresses of states that their server failed to give, twice with a pause between.
+        Addresses of states that their server failed to give twice.
     witnesses
         Addresses of states that should be there, the likeliest first.
     fetch
@@ -41,14 +65,12 @@ def find_missing(
     set of str
         The missing suspects. The others exist, or it is not known.
     """
-    missing = set()
-    for suspect in suspects:
-        server = read_origin(suspect)
-        others = [url for url in dict.fromkeys(witnesses) if url not in suspects]
-        near = [url for url in others if read_origin(url) == server][:_MOST_WITNESSES]
-        if any(_is_served(url, fetch) for url in near) and not _is_served(suspect, fetch):
-            missing.add(suspect)
-    return missing
+    others = [url for url in witnesses if url not in suspects]
+    return {
+        suspect
+        for suspect in suspects
+        if _is_working(read_origin(suspect), others, fetch) and not _is_served(suspect, fetch)
+    }
 
 
 def _is_served(state_url: str, fetch: Callable[[str], bytes]) -> bool:

@@ -48,8 +48,8 @@ def check(
 ) -> int:
     """Check whether Neuroglancer links still open and show what they did.
 
-    The exit code is 0 if all links are good (after --fix, if given), 5 if some are not, and 4 if
-    nothing could be checked.
+    The exit code is 0 if all links are good (after --fix, if given), 5 if some are not or one of
+    several files holds no link, and 4 if nothing could be checked.
 
     Parameters
     ----------
@@ -82,13 +82,12 @@ def check(
             "--dry-run needs --fix.", "Add --fix; without it, nothing is written anyway."
         )
     check_options(targets)
-    documents, places, unread = _read_targets(targets, writable=fix)
+    documents, places, incomplete = _read_targets(targets, writable=fix)
     service = Service(
         server=server, token_file=token_file, sandbox=sandbox, datastack=datastack, timeout=timeout
     )
     if not places:
-        print("No Neuroglancer link was found.", file=sys.stderr)  # noqa: T201
-        return SOME_SKIPPED if unread else 0
+        return SOME_SKIPPED
     checker = Checker(service)
     results = checker.check(list(places))
     if all(result.reachable is None and result.unknown for result in results):
@@ -110,47 +109,66 @@ def check(
     else:
         _print_results(results, places, said, fixed)
     good = all(one.status == "good" or one.url in fixed for one in results)
-    return 0 if good and not unread else SOME_SKIPPED
+    return 0 if good and not incomplete else SOME_SKIPPED
 
 
 def _read_targets(
     targets: Sequence[str], *, writable: bool
-) -> tuple[dict[str, Document], Places, int]:
+) -> tuple[dict[str, Document], Places, bool]:
     """Read each document once, and find every link with the files and lines where it occurs.
 
-    Also returns the number of files that could not be read. They are named in a message, and the
-    other files are checked.
+    Also returns whether a file could not be read, or a target holds no link. These are named in a
+    message, and the others are checked.
 
     Raises
     ------
     UsageError
-        When the only file cannot be read, or standard input is to be rewritten.
+        When the only target cannot be read or holds no link, or standard input is to be rewritten.
     """
     from synglancer.check.documents import read_document
     from synglancer.states.urls import is_state_file
 
     documents: dict[str, Document] = {}
     places: Places = {}
-    unread = 0
-    names = [name for target in targets for name in _expand(target, writable=writable)]
-    for name in names:
-        if "://" in name or (is_state_file(name) and _is_state(name)):
-            places.setdefault(name.strip(), [])
-            continue
-        try:
-            document = _read_stdin() if name == _STDIN else read_document(Path(name))
-        except UsageError as error:
-            if len(names) == 1:
-                raise
-            complain(str(error), error.hint)
-            unread += 1
-            continue
-        if any(_is_same(document, other) for other in documents.values()):
-            continue
-        documents[name] = document
-        for found in document.found:
-            places.setdefault(found.url, []).append((name, found.line))
-    return documents, places, unread
+    faults: list[UsageError] = []
+    for target in dict.fromkeys(targets):
+        empty = True
+        for name in _expand(target, writable=writable):
+            if "://" in name or (is_state_file(name) and _is_state(name)):
+                places.setdefault(name.strip(), [])
+                empty = False
+                continue
+            try:
+                document = _read_stdin() if name == _STDIN else read_document(Path(name))
+            except UsageError as error:
+                faults.append(error)
+                empty = False
+                continue
+            empty = empty and not document.found
+            if any(_is_same(document, other) for other in documents.values()):
+                continue
+            documents[name] = document
+            for found in document.found:
+                places.setdefault(found.url, []).append((name, found.line))
+        if empty:
+            faults.append(_build_empty_error(target))
+    if len(faults) == 1 and not places:
+        raise faults[0]
+    for fault in faults:
+        complain(str(fault), fault.hint)
+    return documents, places, bool(faults)
+
+
+def _build_empty_error(target: str) -> UsageError:
+    """Make the error for a target without a link, which must not look as if it had been checked."""
+    if target == _STDIN:
+        where, hint = "standard input", "Pipe text with Neuroglancer links into the command."
+    elif Path(target).is_dir():
+        where = f"the folder {target}"
+        hint = "Text files in it are read, such as Markdown, HTML, LaTeX, CSV and notebooks."
+    else:
+        where, hint = target, "Check that it is the right file, and that its links are complete."
+    return UsageError(f"No Neuroglancer link was found in {where}.", hint)
 
 
 def _expand(target: str, *, writable: bool) -> list[str]:
