@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import platform
+import resource
+
+import numpy as np
 import pytest
 from distributed import LocalCluster
 
@@ -29,6 +33,27 @@ def test_a_cluster_writes_the_bytes_that_processes_write(scheduler, tmp_path):
     assert read_files(tmp_path / "dask") == read_files(tmp_path / "pool")
 
 
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_workers_use_freed_memory_again(scheduler, tmp_path):
+    """A worker makes arrays of the pages that it has, not of new ones as Dask would have it."""
+    page = resource.getpagesize()
+
+    def count_new_pages(folder):  # in here, it is sent to the worker as code
+        np.ones(250_000)  # 2 MB, too few for huge pages
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        for _ in range(100):
+            np.ones(250_000)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        (folder / "pages").write_text(str(after - before))
+
+    runner = Cluster(scheduler)
+    try:
+        list(runner.run(count_new_pages, [tmp_path]))
+    finally:
+        runner.close()
+    assert int((tmp_path / "pages").read_text()) < 10 * 2_000_000 / page
+
+
 @pytest.mark.parametrize("kind", ["dask", "pool"])
 def test_an_error_in_a_worker_keeps_its_words(scheduler, tmp_path, kind):
     """A bad value that a worker finds is named by file, column and row."""
@@ -42,6 +67,16 @@ def test_an_error_in_a_worker_keeps_its_words(scheduler, tmp_path, kind):
     finally:
         runner.close()
     assert caught.value.hint
+
+
+def test_workers_with_another_version_are_refused(scheduler, monkeypatch):
+    """Workers that could not run a task are named: Dask would wait for them without end."""
+    monkeypatch.setattr("synglancer.publish.writing.runner.__version__", "99.9")
+    with pytest.raises(
+        ServiceError, match=r"The Dask worker at tcp://\S+ has synglancer 0"
+    ) as caught:
+        Cluster(scheduler)
+    assert "==99.9" in caught.value.hint
 
 
 def test_a_scheduler_that_is_not_there_is_named():

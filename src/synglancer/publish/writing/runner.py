@@ -6,11 +6,14 @@ import hashlib
 import json
 import os
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from synglancer import __version__
 from synglancer.cache.files import write_file
 from synglancer.errors import ServiceError, UsageError
+from synglancer.publish.writing.memory import keep_freed_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -128,12 +131,34 @@ class Cluster:
                 "tcp://127.0.0.1:8786.",
             ) from error
         self.workers = sum(self._client.nthreads().values())
-        if not self.workers:
+        try:
+            self._check_workers(address)
+        except ServiceError:
             self._client.close()
+            raise
+
+    def _check_workers(self, address: str) -> None:
+        """Check that there are workers, and that they can run tasks: otherwise Dask would wait.
+
+        Raises
+        ------
+        ServiceError
+            When there is no worker, or one has another version of synglancer or none.
+        """
+        if not self.workers:
             raise ServiceError(
                 f"The Dask scheduler at {address} has no workers.",
                 f"Start one with: dask worker {address} --nthreads 1.",
             )
+        workers = self._client.get_versions(packages=["synglancer"])["workers"]
+        for worker, told in sorted(workers.items()):
+            version = told["packages"].get("synglancer")
+            if version != __version__:
+                raise ServiceError(
+                    f"The Dask worker at {worker} has "
+                    + (f"synglancer {version}." if version else "no synglancer."),
+                    f"Install it there: pip install 'synglancer[publish,dask]=={__version__}'.",
+                )
 
     def submit(self, function: Callable[[Any], Result], item: Any) -> Future[Result]:
         """Call a function for an item, in a worker."""
@@ -153,7 +178,7 @@ class Cluster:
         from distributed import as_completed
         from distributed.scheduler import KilledWorker
 
-        futures = self._client.map(function, items, pure=False)
+        futures = self._client.map(partial(_run_in_worker, function), items, pure=False)
         try:
             for future in as_completed(futures, loop=self._client.loop):
                 yield future.result()
@@ -168,6 +193,11 @@ class Cluster:
     def close(self) -> None:
         """Disconnect from the cluster, which others may still use."""
         self._client.close()
+
+
+def _run_in_worker(function: Callable[[Any], None], item: Any) -> None:
+    keep_freed_memory()
+    function(item)
 
 
 def make_runner(workers: int | None, scheduler: str | None) -> Runner:
