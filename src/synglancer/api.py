@@ -198,7 +198,7 @@ def make_links(
     Raises
     ------
     UsageError
-        When the question cannot be asked.
+        When the options or cells cannot be used.
     ServiceError
         When the service is down or refuses all requests: login, permission, terms of service, or an
         unknown table.

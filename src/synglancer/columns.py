@@ -27,7 +27,7 @@ ID.
 """
 
 SHARING_COLUMN = "asked_id"
-"""The column that holds the synapse that was asked about, beside one on the same spine."""
+"""The column with the requested synapse, in rows of other synapses on its spine."""
 
 PARTNER_COLUMN = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 """The column with the root ID of the cell on the other side, for each direction."""

@@ -85,7 +85,7 @@ class Service:
     concurrency: int = DEFAULT_CONCURRENCY
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be used."""
+        """Refuse invalid values."""
         if not 0 < self.concurrency <= MAX_CONCURRENCY:
             raise UsageError(
                 f"{self.concurrency} requests at a time are out of range.",
@@ -208,7 +208,7 @@ class Question:
         if self.table is None and is_default:
             object.__setattr__(self, "table", DEFAULT_TABLE)
         self._settle_extras(is_default=is_default)
-        _ = self.service  # which checks its part
+        _ = self.service  # the record checks its own values
         _check_question(self)
         _check_address("site", self.site)
 

@@ -1,6 +1,6 @@
-"""How a link shows its synapses, and where: viewers, and options of the view, checked when made.
+"""Options of the view and of the viewer, checked when the record is made.
 
-Plain choices, the same for every cell.
+They are the same for every cell.
 """
 
 # Without `from __future__ import annotations`: cyclopts would look for the names of the types of
@@ -51,7 +51,7 @@ class ViewSettings:
     figure
         Make a clean figure: 3D only, white, pure colours, no axes or panels.
     palette
-        Colours of the paper, or colours that suit all kinds of colour vision.
+        Colours of Pedigo et al. (2026), or colours for all kinds of colour vision.
     color_by
         Colour synapses by tag, confidence or the partner's cell type.
     soft_filter
@@ -86,7 +86,7 @@ class ViewSettings:
     annotations: tuple[Any, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be used."""
+        """Refuse invalid values."""
         check_choices(self)
         object.__setattr__(self, "partners", _read_partners(self.partners))
         object.__setattr__(self, "annotations", _list_points(self.annotations))
@@ -169,7 +169,7 @@ def check_review(options: Any) -> None:
 
 
 def split_site(given: str) -> tuple[str | None, str]:
-    """Split what was given as a viewer into its short name, None for none, and its address.
+    """Split a given viewer into its short name (None for none) and its address.
 
     Examples
     --------
@@ -187,19 +187,19 @@ def split_site(given: str) -> tuple[str | None, str]:
 
 
 def recognise_site(given: str | None, address: str) -> str | None:
-    """Tell which of the known viewers is at an address.
+    """Find which of the known viewers is at an address.
 
     Parameters
     ----------
     given
-        What was given as the viewer, or None.
+        The viewer as it was given, or None.
     address
-        Where it is.
+        Its address.
 
     Returns
     -------
     str or None
-        Its short name: the one given, or the one that its host tells; None where neither does.
+        Its short name: the given one, or one recognised from the host; None if there is neither.
     """
     name = split_site(given)[0] if given is not None else None
     if name is not None:

@@ -1,4 +1,4 @@
-"""synglancer compare: what changed of a cell between two versions, or between two links."""
+"""synglancer compare: how a cell's synapses changed between two versions or two links."""
 
 from __future__ import annotations
 

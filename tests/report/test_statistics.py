@@ -41,7 +41,7 @@ def test_the_whole_table_is_no_baseline_of_a_selection() -> None:
 
 
 def test_a_baseline_is_read_from_a_table(tmp_path) -> None:
-    """Counts by tag, in any order of columns and with others beside them."""
+    """Counts by tag, in any order of columns, and possibly with other columns."""
     path = tmp_path / "tags.csv"
     path.write_text("count;note;tag\n30;x;spine\n10;y;shaft\n5;z;spine\n")
     assert read_baseline(path).counts == {"spine": 35, "shaft": 10}

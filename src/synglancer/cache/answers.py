@@ -93,7 +93,7 @@ class Store:
     Raises
     ------
     UsageError
-        When it is used, and ``SYNGLANCER_CACHE_MAX`` is no size.
+        When it is used, and ``SYNGLANCER_CACHE_MAX`` is not a size.
     """
 
     def __init__(self, *, enabled: bool = True) -> None:

@@ -38,8 +38,8 @@ class Receipt:
         Number of its line in the history, counted from 1.
     record
         What `Link.to_record` gave, with ``when`` (ISO 8601 UTC), ``command`` (the words that were
-        typed, or None where it was made from Python) and ``options`` (what was not the default).
-        64-bit IDs are strings.
+        typed, or None if it was made from Python) and ``options`` (the ones that differ from the
+        defaults). 64-bit IDs are strings.
     """
 
     line: int

@@ -148,7 +148,7 @@ class Access:
         LoginError
             When the host asks for a login; the hint says how to give it a token.
         ServiceError
-            When the state cannot be had.
+            When the state cannot be fetched.
         """
         if self.credentials.are_for(state_url):
             return self.fetcher.fetch(state_url)
@@ -256,7 +256,7 @@ def fetch_link_state(
     Parameters
     ----------
     state_url
-        Where the state is.
+        The address of the state.
     server
         The user's own CAVE server, for which the token in ``CAVE_TOKEN`` or `token_file` is; by
         default ``SYNGLANCER_SERVER`` or the default server.
@@ -265,12 +265,12 @@ def fetch_link_state(
     token_file
         File that holds the token for `server`.
     timeout
-        Seconds that it may take.
+        Longest time for the request, in seconds.
 
     Raises
     ------
     ServiceError
-        When the state cannot be had.
+        When the state cannot be fetched.
     """
     if token is not None:
         fetcher = Fetcher(Credentials(token, state_url), timeout)

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 _SYNAPSE_COLUMNS = ["id", "size", "pre_pt_root_id", "post_pt_root_id", "ctr_pt_position"]
 _SPINE_COLUMNS = ["id", "pre_pt_root_id", "post_pt_root_id"]
 _NEW_ENOUGH = Version("999")
-# Of the chunked graph, caveclient knows what is new in 1, 2 and 3.
+# For the chunked graph, caveclient distinguishes major versions up to 3.
 _NEWEST = {"ChunkedGraphClient": Version("3.999")}
 
 
@@ -105,7 +105,7 @@ class Cave:
         TruncatedError
             When the server leaves out rows in every part of the answer.
         ServiceError
-            When it cannot be asked.
+            When the query fails.
         """
         wanted = {table.synapse_table: {ASKED_COLUMN[direction]: one_or_several(cells)}}
         return self._query_join(datastack, at, table, wanted, _SYNAPSE_COLUMNS, ["tag", "value"])
@@ -152,7 +152,7 @@ class Cave:
     ) -> pd.DataFrame:
         """Fetch the types of all cells that a view has (1 request, or more).
 
-        Columns are ``id`` (of the nucleus), ``pt_root_id`` and the one asked for, a text.
+        Columns are ``id`` (of the nucleus), ``pt_root_id`` and the requested column, as text.
         """
         client = self._materialize(datastack.server)
         columns = ["id", "pt_root_id", column]
@@ -192,7 +192,7 @@ class Cave:
         TruncatedError
             When live rows had to be counted, and the server left some out.
         ServiceError
-            When it cannot be asked.
+            When the query fails.
         """
         wanted = {ASKED_COLUMN[direction]: one_or_several(cells)}
         if at.expired:  # live queries do not count, and refuse to give a single column
@@ -238,7 +238,7 @@ class Cave:
         Raises
         ------
         ServiceError
-            When they cannot be asked.
+            When the query fails.
         """
         wanted = {"pt_root_id": one_or_several(cells)}
         columns = ["id", "pt_root_id", "pt_position"]
@@ -258,16 +258,16 @@ class Cave:
         Parameters
         ----------
         datastack, at, table
-            Where to ask.
+            The datastack, version and table to query.
         column
             ``id`` or ``pt_root_id``.
         values
-            What it may hold.
+            The values to look for.
 
         Raises
         ------
         ServiceError
-            When they cannot be asked.
+            When the query fails.
         """
         names = ["id", "pt_root_id", "pt_supervoxel_id"]
         frame = self._query_table(datastack, at, table, {column: values}, names)

@@ -29,33 +29,33 @@ _PIECE = 16 * 1024  # bytes, before they are unpacked: gzip packs a thousandfold
 
 
 class OversizeError(Exception):
-    """A body is larger than it may be, once unpacked."""
+    """A body is too large once it is unpacked."""
 
 
 def read_whole(response: requests.Response, deadline: float, most: int) -> None:
-    """Read the body, so that an answer that breaks off is an error of the request.
+    """Read the body, so that an answer that breaks off fails like a request.
 
     Parameters
     ----------
     response
-        An answer whose headers have come.
+        An answer whose headers have arrived.
     deadline
-        The timestamp by `time.monotonic` at which it must be whole.
+        The time (`time.monotonic`) by which the body must be complete.
     most
-        Bytes that it may have, unpacked, unless it is a table.
+        The largest number of bytes once unpacked; tables may be larger.
 
     Raises
     ------
     OversizeError
-        When it has more. No more than that is held in memory.
+        When it is larger. Never more than this is held in memory.
     requests.ReadTimeout
-        When it is not.
+        When it is not complete in time.
     requests.RequestException
         When it breaks off or cannot be unpacked.
     """
     with _shutting(response.raw.shutdown, deadline - time.monotonic()) as late:
         try:
-            # What requests does itself, but bounded.
+            # Does what requests would do, but within bounds.
             response._content = _read_bounded(response, most)  # noqa: SLF001
         except requests.RequestException as error:
             if late.is_set() or isinstance(error.args[0], ReadTimeoutError):

@@ -271,7 +271,7 @@ class Fetcher:
         Raises
         ------
         ServiceError
-            When it cannot be had.
+            When it cannot be fetched.
         """
         return self._session.get(url).content
 

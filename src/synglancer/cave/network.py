@@ -25,14 +25,14 @@ _CONNECTION = re.compile(r"^\w*Connection(Pool)?\([^)]*\): ")
 
 @dataclass(frozen=True)
 class Proxy:
-    """A proxy through which a server is asked.
+    """A proxy between this machine and a server.
 
     Attributes
     ----------
     host
         Its host and port, without user and password.
     variable
-        The environment variable that sets it, or None where the system does.
+        The environment variable that sets it, or None if the system sets it.
     """
 
     host: str
@@ -72,7 +72,7 @@ def explain_failure(error: SynglancerError) -> str | None:
     Returns
     -------
     str or None
-        One line, without an address that may hold a password; None where there is nothing to add.
+        One line, without an address that may hold a password; None if there is nothing to add.
     """
     cause: object = error.__cause__
     while isinstance(cause, BaseException):

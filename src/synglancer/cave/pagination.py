@@ -45,9 +45,9 @@ class Span:
     Attributes
     ----------
     first
-        The lowest ID in it, or None where it has no lower end.
+        The lowest ID in it, or None if it has no lower end.
     end
-        The first ID above it, or None where it has no upper end.
+        The first ID above it, or None if it has no upper end.
     """
 
     first: int | None = None
@@ -94,14 +94,14 @@ def fetch_whole(ask: Callable[[Span], pd.DataFrame]) -> pd.DataFrame:
     ----------
     ask
         Asks for the rows whose `id` is in a range (1 request), for a table with the int64 column
-        ``id``. Raises `TruncatedError`, with the rows that came, where there are more. It is
-        called by up to four threads at once.
+        ``id``. Raises `TruncatedError`, with the rows that arrived, if there are more. It is called
+        by up to four threads at once.
 
     Returns
     -------
     pandas.DataFrame
-        All rows, in any order. An answer that was not cut comes back as it is; another has the
-        server's limit in its ``attrs``, as ``row_limit``.
+        All rows, in any order. A complete answer is returned unchanged; a completed one has the
+        server's limit as ``row_limit`` in its ``attrs``.
 
     Raises
     ------

@@ -59,13 +59,13 @@ def ask_table(
     client
         A `MaterializationClient`.
     at
-        The version; where it has expired, its timestamp is asked for live.
+        The version; if it has expired, a live query at its timestamp is made.
     table
         Its name.
     wanted
-        What columns may hold: values, or lists of them.
+        The values, or lists of values, to look for in each column.
     columns
-        Which columns to give.
+        The columns to return.
     span
         The range of ``id``.
     """
@@ -106,9 +106,10 @@ def ask_join(
     table
         The table that refers to the synapses.
     wanted
-        What columns may hold, by table: all of them values, or all of them lists; nothing for any.
+        The values to look for in each column, by table: all single values, or all lists; empty for
+        all rows.
     columns
-        Which columns to give, by table; one that both have is the synapse's.
+        The columns to return, by table; if both tables have a column, it is the synapse's.
     span
         The range of the synapse's ``id``.
     """

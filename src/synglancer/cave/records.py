@@ -54,11 +54,11 @@ class Materialization:
     version
         The version's number.
     timestamp
-        The timestamp that it shows (UTC).
+        The timestamp of its data (UTC).
     expires_on
-        The timestamp until which it is served (UTC), or None when the service does not say.
+        When it expires (UTC), or None if the service does not say.
     expired
-        Whether it has expired, so that its timestamp can only be asked for by live queries.
+        Whether it has expired, so that only live queries at its timestamp are possible.
     """
 
     version: int

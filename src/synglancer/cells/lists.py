@@ -62,7 +62,7 @@ class CellList:
     place
         Number of other columns before it.
     places
-        For each row where it stands, for messages; empty for a word of the command line.
+        The place of each row, for messages; empty for words of the command line.
     from_table
         Whether a table was given.
     """
@@ -249,7 +249,8 @@ def list_given_cells(words: Iterable[str]) -> list[str]:
     words
         Cells, files with one cell a line, tables with a column of cells, or ``-`` for standard
         input; or the parts of one position that the shell has split. In a text file, empty lines
-        and what follows a ``#`` at the beginning of a line or after white space are ignored.
+        are ignored, and so is a comment: ``#``, at the beginning of a line or after white space,
+        and the rest of the line.
 
     Returns
     -------
@@ -259,8 +260,7 @@ def list_given_cells(words: Iterable[str]) -> list[str]:
     Raises
     ------
     UsageError
-        When a file cannot be read, or something in it does not name a cell: then its line is
-        named.
+        When a file cannot be read, or a line of it is not a cell; the error names the line.
     """
     words = list(words)
     if position := join_position(words):
@@ -286,7 +286,7 @@ def _check_cell(cell: str, place: str) -> None:
 
 
 def read_column(df: pd.DataFrame, column: str) -> list[str]:
-    """Read a column of root IDs as text, an empty one where a row has none: NaN, None, 0, or "".
+    """Read a column of root IDs as text; NaN, None, 0 and "" become empty.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class PointLayer:
     rows
         Which rows of the file they are.
     ids, directions, tags, descriptions, colors
-        Texts, empty where there are none; colours as ``#rrggbb``.
+        Texts, empty if there are none; colours as ``#rrggbb``.
     positions
         (x, y, z) in nm.
     segments
@@ -88,13 +88,13 @@ def parse_points(file: PointFile, resolution: Sequence[float]) -> list[PointLaye
     Returns
     -------
     list of PointLayer
-        In the order in which layers come first.
+        In the order in which the layers first occur.
 
     Raises
     ------
     UsageError
         When positions are missing, in two units, not finite or far outside; when an ID is rounded,
-        or stands twice in a layer; when a row is not a point. It names the row.
+        or occurs twice in a layer; when a row is not a point. The error names the row.
     """
     places = {name.lower(): at for at, name in enumerate(file.table.names)}
     _check_names(file, places)

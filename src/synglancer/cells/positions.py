@@ -55,13 +55,13 @@ def fetch_segment(
     Parameters
     ----------
     fetcher
-        Asks the chunked graph's service where its volume is.
+        Requests the address of the volume from the chunked graph's service.
     source
         The segmentation's address, ``graphene://…`` or ``precomputed://…``.
     point
         The position in nm, (x, y, z).
     timeout
-        Seconds that it may take.
+        Longest time to read it, in seconds.
 
     Raises
     ------

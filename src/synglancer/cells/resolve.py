@@ -156,7 +156,7 @@ def _check_other_segmentation(session: Session, state: Mapping[str, Any]) -> tup
     Raises
     ------
     CellError
-        When they are another dataset's.
+        When they belong to another dataset.
     """
     cells = read_selected_cells(state)
     if not cells or session.fetch_first_timestamps([*cells[:_MANY]]):
@@ -248,7 +248,7 @@ def resolve_outdated(root_ids: RootIds, root_id: int, *, strict: bool) -> Follow
     Raises
     ------
     CellError
-        When it is no root ID of a cell, or what became of it is not certain.
+        When it is not the root ID of a cell, or its successor is not certain.
     """
     session = root_ids.session
     if root_ids.is_valid(root_id):

@@ -31,7 +31,7 @@ class RootIds:
     Parameters
     ----------
     session
-        Whom to ask.
+        The session with CAVE.
     """
 
     def __init__(self, session: Session) -> None:

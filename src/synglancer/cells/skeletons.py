@@ -36,7 +36,7 @@ class SkeletonSource:
     Parameters
     ----------
     session
-        Whom to ask.
+        The session with CAVE.
 
     Raises
     ------

@@ -133,7 +133,7 @@ class Document:
     content
         Its bytes.
     text
-        The same as text; what is not UTF-8 (or marked UTF-16) is carried along unread.
+        The same as text; bytes that are not UTF-8 (or marked UTF-16) are kept but not read.
     encoding
         How `text` becomes `content` again.
     found

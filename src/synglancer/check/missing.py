@@ -54,9 +54,9 @@ def find_missing(
     Parameters
     ----------
     suspects
-        Addresses of states that their server failed to give twice.
+        Addresses of states that their server failed to return twice.
     witnesses
-        Addresses of states that should be there, the likeliest first.
+        Addresses of states that should exist, the likeliest first.
     fetch
         Fetches a state; raises `ServiceError` if that fails.
 

@@ -181,14 +181,14 @@ def refresh_links(
     checked
         The result of each link.
     own
-        What the user says now: server, token and timeout.
+        The present server, token and timeout.
     command
         The words that were typed, for the receipts.
 
     Returns
     -------
     dict
-        Bad link → what takes its place, or why nothing does.
+        Bad link → its replacement, or why there is none.
     """
     results: dict[str, Refreshed | Skipped] = {}
     alike: dict[Asked, list[CheckResult]] = {}

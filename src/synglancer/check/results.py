@@ -33,29 +33,29 @@ class CheckResult:
     reachable
         Whether its state exists; None if unknown.
     parses
-        Whether that is a Neuroglancer state; None where there is none to read.
+        Whether that is a Neuroglancer state; None if there is none to read.
     layers
-        Number of annotations per layer, by name; None for a layer that holds none itself.
+        Number of annotations per layer, by name; None for a layer whose annotations are elsewhere.
     expected
-        The numbers that there should be, by the layer's name; None where nobody noted them.
+        The expected numbers, by the layer's name; None if no record says.
     expected_from
-        Who noted them: the receipt on this machine, or the record inside the state.
+        The record with these numbers: the receipt on this machine, or the record in the state.
     cells
         The root IDs that the link shows.
     valid_then, valid_now
-        Whether all of them were whole cells at the link's timestamp, and are now.
+        Whether all of them were valid at the link's timestamp, and are valid now.
     datastack, version
         Where its synapses come from.
     served, served_until
-        Whether that version is still served, and until when (UTC), where the service says so.
+        Whether that version is still available, and until when (UTC), if the service says so.
     problems
-        What is wrong, a sentence each.
+        What is wrong, one sentence each.
     unknown
-        What could not be asked, a sentence each.
+        What could not be checked, one sentence each.
     notes
-        What is not wrong, and good to know.
+        Other facts that are worth knowing.
     source
-        The receipt, or the record inside the state: what the link can be made from again.
+        The receipt, or the record in the state, from which the link can be made again.
     """
 
     url: str
@@ -126,9 +126,8 @@ class Finding:
 def count_layers(state: Mapping[str, Any]) -> dict[str, int | None]:
     """Count the annotations of each layer, by its name in words.
 
-    The count is None for a layer that holds no annotations itself. A layer that says of each
-    annotation which direction it has, as that of a review does, counts as one for each direction
-    and tag.
+    The count is None for a layer that holds no annotations itself. A layer whose annotations have a
+    direction each, as in a review, counts as one layer for each direction and tag.
     """
     counts: dict[str, int | None] = {}
     for layer in list_layers(state):

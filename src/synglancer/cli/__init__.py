@@ -1,7 +1,7 @@
 """make-link and synglancer: options, what is printed, exit codes. The only user of cyclopts.
 
 stdout is the result and nothing else; stderr is talk. Little is imported here before Ctrl+C is
-handled: the rest is loaded by what builds the commands.
+handled; the functions that build the commands load the rest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _COMPLETION = "Install completion for your shell: bash, zsh or fish."
 
 
 def _format_default(value: Any) -> str | None:
-    """Show a default only if it tells something; a flag that is off does not."""
+    """Show a default only if it says something; a flag that is off does not."""
     return str(value) if value else None
 
 

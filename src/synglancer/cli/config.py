@@ -104,14 +104,14 @@ def refuse_empty(_app: App, _commands: tuple[str, ...], arguments: ArgumentColle
 
 
 VARIABLES = (ENVIRONMENT, refuse_empty)
-"""Where a command's options come from that no file may set."""
+"""The sources of a command's options if no file may set them."""
 
 CONFIG = (
     ENVIRONMENT,
     GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False),
     refuse_empty,
 )
-"""Sources of options that were not typed, the environment and then the file; and a check."""
+"""The sources of options that were not typed (the environment, then the file), and a check."""
 
 
 def trust_file(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The files that a command writes: reports, tables, and what belongs to a link.
+"""The files that a command writes: reports, tables, and files that go with a link.
 
 They are checked before any request, and written completely or not at all.
 """
@@ -35,10 +35,10 @@ def check_files(
     Parameters
     ----------
     outputs
-        Option, such as ``--save-state`` → the name of its file, in which {cell} may stand for the
-        root ID; None if it is not requested.
+        Option, such as ``--save-state`` → the name of its file, in which {cell} stands for the root
+        ID; None if it is not requested.
     inputs
-        What the command reads: its words, which may name files, and the files of its options.
+        The inputs of the command: its words, which may name files, and the files of its options.
     links
         Number of requested links.
 
@@ -66,14 +66,14 @@ def check_files(
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    """Whether two paths lead to the same file, through whatever links."""
+    """Whether two paths lead to the same file, even through symbolic links."""
     if one.exists() and other.exists():
         return one.samefile(other)
     return one.resolve() == other.resolve()
 
 
 def _may_become(name: str, path: Path) -> bool:
-    """Whether a name with {cell} becomes that of a file once the root ID is put into it."""
+    """Whether a name with {cell} names a given file once the root ID is put in."""
     if "{cell}" not in name:
         return False
     pattern = re.escape(str(Path(name).resolve())).replace(re.escape("{cell}"), r"\d[\w-]*")

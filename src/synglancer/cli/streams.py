@@ -1,4 +1,4 @@
-"""Standard streams as a command finds them: closed, full, or of another encoding."""
+"""Handle standard streams that are closed, full, or in another encoding."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _HANDLER = "synglancer-bytes"
 def prepare_streams() -> None:
     r"""Make sure that any text can be printed, and that no file takes the place of a closed stream.
 
-    Names of files that are not UTF-8 are printed as the bytes that they are; what the encoding of
-    standard output does not have, as ``\u2588``.
+    File names that are not UTF-8 are printed as their bytes. Characters that the encoding of
+    standard output lacks are printed as escapes such as ``\u2588``.
     """
     for descriptor in (0, 1, 2):
         if not _is_open(descriptor):
@@ -35,10 +35,10 @@ def prepare_streams() -> None:
 
 
 class _Talk(io.TextIOWrapper):
-    """Standard error: what cannot be written there is given up, so that no exit code changes."""
+    """Standard error; text that cannot be written is dropped, and exit codes stay the same."""
 
     def write(self, text: str, /) -> int:
-        """Write a text, or nowhere if that fails."""
+        """Write a text; drop it if that fails."""
         try:
             return super().write(text)
         except OSError:
@@ -46,14 +46,14 @@ class _Talk(io.TextIOWrapper):
             return len(text)
 
     def flush(self) -> None:
-        """Write out what is left, or nowhere if that fails."""
+        """Flush the text; drop it if that fails."""
         try:
             super().flush()
         except OSError:
             self._give_up()
 
     def _give_up(self) -> None:
-        """Send the rest nowhere, also what is still in the buffer."""
+        """Drop the rest, including the content of the buffer."""
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), self.fileno())
 
@@ -67,7 +67,7 @@ def _is_open(descriptor: int) -> bool:
 
 
 def _write_anyhow(error: UnicodeError) -> tuple[str | bytes, int]:
-    """Write what an encoding does not have: a byte of a file's name as itself, others escaped."""
+    """Write what an encoding lacks: bytes of file names unchanged, other characters escaped."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     written = b"".join(
@@ -80,7 +80,7 @@ def _write_anyhow(error: UnicodeError) -> tuple[str | bytes, int]:
 
 
 def check_stdout() -> None:
-    """Refuse to begin where a result could not be printed.
+    """Refuse to begin if a result could not be printed.
 
     Raises
     ------
@@ -95,12 +95,12 @@ def check_stdout() -> None:
 
 
 def flush_stdout() -> None:
-    """Write out what was printed while it can still be said that this failed."""
+    """Flush the output while an error can still be reported."""
     if sys.stdout is not None:
         sys.stdout.flush()
 
 
 def drop_stdout() -> None:
-    """Give up what could not be written, else the interpreter tries again when it ends."""
+    """Drop what could not be written, or the interpreter would try again at its end."""
     with suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""Environment variables that are named like ours and have no effect: probably misspelt."""
+"""Find environment variables that are named like ours but have no effect."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ if TYPE_CHECKING:
     from cyclopts import App
 
 UNKNOWN: ContextVar[tuple[str, ...]] = ContextVar("UNKNOWN", default=())
-"""What is said of such variables, a sentence each."""
+"""What is said of such variables, one sentence each."""
 
 _OTHERS = {
     f"{PREFIX}{name}" for name in ("CACHE_DIR", "CACHE_MAX", "DATA_DIR", "DEBUG", "SANDBOX_TOKEN")
 }
-"""Variables that are no option of a command."""
+"""Variables that are not options of a command."""
 
 
 def explain_unknown_variables(build: Callable[[], App]) -> tuple[str, ...]:
-    """Say of each unknown variable which one was perhaps meant.
+    """Suggest for each unknown variable the one that was probably meant.
 
     Parameters
     ----------
     build
-        Makes the application with all commands: asked only where options of links are not enough.
+        Makes the application with all commands; called only if a variable is not an option of
+        links.
     """
     ours = sorted(name for name in os.environ if name.startswith(PREFIX))
     known = _OTHERS | {_name_variable(field.name) for field in fields(Settings)}

@@ -66,7 +66,7 @@ class Connection:
     settings
         The settings: server, datastack, version, table and viewer.
     may_write
-        Asks the user whether a state may be stored on a server, given its address.
+        Asks the user whether a state may be stored on a server with a given address.
     """
 
     def __init__(self, settings: Settings, may_write: MayWrite) -> None:

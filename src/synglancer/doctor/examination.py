@@ -27,9 +27,9 @@ def examine(
     Parameters
     ----------
     settings
-        Which server, datastack, version, table and viewer are asked for.
+        The server, datastack, version, table and viewer to check.
     may_write
-        Asks whether a state may be stored on the server whose address it is given.
+        Asks the user whether a state may be stored on a server with a given address.
     found
         The outcome for the settings themselves.
 

@@ -123,7 +123,7 @@ def check_browser() -> Outcome:
 
 
 def check_cache() -> Outcome:
-    """Check the size of the cache, and whether it can be written.
+    """Check the size of the cache, and whether it is writable.
 
     Raises
     ------

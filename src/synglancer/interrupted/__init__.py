@@ -1,4 +1,4 @@
-"""What Ctrl+C does until the commands are imported; this imports nothing that takes time."""
+"""Handle Ctrl+C until the commands are imported; this module imports nothing slow."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ INTERRUPTED = 130
 """Exit code of a command that was interrupted."""
 
 STOPPED = ("Interrupted.", "Links that were printed are complete and can be used.")
-"""The two sentences that are said then."""
+"""The two sentences that are printed then."""
 
 
 def end_when_interrupted() -> None:

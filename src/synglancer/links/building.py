@@ -46,9 +46,9 @@ class Asking:
     session
         The session.
     given
-        What was typed.
+        The cell as it was typed.
     started
-        When, on the monotonic clock.
+        Start time, on the monotonic clock.
     points
         The user's own points, to be shown as well.
     """
@@ -173,7 +173,7 @@ def build_cell_state(
     Parameters
     ----------
     settings, session
-        What is asked, and of whom.
+        The options and the session.
     loaded
         The data to show.
     record

@@ -41,7 +41,7 @@ class Groups:
     Parameters
     ----------
     cells
-        The cells that wait, in their order.
+        The waiting cells, in their order.
     lacks_rows
         Whether a cell's rows must be queried, as far as is known without a request.
     fetch
@@ -74,7 +74,7 @@ class Groups:
         while self._waiting and len(lacking) < self._most and len(group) < _MOST_WAITING:
             cell = self._waiting.popleft()
             group.append(cell)
-            with suppress(SynglancerError):  # it is said when its link is made
+            with suppress(SynglancerError):  # the error is reported when its link is made
                 if self._lacks_rows(cell):
                     lacking.append(cell)
         self._silences = 0

@@ -86,7 +86,7 @@ def combine(
     Parameters
     ----------
     settings, session
-        What is asked, and of whom.
+        The options and the session.
     table, cells, data, followed, given
         As in `Loaded`.
     """

@@ -140,7 +140,7 @@ class LinkMaker:
     def load(self, given: int | str) -> tuple[Session, Provenance, pd.DataFrame, list[str]]:
         """Load the data of a cell's link without making the link, and return the session too.
 
-        The rows are as `synglancer.columns.DTYPES`; the last are what a reader should know.
+        The rows are as `synglancer.columns.DTYPES`; the last item is the warnings.
         """
         session, loaded = self.load_together(given)
         record = build_record(self._settings, session, loaded)
@@ -280,14 +280,14 @@ def keep_receipt(
     session: Session,
     command: Sequence[str] | None = None,
 ) -> LinkRecord:
-    """Add a link to the history; where that fails, the link that is returned says so.
+    """Add a link to the history; if that fails, the returned link has a warning.
 
     Parameters
     ----------
     link
-        What was made.
+        The link.
     settings, session
-        What was asked, and of whom.
+        The options and the session.
     command
         The words that were typed, or None.
     """

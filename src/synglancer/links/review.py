@@ -118,7 +118,7 @@ def build_review_state(
     Parameters
     ----------
     settings, session
-        What is asked, and of whom.
+        The options and the session.
     loaded
         The synapses to review, in their order.
     record

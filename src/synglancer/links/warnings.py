@@ -50,8 +50,8 @@ def explain_live(version: Materialization) -> str:
 def select_essential(made: LinkRecord) -> list[str]:
     """Select the warnings that are printed even with --quiet.
 
-    They say that a link does not show what was asked for: another cell, an expired version,
-    nothing at all, a tag that does not exist, or today's segmentation.
+    They say that a link does not show what was requested: another cell, an expired version, nothing
+    at all, a tag that does not exist, or today's segmentation.
     """
     return [
         warning
@@ -61,7 +61,7 @@ def select_essential(made: LinkRecord) -> list[str]:
 
 
 def explain_missing(links: Sequence[Sequence[str]]) -> list[str]:
-    """Say what all of several links lack, from their warnings: a tag, or any synapse."""
+    """Say what all of several links lack, according to their warnings: a tag, or any synapse."""
     filled = [told for told in links if not any(_NO_PREDICTION in one for one in told)]
     if not filled:
         return []

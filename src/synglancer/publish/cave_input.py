@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from synglancer.cave.session import Session
 
 _ROWS = 100_000
-"""Rows of a range, about: half of what servers give at most."""
+"""Approximate number of rows in a range: half of the servers' row limit."""
 
 _FIRST_STEP = 100_000
 _LAST_ID = 2**63
@@ -44,20 +44,20 @@ def fetch_table(
     Parameters
     ----------
     session
-        Whom to ask.
+        The session with CAVE.
     table
         The table's name.
     work
-        Folder of work.
+        The work folder.
     progress
-        Told how many ranges were fetched; nobody knows how many there are.
+        Called with the number of fetched ranges; the total is unknown.
 
     Raises
     ------
     NotServedError
         When the version has no such table, or it is empty.
     ServiceError
-        When the server fails; what was fetched until then is kept.
+        When the server fails; the ranges fetched so far are kept.
     """
     folder = work / "fetched"
     folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def fetch_table(
         rows = len(frame)
         if rows:
             state["files"].append(_save(frame, folder, len(state["files"])))
-        # An empty range may be a gap, or all that follows: which, larger and larger steps tell.
+        # An empty range may be a gap or the end of the table; larger and larger steps tell which.
         if not rows:
             step *= _WIDER
         elif rows < _ROWS // 2 or rows > 2 * _ROWS:
@@ -93,14 +93,14 @@ def fetch_table(
 def find_facts(session: Session, table: str | None) -> dict[str, Any]:
     """Find the facts on datastack and version that links on a source need.
 
-    CAVE is asked where it may be (3 requests at most): with a token, or a server that was named.
+    CAVE is queried (at most 3 requests) only with a token, or if a server was named.
 
     Parameters
     ----------
     session
-        Whom to ask.
+        The session with CAVE.
     table
-        The table, whose notice is wanted, or None.
+        The table whose notice is requested, or None.
 
     Returns
     -------
@@ -110,7 +110,7 @@ def find_facts(session: Session, table: str | None) -> dict[str, Any]:
     Raises
     ------
     ServiceError
-        When CAVE may be asked, and refuses or fails.
+        When CAVE is queried, and refuses or fails.
     """
     name, version = session.datastack_name, session.version
     if not (session.token or session.is_named):
@@ -138,7 +138,7 @@ def _save(frame: Any, folder: Path, number: int) -> str:
 
     name = f"{number:06d}.parquet"
     temporary = folder / f"{name}.{os.getpid()}.tmp"
-    # The server gives rows in any order; the same rows must become the same file.
+    # The server returns rows in any order, but the same rows must give the same file.
     ordered = frame.sort_values(["id", "value", "tag"])[sorted(frame.columns)]
     pq.write_table(pa.Table.from_pandas(ordered, preserve_index=False), temporary)
     temporary.replace(folder / name)

@@ -37,7 +37,7 @@ class Folder:
     def write(self, name: str, pieces: Iterable[Any]) -> int:
         """Write a file under a temporary name and rename it; return its bytes."""
         path = self.root / name
-        # The process's number keeps a run that goes on from one that is about to end.
+        # The process ID keeps a resumed run apart from one that is about to end.
         temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ class ObjectStore:
 
 
 WORK = ".publishing"
-"""Folder of what is kept until a run has finished."""
+"""Name of the folder for unfinished work, which is kept until a run has finished."""
 
 
 def open_destination(address: str) -> Folder | ObjectStore:

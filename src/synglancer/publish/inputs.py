@@ -34,7 +34,7 @@ class Columns:
     tag
         The predicted target.
     confidence, size
-        None where there is none.
+        None if there is none.
     """
 
     id: str
@@ -47,13 +47,13 @@ class Columns:
 
     @property
     def names(self) -> list[str]:
-        """All columns that are read."""
+        """The columns to read."""
         found = (self.id, self.pre, self.post, *self.position, self.tag, self.confidence, self.size)
         return list(dict.fromkeys(name for name in found if name is not None))
 
     @property
     def properties(self) -> list[str]:
-        """Which numbers annotations carry."""
+        """The numbers that annotations carry."""
         return [name for name in ("confidence", "size") if getattr(self, name) is not None]
 
 
@@ -68,7 +68,7 @@ class InputFile:
     kind
         ``parquet`` or ``csv``.
     name
-        What it is called in messages: the file that the user gave, where this one was made of it.
+        Its name in messages: for a staged file, the name of the user's file.
     """
 
     path: str
@@ -76,7 +76,7 @@ class InputFile:
     name: str = field(default="")
 
     def identify(self) -> dict[str, Any]:
-        """Return what tells whether it is still the same file."""
+        """Return a description that changes when the file changes."""
         if "://" in self.path:
             import fsspec
 
@@ -100,7 +100,7 @@ def find_files(given: Sequence[str]) -> list[InputFile]:
     Raises
     ------
     UsageError
-        When there is none, or one is of no kind that can be read.
+        When there is none, or a file has an unsupported format.
     """
     found = [file for item in given for file in _expand(item)]
     twice = {file.path for file in found if found.count(file) > 1} if len(found) < 1000 else set()  # noqa: PLR2004
@@ -167,7 +167,7 @@ def _take(path: str) -> InputFile:
 
 
 def _read_delta(folder: str) -> Iterator[InputFile]:
-    """List the files that a Delta Lake folder consists of now, without those it removed."""
+    """List the current files of a Delta Lake folder, without removed ones."""
     try:
         from deltalake import DeltaTable
     except ImportError as error:
@@ -195,7 +195,7 @@ def _read_delta(folder: str) -> Iterator[InputFile]:
 
 
 class translated:  # noqa: N801  # a context manager, read as a participle
-    """Say what cannot be read instead of how it failed."""
+    """Raise an error that says what cannot be read."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -212,7 +212,7 @@ class translated:  # noqa: N801  # a context manager, read as a participle
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         if any(said in reason for said in _EMPTY):
             raise UsageError(f"{self._name} is empty.", "Give a file with rows.") from error
-        # What was read is being written into the folder of work; whoever does that explains it.
+        # A full disk concerns the work folder; the caller explains that error.
         if not is_full(error):
             raise UsageError(
                 f"{self._name} cannot be read: {_without_bytes(reason)}.",
@@ -221,7 +221,7 @@ class translated:  # noqa: N801  # a context manager, read as a participle
 
 
 def _without_bytes(reason: str) -> str:
-    """Leave out the line that pyarrow quotes at the end, where that is no text."""
+    """Leave out the line that pyarrow quotes at the end, if it is not text."""
     if not reason.isprintable() or REPLACEMENT in reason:
         reason = reason.rpartition(": ")[0] or reason
     return printable(reason.replace(REPLACEMENT, " "))[:_MOST_QUOTED]
@@ -235,7 +235,7 @@ def list_names(names: Sequence[str]) -> str:
 
 
 def open_parquet(path: str, **options: Any) -> Any:
-    """Open a Parquet file, wherever it lies."""
+    """Open a Parquet file at a path or an address."""
     import pyarrow.parquet as pq
 
     if "://" in path:
@@ -251,8 +251,8 @@ def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
     Parameters
     ----------
     names
-        The file's columns: those of the notebook's queries, of a table of predictions joined with
-        its synapses, or of `synglancer table`.
+        The file's columns: as returned by queries, by a join of predictions with their synapses, or
+        by `synglancer table`.
     tag
         The column of the tag.
     file
@@ -261,7 +261,7 @@ def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
     Raises
     ------
     UsageError
-        Naming the file, what is missing and what is there.
+        The error names the file, the missing columns and the existing ones.
     """
     there = set(names)
 
@@ -271,7 +271,7 @@ def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
     split = tuple(f"ctr_pt_position_{axis}" for axis in AXES)
     position = split if there.issuperset(split) else ("ctr_pt_position",)
     found = {
-        # Where a row is a prediction's, target_id is the synapse; id may then be either's.
+        # In rows of predictions, target_id is the ID of the synapse, and id may be that of either.
         "id": pick("target_id", "id"),
         "pre_pt_root_id": pick("pre_pt_root_id"),
         "post_pt_root_id": pick("post_pt_root_id"),

@@ -26,7 +26,7 @@ MANIFEST = "synglancer.json"
 FORM = "synglancer_source_v1"
 
 COUNTS = "cells.parquet"
-"""Name of the table of cells, where one was asked for."""
+"""Name of the table of cells, if one was requested."""
 
 ABOUT = ("datastack", "version", "timestamp", "table", "tag_column", "resolution")
 """Facts about a publication that are copied into the manifest."""
@@ -45,7 +45,7 @@ class TagSource:
     Attributes
     ----------
     tag, folder, rows
-        The tag, its folder in the source, how many annotations it has.
+        The tag, its folder in the source, and its number of annotations.
     """
 
     tag: str
@@ -60,7 +60,7 @@ class Manifest:
     Attributes
     ----------
     datastack, version, timestamp, table
-        What its rows belong to; the timestamp is ISO 8601 in UTC, or None.
+        The source of its rows; the timestamp is ISO 8601 in UTC, or None.
     tags
         Its tags, by name.
     properties
@@ -68,11 +68,11 @@ class Manifest:
     lower_bound, upper_bound
         Of all points, in nm.
     record
-        What CAVE said of the datastack, or None where it could not be asked.
+        CAVE's description of the datastack, or None if CAVE was not queried.
     notice
-        What the owner of the table wants readers to know, or empty.
+        The notice of the table's owner, or empty.
     cells
-        Root IDs of the cells that it holds; empty where it holds those of a whole table.
+        Root IDs of its cells; empty if it holds a whole table.
     digest
         SHA-256 of the manifest, in hexadecimal: it identifies what was published.
     """
@@ -109,14 +109,14 @@ def build_manifest(
     Parameters
     ----------
     plan
-        How the rows are spread over files.
+        How rows are spread over files.
     rows
-        How many rows each tag has.
+        Number of rows of each tag.
     counts
-        How many rows were read, left out, or kept although they lack something.
+        Numbers of rows that were read, left out, or kept although they are incomplete.
     said
-        What `ABOUT` names, ``properties``, ``bytes``, ``input``: what identifies its files,
-        ``facts``: what `describe_facts` returns, and ``counts``: the table of cells, or None.
+        The entries named in `ABOUT`, ``properties``, ``bytes``, ``input`` (the identity of its
+        files), ``facts`` (from `describe_facts`) and ``counts`` (the table of cells, or None).
     """
     from synglancer import __version__
 
@@ -228,7 +228,7 @@ def _build_unreadable(address: str) -> BadAnswerError:
 def describe_facts(
     datastack: Datastack | None, notice: str | None, timestamp: datetime | None
 ) -> dict[str, Any]:
-    """Return the facts from CAVE in a manifest, so that links need not ask CAVE again."""
+    """Return the facts from CAVE in a manifest, so that links need not query CAVE again."""
     return {
         **({} if datastack is None else {_RECORD: asdict(datastack)}),
         **({"notice": notice} if notice else {}),

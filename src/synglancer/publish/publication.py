@@ -1,4 +1,4 @@
-"""What is to be published, and where."""
+"""The request for a publication: what to publish, and where."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Publication:
-    """What is to be published, and where.
+    """The request for a publication: what to publish, and where.
 
     Parameters
     ----------
@@ -22,23 +22,23 @@ class Publication:
     destination
         A folder, or an address such as ``s3://bucket/folder``.
     datastack, version
-        What the rows belong to.
+        The datastack and version of the rows.
     timestamp
-        When the version was made, ISO 8601 UTC, if it is known.
+        Timestamp of the version, ISO 8601 UTC, if known.
     table
-        The table that they come from.
+        The table of predictions.
     tag_column
         The column of the predicted target.
     resolution
         Nanometres per unit of the positions, for each axis.
     synapses
-        Files of synapses to join predictions with.
+        Files of synapses, to be joined with the predictions.
     memory
-        Bytes that all processes together may take.
+        Most memory for all processes together, in bytes.
     counts
         Whether each cell's number of synapses is written as well, as `manifest.COUNTS`.
     facts
-        What CAVE said of the datastack and the table, as `manifest.describe_facts` returns it.
+        CAVE's description of the datastack and the table, from `manifest.describe_facts`.
     """
 
     inputs: tuple[str, ...]
@@ -55,12 +55,12 @@ class Publication:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Check what can be checked without reading anything.
+        """Check the request before anything is read.
 
         Raises
         ------
         UsageError
-            When the version is not a number of a version.
+            When the version is not a version number.
         """
         if self.version < 1:
             raise UsageError(

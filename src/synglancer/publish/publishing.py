@@ -43,10 +43,10 @@ if TYPE_CHECKING:
 _ASKED = "asked.json"
 
 _OWN = 160_000_000
-"""Memory of a process that does nothing yet, in bytes."""
+"""Memory of an idle process, in bytes."""
 
 _ROW_MEMORY = 220
-"""Memory for each row that is in work, in bytes: rows, their order, and what is made of them."""
+"""Memory for each row in progress, in bytes: the row, its place in the order, and its encoding."""
 
 _LEAST_ROWS = 50_000
 _LEAST_SAMPLE, _MOST_SAMPLE = 500_000, 2_000_000  # rows; between them, 1 in 100
@@ -69,27 +69,27 @@ def publish(
     Parameters
     ----------
     asked
-        What, and where.
+        The request.
     runner
-        Where the work is done; in this process if not given.
+        Runs the tasks; by default in this process.
     resume
-        Go on where a run that was ended left off.
+        Continue an interrupted run.
     work
-        Folder of what is kept until the end; inside a destination that is a folder.
+        Folder for unfinished work; by default inside the destination, if that is a folder.
     progress
-        Told the stage, how many of its tasks are done and how many there are.
+        Called with the stage, the number of its finished tasks, and the number of all its tasks.
     fetch
-        Makes the input files, in the folder of work, instead of ``asked.inputs``.
+        Creates the input files in the work folder, instead of ``asked.inputs``.
 
     Returns
     -------
     dict
-        The manifest, which is the file ``synglancer.json`` of the destination.
+        The manifest, as in the file ``synglancer.json`` of the destination.
 
     Raises
     ------
     UsageError
-        When something cannot be read or written, or the destination is in use.
+        When a file cannot be read or written, or the destination is in use.
     ServiceError
         When an object store or a cluster fails.
     """
@@ -105,7 +105,7 @@ def publish(
             )
         manifest = load_manifest(existing, asked.destination)
         check_finished(asked, [] if fetch else _identify(*_find_given(asked)), manifest)
-        # It is written last: whatever work is left was being removed when that run was ended.
+        # The manifest is written last, so the remaining work was being removed when that run ended.
         _clear(folder, destination)
         return manifest
     if not resume and _is_begun(folder):
@@ -164,9 +164,9 @@ def _prepare(folder: Path, hint: str) -> None:
 
 @contextmanager
 def _nothing_left_of_refused_inputs(folder: Path | None) -> Iterator[None]:
-    """Remove the folder of work when the run is refused before there is a plan to go on with.
+    """Remove the work folder if the run is refused before there is a plan.
 
-    Where it is None, there is an earlier run to go on with, or rows that were fetched.
+    None means that there is an earlier run to continue, or that rows were fetched.
     """
     try:
         yield
@@ -267,10 +267,13 @@ class _Run:
         Raises
         ------
         UsageError
-            When the inputs or what is said of them have changed.
+            When the inputs or options have changed.
         """
         asked = {**asdict(self._asked), "identity": self._identity}
-        for name in ("memory", "facts"):  # a run may go on with less, and where CAVE is silent
+        for name in (
+            "memory",
+            "facts",
+        ):  # a run may continue with less memory, and if CAVE does not answer
             del asked[name]
         path = self._work / _ASKED
         if path.exists():

@@ -39,14 +39,14 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
     Parameters
     ----------
     folder
-        What is served.
+        The folder.
     port
-        0 for any that is free.
+        The port; 0 for any free one.
 
     Raises
     ------
     UsageError
-        When nothing is published in such a folder or the folders inside, or the port is taken.
+        When the folder and its sub-folders hold no published source, or the port is taken.
     """
     root = Path(folder)
     if not root.exists():
@@ -85,7 +85,7 @@ def find_file(root: Path, address: str) -> Path | None:
     parts = unquote(urlsplit(address).path).removeprefix("/").split("/")
     if any(part in {"", ".", ".."} or "\\" in part or "\0" in part for part in parts):
         return None
-    # What is not whole, or is not there to be read, begins with a dot or ends like this.
+    # Unfinished and internal files begin with a dot or have this ending.
     if any(part.startswith(".") for part in parts) or parts[-1].endswith(TEMPORARY):
         return None
     try:

@@ -105,7 +105,7 @@ class Source:
         return counts
 
     def read_cells(self, cells: Sequence[int]) -> dict[int, dict[Layer, Rows]]:
-        """Read the synapses of some cells, in few requests where they lie near each other.
+        """Read the synapses of some cells, with few requests if they lie near each other.
 
         Parameters
         ----------

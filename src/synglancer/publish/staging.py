@@ -1,6 +1,6 @@
 """Prepare inputs: convert CSV files, and join predictions with their synapses.
 
-Both become Parquet files in the folder of work.
+Both become Parquet files in the work folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _BLOCK = 1 << 23
 _ROW_GROUP = 1 << 20
 _JOIN_ROW_BYTES = 60
-"""Memory of the join for each row of both sides, measured."""
+"""Measured memory of the join for each row of both sides, in bytes."""
 
 _SYNAPSE_COLUMNS = ("id", "pre_pt_root_id", "post_pt_root_id")
 
@@ -31,18 +31,18 @@ def stage_csv(work: str, file: InputFile, number: int, tag: str | None) -> Input
     Parameters
     ----------
     work
-        The folder of work.
+        The work folder.
     file
         The CSV file.
     number
-        Tells staged files apart.
+        Number of the staged file.
     tag
         The column of the tag, or None for a file without tags.
 
     Raises
     ------
     UsageError
-        When it cannot be read as CSV, naming the row, or lacks a column.
+        When it cannot be read as CSV (the error names the row), or lacks a column.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -103,13 +103,13 @@ def plan_join(
     Parameters
     ----------
     work
-        The folder of work.
+        The work folder.
     predictions, synapses
-        Both sides, all of them Parquet.
+        Both sides of the join, as Parquet files.
     tag
         The column of the tag.
     memory
-        Bytes that one part may take.
+        Most memory for one part, in bytes.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def _check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile],
     Raises
     ------
     UsageError
-        Naming the file and the columns.
+        The error names the file and the columns.
     """
     for files, wanted, option in (
         (predictions, ("target_id", tag), "the predictions"),

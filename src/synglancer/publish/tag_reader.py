@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 4096
 
 TIMEOUT = 60.0
-"""Seconds that one answer of a store may take."""
+"""Longest time for one answer of a store, in seconds."""
 
 _RETRIES = 3  # otherwise tensorstore asks a server that is gone for many minutes
 _STORES = ("http", "s3", "gcs")
@@ -54,7 +54,7 @@ def _check_tensorstore() -> None:
 
 
 def read_manifest(address: str) -> bytes:
-    """Read the manifest: over HTTP and from a folder as links do, which ends soon.
+    """Read the manifest: over HTTP and from a folder in the same way as links, which fails quickly.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def read_manifest(address: str) -> bytes:
     else:
         try:
             stored = open_files(address).read(MANIFEST).result(TIMEOUT)
-        except OSError as error:  # of time too
+        except OSError as error:  # a timeout is an OSError, too
             raise UnreachableError(
                 f"{address} does not answer.", "Check the address and the connection."
             ) from error
@@ -92,7 +92,7 @@ class TagReader:
     Parameters
     ----------
     address
-        Of the source: a folder, or what tensorstore knows (http, s3, gs).
+        The source: a folder, or an address that tensorstore supports (http, s3, gs).
     properties
         Names of the numbers that its annotations carry.
     """
@@ -137,7 +137,7 @@ class TagReader:
                     yield key, bytes(answer.result(TIMEOUT).value)
 
     def _list_keys(self, index: dict[str, Any]) -> Iterator[list[int]]:
-        """List the keys of each shard file, which tensorstore's own list sometimes hangs at."""
+        """List the keys of each shard file; tensorstore's own listing sometimes hangs."""
         sharding, base = Sharding.from_json(index["sharding"]), self._open_base(index["key"])
         size = INDEX_ENTRY * sharding.minishards
         for shard in range(sharding.shards):

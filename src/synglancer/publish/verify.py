@@ -84,14 +84,14 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
     address
         A folder, or an address that tensorstore reads.
     inputs
-        What was published, to be compared with.
+        The published files, for comparison.
     cells
-        How many random cells and IDs of each tag are compared.
+        Number of random cells and IDs to compare for each tag.
 
     Raises
     ------
     UsageError
-        When there is nothing to be checked.
+        When there is nothing to check.
     """
     if cells < 0:
         raise UsageError(f"--cells {cells} is not a number of cells.", "Give 0 or more.")
@@ -156,7 +156,7 @@ def _check_tag(
 
 
 def _say(error: Exception) -> str:
-    """Say in one line why a source cannot be read."""
+    """Explain in one line why a source cannot be read."""
     if isinstance(error, KeyError | TypeError | UnicodeDecodeError | JSONDecodeError):
         return "its info file is damaged."
     return (str(error) or type(error).__name__).splitlines()[0][:300]
@@ -212,7 +212,7 @@ def _sum_groups(reader: TagReader, index: dict[str, Any]) -> tuple[_Sum, list[in
 def _check_counts(
     content: bytes, manifest: dict[str, Any], counted: dict[str, _Counted], findings: Findings
 ) -> None:
-    """Check the table of cells: each cell once, with as many rows as its index holds."""
+    """Check that the table of cells lists each cell once, with the number of rows in its index."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -246,7 +246,7 @@ def _check_counts(
 def _check_level(
     reader: TagReader, level: dict[str, Any], total: _Sum, findings: Findings, name: str
 ) -> None:
-    """Check that all annotations of a level lie in their cells, and none has too many."""
+    """Check that each grid cell of a level holds its own annotations, and not too many."""
     lower = np.array(reader.info["lower_bound"])
     shape, size = level["grid_shape"], np.array(level["chunk_size"])
     if not np.all(lower + size * shape >= np.array(reader.info["upper_bound"])):
@@ -326,7 +326,7 @@ class _Input:
         keys: list[int],
         findings: Findings,
     ) -> None:
-        """Compare the rows of neurons; a synapse that the input repeats may be another tag's."""
+        """Compare the rows of neurons; a synapse that the input repeats may have another tag."""
         side = index["id"]
         for key, ids in self._ask(side, tag, keys).items():
             rows = reader.read_group(index, key)

@@ -30,14 +30,13 @@ def check_plot_suffix(suffix: str) -> None:
 
     Raises
     ------
-    UsageError
-        When it cannot.
+    UsageError When it is not supported.
     """
     check_kind("A plot", suffix, SUFFIXES)
 
 
 def plot_calibration(bins: pd.DataFrame, suffix: str = ".png") -> bytes:
-    """Plot the share of predictions that are right in each bin of confidence, with its interval.
+    """Plot the share of correct predictions in each bin of confidence, with its interval.
 
     Parameters
     ----------
@@ -49,7 +48,7 @@ def plot_calibration(bins: pd.DataFrame, suffix: str = ".png") -> bytes:
     Returns
     -------
     bytes
-        The file's content. On the diagonal, confidence is the share that is right.
+        The file's content. On the diagonal, confidence equals the share of correct predictions.
     """
     name = "Share of predictions that reviewers found right, against their confidence"
     canvas = make_canvas(suffix, _SIZE, 2.0 if suffix == ".png" else 1.0, "#ffffff", name)

@@ -1,13 +1,13 @@
 // Looks at a Neuroglancer viewer from within its page. Each function is evaluated by screenshots.py.
 
-// Show a state in the viewer that is open; one without layers clears all away.
+// Show a state in the viewer that is open; a state without layers clears the viewer.
 const showState = (state) => {
   viewer.showLayerDialog = false;
   viewer.resetStateWhenEmpty = false;
   viewer.state.restoreState(state);
 };
 
-// Say what still lacks, compared with the layers and numbers of annotations expected.
+// Say what is still missing, compared with the expected layers and numbers of annotations.
 // `final` problems do not go away by waiting; `complete` means that the whole state has arrived.
 const lookAtViewer = (expected) => {
   const answer = (problem, final = false, complete = false) => ({ problem, final, complete });
@@ -53,7 +53,7 @@ const lookAtViewer = (expected) => {
   return answer("", false, true);
 };
 
-// Hide what is around the view and is not of it.
+// Hide the bars and panels around the view.
 const undressViewer = () => {
   for (const [name, shown] of Object.entries(viewer.uiConfiguration)) {
     if (name.startsWith("show") && shown && "value" in shown) shown.value = false;

@@ -78,10 +78,8 @@ def render_previews(
     links
         Links, as made or as text.
     folder
-        Folder of the pictures, made if it does not exist. A picture is named after the cell.
-    options
-        How; by default as in `PreviewOptions`.
-    suffix
+        Folder for the pictures, created if needed. A picture is named after the cell.
+    options The options; by default as in `PreviewOptions`. suffix
         ``.png``, or ``.svg`` with the renderer plot.
     find_state
         Finds the state of a link given as text, as `links.opening.open_link` does.
@@ -98,7 +96,7 @@ def render_previews(
     PictureError
         When there is no browser.
     UsageError
-        When the pictures cannot go there.
+        When the folder or the extension cannot be used.
     """
     options = options or PreviewOptions()
     check_suffix(suffix, options.renderer)
@@ -171,13 +169,12 @@ class Painter:
 
     Parameters
     ----------
-    options
-        How.
+    options The options.
 
     Raises
     ------
     PictureError
-        When entered without a browser on this machine.
+        When there is no browser on this machine, on entering the context.
     """
 
     def __init__(self, options: PreviewOptions) -> None:
@@ -197,7 +194,7 @@ class Painter:
         self._thread.shutdown()
 
     def paint(self, opened: OpenedLink, path: Path) -> Preview:
-        """Make the picture of a link, and write it whole.
+        """Make the picture of a link, and write its file completely or not at all.
 
         Parameters
         ----------
@@ -386,7 +383,7 @@ def change_background(state: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _expect(state: Mapping[str, Any]) -> dict[str, int | None]:
-    """List what the viewer must hold: each layer, and the number of its own annotations."""
+    """List what the viewer must show: each layer, and the number of its own annotations."""
     expected: dict[str, int | None] = {}
     for layer in state.get("layers", []):
         own = layer.get("type") == "annotation" and "annotations" in layer

@@ -39,8 +39,7 @@ def check_table_suffix(suffix: str) -> None:
 
     Raises
     ------
-    UsageError
-        When it cannot.
+    UsageError When it is not supported.
     """
     check_kind("A table", suffix, SUFFIXES)
 

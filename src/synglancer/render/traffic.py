@@ -39,7 +39,7 @@ class Traffic:
         page.on("requestfailed", self._end)
 
     def forget(self) -> None:
-        """Begin anew, with another view."""
+        """Start again with another view."""
         self._open.clear()
         self._failure = None
         self._refused.clear()

@@ -23,7 +23,7 @@ def compute_agreement(table: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     table
-        ``reviewer``, ``id`` and ``reviewed_tag``, which is empty where a reviewer did not decide.
+        ``reviewer``, ``id`` and ``reviewed_tag``, which is empty if a reviewer did not decide.
 
     Returns
     -------

@@ -27,7 +27,7 @@ _HINT = (
 
 @dataclass(frozen=True)
 class Baseline:
-    """Proportions to compare with.
+    """Proportions for comparison.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Baseline:
     counts
         Tag → number of synapses, the same for each direction.
     group
-        Or the group of the report's cells that is the baseline.
+        The group of the report's cells that serves as the baseline, or None.
     """
 
     name: str
@@ -45,12 +45,12 @@ class Baseline:
 
 
 def find_known_baseline(settings: Settings, *, synthetic: bool) -> Baseline | None:
-    """Find the proportions of the whole table; None if filters are in force.
+    """Find the proportions of the whole table; None if filters are set.
 
     Parameters
     ----------
     settings
-        What was asked.
+        The options.
     synthetic
         Whether the data are synthetic, from a table of the same name.
     """

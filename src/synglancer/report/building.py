@@ -44,7 +44,7 @@ def build_report(
     cells, results
         The given cells, and the result of each.
     settings
-        What was asked.
+        The options.
     group_by
         The column that names each cell's group.
     generator, made_on

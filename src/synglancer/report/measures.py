@@ -47,7 +47,7 @@ class Partner:
     tags
         Tag → number of synapses.
     type
-        Its cell type, or empty.
+        Its cell type; empty if unknown.
     """
 
     root_id: str
@@ -72,14 +72,14 @@ class Measures:
     strongest
         Direction → the `STRONGEST` partners, most synapses first.
     types
-        Direction → tag → the partner's type → synapses; empty unless types were asked for.
+        Direction → tag → the partner's type → synapses; empty unless types were requested.
     paths
         Direction → tag → length of the path along the skeleton from the soma to each synapse, in
-        µm, sorted, NaN where none leads there; empty unless asked, and without a skeleton.
+        µm, sorted, NaN if there is no path; empty if not requested, or without a skeleton.
     soma
-        Where its soma is, in nm; None where it has none, or several.
+        Position of its soma in nm; None if it has none, or several.
     corners
-        Two opposite corners of the box that holds its synapses, in nm; none where it has none.
+        Two opposite corners of the box that holds its synapses, in nm; empty without synapses.
     """
 
     confidence: Mapping[str, Mapping[str, list[int]]] = field(default_factory=dict)

@@ -1,4 +1,4 @@
-"""Write all numbers of a report into one table, so that readers can compute them again."""
+"""Write all numbers of a report into one table, so that readers can recompute them."""
 
 from __future__ import annotations
 

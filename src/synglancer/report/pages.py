@@ -92,11 +92,11 @@ def build_table(report: Report) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Ours are ``cell`` (str, its root ID; None where there is no link), ``link``,
-        ``link_problem``, ``followed`` (str, what was given and what is shown instead), ``version``
+        Ours are ``cell`` (str, its root ID; None if there is no link), ``link``,
+        ``link_problem``, ``followed`` (str, the given root ID and its replacement), ``version``
         (Int64), ``shown`` and ``total`` (Int64), and for each direction all synapses of the cell,
         such as ``all_inputs`` (Int64), and for each tag its count, such as ``inputs_spine``
-        (Int64). A name that the file has already is followed by ``_synglancer``.
+        (Int64). A name that the file already has gets the suffix ``_synglancer``.
     """
     import pandas as pd
 

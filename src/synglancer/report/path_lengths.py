@@ -47,14 +47,14 @@ class AlongSkeletons:
         cell
             Its root ID.
         soma
-            Where its soma is, in nm.
+            Position of its soma, in nm.
         shown : DataFrame, shape (n,)
             Its synapses; see `synglancer.columns.DTYPES`.
 
         Returns
         -------
         dict
-            Direction → tag → lengths in µm, sorted; empty where the cell has no skeleton.
+            Direction → tag → lengths in µm, sorted; empty if the cell has no skeleton.
         """
         try:
             skeleton = open_skeletons(self.settings).fetch(cell)
@@ -97,9 +97,8 @@ def find_path_lengths(
     ----------
     skeleton
         The cell's skeleton.
-    soma : (x, y, z), nm
-        Where the soma is; the path begins at the vertex nearest it.
-    points : array, shape (n, 3), nm
+    soma : (x, y, z), nm Position of the soma; the path begins at the nearest vertex. points :
+    array, shape (n, 3), nm
         The synapses.
 
     Returns

@@ -58,10 +58,10 @@ def summarise_cells(
     Raises
     ------
     UsageError
-        When others are to make the links, and screenshots are asked for; or when path lengths
-        are, and the datastack has no skeletons.
+        When screenshots are requested with workers or a cluster; or when path lengths are requested
+        and the datastack has no skeletons.
     PictureError
-        When screenshots are asked for and there is no browser, before anything else is asked.
+        When screenshots are requested and there is no browser, before any request is made.
     ServiceError
         As `synglancer.make_links`.
     """

@@ -176,22 +176,22 @@ class Report:
     Attributes
     ----------
     rows
-        One for each cell that was given, in their order.
+        One for each given cell, in their order.
     columns
-        Names of the table's columns; that of the cells is left out of pages where each of them is
-        shown as it was given.
+        Names of the table's columns; pages leave out the column of cells if each cell is shown as
+        given.
     group_by
         Name of the group column, or empty.
     directions, tags, colours
-        Directions asked for; tags found; tag → ``#rrggbb``.
+        The requested directions; the tags found; tag → ``#rrggbb``.
     synthetic
-        Whether the data say that they are the sandbox's.
+        Whether the data are the sandbox's, according to the table's notice.
     filters, options
-        Which synapses were asked for, as texts; all that was asked, by the names of `Settings`.
+        The filters in words; and all options, by the names in `Settings`.
     notice
-        What the owner of the table wants readers to know, or empty.
+        The notice of the table's owner, or empty.
     baseline
-        What proportions are compared with, or None.
+        The proportions for comparison, or None.
     cells_link
         A link to all cells in one view, with their numbers in its list of segments, or empty.
     """

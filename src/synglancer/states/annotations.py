@@ -83,7 +83,7 @@ class LayerAnnotations:
         return replace(self, notes=notes, positions=self.positions[kept])
 
     def read_property(self, name: str) -> list[Any]:
-        """Read a property of each annotation; None where it has no such property."""
+        """Read a property of each annotation; None if it has no such property."""
         names = [spec.get("id") for spec in self.properties]
         if name not in names:
             return [None] * len(self.notes)

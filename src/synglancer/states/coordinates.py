@@ -89,7 +89,7 @@ def find_placement(layer: Mapping[str, Any], state: Mapping[str, Any]) -> Placem
     Raises
     ------
     UnplacedError
-        When neither the layer nor the state tells.
+        When neither the layer nor the state says where its points are.
     """
     transform = _read_transform(layer)
     if transform is not None:

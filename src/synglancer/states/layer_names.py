@@ -2,9 +2,9 @@
 
 A layer's name shows the markers' look and meaning: ``● in: spine`` are discs, ``○ out: spine`` and
 ``○ synapse: spine`` rings, ``◎ between: spine`` targets. It is short because viewers write values
-behind the names when the mouse is on a synapse: with longer ones, the bar at the top of a window of
-1,440 pixels breaks into a second line then, and everything below jumps. ``inputs: spine``, as links
-of earlier versions have it, means the same.
+behind the names when the mouse is on a synapse: with longer names, the bar at the top of a window
+of 1,440 pixels would then break into a second line, and everything below it would jump. ``inputs:
+spine``, the form in earlier versions, means the same.
 """
 
 from __future__ import annotations

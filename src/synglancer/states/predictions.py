@@ -34,10 +34,10 @@ def parse_predictions(state: Mapping[str, Any]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns and dtypes as `synglancer.columns.DTYPES`: positions in nm, sizes in voxels. What a
-        state does not say is NaN (confidence, size), 0 (IDs) or empty (direction). Where a layer
-        names the partners' types, a further column ``partner_type`` (str) has them. Annotations
-        that cannot be placed are left out; `explain_unread` in `states.annotations` names them.
+        Columns and dtypes as `synglancer.columns.DTYPES`: positions in nm, sizes in voxels. Missing
+        values are NaN (confidence, size), 0 (IDs) or empty (direction). If a layer names the
+        partners' types, they are in the column ``partner_type`` (str). Annotations that cannot be
+        placed are left out; `explain_unread` in `states.annotations` names them.
     """
     layers = [layer.keep_points() for layer in read_synapse_layers(state)]
     parts = [_read_layer(layer) for layer in layers]

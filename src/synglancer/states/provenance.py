@@ -1,7 +1,7 @@
 """Read the provenance and the options of a link from its state.
 
-States made by synglancer give every value exactly, other states as much as they hold. Every value
-is checked, because states come from anywhere.
+States made by synglancer give every value exactly, other states as far as possible. Every value is
+checked, because states come from anywhere.
 """
 
 from __future__ import annotations

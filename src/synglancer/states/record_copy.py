@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 LARGEST_COPY = 4096
-"""Most characters of a copy; from a longer one, dispensable parts are left out."""
+"""Most characters of a copy; if it would be longer, parts are left out."""
 
 _LARGEST_READ = 65_536
 _LINE = re.compile(rf"\s*// {RECORD}: (\{{[ -~]*\}})[ \t\r]*(?:\n|$)")
@@ -40,8 +40,8 @@ def format_copy(record: Mapping[str, Any]) -> str:
     -------
     str
         ASCII. If the line would be longer than `LARGEST_COPY`, long parts are left out: first the
-        numbers by type of the partners, then somata, notice, partners, hidden synapses, what was
-        followed, synapses asked for and files of points, until it fits. ``left_out`` lists them.
+        numbers by type of the partners, then somata, notice, partners, hidden synapses, followed
+        root IDs, requested synapses and files of points, until it fits. ``left_out`` lists them.
     """
     kept, left_out = dict(record), []
     text = _format_line(kept)

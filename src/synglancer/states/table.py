@@ -38,7 +38,7 @@ def build_annotation_table(state: Mapping[str, Any]) -> pd.DataFrame:
         NaN where the state has no voxel size). Then a column ``<relationship>_segment`` for each
         relationship: the ID of the related segment, 0 for none (several are separated by spaces).
         Then a column for each property, with the labels of enums in place of their numbers. A
-        property whose name is taken already has ``property_`` in front.
+        property whose name is already taken gets ``property_`` in front.
     """
     layers = read_layers(state)
     parts = [_build_part(layer, read_state_resolution(state)) for layer in layers if layer.notes]

@@ -13,7 +13,7 @@ _COMMA = re.compile("[_&]")
 
 
 def to_json(text: str) -> str:
-    r"""Convert such a text to JSON; JSON stays unchanged.
+    r"""Convert a text in this form to JSON; JSON stays unchanged.
 
     Examples
     --------

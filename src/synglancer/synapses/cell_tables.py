@@ -55,7 +55,7 @@ class Question:
 
 @dataclass(frozen=True)
 class _Ready:
-    """Raw rows of one cell, and whether they still have to be cached."""
+    """Raw rows of one cell, and whether they must still be cached."""
 
     raw: pd.DataFrame
     unsaved: bool
@@ -96,7 +96,7 @@ class CellTables:
         check
             Converts all rows to the common form, or refuses them.
         kept
-            Whether to use the cache.
+            Whether answers are cached.
         """
         from synglancer.synapses.predictions import join_raw  # imports pandas
 
@@ -168,7 +168,7 @@ class CellTables:
         Parameters
         ----------
         key
-            What names the table.
+            The key of the table in the cache.
         fetch, check, kept
             As for `load`.
         """
@@ -191,7 +191,7 @@ class CellTables:
         return self._session.store.load_table(self._session.build_key(*key))
 
     def keep(self) -> None:
-        """Cache the fetched tables; this comes last, because nobody waits for it."""
+        """Cache the fetched tables. This is the last step, because no other step waits for it."""
         with suppress(KeyError):  # another thread may have cached the last of them
             while self._unsaved:
                 key, raw = self._unsaved.popitem()

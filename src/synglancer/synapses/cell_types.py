@@ -47,15 +47,15 @@ def build_cell_types(raw: pd.DataFrame, view: str, column: str) -> CellTypes:
     Parameters
     ----------
     raw
-        Columns ``pt_root_id`` and ``column``, with others beside them; several rows may be of one
-        cell, and types may be missing.
+        Columns ``pt_root_id`` and ``column``, and possibly others; a cell may have several rows,
+        and types may be missing.
     view, column
         The source of the types.
 
     Raises
     ------
     BadAnswerError
-        When a column is missing or holds something else.
+        When a column is missing or has values of the wrong type.
     """
     for name in ("pt_root_id", column):
         if list(raw.columns).count(name) != 1:
@@ -102,9 +102,9 @@ def describe_partners(
     Parameters
     ----------
     shown
-        The synapses shown, as `label_partners` gives them.
+        The synapses shown, as `label_partners` returns them.
     cells
-        Root IDs of the cells shown, which are no partners.
+        Root IDs of the cells shown, which do not count as partners.
     types
         The types.
     directions

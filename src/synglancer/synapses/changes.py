@@ -38,14 +38,14 @@ def find_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     -------
     pandas.DataFrame
         A row for each synapse of either table, sorted by direction and ID. Columns as
-        `synglancer.columns.DTYPES`, with the values of ``after``, or of ``before`` for what was
-        lost; and ``change``, ``former_tag`` (str, empty for what was gained) and
-        ``former_confidence`` (float32; NaN there).
+        `synglancer.columns.DTYPES`, with the values of ``after``, or of ``before`` for lost
+        synapses; and ``change``, ``former_tag`` (str, empty for gained synapses) and
+        ``former_confidence`` (float32, NaN for them).
 
     Raises
     ------
     ValueError
-        When a synapse is in a table twice, in one direction.
+        When a table has a synapse twice in one direction.
     """
     old, new = (table[[*DTYPES]].set_index(_KEY) for table in (before, after))
     if not old.index.is_unique or not new.index.is_unique:

@@ -50,7 +50,7 @@ class ContextLoader:
     Parameters
     ----------
     settings
-        What is asked, beside the cells.
+        The options, apart from the cells.
     session
         The session.
     tables

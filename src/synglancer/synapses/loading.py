@@ -46,10 +46,10 @@ class CellData:
     somata
         Positions of each cell's somata in nm; None if the version has no table of somata.
     all_synapses
-        How many synapses they have in each direction, with and without a prediction, those between
-        several cells apart; None where that was not asked.
+        Numbers of synapses in each direction, with and without a prediction; those between several
+        cells are counted separately. None if not requested.
     context
-        What else was asked for.
+        Other requested data.
     """
 
     tables: list[Checked]
@@ -65,9 +65,9 @@ class CellLoader:
     Parameters
     ----------
     settings
-        What is asked, beside the cells.
+        The options, apart from the cells.
     session
-        Whom to ask.
+        The session with CAVE.
     """
 
     def __init__(self, settings: Settings, session: Session) -> None:
@@ -91,7 +91,7 @@ class CellLoader:
 
         All queries run in parallel, and for all cells at once. If the version has expired, live
         queries at its timestamp are used after checking that all root IDs were valid then.
-        Otherwise, only the valid ones are returned, as if they alone had synapses.
+        Otherwise only the data of valid cells are returned, as if only they had synapses.
 
         Parameters
         ----------
@@ -103,7 +103,7 @@ class CellLoader:
         Raises
         ------
         ServiceError
-            When something cannot be had whole.
+            When something cannot be fetched completely.
         """
         from synglancer.synapses.predictions import find_cells  # imports pandas
 
@@ -131,7 +131,7 @@ class CellLoader:
         return CellData(tables, found, points, counts, further)
 
     def load_around(self, cells: Sequence[int], tables: list[Checked]) -> CellData:
-        """Load the somata and other requested data for synapses that are already loaded.
+        """Load the somata and other requested data for loaded synapses.
 
         Parameters
         ----------
@@ -222,7 +222,7 @@ class CellLoader:
 
     @property
     def _keeps(self) -> bool:
-        """Whether tables are kept: live queries are not, since annotations can still change."""
+        """Whether tables are cached; live queries are not, because annotations can still change."""
         return not self._session.materialization.expired
 
     def expect(self, cells: Sequence[int]) -> None:
@@ -276,7 +276,7 @@ class CellLoader:
         return known | (self._session.fetch_validity(unknown) if unknown else {})
 
     def keep_tables(self) -> None:
-        """Keep the tables that were fetched: last, since nobody waits for it."""
+        """Cache the fetched tables. This is the last step, because no other step waits for it."""
         self._tables.keep()
 
     def _load_somata(self, cells: Sequence[int]) -> dict[int, list[Point]] | None:

@@ -39,9 +39,9 @@ class NamedRows:
     same_spine
         The other synapses on the spine of each; empty if not requested.
     cell_types
-        Types of all cells; None where that was not asked.
+        Types of all cells; None if not requested.
     warnings
-        What a reader should know, a sentence each.
+        What readers should know, one sentence each.
     """
 
     table: PredictionTable
@@ -57,9 +57,9 @@ class NamedLoader:
     Parameters
     ----------
     settings
-        What is asked, beside the synapses.
+        The options, apart from the synapses.
     session
-        Whom to ask.
+        The session with CAVE.
     """
 
     def __init__(self, settings: Settings, session: Session) -> None:
@@ -71,7 +71,7 @@ class NamedLoader:
         self._waiting: dict[int, list[int]] = {}  # and the other synapses on each spine
 
     def keep_tables(self) -> None:
-        """Keep the tables that were fetched: last, since nobody waits for it."""
+        """Cache the fetched tables. This is the last step, because no other step waits for it."""
         self._tables.keep()
 
     def fetch_ahead(self, synapses: Sequence[int]) -> Size:
@@ -80,12 +80,12 @@ class NamedLoader:
         Returns
         -------
         Size
-            How large the largest answer was.
+            The size of the largest answer.
 
         Raises
         ------
         ServiceError
-            When something cannot be had for the group.
+            When a query for the group fails.
         """
         table = self._session.load_table(str(self._settings.table), PREDICTIONS)
         self._context.load_shared()
@@ -123,14 +123,14 @@ class NamedLoader:
         synapses
             Their IDs.
         warm_up
-            Called while the answers arrive: what can be prepared meanwhile.
+            Called while waiting for the answers, to prepare other things.
 
         Raises
         ------
         CellError
             When there is no synapse with such an ID.
         BadAnswerError
-            When a row cannot be shown: it has no position, for instance.
+            When a row cannot be shown, for instance because it has no position.
         ServiceError
             When a query fails.
         """
@@ -205,7 +205,7 @@ class NamedLoader:
 
     @property
     def _keeps(self) -> bool:
-        """Whether tables are kept: live queries are not, since annotations can still change."""
+        """Whether tables are cached; live queries are not, because annotations can still change."""
         return not self._session.materialization.expired
 
     def _check_found(
@@ -230,7 +230,7 @@ class NamedLoader:
 
 
 def _explain(tables: Sequence[Checked]) -> list[str]:
-    """Say what was left out of answers."""
+    """List the warnings about rows that were left out of answers."""
     from synglancer.synapses.predictions import explain_left_out
 
     named = [

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def read_partners(frame: pd.DataFrame) -> pd.Series[int]:
     """Read each synapse's partner: the cell on its other side.
 
-    Of a synapse between cells that are shown together, it is the postsynaptic one.
+    For a synapse between cells that are shown together, it is the postsynaptic cell.
 
     Parameters
     ----------
@@ -44,15 +44,15 @@ def find_strongest_partners(
     frame : DataFrame, shape (n,)
         A table of predictions; see `synglancer.columns.DTYPES`.
     cells
-        Root IDs of the cells shown, which are no partners (of themselves, by autapses).
+        Root IDs of the cells shown, which do not count as partners, even by autapses.
     count
-        How many to find at most.
+        Most partners to find.
 
     Returns
     -------
     list of (int, int)
-        Root ID and number of synapses, the strongest first; partners with as many synapses in the
-        order of the synapses' total size (the largest first), then of their IDs.
+        Root ID and number of synapses, the strongest first; ties are broken by the total size of
+        the synapses (the largest first), then by root ID.
     """
     partner = read_partners(frame)
     others = ~partner.isin([0, *cells])

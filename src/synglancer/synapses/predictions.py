@@ -38,10 +38,10 @@ class Checked:
     frame
         Rows sorted by synapse ID; columns and dtypes as in `DTYPES`.
     left_out
-        Rows that were left out, once for each reason: columns as in `DTYPES`, and ``why``; see
+        Rows that were left out, once for each reason, with the column ``why``; see
         `explain_left_out`.
     ids
-        Synapse IDs of all rows, those left out included, shape (n,), uint64.
+        Synapse IDs of all rows, including those left out; shape (n,), uint64.
     """
 
     frame: pd.DataFrame
@@ -62,12 +62,12 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
     ----------
     raw
         Columns ``id``, ``size``, ``pre_pt_root_id``, ``post_pt_root_id``, ``ctr_pt_position_x``,
-        ``_y``, ``_z`` (nm) and, for predictions, ``tag`` and ``value``; in any order, with others
-        beside them. Without ``tag`` and ``value``, the synapses count as unlabelled.
+        ``_y``, ``_z`` (nm) and, for predictions, ``tag`` and ``value``; in any order, and possibly
+        others. Without ``tag`` and ``value``, the synapses count as unlabelled.
     cells
-        The root IDs that were asked for; of synapses, their own IDs.
+        The requested root IDs; for synapses, the requested synapse IDs.
     direction
-        ``inputs`` or ``outputs``, or ``synapse`` for synapses that were asked for by their IDs.
+        ``inputs`` or ``outputs``, or ``synapse`` for synapses requested by their IDs.
 
     Returns
     -------
@@ -77,7 +77,7 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
     Raises
     ------
     BadAnswerError
-        When a column is missing or of the wrong kind, or a row belongs to another cell.
+        When a column is missing or has the wrong type, or a row belongs to another cell.
     """
     labelled = "tag" in raw.columns or "value" in raw.columns
     voxels = _floats(raw, "size", "float64")
@@ -226,7 +226,7 @@ def build_unlabelled(
 ) -> Checked:
     """Check a raw answer with all of the cells' synapses, and keep those without a prediction.
 
-    Rows that both answers have are left to the other one, which has said what it left out.
+    Rows in both answers are handled by the other one, which reports what it left out.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def build_unlabelled(
 
 
 def count_autapses(frame: pd.DataFrame) -> int:
-    """Count the synapses of cells onto themselves; one that is shown in both directions is one."""
+    """Count the synapses of cells onto themselves, each once even if shown twice."""
     own = frame["pre_pt_root_id"] == frame["post_pt_root_id"]
     return int(frame.loc[own, "id"].nunique())
 
@@ -286,7 +286,7 @@ def gather_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        The rows left, then those between the cells; columns and dtypes as in `DTYPES`.
+        The other rows, then those between the cells; columns and dtypes as in `DTYPES`.
     """
     inside = _lie_between(frame, cells)
     if not inside.any():
@@ -304,7 +304,7 @@ def _lie_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.Series[bool]
 
 
 def explain_left_out(tables: Sequence[Checked], cells: Collection[int]) -> list[str]:
-    """Say, a sentence for each kind of row, what was left out of tables.
+    """Say what was left out of tables, one sentence for each kind of row.
 
     A synapse from one of the cells onto another is in the tables of both directions: it counts
     once, as between them.

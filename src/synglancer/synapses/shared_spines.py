@@ -28,21 +28,21 @@ def read_spines(raw: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
     Parameters
     ----------
     raw
-        Columns ``id`` (of the synapse), ``post_pt_root_id`` and ``group_id`` (of the spine), with
-        others beside them.
+        Columns ``id`` (of the synapse), ``post_pt_root_id`` and ``group_id`` (of the spine), and
+        possibly others.
     further
         Further columns of IDs that it must have.
 
     Returns
     -------
     DataFrame
-        These columns, int64, a row for each synapse on a spine. Numbers of spines below 0, and
-        missing ones, stand for none.
+        These columns, int64, a row for each synapse on a spine. A spine number that is missing or
+        below 0 stands for no spine.
 
     Raises
     ------
     BadAnswerError
-        When a column is missing or holds something else.
+        When a column is missing or has values of the wrong type.
     """
     columns = {}
     for name in (*_COLUMNS, *further):
@@ -82,13 +82,13 @@ def join_sharing(own: pd.DataFrame, sharing: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     own, sharing : DataFrame
-        What `read_spines` gave, of these synapses and of all synapses on their spines.
+        The results of `read_spines` for these synapses, and for all synapses on their spines.
 
     Returns
     -------
     DataFrame
-        The columns of `sharing`, and `synglancer.columns.SHARING_COLUMN`: the synapse that each row
-        is beside.
+        The columns of `sharing`, and `synglancer.columns.SHARING_COLUMN`: the synapse that shares a
+        spine with each row.
     """
     asked = own.rename(columns={"id": SHARING_COLUMN})
     # Numbers of spines need not be unique among cells.
@@ -103,7 +103,7 @@ def keep_own(found: np.ndarray[Any, Any], own: pd.DataFrame) -> np.ndarray[Any, 
     found : array, shape (k,), uint64
         Synapse IDs.
     own
-        What `read_spines` gave of the cell's own synapses.
+        The result of `read_spines` for the cell's own synapses.
     """
     among: np.ndarray[Any, Any] = np.isin(found, own["id"].to_numpy("uint64"))
     return found[among]
@@ -119,15 +119,15 @@ def divide_tags(
     frame : DataFrame, shape (n,)
         A table of predictions; see `synglancer.columns.DTYPES`.
     multi_input : array, shape (k,), uint64
-        Synapses on spines with several inputs. Those without a prediction keep their tag, since
-        they have no confidence to be judged by.
+        Synapses on spines with several inputs. Synapses without a prediction keep their tag,
+        because they have no confidence.
     tags
         Tags to keep, as the table of predictions has them, or `MULTI_INPUT`; all when empty.
 
     Returns
     -------
     DataFrame
-        The rows that are kept, each once.
+        The kept rows, each once.
     """
     unlabelled = frame["tag"] == UNLABELLED
     shared = frame["id"].isin(multi_input) & ~unlabelled

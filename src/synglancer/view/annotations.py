@@ -4,8 +4,8 @@ One group per direction and tag, each a JSON array ready to be placed in a layer
 canonical: they are what orjson writes with sorted keys after reading them, so the same rows give
 the same bytes.
 
-The viewer drops a whole layer without a word when one of its annotations is malformed, and
-merges annotations that share an id. So what would do that is refused here, before any upload.
+The viewer silently drops a whole layer if one of its annotations is malformed, and merges
+annotations that share an ID. Values that would cause this are refused here, before any upload.
 """
 
 from __future__ import annotations
@@ -46,11 +46,11 @@ class AnnotationProperty:
     id
         Name in the layer; shaders read it as ``prop_<id>()``.
     type
-        Neuroglancer's name of its type, e.g. ``float32``.
+        Neuroglancer's name of the type, e.g. ``float32``.
     description
         Description, shown by the viewer.
     labels
-        Names that the numbers stand for, from 0 on; the viewer shows the names.
+        The names for which the numbers stand, from 0 on; the viewer shows the names.
     """
 
     id: str

@@ -39,9 +39,9 @@ class Scene:
     record
         Provenance, put into the state; JSON values, with 64-bit IDs as strings.
     focus : (x, y, z), nm, or None
-        What to look at; by default the first soma.
+        Position at the centre of the view; by default the first soma.
     properties_url
-        Where properties of the segments are stored, or None.
+        Address of the segments' properties, or None.
     further
         Layers that come after those of the synapses, as JSON values.
     """
@@ -83,11 +83,11 @@ class ViewOptions:
     filter_by_selection
         Whether only synapses of the selected segments are drawn.
     cells
-        Colour of each cell; empty for a cell alone, whose colour goes with the background.
+        Colour of each cell; empty for a single cell, whose colour depends on the background.
     partners
         Other cells to select, root ID -> colour.
     type_colors
-        Colour of each type of partner, where they say it.
+        Colour of each type of partner, if the view is coloured by type.
     """
 
     layout: Layout = "xy-3d"

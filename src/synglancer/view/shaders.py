@@ -195,8 +195,8 @@ def _fill_lines(marker: Marker) -> list[str]:
     if marker.ring is not None:
         ring, width = format_color(marker.ring), "max(0.7, 0.2 * diameter)"
     if marker.ring is not None and marker.types and not marker.inverted:
-        # Among many colours, rings of a single colour would dominate, so a ring takes after its
-        # disc.
+        # Among many colours, rings of a single colour would dominate, so a ring takes the colour of
+        # its disc.
         ring, width = f"vec4(mix(color, {ring}.rgb, 0.55), opacity)", "max(0.6, 0.16 * diameter)"
     middle, around = (ring, own) if marker.inverted else (own, ring)
     width = "max(1.0, 0.5 * diameter)" if marker.inverted else width

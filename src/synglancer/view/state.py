@@ -98,8 +98,7 @@ def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
     ----------
     scene
         What to show.
-    options
-        How; by default as in `ViewOptions`.
+    options The options of the view; by default as in `ViewOptions`.
 
     Raises
     ------
@@ -334,7 +333,7 @@ def _build_segmentation(outline: _Outline) -> Any:
         not_selected_alpha=0.0,
         alpha_3d=0.6,
         extra={
-            # Spelunker takes the pin away at one click on its clock, unless another layer owns it.
+            # One click on Spelunker's clock would remove the pin, unless another layer owns it.
             "timestampOwner": [outline.layers[0].name if outline.layers else _IMAGERY],
             **_KEEP_SELECTION,
         },

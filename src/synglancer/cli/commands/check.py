@@ -1,4 +1,4 @@
-"""synglancer check: check that links open and are complete and current, and make bad ones again."""
+"""synglancer check: test that links open and are complete and current, and make bad ones again."""
 
 from __future__ import annotations
 

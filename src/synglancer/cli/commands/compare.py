@@ -1,4 +1,4 @@
-"""synglancer compare: what changed of a cell between two versions, or between two links."""
+"""synglancer compare: how a cell's synapses changed between two versions or two links."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def compare(
 
 
 def _print(found: Sequence[Comparison], output: str) -> None:
-    """Print what changed of each cell, or of all of them together."""
+    """Print the changes of each cell, or of all cells together."""
     if output == "json":
         for one in found:
             print_json(one.to_record())

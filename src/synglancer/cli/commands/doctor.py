@@ -47,7 +47,7 @@ def doctor(
     """Check everything that making links needs, and say how to fix what is missing.
 
     The settings are those of make-link, from the same places. The exit code is 4 if a check fails;
-    warnings are about things that links can do without. The token is never shown.
+    warnings concern things that links do not need. The token is never shown.
 
     Parameters
     ----------

@@ -32,8 +32,7 @@ def history(
     limit
         Show at most this many links, the newest ones.
     output
-        Print a table, in which very long links are cut; one JSON object per line, with the command
-        that was typed; or only the links.
+        Print a table that shortens long links, one JSON object per line, or only the links.
     """
     from synglancer.cache.receipts import Damaged, history_file, read_receipts
 

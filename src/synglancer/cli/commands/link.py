@@ -60,7 +60,7 @@ class Printing:
     open
         Open the link in your web browser.
     quiet
-        Print only the result, errors, and warnings that the link does not show what you asked.
+        Print only the result, errors, and warnings that the link does not show what you asked for.
     verbose
         Also print retries, and tracebacks of errors.
     """

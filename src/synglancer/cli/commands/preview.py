@@ -1,8 +1,9 @@
-"""synglancer preview: pictures of links. What is printed is each picture's file, a line each."""
+"""synglancer preview: make pictures of links, and print the name of each file."""
 
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,15 +13,31 @@ from cyclopts import Parameter
 from synglancer.cli.options import CONNECTION, OUTPUT, VIEW, describe
 from synglancer.cli.printing import check_options, complain, print_warnings
 from synglancer.errors import SOME_SKIPPED, UsageError
-from synglancer.render.picture_options import Preview, PreviewOptions
+from synglancer.render.picture_options import (
+    Preview,
+    PreviewOptions,
+    Renderer,
+)
 
-_DEFAULTS = PreviewOptions()
+
+@dataclass(frozen=True, kw_only=True)
+class PictureOptions(PreviewOptions):
+    """`PreviewOptions`, with the placeholders that help shows for values."""
+
+    size: Annotated[str, describe(None, "WIDTHxHEIGHT")] = "960x640"
+    scale: Annotated[float, describe(None, "N")] = 1.0
+    background: Literal["dark", "white"] | None = None
+    renderer: Renderer = "browser"
+    wait: Annotated[float, describe(None, "SECONDS")] = 60.0
+
+
+_DEFAULTS = PictureOptions()
 
 
 def preview(
     *links: Annotated[str, describe(None, "LINK...", allow_leading_hyphen=True)],
     folder: Annotated[Path, describe(OUTPUT, "FOLDER", name=["--folder", "-o"])] = Path(),
-    picture: Annotated[PreviewOptions, Parameter(name="*", group=VIEW)] = _DEFAULTS,
+    picture: Annotated[PictureOptions, Parameter(name="*", group=VIEW)] = _DEFAULTS,
     format: Annotated[Literal["png", "svg"], describe(OUTPUT)] = "png",  # noqa: A002  # the option's name
     server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None,
     token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None,

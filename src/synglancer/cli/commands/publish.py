@@ -140,7 +140,7 @@ def verify(
     cells: Annotated[int, describe(None, "N")] = 20,
     output: Literal["text", "json"] = "text",
 ) -> int:
-    """Check a published source with tensorstore: structure, counts, every annotation once.
+    """Check the structure, counts and annotations of a published source.
 
     The exit code is 0 if the source is good, and 5 if it has problems.
 

@@ -1,4 +1,4 @@
-"""synglancer report: many cells as one page or table. What is printed is the file's name."""
+"""synglancer report: many cells as one page or table, whose file name is printed."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def report(
 
 
 def _list_notes(made: Report) -> list[str]:
-    """List what is said of all cells: root IDs that were followed, and what every cell lacks."""
+    """List the notes on all cells: root IDs that were followed, and what every cell lacks."""
     from synglancer.links.warnings import explain_missing
 
     return [*made.followed, *explain_missing([row.notes for row in made.rows if row.summary])]

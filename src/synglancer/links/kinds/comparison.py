@@ -57,7 +57,7 @@ class Side:
     synapses
         Columns and dtypes as `synglancer.columns.DTYPES`.
     warnings
-        What a reader should know, a sentence each.
+        What readers should know, one sentence each.
     """
 
     settings: Settings
@@ -66,7 +66,7 @@ class Side:
     warnings: Sequence[str] = ()
 
     def to_record(self) -> dict[str, Any]:
-        """Return what the record says; 64-bit IDs are strings."""
+        """Return the entry for the record; 64-bit IDs are strings."""
         told = self.provenance
         return {
             "cell": str(told.cell),
@@ -79,7 +79,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What changed of a cell.
+    """The changes of a cell.
 
     Attributes
     ----------
@@ -98,7 +98,7 @@ class Comparison:
     counts
         By direction and tag, as `synglancer.synapses.changes.count_changes` returns them.
     warnings
-        What a reader should know, a sentence each.
+        What readers should know, one sentence each.
     """
 
     url: str
@@ -136,7 +136,7 @@ def compare(
     *given
         A cell, a link, or two links.
     question
-        What is asked beside the cell; of a link, only whom to ask and how.
+        The options; with a link, only those of the connection are used.
     from_, to
         The two versions: by default that of the question, or of the link, and the latest.
 
@@ -387,7 +387,7 @@ def _explain(before: Side, after: Side) -> list[str]:
 
 
 def _nest(counts: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
-    """Write counts as JSON has them: direction → tag → what is counted."""
+    """Write counts for JSON: direction → tag → kind of change → count."""
     nested: dict[str, dict[str, dict[str, int]]] = {}
     for row in counts.to_dict("records"):
         direction, tag = str(row.pop("direction")), str(row.pop("tag"))

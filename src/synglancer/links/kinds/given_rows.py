@@ -49,8 +49,7 @@ def find_given_cells(given: Sequence[int | str], tables: Sequence[GivenRows]) ->
 
     Raises
     ------
-    UsageError
-        When the tables hold synapses of other cells, of several, or of none.
+    UsageError When the tables hold synapses of other cells, of several cells, or of none.
     """
     inside = sorted({cell for table in tables for cell in table.cells})
     named = [parse_cell(one) for one in given]
@@ -132,7 +131,7 @@ def make_given_link(
 
 
 def _check_pin(session: Session, pin: Pin) -> None:
-    """Refuse rows of another version than the one that the link would be pinned to."""
+    """Refuse rows whose version differs from the one that the link would be pinned to."""
     at = session.materialization
     other = pin.version is not None and pin.version != at.version
     if pin.timestamp is not None:

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from synglancer.view.state import State
 
 _ROW_BYTES = 200
-"""Bytes of a row as CAVE sends it: groups of cells are sized by those."""
+"""Size of a row as CAVE sends it, in bytes; groups of cells are sized accordingly."""
 
 
 class SourceMaker(LinkMaker):

@@ -56,7 +56,7 @@ class SynapseMaker(LinkMaker):
         self._named = NamedLoader(settings, self._session)
 
     def lacks_rows(self, cell: str) -> bool:
-        """Whether rows have to be asked for, of a synapse as `LinkMaker` says of a cell."""
+        """Whether a synapse's rows must be queried, as `LinkMaker.lacks_rows` says for a cell."""
         synapses = _read_synapses([cell])
         if synapses:
             _check_settings(self._settings)

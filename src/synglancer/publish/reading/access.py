@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from synglancer.publish.manifest import Manifest
 
 MOST_BYTES = 64_000_000
-"""Bytes that are read at once: a cell of two million synapses has as many with one tag."""
+"""Most bytes that are read at once, enough for two million synapses with one tag."""
 
-_ASKING = "https://neuroglancer.example"  # any viewer's address serves the purpose
+_ASKING = "https://neuroglancer.example"  # any viewer's address will do
 _TRIES = 4
 _BACKOFF = 0.3  # seconds before the second try; twice as many before each further one
 _PASSING = {502, 503, 504}
@@ -77,11 +77,11 @@ class Server:
     Parameters
     ----------
     address
-        Its address, without a slash at the end.
+        Its address, without a trailing slash.
     timeout
-        Seconds that a request may take, further tries included.
+        Longest time for a request in seconds, retries included.
     at_once
-        Requests to it at a time.
+        Number of requests at a time.
     """
 
     def __init__(self, address: str, timeout: float, at_once: int) -> None:

@@ -1,8 +1,8 @@
 """Read chunks of sharded indexes by key, with few reads for many keys.
 
 Finding a chunk takes three steps: the index at the beginning of a shard file says where each
-minishard's index is, and that says where its chunks are. All keys take each step together. What was
-read of the first two steps is kept.
+minishard's index is, and that says where its chunks are. All keys take each step together. Results
+of the first two steps are kept.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class Wanted:
     Attributes
     ----------
     folder
-        Of the index in the source, such as ``spine/pre``.
+        Folder of the index in the source, such as ``spine/pre``.
     sharding
         How its keys are spread over files.
     keys : ndarray of uint64, shape (n,)
         The keys.
     most
-        Bytes of each chunk that are enough, or None for all.
+        Number of bytes needed from each chunk, or None for all.
     found
         Key → its chunk as it is stored, for each key that has one; filled in as they are read.
     """
@@ -88,7 +88,7 @@ class _Shard:
 
     spans: NDArray[np.uint64]
     ends: NDArray[np.uint64]
-    """All ends, sorted: what a minishard holds begins where another one's index ends."""
+    """All ends, sorted; a minishard's content begins where the index of another one ends."""
 
 
 class ChunkReader:
@@ -97,11 +97,10 @@ class ChunkReader:
     Parameters
     ----------
     address
-        Of the source.
+        The address of the source.
     read
-        Reads bytes of its files. It is called from several threads at a time.
-    at_once
-        How many reads there are at a time.
+        Reads bytes of its files. It is called from several threads at a time. at_once Number of
+        reads at a time.
     """
 
     def __init__(self, address: str, read: Read, at_once: int) -> None:

@@ -1,4 +1,4 @@
-"""Compare a run with an earlier one that it continues, and explain and clear up a failed one."""
+"""Compare a resumed run with the earlier one, and explain and clean up failed runs."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _FILES = ("inputs", "synapses", "identity")
 def check_finished(
     asked: Publication, identity: list[dict[str, Any]], manifest: Mapping[str, Any]
 ) -> None:
-    """Check that a finished source is what is asked for.
+    """Check that a finished source matches the request.
 
     Raises
     ------
     UsageError
-        Naming the options that are different, or that the input files are.
+        The error names the options that differ, or says that the input files do.
     """
     before = {name: manifest.get(name) for name in ("datastack", "version", "table", "tag_column")}
     before |= {
@@ -60,12 +60,12 @@ def check_finished(
 
 
 def check_unfinished(asked: Mapping[str, Any], path: Path, work: Path) -> None:
-    """Check that a run that continues is asked for what it was asked before.
+    """Check that a resumed run has the same request as before.
 
     Raises
     ------
     UsageError
-        Naming the options that are different, or that the input files are.
+        The error names the options that differ, or says that the input files do.
     """
     changes = _list_changes(read_work(path, work), json.loads(json.dumps(asked)))
     if changes:
@@ -76,7 +76,7 @@ def check_unfinished(asked: Mapping[str, Any], path: Path, work: Path) -> None:
 
 
 def read_work(path: Path, work: Path, *names: str) -> dict[str, Any]:
-    """Read a file of unfinished work, which is a JSON object with such names.
+    """Read a file of unfinished work, a JSON object that has these keys.
 
     Raises
     ------
@@ -122,7 +122,7 @@ def no_empty_folders(folder: Path) -> Iterator[None]:
     try:
         yield
     except SynglancerError:
-        with suppress(OSError):  # the first that is not empty ends it
+        with suppress(OSError):  # stops at the first folder that is not empty
             for one in made:
                 if one.exists():
                     one.rmdir()
@@ -131,12 +131,12 @@ def no_empty_folders(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def explained(work: Path) -> Iterator[None]:
-    """Explain that the folder of work could not be written or read.
+    """Explain that the work folder could not be written or read.
 
     Raises
     ------
     OutputError
-        Instead of what the system and libraries raise.
+        In place of the errors of the system and libraries.
     """
     try:
         yield

@@ -42,13 +42,13 @@ class Runner(Protocol):
         """Call a function for an item, in a worker."""
 
     def explain(self, error: Exception) -> str | None:
-        """Say what happened, where an error means that a worker was lost; otherwise None."""
+        """Return what happened if an error means that a worker was lost; otherwise None."""
 
     def run(self, function: Callable[[Any], None], items: Sequence[Any]) -> Iterator[None]:
         """Call a function for each item; yield when one is done."""
 
     def close(self) -> None:
-        """Let the processes go."""
+        """End the processes."""
 
 
 class Processes:
@@ -73,7 +73,7 @@ class Processes:
         return future
 
     def explain(self, error: Exception) -> str | None:
-        """Say what happened, where an error means that a worker was lost; otherwise None."""
+        """Return what happened if an error means that a worker was lost; otherwise None."""
         from concurrent.futures.process import BrokenProcessPool
 
         if not isinstance(error, BrokenProcessPool):
@@ -99,7 +99,7 @@ class Processes:
             ) from error
 
     def close(self) -> None:
-        """Let the processes go."""
+        """End the processes."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
 
@@ -166,7 +166,7 @@ class Cluster:
         return future
 
     def explain(self, error: Exception) -> str | None:
-        """Say what happened, where an error means that a worker was lost; otherwise None."""
+        """Return what happened if an error means that a worker was lost; otherwise None."""
         from distributed.scheduler import KilledWorker
 
         if not isinstance(error, KilledWorker):
