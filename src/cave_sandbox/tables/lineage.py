@@ -34,7 +34,7 @@ LINE_BASE = 0x01 << 56
 
 
 class Lineage:
-    """The history of a datastack's root IDs; those that occur only in its tables are valid."""
+    """The history of a datastack's root IDs; IDs that occur only in its tables are valid."""
 
     def __init__(self, dataset: Dataset, tables: Tables) -> None:
         self._roots = dataset.roots
