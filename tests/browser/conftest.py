@@ -51,8 +51,8 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that shares nothing with the others."""
-    context = browser.new_context(viewport={"width": 900, "height": 600})
+    """A page that shares nothing with the others, small because each pixel is drawn in software."""
+    context = browser.new_context(viewport={"width": 600, "height": 400})
     yield context.new_page()
     context.close()
 

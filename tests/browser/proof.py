@@ -6,6 +6,7 @@ of how links are made: what must be seen is handed to it as `Expected`.
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 import time
@@ -87,6 +88,28 @@ VISIT = """(name) => {
     viewer.coordinateSpace.value.scales, (scale, axis) => note.point[axis] * nm / scale);
 }"""
 
+#: Lets the viewer draw only when it is told to, and write no address, which holds the whole state;
+#: or both again whenever it wants to. Without a graphics card, each drawing of a mesh costs much.
+DRAW_WHEN_TOLD = """() => {
+  const {display} = viewer;
+  window.drawing ??= display.scheduleRedraw;
+  display.scheduleRedraw = () => {};
+  history.replaceState = () => {};
+  display.canvas.style.visibility = "hidden";
+}"""
+DRAW_AT_WILL = """() => {
+  delete history.replaceState;
+  viewer.display.canvas.style.visibility = "";
+  viewer.display.scheduleRedraw = window.drawing;
+  viewer.display.scheduleRedraw();
+}"""
+
+#: Draws now, and gives the drawing as PNG, in one go: the browser keeps no drawing for later.
+DRAW = """() => {
+  viewer.display.draw();
+  return viewer.display.canvas.toDataURL("image/png").split(",")[1];
+}"""
+
 #: The part of the page that data are drawn in.
 PANELS = """() => {
   const boxes = [...viewer.display.panels].map((panel) => panel.element.getBoundingClientRect());
@@ -136,14 +159,11 @@ class Proof:
         it.
     among_others
         Pixels that change when the layer is hidden, all others being shown.
-    picture
-        The whole page as a PNG file.
     """
 
     title: str
     alone: Mapping[str, int]
     among_others: Mapping[str, int]
-    picture: bytes = field(repr=False)
 
 
 @dataclass
@@ -216,18 +236,19 @@ def prove(
     page.goto(url)
     look = await_loaded(page, expected, loading)
     failures = list(find_failures(look, expected))
-    whole = page.screenshot()
     alone: dict[str, int] = {}
     among_others: dict[str, int] = {}
     if not failures:
         complaints.has_moved = expected.in_sections
+        page.evaluate(DRAW_WHEN_TOLD)
         alone, among_others = count_pixels(page, expected, drawing)
         failures += find_unseen(alone, among_others, expected)
         show(page, [*BASE_LAYERS, *expected.counts])
+        page.evaluate(DRAW_AT_WILL)
     failures += [f"console: {said}" for said in dict.fromkeys(complaints.said)]
     if failures:
         raise NotProvedError(f"{url[:200]} is not proved:\n" + "\n".join(failures))
-    return Proof(look["title"], alone, among_others, whole)
+    return Proof(look["title"], alone, among_others)
 
 
 def await_loaded(page: Page, expected: Expected, patience: float) -> dict[str, Any]:
@@ -396,13 +417,20 @@ def find_unseen(
 def show(page: Page, names: list[str]) -> None:
     """Show these layers and hide all others."""
     page.evaluate(SHOW, names)
-    # The next picture is taken after the viewer has drawn: it draws in the next frame.
+    # The viewer finds out which layers it draws in a later task.
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 
 def take_screenshot(page: Page) -> Picture:
-    """Take a picture of the panels, shape (height, width, 3)."""
-    png = page.screenshot(clip=page.evaluate(PANELS))
+    """Take a picture of the panels as the viewer draws them, shape (height, width, 3)."""
+    box = page.evaluate(PANELS)
+    left, top = round(box["x"]), round(box["y"])
+    whole = decode_picture(base64.b64decode(page.evaluate(DRAW)))  # of the whole page
+    return whole[top : round(box["y"] + box["height"]), left : round(box["x"] + box["width"])]
+
+
+def decode_picture(png: bytes) -> Picture:
+    """Decode a PNG file, shape (height, width, 3)."""
     return np.asarray(Image.open(io.BytesIO(png)).convert("RGB"), dtype=np.int16)
 
 

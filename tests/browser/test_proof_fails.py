@@ -6,9 +6,18 @@ import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import orjson
 import pytest
-from proof import NotProvedError, prove
+from proof import (
+    PANELS,
+    NotProvedError,
+    decode_picture,
+    near,
+    prove,
+    show,
+    take_screenshot,
+)
 from rows import expect, read_rows
 
 from cave_sandbox.sample import identity as who
@@ -128,10 +137,14 @@ BROKEN = {
 def test_whole_state_is_proved(
     page: Page, link: Callable[[Break], str], expected: Expected
 ) -> None:
-    """Unbroken, the state that the others break is proved."""
+    """Unbroken, the state that the others break is proved, by pictures of what users see."""
     proof = prove(page, link(lambda _state: None), expected)
     assert proof.alone[LAYER] > 0
     assert proof.among_others[LAYER] > 0
+    show(page, [LAYER])
+    seen = decode_picture(page.screenshot(clip=page.evaluate(PANELS)))
+    drawn = take_screenshot(page)
+    np.testing.assert_array_equal(near(drawn, "#00beff"), near(seen, "#00beff"))
 
 
 @pytest.mark.parametrize("what", BROKEN)

@@ -109,7 +109,7 @@ def test_partners_and_click(page: Page, link: Callable[..., str], every_row: pd.
       .getLayerByName("segmentation").layer.displayState.segmentationColorGroupState.value
       .segmentStatedColors].map(([id, colour]) => [String(id), Number(colour)]))""")
     for partner in strongest:
-        colour = f"#{colours[str(partner)]:06x}"
+        colour = f"#{colours[str(partner)].to_bytes(3, 'little').hex()}"  # red is the lowest byte
         assert poll(page, lambda c=colour: count_pixels(page, "segmentation", c) > 0, DRAWING)
     others = ~partner_of.isin([CELL, *strongest])
     further = every_row[inputs & others & (every_row["tag"] == "soma")].iloc[0]
@@ -194,18 +194,20 @@ HOVERED = """() => viewer.mouseState.active && viewer.mouseState.pickedAnnotatio
 BAR = ".neuroglancer-layer-panel"
 
 
-def hover_a_synapse(page: Page) -> None:
-    """Move the mouse over the section and the cell until an annotation is under it."""
-    box = page.evaluate(PANELS)
-    for down in range(3, 20):
-        for across in range(3, 20):
-            page.mouse.move(
-                box["x"] + box["width"] * across / 22, box["y"] + box["height"] * down / 22
-            )
-            page.wait_for_timeout(30)
-            if page.evaluate(HOVERED):
-                return
-    pytest.fail("there is no synapse under the mouse anywhere")
+def hover_a_synapse(page: Page, row: pd.Series) -> None:
+    """Show a synapse in the middle of the section, and move the mouse there."""
+    page.evaluate(
+        "(at) => { viewer.position.value = Float32Array.from(at); }",
+        [int(row[f"ctr_pt_position_{axis}"]) for axis in "xyz"],
+    )
+
+    def is_hovered() -> bool:
+        x, y = middle_of_section(page)
+        page.mouse.move(x + 1, y)
+        page.mouse.move(x, y)
+        return bool(page.evaluate(HOVERED))
+
+    assert poll(page, is_hovered, DRAWING), "there is no synapse under the mouse"
 
 
 def test_the_panels_stay_where_they_are_under_the_mouse(
@@ -218,7 +220,7 @@ def test_the_panels_stay_where_they_are_under_the_mouse(
     prove(page, link(tag=()), replace(expect(every_row, CELL), colours={}))
     before, height = page.evaluate(BOXES), page.locator(BAR).bounding_box()["height"]
     assert len(before) == 2
-    hover_a_synapse(page)
+    hover_a_synapse(page, every_row[every_row["tag"] == "soma"].iloc[0])
     page.wait_for_timeout(500)
     bar = page.locator(BAR)
     assert "min_confidence" not in page.locator("body").inner_text()
