@@ -18,10 +18,6 @@ class SandboxError(Exception):
         super().__init__(message)
         self.hint = hint
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
-        """Keep the hint when the error crosses a process boundary."""
-        return type(self), (str(self), self.hint)
-
 
 class InputError(SandboxError):
     """An option, a data folder or a fault specification cannot be used."""

@@ -16,6 +16,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import fields
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -96,20 +97,22 @@ def stop() -> bool:
         When it cannot be stopped.
     """
     residence = Residence.of_user()
-    if not residence.is_locked("server"):
+    running = partial(residence.is_locked, "server")
+    if not running():
         return False
     try:
         with residence.locked("start", START_TIMEOUT):
-            pid = _await_process(residence)
+            poll(lambda: "pid" in residence.read_record() or not running(), STOP_TIMEOUT)
+            pid = residence.read_record().get("pid")
             for order in (signal.SIGTERM, signal.SIGKILL):
-                if pid is None or not residence.is_locked("server"):
+                if pid is None or not running():
                     break
                 os.kill(pid, order)
-                if poll(lambda: not residence.is_locked("server"), STOP_TIMEOUT):
+                if poll(lambda: not running(), STOP_TIMEOUT):
                     return True
     except (TimeoutError, ProcessLookupError):
         pass
-    if residence.is_locked("server"):
+    if running():
         raise ProcessError(
             "The background sandbox did not stop.", f"See {residence.log} for the reason."
         )
@@ -133,14 +136,6 @@ def _require_extra() -> None:
         )
 
 
-def _await_process(residence: Residence) -> int | None:
-    """Return the ID of the process that holds the server's lock, once it has written it."""
-    poll(
-        lambda: "pid" in residence.read_record() or not residence.is_locked("server"), STOP_TIMEOUT
-    )
-    return residence.read_record().get("pid")
-
-
 def _await_settled(residence: Residence) -> Running | None:
     """Wait while a sandbox is starting or ending; return it when it runs."""
     settled = poll(
@@ -155,7 +150,7 @@ def _await_settled(residence: Residence) -> Running | None:
 
 
 def _launch(residence: Residence, options: StartOptions) -> None:
-    """Start the process and wait until it reports that it is ready."""
+    """Start the process and wait until it reports that it is ready; raise the error it reports."""
     command = [sys.executable, "-m", "cave_sandbox", "--background"]
     message = {"folder": str(residence.folder), "options": options.to_record()}
     with (
@@ -176,7 +171,13 @@ def _launch(residence: Residence, options: StartOptions) -> None:
         except subprocess.TimeoutExpired as error:
             os.killpg(process.pid, signal.SIGKILL)
             raise _not_started(residence) from error
-    _raise_refusal(residence, said)
+    try:
+        answer = json.loads(said)
+    except ValueError as error:
+        raise _not_started(residence) from error
+    if "error" in answer:
+        kind: type[SandboxError] = InputError if answer.get("usage") else ProcessError
+        raise kind(answer["error"], answer["hint"])
 
 
 def _environment() -> dict[str, str]:
@@ -187,18 +188,6 @@ def _environment() -> dict[str, str]:
         absolute = [str(Path(path).absolute()) for path in paths.split(os.pathsep) if path]
         environment["PYTHONPATH"] = os.pathsep.join(absolute)
     return environment
-
-
-def _raise_refusal(residence: Residence, said: bytes) -> None:
-    """Raise the error that the process reported."""
-    try:
-        answer = json.loads(said)
-    except ValueError as error:
-        raise _not_started(residence) from error
-    if answer.get("ready"):
-        return
-    kind: type[SandboxError] = InputError if answer.get("usage") else ProcessError
-    raise kind(str(answer["error"]), str(answer["hint"]))
 
 
 def _not_started(residence: Residence) -> ProcessError:

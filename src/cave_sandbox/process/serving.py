@@ -86,10 +86,9 @@ def _serve_locked(
     _log_to_stderr(token)
     ended = _end_on_signals()
     with _open_sandbox(residence, options, token, last_port) as sandbox:
-        port = int(sandbox.origin.rsplit(":", 1)[1])
         told = options.to_record()
         del told["token"]
-        kept["port"] = port
+        kept["port"] = int(sandbox.origin.rsplit(":", 1)[1])
         running = {
             **kept,
             "origin": sandbox.origin,

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from cave_sandbox.sample.minnie import Sample
 
+#: Increase it with every change of the generated data, so that no older sample is used again.
 SAMPLE_VERSION = 10
-"""Increase it with every change of the generated data, so that no older sample is used again."""
 
 
 def ensure_sample(folder: Path) -> Path:
@@ -69,13 +69,10 @@ def write_sample(folder: Path) -> None:
 
 
 def _write_datastack(folder: Path, sample: Sample) -> None:
-    tables = folder / "tables"
-    tables.mkdir(parents=True)
-    for name, table in sample.tables.items():
-        table.to_parquet(tables / f"{name}.parquet", index=False)
-    for name, view in sample.views.items():
-        (folder / "views").mkdir(exist_ok=True)
-        view.to_parquet(folder / "views" / f"{name}.parquet", index=False)
+    for kind, frames in (("tables", sample.tables), ("views", sample.views)):
+        for name, frame in frames.items():
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+            frame.to_parquet(folder / kind / f"{name}.parquet", index=False)
     if sample.roots is not None:
         sample.roots.to_parquet(folder / "roots.parquet", index=False)
     text = json.dumps(sample.description, indent=2, ensure_ascii=False)

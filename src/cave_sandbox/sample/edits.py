@@ -27,19 +27,16 @@ if TYPE_CHECKING:
 
 _NUMBER = 1822
 _FIRST_SYNAPSE_ID = 500_001_001  # above those of all other synapses
-_NEAR = 3.0 * UM
-"""Synapses within this distance of a dendrite's centre line are on that dendrite, in nm."""
-
+_NEAR = 3.0 * UM  # distance from a dendrite's centre line up to which a synapse is on it
 _BOUTONS = 34
 _OUTPUTS = {"spine": 23, "shaft": 12, "soma": 1}
 _UNLABELLED = {"spine": 2, "shaft": 1}
 
+#: Root IDs of the edited cells: at version 1718 -> at version 1822.
 CELLS_NOW = {
     who.SEED_ROOT_ID: who.EDITED_SEED,
     who.PARTNERS[0].root_id: who.EDITED_PARTNER,
 }
-"""Root IDs of the edited cells: at version 1718 -> at version 1822."""
-
 _ROOTS_NOW = {
     **CELLS_NOW,
     who.ADDED_AXON: who.EDITED_SEED,
@@ -197,7 +194,6 @@ def _list_outputs(
 ) -> Contacts:
     """List the synapses of the added axon, onto cells that the seed cell also innervates."""
     known = np.unique(contacts.post[contacts.pre == seed.root_id])
-    count = sum(_OUTPUTS.values()) + sum(_UNLABELLED.values())
-    post = rng.permutation(known[known != seed.root_id])[:count]
+    post = rng.permutation(known[known != seed.root_id])
     axon = replace(seed, root_id=who.ADDED_AXON)
     return output_contacts(rng, axon, boutons, post, _OUTPUTS, _UNLABELLED)

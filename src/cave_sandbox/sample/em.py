@@ -27,14 +27,10 @@ if TYPE_CHECKING:
 
 Image = NDArray[np.uint8]
 
-_STEPS = 5
-"""Grey values are multiples of this, which is invisible and halves the size of files."""
-
-_DENTS = 0.03
-"""How far nuclei and bodies deviate from spheres."""
-
-_DENTED, _DENDRITE = 200, 600
-"""Voxel size in nm below which dents are visible, and dendrites are wider than a voxel."""
+_STEPS = 5  # grey values are multiples of it, which is invisible and halves the size of files
+_DENTS = 0.03  # how far nuclei and bodies deviate from spheres
+_DENTED = 200  # voxel size in nm below which dents are visible
+_DENDRITE = 600  # voxel size in nm below which dendrites are wider than a voxel
 
 
 def draw_near(

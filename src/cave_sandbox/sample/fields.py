@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
 Field = NDArray[np.float32]
 
-FAR = 3_000.0
-"""Distance that stands for "not near the cell"."""
-
+FAR = 3_000.0  # stands for "not near the cell"
 _MARGIN = 700.0
 
 

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from cave_sandbox.sample.geometry import Floats, Ints
 
 _BLOCK = 8
-_LEVEL = 2
-"""Higher levels would not make images smaller, since most of an image is noise."""
+_LEVEL = 2  # higher levels would not make images smaller, since most of an image is noise
 
 Triple = tuple[int, int, int]
 Axes = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]
@@ -168,21 +167,19 @@ def write_segmentation(
     """
     place = folder / lattice.key
     place.mkdir(parents=True)
-    chunk_of = voxels // np.array(lattice.chunk)
-    counts = -(-np.array(lattice.shape) // np.array(lattice.chunk))
-    number = chunk_of[:, 0] + counts[0] * (chunk_of[:, 1] + counts[1] * chunk_of[:, 2])
+    counts = -(-np.array(lattice.shape) // lattice.chunk)
+    number = np.ravel_multi_index((voxels // lattice.chunk).T, counts, order="F")
     order = np.argsort(number, kind="stable")
-    starts = np.searchsorted(number[order], np.arange(int(np.prod(counts)) + 1))
+    starts = np.searchsorted(number[order], np.arange(counts.prod() + 1))
     empty: dict[Triple, bytes] = {}
     for index, (name, low, high) in enumerate(lattice.chunks()):
         rows = order[starts[index] : starts[index + 1]]
-        shape = (high[0] - low[0], high[1] - low[1], high[2] - low[2])
-        if len(rows) or shape not in empty:
+        shape = triple(np.subtract(high, low))
+        packed = None if len(rows) else empty.get(shape)
+        if packed is None:
             packed = pack(_encode(voxels[rows] - np.array(low), labels[rows], segments, shape))
-            if len(rows) == 0:
-                empty[shape] = packed
-        else:
-            packed = empty[shape]
+        if not len(rows):
+            empty[shape] = packed
         (place / f"{name}.gz").write_bytes(packed)
 
 
@@ -191,24 +188,12 @@ def _encode(
 ) -> bytes:
     """Encode a chunk in which only some voxels are not empty."""
     grid = -(-np.array(shape) // _BLOCK)
-    block, inside = voxels // _BLOCK, voxels % _BLOCK
-    number = block[:, 0] + grid[0] * (block[:, 1] + grid[1] * block[:, 2])
+    number = np.ravel_multi_index((voxels // _BLOCK).T, grid, order="F")
     used, row = np.unique(number, return_inverse=True)
     content = np.zeros((len(used), _BLOCK**3), dtype=np.uint8)
-    content[row, inside[:, 0] + _BLOCK * (inside[:, 1] + _BLOCK * inside[:, 2])] = labels
-    headers = np.zeros((int(np.prod(grid)), 2), dtype=np.uint32)
-    tables, values = _fill(headers, used, content, segments)
-    # There is one channel, and its data begin right after this offset.
-    return b"".join([np.uint32(1).tobytes(), headers.tobytes(), tables, values])
-
-
-def _fill(
-    headers: NDArray[np.uint32],
-    used: Ints,
-    content: NDArray[np.uint8],
-    segments: NDArray[np.uint64],
-) -> tuple[bytes, bytes]:
-    """Fill the headers of a chunk's blocks; return lookup tables and encoded values."""
+    content[row, np.ravel_multi_index((voxels % _BLOCK).T, (_BLOCK,) * 3, order="F")] = labels
+    headers = np.zeros((grid.prod(), 2), dtype=np.uint32)
+    # The tables of the blocks: which segments they hold, without repetitions.
     present = np.zeros((len(used), len(segments)), dtype=bool)
     present[np.arange(len(used))[:, None], content] = True
     empty = np.zeros((1, len(segments)), dtype=bool)
@@ -233,4 +218,5 @@ def _fill(
         headers[used[rows], 1] = at + words * np.arange(len(rows))
         encoded.append(packed.tobytes())
         at += words * len(rows)
-    return tables, b"".join(encoded)
+    # There is one channel, and its data begin right after this offset.
+    return b"".join([np.uint32(1).tobytes(), headers.tobytes(), tables, *encoded])

@@ -24,50 +24,31 @@ SPINE_TABLE = "synapse_spine_mapping_v2"
 MULTI_INPUT_TABLE = "multi_input_spine_predictions_ssa"
 CELL_TYPE_VIEW = "aibs_cell_info"
 
+#: The sample's main cell, with as many synapses as the real cell has at version 1718: 3,076 inputs
+#: and 316 outputs with a prediction (its autapse among both), 214 and 23 without, by location.
 SEED_ROOT_ID = 864691135276234469
-"""The sample's main cell: it has as many synapses as the real cell at version 1718."""
-
+SEED_NUCLEUS_ID = 264_824
 INPUT_PREDICTIONS = {"spine": 2262, "shaft": 711, "soma": 103}
-"""Inputs of the seed cell with a prediction, by tag, its autapse among them: 3,076."""
-
 OUTPUT_PREDICTIONS = {"spine": 221, "shaft": 86, "soma": 9}
-"""Outputs of the seed cell with a prediction, by tag, its autapse among them: 316."""
-
 UNLABELLED_INPUTS = {"spine": 158, "shaft": 49, "soma": 7}
-"""Inputs of the seed cell without a prediction, by location: 214."""
-
 UNLABELLED_OUTPUTS = {"spine": 15, "shaft": 7, "soma": 1}
-"""Outputs of the seed cell without a prediction: 23."""
 
-NUCLEUS_WITHOUT_ROOT = 491_002
-"""ID of the nucleus that no segment holds (``pt_root_id`` 0)."""
+NUCLEUS_WITHOUT_ROOT = 491_002  # no segment holds it (``pt_root_id`` 0)
 
+#: Root IDs that edits replaced before version 1718: by the seed cell; by the seed cell and a
+#: fragment without a nucleus (an axon that makes a synapse onto the seed cell); by two cells.
 OUTDATED_ONE_SUCCESSOR = 864691135190772513
-"""A root ID that an edit replaced by the seed cell."""
-
 OUTDATED_SPLIT = 864691134880361457
-"""A root ID that a split replaced by the seed cell and a fragment without a nucleus."""
-
 SPLIT_FRAGMENT = 864691136520114903
-"""The fragment that the split left: an axon that makes a synapse onto the seed cell."""
-
 OUTDATED_MERGED_CELLS = 864691135404918287
-"""A root ID that a split replaced by two cells, each with a nucleus."""
 
+#: Root IDs that edits made before version 1822: a dendrite was cut off the seed cell, then a piece
+#: of axon was added to it, and `SPLIT_FRAGMENT` turned out to be axon of the first partner.
 EDITED_SEED = 864691136194301772
-"""The seed cell's root ID at version 1822, after a dendrite was cut off and an axon added."""
-
 CUT_DENDRITE = 864691135026471655
-"""The dendrite that was cut off."""
-
-ADDED_AXON = 864691134712945120
-"""The piece of axon that was added, when it was still a separate segment."""
-
-SEED_BETWEEN = 864691136041877356
-"""The seed cell's root ID between these two edits, which no version has."""
-
+ADDED_AXON = 864691134712945120  # when it was still a separate segment
+SEED_BETWEEN = 864691136041877356  # the seed cell between these two edits; no version has it
 EDITED_PARTNER = 864691136437509811
-"""The first partner's root ID at version 1822: `SPLIT_FRAGMENT` turned out to be its axon."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +62,6 @@ class Partner:
     excitatory: bool  # whether it is a pyramidal cell
     offset: tuple[float, float, float]  # from the seed cell's soma to its own, in µm
 
-
-SEED_NUCLEUS_ID = 264_824
 
 PARTNERS = (
     Partner(864691135617152361, 264_901, "L2/3 pyramidal A", "23P", True, (66.0, 24.0, -38.0)),

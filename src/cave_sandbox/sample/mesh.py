@@ -22,8 +22,7 @@ _AXON_SIDES = 4
 _SPINE_SIDES = 5
 _BOUTON_SIDES = 6
 _SOMA_RINGS, _SOMA_SIDES = 48, 72
-_GRAIN = 4.0
-"""Vertices lie on multiples of this many nm, which is invisible and halves the size of files."""
+_GRAIN = 4.0  # vertices lie on multiples of it (nm), which halves the size of files
 
 COMPARTMENTS = {"soma": 1.0, "axon": 2.0, "basal": 3.0, "apical": 4.0}
 

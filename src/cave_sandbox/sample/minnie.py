@@ -11,55 +11,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from cave_sandbox.sample import edits as proofreading
+from cave_sandbox.sample import growth, tables, wiring
 from cave_sandbox.sample import identity as who
-from cave_sandbox.sample.edits import (
-    CELLS_NOW,
-    Edits,
-    add_outputs,
-    apply_edits,
-    list_root_ids,
-    plan_edits,
-)
-from cave_sandbox.sample.growth import (
-    INTERNEURON,
-    LAYER_5,
-    LAYER_23,
-    SMALL_LAYER_23,
-    UM,
-    grow_cell,
-)
-from cave_sandbox.sample.tables import (
-    Grid,
-    build_cell_types,
-    build_nuclei,
-    build_predictions,
-    build_spine_tables,
-    build_synapses,
-    draw_partners,
-    draw_root_ids,
-)
-from cave_sandbox.sample.wiring import (
-    Contacts,
-    Inputs,
-    innervate,
-    input_contacts,
-    output_contacts,
-    place_inputs,
-)
+from cave_sandbox.sample.growth import UM
 
 if TYPE_CHECKING:
     from cave_sandbox.sample.geometry import Boutons, Cell, Floats
 
-_NEWEST = 1822
-"""The version whose predictions differ from those of all others."""
+_NEWEST = 1822  # the version whose predictions differ from those of all others
 
-SOMA = np.array([744_000.0, 536_000.0, 836_000.0])
-"""Centre of the seed cell's soma in nm."""
-
-PIA = 316_000.0
-"""Position of the pia along y, in nm."""
-
-GRID = Grid((4.0, 4.0, 40.0))
+SOMA = np.array([744_000.0, 536_000.0, 836_000.0])  # centre of the seed cell's soma in nm
+PIA = 316_000.0  # position along y, in nm
+GRID = tables.Grid((4.0, 4.0, 40.0))
 
 _SEED_NUMBER = 1718
 _ROOT_RANGE = (864_691_132_500_000_000, 864_691_137_200_000_000)
@@ -86,6 +50,7 @@ _PARTNER_UNLABELLED = {"spine": 12, "shaft": 9, "soma": 2}
 _EXCITATORY_OUTPUTS = {"spine": 33, "shaft": 15, "soma": 1}
 _INHIBITORY_OUTPUTS = {"spine": 14, "shaft": 46, "soma": 31}
 
+#: Schema and description of each table.
 _TABLES = {
     who.SYNAPSE_TABLE: ("synapse", "Synapses of the sample's cells."),
     who.PREDICTION_TABLE: ("reference_tag_float", "Postsynaptic targets: soma, shaft or spine."),
@@ -93,7 +58,6 @@ _TABLES = {
     who.SPINE_TABLE: ("reference_simple_group_indexed", "The spine of each synapse."),
     who.MULTI_INPUT_TABLE: ("reference_simple_group", "Synapses that share a spine with another."),
 }
-"""Schema and description of each table."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +71,7 @@ class Sample:
     tables: dict[str, pd.DataFrame]
     roots: pd.DataFrame | None  # root IDs over time
     resolution: tuple[float, float, float]  # the viewer's voxel in nm
-    contacts: Contacts  # its synapses
+    contacts: wiring.Contacts  # its synapses
     pia: float  # position of the pia along y, nm
     detail: int  # side of the finest block of imagery in voxels
     views: dict[str, pd.DataFrame] = field(default_factory=dict)
@@ -124,25 +88,25 @@ def build_minnie() -> Sample:
     en_passant = [cell.boutons for cell in cells]
     cells = _wire(rng, cells, inputs)
     contacts = _list_contacts(rng, cells, inputs, en_passant)
-    edits = plan_edits(cells[0], contacts)
+    edits = proofreading.plan_edits(cells[0], contacts)
     labels = {p.root_id: (p.label, p.cell_type) for p in who.PARTNERS}
     labels[who.SEED_ROOT_ID] = ("L2/3 pyramidal, seed", "23P")
-    tables = _build_tables(rng, cells, contacts, edits)
-    types = build_cell_types(tables[who.NUCLEUS_TABLE], contacts, labels)
+    built = _build_tables(rng, cells, contacts, edits)
+    types = tables.build_cell_types(built[who.NUCLEUS_TABLE], contacts, labels)
     return Sample(
         name=who.MINNIE,
         description=_describe(),
         cells=cells,
-        labels=labels | {root: labels[former] for former, root in CELLS_NOW.items()},
-        tables=tables,
-        roots=list_root_ids(),
+        labels=labels | {root: labels[former] for former, root in proofreading.CELLS_NOW.items()},
+        tables=built,
+        roots=proofreading.list_root_ids(),
         resolution=GRID.resolution,
         contacts=contacts,
         pia=PIA,
         detail=1152,
         views={
             who.CELL_TYPE_VIEW: types,
-            f"{who.CELL_TYPE_VIEW}@{_NEWEST}": apply_edits(types, []),
+            f"{who.CELL_TYPE_VIEW}@{_NEWEST}": proofreading.apply_edits(types, []),
         },
         later=[edits.seed, replace(cells[1], root_id=who.EDITED_PARTNER)],
         pieces=[edits.dendrite, edits.axon],
@@ -150,21 +114,24 @@ def build_minnie() -> Sample:
 
 
 def _build_tables(
-    rng: np.random.Generator, cells: list[Cell], contacts: Contacts, edits: Edits
+    rng: np.random.Generator,
+    cells: list[Cell],
+    contacts: wiring.Contacts,
+    edits: proofreading.Edits,
 ) -> dict[str, pd.DataFrame]:
-    synapses = build_synapses(rng, contacts, GRID)
-    predictions = build_predictions(rng, synapses, contacts, contacts.tags)
-    numbers = [who.SEED_NUCLEUS_ID, *(partner.nucleus_id for partner in who.PARTNERS)]
+    synapses = tables.build_synapses(rng, contacts, GRID)
+    predictions = tables.build_predictions(rng, synapses, contacts, contacts.tags)
+    numbers = [who.SEED_NUCLEUS_ID, *(p.nucleus_id for p in who.PARTNERS), who.NUCLEUS_WITHOUT_ROOT]
     stray: Floats = SOMA + np.array([-118.0, 61.0, 52.0]) * UM
     on_dendrite = synapses["id"].to_numpy()[edits.cut_rows]
-    synapses, predictions, mapping, multi_input = build_spine_tables(
+    synapses, predictions, mapping, multi_input = tables.build_spine_tables(
         synapses, predictions, contacts, cells, GRID
     )
-    synapses, predictions, mapping = add_outputs(edits, synapses, predictions, mapping, GRID)
-    ordered = synapses.sort_values("id", ignore_index=True)
-    nuclei = build_nuclei(
-        rng, dict(zip(numbers, cells, strict=True)), {who.NUCLEUS_WITHOUT_ROOT: stray}, GRID
+    synapses, predictions, mapping = proofreading.add_outputs(
+        edits, synapses, predictions, mapping, GRID
     )
+    ordered = synapses.sort_values("id", ignore_index=True)
+    nuclei = tables.build_nuclei(rng, numbers, cells, stray, GRID)
     return {
         who.SYNAPSE_TABLE: ordered,
         who.PREDICTION_TABLE: predictions,
@@ -172,67 +139,72 @@ def _build_tables(
         who.SPINE_TABLE: mapping,
         who.MULTI_INPUT_TABLE: multi_input,
         f"{who.PREDICTION_TABLE}@{_NEWEST}": _predict_anew(predictions, synapses),
-        f"{who.SYNAPSE_TABLE}@{_NEWEST}": apply_edits(ordered, on_dendrite),
-        f"{who.NUCLEUS_TABLE}@{_NEWEST}": apply_edits(nuclei, []),
+        f"{who.SYNAPSE_TABLE}@{_NEWEST}": proofreading.apply_edits(ordered, on_dendrite),
+        f"{who.NUCLEUS_TABLE}@{_NEWEST}": proofreading.apply_edits(nuclei, []),
     }
 
 
 def _grow_cells(rng: np.random.Generator) -> list[Cell]:
-    cells = [grow_cell(rng, who.SEED_ROOT_ID, SOMA, LAYER_23)]
+    cells = [growth.grow_cell(rng, who.SEED_ROOT_ID, SOMA, growth.LAYER_23)]
     for partner in who.PARTNERS:
-        plan = SMALL_LAYER_23 if partner.excitatory else INTERNEURON
+        plan = growth.SMALL_LAYER_23 if partner.excitatory else growth.INTERNEURON
         if partner.cell_type.startswith("5P"):
-            plan = LAYER_5
+            plan = growth.LAYER_5
         centre = SOMA + np.array(partner.offset) * UM
-        cells.append(grow_cell(rng, partner.root_id, centre, plan))
+        cells.append(growth.grow_cell(rng, partner.root_id, centre, plan))
     return cells
 
 
-def _place_all_inputs(rng: np.random.Generator, cells: list[Cell]) -> list[Inputs]:
-    inputs = [place_inputs(rng, cells[0], who.INPUT_PREDICTIONS, who.UNLABELLED_INPUTS)]
+def _place_all_inputs(rng: np.random.Generator, cells: list[Cell]) -> list[wiring.Inputs]:
+    inputs = [wiring.place_inputs(rng, cells[0], who.INPUT_PREDICTIONS, who.UNLABELLED_INPUTS)]
     for cell, partner in zip(cells[1:], who.PARTNERS, strict=True):
         counts = _EXCITATORY_INPUTS if partner.excitatory else _INHIBITORY_INPUTS
-        inputs.append(place_inputs(rng, cell, counts, _PARTNER_UNLABELLED))
+        inputs.append(wiring.place_inputs(rng, cell, counts, _PARTNER_UNLABELLED))
     return inputs
 
 
-def _wire(rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs]) -> list[Cell]:
+def _wire(rng: np.random.Generator, cells: list[Cell], inputs: list[wiring.Inputs]) -> list[Cell]:
     """Connect the seed cell with its partners in both directions, and with itself."""
     wired = [
-        innervate(rng, cell, inputs[0], wanted)
+        wiring.innervate(rng, cell, inputs[0], wanted)
         for cell, wanted in zip(cells[1:], _ONTO_SEED, strict=True)
     ]
-    seed = innervate(rng, cells[0], inputs[0], {"shaft": 1})
+    seed = wiring.innervate(rng, cells[0], inputs[0], {"shaft": 1})
     for target, wanted in zip(inputs[1:], _FROM_SEED, strict=True):
-        seed = innervate(rng, seed, target, wanted)
+        seed = wiring.innervate(rng, seed, target, wanted)
     return [seed, *wired]
 
 
 def _list_contacts(
-    rng: np.random.Generator, cells: list[Cell], inputs: list[Inputs], en_passant: list[Boutons]
-) -> Contacts:
+    rng: np.random.Generator,
+    cells: list[Cell],
+    inputs: list[wiring.Inputs],
+    en_passant: list[Boutons],
+) -> wiring.Contacts:
     """Assign the remaining places to axons that exist only as a root ID."""
-    axons = draw_root_ids(rng, 6_000, *_ROOT_RANGE)
+    axons = tables.draw_root_ids(rng, 6_000, *_ROOT_RANGE)
     known = [cell.root_id for cell in cells]
     axons = axons[~np.isin(axons, known)]
     parts = []
     for cell, received in zip(cells, inputs, strict=True):
         free = np.flatnonzero(received.pre == 0)
-        received.pre[free] = draw_partners(rng, axons[1000:], len(free))
+        received.pre[free] = tables.draw_partners(rng, axons[1000:], len(free))
         if cell.root_id == who.SEED_ROOT_ID:
             spine = free[(received.tags[free] == "spine") & received.predicted[free]]
             received.pre[spine[0]] = who.SPLIT_FRAGMENT
-        parts.append(input_contacts(rng, cell, received))
-    onto_cells = Contacts.join(parts)
+        parts.append(wiring.input_contacts(rng, cell, received))
+    onto_cells = wiring.Contacts.join(parts)
     for number, (cell, boutons) in enumerate(zip(cells, en_passant, strict=True)):
         predicted, unlabelled = _outputs_left(number, cell, onto_cells)
         count = sum(predicted.values()) + sum(unlabelled.values())
-        post = draw_partners(rng, axons[:1000], count)
-        parts.append(output_contacts(rng, cell, boutons, post, predicted, unlabelled))
-    return Contacts.join(parts)
+        post = tables.draw_partners(rng, axons[:1000], count)
+        parts.append(wiring.output_contacts(rng, cell, boutons, post, predicted, unlabelled))
+    return wiring.Contacts.join(parts)
 
 
-def _outputs_left(number: int, cell: Cell, made: Contacts) -> tuple[dict[str, int], dict[str, int]]:
+def _outputs_left(
+    number: int, cell: Cell, made: wiring.Contacts
+) -> tuple[dict[str, int], dict[str, int]]:
     """Count a cell's outputs onto cells outside the sample."""
     if number > 0:
         excitatory = who.PARTNERS[number - 1].excitatory
@@ -268,7 +240,7 @@ def _predict_anew(predictions: pd.DataFrame, synapses: pd.DataFrame) -> pd.DataF
             "value": rng.uniform(0.4, 0.8, len(found)).astype(np.float32),
         }
     )
-    return pd.concat([kept, added], ignore_index=True)[[*predictions.columns]]
+    return pd.concat([kept, added], ignore_index=True)
 
 
 def _describe() -> dict[str, Any]:

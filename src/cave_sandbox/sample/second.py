@@ -10,30 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from cave_sandbox.sample import growth, tables, wiring
 from cave_sandbox.sample import identity as who
 from cave_sandbox.sample.geometry import Cell, sample_axes, side_sites
-from cave_sandbox.sample.growth import INTERNEURON, UM, Plan, grow_cell
+from cave_sandbox.sample.growth import UM
 from cave_sandbox.sample.minnie import Sample
-from cave_sandbox.sample.tables import (
-    Grid,
-    build_predictions,
-    build_synapses,
-    draw_partners,
-    draw_root_ids,
-)
-from cave_sandbox.sample.wiring import (
-    Contacts,
-    Inputs,
-    innervate,
-    input_contacts,
-    output_contacts,
-    place_inputs,
-)
 
-GRID = Grid((8.0, 8.0, 33.0))
+GRID = tables.Grid((8.0, 8.0, 33.0))
 SOMA = np.array([420_000.0, 460_000.0, 700_000.0])
 
-PLAN = Plan(
+PLAN = growth.Plan(
     trunk=55.0,
     obliques=3,
     tuft=(30.0, 40.0),
@@ -47,13 +33,13 @@ PLAN = Plan(
     soma_radius=6.0,
 )
 
+#: The tag that the prediction table uses for each location.
 TAGS = {
     "spine": who.ODD_TAG,
     "shaft": "dendrite",
     "soma": "soma",
     "initial segment": "axon initial segment",
 }
-"""The tag that the prediction table uses for each location."""
 
 _INPUTS = {"spine": 140, "shaft": 52, "soma": 17}
 _UNLABELLED = {"spine": 8, "shaft": 5, "soma": 1}
@@ -69,30 +55,35 @@ _TABLES = {
 def build_second() -> Sample:
     """Grow the cells of the second datastack, wire them, and build the tables."""
     rng = np.random.default_rng(7)
-    seed = grow_cell(rng, who.SECOND_SEED_ROOT_ID, SOMA, PLAN)
+    seed = growth.grow_cell(rng, who.SECOND_SEED_ROOT_ID, SOMA, PLAN)
     beside = SOMA + np.array([44.0, 12.0, -20.0]) * UM
-    partner = grow_cell(rng, who.SECOND_PARTNER_ROOT_ID, beside, INTERNEURON)
-    inputs = place_inputs(rng, seed, _INPUTS, _UNLABELLED)
+    partner = growth.grow_cell(rng, who.SECOND_PARTNER_ROOT_ID, beside, growth.INTERNEURON)
+    inputs = wiring.place_inputs(rng, seed, _INPUTS, _UNLABELLED)
     boutons = seed.boutons
-    partner = innervate(rng, partner, inputs, {"shaft": 4, "soma": 3})
-    axons = draw_root_ids(rng, 500, *_ROOT_RANGE)
+    partner = wiring.innervate(rng, partner, inputs, {"shaft": 4, "soma": 3})
+    axons = tables.draw_root_ids(rng, 500, *_ROOT_RANGE)
     free = np.flatnonzero(inputs.pre == 0)
-    inputs.pre[free] = draw_partners(rng, axons[100:], len(free))
+    inputs.pre[free] = tables.draw_partners(rng, axons[100:], len(free))
     count = sum(_OUTPUTS.values()) + 2
-    contacts = Contacts.join(
+    contacts = wiring.Contacts.join(
         [
-            input_contacts(rng, seed, inputs),
+            wiring.input_contacts(rng, seed, inputs),
             _onto_initial_segment(rng, seed, axons[400:]),
-            output_contacts(
-                rng, seed, boutons, draw_partners(rng, axons[:100], count), _OUTPUTS, {"spine": 2}
+            wiring.output_contacts(
+                rng,
+                seed,
+                boutons,
+                tables.draw_partners(rng, axons[:100], count),
+                _OUTPUTS,
+                {"spine": 2},
             ),
         ]
     )
-    synapses = build_synapses(rng, contacts, GRID)
+    synapses = tables.build_synapses(rng, contacts, GRID)
     tags = np.array([TAGS[place] for place in contacts.tags])
-    tables = {
+    built = {
         who.SECOND_SYNAPSE_TABLE: synapses.sort_values("id", ignore_index=True),
-        who.SECOND_PREDICTION_TABLE: build_predictions(rng, synapses, contacts, tags),
+        who.SECOND_PREDICTION_TABLE: tables.build_predictions(rng, synapses, contacts, tags),
     }
     labels = {seed.root_id: ("sandbox cell", "pyramidal"), partner.root_id: ("partner", "basket")}
     return Sample(
@@ -100,7 +91,7 @@ def build_second() -> Sample:
         description=_describe(),
         cells=[seed, partner],
         labels=labels,
-        tables=tables,
+        tables=built,
         roots=None,
         resolution=GRID.resolution,
         contacts=contacts,
@@ -109,19 +100,19 @@ def build_second() -> Sample:
     )
 
 
-def _onto_initial_segment(rng: np.random.Generator, cell: Cell, axons: Any) -> Contacts:
+def _onto_initial_segment(rng: np.random.Generator, cell: Cell, axons: Any) -> wiring.Contacts:
     """List synapses onto the first stretch of the axon, as chandelier cells make them."""
     stem = next(b for b in cell.branches if b.kind == "axon" and b.parent == -1)
     near = cell.soma.depth(stem.points) < 45.0 * UM
     stretch = replace(stem, points=stem.points[near], radii=stem.radii[near])
     points, axes, radii = sample_axes(rng, [stretch], _INITIAL_SEGMENT, cell.soma, 8.0 * UM)
-    inputs = Inputs(
+    inputs = wiring.Inputs(
         side_sites(rng, points, axes, radii),
         np.repeat("initial segment", _INITIAL_SEGMENT),
         np.ones(_INITIAL_SEGMENT, dtype=bool),
         axons[:_INITIAL_SEGMENT],
     )
-    return input_contacts(rng, cell, inputs)
+    return wiring.input_contacts(rng, cell, inputs)
 
 
 def _describe() -> dict[str, Any]:

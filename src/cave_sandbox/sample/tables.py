@@ -23,27 +23,15 @@ _CHUNK_SIZE = np.array([256, 256, 512])
 
 _CONFIDENCE_TAIL = {"spine": 14.0, "shaft": 8.0, "soma": 30.0, "initial segment": 8.0}
 
-_SHARED_EVERY = 8
-"""One in this many of the seed cell's outputs onto spines has a neighbour on the same spine."""
-
-_BESIDE = 260.0
-"""Distance between the clefts of the output and its neighbour, in nm."""
-
+_SHARED_EVERY = 8  # one in so many outputs of the seed cell onto spines has a neighbour there
+_BESIDE = 260.0  # distance between the clefts of the output and its neighbour, in nm
 _NUMBER = 1719
 _FIRST_SYNAPSE_ID = 500_000_001  # above those of all other synapses
 _FIRST_AXON = 864_691_137_300_000_000  # above the root IDs of all others
 
-_MTYPES = {
-    "23P": "L2a",
-    "4P": "L4a",
-    "5P-IT": "L5a",
-    "5P-ET": "L5ET",
-    "6P-CT": "L6CT",
-    "BC": "PTC",
-    "MC": "DTC",
-    "BPC": "ITC",
-    "NGC": "STC",
-}
+#: Cell type -> its morphological type.
+_EXCITATORY = {"23P": "L2a", "4P": "L4a", "5P-IT": "L5a", "5P-ET": "L5ET", "6P-CT": "L6CT"}
+_INHIBITORY = {"BC": "PTC", "MC": "DTC", "BPC": "ITC", "NGC": "STC"}
 
 
 @dataclass(frozen=True)
@@ -140,27 +128,26 @@ def add_synapses(
 
 
 def build_nuclei(
-    rng: np.random.Generator, cells: dict[int, Cell], strays: dict[int, Floats], grid: Grid
+    rng: np.random.Generator, numbers: list[int], cells: list[Cell], stray: Floats, grid: Grid
 ) -> pd.DataFrame:
-    """Build a table of schema ``nucleus_detection``, from cells by the ID of their nucleus.
+    """Build a table of schema ``nucleus_detection``, from the IDs of the cells' nuclei.
 
-    Strays are nuclei in no segment: their positions in nm, by ID.
+    The last ID is that of a nucleus in no segment, whose position is ``stray``, in nm.
     """
-    radii = [cell.soma.nucleus_radius for cell in cells.values()] + [4_600.0] * len(strays)
-    centres = np.stack([*(cell.soma.centre for cell in cells.values()), *strays.values()])
-    reach = np.array(radii)[:, None] * 1.08
-    columns: dict[str, Ints | Floats] = {"id": np.array([*cells, *strays], dtype=np.int64)}
+    radii = np.array([*(cell.soma.nucleus_radius for cell in cells), 4_600.0])
+    centres = np.stack([*(cell.soma.centre for cell in cells), stray])
+    reach = radii[:, None] * 1.08
+    columns: dict[str, Ints | Floats] = {"id": np.array(numbers)}
     for name, positions in (
         ("pt_position", centres),
         ("bb_start_position", centres - reach),
         ("bb_end_position", centres + reach),
     ):
         columns |= grid.columns(name, positions)
-    columns["volume"] = 4.0 / 3.0 * np.pi * (np.array(radii) / 1000.0) ** 3
-    supervoxels = supervoxel_ids(rng, centres)
-    roots = [*(cell.root_id for cell in cells.values()), *([0] * len(strays))]
-    columns["pt_root_id"] = np.array(roots, dtype=np.int64)
-    columns["pt_supervoxel_id"] = np.where(columns["pt_root_id"] == 0, 0, supervoxels)
+    columns["volume"] = 4.0 / 3.0 * np.pi * (radii / 1000.0) ** 3
+    columns["pt_root_id"] = np.array([*(cell.root_id for cell in cells), 0])
+    columns["pt_supervoxel_id"] = supervoxel_ids(rng, centres)
+    columns["pt_supervoxel_id"][-1] = 0
     return pd.DataFrame(columns)
 
 
@@ -180,11 +167,10 @@ def build_cell_types(
     roots, first = np.unique(contacts.pre, return_index=True)
     typed = (roots % 3 != 0) & ~np.isin(roots, nuclei["pt_root_id"])
     roots, first = roots[typed], first[typed]
-    inhibitory = contacts.tags[first] != "spine"
     names = np.where(
-        inhibitory,
-        np.array(["BC", "MC", "BPC", "NGC"])[roots % 4],
-        np.array(["23P", "4P", "5P-IT", "5P-ET", "6P-CT"])[roots % 5],
+        contacts.tags[first] == "spine",
+        np.array([*_EXCITATORY])[roots % len(_EXCITATORY)],
+        np.array([*_INHIBITORY])[roots % len(_INHIBITORY)],
     )
     others = pd.DataFrame(
         {
@@ -195,9 +181,9 @@ def build_cell_types(
         }
     )
     joined = pd.concat([view, others], ignore_index=True)
-    excitatory = joined["cell_type"].str.contains("P") & (joined["cell_type"] != "BPC")
+    excitatory = joined["cell_type"].isin(_EXCITATORY)
     joined["broad_type"] = np.where(excitatory, "excitatory", "inhibitory").astype(object)
-    joined["mtype"] = joined["cell_type"].map(_MTYPES)
+    joined["mtype"] = joined["cell_type"].map(_EXCITATORY | _INHIBITORY)
     joined["cell_type_source"] = "synthetic"
     return _spoil(joined)
 

@@ -85,7 +85,7 @@ def _write_imagery(folder: Path, sample: Sample, whole: Lattice) -> None:
     fine = _finer(whole, 4, (256, 256, 8))
     middle = round(soma[2] / fine.resolution[2])
     slab = replace(fine, offset=(*fine.offset[:2], middle - 4), shape=(*fine.shape[:2], 8))
-    scales = (near, wide, mid, slab, whole)
+    scales = [near, wide, mid, slab, whole]
     contacts = sample.contacts
     clefts = contacts.ctr_pt[contacts.post == sample.cells[0].root_id]
     for scale, coarser in ((near, 2), (wide, 1)):
@@ -112,7 +112,7 @@ def _write_segmentation(folder: Path, sample: Sample, whole: Lattice) -> None:
         write_segmentation(folder, scale, voxels, labels, segments)
     kind = ("segmentation", "uint64", "compressed_segmentation")
     more = {"mesh": "mesh", "segment_properties": "properties"}
-    _write_info(folder, sample, (near, wide, fine, whole), kind, **more)
+    _write_info(folder, sample, [near, wide, fine, whole], kind, **more)
 
 
 def _fill_dense(lattice: Lattice, cells: list[Cell]) -> tuple[Ints, Any]:
@@ -200,11 +200,7 @@ def _write_properties(folder: Path, sample: Sample) -> None:
 
 
 def _write_info(
-    folder: Path,
-    sample: Sample,
-    scales: tuple[Lattice, ...],
-    kind: tuple[str, str, str],
-    **more: str,
+    folder: Path, sample: Sample, scales: list[Lattice], kind: tuple[str, str, str], **more: str
 ) -> None:
     """Write a volume's ``info``; the kind is its type, data type and encoding."""
     extent = extent_record(scales[-1], sample.resolution)

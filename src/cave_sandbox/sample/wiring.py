@@ -136,7 +136,7 @@ def output_contacts(
     predicted: dict[str, int],
     unlabelled: dict[str, int],
 ) -> Contacts:
-    """List synapses of a cell's boutons onto cells that exist only as the root IDs ``post``.
+    """List synapses of a cell's boutons onto cells that exist only as the first IDs in ``post``.
 
     If there are more synapses than boutons, some boutons get a second synapse.
     """
@@ -147,7 +147,7 @@ def output_contacts(
     outside = rng.uniform(140.0, 240.0, size=(len(tags), 1))
     return Contacts(
         pre=np.full(len(tags), cell.root_id, dtype=np.int64),
-        post=post,
+        post=post[: len(tags)],
         pre_pt=sites.points - sites.normals * np.minimum(0.3 * sites.thickness, 300.0)[:, None],
         ctr_pt=sites.points,
         post_pt=sites.points + sites.normals * outside,

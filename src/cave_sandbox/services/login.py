@@ -1,42 +1,26 @@
-"""The pages that the sandbox shows in place of CAVE's login and terms of service.
-
-Each page says what to do instead.
-"""
+"""The page that the sandbox shows in place of CAVE's login and terms of service."""
 
 from __future__ import annotations
 
 from cave_sandbox.web.handler import LOGIN_PATH, Handler
 
-PAGE = (
-    "<!doctype html>\n<html lang=en>\n<title>synglancer sandbox</title>\n<h1>{title}</h1>\n"
-    "<p>{text}</p>\n"
-)
-PAGES = {
-    "authorize": (
-        "There is no login",
-        (
-            "This server is a sandbox on this machine. Send the token that it was started with in "
-            "the header <code>Authorization: Bearer TOKEN</code>."
-        ),
-    ),
-    "tos/3/accept": (
-        "There are no terms to accept",
-        (
-            "This server is a sandbox on this machine. The token you sent belongs to a test "
-            "account that has not accepted the terms of service; use another token."
-        ),
-    ),
-}
+PAGE = """<!doctype html>
+<html lang=en>
+<title>synglancer sandbox</title>
+<h1>There is no login here, and there are no terms to accept</h1>
+<p>This server is a sandbox on this machine. Send the token that it was started with in the header
+<code>Authorization: Bearer TOKEN</code>. A token that has not accepted the terms of service belongs
+to a test account; use another token.</p>
+"""
 
 
 class LoginHandler(Handler):
-    """One of the pages."""
+    """The page."""
 
-    def get(self, which: str) -> None:
+    def get(self) -> None:
         """Answer with the page."""
-        title, text = PAGES[which]
         self.set_header("Content-Security-Policy", "default-src 'none'")
-        self.send_text(PAGE.format(title=title, text=text))
+        self.send_text(PAGE)
 
 
-ROUTES = [(rf"{LOGIN_PATH}/({'|'.join(PAGES)})", LoginHandler)]
+ROUTES = [(rf"{LOGIN_PATH}/(?:authorize|tos/3/accept)", LoginHandler)]

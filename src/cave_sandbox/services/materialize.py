@@ -164,7 +164,6 @@ def version_record(dataset: Dataset, version: Version) -> dict[str, Any]:
 def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
     """Return the service's record of a table."""
     first = _timestamp(min(item.time_stamp for item in dataset.versions))
-    x, y, z = table.voxel_resolution
     record = {
         "table_name": table.name,
         "schema": table.schema,
@@ -178,9 +177,7 @@ def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
         "notice_text": None,
         "reference_table": table.reference_table,
         "flat_segmentation_source": None,
-        "voxel_resolution_x": x,
-        "voxel_resolution_y": y,
-        "voxel_resolution_z": z,
+        **_voxel(table),
         "write_permission": "PRIVATE",
         "read_permission": "PUBLIC",
         "last_modified": first,
@@ -197,15 +194,12 @@ def table_record(dataset: Dataset, table: Table, origin: str) -> dict[str, Any]:
 
 def view_record(view: Table) -> dict[str, Any]:
     """Return the service's record of a view."""
-    x, y, z = view.voxel_resolution
     record = {
         "table_name": view.name,
         "description": "",
         "notice_text": None,
         "live_compatible": False,
-        "voxel_resolution_x": x,
-        "voxel_resolution_y": y,
-        "voxel_resolution_z": z,
+        **_voxel(view),
     }
     return record | dict(view.details)
 
@@ -216,6 +210,11 @@ _VIEW_TYPES = {"BIGINT": "integer", "DOUBLE": "float", "VARCHAR": "string", "POI
 def view_schema(view: Table) -> dict[str, Any]:
     """Return the columns of a view with their types."""
     return {item.name: {"type": _VIEW_TYPES[item.sql_type]} for item in view.fields}
+
+
+def _voxel(table: Table) -> dict[str, float]:
+    sizes = zip("xyz", table.voxel_resolution, strict=True)
+    return {f"voxel_resolution_{axis}": size for axis, size in sizes}
 
 
 def _timestamp(timestamp: datetime) -> str:

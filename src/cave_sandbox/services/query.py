@@ -132,29 +132,19 @@ class QueryHandler(MaterializeHandler):
 def _find_tables(
     dataset: Dataset, body: QueryBody, number: str | None, *, of_view: bool
 ) -> dict[str, Table]:
-    """Return the tables of a request, in the same order.
-
-    Raises
-    ------
-    QueryError
-        When the version does not exist, or lacks one of the tables.
-    """
-    version = None
-    if number is not None:
-        version = dataset.version(int(number))
-        if version is None and int(number) == 0:
-            raise QueryError(
-                f"404 Not Found: Analysis version 0 not found for datastack {dataset.name}"
-            )
-        if version is None:
-            raise QueryError(f"404 Not Found: version {number} not found in {dataset.name}")
+    """Return the tables of a request, in the same order, or refuse it."""
+    version = None if number is None else dataset.version(int(number))
+    if number is not None and version is None:
+        where = f"version {number} not found in {dataset.name}"
+        if int(number) == 0:
+            where = f"Analysis version 0 not found for datastack {dataset.name}"
+        raise QueryError(f"404 Not Found: {where}")
     # A join names the referring table first, so if both are missing, the error is about that one.
-    order = [join.left for join in body.joins] + list(body.tables)
+    order = dict.fromkeys([*(join.left for join in body.joins), *body.tables])
+    if of_view:
+        return {name: _find_view(dataset, name, version) for name in order}
     found: dict[str, Table] = {}
-    for name in dict.fromkeys(order):
-        if of_view:
-            found[name] = _find_view(dataset, name, version)
-            continue
+    for name in order:
         moment = body.timestamp
         table = dataset.table_at(name, moment) if moment else dataset.table(name, version)
         if table is not None and table.details.get("read_permission") == "PRIVATE":

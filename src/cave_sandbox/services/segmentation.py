@@ -111,17 +111,15 @@ def find_root(handler: GraphHandler, dataset: Dataset, supervoxel: str) -> Any:
     return {"root_id": root}
 
 
-class RootsHandler(GraphHandler):
-    """The root IDs of many supervoxels, in binary."""
-
-    async def post(self, name: str) -> None:
-        """Answer little-endian uint64s in the order of those in the body."""
-        lineage, body = self.lineage(self.admit(name)), self.request.body
-        if len(body) % 8:
-            raise HTTPError(400, "the body is not a list of uint64")
-        asked = struct.unpack(f"<{len(body) // 8}Q", body)
-        found = await self.outside(lineage.roots_at, asked, self.moment)
-        self.send_bytes(struct.pack(f"<{len(found)}Q", *found), "application/octet-stream")
+@answers(GraphHandler, "post")
+def find_roots(handler: GraphHandler, dataset: Dataset) -> Any:
+    """Return the root IDs of many supervoxels: little-endian uint64s, in the body's order."""
+    try:
+        asked = [number for (number,) in struct.iter_unpack("<Q", handler.request.body)]
+    except struct.error as error:
+        raise HTTPError(400, "the body is not a list of uint64") from error
+    found = handler.lineage(dataset).roots_at(asked, handler.moment)
+    return struct.pack(f"<{len(found)}Q", *found)
 
 
 @answers(GraphHandler, "post")
@@ -176,7 +174,7 @@ ROUTES = [
     (rf"{ONE}/root_timestamps", list_timestamps),
     (rf"{ONE}/node/(\d+)/leaves", list_leaves),
     (rf"{ONE}/node/(\d+)/root", find_root),
-    (rf"{ONE}/roots_binary", RootsHandler),
+    (rf"{ONE}/roots_binary", find_roots),
     (rf"{ONE}/lineage_graph_multiple", draw_lineage),
     (rf"{ONE}/past_id_mapping", map_roots),
     (rf"{ONE}/oldest_timestamp", find_oldest),

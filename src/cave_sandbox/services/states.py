@@ -41,11 +41,9 @@ class StateHandler(Handler):
 
     def authorise_reading(self) -> None:
         """Check a reader's token; if states are open, no token is needed."""
-        nameless = (
-            "Authorization" not in self.request.headers
-            and self.get_cookie("middle_auth_token") is None
-        )
-        if not (self.context.options.open_states and nameless):
+        cookie = self.get_cookie("middle_auth_token")
+        given = self.request.headers.get("Authorization", cookie)
+        if given is not None or not self.context.options.open_states:
             self.authorise()
 
     def fail(self) -> None:

@@ -1,8 +1,4 @@
-"""Translate one filter of a request into one SQL condition and its values.
-
-Values are compared with columns of each type, read as numbers and refused as by the recorded
-service.
-"""
+"""Translate one filter of a request into one SQL condition and its values."""
 
 from __future__ import annotations
 
@@ -15,6 +11,8 @@ from cave_sandbox.tables.query_body import QueryError
 from cave_sandbox.tables.schemas import AXES, Field
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cave_sandbox.tables.query_body import Filter
 
 COMPARISONS = {
@@ -24,16 +22,6 @@ COMPARISONS = {
     "greater_equal": ">=",
     "less_equal": "<=",
 }
-
-#: SQL type -> its name in PostgreSQL's messages.
-POSTGRES_NAMES = {
-    "BIGINT": "bigint",
-    "INTEGER": "integer",
-    "DOUBLE": "double precision",
-    "BOOLEAN": "boolean",
-    "TIMESTAMPTZ": "timestamp",
-}
-BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 #: SQL types of whole numbers.
 WHOLE = frozenset({"BIGINT", "INTEGER"})
@@ -45,10 +33,7 @@ WIDEST = 2**100
 def build_condition(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
     """Return the SQL of a filter on a column, with ``?`` for its values, and the values.
 
-    Raises
-    ------
-    QueryError
-        When its value does not fit the column.
+    A value that does not fit the column is refused as by the recorded service.
     """
     if item.kind == "spatial":
         return _spatial(item, field, alias)
@@ -94,33 +79,39 @@ def _spatial(item: Filter, field: Field, alias: str) -> tuple[str, list[Any]]:
     return f"({' AND '.join(parts)})", values
 
 
-def _coerced(value: Any, field: Field) -> Any:
-    """Convert a value to the column's type, as PostgreSQL reads the same literal."""
-    try:
-        if field.sql_type in WHOLE:
-            return _whole(value)
-        if field.sql_type == "DOUBLE":
-            return float(value)
-        if field.sql_type == "BOOLEAN":
-            return BOOLEANS[str(value).strip().lower()]
-        if field.sql_type == "TIMESTAMPTZ":
-            return read_time(value)
-    except (KeyError, TypeError, ValueError, OverflowError) as error:
-        kind = POSTGRES_NAMES[field.sql_type]
-        raise QueryError(
-            "Execution failed on sql 'SELECT ...': "
-            f'invalid input syntax for type {kind}: "{value}"'
-        ) from error
-    if not isinstance(value, str):
-        raise QueryError(
-            "Execution failed on sql 'SELECT ...': operator does not exist for type character "
-            f"varying and {value!r}"
-        )
-    return value
-
-
 def _whole(value: Any) -> int | float:
     if isinstance(value, float) and not value.is_integer():
         return value
     number = int(value)
     return max(-WIDEST, min(WIDEST, number))
+
+
+BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+
+#: SQL type -> its name in PostgreSQL's messages, and what reads its values.
+TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
+    "BIGINT": ("bigint", _whole),
+    "INTEGER": ("integer", _whole),
+    "DOUBLE": ("double precision", float),
+    "BOOLEAN": ("boolean", lambda value: BOOLEANS[str(value).strip().lower()]),
+    "TIMESTAMPTZ": ("timestamp", read_time),
+}
+
+
+def _coerced(value: Any, field: Field) -> Any:
+    """Convert a value to the column's type, as PostgreSQL reads the same literal."""
+    if field.sql_type == "VARCHAR":
+        if isinstance(value, str):
+            return value
+        raise QueryError(
+            "Execution failed on sql 'SELECT ...': operator does not exist for type character "
+            f"varying and {value!r}"
+        )
+    name, read = TYPES[field.sql_type]
+    try:
+        return read(value)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        raise QueryError(
+            "Execution failed on sql 'SELECT ...': "
+            f'invalid input syntax for type {name}: "{value}"'
+        ) from error

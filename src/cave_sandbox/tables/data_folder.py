@@ -46,13 +46,7 @@ ROOT_COLUMNS = ("root_id", "created", "expired", "successors")
 
 
 def read_datasets(folder: Path) -> dict[str, Dataset]:
-    """Read a folder with one datastack, or one sub-folder per datastack; return them by name.
-
-    Raises
-    ------
-    InputError
-        When the folder is absent, empty, or does not have the documented form.
-    """
+    """Read a folder with one datastack, or one sub-folder per datastack; return them by name."""
     if not folder.is_dir():
         raise _unusable(f"There is no data folder {folder}", "Name a folder")
     nested = sorted(path.parent for path in folder.glob("*/datastack.json"))

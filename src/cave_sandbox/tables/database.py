@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 #: Default values of columns that a file may lack. Files must have all other columns.
 FILLERS = {
-    "created": "?::TIMESTAMPTZ",
+    "created": "'{first}'::TIMESTAMPTZ",
     "deleted": "NULL::TIMESTAMPTZ",
     "superceded_id": "NULL::BIGINT",
     "valid": "true",
@@ -65,10 +65,8 @@ def table_path(datastack: str, table: str) -> str:
 class Tables:
     """The tables of all datastacks.
 
-    Raises
-    ------
-    InputError
-        When a file lacks a column, has values that its schema does not allow, or repeats an ID.
+    A file that lacks a column, has values that its schema does not allow, or repeats an ID is
+    refused.
     """
 
     def __init__(self, datasets: Mapping[str, Dataset]) -> None:
@@ -90,13 +88,7 @@ class Tables:
         self._connection.close()
 
     def run(self, sql: str, parameters: Sequence[Any] = ()) -> pa.Table:
-        """Run a query with ``?`` for its values and return the rows; times are UTC microseconds.
-
-        Raises
-        ------
-        QueryFailedError
-            When the database refuses it.
-        """
+        """Run a query with ``?`` for its values and return the rows; times are UTC microseconds."""
         with self._lock:
             cursor = self._connection.cursor()
         try:
@@ -152,18 +144,18 @@ class Tables:
         return roots
 
     def _load(self, datastack: str, table: Table, first: datetime) -> None:
-        fields = table.fields
-        columns = [_column(item, name, table) for item in fields for name in item.columns]
+        filled = first.isoformat()
+        columns = [
+            _column(item, name, table, filled) for item in table.fields for name in item.columns
+        ]
         target = table_path(datastack, table.rows)
         source = "read_parquet(?)"
         if table.path.suffix != ".parquet":
             source = "read_csv(?, header=true, all_varchar=true)"
-        has_timestamp = "created" in table.stored or table.is_view
-        parameters = [] if has_timestamp else [first]
         try:
             self._connection.execute(
                 f"CREATE TABLE {target} AS SELECT {', '.join(columns)} FROM {source}",  # noqa: S608 - quoted names
-                [*parameters, str(table.path)],
+                [str(table.path)],
             )
         except duckdb.Error as error:
             self._refuse_value(table, source)
@@ -227,7 +219,7 @@ def _decimal_columns(table: Table) -> Iterable[tuple[str, str]]:
     return [item for item in wanted if not pa.types.is_integer(schema.field(item[0]).type)]
 
 
-def _column(item: Field, name: str, table: Table) -> str:
+def _column(item: Field, name: str, table: Table, first: str) -> str:
     """Return the SQL for one column of a table that is being loaded."""
     sql_type = "INTEGER" if item.is_point else item.sql_type
     if name in table.stored:
@@ -240,7 +232,7 @@ def _column(item: Field, name: str, table: Table) -> str:
             f"{table.path} has no column {name}, which schema {table.schema} needs.",
             "Add the column; the documentation's page on data folders lists those of each schema.",
         )
-    return f"{filling} AS {quote(name)}"
+    return f"{filling.format(first=first)} AS {quote(name)}"
 
 
 def filler(name: str) -> str | None:

@@ -27,13 +27,7 @@ class LoadedFolder:
 
 
 def load_folder(folder: Path) -> LoadedFolder:
-    """Load a data folder.
-
-    Raises
-    ------
-    InputError
-        When the data cannot be served.
-    """
+    """Load a data folder, or raise `InputError` if its data cannot be served."""
     identity = identify_folder(folder)  # before reading, so that a later edit changes it
     datasets = read_datasets(folder)
     tables = Tables(datasets)

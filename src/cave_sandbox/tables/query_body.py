@@ -18,18 +18,10 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-#: Body key -> its comparison.
-FILTER_KINDS = {
-    "filter_in_dict": "in",
-    "filter_notin_dict": "notin",
-    "filter_equal_dict": "equal",
-    "filter_greater_dict": "greater",
-    "filter_less_dict": "less",
-    "filter_greater_equal_dict": "greater_equal",
-    "filter_less_equal_dict": "less_equal",
-    "filter_spatial_dict": "spatial",
-    "filter_regex_dict": "regex",
-}
+#: The comparisons of a body's filters; the key is ``filter_in_dict``, and so on.
+FILTER_KINDS = tuple(
+    "in notin equal greater less greater_equal less_equal spatial regex".split()  # noqa: SIM905
+)
 
 
 class QueryError(Exception):
@@ -113,8 +105,8 @@ def parse_body(kind: str, raw: bytes, table: str = "") -> QueryBody:
         joins,
         tuple(
             Filter(comparison, name, column, value)
-            for key, comparison in FILTER_KINDS.items()
-            for name, conditions in (given.get(key) or {}).items()
+            for comparison in FILTER_KINDS
+            for name, conditions in (given.get(f"filter_{comparison}_dict") or {}).items()
             for column, value in (conditions or {}).items()
         ),
         columns=given.get("select_column_map") if joined else selected,
@@ -143,7 +135,7 @@ def _schemas() -> dict[str, Schema]:
 
     size = fields.Float(validate=Range(min=0, min_inclusive=False))
     common: dict[str, Any] = {
-        **dict.fromkeys(FILTER_KINDS, mapping(fields.Dict(allow_none=True))),
+        **{f"filter_{kind}_dict": mapping(fields.Dict(allow_none=True)) for kind in FILTER_KINDS},
         "offset": fields.Integer(strict=True, allow_none=True),
         "limit": fields.Integer(strict=True, allow_none=True),
         "desired_resolution": fields.List(size, validate=Length(equal=3), allow_none=True),

@@ -72,11 +72,6 @@ def documents() -> dict[str, Any]:
 def fields_of(schema: str) -> tuple[Field, ...]:
     """Return the columns of a table, in CAVE's order.
 
-    Raises
-    ------
-    KeyError
-        When the schema is not served.
-
     Examples
     --------
     >>> [field.name for field in fields_of("reference_tag_float")]

@@ -16,7 +16,7 @@ from cave_sandbox.tables.query_body import QueryError
 from cave_sandbox.tables.schemas import AXES, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from cave_sandbox.tables.dataset import Dataset, Table
     from cave_sandbox.tables.query_body import QueryBody
@@ -80,20 +80,19 @@ class Query:
 
 @dataclass(frozen=True)
 class _Source:
-    """A table of the query with its selected columns."""
+    """A table of the query with its columns, and those of them that the request selects."""
 
     table: Table
     alias: str
-    fields: tuple[Field, ...]
-    selected: tuple[Field, ...]
-    suffix: str = ""
+    suffix: str  # of columns that another table selects, too
+    fields: Mapping[str, Field]
+    selected: Sequence[Field]
 
     def field(self, name: str) -> Field:
         """Return a column by its name, or raise the recorded service's error."""
-        for item in self.fields:
-            if item.name == name:
-                return item
-        raise QueryError(f"'{name}'")
+        if name not in self.fields:
+            raise QueryError(f"'{name}'")
+        return self.fields[name]
 
 
 def build_query(
@@ -110,13 +109,12 @@ def build_query(
 
     The query takes ``sample`` rows at random, and at most as many rows as the server's limit.
     ``replaced`` maps root IDs to the root IDs that replace them in every row, before any filter.
-
-    Raises
-    ------
-    QueryError
-        When a column does not exist, or a value does not fit it.
+    A column that does not exist is refused.
     """
-    sources = _selected(body, [tables[name] for name in _column_order(body)])
+    order: Iterable[str] = body.tables
+    if body.kind == "live" and body.columns is not None:  # a live query selects the order
+        order = dict.fromkeys([*(name for name in body.columns if name in body.tables), *order])
+    sources = _selected(body, [tables[name] for name in order])
     if body.kind == "live" and body.columns is not None:
         _check_live_columns(body, sources)
     by_name = {source.table.name: source for source in sources}
@@ -126,10 +124,9 @@ def build_query(
         columns, outputs = ["count(*) AS count"], [Output("count", "COUNT")]
     where, values = _where(body, by_name)
     limit = row_limit if body.limit is None else min(body.limit, row_limit)
-    if limit < 0 or body.offset < 0:
-        raise QueryError(
-            "LIMIT must not be negative" if limit < 0 else "OFFSET must not be negative"
-        )
+    for name, count in (("LIMIT", limit), ("OFFSET", body.offset)):
+        if count < 0:
+            raise QueryError(f"{name} must not be negative")
     rows = _from(body, dataset.name, by_name, replaced=bool(replaced))
     sql = f"SELECT {', '.join(columns)} FROM {rows} WHERE {where}"  # noqa: S608 - quoted names
     if sample is not None:
@@ -137,14 +134,16 @@ def build_query(
     if replaced:
         sql = f"WITH {REPLACED} {sql}"
         values = [[*replaced], [*replaced.values()], *values]
+    main = body.joins[-1].right if body.joins else body.tables[0]
+    deprecated = ((LIST_WARNING, body.any_columns), (SUFFIX_WARNING, body.suffix_list))
     return Query(
         sql=f"{sql} LIMIT {limit} OFFSET {body.offset}",
         parameters=tuple(values),
         outputs=tuple(outputs),
         names=names,
-        resolution=body.resolution or _default_resolution(body, by_name),
+        resolution=body.resolution or by_name[main].table.voxel_resolution,
         limit=limit,
-        warnings=_warnings(body),
+        warnings=tuple(warning for warning, given in deprecated if given is not None),
     )
 
 
@@ -155,11 +154,11 @@ def _columns(
     names: dict[str, dict[str, str]] = {}
     columns: list[str] = []
     outputs: list[Output] = []
-    shared = _shared_names(sources)
+    times = Counter(item.name for source in sources for item in source.selected)
     for source in sources:
         names[source.table.name] = {}
         for item in source.selected:
-            suffix = source.suffix if item.name in shared else ""
+            suffix = source.suffix if times[item.name] > 1 else ""
             names[source.table.name][item.name] = item.name + suffix
             if item.name in DROPPED[body.kind]:
                 continue
@@ -173,15 +172,6 @@ def _columns(
         columns.insert(0, columns.pop(place))
         outputs.insert(0, outputs.pop(place))
     return names, columns, outputs
-
-
-def _column_order(body: QueryBody) -> tuple[str, ...]:
-    """Return the tables in the order of the answer's columns; a live query selects the order."""
-    if body.kind != "live" or body.columns is None:
-        return body.tables
-    return tuple(
-        dict.fromkeys([*(name for name in body.columns if name in body.tables), *body.tables])
-    )
 
 
 def _check_live_columns(body: QueryBody, sources: Sequence[_Source]) -> None:
@@ -198,23 +188,23 @@ def _selected(body: QueryBody, tables: Sequence[Table]) -> list[_Source]:
     """Return the tables with the columns that the request selects from each."""
     sources = []
     wanted = list(dict.fromkeys(body.any_columns or ()))
+    live = body.kind == "live"
     by_place = dict(enumerate(body.suffix_list or DEFAULT_SUFFIXES))
     for place, table in enumerate(tables):
-        suffix = by_place.get(place, "")
-        if body.suffixes:
-            suffix = body.suffixes.get(table.name, "")
-        fields = table.fields
-        if body.kind == "live":
-            fields = tuple(item for item in fields if item.name not in NOT_LIVE)
-        source = _Source(table, f"t{place}", fields, fields, suffix)
+        fields = {item.name: item for item in table.fields if not live or item.name not in NOT_LIVE}
+        selected = list(fields.values())
         if body.any_columns is not None:
-            own = {item.name for item in fields}
-            found = [name for name in wanted if name in own]
-            wanted = [name for name in wanted if name not in own]
-            source = replace(source, selected=_in_order(source, found))
+            selected = _in_order(fields, [name for name in wanted if name in fields])
+            wanted = [name for name in wanted if name not in fields]
         elif body.columns is not None:
-            source = replace(source, selected=_listed(body, source))
-        sources.append(source)
+            listed = body.columns.get(table.name, [])
+            for name in (name for name in listed if name not in fields):
+                if body.kind == "simple":
+                    raise QueryError(f"{name} not in model or models for {table.name}")
+                raise QueryError(f"400 Bad Request: column {name} not found in {table.name}")
+            selected = _in_order(fields, listed, alone=live)
+        suffix = body.suffixes.get(table.name, "") if body.suffixes else by_place.get(place, "")
+        sources.append(_Source(table, f"t{place}", suffix, fields, selected))
     if wanted:
         raise QueryError(f"400 Bad Request: column {wanted[0]} not found in any table referenced")
     if not any(source.selected for source in sources):
@@ -222,54 +212,26 @@ def _selected(body: QueryBody, tables: Sequence[Table]) -> list[_Source]:
     return sources
 
 
-def _listed(body: QueryBody, source: _Source) -> tuple[Field, ...]:
-    listed = (body.columns or {}).get(source.table.name, [])
-    own = {item.name for item in source.fields}
-    for name in listed:
-        if name not in own and body.kind == "simple":
-            raise QueryError(f"{name} not in model or models for {source.table.name}")
-        if name not in own:
-            raise QueryError(f"400 Bad Request: column {name} not found in {source.table.name}")
-    return _in_order(source, listed, alone=body.kind == "live")
-
-
-def _in_order(source: _Source, names: Sequence[str], *, alone: bool = False) -> tuple[Field, ...]:
-    """Return the named columns; a root ID adds its supervoxel ID unless it is the only column."""
-    own = {item.name: item for item in source.fields}
+def _in_order(
+    fields: Mapping[str, Field], names: Sequence[str], *, alone: bool = False
+) -> list[Field]:
+    """Return the named columns; a root ID adds its supervoxel ID unless it is to stand alone."""
     wanted: dict[str, Field] = {}
     for name in names:
         supervoxel = name.removesuffix("_root_id") + "_supervoxel_id"
-        if name.endswith("_root_id") and supervoxel in own and not alone:
-            wanted.setdefault(supervoxel, own[supervoxel])
-        wanted[name] = own[name]
-    return tuple(wanted.values())
-
-
-def _shared_names(sources: Sequence[_Source]) -> set[str]:
-    """Return the names of selected columns that more than one table has."""
-    names = Counter(item.name for source in sources for item in source.selected)
-    return {name for name, count in names.items() if count > 1}
-
-
-def _default_resolution(
-    body: QueryBody, sources: Mapping[str, _Source]
-) -> tuple[float, float, float]:
-    """Return the voxel size of the referenced table, or of the only table."""
-    name = body.joins[-1].right if body.joins else body.tables[0]
-    return sources[name].table.voxel_resolution
+        if name.endswith("_root_id") and supervoxel in fields and not alone:
+            wanted.setdefault(supervoxel, fields[supervoxel])
+        wanted[name] = fields[name]
+    return list(wanted.values())
 
 
 def _expressions(
-    source: _Source,
-    item: Field,
-    suffix: str,
-    resolution: tuple[float, float, float] | None,
-) -> list[tuple[str, Output]]:
-    """Return the SQL and record of each column that a selected column becomes."""
+    source: _Source, item: Field, suffix: str, resolution: tuple[float, float, float] | None
+) -> Iterator[tuple[str, Output]]:
+    """Yield the SQL and record of each column that a selected column becomes."""
     if not item.is_point:
-        sql = f"{source.alias}.{quote(item.name)}"
-        return [(sql, Output(item.name + suffix, item.sql_type))]
-    made = []
+        yield f"{source.alias}.{quote(item.name)}", Output(item.name + suffix, item.sql_type)
+        return
     for place, axis in enumerate(AXES):
         sql = f"{source.alias}.{quote(f'{item.name}_{axis}')}"
         size = source.table.voxel_resolution[place]
@@ -278,8 +240,7 @@ def _expressions(
             factor = f"{float(size)!r}::DOUBLE / {float(resolution[place])!r}::DOUBLE"
             sql = f"CAST(trunc({sql} * ({factor})) AS INTEGER)"
         name = f"{item.name}{suffix}_{axis}"
-        made.append((sql, Output(name, "INTEGER", scaled=resolution is not None)))
-    return made
+        yield sql, Output(name, "INTEGER", scaled=resolution is not None)
 
 
 def _from(
@@ -287,7 +248,7 @@ def _from(
 ) -> str:
     def rows(source: _Source) -> str:
         path = table_path(datastack, source.table.rows)
-        roots = [quote(item.name) for item in source.fields if item.name.endswith("_root_id")]
+        roots = [quote(name) for name in source.fields if name.endswith("_root_id")]
         if replaced and roots:
             put = ", ".join(
                 f"coalesce((SELECT root FROM replaced WHERE former = {name}), {name}) AS {name}"  # noqa: S608 - quoted names
@@ -328,8 +289,3 @@ def _where(body: QueryBody, sources: Mapping[str, _Source]) -> tuple[str, list[A
             parts.append(text)
             values.extend(own)
     return " AND ".join(parts), values
-
-
-def _warnings(body: QueryBody) -> tuple[str, ...]:
-    given = ((LIST_WARNING, body.any_columns), (SUFFIX_WARNING, body.suffix_list))
-    return tuple(warning for warning, deprecated in given if deprecated is not None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import secrets
 import sqlite3
 import zlib
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 from cave_sandbox.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 #: IDs have 16 digits, as in CAVE, and are below 2**53, so viewers read them without rounding.
@@ -30,20 +31,17 @@ CREATE TABLE IF NOT EXISTS states (
 """
 
 
-class StateStore:
-    """Posted bytes by ID, in an SQLite file that several processes may use at once.
+INSERTION = "INSERT OR IGNORE INTO states (id, kind, body) VALUES (?, ?, ?)"
 
-    Raises
-    ------
-    InputError
-        When the file is not an SQLite database or cannot be opened.
-    """
+
+class StateStore:
+    """Posted bytes by ID, in an SQLite file that several processes may use at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            with closing(self._connect()) as connection, connection:
+            with self._connected() as connection:
                 connection.execute("PRAGMA journal_mode=WAL")
                 connection.execute(SCHEMA)
         except (sqlite3.Error, OSError) as error:
@@ -58,28 +56,26 @@ class StateStore:
         The kind is ``state``, or ``property`` for segment properties; each kind has its own IDs.
         """
         packed = zlib.compress(body)
-        while True:
+        added = 0
+        while not added:  # until an ID is drawn that is free
             number = FIRST_ID + secrets.randbelow(LAST_ID - FIRST_ID + 1)
-            try:
-                with closing(self._connect()) as connection, connection:
-                    connection.execute(
-                        "INSERT INTO states (id, kind, body) VALUES (?, ?, ?)",
-                        (number, kind, packed),
-                    )
-            except sqlite3.IntegrityError:  # the ID is taken, so another is drawn
-                continue
-            return number
+            row = (number, kind, packed)
+            with self._connected() as connection:
+                added = connection.execute(INSERTION, row).rowcount
+        return number
 
     def read_packed(self, number: int, kind: str = "state") -> bytes | None:
         """Return the zlib-compressed bytes of an ID, or None if the ID is unknown."""
         if not FIRST_ID <= number <= LAST_ID:
             return None
-        with closing(self._connect()) as connection:
+        with self._connected() as connection:
             row = connection.execute(
                 "SELECT body FROM states WHERE id = ? AND kind = ?", (number, kind)
             ).fetchone()
         return None if row is None else bytes(row[0])
 
-    def _connect(self) -> sqlite3.Connection:
+    @contextmanager
+    def _connected(self) -> Iterator[sqlite3.Connection]:
         # A new connection for each call is safe across threads and processes.
-        return sqlite3.connect(self.path, timeout=BUSY_TIMEOUT)
+        with closing(sqlite3.connect(self.path, timeout=BUSY_TIMEOUT)) as connection, connection:
+            yield connection

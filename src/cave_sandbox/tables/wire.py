@@ -54,15 +54,16 @@ def to_arrow(rows: pa.Table, outputs: Sequence[Output], *, direct: bool) -> pa.T
 
     ``direct`` is whether the request set ``direct_sql_pandas``.
     """
-    typed = [
-        _typed(rows.column(place), output, direct=direct) for place, output in enumerate(outputs)
+    columns = [
+        (output.name, *_typed(rows.column(place), output, direct=direct))
+        for place, output in enumerate(outputs)
     ]
-    names = [output.name for output in outputs]
-    kinds = [kind for _, kind in typed]
-    fields = [pa.field(name, kind[0]) for name, kind in zip(names, kinds, strict=True)]
-    described = [_describe(name, kind) for name, kind in zip(names, kinds, strict=True)]
-    schema = pa.schema(fields, {"pandas": _metadata(described, rows.num_rows)})
-    return pa.Table.from_arrays([array for array, _ in typed], schema=schema)
+    described = [_describe(name, kind) for name, _, kind in columns]
+    schema = pa.schema(
+        [(name, kind[0]) for name, _, kind in columns],
+        {"pandas": _metadata(described, rows.num_rows)},
+    )
+    return pa.Table.from_arrays([array for _, array, _ in columns], schema=schema)
 
 
 def to_stream(table: pa.Table, compression: str | None) -> bytes:
@@ -78,18 +79,14 @@ def to_stream(table: pa.Table, compression: str | None) -> bytes:
 
 def to_json(table: pa.Table) -> bytes:
     """Write a table as a JSON list of records, with times in ms and ten decimal places."""
-    columns = []
-    for field, column in zip(table.schema, table.columns, strict=True):
+    for place, field in enumerate(table.schema):
+        column = table.column(place)
         if pa.types.is_timestamp(field.type):
-            milliseconds = column.cast(pa.timestamp("ms", tz="UTC"), safe=False)
-            columns.append(milliseconds.cast(pa.int64()).to_pylist())
+            column = column.cast(pa.timestamp("ms", tz="UTC"), safe=False).cast(pa.int64())
         elif pa.types.is_floating(field.type):
-            columns.append([_rounded(value) for value in column.to_pylist()])
-        else:
-            columns.append(column.to_pylist())
-    names = table.schema.names
-    records = [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
-    return orjson.dumps(records)
+            column = pa.array([_rounded(value) for value in column.to_pylist()], pa.float64())
+        table = table.set_column(place, field.name, column)
+    return orjson.dumps(table.to_pylist())
 
 
 def choose_compression(accepted: str) -> str | None:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from cave_sandbox.tables.wire import to_stream
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,11 +52,7 @@ def alter_content(body: bytes, damage: str) -> bytes:
         table = pa.ipc.open_stream(body).read_all()
     except pa.ArrowInvalid:
         return _alter_json(body, damage)
-    altered = ARROW_DAMAGES[damage](table)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, altered.schema) as writer:
-        writer.write_table(altered)
-    return bytes(sink.getvalue().to_pybytes())
+    return to_stream(ARROW_DAMAGES[damage](table), None)
 
 
 def _retype_table(table: Any) -> Any:

@@ -1,17 +1,7 @@
-"""Make chosen requests fail as networks, proxies and services do.
+"""Make chosen requests fail as networks, proxies and services do (see docs/faults.md).
 
-A specification is a list of rules, separated by commas::
-
-    PATTERN=FAULT[*TIMES][@NTH]
-
-``PATTERN`` is a glob over ``METHOD /path`` (the query left out), or over ``/path`` alone when it
-has no space: ``POST */query``, ``*/nglstate/*``. Each rule counts every request that it matches. It
-acts from the ``NTH`` match on (by default 1), ``TIMES`` times (by default always). If several rules
-would act on a request, the first one does. ``POST */query=reset*2@3`` resets the third and the
-fourth query.
-
-docs/faults.md lists the faults. The faults in `AFTER` alter a correct answer: the request has been
-served, and a posted state is kept. The others replace the service's answer.
+The faults in `AFTER` alter a correct answer: the request has been served, and a posted state is
+kept. The others replace the service's answer.
 """
 
 from __future__ import annotations
@@ -42,12 +32,10 @@ if TYPE_CHECKING:
 _LONGEST_LATENCY = 3_600_000  # ms
 
 RULE = re.compile(
-    r"(?P<pattern>[^=]+)=(?P<fault>[a-z0-9-]+)(?::(?P<argument>[^*@]+))?"
+    r"(?P<pattern>[^=]+)=(?P<fault>[a-z0-9-]+)"
+    r"(?:(?<==silence):(?P<silence>\d+(?:\.\d+)?)|(?<==429):retry-after=(?P<after>\d+))?"
     r"(?:\*(?P<times>\d+))?(?:@(?P<nth>[1-9]\d*))?"
 )
-
-#: The faults that take an argument, and its format.
-ARGUMENTS = {"silence": re.compile(r"(\d+(?:\.\d+)?)"), "429": re.compile(r"retry-after=(\d+)")}
 
 #: Statuses of answers without a body.
 BODILESS = frozenset({204, 304})
@@ -77,12 +65,7 @@ class Rule:
 
 
 def parse_faults(spec: str | None) -> list[Rule]:
-    """Read a specification: rules separated by commas.
-
-    Raises
-    ------
-    InputError
-        When a rule cannot be read.
+    """Read a specification: ``PATTERN=FAULT[*TIMES][@NTH]``, separated by commas.
 
     Examples
     --------
@@ -94,28 +77,20 @@ def parse_faults(spec: str | None) -> list[Rule]:
 
 def _parse_rule(text: str) -> Rule:
     match = RULE.fullmatch(text)
-    if match is None:
-        raise _bad_rule(text)
-    fault, argument = match["fault"], match["argument"]
-    form = ARGUMENTS.get(fault)
-    given = form.fullmatch(argument) if form and argument else None
-    if given is None and (argument is not None or fault not in BEFORE | AFTER):
-        raise _bad_rule(text)
+    if match is None or not (match["silence"] or match["fault"] in BEFORE | AFTER):
+        known = ", ".join(sorted(BEFORE | AFTER | {"silence:SECONDS", "429:retry-after=N"}))
+        raise InputError(
+            f"The fault {text!r} cannot be read.",
+            f"Write PATTERN=FAULT[*TIMES][@NTH] with one of: {known}.",
+        )
     pattern = match["pattern"].strip()
+    seconds = match["silence"] or match["after"]
     return Rule(
         pattern=pattern if " " in pattern else f"* {pattern}",
-        fault=fault,
-        seconds=float(given[1]) if given else None,
+        fault=match["fault"],
+        seconds=float(seconds) if seconds else None,
         times=None if match["times"] is None else int(match["times"]),
         nth=int(match["nth"] or 1),
-    )
-
-
-def _bad_rule(text: str) -> InputError:
-    known = ", ".join(sorted(BEFORE | AFTER | {"silence:SECONDS", "429:retry-after=N"}))
-    return InputError(
-        f"The fault {text!r} cannot be read.",
-        f"Write PATTERN=FAULT[*TIMES][@NTH] with one of: {known}.",
     )
 
 

@@ -184,17 +184,17 @@ class Handler(RequestHandler):
         Without a datastack, any valid token is enough. A token in the address is ignored, because
         addresses end up in logs and histories.
         """
-        header, given = (
-            self.request.headers.get("Authorization"),
-            self.get_cookie("middle_auth_token"),
-        )
+        header = self.request.headers.get("Authorization")
+        given = self.get_cookie("middle_auth_token")
         if header is not None:
             given = header.removeprefix("Bearer").strip()
         options = self.context.options
         barred, unsigned = options.no_permission_token, options.missing_tos_token
         good = [options.token] if dataset else [options.token, barred, unsigned]
         if header is not None and not header.startswith("Bearer"):
-            self._refuse_header()
+            message = "Authorization header must begin with 'Bearer'"
+            reason = ("invalid_request", "Header must begin with 'Bearer'")
+            self._refuse(400, "bad_auth_header", message, "Invalid Request", reason)
         elif given is None:
             self._refuse_missing()
         elif any(_same(given, token) for token in good):
@@ -222,9 +222,8 @@ class Handler(RequestHandler):
 
     def refuse_token(self) -> None:
         """Answer as for an unknown or expired token."""
-        self._challenge("invalid_token", "Invalid/Expired Token")
-        body = {"error": "invalid_token", "message": "Unauthorized - Token is Invalid or Expired"}
-        self.refuse(401, body, "Invalid/Expired Token")
+        message, text = "Unauthorized - Token is Invalid or Expired", "Invalid/Expired Token"
+        self._refuse(401, "invalid_token", message, text, ("invalid_token", text))
 
     def refuse_permission(self, dataset: str) -> None:
         """Answer as for a token whose owner may not see a datastack."""
@@ -247,9 +246,7 @@ class Handler(RequestHandler):
 
     def _refuse_missing(self) -> None:
         if "X-Requested-With" in self.request.headers or "Origin" in self.request.headers:
-            self._challenge()
-            body = {"error": "no_token", "message": "Unauthorized - No Token Provided"}
-            self.refuse(401, body, "Unauthorized")
+            self._refuse(401, "no_token", "Unauthorized - No Token Provided", "Unauthorized")
             return
         asked = quote(self.origin + (self.request.uri or "/"))
         login = f"{self.origin}{LOGIN_PATH}/authorize?redirect={asked}"
@@ -258,20 +255,19 @@ class Handler(RequestHandler):
 
         self.send_text(redirect(login).get_data(as_text=True), 302)
 
-    def _refuse_header(self) -> None:
-        self._challenge("invalid_request", "Header must begin with 'Bearer'")
-        message = "Authorization header must begin with 'Bearer'"
-        self.refuse(400, {"error": "bad_auth_header", "message": message}, "Invalid Request")
+    def _refuse(
+        self, status: int, error: str, message: str, text: str, reason: tuple[str, ...] = ()
+    ) -> None:
+        """Refuse a token, and say in a header how to authenticate; the reason is an error's."""
+        parts = [f'Bearer realm="{self.origin}{LOGIN_PATH}/authorize"']
+        names = ("error", "error_description")[: len(reason)]
+        parts += [f'{name}="{word}"' for name, word in zip(names, reason, strict=True)]
+        self.set_header("WWW-Authenticate", ", ".join(parts))
+        self.refuse(status, {"error": error, "message": message}, text)
 
     def refuse(self, status: int, body: Mapping[str, object], _text: str) -> None:
         """Answer with a refusal in JSON; the state server overrides this with plain text."""
         self.send_json(body, status)
-
-    def _challenge(self, error: str | None = None, description: str | None = None) -> None:
-        parts = [f'Bearer realm="{self.origin}{LOGIN_PATH}/authorize"']
-        if error is not None:
-            parts += [f'error="{error}"', f'error_description="{description}"']
-        self.set_header("WWW-Authenticate", ", ".join(parts))
 
 
 def failure(message: str) -> dict[str, Any]:
@@ -299,7 +295,7 @@ class ConstantHandler(Handler):
 def answers(
     base: type[Handler], method: str = "get", *, of_datastack: bool = True
 ) -> Callable[[Answer], type[Handler]]:
-    """Turn a function that returns JSON, or JSON and a status, into a handler.
+    """Turn a function that returns JSON, JSON and a status, or bytes into a handler.
 
     The function is called outside the event loop, with the service's handler, the datastack, which
     comes first in the address (unless ``of_datastack`` is False), and the address's other
@@ -314,7 +310,10 @@ def answers(
                 self.authorise()
                 given = await self.outside(work, self, *names)
             value, status = given if isinstance(given, tuple) else (given, 200)
-            self.send_json(value, status)
+            if isinstance(value, bytes):
+                self.send_bytes(value, "application/octet-stream")
+            else:
+                self.send_json(value, status)
 
         return new_class(
             work.__name__, (base,), exec_body=lambda made: made.update({method: respond})
