@@ -178,7 +178,7 @@ class Sandbox:
         )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._ended: asyncio.Event | None = None
+        self._ended = asyncio.Event()
         self._ready = threading.Event()
 
     def __enter__(self) -> Self:
@@ -218,7 +218,7 @@ class Sandbox:
 
     def stop(self) -> None:
         """Stop serving and release the port; can be called more than once."""
-        if self._loop is not None and self._ended is not None and not self._loop.is_closed():
+        if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._ended.set)
         if self._thread is not None:
             self._thread.join(PATIENCE)
@@ -233,7 +233,6 @@ class Sandbox:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._ended = asyncio.Event()
         server = HTTPServer(
             self._application,
             max_buffer_size=states.MAX_BODY + 2**20,

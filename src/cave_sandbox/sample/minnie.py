@@ -145,11 +145,10 @@ def _build_tables(
 
 
 def _grow_cells(rng: np.random.Generator) -> list[Cell]:
+    plans = {"23P": growth.SMALL_LAYER_23, "5P-IT": growth.LAYER_5}
     cells = [growth.grow_cell(rng, who.SEED_ROOT_ID, SOMA, growth.LAYER_23)]
     for partner in who.PARTNERS:
-        plan = growth.SMALL_LAYER_23 if partner.excitatory else growth.INTERNEURON
-        if partner.cell_type.startswith("5P"):
-            plan = growth.LAYER_5
+        plan = plans.get(partner.cell_type, growth.INTERNEURON)
         centre = SOMA + np.array(partner.offset) * UM
         cells.append(growth.grow_cell(rng, partner.root_id, centre, plan))
     return cells
@@ -194,28 +193,23 @@ def _list_contacts(
             received.pre[spine[0]] = who.SPLIT_FRAGMENT
         parts.append(wiring.input_contacts(rng, cell, received))
     onto_cells = wiring.Contacts.join(parts)
-    for number, (cell, boutons) in enumerate(zip(cells, en_passant, strict=True)):
-        predicted, unlabelled = _outputs_left(number, cell, onto_cells)
+    outputs = _count_outputs(onto_cells)
+    for cell, boutons, (predicted, unlabelled) in zip(cells, en_passant, outputs, strict=True):
         count = sum(predicted.values()) + sum(unlabelled.values())
         post = tables.draw_partners(rng, axons[:1000], count)
         parts.append(wiring.output_contacts(rng, cell, boutons, post, predicted, unlabelled))
     return wiring.Contacts.join(parts)
 
 
-def _outputs_left(
-    number: int, cell: Cell, made: wiring.Contacts
-) -> tuple[dict[str, int], dict[str, int]]:
-    """Count a cell's outputs onto cells outside the sample."""
-    if number > 0:
-        excitatory = who.PARTNERS[number - 1].excitatory
-        counts = _EXCITATORY_OUTPUTS if excitatory else _INHIBITORY_OUTPUTS
-        return counts, {"spine": 2, "shaft": 2}
-    own = made.pre == cell.root_id
-    left = {
-        tag: count - int(np.sum(own & (made.tags == tag)))
-        for tag, count in who.OUTPUT_PREDICTIONS.items()
-    }
-    return left, who.UNLABELLED_OUTPUTS
+def _count_outputs(made: wiring.Contacts) -> list[tuple[dict[str, int], dict[str, int]]]:
+    """Count each cell's outputs onto cells outside the sample, with a prediction and without."""
+    tags = made.tags[made.pre == who.SEED_ROOT_ID]
+    seed = {tag: count - int(np.sum(tags == tag)) for tag, count in who.OUTPUT_PREDICTIONS.items()}
+    others = (_EXCITATORY_OUTPUTS if p.excitatory else _INHIBITORY_OUTPUTS for p in who.PARTNERS)
+    return [
+        (seed, who.UNLABELLED_OUTPUTS),
+        *((given, {"spine": 2, "shaft": 2}) for given in others),
+    ]
 
 
 def _predict_anew(predictions: pd.DataFrame, synapses: pd.DataFrame) -> pd.DataFrame:

@@ -186,8 +186,6 @@ def _grow_twig(
 
 
 def _with_twigs(cell: Cell, twigs: list[Branch]) -> Cell:
-    if not twigs:
-        return cell
     ends = np.stack([twig.points[-1] for twig in twigs])
     axes = unit(ends - np.stack([twig.points[-2] for twig in twigs]))
     boutons = Boutons(ends, np.full(len(twigs), BOUTON_RADIUS), axes)

@@ -5,13 +5,12 @@ Recorded from AnnotationFrameworkInfoService 4.3.3.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 from cave_sandbox.web.handler import ConstantHandler, Handler, answers
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from cave_sandbox.tables.dataset import Dataset
 
 VERSION = "4.3.3"
@@ -65,7 +64,10 @@ def build_record(dataset: Dataset, origin: str) -> dict[str, Any]:
     """Return the full record of a datastack, with the server's address for ``{origin}``."""
     record = {**DEFAULT_RECORD, **_usual_tables(dataset), **dataset.info}
     record["aligned_volume"] = {**DEFAULT_VOLUME, **(dataset.info.get("aligned_volume") or {})}
-    return _fill(record, {ORIGIN: origin, "{name}": dataset.name})
+    text = json.dumps(record)
+    for mark, value in ((ORIGIN, origin), ("{name}", dataset.name)):
+        text = text.replace(mark, json.dumps(value)[1:-1])
+    return json.loads(text)
 
 
 def _usual_tables(dataset: Dataset) -> dict[str, str]:
@@ -76,18 +78,6 @@ def _usual_tables(dataset: Dataset) -> dict[str, str]:
         if table.schema in usual:
             found.setdefault(usual[table.schema], table.name)
     return found
-
-
-def _fill(value: Any, replacements: Mapping[str, str]) -> Any:
-    if isinstance(value, str):
-        for mark, text in replacements.items():
-            value = value.replace(mark, text)
-        return value
-    if isinstance(value, dict):
-        return {key: _fill(item, replacements) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_fill(item, replacements) for item in value]
-    return value
 
 
 class InfoHandler(Handler):

@@ -32,13 +32,6 @@ class MaterializeHandler(Handler):
         address = f"{self.origin}/info/api/v2/datastack/full/{name}"
         self.send_failure(f"404 Client Error: NOT FOUND for url: {address}")
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Answer as the service does for an internal error."""
-        if status_code == 500:  # noqa: PLR2004 - the status of our own faults
-            self.send_failure("Internal Server Error")
-        else:
-            super().write_error(status_code, **kwargs)
-
 
 class MaterializeConstantHandler(ConstantHandler, MaterializeHandler):
     """The version of the service, or the versions of its API; no token is needed."""
@@ -58,9 +51,7 @@ def list_versions(handler: Handler, dataset: Dataset, kind: str) -> Any:
 def describe_version(_handler: Handler, dataset: Dataset, number: str) -> Any:
     """Return the record of a version."""
     version = dataset.version(int(number))
-    if version is None:
-        return "No version found", 404
-    return version_record(dataset, version)
+    return version_record(dataset, version) if version else ("No version found", 404)
 
 
 @answers(MaterializeHandler)

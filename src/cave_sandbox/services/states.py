@@ -39,13 +39,6 @@ class StateHandler(Handler):
         """Answer with a refusal, in plain text."""
         self.send_text(text, status)
 
-    def authorise_reading(self) -> None:
-        """Check a reader's token; if states are open, no token is needed."""
-        cookie = self.get_cookie("middle_auth_token")
-        given = self.request.headers.get("Authorization", cookie)
-        if given is not None or not self.context.options.open_states:
-            self.authorise()
-
     def fail(self) -> None:
         """Answer as the state server does for any failure: status 500, without CORS headers."""
         for name in ("Access-Control-Allow-Origin", "Access-Control-Expose-Headers", "Vary"):
@@ -71,7 +64,7 @@ class TextHandler(StateHandler):
 class PostHandler(StateHandler):
     """``POST .../post``: store a state and answer with its address."""
 
-    async def get(self) -> None:
+    def get(self) -> None:
         """Refuse: the route exists, but a GET holds no JSON."""
         self.authorise()
         self.fail()
@@ -93,22 +86,23 @@ class PostHandler(StateHandler):
 class PostWithIdHandler(StateHandler):
     """``POST .../post/<id>``, which only administrators of CAVE may use."""
 
-    async def get(self, _number: str) -> None:
-        """Refuse."""
-        await self.post(_number)
-
-    async def post(self, _number: str) -> None:
+    def post(self, _number: str) -> None:
         """Refuse."""
         self.authorise()
         self.send_text("Requires superadmin privilege.", 403)
+
+    get = post
 
 
 class GetHandler(StateHandler):
     """``GET .../<id>``: the posted bytes."""
 
     async def get(self, number: str) -> None:
-        """Answer with the bytes, or fail if the ID is unknown."""
-        self.authorise_reading()
+        """Answer with the bytes, or fail if the ID is unknown; open states need no token."""
+        cookie = self.get_cookie("middle_auth_token")
+        given = self.request.headers.get("Authorization", cookie)
+        if given is not None or not self.context.options.open_states:
+            self.authorise()
         packed = await self.outside(self.find, number)
         if packed is None:
             self.fail()

@@ -47,13 +47,7 @@ class QueryFailedError(Exception):
 
 
 def quote(name: str) -> str:
-    """Quote an identifier for SQL.
-
-    Examples
-    --------
-    >>> quote('a"b')
-    '"a""b"'
-    """
+    """Quote an identifier for SQL."""
     return '"' + name.replace('"', '""') + '"'
 
 

@@ -172,7 +172,8 @@ class Lineage:
                 lines[line] = None
         drawn: dict[int, tuple[int, ...]] = {}
         for line in lines:
-            share = MAIN_SHARE if self._is_main(line) else OTHER_SHARE
+            is_main = all(self._roots[a].successors[0] == b for a, b in pairwise(line))
+            share = MAIN_SHARE if is_main else OTHER_SHARE
             for _ in range(share):
                 drawn[LINE_BASE + 1 + len(drawn)] = line
         return drawn
@@ -193,6 +194,3 @@ class Lineage:
         while steps := [item for item in self._roots[line[-1]].successors if item not in line]:
             line.append(steps[0])
         return line
-
-    def _is_main(self, line: tuple[int, ...]) -> bool:
-        return all(self._roots[parent].successors[0] == child for parent, child in pairwise(line))

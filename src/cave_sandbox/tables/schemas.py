@@ -78,10 +78,12 @@ def fields_of(schema: str) -> tuple[Field, ...]:
     ['id', 'created', 'deleted', 'superceded_id', 'tag', 'valid', 'target_id', 'value']
     """
     properties = _properties(schema)
-    order = FIELD_ORDER.get(schema, _default_order(properties))
+    # By default the schema's own columns, then ``valid`` and the reference, as in recorded tables.
+    late = [name for name in ("valid", "target_id", "value") if name in properties]
+    default = [*(name for name in properties if name not in late), *late]
     annotated: list[Field] = []
     segmented: list[Field] = []
-    for name in order:
+    for name in FIELD_ORDER.get(schema, default):
         described = properties[name]
         kind = described.get("$ref", "").rsplit("/", 1)[-1]
         if kind in {"SpatialPoint", "BoundSpatialPoint"}:
@@ -103,12 +105,6 @@ def _properties(schema: str) -> dict[str, Any]:
     document = documents()[schema]
     definition = document["$ref"].rsplit("/", 1)[-1]
     return document["definitions"][definition]["properties"]
-
-
-def _default_order(properties: dict[str, Any]) -> tuple[str, ...]:
-    """Return the schema's own columns, then ``valid`` and the reference, as in recorded tables."""
-    late = [name for name in ("valid", "target_id", "value") if name in properties]
-    return (*(name for name in properties if name not in late), *late)
 
 
 def _sql_type(described: dict[str, Any]) -> str:

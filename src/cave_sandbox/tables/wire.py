@@ -108,15 +108,12 @@ def _typed(array: Any, output: Output, *, direct: bool) -> tuple[Any, Kind]:
     if output.sql_type == "VARCHAR" and array.null_count == len(array):
         return pa.chunked_array([pa.nulls(len(array))]), EMPTY
     if not direct:
-        if output.sql_type == "DOUBLE" and len(array) and _all_whole(array):
+        values = array.to_pylist() if output.sql_type == "DOUBLE" else []
+        if values and all(value is not None and value.is_integer() for value in values):
             kind = GUESSED["BIGINT"]
         if output.scaled or (pa.types.is_integer(kind[0]) and array.null_count):
             kind = GUESSED["DOUBLE"]
     return array.cast(kind[0]), kind
-
-
-def _all_whole(array: Any) -> bool:
-    return all(value is not None and value.is_integer() for value in array.to_pylist())
 
 
 def _rounded(value: float | None) -> float | None:

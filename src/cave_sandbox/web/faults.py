@@ -121,11 +121,15 @@ class Faults:
         rule = acting[0]
         if rule.fault == "silence":
             return await _keep_silent(handler, rule.seconds or 0)
-        if rule.fault not in AFTER:
-            _answer_instead(handler, rule)
-            return True
-        handler.fault = rule
-        return False
+        if rule.fault in AFTER:
+            handler.fault = rule
+        elif rule.fault in ANSWERS:
+            ANSWERS[rule.fault](handler)
+        else:
+            if rule.seconds is not None:
+                handler.set_header("Retry-After", str(int(rule.seconds)))
+            handler.send_error_page(int(rule.fault))
+        return rule.fault not in AFTER
 
     def after(self, handler: Handler, body: bytes) -> bytes:
         """Apply any fault of a request to its answer, and return the body to send.
@@ -167,15 +171,6 @@ def _cut_connection(handler: Handler, body: bytes) -> bytes:
     handler.flush()
     handler.stream.close()
     return b""
-
-
-def _answer_instead(handler: Handler, rule: Rule) -> None:
-    if rule.fault in ANSWERS:
-        ANSWERS[rule.fault](handler)
-        return
-    if rule.seconds is not None:
-        handler.set_header("Retry-After", str(int(rule.seconds)))
-    handler.send_error_page(int(rule.fault))
 
 
 def _reset(handler: Handler) -> None:

@@ -17,7 +17,6 @@ from tornado.web import HTTPError, StaticFileHandler
 from cave_sandbox.web.handler import Handler
 
 if TYPE_CHECKING:
-    import os
     from pathlib import Path
 
 
@@ -44,15 +43,12 @@ def find_file(folder: Path, path: str) -> StoredFile | None:
         for name, compressed in ((path, False), (f"{path}.gz", True)):
             found = (root / name).resolve()
             if found.is_relative_to(root) and found.is_file():
-                return StoredFile(found, compressed, _etag(found.stat(), compressed=compressed))
+                stat, suffix = found.stat(), "-gz" if compressed else ""
+                etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}{suffix}"'
+                return StoredFile(found, compressed, etag)
     except (OSError, ValueError):  # the name is too long for the disk, or contains a zero byte
         return None
     return None
-
-
-def _etag(stat: os.stat_result, *, compressed: bool) -> str:
-    suffix = "-gz" if compressed else ""
-    return f'"{stat.st_mtime_ns:x}-{stat.st_size:x}{suffix}"'
 
 
 class FileHandler(Handler, StaticFileHandler):

@@ -95,7 +95,8 @@ class Handler(RequestHandler):
 
     def options(self, *_args: str, **_kwargs: str) -> None:
         """Answer a preflight."""
-        own = [name for name in ("GET", "HEAD", "POST") if self._supports(name)]
+        own = ["GET", "HEAD"] if type(self).get is not RequestHandler.get else []
+        own += ["POST"] if type(self).post is not RequestHandler.post else []
         self.set_header("Allow", ", ".join([*own, "OPTIONS"]))
         if "Access-Control-Request-Method" in self.request.headers:
             self.set_header("Access-Control-Allow-Methods", PREFLIGHT_METHODS)
@@ -103,10 +104,6 @@ class Handler(RequestHandler):
             if wanted is not None:
                 self.set_header("Access-Control-Allow-Headers", wanted)
         self.send_text("")
-
-    def _supports(self, method: str) -> bool:
-        name = "get" if method == "HEAD" else method.lower()
-        return getattr(type(self), name) is not getattr(RequestHandler, name)
 
     @property
     def stream(self) -> Any:
@@ -256,12 +253,17 @@ class Handler(RequestHandler):
         self.send_text(redirect(login).get_data(as_text=True), 302)
 
     def _refuse(
-        self, status: int, error: str, message: str, text: str, reason: tuple[str, ...] = ()
+        self,
+        status: int,
+        error: str,
+        message: str,
+        text: str,
+        reason: tuple[str, str] | None = None,
     ) -> None:
-        """Refuse a token, and say in a header how to authenticate; the reason is an error's."""
+        """Refuse a token, and say in a header how to authenticate."""
         parts = [f'Bearer realm="{self.origin}{LOGIN_PATH}/authorize"']
-        names = ("error", "error_description")[: len(reason)]
-        parts += [f'{name}="{word}"' for name, word in zip(names, reason, strict=True)]
+        if reason is not None:
+            parts += [f'error="{reason[0]}"', f'error_description="{reason[1]}"']
         self.set_header("WWW-Authenticate", ", ".join(parts))
         self.refuse(status, {"error": error, "message": message}, text)
 
