@@ -1,4 +1,4 @@
-"""What a cell of a batch costs: tables asked for in groups, against cell by cell.
+"""Measure what a cell costs in a batch: tables queried in groups, compared with cell by cell.
 
 Both make the same links, in turn and in one process, of cells that are copies of every fourth
 synapse of the sandbox's large cell (848 rows), under IDs of their own; requests are counted by the
@@ -29,7 +29,7 @@ from synglancer.synapses.loading import CellLoader
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch: seconds, requests and queries for each cell, and hashes of all states."""
+    """One batch: seconds, requests and queries per cell, and hashes of all states."""
 
     wall: float
     requests: float

@@ -1,4 +1,4 @@
-"""What a link costs: make-link against the script that a user would write today.
+"""Measure what a link costs: make-link, compared with the script that a user would write today.
 
 Both are run as fresh processes against one sandbox, in turn, so that both meet the same machine.
 Requests are counted by the sandbox; CPU and memory are the processes' own, from the kernel.
@@ -37,7 +37,7 @@ sys.exit(status != 0)
 
 @dataclass(frozen=True)
 class Run:
-    """One process: seconds of wall time and CPU, MiB of peak memory, HTTP requests."""
+    """One process: wall and CPU time in seconds, peak memory in MiB, and HTTP requests."""
 
     wall: float
     cpu: float
@@ -59,7 +59,7 @@ def run(sandbox: Sandbox, command: list[str], home: Path) -> Run:
 
 
 def measure_process(command: list[str], environment: dict[str, str]) -> tuple[float, float, float]:
-    """Run a command, and return its wall time and CPU time in seconds and peak memory in MiB."""
+    """Run a command, and return its wall and CPU time in seconds and its peak memory in MiB."""
     starter = [sys.executable, "-S", "-c", STARTER, *command]
     done = subprocess.run(starter, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
@@ -69,7 +69,7 @@ def measure_process(command: list[str], environment: dict[str, str]) -> tuple[fl
 
 
 def new_home(folder: Path) -> Path:
-    """Make a home as on a new machine, with the token where caveclient looks for it."""
+    """Make a home folder as on a new machine, with the token where caveclient looks for it."""
     home = Path(tempfile.mkdtemp(dir=folder))
     secrets = home / ".cloudvolume" / "secrets"
     secrets.mkdir(parents=True)

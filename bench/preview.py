@@ -1,4 +1,4 @@
-"""Time per picture: one link in a browser of its own, ten links in one, and the plot without one.
+"""Measure the time per picture: one link in its own browser, ten links in one browser, and plots.
 
 Prints ratios first: what a picture costs among ten, and plotted, against one alone.
 """
@@ -17,7 +17,7 @@ TAGS = ("spine", "shaft", "soma")
 
 
 def measure(links: list, folder: Path, options: PreviewOptions) -> list[float]:
-    """Seconds of each picture, the browser's start in the first."""
+    """Seconds for each picture; the first includes the start of the browser."""
     results = render_previews(links, folder, options)
     assert all(isinstance(result, Preview) for result in results), results
     return [result.elapsed_s for result in results]

@@ -64,7 +64,8 @@ if __name__ == "__main__":
 
 @dataclass(frozen=True)
 class Measured:
-    """What a run took: seconds, of the CPU too, bytes of memory and of files, number of files."""
+    """The cost of a run: wall and CPU seconds, bytes of memory and of files, and number of
+    files."""
 
     wall: float
     cpu: float
@@ -74,7 +75,7 @@ class Measured:
 
 
 def generate(rows: int, folder: Path, sample: Path | None, *, peer: bool) -> None:
-    """Write a table as one Parquet file, and for the peer as a Feather file for each tag."""
+    """Write a table as one Parquet file, and for ngsidekick as a Feather file per tag."""
     random = np.random.default_rng(7)
     # Of degrees: 92,000 cells with somata and about 25 rows for each other segment.
     neurons = max(20, rows // 2300)
@@ -140,13 +141,13 @@ def _list_processes(root: int) -> list[psutil.Process]:
 
 
 def _read_times(process: psutil.Process) -> float:
-    """Return the seconds of the CPU that a process has used."""
+    """Return the CPU time of a process in seconds."""
     times = process.cpu_times()
     return times.user + times.system
 
 
 def measure(words: list[str], out: Path, others: tuple[int, ...] = ()) -> Measured:
-    """Run a command, and watch it and all processes that it starts, and some others."""
+    """Run a command, and measure it, all of its child processes, and some other processes."""
     shutil.rmtree(out, ignore_errors=True)
     peak, cpu = 0, {}
     before = sum(_read_times(one) for root in others for one in _list_processes(root))
@@ -184,7 +185,7 @@ def measure(words: list[str], out: Path, others: tuple[int, ...] = ()) -> Measur
 
 
 def make_peer() -> str:
-    """Make the peer's environment, unless it is there; return its Python."""
+    """Create ngsidekick's environment if needed; return its Python."""
     folder = platformdirs.user_cache_path("synglancer-bench") / PEER[0]
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
@@ -202,7 +203,7 @@ def run_ours(folder: Path, *more: str, others: tuple[int, ...] = ()) -> Measured
 
 
 def run_on_dask(folder: Path) -> Measured:
-    """Publish the table on a scheduler with two workers on this machine."""
+    """Publish the table with a scheduler and two workers on this machine."""
     words = [sys.executable, "-c", DASK, str(WORKERS)]
     with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as dask:
         address = dask.stdout.readline().strip()
@@ -223,7 +224,7 @@ def report(rows: int, who: str, found: Measured, peer: Measured | None = None) -
 
 
 def main() -> None:
-    """Measure, and print a table."""
+    """Run the measurements, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("rows", nargs="*", type=int, default=[300_000, 3_000_000])
     parser.add_argument("--peer-up-to", type=int, default=3_000_000)

@@ -35,7 +35,8 @@ SHOWN = """() => new Promise(done =>
 
 @dataclass(frozen=True)
 class Measured:
-    """What a report of some cells took: the command, bytes of the page, seconds until it shows."""
+    """The cost of a report: the command, the size of the page, and the seconds until a browser
+    shows it."""
 
     run: Run
     size: int
@@ -44,7 +45,7 @@ class Measured:
 
 
 def write_cells(sample: Path, folder: Path, count: int) -> list[str]:
-    """Write a data folder in which there are so many cells, and return their root IDs."""
+    """Write a data folder with this many cells, and return their root IDs."""
     here = sample / "minnie65_public"
     synapses = pd.read_parquet(here / "tables" / "synapses_pni_2.parquet")
     labels = pd.read_parquet(here / "tables" / "synapse_target_predictions_ssa_v2.parquet")

@@ -51,7 +51,7 @@ finally:
 
 
 def generate(path: Path, cells: int) -> list[str]:
-    """Write a table in which half of the rows have one of the cells; return their root IDs."""
+    """Write a table in which half of the rows belong to one of the cells; return their root IDs."""
     random = np.random.default_rng(7)
     number = cells * ROWS_A_CELL
     rows = 2 * number
@@ -80,7 +80,7 @@ def generate(path: Path, cells: int) -> list[str]:
 
 @contextmanager
 def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder in a process of its own; yield its address."""
+    """Serve a folder in a separate process; yield its address."""
     words = [sys.executable, "-c", COMMAND, "serve", str(folder)]
     with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as server:
         try:
@@ -90,7 +90,7 @@ def serve(folder: Path) -> Iterator[str]:
 
 
 def run(words: list[str], folder: Path) -> Run:
-    """Run the command in a home of its own; what it prints is not looked at."""
+    """Run the command with its own home folder, and ignore its output."""
     home = tempfile.mkdtemp(dir=folder)
     counted = Path(home) / "requests"
     command = [sys.executable, "-c", COUNTING, *words, str(counted)]
@@ -100,7 +100,7 @@ def run(words: list[str], folder: Path) -> Run:
 
 
 def show(label: str, runs: list[Run], links: int = 1) -> None:
-    """Print a line: medians, and requests for each link."""
+    """Print a line: medians, and requests per link."""
     wall, cpu, memory, requests = (
         statistics.median(getattr(one, name) for one in runs)
         for name in ("wall", "cpu", "memory", "requests")

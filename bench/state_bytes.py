@@ -106,13 +106,13 @@ BUILDERS = {"ours": build_ours, "theirs": build_theirs}
 
 
 def read_memory(field: str) -> int:
-    """Bytes of memory of this process that the kernel counts under a name (Linux)."""
+    """Return the kernel's count of this process's memory under a name, in bytes (Linux)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return 1024 * int(next(line.split()[1] for line in lines if line.startswith(field)))
 
 
 def measure_here(side: str, count: int, path: str) -> None:
-    """Build one state; print seconds of CPU, bytes of peak memory beyond the table's, its size."""
+    """Build one state; print its CPU seconds, its peak memory beyond the table's, and its size."""
     build = BUILDERS[side]
     build(draw_predictions(100))
     predictions = draw_predictions(count)
@@ -127,7 +127,7 @@ def measure_here(side: str, count: int, path: str) -> None:
 
 
 def measure(side: str, count: int, path: Path) -> dict[str, float]:
-    """Run a measurement three times in processes of their own; keep the one with least CPU."""
+    """Run a measurement three times in separate processes; keep the one with the least CPU time."""
     command = [sys.executable, __file__, side, str(count), str(path)]
     runs = [
         json.loads(subprocess.run(command, check=True, capture_output=True).stdout)

@@ -75,12 +75,12 @@ def read_help(command: str) -> str:
 
 
 def insert_help(_: Any, __: str, source: list[str]) -> None:
-    """Replace each ``<!-- help: make-link -->`` of a page with what that command prints."""
+    """Replace each ``<!-- help: make-link -->`` in a page with the output of that help."""
     source[0] = _HELP.sub(lambda found: f"```text\n{read_help(found['command'])}\n```", source[0])
 
 
 def mend_page(_: Any, __: str, ___: str, context: dict[str, Any], ____: Any) -> None:
-    """Give headings of the navigation a level, and let the keyboard scroll code and tables."""
+    """Give navigation headings a level, and let the keyboard scroll code and tables."""
     if "furo_navigation_tree" in context:
         context["furo_navigation_tree"] = context["furo_navigation_tree"].replace(
             'role="heading"', 'role="heading" aria-level="2"'
@@ -92,6 +92,6 @@ def mend_page(_: Any, __: str, ___: str, context: dict[str, Any], ____: Any) -> 
 
 
 def setup(app: Any) -> None:
-    """Register what is done to the pages."""
+    """Register the changes to the pages."""
     app.connect("source-read", insert_help)
     app.connect("html-page-context", mend_page, priority=900)  # after the theme's own

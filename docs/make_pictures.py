@@ -24,7 +24,7 @@ WIDE, SMALL = PreviewOptions(size="960x600"), PreviewOptions(size="640x480")
 
 
 def cluster_spines() -> pd.DataFrame:
-    """Divide the inputs on spines by how far above or below the soma they are."""
+    """Group the inputs on spines by how far above or below the soma they are."""
     spines = make_link(CELL, sandbox=True, inputs=True, tag="spine").predictions
     depth = spines["ctr_pt_position_y"]
     names = pd.cut(depth, 3, labels=["apical tuft", "trunk", "basal"]).astype(str)
@@ -57,11 +57,12 @@ PICTURES = {
     "plot": (replace(SMALL, renderer="plot"), {}),
     "plot-partner-type": (replace(SMALL, renderer="plot"), {"color_by": "partner-type"}),
 }
-"""Each picture: how it is made, and the options of its link; of the cell alone, unless named."""
+"""Each picture: the command that makes it, and the options of its link, which shows only the seed
+cell unless other cells are named."""
 
 
 def main() -> int:
-    """Make them all; say which file, and how large."""
+    """Make all pictures, and print the name and size of each file."""
     FOLDER.mkdir(exist_ok=True)
     for how in dict.fromkeys(how for how, _ in PICTURES.values()):
         with Painter(how) as painter:

@@ -1,4 +1,5 @@
-"""What every test may rely on: a home of its own, a clean environment, no network but loopback."""
+"""The common environment of all tests: a separate home, a clean environment, and no network but
+loopback."""
 
 from __future__ import annotations
 
@@ -41,7 +42,7 @@ def _prepare(environment: pytest.MonkeyPatch, home: Path) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Block the network beyond loopback, before the first fixture of a test is made."""
+    """Block the network beyond loopback before the first fixture of a test is created."""
     if item.get_closest_marker("live") is None:
         socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
 
@@ -50,7 +51,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def _session_home(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[None]:
-    """Give fixtures that several tests share a home of their own too."""
+    """Give fixtures shared by several tests a separate home, too."""
     if all(item.get_closest_marker("live") for item in request.session.items):
         yield
         return
@@ -84,7 +85,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _find_shared_folder(factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that all workers of a run see."""
+    """Return the folder that all workers of a run share."""
     folder = factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
@@ -93,6 +94,6 @@ def _find_shared_folder(factory: pytest.TempPathFactory) -> Path:
 def _own_home(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Give each test a home, a cache and a data folder, and nothing of the user's settings."""
+    """Give each test its own home, cache and data folder, without the user's settings."""
     if request.node.get_closest_marker("live") is None:
         _prepare(monkeypatch, tmp_path / "home")

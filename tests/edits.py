@@ -1,4 +1,4 @@
-"""What pandas finds of the seed cell's edits between 1718 and 1822 in the sample's tables."""
+"""Find the seed cell's edits between 1718 and 1822 in the sample's tables, with pandas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 
 
 def read_side(folder: Path, cell: int, edition: str) -> pd.DataFrame:
-    """Read tag and confidence of each synapse of a cell, by direction and ID, joined by pandas.
+    """Read tag and confidence of each synapse of a cell, by direction and ID.
 
     ``edition`` is empty, or ``@1822``.
     """
@@ -33,7 +33,8 @@ def read_side(folder: Path, cell: int, edition: str) -> pd.DataFrame:
 
 
 def join_sides(sample: Path) -> pd.DataFrame:
-    """Join what the seed cell had and has: columns ``tag_old``, ``tag_new`` and the confidences."""
+    """Join the seed cell's old and new synapses: columns ``tag_old``, ``tag_new`` and the
+    confidences."""
     folder = sample / who.MINNIE
     old, now = read_side(folder, OLD, ""), read_side(folder, NEW, "@1822")
     return old.join(now, how="outer", lsuffix="_old", rsuffix="_new").reset_index()

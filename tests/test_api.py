@@ -1,4 +1,4 @@
-"""What Python holds as a cell is one cell, and a list of cells is several."""
+"""In Python, one cell may have any form, and a list of cells is several cells."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ POINT = (186000, 134000, 20900)
 
 @pytest.fixture
 def asked(monkeypatch):
-    """What is asked of the maker of links; nothing is made."""
+    """Record the arguments of the maker of links, without making one."""
     found = []
 
     def make(self, *given):
@@ -59,7 +59,7 @@ def test_coordinates_are_one_cell(asked, point):
     ],
 )
 def test_root_ids_are_several_cells(asked, cells):
-    """Three root IDs in whatever holds them are three cells, digit by digit."""
+    """Three root IDs in any container are three cells, digit by digit."""
     ask(cells)
     assert asked == [(str(CELL), str(OTHER), str(CELL))]
 
@@ -68,14 +68,14 @@ def test_root_ids_are_several_cells(asked, cells):
     "cell", [float(CELL), np.float64(CELL), [np.float64(CELL)], np.array([CELL], dtype=float)]
 )
 def test_floats_are_refused(cell):
-    """An ID as a float has lost digits, and is refused before any server is asked."""
+    """An ID as a float has lost digits, and is refused before any request."""
     with pytest.raises(UsageError, match="rounded number"):
         make_link(cell, server="https://a.org")
 
 
 @pytest.mark.parametrize("cell", [str(CELL).encode(), True, b""])
 def test_what_is_no_cell_at_all_is_refused(cell):
-    """Bytes are not taken for a list of numbers, nor anything else for a cell."""
+    """Bytes are not read as a list of numbers, and other objects are not cells."""
     with pytest.raises(UsageError, match="is not a root ID"):
         make_link(cell, server="https://a.org")
 
@@ -124,7 +124,7 @@ TABLE = pd.DataFrame({"pt_root_id": [CELL]})
     ],
 )
 def test_an_argument_of_another_kind_is_refused_before_anything_is_asked(call, message, hint):
-    """What cannot be an argument is named, with what to give instead."""
+    """An invalid argument is named, with what to give instead."""
     with pytest.raises(UsageError) as caught:
         call()
     assert message in str(caught.value)
@@ -139,5 +139,5 @@ def test_a_number_in_an_array_is_that_number(asked):
 
 
 def test_a_date_is_a_version():
-    """A day as Python has it is the version of that day."""
+    """A Python date means the version of that day."""
     assert build_settings({"version": date(2026, 3, 7)}).version == "2026-03-07"

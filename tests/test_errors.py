@@ -1,4 +1,4 @@
-"""The error tree is what its docstring says, and every error says what to do."""
+"""The error tree is as its docstring draws it, and every error has a hint."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLASSES = [
 
 
 def documented_tree() -> dict[str, str | None]:
-    """Read class → parent from the tree that the module's docstring draws."""
+    """Read class → parent from the tree in the module's docstring."""
     parents: dict[str, str | None] = {}
     ancestors: list[tuple[int, str]] = []
     for line in (errors.__doc__ or "").splitlines():
@@ -40,7 +40,7 @@ def documented_tree() -> dict[str, str | None]:
 
 
 def test_documented_tree_is_the_real_one():
-    """The tree in the docstring has every class, each under its real parent."""
+    """The tree in the docstring has every class, under its real parent."""
     real = {
         cls.__name__: None if cls is SynglancerError else cls.__bases__[0].__name__
         for cls in CLASSES
@@ -49,7 +49,7 @@ def test_documented_tree_is_the_real_one():
 
 
 def test_exit_codes_are_those_of_the_docstring():
-    """Each branch of the tree has the exit code that the docstring gives it."""
+    """Each branch of the tree has the exit code in the docstring."""
     documented = dict(re.findall(r"(\w+Error)\s+exit (\d)", errors.__doc__ or ""))
     assert documented == {
         cls.__name__: str(cls.exit_code)
@@ -68,20 +68,20 @@ def test_exit_codes_are_those_of_the_docstring():
 @pytest.mark.parametrize("cls", CLASSES, ids=lambda cls: cls.__name__)
 @given(message=st.text(), hint=st.text())
 def test_pickling_keeps_message_and_hint(cls, message, hint):
-    """An error that crosses a process boundary is the same class with both sentences."""
+    """An error that crosses a process boundary keeps its class and both sentences."""
     copy = pickle.loads(pickle.dumps(cls(message, hint)))
     assert (type(copy), str(copy), copy.hint) == (cls, message, hint)
 
 
 def test_pickling_keeps_what_decides_about_a_retry():
-    """A service error keeps whether it is transient, was sent, and when to ask again."""
+    """A service error keeps whether it is transient, was sent, and when to retry."""
     error = UnreachableError("No.", "Wait.", transient=False, sent=False, retry_after=2.5)
     copy = pickle.loads(pickle.dumps(error))
     assert (copy.transient, copy.sent, copy.retry_after) == (False, False, 2.5)
 
 
 def raised_errors() -> list[tuple[str, str, int, ast.expr]]:
-    """Find every error made anywhere in the package: class, file, line, each of its sentences."""
+    """Find every error created in the package: class, file, line, and each of its sentences."""
     names = {cls.__name__ for cls in CLASSES}
     found = []
     for path in sorted(SOURCE.rglob("*.py")):
@@ -99,7 +99,7 @@ def raised_errors() -> list[tuple[str, str, int, ast.expr]]:
 
 
 def last_texts(sentence: ast.expr) -> list[str]:
-    """Return the literals with which a sentence can end; none where it ends in a value."""
+    """Return the literals with which a sentence can end; none if it ends in a value."""
     match sentence:
         case ast.Constant(value=str(text)):
             return [text]
@@ -134,7 +134,7 @@ def test_every_error_has_two_sentences():
 
 
 def test_public_names_resolve():
-    """Each name that the package exports can be imported from it, and is its own."""
+    """Each exported name can be imported from the package, and belongs to it."""
     for name in synglancer.__all__:
         value = getattr(synglancer, name)
         if name != "__version__":
@@ -144,7 +144,8 @@ def test_public_names_resolve():
 
 
 def test_errors_on_the_way_to_the_data_name_the_doctor():
-    """Where it looks at what failed, it is named behind the hint; elsewhere the hint is all."""
+    """If doctor can explain the failure, it is named after the hint; otherwise the hint stands
+    alone."""
     helped = {cls.__name__ for cls in CLASSES if cls("No.", "Wait.").advice != "Wait."}
     assert helped == {
         "LoginError", "PermissionMissingError", "TermsOfServiceError", "UnreachableError",

@@ -1,4 +1,4 @@
-"""The house stays one that a newcomer can find the way in: few rooms, none of them crowded."""
+"""The code stays easy to navigate: few folders, none of them crowded."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_no_folder_is_crowded(folder):
 
 @pytest.mark.parametrize("module", MODULES, ids=name)
 def test_no_module_and_no_function_is_long(module):
-    """A module has at most 400 lines, a function at most 50 (its docstring not counted)."""
+    """A module has at most 400 lines, a function at most 50 (without its docstring)."""
     text = module.read_text(encoding="utf-8")
     assert len(text.splitlines()) <= MOST_LINES
     long = [

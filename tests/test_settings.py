@@ -1,4 +1,4 @@
-"""What is asked is checked when it is made, and each refusal says what to do."""
+"""Options are checked when the record is made, and each refusal has a hint."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def test_default_profile_is_minnie65_at_its_pinned_version():
 
 
 def test_another_datastack_knows_nothing_of_minnie65():
-    """For another datastack the newest version is asked, and its table has to be named."""
+    """For another datastack, the latest version is used, and the table must be named."""
     assert Settings(datastack="other", table="labels").version == "latest"
     with pytest.raises(UsageError, match="other has no table") as caught:
         Settings(datastack="other")
@@ -42,7 +42,7 @@ def test_another_datastack_knows_nothing_of_minnie65():
     ],
 )
 def test_directions_are_both_unless_one_is_named(inputs, outputs, directions):
-    """--inputs and --outputs each restrict to one direction; both or none mean both."""
+    """--inputs and --outputs each restrict to one direction; both or neither mean both."""
     assert Settings(inputs=inputs, outputs=outputs).directions == directions
 
 
@@ -82,7 +82,7 @@ def test_directions_are_both_unless_one_is_named(inputs, outputs, directions):
     ],
 )
 def test_values_out_of_range_are_refused(options, message, hint):
-    """A value that no question can have is refused with the option that gives it."""
+    """An invalid value is refused, and its option is named."""
     with pytest.raises(UsageError, match=message) as caught:
         Settings(**options)
     assert hint in caught.value.hint
@@ -94,7 +94,7 @@ def test_values_out_of_range_are_refused(options, message, hint):
     ("given_version", "version"), [("1718", 1718), (" 943 ", 943), (117, 117), ("latest", "latest")]
 )
 def test_versions_are_numbers_or_latest(given_version, version):
-    """A version in text, as a file or the environment gives it, is the same as a number."""
+    """A version given as text, as from a file or the environment, is the same as a number."""
     assert Settings(version=given_version).version == version
 
 
@@ -120,7 +120,8 @@ def test_versions_are_numbers_or_latest(given_version, version):
     ],
 )
 def test_addresses_that_cannot_be_asked_are_refused(address):
-    """Only http(s) addresses with a host and no login, fragment or control character are taken."""
+    """Only http(s) addresses with a host and without login, fragment or control character are
+    accepted."""
     for option in ("server", "site"):
         with pytest.raises(UsageError, match="is not an address") as caught:
             Settings(**{option: address})
@@ -133,13 +134,13 @@ def test_addresses_that_cannot_be_asked_are_refused(address):
     ["https://cave.example.org", "http://127.0.0.1:8000", "http://[::1]:80/", "https://a.b/v/?x=1"],
 )
 def test_addresses_that_can_be_asked_are_taken(address):
-    """Hosts with ports, paths, queries and IPv6 are addresses."""
+    """Hosts with ports, paths, queries and IPv6 are valid addresses."""
     assert Settings(server=address, site=address).server == address
 
 
 @pytest.mark.parametrize("host", ["a..org", "a" * 64 + ".org", ".org"])
 def test_hosts_that_cannot_be_are_no_addresses(host):
-    """An empty part of a host's name, or one of 64 letters, is seen before anything is asked."""
+    """An empty or overlong part of a host's name is refused before any request."""
     assert not is_address(f"https://{host}/x")
 
 
@@ -158,7 +159,7 @@ def test_names_of_viewers_are_taken_as_sites():
 
 @pytest.mark.parametrize("given", ["spelunker=", "google=lab.org", "other=https://lab.org/"])
 def test_a_copy_of_a_viewer_needs_its_name_and_address(given):
-    """spelunker=ADDRESS is a copy of it; another name, or no address, is refused as it stands."""
+    """spelunker=ADDRESS is a copy of Spelunker; another name, or no address, is refused."""
     assert Settings(site="spelunker=https://lab.org/").site == "spelunker=https://lab.org/"
     with pytest.raises(UsageError, match=f"'{given}' is not an address") as caught:
         Settings(site=given)
@@ -167,13 +168,13 @@ def test_a_copy_of_a_viewer_needs_its_name_and_address(given):
 
 @pytest.mark.parametrize("made_by", [build_settings, lambda options: Settings(**options)])
 def test_a_tag_given_as_text_is_one_tag(made_by):
-    """tag='spine' filters by that tag, not by its letters; lists are taken too."""
+    """tag='spine' filters by that tag, not by its letters; lists are accepted, too."""
     assert made_by({"tag": "spine"}).tag == ("spine",)
     assert made_by({"tag": ["spine", "soma"]}).tag == ("spine", "soma")
 
 
 def test_unknown_keywords_are_refused_with_the_nearest_one():
-    """A misspelt keyword is answered with the one that was meant, or with all of them."""
+    """A misspelt keyword is refused with the intended one, or with all of them."""
     with pytest.raises(UsageError, match="no option 'min_confidense'") as caught:
         build_settings({"min_confidense": 0.5})
     assert caught.value.hint == "Did you mean 'min_confidence'?"
@@ -183,14 +184,14 @@ def test_unknown_keywords_are_refused_with_the_nearest_one():
 
 
 def test_settings_cannot_change_after_their_check():
-    """A record that was checked stays as it was checked."""
+    """A checked record cannot be changed."""
     with pytest.raises(AttributeError):
         Settings().min_confidence = 5  # type: ignore[misc]
 
 
 def test_extras_come_from_the_default_profile_where_they_are_asked_for() -> None:
-    """Tables of spines and types have names where they are asked for, else none: what is not used
-    makes no other question. Colours by the partner's type need the types."""
+    """Tables of spines and types have names only if they are used, so that unused ones do not
+    change the question. Colours by the partner's type need the types."""
     plain = Settings(multi_input_table="mine", cell_type_view="ours", cell_type_column="mtype")
     assert plain == Settings()
     assert Settings(multi_input=True).multi_input_table == "synapse_spine_mapping_v2"

@@ -1,4 +1,4 @@
-"""Data folders with tables of a test's own, over volumes in which nothing is."""
+"""Data folders with a test's own tables and empty volumes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ VOXEL = (4, 4, 40)
 
 
 def write_blank_datastack(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
-    """Write a data folder with tables, positions in voxels, and blank volumes."""
+    """Write a data folder with tables (positions in voxels) and empty volumes."""
     (folder / "tables").mkdir()
     for name, table in tables.items():
         table.to_parquet(folder / "tables" / f"{name}.parquet")
@@ -35,7 +35,7 @@ def write_blank_datastack(folder: Path, tables: Mapping[str, pd.DataFrame]) -> N
 
 
 def _write_blank_volume(folder: Path, kind: str, dtype: str) -> None:
-    """Write a volume of one block in which nothing is."""
+    """Write an empty volume of one block."""
     size = [64, 64, 16]
     scale = {
         "key": "4_4_40",

@@ -31,7 +31,7 @@ def run_make_link(sandbox: Sandbox, cell: int, *options: str) -> str:
 
 
 def run_make_link_alone(sandbox: Sandbox, cell: int) -> str:
-    """Run ``make-link`` in a process of its own and return what it prints."""
+    """Run ``make-link`` in a separate process and return its output."""
     command = Path(sys.executable).with_name("make-link")
     done = subprocess.run(
         [str(command), str(cell), "--server", sandbox.origin],

@@ -1,4 +1,4 @@
-"""A browser and a sandbox for all browser tests; a page of its own for each."""
+"""A browser and a sandbox for all browser tests, and a new page for each."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ PANELS = """() => {
 
 
 class NotProvedError(AssertionError):
-    """Says everything that does not hold, a line each."""
+    """Lists everything that does not hold, one line each."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +148,7 @@ class Expected:
 
 @dataclass(frozen=True)
 class Proof:
-    """What was seen of a link that is proved.
+    """What was seen of a proved link.
 
     Attributes
     ----------
@@ -168,7 +168,7 @@ class Proof:
 
 @dataclass
 class Complaints:
-    """Errors that a page writes into its console, and requests of it that fail.
+    """Errors in a page's console, and failed requests.
 
     Attributes
     ----------
@@ -183,7 +183,7 @@ class Complaints:
     has_moved: bool = False
 
     def listen(self, page: Page) -> None:
-        """Take note of everything from now on."""
+        """Start recording errors."""
         page.on("console", self._hear_console)
         page.on("pageerror", lambda error: self.said.append(f"uncaught: {error}"))
         page.on("requestfailed", self._hear_failure)
@@ -252,7 +252,8 @@ def prove(
 
 
 def await_loaded(page: Page, expected: Expected, patience: float) -> dict[str, Any]:
-    """Wait until all layers are there and ready on two looks, or something has failed for good.
+    """Wait until all layers are ready on two looks, or something has failed for good. Returns the
+    last look, even when the time is up; ``settled`` says whether it was in time.
 
     Returns what was seen last, also when the time is over; ``settled`` says whether it was not.
     """
@@ -278,7 +279,7 @@ def await_loaded(page: Page, expected: Expected, patience: float) -> dict[str, A
 
 
 def poll(page: Page, condition: Callable[[], bool], patience: float) -> bool:
-    """Ask until the answer is yes, while the page goes on; say whether it became yes."""
+    """Ask until the answer is yes, while the page continues; return whether it became yes."""
     end = time.monotonic() + patience
     while not condition():
         if time.monotonic() > end:
@@ -288,7 +289,7 @@ def poll(page: Page, condition: Callable[[], bool], patience: float) -> bool:
 
 
 def find_failures(look: Mapping[str, Any], expected: Expected) -> Iterator[str]:
-    """Name what fails of everything but colours and the console."""
+    """Name everything that fails, except colours and the console."""
     layers = {layer["name"]: layer for layer in look["layers"]}
     names = [*BASE_LAYERS, *expected.counts]
     if list(layers) != names:
@@ -326,7 +327,7 @@ def _find_layer_failures(name: str, layer: Mapping[str, Any]) -> Iterator[str]:
 def count_pixels(
     page: Page, expected: Expected, patience: float
 ) -> tuple[dict[str, int], dict[str, int]]:
-    """Count what each layer draws, alone and among others, as `Proof` describes it."""
+    """Count what each layer draws, alone and among the others, as described in `Proof`."""
     alone: dict[str, int] = {}
     among_others: dict[str, int] = {}
     whole: list[Picture] = []
@@ -343,7 +344,7 @@ def count_pixels(
 
 
 def await_pixels(page: Page, count: Callable[[], int], patience: float) -> int:
-    """Count until there are some; return how many, 0 when the time is over."""
+    """Count until there are some; return the number, 0 when the time is up."""
     counts: list[int] = []
 
     def are_there() -> bool:
@@ -376,7 +377,8 @@ class Shown:
     empty: list[Picture]
 
     def count_among_others(self) -> int:
-        """Count the pixels that change when this layer is hidden, all others being shown.
+        """Count the pixels that change when only this layer is hidden. They need not have its
+        colour, because its markers may lie over others of the same colour.
 
         They need not have its colour: its markers may lie over others of the same colour.
         """
@@ -391,7 +393,8 @@ class Shown:
         return int(changed.sum())
 
     def count_alone(self) -> int:
-        """Count the pixels that lose the colour when this layer is hidden, as all others are."""
+        """Count the pixels that lose the colour when this layer is hidden too, with all others
+        hidden."""
         show(self.page, [self.name])
         alone = near(take_screenshot(self.page), self.colour)
         if not self.empty:
@@ -406,7 +409,7 @@ class Shown:
 def find_unseen(
     alone: Mapping[str, int], among_others: Mapping[str, int], expected: Expected
 ) -> Iterator[str]:
-    """Name the layers whose colour does not appear, or does not vanish with them."""
+    """Name the layers whose colour does not appear, or does not vanish when they are hidden."""
     for name, colour in expected.colours.items():
         if not alone[name]:
             yield f"colour: {name!r} alone draws no {colour}, or it stays when it is hidden"
@@ -435,7 +438,8 @@ def decode_picture(png: bytes) -> Picture:
 
 
 def near(picture: Picture, colour: str) -> Picture:
-    """Say which pixels have a colour, also where it is mixed with black, grey or white.
+    """Return which pixels have a colour, even mixed with black, grey or white. Such a mixture keeps
+    the direction of the chroma, which is the colour without its grey part.
 
     Such a mixture keeps the direction of the chroma, that is of the colour less its grey part.
     """

@@ -1,4 +1,4 @@
-"""What the tables of a data folder hold for a cell, read without the code that is tested."""
+"""Read a cell's rows from the tables of a data folder, without the code under test."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ POSITION = [f"ctr_pt_position_{axis}" for axis in "xyz"]
 
 
 def read_rows(folder: Path, synapses: str, predictions: str, *cells: int) -> pd.DataFrame:
-    """Join the synapses of a cell, or of several, with their predictions.
+    """Join the synapses of one or several cells with their predictions.
 
     Returns
     -------
@@ -54,7 +54,8 @@ def expect(
     *,
     in_sections: bool = False,
 ) -> Expected:
-    """Say what a link must show of these rows of one cell, or of several.
+    """Return what a link must show for these rows of one or several cells. ``colours`` also gives
+    the order of the tags.
 
     ``colours`` gives the order of the tags too.
     """

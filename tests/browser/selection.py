@@ -1,4 +1,4 @@
-"""Selects an annotation in the viewer, and reads what the viewer's panel then says of it."""
+"""Select an annotation in the viewer, and read what the viewer's panel says about it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ READ = """() => {
 
 @dataclass(frozen=True)
 class Selection:
-    """What the viewer says of a selected annotation, as the texts that it shows.
+    """The viewer's texts about a selected annotation.
 
     Attributes
     ----------

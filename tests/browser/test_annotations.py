@@ -1,4 +1,4 @@
-"""A user's own points beside the synapses, as the viewer opens them."""
+"""A user's own points beside the synapses, opened in the viewer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ GREEN = "#00ff00"
 def test_points_are_drawn_and_described(
     page: Page, sandbox: Sandbox, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each layer draws its points in its colour or theirs; the panel of one shows all columns."""
+    """Each layer draws its points in its own colour or in theirs, and the panel of a point shows
+    all columns."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     found = read_rows(sample / who.MINNIE, who.SYNAPSE_TABLE, who.PREDICTION_TABLE, CELL)
     rows = found[(found["direction"] == "inputs") & (found["tag"] == "spine")].head(60)

@@ -1,4 +1,4 @@
-"""A comparison's link, opened in a browser."""
+"""The link of a comparison, opened in the viewer."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.browser
 def test_each_change_is_a_layer_over_two_meshes(
     page: Page, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The viewer opens the link with the synapses of each change, and the cell twice."""
+    """The viewer shows the synapses of each kind of change, and both versions of the cell."""
     monkeypatch.setenv("CAVE_TOKEN", "a-token")
     complaints = Complaints()
     complaints.listen(page)

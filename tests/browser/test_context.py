@@ -1,4 +1,4 @@
-"""Spines with several inputs and types of partners, as the viewer shows them."""
+"""Spines with several inputs and partners' types, in the viewer."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ LAYERS = {**PAPER, "multi-input": "#9113cc"}
 
 @pytest.fixture(scope="module")
 def rows(sample: Path) -> pd.DataFrame:
-    """The cell's predicted synapses, with the tag ``multi-input`` where they share a spine."""
+    """The cell's predicted synapses, with the tag ``multi-input`` if they share a spine."""
     folder = sample / who.MINNIE
     found = read_rows(folder, who.SYNAPSE_TABLE, who.PREDICTION_TABLE, CELL)
     shared = pd.read_parquet(folder / "tables" / f"{who.MULTI_INPUT_TABLE}.parquet")["target_id"]
@@ -39,15 +39,15 @@ def rows(sample: Path) -> pd.DataFrame:
 
 @pytest.fixture(autouse=True)
 def _token(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the Python API know the sandbox's token."""
+    """Make the sandbox's token known to the Python API."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
 
 
 def test_shared_spines_are_layers_of_the_papers_colour(
     page: Page, sandbox: Sandbox, rows: pd.DataFrame
 ) -> None:
-    """--multi-input adds a layer a direction with just the synapses on spines with several inputs,
-    in the paper's colour, and takes them out of the layer of their tag."""
+    """--multi-input adds a layer per direction that holds exactly the synapses on spines with
+    several inputs, in the paper's colour, and removes them from the layers of their tags."""
     link = make_link(CELL, server=sandbox.origin, multi_input=True)
     colours = {f"{side}: multi-input": "#9113cc" for side in ("● in", "○ out")}
     prove(page, link.url, replace(expect(rows, CELL, LAYERS), colours=colours))
@@ -56,9 +56,8 @@ def test_shared_spines_are_layers_of_the_papers_colour(
 def test_types_are_named_and_coloured(
     page: Page, sandbox: Sandbox, rows: pd.DataFrame, sample: Path
 ) -> None:
-    """With --color-by partner-type a selected synapse names its partner's type, the list of
-    segments names it too, the panel has a legend, and markers have the types' colours instead of
-    their tag's."""
+    """With --color-by partner-type, a selected synapse and the list of segments name the partner's
+    type, the panel has a legend, and markers have the colours of the types instead of the tags."""
     options = {"multi_input": True, "color_by": "partner-type", "panel": True}
     link = make_link(CELL, server=sandbox.origin, layout="3d", **options)
     prove(page, link.url, replace(expect(rows, CELL, LAYERS), colours={}))

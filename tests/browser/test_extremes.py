@@ -1,4 +1,4 @@
-"""Rows at the extremes of what tables and viewers hold, compared with what the viewer says."""
+"""Rows at the limits of what tables and viewers can hold, compared with what the viewer shows."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 
 def compare(page: Page, row: Any, layer: str) -> None:
-    """Select a row's annotation and compare all that the viewer says of it."""
+    """Select a row's annotation and compare everything that the viewer says about it."""
     shown = read_selection(page, layer, str(row["id"]))
     assert shown.layer == layer
     assert shown.position == tuple(str(row[name]) for name in POSITION)
@@ -85,8 +85,8 @@ def compare(page: Page, row: Any, layer: str) -> None:
 def test_extremes_of_the_tables(
     page: Page, served: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Smallest and largest IDs, positions, sizes and confidences of a table are shown as they are,
-    and read back from the link."""
+    """The smallest and largest IDs, positions, sizes and confidences of a table are shown
+    unchanged, and read back from the link."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     rows = read_rows(folder, SYNAPSES, PREDICTIONS, LAST)
     assert len(rows) == len(ROWS)
@@ -101,7 +101,7 @@ def test_extremes_of_the_tables(
 def test_extremes_of_the_viewer(
     page: Page, served: Sandbox, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """IDs up to 2^64 - 1 and sizes up to 2^32 - 1, which no table of CAVE holds, pass our
+    """IDs up to 2^64 - 1 and sizes up to 2^32 - 1, which no CAVE table holds, pass through our
     annotations and the viewer unchanged."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     row = {

@@ -1,4 +1,4 @@
-"""The links that are printed, opened in a browser and proved."""
+"""Printed links, opened in the browser and proved."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ def rows(sample: Path) -> pd.DataFrame:
 
 @pytest.fixture
 def _token(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the Python API know the sandbox's token."""
+    """Make the sandbox's token known to the Python API."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
 
 
 def test_printed_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
-    """The link that make-link prints shows the cell with each tag's synapses, as in the tables."""
+    """A link from make-link shows the cell with each tag's synapses, as in the tables."""
     assert rows["direction"].value_counts().to_dict() == {"inputs": 3076, "outputs": 316}
     url = run_make_link_alone(sandbox, CELL)
     assert url.startswith(f"{sandbox.origin}/v/synglancer/#!{sandbox.origin}/nglstate/api/v1/")
@@ -55,7 +55,7 @@ def test_printed_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) ->
 
 
 def test_inline_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
-    """A link with --inline shows the same, and asks no state server for it."""
+    """A link made with --inline shows the same, without a request to a state server."""
     before = len(sandbox.requests)
     url = run_make_link(sandbox, CELL, "--inline")
     # It carries the bytes that the test above proves drawn, as tests/cli/test_make_link.py says.
@@ -65,7 +65,7 @@ def test_inline_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> 
 
 
 def test_filtered_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
-    """A link with --tag and --min-confidence shows the synapses that pass, and no others."""
+    """A link with --tag and --min-confidence shows exactly the synapses that pass."""
     sure = rows["value"] >= np.float32(0.9)
     kept = rows[(rows["tag"] == "spine") & sure]
     assert 0 < len(kept) < (rows["tag"] == "spine").sum()
@@ -74,7 +74,8 @@ def test_filtered_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -
 
 
 def test_link_of_several_cells_opens(page: Page, sandbox: Sandbox, sample: Path) -> None:
-    """A link made --together shows all cells, and the synapses between them in their own layers."""
+    """A link made with --together shows all cells, and the synapses between them in separate
+    layers."""
     cells = (CELL, who.PARTNERS[3].root_id)
     rows = read_rows(sample / who.MINNIE, who.SYNAPSE_TABLE, who.PREDICTION_TABLE, *cells)
     kept = rows[rows["tag"] != "spine"]
@@ -88,7 +89,7 @@ def test_link_of_several_cells_opens(page: Page, sandbox: Sandbox, sample: Path)
 @pytest.mark.usefixtures("_token")
 @pytest.mark.parametrize("layout", ["4panel", "xy"])
 def test_layout_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame, layout: str) -> None:
-    """Each --layout shows its panels, and the synapses in them."""
+    """Each --layout shows its panels and the synapses in them."""
     kept = rows[rows["tag"] == "soma"]
     link = make_link(CELL, server=sandbox.origin, tag="soma", layout=layout)
     prove(page, link.url, expect(kept, CELL, in_sections=layout == "xy"))
@@ -97,7 +98,7 @@ def test_layout_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame, layout: 
 
 
 def test_second_datastack_opens(page: Page, sandbox: Sandbox, sample: Path) -> None:
-    """Another datastack with other names, tags and voxels needs options and nothing else."""
+    """A datastack with other names, tags and voxels needs only options."""
     cell = who.SECOND_SEED_ROOT_ID
     folder = sample / who.SECOND
     rows = read_rows(folder, who.SECOND_SYNAPSE_TABLE, who.SECOND_PREDICTION_TABLE, cell)
@@ -113,7 +114,7 @@ def test_second_datastack_opens(page: Page, sandbox: Sandbox, sample: Path) -> N
 
 @pytest.mark.usefixtures("_token")
 def test_selected_synapse_is_the_row(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
-    """What the viewer says of a selected synapse is what its row says, at every extreme."""
+    """For synapses at every extreme, the viewer's panel agrees with the row of the table."""
     extremes = set()
     for column in ["id", "size", "value", *SIDES.values(), *POSITION]:
         extremes |= {int(rows[column].argmin()), int(rows[column].argmax())}
@@ -137,7 +138,8 @@ def test_selected_synapse_is_the_row(page: Page, sandbox: Sandbox, rows: pd.Data
 def test_a_state_shared_again_says_where_it_comes_from(
     page: Page, sandbox: Sandbox, rows: pd.DataFrame
 ) -> None:
-    """What the viewer writes lacks the record's key, and a shader gives the record back."""
+    """A state rewritten by the viewer lacks the record's key, but its shader still holds the
+    record."""
     link = make_link(CELL, server=sandbox.origin, tag="soma")
     prove(page, link.url, expect(rows[rows["tag"] == "soma"], CELL))
     shared = page.evaluate("() => viewer.state.toJSON()")

@@ -43,7 +43,7 @@ BELOW_VIEWER = f'<script>history.replaceState(null, "", "{VIEWER}" + location.ha
 
 @pytest.fixture(scope="module")
 def strict(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A sandbox whose states need a login, and that answers under CAVE's name too."""
+    """A sandbox whose states need a login, and which also answers under CAVE's host name."""
     options = SandboxOptions(
         data=sample,
         states=tmp_path_factory.mktemp("strict") / "states.sqlite",
@@ -57,7 +57,7 @@ def strict(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @dataclass
 class Hosts:
-    """CAVE's and Spelunker's hosts, led to a sandbox; all others but the sandbox are cut off.
+    """CAVE's and Spelunker's hosts, redirected to a sandbox; all other hosts are blocked.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Hosts:
     logins: list[dict[str, Any]] = field(default_factory=list)
 
     def lead(self, page: Page) -> None:
-        """Lead a page's requests."""
+        """Redirect a page's requests."""
         page.route("**/*", self._refuse_elsewhere)
         page.route(f"{CAVE}/**", self._answer_as_cave)
         page.route(f"{SPELUNKER}/**", self._answer_as_spelunker)
@@ -110,7 +110,7 @@ class Hosts:
 
 
 def make_production_link(sandbox: Sandbox) -> str:
-    """Make a link in its production form for a state that is in the sandbox."""
+    """Make a link in its production form for a state in the sandbox."""
     record = run_make_link_json(sandbox, CELL, "--site", "spelunker", "--tag", "soma")
     path = urlsplit(record["state_url"]).path
     assert path == f"/nglstate/api/v1/{record['state_id']}"
@@ -118,7 +118,7 @@ def make_production_link(sandbox: Sandbox) -> str:
 
 
 def test_production_form_opens(page: Page, strict: Sandbox, sample: Path) -> None:
-    """A link in exactly the form that goes around opens after a login, and shows all it must."""
+    """A link in exactly the production form opens after a login, and shows everything it must."""
     url = make_production_link(strict)
     number = url.rpartition("/")[2]
     assert url == f"{SPELUNKER}/#!middleauth+{CAVE}/nglstate/api/v1/{number}"
@@ -135,7 +135,7 @@ def test_production_form_opens(page: Page, strict: Sandbox, sample: Path) -> Non
 
 
 def test_state_needs_the_login(page: Page, strict: Sandbox) -> None:
-    """Without a valid token the state server refuses, and such a link counts as not proved."""
+    """Without a valid token, the state server refuses, and the link is not proved."""
     url = make_production_link(strict)
     path = urlsplit(url.partition("#!middleauth+")[2]).path
     nameless = requests.get(strict.origin + path, headers={"Origin": SPELUNKER}, timeout=30)

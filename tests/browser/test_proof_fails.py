@@ -1,4 +1,4 @@
-"""The proof of a link can fail: each thing that it asks for is broken once."""
+"""The proof of a link can fail: each thing that it checks is broken once."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def expected(sample: Path) -> Expected:
 
 @pytest.fixture
 def link(sandbox: Sandbox, state: dict[str, Any]) -> Callable[[Break], str]:
-    """Make a link of the state after something in it is broken."""
+    """Break something in the state, and make a link of it."""
 
     def build(broken: Break) -> str:
         changed = copy.deepcopy(state)
@@ -151,7 +151,7 @@ def test_whole_state_is_proved(
 def test_broken_link_is_not_proved(
     page: Page, link: Callable[[Break], str], expected: Expected, what: str
 ) -> None:
-    """A link that is broken in one thing is not proved, and that thing is named."""
+    """A link with one broken thing is not proved, and that thing is named."""
     broken, words = BROKEN[what]
     with pytest.raises(NotProvedError, match=words):
         prove(page, link(broken), expected, drawing=1.0)
@@ -160,7 +160,7 @@ def test_broken_link_is_not_proved(
 def test_wrong_count_is_not_proved(
     page: Page, link: Callable[[Break], str], expected: Expected
 ) -> None:
-    """A whole link is not proved where another number of annotations is expected."""
+    """A complete link is not proved if another number of annotations is expected."""
     more = replace(expected, counts={LAYER: 10})
     with pytest.raises(NotProvedError, match="'○ out: soma' has 9 instead of 10"):
         prove(page, link(lambda _state: None), more)

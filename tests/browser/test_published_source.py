@@ -1,4 +1,4 @@
-"""A published source in the viewer: exact counts for cells of any size, as they are selected."""
+"""A published source in the viewer: exact counts for selected cells of any size."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.browser
 
 BASE = 864691135988251651
 SIZES = {BASE: 19, BASE + 2: 3_392, BASE + 4: 200_000}
-"""Inputs of each cell; another 500 synapses are outputs of the second."""
+"""Number of inputs of each cell; 500 more synapses are outputs of the second cell."""
 
 WITHOUT_ROWS = BASE + 6
 COLORS = {"spine": "#fb49b0", "shaft": "#ddb310", "soma": "#00beff"}
@@ -61,7 +61,7 @@ SELECT = """(cells) => {
 
 @pytest.fixture(scope="module")
 def rows() -> dict[str, Any]:
-    """Synapses of the cells, in no order."""
+    """The cells' synapses, in random order."""
     number = sum(SIZES.values()) + 500
     post = np.repeat([*SIZES, BASE + 1000], [*SIZES.values(), 500]).astype(np.uint64)
     pre = np.full(number, BASE + 2000, np.uint64) + np.arange(number, dtype=np.uint64) % 97
@@ -74,7 +74,7 @@ def rows() -> dict[str, Any]:
 def served(
     rows: dict[str, Any], sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    """Address of the published rows, and of volumes in which nothing is."""
+    """Address of the published rows, with empty volumes."""
     folder: Path = tmp_path_factory.mktemp("published")
     run(
         folder / "out", write_parquet(folder / "rows.parquet", rows),
@@ -99,7 +99,7 @@ def make_url(sandbox: Sandbox, served: str, cell: int) -> str:
 
 
 def expect(rows: dict[str, Any], *cells: int) -> dict[str, int]:
-    """Count what each layer must hold of these cells."""
+    """Count the annotations that each layer must hold for these cells."""
     return {
         format_layer_name(direction, tag): int(
             (
@@ -127,7 +127,8 @@ def await_counts(page: Page, expected: dict[str, int]) -> None:
 def test_a_cell_of_any_size_is_whole(
     page: Page, sandbox: Sandbox, served: str, rows: dict[str, Any], cell: int
 ) -> None:
-    """Cells of 19, 3,392 and 200,000 rows show exactly these, each layer in its colour."""
+    """Cells with 19, 3,392 and 200,000 rows show exactly these rows, each layer in its own
+    colour."""
     complaints = Complaints()
     complaints.listen(page)
     page.goto(make_url(sandbox, served, cell))
@@ -148,7 +149,8 @@ def test_a_cell_of_any_size_is_whole(
 def test_the_layers_follow_the_selection(
     page: Page, sandbox: Sandbox, served: str, rows: dict[str, Any]
 ) -> None:
-    """A second cell that is selected adds its rows, one without rows or nothing shows nothing."""
+    """Selecting a second cell adds its rows; a cell without rows, or no selection, shows no
+    rows."""
     complaints = Complaints()
     complaints.listen(page)
     small, middle = BASE, BASE + 2
@@ -170,7 +172,8 @@ def test_the_layers_follow_the_selection(
 def test_the_sandboxes_own_source_is_drawn(
     page: Page, sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """`--sandbox --source sample` needs no network: its link shows the sample's rows, exactly."""
+    """A link made with `--sandbox --source sample` needs no network and shows exactly the sample's
+    rows."""
     states, published = tmp_path / "states.sqlite", tmp_path / "published"
     monkeypatch.setattr("synglancer.cave.sandbox.find_published", lambda: published)
     options = SandboxOptions(data=sample, states=states, token="t", published=published)

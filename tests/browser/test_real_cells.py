@@ -42,7 +42,7 @@ INPUTS = {
     864691135559552342: 19,
     864691134240471483: 1,
 }
-"""Cells of the data, and the number of their inputs there."""
+"""Cells in the data, with their numbers of inputs."""
 
 COLUMNS = [
     "id",
@@ -61,7 +61,7 @@ def read_real_synapses() -> pd.DataFrame:
 
 
 def make_synthetic_predictions(synapses: pd.DataFrame) -> pd.DataFrame:
-    """Make up a tag and a confidence for each synapse, the same each time."""
+    """Make up a tag and a confidence for each synapse, always the same ones."""
     place = synapses["id"].to_numpy() % 20
     return pd.DataFrame(
         {
@@ -76,7 +76,7 @@ def make_synthetic_predictions(synapses: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder with the real synapses, synthetic tags, and blank volumes."""
+    """A data folder with the real synapses, synthetic tags and empty volumes."""
     folder = tmp_path_factory.mktemp("real")
     synapses = read_real_synapses()
     tables = {SYNAPSES: synapses, PREDICTIONS: make_synthetic_predictions(synapses)}
@@ -96,7 +96,7 @@ def served(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[San
 def test_real_cell(
     page: Page, served: Sandbox, real: Path, cell: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A real cell's link holds each of its synapses as the table has it, and opens."""
+    """The link of a real cell holds each of its synapses as in the table, and opens."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     rows = read_rows(real, SYNAPSES, PREDICTIONS, cell)
     assert (rows["direction"] == "inputs").sum() == INPUTS[cell]

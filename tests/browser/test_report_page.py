@@ -1,4 +1,4 @@
-"""A report, opened in a browser: it works offline, sorts, filters and can be read by all."""
+"""A report in the browser works offline, can be sorted and filtered, and is accessible."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WHEN = {"generator": "synglancer", "made_on": "2026-11-22"}
 
 @pytest.fixture
 def address(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A report of three cells and one that was skipped, in two groups."""
+    """A report of three cells and one skipped cell, in two groups."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     settings = Settings(server=sandbox.origin, with_total=True)
     given = CellList(CELLS, ["type", "note"], [[t, n] for t, n in zip("abba", NOTES, strict=True)])
@@ -51,7 +51,7 @@ def address(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def errors(page: Page) -> list[str]:
-    """What a page complains about."""
+    """Errors and warnings in a page's console."""
     found: list[str] = []
     page.on("console", lambda said: found.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: found.append(str(error)))
@@ -64,8 +64,8 @@ def first_cells(page: Page) -> list[str]:
 
 
 def test_report_sorts_and_filters(page: Page, address: str, errors: list[str]) -> None:
-    """All cells, links and pictures are there; sorting and filtering work with the keyboard; on a
-    sheet of A4 the table is whole."""
+    """All cells, links and pictures are there; sorting and filtering work with the keyboard; the
+    whole table fits on an A4 page."""
     page.goto(address)
     assert first_cells(page) == CELLS[:3]
     assert page.locator("#cells tbody a[href^='http']").count() == 3
@@ -99,7 +99,7 @@ def test_report_sorts_and_filters(page: Page, address: str, errors: list[str]) -
 def test_screenshots_or_else_plots(
     page: Page, sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A view is captured in a browser; one behind a login is plotted, and the page says why."""
+    """A view is captured in a browser; a view behind a login is plotted, and the page says why."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     settings = Settings(server=sandbox.origin, tag=("soma",), with_total=True)
     (taken,) = summarise_cells(CELLS[:1], settings, "browser")
@@ -123,7 +123,8 @@ def test_screenshots_or_else_plots(
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 390])
 def test_report_can_be_read_by_all(page: Page, address: str, scheme: str, width: int) -> None:
-    """axe-core finds no barrier, dark and light, on a screen and on a phone, which it fits."""
+    """axe-core finds no barrier, in dark and light mode, on a desktop and on a phone, where the
+    page fits."""
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": width, "height": 800})
     page.goto(address)
@@ -133,7 +134,8 @@ def test_report_can_be_read_by_all(page: Page, address: str, scheme: str, width:
 
 
 def test_a_hundred_large_cells_are_below_ten_megabytes(sandbox: Sandbox, monkeypatch) -> None:
-    """A hundred cells of 3,392 synapses each, pictures included, stay under 10 MB."""
+    """A report of a hundred cells with 3,392 synapses each stays under 10 MB, including
+    pictures."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     link = make_link(CELLS[1], server=sandbox.origin, with_total=True)
     one = plot_cell(link)
@@ -146,7 +148,7 @@ def test_a_hundred_large_cells_are_below_ten_megabytes(sandbox: Sandbox, monkeyp
 
 
 def test_report_of_no_cell_bears_sorting(page: Page, tmp_path: Path, errors: list[str]) -> None:
-    """Where every cell was skipped, sorting the empty table complains of nothing."""
+    """If every cell was skipped, sorting the empty table causes no error."""
     skipped = Skipped(CELLS[3], "It is not known.", "Look it up.", 3)
     given = CellList([CELLS[3]], [], [[]])
     made = build_report(given, [skipped], Settings(with_total=True), group_by=None, **WHEN)

@@ -1,4 +1,4 @@
-"""Reviews, opened in the viewer: picked on opening, marked, and read back from the address bar."""
+"""Reviews in the viewer: selected on opening, marked, and read back from the address bar."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PICKED = "() => viewer.selectionDetailsState.toJSON()?.layers?.review?.annotatio
 
 
 def open_review(page: Page, url: str) -> dict[str, Any]:
-    """Open a review and wait until all of it is there; return what the page says of itself."""
+    """Open a review and wait until it has loaded completely; return the state of the page."""
 
     def is_settled() -> bool:
         look = page.evaluate(LOOK)
@@ -52,7 +52,7 @@ def open_review(page: Page, url: str) -> dict[str, Any]:
 
 
 def type_behind(page: Page, text: str) -> None:
-    """Type behind the description of the synapse that is picked."""
+    """Type after the description of the selected synapse."""
     page.click(DESCRIPTION)
     page.keyboard.press("Control+End")
     page.keyboard.type(text)
@@ -60,7 +60,8 @@ def type_behind(page: Page, text: str) -> None:
 
 
 def test_marks_that_are_typed_are_read_from_the_address_bar(page: Page, sandbox: Sandbox) -> None:
-    """A synapse is picked on opening; marks typed behind it and behind the next one come back."""
+    """A synapse is selected on opening, and marks typed for it and for the next one are read
+    back."""
     complaints = Complaints()
     complaints.listen(page)
     url = run_make_link(sandbox, CELL, *WORDS)
@@ -88,7 +89,7 @@ def test_marks_that_are_typed_are_read_from_the_address_bar(page: Page, sandbox:
 
 @pytest.mark.parametrize("site", ["spelunker", "google"])
 def test_marks_are_drawn_in_their_colours(page: Page, sandbox: Sandbox, site: str) -> None:
-    """A marked synapse is a disc in the colour of its mark, one that is not is a ring."""
+    """A marked synapse is a disc in the colour of its mark; an unmarked one is a ring."""
     state = dict(
         Link.from_url(run_make_link(sandbox, CELL, *WORDS, "--site", site, "--inline")).state
     )

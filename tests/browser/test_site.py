@@ -1,4 +1,4 @@
-"""The documentation site in a browser: readable on a phone and a desktop, light and dark."""
+"""The documentation site is readable on a phone and a desktop, in light and dark mode."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}}
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["index.html", "get-started.html", "reference/commands.html"])
 def test_pages_can_be_read_by_all(browser: Browser, site: Path, scheme: str, name: str) -> None:
-    """On a phone and on a desktop, axe finds no fault, and nothing overflows sideways."""
+    """On a phone and on a desktop, axe finds no problem, and nothing overflows sideways."""
     for width, height in ((390, 800), (1280, 900)):
         context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme
@@ -34,7 +34,7 @@ def test_pages_can_be_read_by_all(browser: Browser, site: Path, scheme: str, nam
 
 
 def test_search_works_without_a_server(browser: Browser, site: Path) -> None:
-    """A search from a folder finds the page that has the word."""
+    """Searching a site opened from a folder finds the page with the word."""
     page = browser.new_page()
     page.goto((site / "search.html").as_uri() + "?q=unlabelled")
     page.wait_for_selector("#search-results li a")

@@ -1,4 +1,4 @@
-"""What a viewer makes of a state that it reads slowly."""
+"""How a viewer handles a state that it reads slowly."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ SLOW = "{ let now = 1e12; Date.now = () => now += 500; }"
 
 
 def answer_as_packaged(route: Route) -> None:
-    """Answer the viewer's page as the neuroglancer package has it."""
+    """Serve the viewer's page as it is in the neuroglancer package."""
     page = route.fetch().text()
     packaged = re.sub(r"<script>.*?</script>", "", page, count=1, flags=re.DOTALL)
     assert len(packaged) < len(page)
@@ -36,8 +36,8 @@ def answer_as_packaged(route: Route) -> None:
 def test_no_layer_is_lost(
     page: Page, sandbox: Sandbox, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The sandbox's viewer shows all layers however slowly it reads them; the packaged one drops
-    some, and so would a hosted one."""
+    """The sandbox's viewer shows all layers even if it reads them slowly; the packaged viewer drops
+    some, as a hosted one would."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     url = make_link(who.SEED_ROOT_ID, server=sandbox.origin, tag="soma", inline=True).url
     rows = read_rows(sample / who.MINNIE, who.SYNAPSE_TABLE, who.PREDICTION_TABLE, who.SEED_ROOT_ID)

@@ -1,4 +1,4 @@
-"""Hand-written states in the viewer itself: it draws their points where our reader places them."""
+"""The viewer draws the points of hand-written states where our reader places them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def open_state(page: Page, sandbox: Sandbox, name: str) -> dict[str, Any]:
 def test_the_viewer_places_points_as_our_reader_does(
     page: Page, sandbox: Sandbox, name: str
 ) -> None:
-    """The viewer's own transform gives the position in nm that our reader gives."""
+    """The viewer's own transform gives the same position in nm as our reader."""
     state = open_state(page, sandbox, name)
     page.wait_for_function(PLACE)
     seen = page.evaluate(PLACE)
@@ -97,6 +97,6 @@ def test_the_viewer_places_points_as_our_reader_does(
 def test_the_viewer_selects_the_cells_that_our_reader_reads(
     page: Page, sandbox: Sandbox, name: str
 ) -> None:
-    """The segments that the viewer draws are the cells that our reader gives."""
+    """The viewer draws the same segments that our reader returns as cells."""
     state = open_state(page, sandbox, name)
     page.wait_for_function(DRAWS, arg=[str(cell) for cell in read_selected_cells(state)])

@@ -1,4 +1,4 @@
-"""A link of one synapse, as the viewer opens it: both cells, and the panel of the synapse."""
+"""A link to one synapse in the viewer: both cells, and the synapse's panel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.browser
 def test_the_panel_of_the_synapse_is_open(
     page: Page, sandbox: Sandbox, sample: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On opening, the panel names ID, tag, confidence, size and both cells, which are selected."""
+    """On opening, the panel shows ID, tag, confidence, size and both cells, which are selected."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     tables = sample / who.MINNIE / "tables"
     tags = pd.read_parquet(tables / f"{who.PREDICTION_TABLE}.parquet").set_index("target_id")

@@ -1,4 +1,4 @@
-"""The options of the view, as the viewer carries them out: pixels, keys and the mouse."""
+"""The options of the view in the viewer: pixels, keys and the mouse."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def every_row(sample: Path) -> pd.DataFrame:
 
 @pytest.fixture(scope="module")
 def rows(every_row: pd.DataFrame) -> pd.DataFrame:
-    """Those on somata: 103 inputs and 9 outputs."""
+    """Synapses on somata: 103 inputs and 9 outputs."""
     return every_row[every_row["tag"] == "soma"]
 
 
 @pytest.fixture
 def link(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
-    """Make a link of the seed cell's synapses, by default of those on somata."""
+    """Make a link of the seed cell's synapses, by default only those on somata."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     asked = {"server": sandbox.origin, "tag": "soma"}
     return lambda **options: make_link(CELL, **{**asked, **options}).url
@@ -70,14 +70,14 @@ def count_pixels(page: Page, layer: str, colour: str = SOMA) -> int:
 
 
 def middle_of_section(page: Page) -> tuple[float, float]:
-    """Where on the page the viewer's position is, in the panel at the left."""
+    """Return the place on the page that shows the viewer's position, in the left panel."""
     box = page.evaluate(PANELS)
     return box["x"] + box["width"] / 4, box["y"] + box["height"] / 2
 
 
 def test_sliders_and_panel(page: Page, link: Callable[..., str], rows: pd.DataFrame) -> None:
-    """With --soft-filter all synapses are in the viewer, those below the slider are not drawn until
-    it is moved; --panel shows the sliders."""
+    """With --soft-filter, all synapses are in the viewer, but those below the slider appear only
+    when it is moved; --panel shows the sliders."""
     kept = rows[rows["direction"] == "outputs"]
     assert 0.9 < kept["value"].min() <= kept["value"].max() < 1
     url = link(outputs=True, min_confidence=1.0, soft_filter=True, panel=True)
@@ -95,8 +95,8 @@ def test_sliders_and_panel(page: Page, link: Callable[..., str], rows: pd.DataFr
 
 
 def test_partners_and_click(page: Page, link: Callable[..., str], every_row: pd.DataFrame) -> None:
-    """--partners selects and colours the strongest; in the panel of a synapse that is clicked with
-    Ctrl, the eye beside a further partner selects that too. No panel is open before."""
+    """--partners selects and colours the strongest partners. In the panel of a synapse clicked with
+    Ctrl, the eye beside a further partner selects that one too. No panel is open before."""
     inputs = every_row["direction"] == "inputs"
     partner_of = every_row["pre_pt_root_id"].where(inputs, every_row["post_pt_root_id"])
     ranked = partner_of[partner_of != CELL].value_counts()
@@ -137,8 +137,8 @@ def test_partners_and_click(page: Page, link: Callable[..., str], every_row: pd.
 
 
 def test_figure_and_safe_palette(page: Page, link: Callable[..., str], rows: pd.DataFrame) -> None:
-    """--figure is 3D alone on white without any panel, also with --panel; --palette safe draws in
-    its own colours."""
+    """--figure shows only the 3D view on white without any panel, even with --panel; --palette safe
+    draws in its own colours."""
     safe = expect(rows, CELL, {"soma": PALETTES["safe"].tags["soma"]})
     prove(page, link(figure=True, palette="safe", panel=True), safe)
     assert page.evaluate("() => viewer.layout.toJSON().type") == "3d"
@@ -147,8 +147,9 @@ def test_figure_and_safe_palette(page: Page, link: Callable[..., str], rows: pd.
 
 
 def test_white_and_confidence(page: Page, link: Callable[..., str], rows: pd.DataFrame) -> None:
-    """--background white is white around the cell and the sections; --color-by confidence draws
-    sure synapses in one end of the ramp, unsure ones in the other, and none in the tag's colour."""
+    """With --background white, the cell and the sections are on white; with --color-by confidence,
+    confident synapses have the colour of one end of the ramp, unsure ones that of the other, and
+    none the tag's colour."""
     kept = rows[rows["direction"] == "inputs"]
     assert kept["value"].between(0.8, 0.99).any()
     assert kept["value"].max() > 0.99
@@ -213,8 +214,8 @@ def hover_a_synapse(page: Page, row: pd.Series) -> None:
 def test_the_panels_stay_where_they_are_under_the_mouse(
     browser: Browser, link: Callable[..., str], every_row: pd.DataFrame
 ) -> None:
-    """At 1,440 pixels the bar at the top has one line, and nothing moves when a synapse with its
-    values comes under the mouse for the first time; no key is listed in the bar."""
+    """At 1,440 pixels, the top bar has one line and lists no keys, and nothing moves when the mouse
+    is first over a synapse with values."""
     context = browser.new_context(viewport={"width": 1440, "height": 900})
     page = context.new_page()
     prove(page, link(tag=()), replace(expect(every_row, CELL), colours={}))

@@ -1,4 +1,4 @@
-"""What is kept comes back whole or not at all, and never costs the link."""
+"""Cached answers come back complete or not at all, and never prevent a link."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def load(store: Store) -> list[Any]:
 
 
 def test_all_that_is_kept_comes_back():
-    """Records, links and tables are what they were, in type and value."""
+    """Records, links and tables come back with the same values and types."""
     fill(Store())
     *records, table = load(Store())
     assert records == [RECORD] * 4 + [LINK]
@@ -63,7 +63,7 @@ def test_all_that_is_kept_comes_back():
 
 
 def test_an_empty_table_is_kept_too():
-    """That a cell has no rows is an answer as well."""
+    """A cell without rows is cached, too."""
     Store().save_table(KEY, raw_table(0))
     loaded = Store().load_table(KEY)
     assert loaded is not None
@@ -71,12 +71,12 @@ def test_an_empty_table_is_kept_too():
 
 
 def test_nothing_is_found_where_nothing_was_kept():
-    """An empty folder answers every question with none."""
+    """An empty folder has no answer to any question."""
     assert load(Store()) == [None] * 6
 
 
 def test_another_question_does_not_get_this_answer():
-    """Server, datastack, version, table, cell and direction each are part of the key."""
+    """Server, datastack, version, table, cell and direction are all part of the key."""
     store = Store()
     fill(store)
     for part in range(len(KEY)):
@@ -90,7 +90,7 @@ def test_another_question_does_not_get_this_answer():
 
 
 def test_a_store_that_is_off_reads_and_writes_nothing():
-    """--no-cache leaves the cache as it is, in both directions."""
+    """--no-cache neither reads nor writes the cache."""
     off = Store(enabled=False)
     fill(off)
     assert not cache_folder().exists()
@@ -103,7 +103,7 @@ def test_a_store_that_is_off_reads_and_writes_nothing():
     [b"", b"{", b"null", b"[]", b"{}", b'{"saved":1,"record":{}}', b"\xff\x00", b"PAR1PAR1"],
 )
 def test_what_does_not_read_back_is_fetched_again(damage):
-    """A file of any other content counts as none, and can be written anew."""
+    """A file with any other content counts as absent, and can be overwritten."""
     fill(Store())
     for kind in ("datastacks", "versions", "tables", "somata", "links", "predictions"):
         [path] = files(kind)
@@ -117,7 +117,8 @@ def test_what_does_not_read_back_is_fetched_again(damage):
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @pytest.mark.parametrize("kind", ["datastacks", "links", "predictions"])
 def test_a_flipped_bit_is_found(kind, place, bit):
-    """One wrong bit anywhere in a file gives no wrong answer and no error.
+    """One flipped bit anywhere in a file causes no wrong answer and no error. In the last digit of
+    a number it may mean the same number; then the answer is the right one.
 
     In the last digit of a number it may mean the same number: then the answer is the right one.
     """
@@ -134,7 +135,7 @@ def test_a_flipped_bit_is_found(kind, place, bit):
 
 
 def test_a_torn_table_is_found():
-    """A table without its end is none."""
+    """A truncated table counts as absent."""
     store = Store()
     store.save_table(KEY, raw_table())
     [path] = files("predictions")
@@ -143,7 +144,7 @@ def test_a_torn_table_is_found():
 
 
 def test_a_new_table_takes_the_place_of_the_old_one():
-    """A question has one table, the last one."""
+    """Each question has one table, the latest one."""
     store = Store()
     store.save_table(KEY, raw_table(3))
     store.save_table(KEY, raw_table(7))
@@ -155,7 +156,7 @@ def test_a_new_table_takes_the_place_of_the_old_one():
 
 @pytest.mark.parametrize("age", [-3600, 24 * 3600 + 1, 400 * 24 * 3600])
 def test_what_can_change_is_kept_for_a_day(monkeypatch, age):
-    """A record that can change counts as absent after its time, or when the clock went back."""
+    """A changeable record counts as absent after its time, or if the clock was set back."""
     fill(Store())
     now = time.time()
     monkeypatch.setattr(time, "time", lambda: now + age)
@@ -164,7 +165,7 @@ def test_what_can_change_is_kept_for_a_day(monkeypatch, age):
 
 
 def test_a_failure_while_writing_leaves_nothing_behind(monkeypatch):
-    """A full disk, or any exception, leaves neither a half file nor a temporary one."""
+    """A full disk, or any exception, leaves neither an incomplete nor a temporary file."""
     store = Store()
     store.save_table(KEY, raw_table(3))
 
@@ -183,7 +184,7 @@ def test_a_failure_while_writing_leaves_nothing_behind(monkeypatch):
 
 
 def test_an_interruption_while_writing_leaves_nothing_behind(monkeypatch):
-    """Ctrl-C in the middle of writing goes through, and leaves no file."""
+    """Ctrl-C while writing is passed on, and leaves no file."""
 
     def interrupt(_self: Path, _target: Path) -> Path:
         raise KeyboardInterrupt
@@ -195,7 +196,7 @@ def test_an_interruption_while_writing_leaves_nothing_behind(monkeypatch):
 
 
 def test_a_folder_that_cannot_be_written_costs_the_cache_only(monkeypatch, tmp_path):
-    """Where the folders cannot be made, nothing is kept; only a lost receipt is an error."""
+    """If the folders cannot be created, nothing is cached; only a lost receipt is an error."""
     blocked = tmp_path / "a file"
     blocked.write_text("in the way")
     monkeypatch.setenv("SYNGLANCER_CACHE_DIR", str(blocked / "cache"))
@@ -208,7 +209,7 @@ def test_a_folder_that_cannot_be_written_costs_the_cache_only(monkeypatch, tmp_p
 
 
 def test_the_tables_used_longest_ago_go_first(monkeypatch):
-    """Above the size bound, tables go in the order in which they were last used."""
+    """Above the size limit, the least recently used tables are removed first."""
     store = Store()
     keys = [[*KEY, str(number)] for number in range(4)]
     for age, key in enumerate(keys):
@@ -225,7 +226,8 @@ def test_the_tables_used_longest_ago_go_first(monkeypatch):
 
 
 def test_folders_are_those_of_the_environment_or_the_platform(monkeypatch, tmp_path):
-    """SYNGLANCER_CACHE_DIR and SYNGLANCER_DATA_DIR win; else the user's own folders are used."""
+    """SYNGLANCER_CACHE_DIR and SYNGLANCER_DATA_DIR are used if set; otherwise the user's own
+    folders."""
     assert cache_folder() == Path(os.environ["SYNGLANCER_CACHE_DIR"])
     monkeypatch.delenv("SYNGLANCER_CACHE_DIR")
     monkeypatch.delenv("SYNGLANCER_DATA_DIR")
@@ -254,7 +256,8 @@ for line in range(40):
 
 
 def test_eight_processes_at_once_do_not_disturb_each_other():
-    """Lines of the history do not mix, and what one writes another reads whole."""
+    """Lines of the history never mix, and a line written by one process is read complete by
+    another."""
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(number)], stderr=subprocess.PIPE, text=True
@@ -271,7 +274,7 @@ def test_eight_processes_at_once_do_not_disturb_each_other():
 
 
 def test_receipts_are_the_users_own():
-    """The history can be read by nobody else, and each line is one JSON object."""
+    """Only its owner can read the history, and each line is one JSON object."""
     add_receipt({"warnings": ["line\nbreak"], "cell": "5"})
     add_receipt({"cell": "6"})
     path = data_folder() / "history.jsonl"
@@ -283,7 +286,7 @@ def test_receipts_are_the_users_own():
 
 
 def test_a_new_file_has_the_mode_that_the_user_wants(tmp_path):
-    """A new file follows the umask; an old one keeps its mode."""
+    """A new file follows the umask; an existing file keeps its mode."""
     mask = os.umask(0o027)
     try:
         write_file(tmp_path / "new.json", b"1")
@@ -299,7 +302,7 @@ def test_a_new_file_has_the_mode_that_the_user_wants(tmp_path):
 
 
 def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
-    """When writing fails, the file that was there is untouched, and none is beside it."""
+    """If writing fails, the previous file is unchanged, and there is no other file beside it."""
     path = tmp_path / "state.json"
     path.write_bytes(b"before")
 
@@ -314,7 +317,7 @@ def test_a_failure_leaves_the_old_file(tmp_path, monkeypatch):
 
 
 def test_a_link_to_a_file_stays_a_link(tmp_path):
-    """Writing through a symbolic link changes the file that it names."""
+    """Writing through a symbolic link changes the target file."""
     target = tmp_path / "target.json"
     target.write_bytes(b"before")
     link = tmp_path / "link.json"
@@ -325,7 +328,7 @@ def test_a_link_to_a_file_stays_a_link(tmp_path):
 
 
 def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
-    """A named pipe, as /dev/null and its kind, is still one afterwards."""
+    """A named pipe, like /dev/null, is still one after writing to it."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = subprocess.Popen(["cat", str(pipe)], stdout=subprocess.PIPE)

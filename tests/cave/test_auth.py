@@ -1,4 +1,4 @@
-"""The token reaches the CAVE server, the server that it names for its data, and nobody else."""
+"""Only the CAVE server, and the server that it names for its data, get the token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SANDBOX = "http://127.0.0.1:8888"
 
 
 def test_only_trusted_servers_get_the_token() -> None:
-    """The named server gets it; the server of the data once it is trusted; others never."""
+    """The chosen server gets the token, the data server once it is trusted, and no other server."""
     credentials = Credentials(TOKEN, GLOBAL)
     assert credentials.token_for(f"{GLOBAL}/nglstate/api/v1/5") == TOKEN
     assert credentials.token_for(f"{LOCAL}/materialize") is None
@@ -41,7 +41,7 @@ def test_only_trusted_servers_get_the_token() -> None:
     ],
 )
 def test_addresses_that_only_look_alike_do_not(url) -> None:
-    """Another scheme, port, or a name that merely holds the trusted one, gets nothing."""
+    """Another scheme or port, or a host name that only contains the trusted one, gets no token."""
     credentials = Credentials(TOKEN, GLOBAL)
     assert credentials.token_for(url) is None
     assert Credentials(TOKEN, "no address").token_for(url) is None
@@ -49,7 +49,7 @@ def test_addresses_that_only_look_alike_do_not(url) -> None:
 
 @pytest.mark.parametrize("server", ["http://cave.example.org", "http://10.0.0.5:8080"])
 def test_a_token_does_not_travel_in_clear(server) -> None:
-    """A server over plain http, other than on this machine, is refused where there is a token."""
+    """With a token, plain http is refused, except on this machine."""
     with pytest.raises(UsageError, match="unencrypted") as caught:
         Credentials(TOKEN, server)
     assert TOKEN not in str(caught.value) + caught.value.hint
@@ -70,7 +70,8 @@ def test_a_token_does_not_travel_in_clear(server) -> None:
     ],
 )
 def test_a_server_that_names_an_unsafe_one_for_its_data_is_refused(data) -> None:
-    """Over https, no answer leads the token to plain http, to this machine, or nowhere."""
+    """Over https, no answer can send the token to plain http, to this machine, or to an invalid
+    address."""
     credentials = Credentials(TOKEN, GLOBAL)
     with pytest.raises(ServiceError, match="would not be safe") as caught:
         credentials.trust(data)
@@ -80,7 +81,8 @@ def test_a_server_that_names_an_unsafe_one_for_its_data_is_refused(data) -> None
 
 
 def test_the_sandbox_may_keep_its_data_on_this_machine() -> None:
-    """A server on loopback may name another one there, or one over https; not plain http."""
+    """A server on loopback may name another loopback server or one over https, but not plain
+    http."""
     credentials = Credentials(TOKEN, SANDBOX)
     for data in ("http://localhost:9000", "http://[::1]:9000", LOCAL):
         credentials.trust(data)
@@ -90,7 +92,7 @@ def test_the_sandbox_may_keep_its_data_on_this_machine() -> None:
 
 
 def test_a_token_is_not_shown() -> None:
-    """The token is not in what a debugger or a traceback prints."""
+    """Debuggers and tracebacks do not show the token."""
     assert TOKEN not in repr(Credentials(TOKEN, GLOBAL))
     assert "***" in repr(Credentials(TOKEN, GLOBAL))
 

@@ -1,4 +1,4 @@
-"""What a link names is bounded: a bomb or an endless stream is refused, and memory stays small."""
+"""The content of a link is bounded: bombs and endless streams are refused, with little memory."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ except ServiceError as error:
 
 
 def pack(size: int, times: int = 1) -> bytes:
-    """Pack a state of many spaces, once or several times."""
+    """Compress a state that consists of many spaces, once or several times."""
     content = io.BytesIO()
     with gzip.GzipFile(fileobj=content, mode="wb", compresslevel=1) as file:
         file.write(b'{"layers": []')
@@ -45,7 +45,7 @@ def pack(size: int, times: int = 1) -> bytes:
 
 
 class Attacker(BaseHTTPRequestHandler):
-    """Answers with what the path names."""
+    """Serves what the path names."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -81,7 +81,7 @@ def attacker() -> Iterator[str]:
 
 @pytest.mark.parametrize("kind", ["bomb", "twice", "endless"])
 def test_a_state_that_is_too_large_is_refused(attacker, kind) -> None:
-    """1.3 GB of a state, packed or not, are refused within 300 MiB of memory."""
+    """A state of 1.3 GB, compressed or not, is refused within 300 MiB of memory."""
     url = f"https://viewer.example.org/#!{attacker}/nglstate/{kind}"
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, url], capture_output=True, text=True, check=True

@@ -1,4 +1,4 @@
-"""How many requests are under way at a time."""
+"""The number of simultaneous requests."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REQUESTS = 12
 
 @pytest.fixture
 def busy():
-    """A server that answers when as many requests wait as may, and counts how many wait."""
+    """A server that answers once the allowed number of requests wait, and counts how many wait."""
     waiting = threading.Condition()
     counts = {"now": 0, "most": 0, "left": REQUESTS, "together": 1}
 
@@ -54,7 +54,7 @@ def busy():
 
 @pytest.mark.parametrize("together", [1, 3])
 def test_no_more_requests_are_under_way_than_asked(busy, together) -> None:
-    """Whatever number of threads asks, as many requests as `concurrency` says are under way."""
+    """However many threads query, there are as many requests at a time as `concurrency` allows."""
     address, counts = busy
     counts["together"] = together
     access = Access(Service(server=address, concurrency=together))

@@ -1,4 +1,4 @@
-"""Every answer of a server is a whole one with status 200, or one of our errors.
+"""Every answer of a server is either complete with status 200, or one of our errors.
 
 The server is a real one on loopback whose answers are scripted, byte by byte where they break.
 """
@@ -47,7 +47,7 @@ OK = (200, {"Content-Type": "application/json"}, b'{"fine": true}')
 
 @dataclass
 class Server:
-    """A server that gives its scripted answers in order, the last one for ever."""
+    """A server that gives its scripted answers in order, and then repeats the last one."""
 
     url: str
     answers: list[Any] = field(default_factory=list)
@@ -112,13 +112,13 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Wait shortly between tries."""
+    """Make the pauses between attempts short."""
     monkeypatch.setattr(http, "_BACKOFF", 0.005)
 
 
 @pytest.fixture(autouse=True)
 def _no_browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """No web browser is ever opened, whatever a server answers."""
+    """No answer of a server ever opens a web browser."""
     opened: list[str] = []
     for name in ("open", "open_new", "open_new_tab"):
         monkeypatch.setattr(f"webbrowser.{name}", lambda url, *_, **__: opened.append(url))
@@ -127,7 +127,7 @@ def _no_browser(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def failure(server: Server, answer: Any, *, token: str | None = TOKEN) -> ServiceError:
-    """Return the error that an answer becomes, after checking what holds for all of them."""
+    """Return the error for an answer, after checking what holds for all errors."""
     server.answers = [answer]
     with pytest.raises(ServiceError) as caught:
         Fetcher(Credentials(token, server.url), 5).fetch(server.url)
@@ -154,7 +154,7 @@ def as_html(status: int, title: str) -> tuple[int, dict[str, str], bytes]:
 
 @pytest.mark.parametrize("method", ["identity", "gzip", "chunked", "until-close"])
 def test_a_whole_answer_is_returned(server, method):
-    """A body arrives as it was sent: as it is, compressed, in chunks, or until the end."""
+    """A body arrives unchanged: plain, compressed, in chunks, or until the connection closes."""
     body = b'{"a": 1}' * 5000
 
     def chunked(handler: _Handler) -> None:
@@ -178,7 +178,7 @@ def test_a_whole_answer_is_returned(server, method):
 
 
 def test_the_token_is_sent_as_a_bearer(server):
-    """The token travels in the Authorization header, and nowhere else."""
+    """The token is sent in the Authorization header, and nowhere else."""
     server.answers = [OK]
     Fetcher(Credentials(TOKEN, server.url)).fetch(server.url)
     [request] = server.requests
@@ -189,7 +189,7 @@ def test_the_token_is_sent_as_a_bearer(server):
 
 @pytest.mark.parametrize("token", [None, TOKEN])
 def test_a_netrc_password_is_never_sent(server, token):
-    """A .netrc that names the host is ignored, with a token and without."""
+    """A .netrc entry for the host is ignored, with or without a token."""
     netrc = Path("~/.netrc").expanduser()
     netrc.write_text("machine 127.0.0.1\nlogin somebody\npassword hidden\n")
     netrc.chmod(0o600)
@@ -203,7 +203,7 @@ def test_a_netrc_password_is_never_sent(server, token):
 
 
 def test_a_token_that_is_not_accepted_is_said_to_be_so(server):
-    """401 with a token, as JSON or plain text, asks for a new token."""
+    """With a token, status 401 (JSON or plain text) asks for a new token."""
     for answer in (
         as_json(401, {"error": "invalid_token", "message": f"Token {TOKEN} is invalid"}),
         (401, {"Content-Type": "text/plain"}, b"Invalid/Expired Token"),
@@ -215,7 +215,7 @@ def test_a_token_that_is_not_accepted_is_said_to_be_so(server):
 
 
 def test_a_missing_token_is_said_to_be_missing(server):
-    """401 without a token asks for one."""
+    """Without a token, status 401 asks for one."""
     error = failure(server, (401, {}, b"no token"), token=None)
     assert isinstance(error, LoginError)
     assert "no token was found" in str(error)
@@ -225,7 +225,7 @@ def test_a_missing_token_is_said_to_be_missing(server):
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("token", [None, TOKEN])
 def test_redirects_are_never_followed(server, status, token):
-    """A redirect is a request to log in; the second host hears nothing, least of all the token."""
+    """A redirect is treated as a login request; the second host gets no request and no token."""
     with serve() as second:
         second.answers = [OK]
         error = failure(
@@ -237,7 +237,7 @@ def test_redirects_are_never_followed(server, status, token):
 
 
 def test_a_post_is_not_redirected_either(server):
-    """An upload is not sent on to another host."""
+    """An upload is not redirected to another host."""
     with serve() as second, requests.Session() as session:
         second.answers = [OK]
         server.answers = [(307, {"Location": second.url}, b"")]
@@ -259,7 +259,7 @@ MISSING_TOS = {
 
 
 def test_missing_terms_of_service_name_the_form(server):
-    """403 missing_tos says which terms, and where to accept them."""
+    """For 403 missing_tos, the error names the terms and the address for accepting them."""
     error = failure(server, as_json(403, MISSING_TOS))
     assert isinstance(error, TermsOfServiceError)
     assert "MICrONS Public" in str(error)
@@ -267,7 +267,7 @@ def test_missing_terms_of_service_name_the_form(server):
 
 
 def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
-    """caveclient, which opens a web browser on missing_tos, never sees that answer."""
+    """caveclient never sees a missing_tos answer, for which it would open a web browser."""
     from synglancer.cave.client import Cave  # a second of imports
     from synglancer.cave.records import Datastack
 
@@ -284,7 +284,7 @@ def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
 
 
 def test_a_missing_permission_names_the_dataset(server):
-    """403 missing_permission says which dataset the token may not read."""
+    """For 403 missing_permission, the error names the dataset."""
     refusal = {"error": "missing_permission", "data": {"auth_dataset": "minnie65_phase3"}}
     error = failure(server, as_json(403, refusal))
     assert isinstance(error, PermissionMissingError)
@@ -302,7 +302,7 @@ def test_a_missing_permission_names_the_dataset(server):
     ],
 )
 def test_any_other_403_is_a_missing_permission(server, answer):
-    """403 in any other form, HTML too, is a missing permission."""
+    """Any other 403, even HTML, is a missing permission."""
     assert isinstance(failure(server, answer), PermissionMissingError)
 
 
@@ -319,7 +319,8 @@ def test_any_other_403_is_a_missing_permission(server, answer):
     ],
 )
 def test_what_is_not_there_is_not_served(server, answer):
-    """404, or a 500 that hides one, is not tried again, and points to the options."""
+    """A 404, or a 500 that contains one, is not retried, and the error names the options to
+    check."""
     error = failure(server, answer)
     assert isinstance(error, NotServedError)
     assert "--table" in error.hint
@@ -327,7 +328,7 @@ def test_what_is_not_there_is_not_served(server, answer):
 
 
 def test_rate_limits_are_waited_for(server):
-    """429 is tried again, after what Retry-After says, and the answer then counts."""
+    """After a 429, the request is sent again after Retry-After, and that answer counts."""
     server.answers = [
         as_json(429, {"message": "slow down"}, **{"Retry-After": "0"}),
         as_json(429, {"message": "slow down"}),
@@ -343,20 +344,20 @@ def test_rate_limits_are_waited_for(server):
     [("0", 0), ("999999", 999999), ("soon", None), ("-1", None), ("1e3", None), ("²", None)],
 )
 def test_retry_after_is_read_where_it_is_a_number(server, retry_after, expected):
-    """Retry-After in seconds is kept in the error; anything else counts as none."""
+    """Retry-After in seconds is kept in the error; any other form is ignored."""
     error = failure(server, (429, {"Retry-After": retry_after}, b"slow down"))
     assert isinstance(error, RateLimitError)
     assert error.retry_after == expected
 
 
 def test_a_long_retry_after_is_left_to_the_user(server):
-    """Longer than we sit out means once, and then the error."""
+    """If Retry-After is too long, there is one attempt, and then the error."""
     failure(server, (429, {"Retry-After": "3600"}, b"slow down"))
     assert len(server.requests) == 1
 
 
 def test_a_persistent_rate_limit_ends(server):
-    """429 for ever is given up after four tries; without words too."""
+    """A permanent 429, even without a message, is given up after four attempts."""
     error = failure(server, (429, {}, b""))
     assert isinstance(error, RateLimitError)
     assert len(server.requests) == 4
@@ -376,7 +377,7 @@ def test_a_persistent_rate_limit_ends(server):
     ],
 )
 def test_a_failure_is_not_repeated(server, answer):
-    """Any other status is the server's failure, with its number, and asked once."""
+    """Any other status is a failure of the server, named by its number, without a retry."""
     error = failure(server, answer)
     assert type(error) is ServiceError
     assert f"status {answer[0]}" in str(error)
@@ -385,14 +386,14 @@ def test_a_failure_is_not_repeated(server, answer):
 
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_gateways_that_recover_are_asked_again(server, status):
-    """502, 503 and 504 are tried again; three of them cost nothing but requests."""
+    """502, 503 and 504 are retried; three of them only cost requests."""
     server.answers = [as_html(status, "gateway")] * 3 + [OK]
     assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == OK[2]
     assert len(server.requests) == 4
 
 
 def test_gateways_that_do_not_recover_end(server):
-    """A server that stays away is given up after four tries, with its title."""
+    """A server that stays unavailable is given up after four attempts, and its title is quoted."""
     error = failure(server, as_html(503, "503 Service Unavailable"))
     assert "failed with status 503: Service Unavailable." in str(error), "503 only once"
     assert len(server.requests) == 4
@@ -415,7 +416,7 @@ def reset(handler: _Handler) -> None:
 
 
 def break_off(handler: _Handler) -> None:
-    """Announce more than is sent."""
+    """Announce more bytes than are sent."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
 
 
@@ -429,7 +430,8 @@ BREAKS = [hang_up, reset, break_off, break_off_chunks]
 
 @pytest.mark.parametrize("broken", BREAKS)
 def test_a_question_is_repeated_when_the_connection_breaks(server, broken):
-    """What breaks before or in the middle of an answer is asked again, and never half taken."""
+    """A request whose answer breaks off, or never begins, is sent again; no incomplete answer is
+    used."""
     server.answers = [broken, broken, OK]
     assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == OK[2]
     assert len(server.requests) == 3
@@ -437,7 +439,7 @@ def test_a_question_is_repeated_when_the_connection_breaks(server, broken):
 
 @pytest.mark.parametrize("broken", BREAKS)
 def test_a_connection_that_keeps_breaking_ends(server, broken):
-    """After four tries it is said that no whole answer came."""
+    """After four attempts, the error says that no complete answer arrived."""
     error = failure(server, broken)
     assert isinstance(error, UnreachableError)
     assert error.sent
@@ -446,7 +448,7 @@ def test_a_connection_that_keeps_breaking_ends(server, broken):
 
 @pytest.mark.parametrize("broken", [*BREAKS, as_html(502, "gateway"), as_html(504, "gateway")])
 def test_an_upload_is_not_repeated_once_it_was_sent(server, broken):
-    """An upload that may have been stored is not sent twice, whatever broke after it."""
+    """An upload that may have been stored is not sent twice, whatever fails afterwards."""
     server.answers = [broken, OK]
     with requests.Session() as session:
         guard(session, Credentials(TOKEN, server.url), 5, repeatable=False)
@@ -463,7 +465,7 @@ def test_an_upload_is_not_repeated_once_it_was_sent(server, broken):
     ],
 )
 def test_an_upload_that_was_turned_away_is_sent_again(server, turned_away):
-    """A rate limit refuses before anything is stored: the upload is tried again."""
+    """A rate limit refuses an upload before anything is stored, so it is sent again."""
     server.answers = [turned_away, OK]
     with requests.Session() as session:
         guard(session, Credentials(TOKEN, server.url), 5, repeatable=False)
@@ -472,7 +474,7 @@ def test_an_upload_that_was_turned_away_is_sent_again(server, turned_away):
 
 
 def test_a_proxy_hears_nothing_of_this_machine(server, monkeypatch):
-    """What is asked of a server on loopback does not travel through a proxy."""
+    """Requests to a loopback server do not go through a proxy."""
     with serve() as proxy:
         proxy.answers = [OK]
         for name in ("http_proxy", "HTTP_PROXY", "ALL_PROXY"):
@@ -483,7 +485,7 @@ def test_a_proxy_hears_nothing_of_this_machine(server, monkeypatch):
 
 
 def test_another_server_is_asked_without_the_token(server):
-    """Who is not among the trusted hosts, though on the same machine, never sees the token."""
+    """An untrusted host never gets the token, even on the same machine."""
     with serve() as other:
         server.answers = other.answers = [OK]
         fetcher = Fetcher(Credentials(TOKEN, server.url), 5)
@@ -494,7 +496,7 @@ def test_another_server_is_asked_without_the_token(server):
 
 
 def test_a_query_by_post_is_repeated(server):
-    """A query that is sent as POST is asked again: it changes nothing."""
+    """A query that is sent as POST is repeated, because it changes nothing."""
     server.answers = [hang_up, OK]
     with requests.Session() as session:
         guard(session, Credentials(TOKEN, server.url), 5)
@@ -508,7 +510,7 @@ def free_port() -> int:
 
 
 def test_a_server_that_is_not_there_cannot_be_reached(caplog):
-    """A port where nobody listens is named at once: nothing was sent, and nothing is repeated."""
+    """A port without a server is reported at once, without a retry, because nothing was sent."""
     port = free_port()
     caplog.set_level(logging.INFO)
     with requests.Session() as session:
@@ -521,12 +523,12 @@ def test_a_server_that_is_not_there_cannot_be_reached(caplog):
 
 
 def stay_silent(handler: _Handler) -> None:
-    """Say nothing until the test is over."""
+    """Stay silent until the test is over."""
     handler.scripted.closing.wait(20)
 
 
 def stop_in_the_middle(handler: _Handler) -> None:
-    """Begin an answer and say nothing more."""
+    """Begin an answer, then stay silent."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{")
     handler.scripted.closing.wait(20)
 
@@ -543,19 +545,19 @@ def send_slowly(handler: _Handler, pieces: list[bytes]) -> None:
 
 
 def trickle(handler: _Handler) -> None:
-    """Send a byte at a time, each of them soon enough for a socket's timeout."""
+    """Send one byte at a time, each within a socket's timeout."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
     send_slowly(handler, [b" "] * 100)
 
 
 def trickle_until_close(handler: _Handler) -> None:
-    """Do the same with a body whose length nobody knows."""
+    """Do the same with a body of unknown length."""
     handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n")
     send_slowly(handler, [b" "] * 100)
 
 
 def trickle_headers(handler: _Handler) -> None:
-    """Send a header line at a time, each of them soon enough for a socket's timeout."""
+    """Send one header line at a time, each within a socket's timeout."""
     handler.wfile.write(b"HTTP/1.1 200 OK\r\n")
     send_slowly(handler, [b"X-Line-%d: more\r\n" % line for line in range(90)])
 
@@ -565,7 +567,7 @@ SILENCES = [stay_silent, stop_in_the_middle, trickle, trickle_until_close, trick
 
 @pytest.mark.parametrize("silence", SILENCES)
 def test_silence_ends_with_the_timeout(server, silence):
-    """A server that takes longer than it may, at any point of its answer, is given up once."""
+    """A server that takes too long, at any point of its answer, is given up after one attempt."""
     server.answers = [silence]
     with pytest.raises(UnreachableError, match="did not answer within") as caught:
         Fetcher(Credentials(TOKEN, server.url), 0.3).fetch(server.url)
@@ -582,7 +584,7 @@ def test_silence_ends_with_the_timeout(server, silence):
     "content", [b"this is not gzip", gzip.compress(b"x" * 100, mtime=0)[:-8] + b"!" * 8]
 )
 def test_a_body_that_cannot_be_unpacked_is_a_bad_answer(server, content):
-    """gzip that is none, or is damaged, is named; it is not taken for data."""
+    """Invalid or damaged gzip is reported and never used as data."""
     error = failure(server, (200, {"Content-Encoding": "gzip"}, content))
     assert isinstance(error, BadAnswerError)
     assert "unpacked" in str(error)
@@ -590,7 +592,7 @@ def test_a_body_that_cannot_be_unpacked_is_a_bad_answer(server, content):
 
 @pytest.mark.parametrize("kind", ["json", "gzip", "empty"])
 def test_json_that_ends_too_early_is_asked_for_again(server, kind):
-    """JSON that breaks off, in a gzip stream that does so without a word too, is never taken."""
+    """Truncated JSON is never used, even if its gzip stream ends without an error."""
     body = json.dumps({"rows": list(range(5000))}).encode()
     json_headers = {"Content-Type": "application/json"}
     packed = {**json_headers, "Content-Encoding": "gzip"}
@@ -608,7 +610,7 @@ def test_json_that_ends_too_early_is_asked_for_again(server, kind):
 
 
 def test_nan_in_json_is_no_sign_of_an_end(server):
-    """NaN, which the state server stores, does not make JSON count as broken off."""
+    """NaN, which the state server stores, does not make JSON count as truncated."""
     server.answers = [(200, {"Content-Type": "application/json"}, b'{"a": NaN}')]
     assert Fetcher(Credentials(TOKEN, server.url), 5).fetch(server.url) == b'{"a": NaN}'
 
@@ -623,7 +625,7 @@ def write_arrow(batches: int) -> bytes:
 
 
 def test_arrow_that_ends_between_two_batches_is_not_whole(server):
-    """Rows that break off where Arrow's reader would not notice are asked for again."""
+    """Rows that break off at a point where Arrow's reader would not notice are requested again."""
     arrow = {"Content-Type": "data.arrow"}
     whole = write_arrow(4)
     cuts = [end for end in range(len(whole)) if readable_rows(whole[:end])]
@@ -654,14 +656,14 @@ def readable_rows(content: bytes) -> int:
     ],
 )
 def test_a_truncated_answer_is_an_error(server, headers):
-    """An answer that was cut off is refused, wherever the warning stands among others."""
+    """A truncated answer is refused, wherever its warning is among other warnings."""
     error = failure(server, (200, headers, b"rows"))
     assert isinstance(error, TruncatedError)
     assert "200,000 rows" in str(error)
 
 
 def test_other_warnings_do_not_matter(server):
-    """A warning that says nothing of rows does not make an answer bad."""
+    """A warning that does not mention rows does not make an answer invalid."""
     server.answers = [(200, {"Warning": '299 - "deprecated"'}, b"rows")]
     assert Fetcher(Credentials(TOKEN, server.url)).fetch(server.url) == b"rows"
 
@@ -685,14 +687,14 @@ EVIL = "\x1b]0;owned\x07\x1b[2J\r\n\u202eforged line: all is well\x00" + "A" * 5
     ],
 )
 def test_words_of_a_server_are_one_printable_line(server, answer):
-    """Escapes, line breaks and floods arrive as one short line of printable text."""
+    """Escapes, line breaks and very long messages become one short line of printable text."""
     error = failure(server, answer)  # checks the sentences
     assert "\n" not in str(error) + error.hint
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 429, 500, 503])
 def test_a_token_that_a_server_repeats_is_left_out(server, status, caplog):
-    """A server that answers with the request's headers does not get the token onto a screen."""
+    """If a server echoes the request's headers, the token is not shown on the screen."""
     caplog.set_level(logging.DEBUG)
     words = f"You sent Authorization: Bearer {TOKEN}"
     data = {"tos_form_url": f"https://x/?token={TOKEN}", "auth_dataset": TOKEN, "tos_name": TOKEN}
@@ -703,7 +705,7 @@ def test_a_token_that_a_server_repeats_is_left_out(server, status, caplog):
 
 
 def test_the_token_is_in_no_log_and_no_chain_of_errors(server, caplog):
-    """Neither log lines of any library nor the errors behind ours hold the token."""
+    """Neither the log of any library nor the causes of our errors contain the token."""
     caplog.set_level(logging.DEBUG)
     for broken in BREAKS:
         error: BaseException | None = failure(server, broken)

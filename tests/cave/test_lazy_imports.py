@@ -1,4 +1,4 @@
-"""Imports by a shortcut: without what costs time, and as they come where anything differs."""
+"""Import without the slow parts if everything is as expected, otherwise in the normal way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from synglancer.cave.lazy_imports import CAVECLIENT, NGLUI, import_lightly
 
 
 def run_afresh(code: str, *folders: Path) -> str:
-    """Run code in a process that has imported nothing yet, with further folders to import from."""
+    """Run code in a new process, with further folders to import from."""
     paths = "".join(f"import sys; sys.path.insert(0, {str(folder)!r})\n" for folder in folders)
     done = subprocess.run(
         [sys.executable, "-c", paths + dedent(code)],
@@ -35,7 +35,7 @@ def run_afresh(code: str, *folders: Path) -> str:
 
 
 def test_a_link_imports_nothing_that_it_does_not_use() -> None:
-    """What caveclient and nglui import for others is not loaded by what makes links."""
+    """The parts of caveclient and nglui that links do not use are not loaded."""
     code = LIGHT + (
         "import synglancer.cave.client\n"
         "from synglancer.view.state import load_libraries; load_libraries()\n"
@@ -47,13 +47,14 @@ def test_a_link_imports_nothing_that_it_does_not_use() -> None:
 
 
 def test_the_installed_libraries_are_the_known_ones() -> None:
-    """With the versions that are tested here, both shortcuts are taken."""
+    """With the tested versions, both shortcuts are used."""
     code = LIGHT + "print(import_lightly(CAVECLIENT), import_lightly(NGLUI))"
     assert run_afresh(code) == "None None"
 
 
 def test_what_was_put_off_is_there_when_it_is_used() -> None:
-    """Afterwards, caveclient and what nglui and it took from elsewhere work as ever."""
+    """Afterwards, caveclient, and what nglui and caveclient import from elsewhere, work as
+    usual."""
     code = LIGHT + (
         "import_lightly(CAVECLIENT); import_lightly(NGLUI)\n"
         "import caveclient; assert caveclient.__version__ > '8'\n"
@@ -77,7 +78,7 @@ def test_what_was_put_off_is_there_when_it_is_used() -> None:
 
 
 def test_a_package_that_is_loaded_already_is_left_alone() -> None:
-    """Where caveclient was imported before synglancer, both see the same package."""
+    """If caveclient was imported before synglancer, both use the same package."""
     code = (
         "import caveclient; before = caveclient.CAVEclient\n"
         "import synglancer.cave.client, sys\n"
@@ -88,7 +89,7 @@ def test_a_package_that_is_loaded_already_is_left_alone() -> None:
 
 
 def test_threads_are_in_nobodys_way() -> None:
-    """Several may import at once, while others import what is in the same package."""
+    """Several threads can import at once, while others import from the same package."""
     code = LIGHT + (
         "from concurrent.futures import ThreadPoolExecutor\n"
         "from threading import Barrier\n"
@@ -118,7 +119,7 @@ print(client.engine.Client.__name__, client.ready, "slowlib.display" in sys.modu
 
 @pytest.fixture
 def write(tmp_path: Path):
-    """Write a library `client` and the one that it imports; return its folder."""
+    """Write a library `client` and a library that it imports; return their folder."""
 
     def write(version: str = "1.2.3", engine: str = ENGINE, package: str = "") -> Path:
         files = {
@@ -137,7 +138,7 @@ def write(tmp_path: Path):
 
 
 def test_the_shortcut_is_taken_where_all_is_known(write) -> None:
-    """A library that is as it was leaves for later what can wait."""
+    """If a library is as expected, its postponable parts are loaded later."""
     assert run_afresh(LOADED, write()) == "None\nClient True False"
 
 
@@ -171,14 +172,15 @@ def test_the_shortcut_is_taken_where_all_is_known(write) -> None:
     ],
 )
 def test_whatever_differs_the_plain_import_decides(write, changed, why) -> None:
-    """Another version, name, module or use of what stands in: the library comes as it is."""
+    """If a version, name, module or use of a stand-in differs, the library is imported normally."""
     told, loaded = run_afresh(LOADED, write(**changed)).split("\n")
     assert told.startswith(why)
     assert loaded == "Client True True"
 
 
 def test_a_library_with_other_modules_fails_as_it_would_without_us(write) -> None:
-    """Where a newer library lacks a module, its own import says so, and nothing stays behind."""
+    """If a newer library lacks a module, its own import error is raised, and nothing stays
+    behind."""
     code = """
     from synglancer.cave.lazy_imports import Shortcut, import_lightly
     shortcut = Shortcut({"client": "1.2."}, {"client.moved": ("Client",)}, ("client",))
@@ -193,7 +195,7 @@ def test_a_library_with_other_modules_fails_as_it_would_without_us(write) -> Non
 
 
 def test_what_is_not_installed_as_a_distribution_comes_plainly(write) -> None:
-    """Without a version there is nothing to know a library by."""
+    """A library without a version is imported normally."""
     folder = write()
     (folder / "client-1.2.3.dist-info" / "METADATA").unlink()
     (folder / "client-1.2.3.dist-info").rmdir()

@@ -1,4 +1,4 @@
-"""The way to a server is said without a password, and why it failed in the system's words."""
+"""Proxies are named without their passwords, and failures are explained in the system's words."""
 
 from __future__ import annotations
 
@@ -45,19 +45,20 @@ SECRET = "hunter2"
     ],
 )
 def test_a_proxy_is_named_without_its_password(address, host) -> None:
-    """Whatever form the address has, its host is named and nothing before it."""
+    """Whatever the form of the address, only its host is named."""
     assert name_proxy(address) == host
 
 
 @pytest.mark.parametrize("variable", ["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
 def test_the_variable_that_sets_a_proxy_is_named(monkeypatch, variable) -> None:
-    """The proxy of https servers is found under each of the names that it may have."""
+    """The proxy for https servers is found under each possible name of its variable."""
     monkeypatch.setenv(variable, f"http://user:{SECRET}@proxy.example.org:3128")
     assert find_proxy(SERVER) == Proxy("proxy.example.org:3128", variable)
 
 
 def test_who_is_asked_without_a_proxy(monkeypatch) -> None:
-    """This machine, and who is exempt, are asked directly; so is everybody where none is set."""
+    """This machine and exempt hosts are reached directly, and so are all hosts if no proxy is
+    set."""
     assert find_proxy(SERVER) is None
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example.org:3128")
     assert find_proxy("https://127.0.0.1:8000") is None
@@ -72,13 +73,13 @@ def fail(url: str) -> ServiceError:
 
 
 def test_a_refused_connection_is_explained() -> None:
-    """The system's own words are given, without the library's objects."""
+    """The system's own message is quoted, without the library's objects."""
     words = explain_failure(fail("http://127.0.0.1:1/"))
     assert words == "Failed to establish a new connection: [Errno 111] Connection refused"
 
 
 def test_a_proxy_that_refuses_is_explained(monkeypatch) -> None:
-    """It is said what happened at the proxy, and its password is not."""
+    """The error says what happened at the proxy, without its password."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{SECRET}@127.0.0.1:1")
     error = fail(SERVER)
     assert str(error) == "The proxy 127.0.0.1:1 did not connect to global.daf-apis.com."
@@ -88,7 +89,7 @@ def test_a_proxy_that_refuses_is_explained(monkeypatch) -> None:
 
 @pytest.mark.parametrize("address", [f"http://user:{SECRET}@[proxy:1", "http://proxy:99999", " "])
 def test_a_proxy_that_is_no_address(monkeypatch, address) -> None:
-    """It is the proxy that is named as wrong, and not the server."""
+    """The error blames the proxy, not the server."""
     monkeypatch.setenv("HTTPS_PROXY", address)
     error = fail(SERVER)
     assert "The proxy " in str(error)
@@ -97,12 +98,12 @@ def test_a_proxy_that_is_no_address(monkeypatch, address) -> None:
 
 
 def test_an_error_without_a_cause_has_nothing_to_add() -> None:
-    """What was refused in so many words is not explained any further."""
+    """A plain refusal needs no further explanation."""
     assert explain_failure(ServiceError("No.", "Wait.")) is None
 
 
 class Greeting(BaseHTTPRequestHandler):
-    """A server that says hello."""
+    """A server that answers with a greeting."""
 
     def do_GET(self) -> None:
         self.send_response(200)
@@ -116,7 +117,7 @@ class Greeting(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def signed(tmp_path: Path) -> Iterator[tuple[str, Path]]:
-    """A server over https that signed its certificate itself, and that certificate."""
+    """A server over https with a self-signed certificate, and that certificate."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "an institution's proxy")])
     now = datetime.now(timezone.utc)
@@ -153,7 +154,7 @@ def signed(tmp_path: Path) -> Iterator[tuple[str, Path]]:
 
 
 def test_a_certificate_that_nobody_vouches_for(signed) -> None:
-    """The reason is that of the TLS library."""
+    """The TLS library's reason is quoted."""
     error = fail(signed[0])
     assert "could not be verified" in str(error)
     words = str(explain_failure(error))
@@ -162,7 +163,7 @@ def test_a_certificate_that_nobody_vouches_for(signed) -> None:
 
 
 def test_certificates_of_ones_own(signed, monkeypatch) -> None:
-    """A file of certificates that a variable names is used; one that is missing is named."""
+    """A file of certificates named by a variable is used; a missing one is reported."""
     url, file = signed
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(file))
     assert Fetcher(Credentials(None, url), 5).fetch(url) == b"hello"

@@ -1,4 +1,4 @@
-"""An answer that a server cuts off becomes whole, or an error: never a smaller table.
+"""An answer that a server cuts off is completed or becomes an error, but never a smaller table.
 
 The server is a table in memory that gives at most so many rows, in an order of its own.
 """
@@ -23,7 +23,7 @@ TOP = 2**63 - 1
 
 @dataclass
 class Server:
-    """Rows in the order in which they are given, and what was asked for."""
+    """Rows in the order in which they are returned, and the requests for them."""
 
     ids: list[int]
     limit: int
@@ -63,7 +63,7 @@ def check(server: Server) -> None:
 
 
 def test_an_answer_below_the_limit_is_asked_for_once():
-    """A whole answer comes back as it is, for one request without a range."""
+    """A complete answer is returned unchanged, after one request without a range."""
     server = Server(list(range(99)), 100)
     check(server)
     assert server.asked == [EVERYTHING]
@@ -74,14 +74,14 @@ def test_an_answer_below_the_limit_is_asked_for_once():
     limit=st.integers(2, 40),
 )
 def test_every_row_comes_back_once_in_whatever_order_it_is_given(ids, limit):
-    """Rows at any IDs of 63 bits, sparse or dense, in any order, are all there, and once."""
+    """Rows with any 63-bit IDs, sparse or dense, in any order, all arrive, and only once."""
     check(Server(ids, limit))
 
 
 @pytest.mark.parametrize("rows", [100, 101, 199, 3076])
 @pytest.mark.parametrize("order", ["ascending", "descending", "mixed"])
 def test_the_number_of_requests_follows_the_number_of_rows(rows, order):
-    """Few parts are asked for in vain: 4 requests for each 100 rows at most, 4 at once at most."""
+    """Few parts are queried in vain: at most 4 requests per 100 rows, and 4 at a time."""
     ids = [400_000_000 + 7_919 * row for row in range(rows)]
     if order == "mixed":
         ids = [ids[row * 1_009 % rows] for row in range(rows)]
@@ -92,7 +92,7 @@ def test_the_number_of_requests_follows_the_number_of_rows(rows, order):
 
 
 def test_parts_cover_everything_and_never_overlap():
-    """The parts that count, from the lowest to the highest ID, meet without gap or overlap."""
+    """The used parts cover all IDs from the lowest to the highest, without gaps or overlaps."""
     server = Server(list(range(0, 5000, 5)), 64)
     check(server)
     edges = {span.first for span in server.asked} | {span.end for span in server.asked}
@@ -104,12 +104,12 @@ def test_parts_cover_everything_and_never_overlap():
 
 
 def test_a_repeated_row_is_kept():
-    """Several rows of one ID, which a join gives, are all kept."""
+    """Several rows with the same ID, as returned by joins, are all kept."""
     check(Server([1, 2, 2, 2, 3, 4, 4, 5, 6], 4))
 
 
 def test_an_id_with_more_rows_than_the_limit_is_an_error():
-    """What no range can part is refused, and not taken for whole."""
+    """An answer that no range can divide is refused, not taken for complete."""
     with pytest.raises(TruncatedError, match="single synapse"):
         fetch_whole(Server([1, 2, 2, 2, 2, 3], 3))
     with pytest.raises(TruncatedError, match="single synapse"):
@@ -119,7 +119,7 @@ def test_an_id_with_more_rows_than_the_limit_is_an_error():
 
 
 def test_requests_are_bounded(monkeypatch):
-    """An answer of too many parts is given up."""
+    """An answer that needs too many parts is given up."""
     monkeypatch.setattr(pagination, "_MOST_REQUESTS", 50)
     server = Server(list(range(1000)), 4)
     with pytest.raises(TruncatedError, match="more than 50 requests of 4 rows"):
@@ -129,13 +129,13 @@ def test_requests_are_bounded(monkeypatch):
 
 @pytest.mark.parametrize("limit", [200_000, 500_000])
 def test_a_usual_limit_is_suspicious_without_a_warning(limit):
-    """So many rows as CAVE gives at most count as cut, though the warning got lost on the way."""
+    """An answer with as many rows as CAVE's limit counts as cut off, even without a warning."""
     server = Server(list(range(limit + 5)), limit, warns=False)
     assert len(fetch_whole(server)) == limit + 5
 
 
 def test_a_server_that_ignores_ranges_is_found_out():
-    """Rows outside the range that was asked for are an error, not a table with repetitions."""
+    """Rows outside the requested range are an error, not a table with duplicates."""
 
     def ask(span: Span) -> pd.DataFrame:
         server = Server(list(range(10)), 6)
@@ -146,7 +146,7 @@ def test_a_server_that_ignores_ranges_is_found_out():
 
 
 def test_a_row_that_is_lost_between_two_requests_is_missed():
-    """A row that came in the answer that was cut, and in no part, is an error."""
+    """A row of the cut-off answer that is in none of the parts is an error."""
     server = Server(list(range(10)), 6)
 
     def ask(span: Span) -> pd.DataFrame:
@@ -160,7 +160,7 @@ def test_a_row_that_is_lost_between_two_requests_is_missed():
 
 @pytest.mark.parametrize("content", [b"", b"no Arrow", write(pd.DataFrame({"other": [1, 2]}))])
 def test_rows_that_cannot_be_read_leave_the_answer_cut(content):
-    """Where the rows that came say nothing of IDs, the error stays what it was."""
+    """If the rows that arrived have no IDs, the original error is raised."""
 
     def ask(_: Span) -> pd.DataFrame:
         raise TruncatedError("Cut off after 2 rows.", "Wait.", limit=2, content=content)

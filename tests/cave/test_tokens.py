@@ -1,4 +1,4 @@
-"""The token is found where users of CAVE keep it, and never repeated."""
+"""The token is found where CAVE users keep it, and never shown."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def save(path: Path, token: str) -> None:
 
 
 def test_places_are_looked_at_in_order(secrets, tmp_path, monkeypatch):
-    """A file that is named wins over the environment, that over the host's file, that over all's.
+    """A named file takes precedence over the environment, then the host's file, then the general
+    file. Each place is added below the earlier ones, and takes over.
 
     Each place is added below the ones before it, and takes over.
     """
@@ -42,14 +43,14 @@ def test_places_are_looked_at_in_order(secrets, tmp_path, monkeypatch):
 
 
 def test_hosts_do_not_share_their_own_file(secrets):
-    """The file of one host is not for another, nor for another port."""
+    """The file of one host is not used for another host or port."""
     save(secrets / "global.daf-apis.com-cave-secret.json", SECRET)
     assert find_token("https://other.example.org") is None
     assert find_token("https://global.daf-apis.com:8443") is None
 
 
 def test_plain_http_does_not_get_the_token_for_all(secrets):
-    """An http server gets a token that is saved for it by name, never the one for all servers."""
+    """An http server gets only a token saved for its name, never the general one."""
     save(secrets / "cave-secret.json", SECRET)
     assert find_token("http://127.0.0.1:8000") is None
     save(secrets / "127.0.0.1:8000-cave-secret.json", "local")
@@ -67,14 +68,14 @@ def test_plain_http_does_not_get_the_token_for_all(secrets):
     ],
 )
 def test_files_hold_the_token_as_text_or_json(tmp_path, content):
-    """Plain text and JSON are read alike, white space around the token aside."""
+    """Plain text and JSON are read alike, and white space around the token is ignored."""
     path = tmp_path / "token"
     path.write_text(content)
     assert find_token(SERVER, str(path)) == SECRET
 
 
 def test_home_is_expanded():
-    """A file may be named from the home folder."""
+    """The path of a file may begin with ``~``."""
     Path("~/my-token").expanduser().write_text(SECRET)
     assert find_token(SERVER, "~/my-token") == SECRET
 
@@ -99,7 +100,7 @@ def test_home_is_expanded():
     ],
 )
 def test_files_without_a_token_are_refused_without_repeating_them(tmp_path, content):
-    """What cannot be a token is refused with the file's name, and nothing of its content."""
+    """Invalid content is refused with the name of the file, without quoting it."""
     path = tmp_path / "token"
     path.write_bytes(content)
     with pytest.raises(UsageError) as caught:
@@ -112,7 +113,7 @@ def test_files_without_a_token_are_refused_without_repeating_them(tmp_path, cont
 
 @pytest.mark.parametrize("name", ["missing", "folder", "~nobody-of-this-name/token"])
 def test_files_that_cannot_be_read_are_refused(tmp_path, name):
-    """A missing file, a folder or an unknown home is a wrong question, not a bug."""
+    """A missing file, a folder or an unknown home is a usage error, not a bug."""
     (tmp_path / "folder").mkdir()
     where = name if name.startswith("~") else str(tmp_path / name)
     with pytest.raises(UsageError, match="cannot be read"):
@@ -120,7 +121,7 @@ def test_files_that_cannot_be_read_are_refused(tmp_path, name):
 
 
 def test_environment_is_stripped():
-    """White space around the token, which a shell's quoting leaves, is not part of it."""
+    """White space around the token, which quoting in a shell may leave, is ignored."""
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CAVE_TOKEN", f" {SECRET}\n")
         assert find_token(SERVER) == SECRET
@@ -128,7 +129,8 @@ def test_environment_is_stripped():
 
 @pytest.mark.parametrize("inside", [" ", "\n", "\r\nX-Header: 1\r\n", "\t", "é", "\x7f"])
 def test_environment_that_would_break_a_header_is_refused(monkeypatch, inside):
-    """White space, line breaks or other than ASCII inside CAVE_TOKEN are refused, unrepeated."""
+    """White space, line breaks or non-ASCII characters inside CAVE_TOKEN are refused without
+    quoting them."""
     monkeypatch.setenv("CAVE_TOKEN", f"{SECRET}{inside}{SECRET}")
     with pytest.raises(UsageError, match=r"^CAVE_TOKEN does not hold a valid token") as caught:
         find_token(SERVER)

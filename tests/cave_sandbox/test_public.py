@@ -1,4 +1,4 @@
-"""The sandbox for others: its public names, and the example of its page."""
+"""The public sandbox: its names, and the example of its documentation page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "sandbox.md"
 
 
 def test_public_names_are_loaded_when_they_are_asked_for():
-    """Importing the package loads no server, and each public name is there."""
+    """Importing the package loads no server, and each public name exists."""
     script = (
         "import sys, cave_sandbox\n"
         "assert not {'tornado', 'duckdb', 'pyarrow'} & set(sys.modules)\n"
@@ -28,7 +28,7 @@ def test_public_names_are_loaded_when_they_are_asked_for():
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_example_of_the_page_runs(sample, tmp_path_factory, monkeypatch):
-    """The page's test passes as it is printed, with the sample that is there."""
+    """The test on the documentation page passes as printed, with the existing sample."""
     (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     monkeypatch.setattr("cave_sandbox.sample.build.ensure_sample", lambda _folder: sample)
     names = {}

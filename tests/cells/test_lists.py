@@ -1,4 +1,4 @@
-"""Files of cells stand for the cells in them, as text and in order."""
+"""Files of cells are replaced by the cells in them, as text and in order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from synglancer.render.tables import format_table
 
 
 def test_files_hold_one_cell_a_line(tmp_path):
-    """Lines of a file take the place of its name; comments and empty lines are passed over."""
+    """The lines of a file replace its name; comments and empty lines are ignored."""
     link = "https://a.b/#!https://a.b/1"
     file = tmp_path / "cells.txt"
     file.write_text(f"# cells\n\n{CELL}  # the first\nnucleus:5\r\n{link}\n 1,2,3 #x\n")
@@ -31,7 +31,7 @@ def test_files_hold_one_cell_a_line(tmp_path):
 
 
 def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
-    """A file that is called like a root ID does not get in its way."""
+    """A file named like a root ID is not read instead of it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / str(CELL)).write_text("5\n")
     assert list_given_cells([str(CELL)]) == [str(CELL)]
@@ -51,7 +51,7 @@ def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
     ],
 )
 def test_a_wrong_file_is_refused_by_its_line(tmp_path, content, reason):
-    """What is wrong in a file is named with its line."""
+    """Errors in a file are reported with the line."""
     file = tmp_path / "cells.txt"
     file.write_bytes(content)
     with pytest.raises(UsageError, match=reason):
@@ -60,7 +60,8 @@ def test_a_wrong_file_is_refused_by_its_line(tmp_path, content, reason):
 
 @pytest.mark.parametrize("name", ["cells.csv", "cells.txt"])
 def test_a_table_is_taken_for_its_column_of_cells(tmp_path, name):
-    """A table gives make-link its cells, also under another ending; a wrong one has its line."""
+    """make-link reads cells from a table, even with another extension; an invalid cell is reported
+    with its line."""
     path = tmp_path / name
     path.write_text(f'note;pt_root_id\n5;{CELL}\n6;="{CELL}"\n7;nucleus:5\n8;\'{CELL}\n')
     listed = list_given_cells([str(path), "9"])
@@ -74,7 +75,7 @@ def test_a_table_is_taken_for_its_column_of_cells(tmp_path, name):
 
 
 def test_cells_of_a_report_keep_their_table(tmp_path):
-    """The column of cells, the others and their order come back as they were."""
+    """The column of cells, the other columns and their order come back unchanged."""
     path = tmp_path / "cells.csv"
     path.write_text(
         f'a,root_id,b\n 1 ,="{CELL}",\n2,,x\n'.replace('="', '"=""').replace('",\n', '""",\n', 1)
@@ -91,7 +92,8 @@ def test_cells_of_a_report_keep_their_table(tmp_path):
 
 
 def test_words_and_texts_are_read_together(tmp_path, monkeypatch):
-    """A report takes words, texts and standard input at once; a table alone; no other column."""
+    """A report accepts words, text files and standard input together, or one table alone, and no
+    other column."""
     path = tmp_path / "cells.txt"
     path.write_text(f"# mine\n{CELL} # first\n\n1 2 3\n")
     monkeypatch.setattr(sys, "stdin", io.StringIO("7\n8\n"))
@@ -112,7 +114,7 @@ def test_words_and_texts_are_read_together(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("given", [["abc", ""], ["abc", "x"]])
 def test_words_without_any_cell_are_refused(given):
-    """The first typed word says why; one good cell among them is enough."""
+    """If no cell is valid, the first typed word explains why; one valid cell is enough."""
     with pytest.raises(UsageError, match="'abc' is not a root ID"):
         read_cell_list(given)
     assert read_cell_list([*given, "5"]).cells == ["abc", *(["x"] if given[1] else []), "5"]
@@ -122,7 +124,7 @@ def test_words_without_any_cell_are_refused(given):
     ("name", "content"), [("a.txt", "sekret\nother\n"), ("a.csv", "cell,n\nsekret,1\n")]
 )
 def test_a_file_without_any_cell_is_refused_once(tmp_path, name, content):
-    """The file is named, none of its text is."""
+    """The error names the file, but quotes none of its text."""
     (tmp_path / name).write_text(content)
     with pytest.raises(UsageError, match=f"{name} names no cell") as refused:
         read_cell_list([str(tmp_path / name)])
@@ -130,7 +132,7 @@ def test_a_file_without_any_cell_is_refused_once(tmp_path, name, content):
 
 
 def test_a_gap_comes_back_as_a_gap(tmp_path):
-    """The apostrophe that marks a gap of a column of IDs in our tables is no cell."""
+    """The apostrophe that marks a gap in our tables' ID columns is not a cell."""
     path = tmp_path / "mix.csv"
     frame = pd.DataFrame({"cell": [str(CELL), "", "nucleus:5"]})
     path.write_bytes(format_table(frame))
@@ -139,14 +141,14 @@ def test_a_gap_comes_back_as_a_gap(tmp_path):
 
 
 def test_closed_standard_input_is_said(monkeypatch):
-    """Where there is no standard input, it is named."""
+    """If there is no standard input, the error says so."""
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UsageError, match="Standard input is closed"):
         list_given_cells(["-"])
 
 
 def test_rounded_ids_of_a_frame_are_refused():
-    """A column of floats is refused, and integers of any kind come back exactly."""
+    """A column of floats is refused, and integers of any type are read exactly."""
     with pytest.raises(UsageError, match="rounded"):
         read_column(pd.DataFrame({"a": [float(CELL)]}), "a")
     for dtype in ("int64", "UInt64", "Int64", object, str):

@@ -1,4 +1,4 @@
-"""What was typed becomes a root ID, or two sentences that say why not."""
+"""What was typed becomes a root ID, or an error and a hint."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ roots = st.integers(1, MAX).filter(lambda number: not is_supervoxel(number))
 @example(2**63)
 @example(MAX)
 def test_any_root_id_comes_back_exactly(number):
-    """Every 64-bit number outside the supervoxels' layer is read digit by digit."""
+    """Every 64-bit number outside the supervoxels' layer is read exactly."""
     assert parse_cell(str(number)) == RootId(number)
     assert parse_cell(number) == RootId(number)
     assert parse_cell(np.uint64(number)) == RootId(number)
@@ -81,7 +81,7 @@ def test_what_surrounds_a_number_is_overlooked(number, form):
     ],
 )
 def test_wrong_text_is_refused_with_its_reason(given_text, reason):
-    """Each kind of wrong input is named for what it is, with advice, and quoted shortly."""
+    """Each kind of invalid input is recognised and quoted briefly, with a hint."""
     with pytest.raises(UsageError) as caught:
         parse_cell(given_text)
     message, hint = str(caught.value), caught.value.hint
@@ -111,14 +111,15 @@ def test_wrong_text_is_refused_with_its_reason(given_text, reason):
     ],
 )
 def test_wrong_values_from_a_notebook_are_refused(given_value, reason):
-    """What is not text nor an integer, above all a float that lost its digits, is refused."""
+    """Values that are not text or integers are refused, above all floats, which have lost
+    digits."""
     with pytest.raises(UsageError, match=reason):
         parse_cell(given_value)
 
 
 @given(st.text())
 def test_any_text_is_a_cell_or_two_sentences(text):
-    """No text at all gets another exception, nor reaches a terminal as it is."""
+    """No text raises any other exception, or reaches a terminal unescaped."""
     try:
         assert parse_cell(str(parse_cell(text))) == parse_cell(text)
     except UsageError as error:
@@ -127,7 +128,7 @@ def test_any_text_is_a_cell_or_two_sentences(text):
 
 @given(st.integers(1, 2**63 - 1), st.sampled_from(["nucleus:{}", " Nucleus: {} ", "NUCLEUS:{}\n"]))
 def test_a_nucleus_is_read_exactly(number, form):
-    """A nucleus ID is read digit by digit, and written as one would type it."""
+    """A nucleus ID is read exactly, and written as one would type it."""
     assert parse_cell(form.format(number)) == Nucleus(number)
     assert parse_cell(str(Nucleus(number))) == Nucleus(number)
 
@@ -136,7 +137,7 @@ def test_a_nucleus_is_read_exactly(number, form):
     "text", ["nucleus:", "nucleus:0", "nucleus:-1", "nucleus:1.5", "nucleus:²"]
 )
 def test_a_wrong_nucleus_is_refused(text):
-    """What is no nucleus ID is refused with advice on how to give one."""
+    """An invalid nucleus ID is refused, and the hint says how to give one."""
     with pytest.raises(UsageError, match="does not name a nucleus") as caught:
         parse_cell(text)
     assert "nucleus:264824" in caught.value.hint
@@ -145,7 +146,7 @@ def test_a_wrong_nucleus_is_refused(text):
 @pytest.mark.parametrize("kind", ["nucleus", "synapse"])
 @pytest.mark.parametrize("number", [2**63, 10**30])
 def test_an_id_that_no_table_holds_is_too_large(kind, number):
-    """An ID above 2^63-1 has a digit too many, and is refused as such."""
+    """An ID above 2^63-1 has a digit too many, and the error says so."""
     with pytest.raises(UsageError, match=f"is too large for the ID of a {kind}") as caught:
         parse_cell(f"{kind}:{number}")
     assert "digit too many" in caught.value.hint
@@ -153,7 +154,7 @@ def test_an_id_that_no_table_holds_is_too_large(kind, number):
 
 @given(st.integers(1, 2**63 - 1), st.sampled_from(["synapse:{}", " Synapse: {}", '="synapse:{}"']))
 def test_a_synapse_is_read_exactly(number, form):
-    """A synapse ID is read digit by digit, and written as one would type it."""
+    """A synapse ID is read exactly, and written as one would type it."""
     assert parse_cell(form.format(number)) == Synapse(number)
     assert parse_cell(str(Synapse(number))) == Synapse(number)
 
@@ -166,7 +167,7 @@ def test_a_synapse_is_read_exactly(number, form):
     ],
 )
 def test_a_wrong_synapse_is_refused(text, hint):
-    """What is no synapse ID is refused, a rounded one with advice on how to keep its digits."""
+    """An invalid synapse ID is refused; for a rounded one, the hint says how to keep its digits."""
     with pytest.raises(UsageError, match="does not name a synapse") as caught:
         parse_cell(text)
     assert hint in caught.value.hint
@@ -174,13 +175,13 @@ def test_a_wrong_synapse_is_refused(text, hint):
 
 @given(roots, st.sampled_from(['="{}"', "'{}", '"{}"', "='{}'"]))
 def test_a_number_that_a_spreadsheet_keeps_as_text_is_read(number, form):
-    """The ways to keep a spreadsheet from rounding an ID are taken away."""
+    """Spreadsheet notations that protect an ID from rounding are removed."""
     assert parse_cell(form.format(number)) == RootId(number)
 
 
 @given(st.integers(10**15, MAX), st.sampled_from([",", ".", " ", "'", "_"]))
 def test_thousands_separators_are_named(number, separator):
-    """A number with separators is refused, and its digits are given back."""
+    """A number with separators is refused, and the hint gives its digits."""
     with pytest.raises(UsageError, match="thousands separators") as caught:
         parse_cell(f"{number:,}".replace(",", separator))
     assert str(number) in caught.value.hint
@@ -189,12 +190,12 @@ def test_thousands_separators_are_named(number, separator):
 @pytest.mark.parametrize("separator", [",", " ", ";", ", ", "\n", "/"])
 @pytest.mark.parametrize("many", [2, 3, 4])
 def test_several_ids_in_one_word_are_counted(separator, many):
-    """IDs that are given as one word are refused as what they are, three of them too."""
+    """Several IDs in one word are refused as such, even three of them."""
     with pytest.raises(UsageError, match=f"holds {many} root IDs"):
         parse_cell(separator.join([str(CELL)] * many))
 
 
 def test_a_link_is_kept_whole():
-    """A Neuroglancer link is kept as it is, whatever it holds."""
+    """A Neuroglancer link is kept unchanged, whatever it contains."""
     url = "https://spelunker.cave-explorer.org/#!middleauth+https://global.daf-apis.com/nglstate/1"
     assert parse_cell(f" {url}\n") == LinkCells(url)

@@ -1,4 +1,4 @@
-"""Root IDs are asked about in groups, and each gets its own answer."""
+"""Root IDs are queried in groups, and each gets its own answer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synglancer.errors import LoginError, ServiceError
 
 @dataclass
 class Graph:
-    """A chunked graph: valid root IDs, outdated ones, and IDs over which it stumbles."""
+    """A chunked graph with valid, outdated and failing root IDs."""
 
     valid: set[int] = field(default_factory=set)
     outdated: set[int] = field(default_factory=set)
@@ -35,7 +35,7 @@ class Graph:
 
 
 def judge(root_ids: RootIds, cell: int) -> str:
-    """Judge a root ID as `resolve_outdated` does: alone where groups leave it open."""
+    """Judge a root ID like `resolve_outdated`: individually if groups leave it open."""
     if root_ids.is_valid(cell):
         return "valid"
     if root_ids.never_existed(cell):
@@ -51,7 +51,7 @@ ids = st.integers(1, 400)
 
 @given(st.lists(ids, max_size=120), st.sets(ids), st.sets(ids), st.booleans())
 def test_groups_give_the_answers_that_each_alone_would_get(cells, valid, outdated, announced):
-    """Whatever is valid, outdated or made up, and in whatever order it is asked."""
+    """Valid, outdated and invented root IDs get the right answers in any order."""
     graph = Graph(valid, outdated)
     root_ids = RootIds(graph)  # type: ignore[arg-type]
     if announced:
@@ -63,7 +63,7 @@ def test_groups_give_the_answers_that_each_alone_would_get(cells, valid, outdate
 
 
 def test_a_list_of_wrong_root_ids_costs_two_questions_for_a_thousand():
-    """4,000 root IDs that never existed take 4 questions for validity and 4 for existence."""
+    """4,000 root IDs that never existed take 4 queries for validity and 4 for existence."""
     graph = Graph()
     root_ids = RootIds(graph)  # type: ignore[arg-type]
     root_ids.expect(range(1, 4_001))
@@ -72,7 +72,7 @@ def test_a_list_of_wrong_root_ids_costs_two_questions_for_a_thousand():
 
 
 def test_outdated_root_ids_end_the_groups_about_existence_soon():
-    """Where all are outdated, three questions more than one by one are asked."""
+    """If all are outdated, there are at most three queries more than one by one."""
     graph = Graph(outdated=set(range(1, 1001)))
     root_ids = RootIds(graph)  # type: ignore[arg-type]
     root_ids.expect(range(1, 1001))
@@ -82,7 +82,7 @@ def test_outdated_root_ids_end_the_groups_about_existence_soon():
 
 
 def test_one_that_the_service_refuses_does_not_spoil_the_others():
-    """A group that fails is asked one by one; the error is that of the cell at fault alone."""
+    """A failing group is queried one by one, and only the failing cell gets the error."""
     graph = Graph(valid={1, 3}, refused={2})
     root_ids = RootIds(graph)  # type: ignore[arg-type]
     root_ids.expect([1, 2, 3])
@@ -93,7 +93,7 @@ def test_one_that_the_service_refuses_does_not_spoil_the_others():
 
 
 def test_a_refusal_that_is_about_all_goes_through(monkeypatch):
-    """A missing login is not asked about again, one by one."""
+    """A missing login is not queried again one by one."""
     graph = Graph()
     asked = []
 
@@ -110,7 +110,7 @@ def test_a_refusal_that_is_about_all_goes_through(monkeypatch):
 
 
 def test_what_was_learnt_of_other_data_is_forgotten():
-    """After the data changed, validity and existence are asked anew."""
+    """After the data have changed, validity and existence are queried again."""
     graph = Graph()
     root_ids = RootIds(graph)  # type: ignore[arg-type]
     assert judge(root_ids, 1) == "never"

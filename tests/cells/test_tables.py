@@ -1,4 +1,4 @@
-"""Tables are read as they are: no row shifts, no ID is rounded, and what is wrong has its line."""
+"""Tables are read exactly: no row shifts, no ID is rounded, and errors name the line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def write(tmp_path, content: str | bytes, name: str = "cells.csv"):
     ],
 )
 def test_a_table_that_could_shift_is_refused_by_its_line(tmp_path, content, where):
-    """Longer and shorter rows, open quotes and names that occur twice are refused by their line."""
+    """Rows with too many or too few values, open quotes and repeated names are refused by line."""
     with pytest.raises(UsageError) as caught:
         read_table(write(tmp_path, content))
     assert where in str(caught.value)
@@ -61,15 +61,16 @@ def test_a_table_that_could_shift_is_refused_by_its_line(tmp_path, content, wher
     ],
 )
 def test_every_kind_of_text_is_the_same_table(tmp_path, content):
-    """Comma, semicolon, tab, a byte-order mark, UTF-16, padded names, empty columns and rows at the
-    end: the names and the values are the same."""
+    """Comma, semicolon, tab, a byte-order mark, UTF-16, padded names, and empty columns and rows at
+    the end give the same names and values."""
     table = read_table(write(tmp_path, content))
     assert table.names == ["cell", "note"]
     assert table.rows == [[ID, "a;b\n"]]
 
 
 def test_the_column_of_cells_tells_the_separator(tmp_path):
-    """Where another character is more frequent in the names, the column of cells decides."""
+    """If another character is more frequent in the names, the column of cells decides on the
+    separator."""
     path = write(tmp_path, f"a;b;c,pt_root_id\n1;2;3,{ID}\n")
     assert read_table(path).names == ["a;b;c", "pt_root_id"]
     path = write(tmp_path, f"a;b,c,d,e\n{ID};1,2,3,4\n")
@@ -77,14 +78,14 @@ def test_the_column_of_cells_tells_the_separator(tmp_path):
 
 
 def test_empty_rows_of_a_spreadsheet_cost_nothing(tmp_path):
-    """A hundred thousand rows without anything, as spreadsheets save them, are left out."""
+    """A hundred thousand empty rows, as saved by spreadsheets, are left out."""
     table = read_table(write(tmp_path, f"cell,n\n{ID},1\n,\n{ID},2\n" + ",\n" * 100_000))
     assert table.rows == [[ID, "1"], ["", ""], [ID, "2"]]
     assert table.lines == [2, 3, 4]
 
 
 def test_one_column_without_a_name_is_the_row_names_of_pandas(tmp_path):
-    """A table that pandas wrote with its row names is read, whatever stands first."""
+    """A table that pandas wrote with its row names is read, whatever its first column."""
     path = tmp_path / "cells.csv"
     pd.DataFrame({"pt_root_id": [ID, OTHER], "n": [1, 2]}).to_csv(path)
     table = read_table(path)
@@ -105,7 +106,7 @@ def test_columnar_files_keep_integers_with_gaps(tmp_path, kind):
 
 
 def test_workbooks_keep_their_words(tmp_path):
-    """What pandas would take for nothing, names that occur twice and rounded IDs are seen."""
+    """Texts that pandas reads as missing are kept; repeated names and rounded IDs are refused."""
     path = tmp_path / "cells.xlsx"
     pd.DataFrame({"cell": [ID, OTHER], "note": ["NA", "5"]}).to_excel(path, index=False)
     table = read_table(path)
@@ -120,7 +121,7 @@ def test_workbooks_keep_their_words(tmp_path):
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.feather", "a.xlsx"])
 def test_a_damaged_file_is_named(tmp_path, name):
-    """A file that is missing, or is not what its ending says, is refused with its name."""
+    """A file that is missing, or does not match its extension, is refused by name."""
     with pytest.raises(UsageError, match=f"There is no file .*{name}."):
         read_table(tmp_path / name)
     if name != "a.csv":

@@ -29,21 +29,21 @@ DOWN = UnreachableError("The server is down.", "Try again later.")
 
 
 def judge_version(answer, **source) -> Finding:
-    """Judge a link of version 1718 by an answer about it."""
+    """Judge a link of version 1718 by an answer about this version."""
     finding = Finding("x", facts={"source": source})
     _judge_version(finding, ("minnie", 1718), answer)
     return finding
 
 
 def judge_cells(then, now, *, pinned: bool = True) -> Finding:
-    """Judge a link to cells 1 and 2 by answers about them."""
+    """Judge a link to cells 1 and 2 by answers about these cells."""
     finding = Finding("x", facts={"cells": (1, 2)}, timestamp=MADE if pinned else None)
     _judge_cells(finding, then, now)
     return finding
 
 
 def test_a_version_that_is_served_is_good_until_it_expires() -> None:
-    """A link of a version that is served has no problem, and says until when that holds."""
+    """A link of an available version has no problem, and says until when it is available."""
     found = judge_version(Materialization(1718, MADE, UNTIL))
     assert (found.facts["served"], found.facts["served_until"]) == (True, UNTIL)
     assert found.problems == found.unknown == found.notes == []
@@ -51,7 +51,7 @@ def test_a_version_that_is_served_is_good_until_it_expires() -> None:
 
 @pytest.mark.parametrize("live", [None, False, "yes"])
 def test_an_expired_version_is_a_problem(live) -> None:
-    """A link whose version has expired since is bad; what compares it is named."""
+    """A link whose version has since expired is bad, and `synglancer compare` is recommended."""
     found = judge_version(Materialization(1718, MADE, UNTIL, expired=True), live=live)
     assert found.facts["served"] is False
     [problem] = found.problems
@@ -61,7 +61,7 @@ def test_an_expired_version_is_a_problem(live) -> None:
 
 
 def test_a_link_made_after_its_version_expired_is_as_good_as_then() -> None:
-    """A link that was made with live queries did not need the version to be served."""
+    """A link made with live queries is good even if its version has expired."""
     found = judge_version(Materialization(1718, MADE, UNTIL, expired=True), live=True)
     assert found.facts["served"] is False
     [note] = found.notes
@@ -70,7 +70,7 @@ def test_a_link_made_after_its_version_expired_is_as_good_as_then() -> None:
 
 
 def test_a_version_that_never_was_is_a_problem() -> None:
-    """The server's word that it has no such version makes the link bad."""
+    """If the server does not know the version, the link is bad."""
     found = judge_version(NotServedError("There is no version 1718.", "Give another."))
     assert found.facts["served"] is False
     assert found.problems == ["There is no version 1718."]
@@ -78,7 +78,7 @@ def test_a_version_that_never_was_is_a_problem() -> None:
 
 
 def test_a_server_that_is_down_says_nothing_of_a_version() -> None:
-    """Without an answer the version is neither served nor gone."""
+    """Without an answer, it is unknown whether the version is available."""
     found = judge_version(DOWN)
     assert "served" not in found.facts
     [unknown] = found.unknown
@@ -88,14 +88,14 @@ def test_a_server_that_is_down_says_nothing_of_a_version() -> None:
 
 
 def test_cells_that_are_valid_then_and_now() -> None:
-    """Nothing is said of cells that were valid and still are."""
+    """Cells that were and are valid are not mentioned."""
     found = judge_cells({1: True, 2: True}, {1: True, 2: True})
     assert (found.facts["valid_then"], found.facts["valid_now"]) == (True, True)
     assert found.problems == found.unknown == found.notes == []
 
 
 def test_a_cell_that_was_not_valid_at_the_links_timestamp_is_a_problem() -> None:
-    """The cell at fault is named, and only that one."""
+    """Only the cell at fault is named."""
     found = judge_cells({1: True, 2: False}, {1: True, 2: True})
     assert (found.facts["valid_then"], found.facts["valid_now"]) == (False, True)
     [problem] = found.problems
@@ -105,7 +105,7 @@ def test_a_cell_that_was_not_valid_at_the_links_timestamp_is_a_problem() -> None
 
 @pytest.mark.parametrize("pinned", [True, False])
 def test_a_cell_that_was_edited_since(pinned) -> None:
-    """An edited cell is a note for a link that is pinned, and a problem for one that is not."""
+    """An edited cell is a note for a pinned link, and a problem for an unpinned one."""
     found = judge_cells({1: True, 2: True} if pinned else None, {1: False, 2: True}, pinned=pinned)
     assert found.facts["valid_now"] is False
     said, silent = (found.notes, found.problems) if pinned else (found.problems, found.notes)
@@ -117,7 +117,7 @@ def test_a_cell_that_was_edited_since(pinned) -> None:
 
 @pytest.mark.parametrize(("then", "now"), [(DOWN, {1: True, 2: True}), ({1: True, 2: True}, DOWN)])
 def test_without_both_answers_nothing_is_known_of_cells(then, now) -> None:
-    """One answer that did not come leaves the whole question open, and says why."""
+    """If one answer is missing, the result is unknown, and the reason is given."""
     found = judge_cells(then, now)
     assert "valid_then" not in found.facts
     assert "valid_now" not in found.facts
@@ -138,7 +138,7 @@ def test_without_both_answers_nothing_is_known_of_cells(then, now) -> None:
     ],
 )
 def test_whose_cells_a_state_shows(url, facts, stacks, expected) -> None:
-    """Only a foreign state over another segmentation than a datastack's has none of its cells."""
+    """A foreign state has cells of the datastack unless it is over another segmentation."""
     state = {"layers": [{"type": "segmentation", "name": "s", "source": url, "segments": ["1"]}]}
     finding = Finding("x", state=state, facts={"datastack": "minnie", **facts})
     assert _is_of(finding, stacks) is expected

@@ -1,4 +1,4 @@
-"""Links in documents, whatever surrounds them, in time that grows with the document alone."""
+"""Links are found in any document, in time proportional to its length."""
 
 from __future__ import annotations
 
@@ -54,25 +54,26 @@ def test_states_end_with_their_last_brace(link, suffix, text) -> None:
     ],
 )
 def test_other_forms(link) -> None:
-    """Addresses in buckets, older forms and bare states are found whole."""
+    """Addresses in buckets, older forms and unencoded states are found completely."""
     assert [found.url for found in find_links(f"x {link} y\n{link}.", ".txt")] == [link] * 2
 
 
 def test_a_link_that_was_cut_short_is_found_too() -> None:
-    """A state whose braces do not close ends where a link must, so that it can be called bad."""
+    """A state with unclosed braces ends where any link must end, so that it can be reported as
+    bad."""
     (found,) = find_links(f'<a href="{ENCODED[:-20]}">', ".html")
     assert found.url.startswith(f"{SITE}#!%7B%22layers")
 
 
 @given(st.text(alphabet="ab {}[]()\"'#!:,%27\\n<>", max_size=40))
 def test_any_state_is_found_whole(text) -> None:
-    """Whatever texts a state holds, its encoded link is found whole between other words."""
+    """Whatever texts a state holds, its encoded link is found completely between other words."""
     link = f"{SITE}#!{quote(orjson.dumps({'layers': [], 'a': text}), safe=':,[]')}"
     assert [found.url for found in find_links(f"({link}) and {link}, too", ".txt")] == [link] * 2
 
 
 class Counting:
-    """A pattern that counts the characters that its searches pass over."""
+    """A pattern that counts the characters that it scans."""
 
     def __init__(self, pattern: re.Pattern[str]) -> None:
         self.pattern, self.seen = pattern, 0
@@ -89,7 +90,8 @@ class Counting:
     ["http://a.b/c,", 'https://a.b/#!{"', "https://a.b/#!%7B%22", 'https://a.b/#!{"a":["', "#!{"],
 )
 def test_the_cost_grows_with_the_document(monkeypatch, piece) -> None:
-    """Each character is looked at a few times, however many links begin and never end."""
+    """Each character is scanned a bounded number of times, however many links begin and never
+    end."""
     counting = Counting(documents._STATE_PIECE)
     monkeypatch.setattr(documents, "_STATE_PIECE", counting)
     text = piece * 16_000
@@ -98,7 +100,7 @@ def test_the_cost_grows_with_the_document(monkeypatch, piece) -> None:
 
 
 def test_folders_are_read_in_order(tmp_path: Path) -> None:
-    """Text files are listed by name; hidden ones, other kinds and linked folders are left out."""
+    """Text files are listed by name; hidden files, other kinds and linked folders are left out."""
     for name in ("b.md", "a.tex", ".hidden.md", "c.png", "sub/d.csv", ".git/e.md"):
         path = tmp_path / name
         path.parent.mkdir(exist_ok=True)
@@ -110,7 +112,7 @@ def test_folders_are_read_in_order(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tilde", ["~", r"\~{}", r"\textasciitilde{}"])
 def test_a_tilde_in_latex(tilde) -> None:
-    """Each way in which LaTeX writes a tilde is read as one."""
+    """Every LaTeX notation for a tilde is read as a tilde."""
     text = rf"See \href{{https://s.org/{tilde}lab/\#!https://g.org/a\_b/1}}{{it}}."
     [found] = find_links(text, ".tex")
     assert found.url == "https://s.org/~lab/#!https://g.org/a_b/1"

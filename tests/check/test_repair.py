@@ -1,4 +1,4 @@
-"""Which new link is taken for a bad one."""
+"""Which new link replaces a bad one."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MADE = Refreshed(OLD, NEW, SimpleNamespace())
 
 
 def test_a_new_link_is_taken_where_it_is_good() -> None:
-    """A good link takes the place of the old one; one that was skipped stays skipped."""
+    """A good new link replaces the old one; a skipped one stays skipped."""
     assert _judge(MADE, {NEW: CheckResult(url=NEW)}) is MADE
     skipped = Skipped(OLD, "No record.", "Make it again.", 2)
     assert _judge(skipped, {}) is skipped
@@ -33,7 +33,7 @@ def test_a_new_link_is_taken_where_it_is_good() -> None:
     ],
 )
 def test_a_new_link_that_is_not_good_is_not_taken(problems, unknown, why) -> None:
-    """It is named with what is wrong with it, the worst first; the old link stays."""
+    """If the new link is not good, its worst problem is named, and the old link stays."""
     found = _judge(MADE, {NEW: CheckResult(url=NEW, problems=problems, unknown=unknown)})
     assert isinstance(found, Skipped)
     assert (found.given, found.exit_code) == (OLD, 4)
@@ -55,7 +55,8 @@ def test_a_new_link_that_is_not_good_is_not_taken(problems, unknown, why) -> Non
     ],
 )
 def test_what_is_as_bad_as_the_old_link(state_url, live, served, as_bad) -> None:
-    """A kept link is no help where it has the bad state, or takes a version for served."""
+    """A kept link is not used if it has the same bad state, or treats an expired version as
+    available."""
     made = SimpleNamespace(state_url=state_url, live=live)
     inline = CheckResult(url="https://old.example.org/#!%7B%7D")
     assert _is_as_bad(made, [inline, CheckResult(url=OLD, served=served)]) is as_bad
@@ -63,7 +64,7 @@ def test_what_is_as_bad_as_the_old_link(state_url, live, served, as_bad) -> None
 
 @pytest.fixture
 def makers(monkeypatch):
-    """Makers whose links are kept ones first, and then new ones; how each was opened."""
+    """Makers whose first links are cached and whose later ones are new; and how each was opened."""
     opened = []
 
     def open_maker(settings, command):
@@ -76,7 +77,7 @@ def makers(monkeypatch):
 
 
 def ask(cells=(7, 8)):
-    """What was asked for a link."""
+    """The original request for a link."""
     from synglancer.check.repair import Asked
     from synglancer.settings import Settings
 
@@ -84,7 +85,8 @@ def ask(cells=(7, 8)):
 
 
 def test_a_kept_link_that_is_as_bad_is_made_without_what_was_kept(makers) -> None:
-    """All is asked anew then, with the same cells and the same command for the receipt."""
+    """Everything is then queried again, with the same cells and the same command for the
+    receipt."""
     command = ["synglancer", "check", "--fix"]
     other = OLD.replace("old.", "other.")
     found = _make(ask(), [CheckResult(url=OLD), CheckResult(url=other)], command)
@@ -97,7 +99,7 @@ def test_a_kept_link_that_is_as_bad_is_made_without_what_was_kept(makers) -> Non
 
 
 def test_a_link_that_is_better_is_made_once(makers) -> None:
-    """What was kept is used where it is not what is bad."""
+    """The cached link is used if it is not the bad one."""
     _make(ask(), [CheckResult(url=NEW)], None)
     assert makers == [(False, None), (7, 8)]
 
@@ -106,7 +108,7 @@ def test_a_link_that_is_better_is_made_once(makers) -> None:
     "error", [CellError("No such cell.", "Look."), UnreachableError("Down.", "Wait.")]
 )
 def test_what_cannot_be_made_is_skipped_for_each_link(monkeypatch, error) -> None:
-    """Each link that asked for it has the error's own sentences and exit code."""
+    """Each link with this request gets the error's own sentences and exit code."""
 
     def refuse(*_):
         raise error

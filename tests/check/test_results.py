@@ -1,4 +1,4 @@
-"""What makes a viewer show something else than was meant."""
+"""Problems that make a viewer show something else than intended."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ def build_state(**more) -> dict:
 )
 @pytest.mark.parametrize("place", [lambda one: one, lambda one: [[{"id": one}]]])
 def test_numbers_that_viewers_round_are_flaws(number, flaws, place) -> None:
-    """A whole number above 2^53-1 anywhere in a state is another ID in the viewer."""
+    """An integer above 2^53-1 anywhere in a state would be another ID in the viewer."""
     found = find_flaws(build_state(x=place(number)), [864691135276234469])
     assert len(found) == flaws
     assert all("round" in sentence for sentence in found)
 
 
 def test_each_cell_that_is_not_selected_is_named() -> None:
-    """A state that selects fewer cells than it should is bad, by the name of each."""
+    """A state that does not select all of its cells is bad, and each missing cell is named."""
     found = find_flaws(build_state(), [864691135276234469, 7, 8])
     assert [sentence.split()[2] for sentence in found] == ["7", "8"]
 
 
 def test_a_state_without_layers_shows_nothing() -> None:
-    """An empty state is a flaw of its own."""
+    """An empty state is a problem."""
     [flaw] = find_flaws({"layers": []}, [])
     assert "no layers" in flaw
 
 
 def test_layers_are_compared_by_name_and_number() -> None:
-    """A layer that is missing, one that holds other numbers and one that holds none are named."""
+    """A missing layer, a layer with another number of synapses, and one without any are named."""
     held = {"inputs: spine": 5, "inputs: shaft": 3, "outputs: soma": None}
     expected = {"inputs: spine": 5, "inputs: shaft": 1200, "outputs: soma": 2, "outputs: spine": 4}
     shaft, soma, spine = compare_layers(held, expected)

@@ -1,4 +1,4 @@
-"""Links in documents are replaced with the format's own escapes; all else is kept to the byte."""
+"""Links are replaced with the format's own escapes, and every other byte stays the same."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LINKS = st.builds(lambda site, state: f"{site}#!middleauth+{state}", SITES, STAT
 
 @st.composite
 def documents(draw: st.DrawFn) -> tuple[str, str]:
-    """A text in a format, which holds OLD with any of its characters escaped or bare."""
+    """A text in a format that holds OLD, with any of its characters escaped or bare."""
     suffix = draw(st.sampled_from([*_LAYERS, ".txt"]))
     text = OLD
     for layer in reversed(_LAYERS.get(suffix, ())):
@@ -32,7 +32,7 @@ def documents(draw: st.DrawFn) -> tuple[str, str]:
 
 @given(documents(), LINKS)
 def test_a_new_link_stands_where_the_old_one_stood(document, new) -> None:
-    """Read back, the new link is in each place; what stands around it is the same."""
+    """The new link can be read back in each place, and the surrounding text is unchanged."""
     suffix, text = document
     content = text.encode("utf-8", "surrogateescape")
     found = tuple(find_links(text, suffix))
@@ -50,7 +50,7 @@ def test_a_new_link_stands_where_the_old_one_stood(document, new) -> None:
 
 
 def test_a_state_in_a_link_breaks_no_table(tmp_path) -> None:
-    """Separators that the old link held escaped are escaped in the new one too."""
+    """Separators that were escaped in the old link are escaped in the new one, too."""
     table = tmp_path / "links.csv"
     table.write_text("id,link\n1,https://s.org/#!%7B%22a%22:1%2C%22b%22:2%7D\n")
     document = read_document(table)
@@ -61,7 +61,7 @@ def test_a_state_in_a_link_breaks_no_table(tmp_path) -> None:
 
 
 def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path) -> None:
-    """What somebody wrote since the file was read is not lost."""
+    """Changes made since the file was read are not lost."""
     paper = tmp_path / "paper.md"
     paper.write_text(OLD)
     document = read_document(paper)
@@ -73,7 +73,7 @@ def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path) -> None:
 
 
 def test_half_a_character_of_utf16_is_refused(tmp_path) -> None:
-    """A file that only begins as UTF-16 is named, with what to do."""
+    """A file that only begins like UTF-16 is named, with a hint."""
     (tmp_path / "odd.txt").write_bytes(b"\xff\xfea")
     with pytest.raises(UsageError, match="UTF-16"):
         read_document(tmp_path / "odd.txt")
@@ -105,7 +105,7 @@ def test_half_a_character_of_utf16_is_refused(tmp_path) -> None:
     ],
 )
 def test_a_link_in_latex_is_escaped_as_the_old_one(old, new, written, tmp_path) -> None:
-    """What the old link escapes is escaped in the new one; what it has bare stays bare."""
+    """Characters escaped in the old link are escaped in the new one; bare characters stay bare."""
     paper = tmp_path / "paper.tex"
     paper.write_text(f"\\url{{{old}}}\n")
     document = read_document(paper)

@@ -1,4 +1,4 @@
-"""The commands, run as a user would, against a sandbox on loopback."""
+"""Run the commands as a user would, against a sandbox on loopback."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def build_options(sample: Path) -> Callable[[Path], SandboxOptions]:
-    """Build the options of a sandbox with the sample and three tokens, its states in a folder."""
+    """Build the options of a sandbox with the sample, three tokens, and a folder for its states."""
 
     def build(folder: Path) -> SandboxOptions:
         return SandboxOptions(
@@ -53,7 +53,7 @@ def sandbox(
 
 @pytest.fixture(autouse=True)
 def _no_pause(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask again at once for a state that seems to be missing."""
+    """Request a state that seems to be missing again without a pause."""
     monkeypatch.setattr("synglancer.check.missing.PAUSE", 0)
 
 

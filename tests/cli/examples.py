@@ -33,14 +33,14 @@ _FRAME = re.compile(r"<iframe src=\"([^\"]*)\"")
 
 
 def run_notebook(notebook: NotebookNode) -> None:
-    """Run a notebook from top to bottom in a kernel of its own; an error in it is one here."""
+    """Run a notebook from top to bottom in its own kernel; an error in it is raised here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what Jupyter's own libraries say of each other
         NotebookClient(notebook, timeout=120, kernel_name="python3", record_timing=False).execute()
 
 
 def clean(notebook: NotebookNode) -> None:
-    """Take out what differs from run to run: links to the sandbox, places in memory, versions."""
+    """Remove what differs between runs: links to the sandbox, memory addresses and versions."""
     notebook.metadata = {"kernelspec": notebook.metadata["kernelspec"]}
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -61,7 +61,7 @@ def _clean_text(text: str) -> str:
 
 
 def screenshot_frames(notebook: NotebookNode) -> None:
-    """Put a screenshot of the viewer where it was shown."""
+    """Replace the viewer by a screenshot."""
     with TemporaryDirectory() as folder, Painter(PreviewOptions(size="800x480")) as painter:
         for cell in notebook.cells:
             for output in cell.get("outputs", []):

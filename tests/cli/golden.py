@@ -1,4 +1,4 @@
-"""The sample cell's canonical state and the help of each command, as files that git can compare.
+"""Write the sample cell's canonical state and each command's help to files that git can compare.
 
 ``python tests/cli/golden.py`` writes them anew.
 """
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 GOLDEN = Path(__file__).parents[1] / "data" / "golden" / "sample-cell.json"
 HELP = Path(__file__).parent / "help"
-"""Holds a file for each command, such as ``publish-verify.txt``."""
+"""The folder with a file for each command, such as ``publish-verify.txt``."""
 
 _FIRST_ROWS = 2
 _HELP_WIDTH = "100"
@@ -34,7 +34,7 @@ sys.exit(run(build, [*sys.argv[2:], "--help"]))
 
 
 def list_commands() -> list[str]:
-    """List each command and its subcommands as they are typed."""
+    """List each command and subcommand as it is typed."""
     from synglancer.cli import build_synglancer
 
     return ["make-link", "synglancer", *_list_commands(build_synglancer(), "synglancer")]
@@ -53,7 +53,7 @@ def name_help(command: str) -> str:
 
 
 def read_help(command: str) -> str:
-    """Return what a command prints with ``--help``, at a fixed width and without colours."""
+    """Return a command's help at a fixed width and without colours."""
     plain = {"COLUMNS": _HELP_WIDTH, "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SYNGLANCER")}
     ours.pop("FORCE_COLOR", None)
@@ -68,7 +68,7 @@ def read_help(command: str) -> str:
 
 
 def write_help() -> None:
-    """Write the help of each command, and remove files of commands that are gone."""
+    """Write the help of each command, and remove files of commands that no longer exist."""
     HELP.mkdir(exist_ok=True)
     for path in HELP.glob("*.txt"):
         path.unlink()
@@ -77,7 +77,7 @@ def write_help() -> None:
 
 
 def summarise(state: dict[str, Any], origin: str) -> str:
-    """Write a state with what varies between runs taken out, and its annotations shortened.
+    """Write a state without its variable parts, and with shortened annotations.
 
     Each layer's annotations become their number, the SHA-256 of their canonical JSON, and the first
     of them. The sandbox's address and the package's version are replaced by their names.

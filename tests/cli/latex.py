@@ -1,4 +1,4 @@
-"""A real LaTeX engine, where there is one."""
+"""Run a real LaTeX engine, if there is one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 
 def compile_latex(path: Path) -> str:
-    """Compile a document, in which any error is one here, and return the engine's log.
+    """Compile a document and return the engine's log; any error fails the test. The test is skipped
+    if there is no engine, unless CI requires one.
 
     The test is skipped where there is no engine, unless CI says that there has to be one.
     """

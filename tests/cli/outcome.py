@@ -1,4 +1,4 @@
-"""What a command left, and the words that the tests of the commands share."""
+"""The outcome of a command, and constants that the tests of commands share."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MISSING_TERMS = "a-token-without-terms"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a command left: its exit code, stdout and stderr."""
+    """The outcome of a command: its exit code, stdout and stderr."""
 
     code: int
     out: str
@@ -23,7 +23,8 @@ class Outcome:
         return self.out.splitlines()
 
     def refuses(self, code: int, *words: str) -> None:
-        """Assert an error of two sentences, nothing on stdout, no traceback and no token."""
+        """Assert that there is an error of two sentences, an empty stdout, no traceback and no
+        token."""
         assert (self.code, self.out) == (code, ""), (self.code, self.out, self.err)
         sentences = self.err.strip().splitlines()
         assert len(sentences) == 2, self.err

@@ -1,4 +1,4 @@
-"""make-link --annotations: a user's own points beside the synapses, there and back."""
+"""make-link --annotations: a user's own points beside the synapses, and read back."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def write(folder: Path, text: str, name: str = "mine.csv") -> Path:
 def test_points_are_layers_beside_ours(
     sandbox, make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Layers, positions, IDs, tags, colours, segments and columns arrive as the file has them."""
+    """Layers, positions, IDs, tags, colours, segments and columns are the same as in the file."""
     path = write(
         tmp_path,
         "layer,id,x_voxel,y_voxel,z_voxel,tag,color,pre_segment,segments,score,cluster,n,description\n"
@@ -86,7 +86,7 @@ def test_points_are_layers_beside_ours(
 def test_the_record_names_the_file_and_nothing_counts_the_points(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Name, hash and rows are in the record, the path is not; counts are of the synapses alone."""
+    """Name, hash and rows are in the record, but not the path; counts include only the synapses."""
     path = write(tmp_path, "x_nm,y_nm,z_nm\n1,2,3\n4,5,6\n")
     done = make_link(CELL, *SOMA, "--annotations", path, "--output", "json")
     record = json.loads(done.out)
@@ -108,7 +108,7 @@ def test_the_record_names_the_file_and_nothing_counts_the_points(
 
 
 def compare(first: pd.DataFrame, second: pd.DataFrame) -> None:
-    """Assert that two tables hold the same rows, whatever the names of their layers."""
+    """Assert that two tables hold the same rows, apart from the names of their layers."""
     columns = [name for name in first.columns if name != "layer"]
     assert {*columns} == {*second.columns} - {"layer"}
     pd.testing.assert_frame_equal(
@@ -121,7 +121,7 @@ def test_a_table_can_be_shown_again(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome],
     tmp_path: Path, ending: str,
 ) -> None:  # fmt: skip
-    """The table of a link, given as annotations, is the table of the further layers."""
+    """If a link's table is given as annotations, the new layers have the same table."""
     link = make_link(CELL, "--tag", "soma", "--with-unlabelled", "--cell-types").out.strip()
     path = tmp_path / f"first.{ending}"
     synglancer("table", link, "-o", path)
@@ -171,7 +171,7 @@ rows = st.fixed_dictionaries(
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(given_rows=st.lists(rows, min_size=1, max_size=6))
 def test_any_table_comes_back(sandbox, given_rows: list[dict[str, Any]]) -> None:
-    """Whatever a table of points holds, what is read from its link gives the same link's rows."""
+    """Whatever a table of points holds, the table read from its link gives the same link."""
     frame = pd.DataFrame(given_rows).assign(id=[str(i + 1) for i in range(len(given_rows))])
     asked = {"server": sandbox.origin, "tag": "soma", "inputs": True, "inline": True}
     tables = []
@@ -228,7 +228,7 @@ def test_any_table_comes_back(sandbox, given_rows: list[dict[str, Any]]) -> None
 def test_what_cannot_be_shown_is_refused_with_its_row(
     sandbox, make_link: Callable[..., Outcome], tmp_path: Path, text: str, words: list[str]
 ) -> None:
-    """A file with a fault has exit code 2, names its line, and leaves no link."""
+    """An invalid file has exit code 2, its line is named, and no link is made."""
     done = make_link(CELL, *SOMA, "--annotations", write(tmp_path, text))
     done.refuses(2, "mine.csv", *words)
 
@@ -236,7 +236,7 @@ def test_what_cannot_be_shown_is_refused_with_its_row(
 def test_files_that_are_none_are_refused(
     sandbox, make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """A missing file, a folder, one file twice and something else than a table are refused."""
+    """A missing file, a folder, a repeated file, and anything but a table are refused."""
     make_link(CELL, "--annotations", tmp_path / "none.csv").refuses(2, "is not there")
     make_link(CELL, "--annotations", tmp_path).refuses(2, "is a folder")
     path = write(tmp_path, "x_nm,y_nm,z_nm\n1,2,3\n")
@@ -251,7 +251,8 @@ def test_files_that_are_none_are_refused(
 def test_several_files_keep_apart_and_gaps_are_said(
     sandbox, make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Layers of one name in two files stay two; numbers with gaps are texts, and that is said."""
+    """Layers of the same name in two files stay separate, numbers with gaps become text, and both
+    are reported."""
     one = write(tmp_path, "layer,x_nm,y_nm,z_nm,score\nx,1,2,3,0.5\nx,1,2,4,\n", "one.csv")
     two = write(tmp_path, "layer,x_nm,y_nm,z_nm,score\nx,1,2,3,0.5\n", "two.csv")
     done = make_link(CELL, *SOMA, "--annotations", one, "--annotations", two, "--inline")
@@ -266,7 +267,7 @@ def test_several_files_keep_apart_and_gaps_are_said(
 
 
 def test_a_frame_of_pandas_is_taken_in_python(sandbox) -> None:
-    """annotations= takes a DataFrame, with integers of 64 bits and missing values."""
+    """annotations= takes a DataFrame, even with 64-bit integers and missing values."""
     frame = pd.DataFrame(
         {
             "id": pd.array([2**63 + 1, 5], dtype="UInt64"),
@@ -293,7 +294,7 @@ def test_a_frame_of_pandas_is_taken_in_python(sandbox) -> None:
 def test_points_stand_beside_a_synapse_too(
     sandbox, make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """A link of one synapse shows them as it does for a cell."""
+    """A link to one synapse shows them, as a link to a cell does."""
     path = write(tmp_path, "x_nm,y_nm,z_nm\n1,2,3\n")
     done = make_link("synapse:327626322", "--annotations", path)
     back = Link.from_url(done.out.strip(), token=TOKEN)
@@ -304,7 +305,7 @@ def test_points_stand_beside_a_synapse_too(
 def test_a_damaged_link_is_not_made_anew_without_its_points(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """check --fix refuses to put a link without the points in the place of one with them."""
+    """check --fix refuses to replace a link with points by one without them."""
     from synglancer.states.urls import format_inline_link
 
     points = write(tmp_path, "x_nm,y_nm,z_nm\n1,2,3\n")

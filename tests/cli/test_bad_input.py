@@ -1,4 +1,4 @@
-"""Wrong input and refusals: the right exit code, two sentences, nothing on stdout."""
+"""Wrong input and refusals have the right exit code, two sentences, and an empty stdout."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     ],
 )
 def test_refused_with_two_sentences(sandbox, make_link, words, code, said) -> None:
-    """Each kind of wrong input has its exit code and says what happened and what to do."""
+    """Each kind of wrong input has its exit code, and an error and a hint."""
     make_link(*words).refuses(code, said)
 
 
@@ -82,7 +82,7 @@ def test_refused_with_two_sentences(sandbox, make_link, words, code, said) -> No
     ],
 )
 def test_login_refused(sandbox, make_link, monkeypatch, token, said) -> None:
-    """Each way to be refused is told apart, with exit code 4, and no browser is opened."""
+    """Each kind of refusal has its own message, with exit code 4, and no browser is opened."""
     monkeypatch.setattr("webbrowser.open", lambda *_: pytest.fail("a browser was opened"))
     monkeypatch.setenv("CAVE_TOKEN", token)
     outcome = make_link(CELL)
@@ -91,14 +91,14 @@ def test_login_refused(sandbox, make_link, monkeypatch, token, said) -> None:
 
 
 def test_server_down(sandbox, make_link) -> None:
-    """A server that is down is named; exit code 4."""
+    """An unreachable server is named, with exit code 4."""
     sandbox.stop()
     make_link(CELL).refuses(4, sandbox.origin.removeprefix("http://"), "could not be reached")
 
 
 @pytest.fixture
 def web_page() -> Iterator[str]:
-    """A server that answers everything with the same HTML page."""
+    """A server that answers every request with the same HTML page."""
 
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -117,12 +117,12 @@ def web_page() -> Iterator[str]:
 
 
 def test_not_a_cave_server(make_link, web_page) -> None:
-    """A server that is not CAVE is recognised; exit code 4."""
+    """A server that is not CAVE is recognised, with exit code 4."""
     make_link(CELL, "--server", web_page).refuses(4, "not look like an answer from CAVE")
 
 
 def test_state_server_refuses(make_link, options, monkeypatch) -> None:
-    """When the state server refuses, no link is printed and no answer remembered; exit code 4."""
+    """If the state server refuses, no link is printed and no answer cached; exit code 4."""
     from dataclasses import replace
 
     from cave_sandbox.server import Sandbox
@@ -137,7 +137,7 @@ def test_state_server_refuses(make_link, options, monkeypatch) -> None:
 
 
 def test_truncated_answer_is_never_a_link(make_link, options, monkeypatch) -> None:
-    """An answer that is cut off however small its parts are is an error, not a smaller link."""
+    """An answer that is cut off even in the smallest parts is an error, not a smaller link."""
     from dataclasses import replace
 
     from cave_sandbox.server import Sandbox
@@ -150,7 +150,7 @@ def test_truncated_answer_is_never_a_link(make_link, options, monkeypatch) -> No
 
 
 def test_a_state_that_is_too_large_is_not_uploaded(sandbox, make_link, monkeypatch) -> None:
-    """A state over the server's limit is refused before the upload, with its size and advice."""
+    """A state above the server's limit is refused before the upload, with its size and a hint."""
     monkeypatch.setattr("synglancer.links.upload.MAX_STATE", 200_000)
     make_link(CELL).refuses(2, "The state has 1 MB, more than", "Show fewer synapses")
     assert not [request for request in sandbox.requests if request.path.startswith("/nglstate")]
@@ -160,7 +160,7 @@ def test_a_state_that_is_too_large_is_not_uploaded(sandbox, make_link, monkeypat
 
 
 def test_many_annotations_are_warned_of(sandbox, make_link, monkeypatch) -> None:
-    """From 10,000 annotations on, a reader is told how long viewers take, in numbers."""
+    """From 10,000 annotations on, a warning says how long viewers take."""
     assert explain_size(9_999, [1], Settings()) == []
     assert "10,000 annotations" in explain_size(10_000, [1], Settings())[0]
     assert "slow" not in make_link(CELL).err
@@ -169,7 +169,7 @@ def test_many_annotations_are_warned_of(sandbox, make_link, monkeypatch) -> None
 
 
 def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
-    """A mistyped tag is named with the tags that there are."""
+    """A mistyped tag is named, with the existing tags."""
     made = make_link(CELL, "--tag", "spime", "--tag", "shaft")
     assert made.code == 0
     assert "tag 'spime'. Did you mean 'spine'? The tags are 'shaft', 'soma', 'spine'" in made.err
@@ -184,6 +184,6 @@ def test_a_token_file_of_a_windows_editor_is_read(sandbox, make_link, monkeypatc
 
 
 def test_a_sandbox_that_is_not_running_is_said(synglancer, monkeypatch) -> None:
-    """The status of a sandbox that is not there is an error with a way out, and no bug."""
+    """The status of a sandbox that is not running is an error with a hint, not a bug."""
     monkeypatch.setattr("cave_sandbox.process.daemon.status", lambda: None)
     synglancer("sandbox", "status").refuses(4, "sandbox is not running", "synglancer sandbox start")

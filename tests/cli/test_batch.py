@@ -1,4 +1,4 @@
-"""Many cells: a link or a reason for each, in order, whatever happens to one of them."""
+"""Many cells: a link or a reason for each, in order, even if one of them fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def ask(sandbox, **options):
 
 
 def test_each_cell_has_its_own_link(sandbox) -> None:
-    """Links come in the order of the cells, each for its cell, as `make_link` makes it."""
+    """Links come in the order of the cells, each as `make_link` makes it."""
     cells = [OTHERS[0], CELL, *OTHERS[1:]]
     links = make_links(cells, **ask(sandbox))
     assert [str(link.cell) for link in links] == cells
@@ -28,7 +28,7 @@ def test_each_cell_has_its_own_link(sandbox) -> None:
 
 
 def test_a_failing_cell_stops_no_other(sandbox) -> None:
-    """An unknown cell and a typing error are skipped with their reasons; the others have links."""
+    """An unknown cell and a typing error are skipped with their reasons; the others get links."""
     first, unknown, typed, last = make_links([CELL, UNKNOWN, "12x", OTHERS[0]], **ask(sandbox))
     assert isinstance(first, Link)
     assert isinstance(last, Link)
@@ -38,7 +38,7 @@ def test_a_failing_cell_stops_no_other(sandbox) -> None:
 
 
 def test_a_repeated_cell_is_asked_for_once(sandbox) -> None:
-    """A cell that stands there three times costs the requests of one, and has one link."""
+    """A cell given three times costs the requests of one, and has one link."""
     links = make_links([CELL, CELL, int(CELL)], **ask(sandbox))
     assert len({link.url for link in links}) == 1
     posts = [request for request in sandbox.requests if request.path.endswith("/post")]
@@ -46,7 +46,8 @@ def test_a_repeated_cell_is_asked_for_once(sandbox) -> None:
 
 
 def test_what_is_shared_is_asked_once(sandbox) -> None:
-    """Further cells cost an upload each, and two queries for all; the table is asked about once."""
+    """Further cells cost one upload each and two queries together; the table is queried only
+    once."""
     make_links([CELL], **ask(sandbox, no_cache=True))
     alone = len(sandbox.requests)
     make_links([CELL, *OTHERS], **ask(sandbox, no_cache=True))
@@ -55,7 +56,7 @@ def test_what_is_shared_is_asked_once(sandbox) -> None:
 
 
 def test_a_batch_goes_on_where_it_was(sandbox) -> None:
-    """Asked again, cells that are done cost one request each."""
+    """When repeated, finished cells cost one request each."""
     make_links([CELL, OTHERS[0]], **ask(sandbox))
     before = len(sandbox.requests)
     make_links([CELL, OTHERS[0]], **ask(sandbox))
@@ -63,7 +64,7 @@ def test_a_batch_goes_on_where_it_was(sandbox) -> None:
 
 
 def test_a_refused_login_stops_the_batch(sandbox, monkeypatch) -> None:
-    """What would happen to every cell happens once, as an error."""
+    """An error that all cells would have is raised once."""
     monkeypatch.setenv("CAVE_TOKEN", "a-wrong-token")
     with pytest.raises(LoginError):
         make_links([CELL, *OTHERS], **ask(sandbox))
@@ -71,20 +72,20 @@ def test_a_refused_login_stops_the_batch(sandbox, monkeypatch) -> None:
 
 
 def test_an_unknown_table_stops_the_batch(sandbox) -> None:
-    """So does a table that is not there."""
+    """A missing table is reported once, too."""
     with pytest.raises(NotServedError):
         make_links([CELL, *OTHERS], **ask(sandbox, table="no_such_table"))
 
 
 def test_a_server_that_is_down_stops_the_batch() -> None:
-    """So does a server that does not answer at all."""
+    """A server that does not answer at all is reported once, too."""
     with pytest.raises(UnreachableError):
         make_links([CELL, *OTHERS], server="http://127.0.0.1:9", timeout=0.5)
 
 
 @pytest.mark.parametrize("kind", ["int64", "uint64", "Int64", "object", "string"])
 def test_links_for_a_table(sandbox, kind) -> None:
-    """Root IDs of each kind of column get their links; the table that was given stays as it is."""
+    """Root IDs in any type of column get their links; the given table stays unchanged."""
     cells = pd.Series([int(CELL), int(OTHERS[0])], index=[7, 3])
     typed = cells.astype(str) if kind == "object" else cells.astype(kind)
     given = pd.DataFrame({"pt_root_id": typed, "note": ["a", "b"]})
@@ -109,7 +110,7 @@ def test_a_row_without_a_link_says_why(sandbox) -> None:
 
 
 def test_rounded_ids_are_refused() -> None:
-    """A column of floats is refused as a whole, with how to read it instead."""
+    """A column of floats is refused as a whole, and the hint says how to read it."""
     with pytest.raises(UsageError, match="rounded") as refusal:
         add_links(pd.DataFrame({"pt_root_id": [float(CELL)]}))
     assert "Int64" in refusal.value.hint
@@ -120,13 +121,13 @@ def test_rounded_ids_are_refused() -> None:
     [(["cell"], "no column"), (["pt_root_id", "link"], "already")],
 )
 def test_tables_that_do_not_fit_are_refused(columns, words) -> None:
-    """A missing column is named, and a column of the user's is not written over."""
+    """A missing column is named, and a user's own column is not overwritten."""
     with pytest.raises(UsageError, match=words):
         add_links(pd.DataFrame({name: ["1"] for name in columns}))
 
 
 def test_a_link_in_a_styled_table_is_text_and_address() -> None:
-    """The HTML of a link escapes both; an empty link is empty."""
+    """html_link escapes both texts; an empty link stays empty."""
     assert html_link("") == ""
     shown = html_link('https://x/#!a"b&c', "<b>")
     assert 'href="https://x/#!a&quot;b&amp;c"' in shown

@@ -1,4 +1,4 @@
-"""Batches in groups: few requests, and the very links that cells get one by one."""
+"""Batches in groups need few requests, and make the same links as one by one."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ODD = [
     *(str(partner.root_id) for partner in who.PARTNERS[:2]),
     "12x",
 ]
-"""Large cells with synapses among them, followed and refused ones, and a typing error."""
+"""Large cells with synapses between them, followed and refused cells, and a typing error."""
 
 
 @pytest.fixture(scope="module")
 def small(sample) -> list[str]:
-    """Root IDs with few rows, as most of the sample's partners are."""
+    """Root IDs with few rows, like most partners in the sample."""
     table = sample / who.MINNIE / "tables" / f"{who.SYNAPSE_TABLE}.parquet"
     synapses = pd.read_parquet(table, columns=["pre_pt_root_id", "post_pt_root_id"])
     ends = pd.concat([synapses["pre_pt_root_id"], synapses["post_pt_root_id"]])
@@ -46,7 +46,7 @@ def small(sample) -> list[str]:
 
 
 def tell(made: Link | Skipped | SynglancerError) -> tuple:
-    """Return what has to be equal, of a link or of a reason."""
+    """Return the parts of a link or a reason that must be equal."""
     if isinstance(made, Link):
         return (made.state_sha256, made.counts_by_tag, made.warnings)
     if isinstance(made, Skipped):
@@ -55,7 +55,7 @@ def tell(made: Link | Skipped | SynglancerError) -> tuple:
 
 
 def ask_alone(cell: str, **options) -> tuple:
-    """Make one link, in a session of its own."""
+    """Make one link in a new session."""
     try:
         return tell(make_one(cell, no_cache=True, **options))
     except SynglancerError as error:
@@ -67,7 +67,8 @@ def count(sandbox, end: str) -> int:
 
 
 def test_200_cells_cost_few_requests(sandbox, small) -> None:
-    """200 ordinary cells cost 0.1 queries and 2.2 requests each, and get the links of one by one.
+    """200 ordinary cells cost 0.1 queries and 2.2 requests each, and get the same links as one by
+    one. When repeated, each costs one request, which finds its link.
 
     Asked again, each costs the request that finds its link.
     """
@@ -84,7 +85,7 @@ def test_200_cells_cost_few_requests(sandbox, small) -> None:
 
 
 def test_a_batch_that_stopped_asks_for_the_rest_only(sandbox, small) -> None:
-    """Where half of the links are known, rows are asked for of the others alone."""
+    """If half of the links are known, only the rows of the others are queried."""
     cells = small[:20]
     make_links(cells[::2], server=sandbox.origin)
     asked = []
@@ -114,7 +115,8 @@ OPTIONS = (
 
 
 def test_links_in_groups_are_those_of_single_cells(options, monkeypatch, small) -> None:
-    """Any cells in any order, with any options, get the bytes, counts and warnings of one by one.
+    """Any cells in any order, with any options, get the same bytes, counts and warnings as one by
+    one. The server cuts long answers off; refused cells get the same reason.
 
     The server cuts long answers off; cells that are refused get the same reason.
     """
@@ -143,7 +145,8 @@ def test_links_in_groups_are_those_of_single_cells(options, monkeypatch, small) 
 
 @pytest.mark.parametrize("number", range(len(OPTIONS)))
 def test_odd_cells_in_a_group(sandbox, small, number) -> None:
-    """Cells with synapses among them, autapses, edits or no rows are, in a group, as alone."""
+    """In a group, cells with mutual synapses, autapses, edits or no rows get the same links as
+    alone."""
     asked = {"server": sandbox.origin, **OPTIONS[number]}
     cells = [small[0], *ODD, small[1]]
     made = make_links(cells, no_cache=True, **asked)
@@ -152,7 +155,7 @@ def test_odd_cells_in_a_group(sandbox, small, number) -> None:
 
 @pytest.mark.parametrize("error", [ServiceError, BadAnswerError, UnreachableError])
 def test_a_cell_that_spoils_its_group_is_named(sandbox, small, monkeypatch, error) -> None:
-    """Where a service stumbles over one cell of a group, that one is skipped, and no other."""
+    """If a service fails for one cell of a group, only that cell is skipped."""
     cells, fetch = small[:9], Cave.fetch_predictions
 
     def stumble(self, datastack, at, table, some, direction):
@@ -167,7 +170,8 @@ def test_a_cell_that_spoils_its_group_is_named(sandbox, small, monkeypatch, erro
 
 
 def test_a_missing_number_stays_its_own_cell_s(sandbox, small, monkeypatch) -> None:
-    """A missing ID in one cell's rows, which makes floats of all, rounds no other cell's IDs."""
+    """A missing ID in one cell's rows, which turns all IDs into floats, rounds no other cell's
+    IDs."""
     cells, fetch = small[:9], Cave.fetch_predictions
 
     def lose(self, datastack, at, table, some, direction):
@@ -186,7 +190,7 @@ def test_a_missing_number_stays_its_own_cell_s(sandbox, small, monkeypatch) -> N
 
 
 def test_groups_at_a_row_limit_are_smaller(options, monkeypatch, small) -> None:
-    """Where answers are cut off, the next groups have at most half as many rows as the limit."""
+    """After a cut-off answer, the next groups have at most half as many rows as the limit."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     large = [CELL, *(str(partner.root_id) for partner in who.PARTNERS)]
     sizes, fetch = [], Cave.fetch_predictions
@@ -205,7 +209,7 @@ def test_groups_at_a_row_limit_are_smaller(options, monkeypatch, small) -> None:
 
 
 def test_make_link_asks_for_its_cells_in_groups(sandbox, make_link, small) -> None:
-    """The command needs no more requests than a batch in Python, and prints a link a line."""
+    """The command needs no more requests than a batch in Python, and prints one link per line."""
     cells = random.Random(12).sample(small, 60)
     made = make_link(*cells, "--quiet")
     links = made.out.split()

@@ -1,4 +1,4 @@
-"""Batches of synapses in groups: few requests, and the very links that synapses get one by one."""
+"""Batches of synapses in groups need few requests, and make the same links as one by one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNKNOWN = "synapse:5"
 
 @pytest.fixture(scope="module")
 def tables(sample) -> tuple[pd.DataFrame, set[int], pd.DataFrame]:
-    """All synapses, the IDs of those with a prediction, and the spines."""
+    """All synapses, the IDs of predicted ones, and the spines."""
     folder = sample / who.MINNIE / "tables"
     names = (who.SYNAPSE_TABLE, who.PREDICTION_TABLE, who.SPINE_TABLE)
     synapses, tags, spines = (pd.read_parquet(folder / f"{name}.parquet") for name in names)
@@ -27,7 +27,7 @@ def tables(sample) -> tuple[pd.DataFrame, set[int], pd.DataFrame]:
 
 
 def choose(tables, number: int) -> list[str]:
-    """Choose synapses with and without a prediction, and all of some spines with several."""
+    """Choose synapses with and without a prediction, and all synapses on some shared spines."""
     synapses, labelled, spines = tables
     known = synapses[(synapses["pre_pt_root_id"] != 0) & (synapses["post_pt_root_id"] != 0)]["id"]
     shared = spines[spines["group_id"] >= 0].groupby("group_id")["target_id"]
@@ -40,7 +40,8 @@ def choose(tables, number: int) -> list[str]:
 
 
 def test_100_synapses_cost_few_requests(sandbox, make_link, tables) -> None:
-    """100 synapses cost 0.1 queries each beside their uploads, and 1 when asked again."""
+    """100 synapses cost 0.1 queries each besides their uploads, and one request each when
+    repeated."""
     synapses = choose(tables, 100)
     made = make_link(*synapses, "--quiet")
     assert (made.code, len(made.lines), made.err) == (0, len(synapses), "")
@@ -53,7 +54,7 @@ def test_100_synapses_cost_few_requests(sandbox, make_link, tables) -> None:
 
 
 def test_others_on_spines_are_asked_for_in_groups(sandbox, tables) -> None:
-    """With what shares their spines, 100 synapses cost 0.25 queries each."""
+    """With the other synapses on their spines, 100 synapses cost 0.25 queries each."""
     synapses = choose(tables, 100)
     links = make_links(synapses, server=sandbox.origin, multi_input=True)
     assert any(one.same_spine for link in links for one in link.provenance.synapses)
@@ -72,7 +73,7 @@ OPTIONS = (
 @pytest.mark.parametrize("wanted", OPTIONS)
 @pytest.mark.parametrize("no_cache", [False, True])
 def test_links_in_groups_are_those_of_single_synapses(sandbox, tables, wanted, no_cache) -> None:
-    """Synapses among cells and wrong words get the bytes and reasons that each gets alone."""
+    """Synapses among cells and invalid words get the same bytes and reasons as alone."""
     given = [*choose(tables, 12), UNKNOWN, "synapse:x", CELL, str(who.PARTNERS[0].root_id)]
     random.Random(7).shuffle(given)
     asked = {"server": sandbox.origin, **wanted}
@@ -81,7 +82,7 @@ def test_links_in_groups_are_those_of_single_synapses(sandbox, tables, wanted, n
 
 
 def test_a_synapse_that_spoils_its_group_is_named(sandbox, tables, monkeypatch) -> None:
-    """Where the service stumbles over one synapse of a group, that one is skipped, and no other."""
+    """If the service fails for one synapse of a group, only that synapse is skipped."""
     synapses, fetch = choose(tables, 12), Cave.fetch_predictions
     bad = synapses[7]
 

@@ -1,4 +1,4 @@
-"""What is kept on this machine: said, bounded, cleared, and swept after processes that died."""
+"""The local cache is described, limited, cleared, and cleaned up after killed processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def cache() -> Path:
 
 
 def measure() -> dict[str, tuple[int, int]]:
-    """Count the files of each kind without any of our code."""
+    """Count the files of each kind without our own code."""
     found = {}
     for kind in KINDS:
         sizes = [path.stat().st_size for path in (cache() / kind).glob("*")]
@@ -27,7 +27,7 @@ def measure() -> dict[str, tuple[int, int]]:
 
 
 def test_info_says_what_is_kept_and_where(sandbox, make_link, synglancer) -> None:
-    """Files, bytes and folder in the table and in JSON are those on the disk."""
+    """The table and the JSON show the files, bytes and folder on the disk."""
     make_link(CELL)
     told = json.loads(synglancer("cache", "info", "--output", "json").out)
     kinds = {kind: (entry["files"], entry["bytes"]) for kind, entry in told["kinds"].items()}
@@ -45,14 +45,14 @@ def test_info_says_what_is_kept_and_where(sandbox, make_link, synglancer) -> Non
 
 
 def test_info_of_an_empty_cache(synglancer) -> None:
-    """Where nothing is kept yet, nothing is counted and no folder is made."""
+    """With an empty cache, nothing is counted and no folder is created."""
     told = json.loads(synglancer("cache", "info", "--output", "json").out)
     assert told["bytes"] == 0
     assert not cache().exists()
 
 
 def test_clear_removes_all_of_it_and_says_so(sandbox, make_link, synglancer) -> None:
-    """clear removes what info counts and nothing else: a stranger's file and the history stay."""
+    """`clear` removes exactly what `info` counts: other files and the history stay."""
     first = make_link(CELL).out
     strange = cache() / "predictions" / "notes.txt"
     strange.write_text("mine")
@@ -68,7 +68,7 @@ def test_clear_removes_all_of_it_and_says_so(sandbox, make_link, synglancer) -> 
 
 
 def test_clear_of_one_kind_leaves_the_others(sandbox, make_link, synglancer) -> None:
-    """--only links forgets the answers and keeps the tables: no query is sent again."""
+    """--only links removes the links and keeps the tables, so no query is sent again."""
     make_link(CELL)
     kept = measure()
     assert synglancer("cache", "clear", "--only", "links").code == 0
@@ -80,13 +80,13 @@ def test_clear_of_one_kind_leaves_the_others(sandbox, make_link, synglancer) -> 
 
 
 def test_a_kind_that_does_not_exist_is_refused(synglancer) -> None:
-    """An unknown kind removes nothing and is refused with the kinds that there are."""
+    """An unknown kind is refused with the known kinds, and nothing is removed."""
     synglancer("cache", "clear", "--only", "everything").refuses(2, "everything", "predictions")
 
 
 @pytest.mark.parametrize("size", ["much", "-5", "2 PB", "1e9", "\x1b[31m"])
 def test_a_bound_that_is_no_size_is_refused(synglancer, monkeypatch, size) -> None:
-    """SYNGLANCER_CACHE_MAX that is no size is named, with one that is."""
+    """An invalid SYNGLANCER_CACHE_MAX is named, and the hint gives a valid one."""
     monkeypatch.setenv("SYNGLANCER_CACHE_MAX", size)
     outcome = synglancer("cache", "info")
     outcome.refuses(2, "SYNGLANCER_CACHE_MAX", "500MB")
@@ -104,7 +104,7 @@ def test_the_bound_can_be_set(synglancer, monkeypatch, size, expected) -> None:
 
 
 def test_the_bound_holds_and_costs_no_link(sandbox, make_link, synglancer, monkeypatch) -> None:
-    """With room for next to nothing, links are made all the same, and the bound holds."""
+    """Even with almost no room, links are made, and the limit holds."""
     monkeypatch.setenv("SYNGLANCER_CACHE_MAX", "1500")
     made = make_link(CELL)
     assert made.code == 0
@@ -114,7 +114,8 @@ def test_the_bound_holds_and_costs_no_link(sandbox, make_link, synglancer, monke
 
 
 def test_files_of_killed_processes_are_swept(sandbox, make_link) -> None:
-    """Half-written files and locks of processes that died go after an hour, fresh ones stay."""
+    """Incomplete files and locks of killed processes are removed after an hour; recent ones
+    stay."""
     folder = cache() / "predictions"
     folder.mkdir(parents=True)
     (cache() / "locks").mkdir()

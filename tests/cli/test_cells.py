@@ -1,4 +1,4 @@
-"""Which cell is meant, said in every way that make-link takes, and how many synapses it has."""
+"""Cells given in every form that make-link accepts, and their numbers of synapses."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def ask(make_link, *words: object) -> dict:
     ],
 )
 def test_an_outdated_root_id_is_followed(sandbox, make_link, given, until, why) -> None:
-    """A certain successor is shown, and said: given, valid until, used instead; once in the link.
+    """A certain successor is shown and reported: given ID, end of validity, replacement; once in
+    the link. It is certain if it is the only one, or if it holds the nucleus of the given root ID.
 
     It is certain when it is the only one, or when it holds the nucleus that the given one held.
     """
@@ -60,7 +61,8 @@ def test_an_outdated_root_id_is_followed(sandbox, make_link, given, until, why) 
 
 
 def test_strict_refuses_to_follow(sandbox, make_link) -> None:
-    """--strict makes no link of another root ID than the given one, also where one was made."""
+    """With --strict, no other root ID is shown than the given one, even if such a link was made
+    before."""
     for _ in range(2):
         make_link(who.OUTDATED_ONE_SUCCESSOR, "--strict").refuses(3, CELL, "--strict")
         make_link(who.OUTDATED_ONE_SUCCESSOR)
@@ -68,13 +70,13 @@ def test_strict_refuses_to_follow(sandbox, make_link) -> None:
 
 
 def test_several_candidates_are_listed(sandbox, make_link) -> None:
-    """Where two cells have parts of a root ID and a nucleus each, both are named and none shown."""
+    """If two cells have parts of a root ID and a nucleus each, both are named and none is shown."""
     make_link(who.OUTDATED_MERGED_CELLS).refuses(3, FIRST, SECOND, "nucleus 264901", "nucleus:ID")
     assert not [request for request in sandbox.requests if request.path.endswith("/post")]
 
 
 def rewrite_roots(sample: Path, folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
-    """Copy the sample's datastack with other root IDs over time."""
+    """Copy the sample's datastack with another history of root IDs."""
     place = folder / "data"
     place.mkdir()
     for item in (sample / who.MINNIE).iterdir():
@@ -118,7 +120,7 @@ def test_another_cells_nucleus_is_no_proof(options, sample, tmp_path, make_link,
 
 
 def test_a_nucleus_names_its_cell(sandbox, make_link) -> None:
-    """nucleus:ID gives the link of the cell that holds it, without a second upload."""
+    """nucleus:ID gives the link of its cell, without a second upload."""
     record = ask(make_link, f"nucleus:{who.SEED_NUCLEUS_ID}")
     assert (record["cell"], record["given"]) == (CELL, f"nucleus:{who.SEED_NUCLEUS_ID}")
     assert ask(make_link, CELL)["url"] == record["url"]
@@ -129,7 +131,7 @@ def test_a_nucleus_names_its_cell(sandbox, make_link) -> None:
     [(5, "no row for nucleus 5"), (who.NUCLEUS_WITHOUT_ROOT, "not in any cell")],
 )
 def test_a_nucleus_without_a_cell_is_refused(sandbox, make_link, nucleus, said) -> None:
-    """A nucleus that is not there, or not in any cell, has exit code 3 and says which it is."""
+    """A nucleus that does not exist, or is in no cell, has exit code 3 and its own message."""
     make_link(f"nucleus:{nucleus}").refuses(3, said)
 
 
@@ -137,18 +139,18 @@ def test_a_nucleus_without_a_cell_is_refused(sandbox, make_link, nucleus, said) 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # likewise, with Python 3.10
 @pytest.mark.parametrize("given", [SOMA_VOXEL, "744000,536000,836000@nm"])
 def test_a_position_names_the_cell_there(sandbox, make_link, given) -> None:
-    """A position in voxels or nm is looked up in the segmentation itself."""
+    """A position in voxels or nm is looked up in the segmentation."""
     assert ask(make_link, given)["cell"] == CELL
 
 
 def test_a_position_needs_an_extra_and_says_so(sandbox, make_link, monkeypatch) -> None:
-    """Without cloud-volume, the sentence says how to install it."""
+    """Without cloud-volume, the hint says how to install it."""
     monkeypatch.setitem(sys.modules, "cloudvolume", None)
     make_link(SOMA_VOXEL).refuses(2, "not installed", "synglancer[positions]")
 
 
 def test_a_link_names_the_cells_that_are_selected(sandbox, make_link) -> None:
-    """A stored link gives its cell; an inline one gives a link for each selected segment."""
+    """A stored link gives its cell; an inline link gives a link for each selected segment."""
     stored = make_link(FIRST).out.strip()
     assert ask(make_link, stored)["cell"] == FIRST
     layers = [
@@ -162,13 +164,13 @@ def test_a_link_names_the_cells_that_are_selected(sandbox, make_link) -> None:
 
 @pytest.mark.parametrize("state", [{"layers": []}, {"layers": [{"type": "segmentation"}]}])
 def test_a_link_without_a_selection_is_refused(sandbox, make_link, state) -> None:
-    """A link in which nothing is selected names no cell; exit code 3."""
+    """A link without a selected segment names no cell; exit code 3."""
     inline = "https://spelunker.cave-explorer.org/#!" + quote(json.dumps(state))
     make_link(inline).refuses(3, "No cell is selected")
 
 
 def test_the_token_goes_to_no_other_host(sandbox, options, make_link, tmp_path) -> None:
-    """A link that somebody gave is fetched from its own host without the token."""
+    """A foreign link is fetched from its own host without the token."""
     closed = replace(options, states=tmp_path / "other.sqlite", open_states=False)
     with Sandbox(closed) as stranger:
         url = f"https://a.b/#!{stranger.origin}/nglstate/api/v1/1234567890123456"
@@ -181,7 +183,8 @@ def test_the_token_goes_to_no_other_host(sandbox, options, make_link, tmp_path) 
 
 
 def test_files_and_stdin_hold_one_cell_a_line(sandbox, make_link, tmp_path, monkeypatch) -> None:
-    """A file and standard input give a line each, in order; a wrong line is named before all."""
+    """A file and standard input give one line per cell, in order; a wrong line is reported
+    first."""
     file = tmp_path / "cells.txt"
     file.write_text(f"{CELL}\n# a comment\nnucleus:{who.PARTNERS[0].nucleus_id}\n")
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{SECOND}\n"))
@@ -192,7 +195,8 @@ def test_files_and_stdin_hold_one_cell_a_line(sandbox, make_link, tmp_path, monk
 
 
 def test_with_total_counts_all_synapses(sandbox: Sandbox, make_link, sample) -> None:
-    """--with-total says how many synapses the table has, by two more requests; default none."""
+    """--with-total also counts all synapses in the table, with two more requests; it is off by
+    default."""
     synapses = pd.read_parquet(sample / who.MINNIE / "tables" / f"{who.SYNAPSE_TABLE}.parquet")
     expected = {
         "inputs": int((synapses["post_pt_root_id"] == int(CELL)).sum()),
@@ -211,12 +215,12 @@ def test_with_total_counts_all_synapses(sandbox: Sandbox, make_link, sample) -> 
 
 
 def test_the_summary_says_that_data_are_synthetic(sandbox, make_link) -> None:
-    """The first line of the summary names the data of the sandbox as synthetic."""
+    """The first line of the summary says that the sandbox's data are synthetic."""
     assert make_link(CELL).err.splitlines()[0].endswith("(2026-03-07), synthetic data")
 
 
 def test_autapses_are_named(sandbox, make_link) -> None:
-    """A synapse of the cell onto itself is shown once in each direction, and that is said."""
+    """A synapse of the cell onto itself is shown in each direction, and a warning says so."""
     record = ask(make_link, CELL)
     assert [text for text in record["warnings"] if "autapse" in text]
     assert not [text for text in ask(make_link, CELL, "--inputs")["warnings"] if "autapse" in text]

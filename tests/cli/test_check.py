@@ -1,4 +1,4 @@
-"""Links in documents are found, and what is wrong with each is said."""
+"""Links in documents are found, and the problems of each are reported."""
 
 from __future__ import annotations
 
@@ -27,12 +27,14 @@ LINK = "https://s.org/#!middleauth+https://g.org/ngl_state/api/v1/123"
     ],
 )
 def test_links_are_found_in_each_format(suffix, text, times) -> None:
-    """Each format's escapes are undone, and links end before punctuation, brackets and quotes."""
+    """The escapes of each format are decoded, and links end before punctuation, brackets and
+    quotes."""
     assert [found.url for found in find_links(text, suffix)] == [LINK] * times
 
 
 def test_a_good_link_is_good(sandbox, make_link, synglancer, tmp_path) -> None:
-    """A link of ours is reachable, whole, current; each of its places is named; exit code 0."""
+    """A link of ours is reachable, complete and current; each of its places is named; exit code
+    0."""
     link = make_link(CELL).out.strip()
     paper = tmp_path / "paper.md"
     paper.write_text(f"See [it]({link}).\n\nAgain: {link}.\n")
@@ -47,7 +49,7 @@ def test_a_good_link_is_good(sandbox, make_link, synglancer, tmp_path) -> None:
 
 
 def test_a_lost_state_is_bad(sandbox, make_link, synglancer) -> None:
-    """A state that its server does not have is told, with exit code 5."""
+    """A state that its server does not have is reported, with exit code 5."""
     link = make_link(CELL).out.strip()
     lost = link.rsplit("/", 1)[0] + "/1234567890123456"
     checked = synglancer("check", link, lost)
@@ -56,21 +58,21 @@ def test_a_lost_state_is_bad(sandbox, make_link, synglancer) -> None:
 
 
 def test_a_server_that_is_down_gives_exit_code_4(sandbox, make_link, synglancer) -> None:
-    """Where nothing could be asked, that is an error and no result."""
+    """If nothing could be checked, that is an error, not a result."""
     link = make_link(CELL).out.strip()
     sandbox.stop()
     synglancer("check", link).refuses(4, "could not be reached")
 
 
 def test_what_cannot_be_read_is_refused(synglancer, tmp_path) -> None:
-    """No file, and one that is no text, are refused with two sentences."""
+    """A missing file and a file that is not text are refused with an error and a hint."""
     synglancer("check", tmp_path / "none.md").refuses(2, "cannot be read")
     (tmp_path / "paper.pdf").write_bytes(b"%PDF\0")
     synglancer("check", tmp_path / "paper.pdf").refuses(2, "not a text file")
 
 
 def test_the_token_goes_to_no_other_host(sandbox, synglancer, monkeypatch) -> None:
-    """A state on a host that is not the CAVE server is asked for without the token."""
+    """A state on another host than the CAVE server is requested without the token."""
     import http.server
     import threading
 
@@ -97,7 +99,8 @@ def test_the_token_goes_to_no_other_host(sandbox, synglancer, monkeypatch) -> No
 
 
 def test_a_state_that_is_not_the_one_of_the_receipt_is_bad(sandbox, make_link, synglancer) -> None:
-    """When a state has fewer synapses than the receipt says, each layer's shortfall is told."""
+    """If a state has fewer synapses than the receipt says, the shortfall of each layer is
+    reported."""
     from synglancer.cache.receipts import history_file
 
     link = make_link(CELL).out.strip()
@@ -113,7 +116,7 @@ def test_a_state_that_is_not_the_one_of_the_receipt_is_bad(sandbox, make_link, s
 def test_another_server_is_not_asked_about_a_link_of_ours(
     sandbox, options, make_link, synglancer, tmp_path
 ) -> None:
-    """A receipt says with which server a link was made: another one knows nothing of its cell."""
+    """A receipt names the server of its link, and another server does not know its cell."""
     from dataclasses import replace
 
     from cave_sandbox.server import Sandbox
@@ -129,7 +132,7 @@ def test_another_server_is_not_asked_about_a_link_of_ours(
 def test_folders_stdin_and_unreadable_files(
     sandbox, make_link, synglancer, tmp_path, monkeypatch
 ) -> None:
-    """A folder's files and standard input are read; what cannot be read is named, exit code 5."""
+    """Folders and standard input are read; an unreadable file is named, with exit code 5."""
     link = make_link(CELL, "--tag", "soma").out.strip()
     (tmp_path / "docs").mkdir()
     (tmp_path / "docs" / "paper.md").write_text(link)
@@ -144,7 +147,7 @@ def test_folders_stdin_and_unreadable_files(
 
 
 def test_the_file_of_a_state_is_checked_itself(sandbox, make_link, synglancer, tmp_path) -> None:
-    """What --save-state wrote is a state; a JSON file that holds links is a document."""
+    """A file from --save-state is a state; a JSON file with links is a document."""
     state, listed = tmp_path / "state.json", tmp_path / "links.json"
     link = make_link(CELL, "--tag", "soma", "--save-state", state).out.strip()
     listed.write_text(json.dumps([link]))
@@ -155,7 +158,7 @@ def test_the_file_of_a_state_is_checked_itself(sandbox, make_link, synglancer, t
 
 
 def test_a_layer_with_too_few_synapses_is_bad(sandbox, make_link, synglancer, tmp_path) -> None:
-    """A state from which one synapse of a layer is missing is bad, and the numbers are said."""
+    """A state that lacks one synapse of a layer is bad, and both numbers are given."""
     file = tmp_path / "state.json"
     make_link(CELL, "--inline", "--outputs", "--tag", "soma", "--save-state", file)
     state = json.loads(file.read_text())
@@ -171,7 +174,7 @@ def test_a_layer_with_too_few_synapses_is_bad(sandbox, make_link, synglancer, tm
 def test_a_state_that_two_links_name_is_downloaded_once(
     sandbox, make_link, synglancer, tmp_path
 ) -> None:
-    """Links in other viewers to the same state cost one request for it."""
+    """Links to the same state in several viewers cost one request."""
     link = make_link(CELL, "--tag", "soma").out.strip()
     paper = tmp_path / "paper.md"
     other = link.replace(link.partition("#!")[0], "https://viewer.example.org/")

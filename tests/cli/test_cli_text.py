@@ -1,4 +1,4 @@
-"""What the commands say before any server is asked, each run as a user runs it."""
+"""What the commands print before any request, each run as a user runs it."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Said:
 
 
 def make_link(*arguments: str, build=build_make_link) -> Said:
-    """Run the command in this process, as its console script does."""
+    """Run the command in this process, like its console script."""
     with redirect_stdout(io.StringIO()) as out, redirect_stderr(io.StringIO()) as err:
         code = run(build, list(arguments))
     return Said(code, out.getvalue(), err.getvalue())
 
 
 def two_sentences(said: Said) -> tuple[str, str]:
-    """Return what happened and what to do, after checking that there is nothing else."""
+    """Return the error and the hint, after checking that nothing else is printed."""
     assert said.out == ""
     assert said.err.endswith("\n")
     message, hint = said.err.splitlines()
@@ -49,7 +49,7 @@ def two_sentences(said: Said) -> tuple[str, str]:
 
 @pytest.fixture(autouse=True)
 def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start in an empty folder, where no settings are found."""
+    """Start in an empty folder without settings."""
     folder = tmp_path / "work"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -58,7 +58,7 @@ def _own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("script", ["make_link_main", "main"])
 @pytest.mark.parametrize("option", ["--help", "-h"])
 def test_help_loads_nothing_heavy(script, option):
-    """--help is answered by a fresh interpreter that loads none of the heavy libraries."""
+    """--help in a new interpreter loads none of the heavy libraries."""
     code = (
         "import sys\n"
         "from synglancer import cli\n"
@@ -76,7 +76,7 @@ def test_help_loads_nothing_heavy(script, option):
 
 
 def test_help_names_every_option():
-    """Each setting and each way of printing is an option, with a sentence of help."""
+    """Each setting and each form of output is an option with a line of help."""
     said = make_link("--help")
     assert (said.code, said.err) == (0, "")
     for record in (Settings, Printing):
@@ -129,7 +129,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("arguments", "message", "hint"), WRONG)
 def test_wrong_usage_is_two_sentences_and_exit_code_2(arguments, message, hint):
-    """Each wrong input ends with 2, two sentences on stderr and nothing on stdout."""
+    """Each wrong input has exit code 2, two sentences on stderr and an empty stdout."""
     said = make_link(*arguments)
     what, advice = two_sentences(said)
     assert said.code == 2
@@ -146,14 +146,15 @@ def test_both_commands_say_the_same():
 
 @pytest.mark.parametrize("arguments", [["bogus"], ["sandbox", "bogus"], ["link"]])
 def test_unknown_commands_are_wrong_usage(arguments):
-    """A command that does not exist, or a cell that is missing, is two sentences and 2."""
+    """An unknown command or a missing cell is reported in two sentences, with exit code 2."""
     said = make_link(*arguments, build=build_synglancer)
     two_sentences(said)
     assert said.code == 2
 
 
 def test_the_version_is_printed():
-    """`synglancer --version` is the package's; make-link's --version asks for another."""
+    """`synglancer --version` shows the program's version; make-link's --version chooses the
+    data's."""
     from synglancer import __version__
 
     said = make_link("--version", build=build_synglancer)
@@ -161,7 +162,7 @@ def test_the_version_is_printed():
 
 
 def test_a_console_script_ends_with_the_same(tmp_path):
-    """Run as a process, the exit code and both streams are those of the function."""
+    """A real process has the same exit code and streams as the function."""
     code = "import sys; from synglancer.cli import make_link_main as main; main()"
     done = subprocess.run(
         [sys.executable, "-c", code, "abc", "--verbose"],
@@ -177,7 +178,7 @@ def test_a_console_script_ends_with_the_same(tmp_path):
 
 
 def test_a_tag_takes_one_word_and_can_be_repeated():
-    """What follows a tag is a cell again; each --tag adds one."""
+    """A word after a tag is a cell again; each --tag adds one tag."""
     assert "'abc' is not a root ID" in make_link("--tag", "spine", "abc").err
     assert "'abc' is not a root ID" in make_link(CELL, "--tag", "spine", "--tag", "soma", "abc").err
     _, bound, _ = build_make_link().parse_args([CELL, "--tag", "spine", "--tag", "soma"])
@@ -186,7 +187,7 @@ def test_a_tag_takes_one_word_and_can_be_repeated():
 
 
 def test_a_missing_folder_is_refused_before_anything_is_asked(monkeypatch):
-    """A file that cannot be written costs no query: no server is looked for."""
+    """A file that cannot be written is refused before any request to a server."""
     monkeypatch.setenv("SYNGLANCER_SERVER", "http://127.0.0.1:9")
     said = make_link(CELL, "--save-state", "missing/state.json")
     assert said.code == 2
@@ -202,7 +203,8 @@ def confidence_complained_of(*arguments: str) -> str:
 
 
 def test_flags_win_over_environment_over_file_over_defaults(tmp_path, monkeypatch):
-    """Each place is overruled by the one above it, shown by the wrong value that is named."""
+    """Each source of options takes precedence over the ones below it, shown by the error that names
+    it."""
     (tmp_path / "synglancer.toml").write_text("min_confidence = 3\nmin-size = -2\n")
     assert confidence_complained_of() == "3", "also from a folder above"
     (tmp_path / "work" / "synglancer.toml").write_text("min-confidence = 4\n")
@@ -215,7 +217,7 @@ def test_flags_win_over_environment_over_file_over_defaults(tmp_path, monkeypatc
 
 
 def test_every_option_can_be_set_by_environment_and_file(tmp_path, monkeypatch):
-    """A wrong value of any option is found in the environment and in the file."""
+    """An invalid value of any option is reported, from the environment and from the file."""
     wrong = {"layout": "round", "output": "pdf", "timeout": "never", "inputs": "perhaps"}
     for name, value in wrong.items():
         with monkeypatch.context() as environment:
@@ -229,7 +231,7 @@ def test_every_option_can_be_set_by_environment_and_file(tmp_path, monkeypatch):
 
 
 def test_variables_that_are_no_options_are_overlooked(monkeypatch):
-    """SYNGLANCER_CACHE_DIR and its kind do not count as options."""
+    """SYNGLANCER_CACHE_DIR and similar variables are not options."""
     monkeypatch.setenv("SYNGLANCER_SOMETHING_ELSE", "x")
     assert "'abc' is not a root ID" in make_link("abc").err
 
@@ -244,7 +246,7 @@ def test_variables_that_are_no_options_are_overlooked(monkeypatch):
     ],
 )
 def test_a_file_of_settings_that_cannot_be_read_is_two_sentences(tmp_path, content, message):
-    """A misspelt option or broken TOML is wrong usage that names the file."""
+    """A misspelt option or invalid TOML is a usage error that names the file."""
     (tmp_path / "synglancer.toml").write_bytes(content)
     said = make_link(CELL)
     what, _ = two_sentences(said)
@@ -254,7 +256,7 @@ def test_a_file_of_settings_that_cannot_be_read_is_two_sentences(tmp_path, conte
 
 
 def test_a_server_that_is_not_there_is_exit_code_4():
-    """The first question that nobody answers ends with 4, and nothing on stdout."""
+    """The first request without an answer ends the command with 4, and stdout stays empty."""
     said = make_link(CELL, "--server", "http://127.0.0.1:9", "--timeout", "5")
     what, _ = two_sentences(said)
     assert said.code == 4
@@ -262,7 +264,7 @@ def test_a_server_that_is_not_there_is_exit_code_4():
 
 
 def test_a_token_file_that_is_not_there_is_wrong_usage(tmp_path):
-    """A token file that cannot be read is named, before any server is asked."""
+    """An unreadable token file is named before any request."""
     missing = str(tmp_path / "missing")
     said = make_link(CELL, "--server", "http://127.0.0.1:9", "--token-file", missing)
     what, _ = two_sentences(said)
@@ -281,7 +283,7 @@ def test_a_token_file_that_is_not_there_is_wrong_usage(tmp_path):
     ],
 )
 def test_words_that_lack_or_are_too_many_are_named(words, message):
-    """A command line that is not complete is answered in two sentences, with exit code 2."""
+    """An incomplete command line is reported in two sentences, with exit code 2."""
     said = make_link(*words, build=build_synglancer)
     what, hint = two_sentences(said)
     assert (said.code, hint) == (2, "See --help for the options.")

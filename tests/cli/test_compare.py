@@ -26,7 +26,7 @@ SITE = "https://spelunker.cave-explorer.org/#!"
 
 
 def _expect(sample: Path) -> dict[str, dict[str, dict[str, int]]]:
-    """Count what changed with an outer join."""
+    """Count the changes with an outer join."""
     both = join_sides(sample)
     tags = set(both["tag_old"].dropna()) | set(both["tag_new"].dropna())
     told: dict[str, dict[str, dict[str, int]]] = {}
@@ -52,7 +52,7 @@ def _expect(sample: Path) -> dict[str, dict[str, dict[str, int]]]:
 def test_a_cell_is_followed_and_its_changes_are_counted(
     sandbox, synglancer: Callable[..., Outcome], sample: Path
 ) -> None:
-    """Counts of an edited cell are those of a join of the two versions' tables."""
+    """The counts of an edited cell equal those of a join of both versions' tables."""
     done = synglancer("compare", OLD, "--from", 1718, "--to", "latest", "--output", "json")
     assert done.code == 0, done.err
     made = json.loads(done.out)
@@ -67,7 +67,8 @@ def test_a_cell_is_followed_and_its_changes_are_counted(
 def test_the_link_shows_each_change_over_two_pinned_meshes(
     sandbox, synglancer: Callable[..., Outcome], sample: Path
 ) -> None:
-    """The link has a layer for each change, kept ones hidden, and both root IDs at their times."""
+    """The link has a layer for each change, with kept ones hidden, and both root IDs at their
+    timestamps."""
     done = synglancer("compare", OLD, "--inline", "--output", "url")
     state = orjson.loads(parse_link(done.out.strip()).state or b"")
     layers = {layer["name"]: layer for layer in state["layers"]}
@@ -111,7 +112,7 @@ def test_filters_hold_on_both_sides(sandbox, synglancer: Callable[..., Outcome])
 def test_tables_have_a_row_for_each_direction_and_tag(
     sandbox, synglancer: Callable[..., Outcome], sample: Path, output: str
 ) -> None:
-    """What is printed names every count, with the link below or on standard error."""
+    """The output names every count, with the link below it or on standard error."""
     done = synglancer("compare", OLD, "--output", output)
     counts = _expect(sample)["outputs"]["spine"]
     row = next(line for line in done.lines if "outputs" in line and "spine" in line)
@@ -124,7 +125,8 @@ def test_tables_have_a_row_for_each_direction_and_tag(
 def test_what_cannot_be_compared_is_refused(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Different cells, filters, datastacks and views of others are refused in two sentences."""
+    """Different cells, filters, datastacks and foreign views are refused with an error and a
+    hint."""
     mine = make_link(OLD, "--inputs", "--tag", "soma", "--inline").out.strip()
     partner = make_link(who.PARTNERS[1].root_id, "--inputs", "--tag", "soma", "--inline")
     synglancer("compare", mine, partner.out.strip()).refuses(3, "not the same cell")
@@ -157,7 +159,7 @@ def test_what_cannot_be_compared_is_refused(
 def test_a_damaged_state_is_bad_and_is_not_compared(
     sandbox, make_link, synglancer, tmp_path, values, named
 ) -> None:
-    """Synapses that cannot be read whole are named by check and compare."""
+    """check and compare name synapses that cannot be read completely."""
     path = tmp_path / "state.json"
     make_link(OLD, "--inputs", "--tag", "soma", "--save-state", path)
     state = json.loads(path.read_text())
@@ -174,7 +176,7 @@ def test_a_damaged_state_is_bad_and_is_not_compared(
 def test_links_of_several_cells_and_of_other_servers_are_refused(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome]
 ) -> None:
-    """A link of two cells, one of another server, and options beside a link are refused."""
+    """A link to two cells, a link of another server, and options given with a link are refused."""
     two = make_link(OLD, who.PARTNERS[1].root_id, "--together", "--inline").out.strip()
     advice = f"synglancer compare {OLD} {who.PARTNERS[1].root_id} --from 1718 --to latest."
     synglancer("compare", two).refuses(2, "2 cells", advice)
@@ -189,7 +191,8 @@ def test_links_of_several_cells_and_of_other_servers_are_refused(
 def test_what_shows_a_part_of_a_cell_is_not_compared(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """A review or a synapse by its ID is refused with a command that compares its cell instead."""
+    """A review or a link to one synapse is refused, and the hint gives a command that compares its
+    cell."""
     advice = f"synglancer compare {OLD} --from 1718 --to latest."
     review = tmp_path / "review.json"
     made = make_link(OLD, "--review", "--tag", "soma", "--save-state", review)
@@ -208,7 +211,8 @@ OTHERS = [str(partner.root_id) for partner in who.PARTNERS[:2]]
 def test_many_cells_make_one_table_and_a_page(
     sandbox, synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """The counts of many cells are the sums of each; a link for each, and a page with all.
+    """The counts of many cells are the sums of each cell's; each has a link, and one page has all.
+    An unknown cell is named, and the others are there.
 
     A cell that is not known is named, and the others are there.
     """
@@ -243,7 +247,7 @@ def test_many_cells_make_one_table_and_a_page(
 def test_a_page_of_what_changed_is_html_or_markdown(
     sandbox, synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Another ending is refused before anything is asked."""
+    """Another extension is refused before any request."""
     done = synglancer("compare", OLD, "--report", tmp_path / "page.pdf")
     done.refuses(2, "cannot be written as '.pdf'")
     assert not sandbox.requests
@@ -252,7 +256,7 @@ def test_a_page_of_what_changed_is_html_or_markdown(
 def test_a_version_that_is_not_there_is_said_once(
     sandbox, synglancer: Callable[..., Outcome]
 ) -> None:
-    """What is wrong with the question is not said again for each cell."""
+    """An error in the question is not repeated for each cell."""
     synglancer("compare", OLD, *OTHERS, "--to", 99999).refuses(4, "99999")
 
 
@@ -271,7 +275,7 @@ def test_a_version_that_is_not_there_is_said_once(
 def test_bad_questions_are_refused(
     sandbox, synglancer: Callable[..., Outcome], words, code
 ) -> None:
-    """A missing cell, a version that is not served and a wrong cell are refused."""
+    """A missing cell, an unavailable version and an invalid cell are refused."""
     synglancer("compare", *words).refuses(code)
 
 

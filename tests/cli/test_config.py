@@ -1,4 +1,4 @@
-"""A synglancer.toml that lies around cannot send the token anywhere, nor run or write anything."""
+"""An untrusted synglancer.toml cannot redirect the token, or run or write anything."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CELL = "864691135276234469"
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder below one in which a file may be planted."""
+    """A folder below one in which somebody may have put a file."""
     folder = tmp_path / "above" / "project"
     folder.mkdir(parents=True)
     monkeypatch.chdir(folder)
@@ -32,7 +32,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_planted_file_is_refused(
     sandbox: Sandbox, make_link: Callable[..., Outcome], project: Path, key: str
 ) -> None:
-    """Options that could do harm are refused from a file that is not trusted, by name."""
+    """Options that could do harm are refused, by name, from an untrusted file."""
     (project.parent / "synglancer.toml").write_text(f'{key} = "https://planted.example.org"\n')
     done = make_link(CELL)
     name = key.replace("-", "_").lower()
@@ -43,7 +43,7 @@ def test_a_planted_file_is_refused(
 def test_harmless_options_need_no_trust(
     sandbox: Sandbox, make_link: Callable[..., Outcome], project: Path
 ) -> None:
-    """Filters and the view are taken from any file."""
+    """Filters and view options are accepted from any file."""
     (project / "synglancer.toml").write_text('tag = ["soma"]\nbackground = "white"\n')
     made = json.loads(make_link(CELL, "--output", "json").out)
     assert made["counts"]["outputs"] == {"soma": 9}
@@ -56,7 +56,7 @@ def test_a_trusted_file_is_taken_until_it_changes(
     project: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """After `synglancer trust`, the file is used and named; once it has changed, it is refused."""
+    """After `synglancer trust`, the file is used and named; after a change, it is refused again."""
     monkeypatch.delenv("SYNGLANCER_SERVER")
     file = project / "synglancer.toml"
     file.write_text(f'server = "{sandbox.origin}"\ntag = ["soma"]\n')
@@ -69,7 +69,8 @@ def test_a_trusted_file_is_taken_until_it_changes(
 
 
 def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
-    """A mark of an editor does not matter; what is no TOML is named, and how deep it may be."""
+    """A byte-order mark does not matter; invalid TOML is named, and so is nesting that is too
+    deep."""
     file = project / "synglancer.toml"
     for content, said in {
         b"\xff": "synglancer.toml is not a text file in UTF-8.",
@@ -89,7 +90,7 @@ def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
 
 
 def test_what_cannot_be_trusted(synglancer: Callable[..., Outcome], project: Path) -> None:
-    """A file that is not there cannot be trusted."""
+    """A missing file cannot be trusted."""
     synglancer("trust", "missing.toml").refuses(2, "missing.toml could not be marked as trusted")
 
 

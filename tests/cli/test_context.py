@@ -1,4 +1,4 @@
-"""Spines with several inputs and types of partners, from the command line against the sandbox."""
+"""Spines with several inputs and partners' types, from the command line against the sandbox."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PARTNERS = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 
 @pytest.fixture(scope="session")
 def rows(sample: Path) -> pd.DataFrame:
-    """What the sample's tables say of the cell's synapses, joined without the code under test.
+    """The sample's tables of the cell's synapses, joined without the code under test.
 
     Columns of the synapse table, ``tag``, ``value``, ``direction``, ``shared`` (whether another
     synapse is on the same spine) and ``type`` (of the partner). Indexed by direction and ID.
@@ -71,8 +71,9 @@ def count(rows: pd.DataFrame, column: str) -> dict[str, dict[str, int]]:
 def test_a_synapse_on_a_shared_spine_is_in_that_layer_alone(
     sandbox: Sandbox, rows: pd.DataFrame
 ) -> None:
-    """With --multi-input each synapse is shown once: on spines with several inputs in layers in the
-    paper's colour, else under its tag; counts, record, warnings and the way back say the same."""
+    """With --multi-input, each synapse is shown once: on shared spines in separate layers in the
+    paper's colour, otherwise under its tag; counts, record, warnings and the table read back
+    agree."""
     link = api_make_link(int(CELL), server=sandbox.origin, multi_input=True)
     expected = rows["tag"].where(~rows["shared"], "multi-input")
     shown = by_synapse(link)
@@ -107,8 +108,8 @@ def test_a_synapse_on_a_shared_spine_is_in_that_layer_alone(
 def test_filters_know_shared_spines_by_both_names(
     sandbox: Sandbox, make_link, rows: pd.DataFrame, words: tuple[str, ...], tags: set[str]
 ) -> None:
-    """--tag spine keeps the synapses on spines with several inputs too, --tag multi-input only
-    them, and what is filtered out is counted."""
+    """--tag spine also keeps synapses on shared spines, --tag multi-input keeps only those, and
+    filtered synapses are counted."""
     made = make_link(CELL, "--multi-input", *words, "--output", "json")
     record = json.loads(made.out)
     kept = rows.assign(tag=rows["tag"].where(~rows["shared"], "multi-input"))
@@ -124,8 +125,8 @@ def test_filters_know_shared_spines_by_both_names(
 
 
 def test_the_older_table_is_read_alike(sandbox: Sandbox) -> None:
-    """The table that has the synapses on shared spines alone, under other numbers, gives the same
-    layers; and synapses without a prediction keep their own."""
+    """The table that lists only shared spines, under other numbers, gives the same layers; synapses
+    without a prediction keep their own layer."""
     options: dict[str, Any] = {"server": sandbox.origin, "multi_input": True}
     new = api_make_link(int(CELL), **options, with_unlabelled=True)
     old = api_make_link(
@@ -138,8 +139,8 @@ def test_the_older_table_is_read_alike(sandbox: Sandbox) -> None:
 
 
 def test_partners_have_the_types_of_the_view(sandbox: Sandbox, rows: pd.DataFrame) -> None:
-    """With --color-by partner-type every synapse carries its partner's type, the segments have
-    theirs in an uploaded list, and colours, counts and the way back say the same."""
+    """With --color-by partner-type, every synapse has its partner's type, an uploaded list has the
+    segments' types, and colours, counts and the table read back agree."""
     link = api_make_link(int(CELL), server=sandbox.origin, color_by="partner-type")
     shown = by_synapse(link)
     pd.testing.assert_series_equal(shown["partner_type"], rows["type"], check_names=False)
@@ -177,8 +178,8 @@ def test_partners_have_the_types_of_the_view(sandbox: Sandbox, rows: pd.DataFram
 
 
 def test_extras_cost_requests_once(sandbox: Sandbox, make_link) -> None:
-    """Without them nothing more is asked; the first time they cost their own queries; another view
-    of the same cell asks only for what it uploads."""
+    """Without these options, there are no further requests; the first time, they cost their own
+    queries; another view of the same cell only costs its upload."""
 
     def ask(*words: str) -> list[str]:
         before = len(sandbox.requests)
@@ -199,8 +200,8 @@ def test_extras_cost_requests_once(sandbox: Sandbox, make_link) -> None:
 def test_types_are_in_the_summary_the_card_and_the_check(
     sandbox: Sandbox, make_link, synglancer
 ) -> None:
-    """The legend is printed, with all types and counts; the card shows it in its colours; and
-    `synglancer check` counts the layers as they are."""
+    """The legend with all types and counts is printed; the card shows it in colour; and `synglancer
+    check` counts the layers correctly."""
     words = (CELL, "--multi-input", "--color-by", "partner-type")
     made = make_link(*words)
     for name, numbers in (("23P", ("272", "308", "9")), ("unknown", ("1,200", "1,034", "289"))):
@@ -218,8 +219,8 @@ def test_types_are_in_the_summary_the_card_and_the_check(
 
 
 def test_the_list_of_segments_alone_has_a_number_of_its_own(sandbox: Sandbox, make_link) -> None:
-    """Asked twice without a cache, all of a state with types is the same but the number that the
-    server gave to the list of segments, and so is that list; inline, every byte is the same."""
+    """Without a cache, two runs give the same state with types, except for the server's number of
+    the list of segments; the list is also the same, and inline states have the same bytes."""
     words = (CELL, "--cell-types", "--no-cache", "--quiet")
     states, lists = [], []
     for _ in range(2):
@@ -238,7 +239,7 @@ def test_the_list_of_segments_alone_has_a_number_of_its_own(sandbox: Sandbox, ma
 
 
 def test_an_inline_link_uploads_nothing(sandbox: Sandbox, make_link) -> None:
-    """With --inline types are in the annotations alone, since nothing is uploaded; another column
+    """With --inline, only the annotations hold types, because nothing is uploaded; another column
     of the view gives other types."""
     words = ("--inline", "--cell-types", "--cell-type-column", "broad_type", "--outputs")
     made = make_link(CELL, *words, "--quiet")
@@ -250,7 +251,7 @@ def test_an_inline_link_uploads_nothing(sandbox: Sandbox, make_link) -> None:
 
 
 def test_extras_are_whole_below_a_row_limit(make_link, options, monkeypatch) -> None:
-    """Where the server cuts answers off, spines and types are completed: the state is the same."""
+    """If the server cuts answers off, spines and types are completed, and the state is the same."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     words = ("--multi-input", "--cell-types", "--inline", "--no-cache", "--output", "json")
     made, port = [], 0
@@ -263,8 +264,8 @@ def test_extras_are_whole_below_a_row_limit(make_link, options, monkeypatch) -> 
 
 
 def test_an_expired_version_has_spines_and_no_types(sandbox: Sandbox, make_link) -> None:
-    """Spines are asked for live at the timestamp of a version that has expired; views
-    cannot be, and are refused with what can be done."""
+    """For an expired version, spines use live queries at its timestamp; views cannot, and are
+    refused with a hint."""
     old = str(who.PARTNERS[3].root_id)
     record = json.loads(make_link(old, "--version", "661", "--multi-input", "--output", "json").out)
     assert record["live"] is True
@@ -275,8 +276,8 @@ def test_an_expired_version_has_spines_and_no_types(sandbox: Sandbox, make_link)
 
 
 def test_several_cells_share_spines_and_partners(sandbox: Sandbox, sample: Path) -> None:
-    """Of several cells together each synapse is shown once too, those between them with the type
-    of the postsynaptic one."""
+    """With several cells, each synapse is also shown once, and a synapse between them has the type
+    of the postsynaptic cell."""
     tables = sample / who.MINNIE / "tables"
     shared = set(pd.read_parquet(tables / f"{who.MULTI_INPUT_TABLE}.parquet")["target_id"])
     cells = [int(CELL), who.PARTNERS[3].root_id]
@@ -327,7 +328,7 @@ SECOND = ("--datastack", who.SECOND, "--table", who.SECOND_PREDICTION_TABLE)
 def test_what_is_not_there_is_refused(
     sandbox: Sandbox, make_link, words: tuple[str, ...], code: int, said: tuple[str, ...]
 ) -> None:
-    """A datastack or version without the table, the view or its column is an error that names it
-    and the option, and no link is made."""
+    """If a datastack or version lacks the table, the view or its column, the error names it and the
+    option, and no link is made."""
     make_link(CELL, *words).refuses(code, *said)
     assert not [item for item in sandbox.requests if item.path.startswith("/nglstate")]

@@ -1,4 +1,4 @@
-"""synglancer doctor: each thing that can be wrong has its line, and nothing makes it crash."""
+"""synglancer doctor: each possible fault has its line, and nothing makes it crash."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
 
 @pytest.fixture
 def examine(synglancer):
-    """Run doctor, and read its lines: outcome, checks by name."""
+    """Run doctor, and read its lines: the outcome, and the checks by name."""
 
     def call(*words: object) -> tuple[Outcome, dict[str, tuple[str, str]]]:
         done = synglancer("doctor", *words)
@@ -113,7 +113,7 @@ def own(shared, monkeypatch) -> Iterator[Sandbox]:
 
 
 def test_a_machine_on_which_all_is_well(own, examine) -> None:
-    """Every check is good, each line says what was found, and a state has been stored."""
+    """Every check is ok, each line says what was found, and a state has been stored."""
     done, found = examine("--write")
     assert {status for status, _ in found.values()} == {"ok"}, done.out
     assert "Found in CAVE_TOKEN" in found["token"][1]
@@ -128,7 +128,8 @@ def test_a_machine_on_which_all_is_well(own, examine) -> None:
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_each_fault_has_its_line(own, examine, fault) -> None:
-    """One check fails and says why; what stands behind it is skipped, and says because of what."""
+    """One check fails and says why; the checks that depend on it are skipped, and say because of
+    which."""
     name, words, skipped = FAULTS[fault]
     own.set_faults(fault)
     _, found = examine("--write", "--timeout", 2 if "silence" in fault else 60)
@@ -148,7 +149,7 @@ def test_each_fault_has_its_line(own, examine, fault) -> None:
     ],
 )
 def test_each_token_that_is_refused(own, examine, monkeypatch, token, name, words) -> None:
-    """A token that is wrong, or whose owner may not, fails the check that says what to do."""
+    """A wrong token, or one without permission, fails the check that says what to do."""
     monkeypatch.setenv("CAVE_TOKEN", token)
     _, found = examine()
     assert [other for other in ORDER if found[other][0] == "failed"] == [name]
@@ -156,7 +157,7 @@ def test_each_token_that_is_refused(own, examine, monkeypatch, token, name, word
 
 
 def test_a_token_that_is_missing(own, examine, monkeypatch) -> None:
-    """Where none is found the server is reached all the same, without a login."""
+    """If no token is found, the server is still checked, without a login."""
     monkeypatch.delenv("CAVE_TOKEN")
     before = len(own.requests)
     _, found = examine()
@@ -167,7 +168,7 @@ def test_a_token_that_is_missing(own, examine, monkeypatch) -> None:
 
 
 def test_the_place_of_a_token_file(own, examine, monkeypatch, tmp_path) -> None:
-    """The file that holds the token is named; one that cannot be read has a line."""
+    """The file with the token is named; an unreadable one has its own line."""
     monkeypatch.delenv("CAVE_TOKEN")
     place = Path("~/.cloudvolume/secrets").expanduser()
     place.mkdir(parents=True)
@@ -190,14 +191,14 @@ def test_the_place_of_a_token_file(own, examine, monkeypatch, tmp_path) -> None:
     ],
 )
 def test_versions(own, examine, version, status, words) -> None:
-    """The version that is asked for is looked up, and said until when it is served."""
+    """The requested version is looked up, and the line says until when it is available."""
     _, found = examine("--version", version)
     assert found["version"][0] == status
     assert words in found["version"][1]
 
 
 def test_an_expired_version_is_a_warning(own, examine) -> None:
-    """Where a version has expired, live queries are tried, and a version that stays is named."""
+    """If a version has expired, live queries are tried, and a permanent version is named."""
     done, found = examine("--version", EXPIRED)
     assert found["version"][0] == "warning"
     assert f"Version {EXPIRED} (" in found["version"][1]
@@ -207,7 +208,7 @@ def test_an_expired_version_is_a_warning(own, examine) -> None:
 
 
 def test_what_is_typed_wins_over_the_environment(own, examine) -> None:
-    """Options are those of make-link: what is typed, then the environment."""
+    """Options come from the same places as make-link's: the command line, then the environment."""
     _, found = examine("--server", NOWHERE, "--timeout", 5)
     assert found["server"][0] == "failed"
     assert "Connection refused" in found["server"][1]
@@ -231,7 +232,7 @@ def test_what_is_typed_wins_over_the_environment(own, examine) -> None:
     ],
 )
 def test_a_damaged_settings_file(own, examine, content) -> None:
-    """A file that other commands refuse is a line, and all else is checked without it."""
+    """A file that other commands refuse has its line, and everything else is checked without it."""
     file = Path("synglancer.toml")
     if content is None:
         file.mkdir()
@@ -244,7 +245,7 @@ def test_a_damaged_settings_file(own, examine, content) -> None:
 
 
 def test_a_settings_file_is_named_and_used(own, examine) -> None:
-    """Settings of make-link that are not doctor's are no mistake; those of both are used."""
+    """Settings of make-link that doctor does not have are no error; common ones are used."""
     Path("synglancer.toml").write_text('tag = ["spine"]\nversion = 1\n')
     _, found = examine()
     assert found["settings"][0] == "ok"
@@ -261,7 +262,7 @@ def test_a_settings_file_is_named_and_used(own, examine) -> None:
     ],
 )
 def test_a_bad_variable(own, examine, monkeypatch, name, value) -> None:
-    """A variable that cannot be used fails the check of settings, and no other one."""
+    """An invalid variable fails only the check of settings."""
     monkeypatch.setenv(name, value)
     _, found = examine("--server", own.origin)
     assert found["settings"][0] == "failed"
@@ -269,7 +270,8 @@ def test_a_bad_variable(own, examine, monkeypatch, name, value) -> None:
 
 
 def test_nothing_works(examine, monkeypatch, no_browser) -> None:
-    """Without network, token, browser, home and with a damaged file, every check has its line."""
+    """Without network, token, browser or home, and with a damaged file, every check has its
+    line."""
     blocked = Path("in-the-way")
     blocked.write_text("")
     Path("synglancer.toml").write_bytes(b"\xff\xfe")
@@ -284,7 +286,7 @@ def test_nothing_works(examine, monkeypatch, no_browser) -> None:
 
 
 def test_a_bound_of_the_cache_that_is_no_size(own, examine, monkeypatch) -> None:
-    """It fails the check of the cache alone, although other commands refuse it at once."""
+    """It fails only the check of the cache, although other commands refuse it at once."""
     monkeypatch.setenv("SYNGLANCER_CACHE_MAX", "lots")
     _, found = examine()
     assert [name for name in ORDER if found[name][0] == "failed"] == ["cache"]
@@ -292,12 +294,12 @@ def test_a_bound_of_the_cache_that_is_no_size(own, examine, monkeypatch) -> None
 
 @pytest.mark.parametrize("words", [["--timeout", "soon"], ["extra"], ["--server", "ftp://x"]])
 def test_what_cannot_be_typed(synglancer, words) -> None:
-    """What is wrong on the command line itself is wrong usage, as for every command."""
+    """An error on the command line itself is a usage error, as for every command."""
     synglancer("doctor", *words).refuses(2)
 
 
 class Terminal(io.StringIO):
-    """A terminal on which something is typed."""
+    """A terminal with typed input."""
 
     def isatty(self) -> bool:
         return True
@@ -305,7 +307,7 @@ class Terminal(io.StringIO):
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", "ok"), ("n\n", "skipped"), ("", "skipped")])
 def test_a_state_is_stored_only_after_a_yes(own, examine, monkeypatch, answer, status) -> None:
-    """On a terminal it is asked before anything is written; anything but yes is no."""
+    """On a terminal, it asks before anything is written; anything but yes is no."""
     monkeypatch.setattr(sys, "stdin", Terminal(answer))
     before = len(own.requests)
     done, found = examine()
@@ -316,7 +318,7 @@ def test_a_state_is_stored_only_after_a_yes(own, examine, monkeypatch, answer, s
 
 
 def test_nobody_is_asked_where_nobody_can_answer(own, examine, monkeypatch) -> None:
-    """Without a terminal nothing is written, unless --write was given."""
+    """Without a terminal, nothing is written unless --write is given."""
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     done, found = examine()
     assert done.err == ""
@@ -325,7 +327,7 @@ def test_nobody_is_asked_where_nobody_can_answer(own, examine, monkeypatch) -> N
 
 
 def test_json(own, synglancer, monkeypatch) -> None:
-    """One object holds all checks, in their order, and whether all is well."""
+    """One object holds all checks in order, and whether everything is fine."""
     monkeypatch.setattr(sys, "stdin", Terminal("y\n"))
     done = synglancer("doctor", "--output", "json")
     (line,) = done.lines
@@ -347,7 +349,7 @@ def test_json(own, synglancer, monkeypatch) -> None:
     ],
 )  # fmt: skip
 def test_other_commands_name_it(own, make_link, fault, code) -> None:
-    """A refusal that it can explain names it, at the end of what to do."""
+    """A refusal that doctor can explain names it at the end of the hint."""
     own.set_faults(fault)
     done = make_link(CELL)
     done.refuses(code)
@@ -357,12 +359,12 @@ def test_other_commands_name_it(own, make_link, fault, code) -> None:
 
 
 def test_other_refusals_do_not(own, make_link) -> None:
-    """A refusal that says all there is to say does not name it."""
+    """A refusal that explains itself does not name doctor."""
     assert "doctor" not in make_link(CELL, "--version", "1").err
 
 
 def test_the_history_and_the_cache_are_left_alone(own, examine) -> None:
-    """Nothing is kept of what was asked: a check never rests on an answer of a better day."""
+    """Checks never use cached answers."""
     examine("--write")
     assert not list(Path(os.environ["SYNGLANCER_CACHE_DIR"]).rglob("*.json"))
     assert not Path(os.environ["SYNGLANCER_DATA_DIR"], "history.jsonl").exists()

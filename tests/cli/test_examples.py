@@ -1,4 +1,5 @@
-"""The example notebooks show what is shown when they are run, and nothing of where they were."""
+"""The stored output of example notebooks is what running them gives, without traces of the
+machine."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ EXAMPLES = sorted(FOLDER.glob("*.ipynb"))
 
 @pytest.fixture
 def _own_sandbox(sample: Path) -> Iterator[None]:
-    """Let the sandbox that a notebook starts find its sample, and stop it."""
+    """Let the sandbox that a notebook starts find its sample, and stop it afterwards."""
     place = Residence.of_user().sample
     place.parent.mkdir(parents=True)
     place.symlink_to(sample.parent)
@@ -30,7 +31,7 @@ def _own_sandbox(sample: Path) -> Iterator[None]:
 
 
 def words_of(notebook: nbformat.NotebookNode) -> list[tuple[str, list[Any]]]:
-    """What each cell shows as text, and the kinds of pictures."""
+    """The text output of each cell, and the kinds of its pictures."""
     return [
         (cell.id, [_words(output) for output in cell.outputs])
         for cell in notebook.cells
@@ -47,8 +48,8 @@ def _words(output: nbformat.NotebookNode) -> tuple[Any, ...]:
 @pytest.mark.usefixtures("_own_sandbox")
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_show_what_running_them_shows(path) -> None:
-    """Run on the sandbox from top to bottom, a notebook shows the words that are stored in it; only
-    the viewer is stored as a screenshot."""
+    """Run on the sandbox, a notebook gives the stored texts; only the viewer is stored as a
+    screenshot."""
     stored = nbformat.read(path, as_version=4)
     nbformat.validate(stored)
     again = nbformat.read(path, as_version=4)
@@ -64,7 +65,7 @@ def test_examples_show_what_running_them_shows(path) -> None:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_tell_nothing_of_the_machine(path) -> None:
-    """No folder, no address of a sandbox that is gone, no token and no time is stored."""
+    """No folder, sandbox address, token or time is stored."""
     notebook = nbformat.read(path, as_version=4)
     assert sum(bool(cell.get("outputs")) for cell in notebook.cells) > 3
     text = re.sub(r"[A-Za-z0-9+/]{200,}={0,2}", "", path.read_text("utf-8"))  # pictures

@@ -44,7 +44,7 @@ ENDPOINTS = {
     "readback": "GET */nglstate/api/v1/*",
     "validity": "POST */is_latest_roots",
 }
-"""What a first link asks; and, where a cell has no rows, whether it exists."""
+"""The requests of a first link; and, for a cell without rows, whether it exists."""
 
 RIGHT = "the right answer"
 NO_SOMA = "every synapse, and a view that is not centred on the soma"
@@ -120,10 +120,10 @@ LINK_ENDS = {
     "401": ("does not accept the token", 1),
     "503": ("status 503", 4),
 }
-"""What is said of a link whose state's server does so."""
+"""The message if the state's server has this fault."""
 
 TRANSIENT = ["reset", "reset-body", "429:retry-after=0", "hidden-429", "503", "truncated-arrow"]
-"""What may be asked again: one of each kind."""
+"""Requests that may be repeated: one of each kind."""
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +136,7 @@ def sandbox(
 
 @pytest.fixture(scope="module")
 def right(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Hash of the state that is shown when nothing goes wrong."""
+    """Hash of the state without faults."""
     token = tmp_path_factory.mktemp("token") / "token"
     token.write_text(TOKEN)
     link = api_make_link(
@@ -150,7 +150,7 @@ def right(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
 def _surroundings(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[None]:
-    """Pause shortly between tries; whatever happens, open no browser and leave no token."""
+    """Make the pauses between attempts short; in any case, open no browser and leave no token."""
     monkeypatch.setattr(http, "_BACKOFF", 0.005)
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     monkeypatch.setenv("SYNGLANCER_SERVER", sandbox.origin)
@@ -173,7 +173,7 @@ def count_states(sandbox: Sandbox) -> int:
 
 
 def is_right(made: Outcome, endpoint: str, right: str) -> bool:
-    """Whether it is the fault-free answer; a link is followed to what the server keeps."""
+    """Whether this is the answer without faults; a link is followed to the stored state."""
     assert TOKEN not in made.out + made.err
     if endpoint == "validity":
         return made.code == 3 and f"{UNKNOWN} is not the root ID of a cell" in made.err
@@ -187,14 +187,15 @@ def is_right(made: Outcome, endpoint: str, right: str) -> bool:
 
 
 def assert_nothing_is_kept() -> None:
-    """No answer is remembered, and no receipt is written, for a link that was not made."""
+    """No answer is cached and no receipt written for a link that was not made."""
     assert not list(Path(os.environ["SYNGLANCER_CACHE_DIR"]).glob("links/*"))
     assert not Path(os.environ["SYNGLANCER_DATA_DIR"], "history.jsonl").exists()
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
 def test_lasting_faults(sandbox, make_link, right, endpoint, subtests) -> None:
-    """Each fault has the right answer or the right refusal; after all, nothing wrong was kept."""
+    """Each fault gives the right answer or the right refusal; afterwards, nothing wrong is
+    cached."""
     cell = UNKNOWN if endpoint == "validity" else CELL
     for fault, (asked, usual, elsewhere) in ENDS.items():
         said = elsewhere.get(endpoint, usual)
@@ -234,7 +235,7 @@ def forget_receipts() -> None:
 
 @pytest.mark.parametrize("fault", TRANSIENT)
 def test_a_passing_fault(sandbox, make_link, right, fault) -> None:
-    """What fails once at every endpoint, and may be asked again, gives the right answer."""
+    """One failure at every endpoint that may be repeated still gives the right answer."""
     once = fault in UPLOADED_ONCE
     asked = [name for name in ENDPOINTS if name != "validity" and not (once and name == "upload")]
     before = count_states(sandbox)
@@ -251,7 +252,7 @@ def test_a_passing_fault(sandbox, make_link, right, fault) -> None:
 
 @pytest.mark.parametrize("fault", [fault for fault in TRANSIENT if fault in UPLOADED_ONCE])
 def test_an_upload_that_may_have_been_stored_is_not_repeated(sandbox, make_link, fault) -> None:
-    """It is refused, though a second try would have been answered: one state at most is left."""
+    """The request is refused although a second attempt would succeed; at most one state is left."""
     before = count_states(sandbox)
     (rule,) = sandbox.set_faults(f"{ENDPOINTS['upload']}={fault}*1")
     make_link(CELL, *WORDS).refuses(4)
@@ -261,7 +262,7 @@ def test_an_upload_that_may_have_been_stored_is_not_repeated(sandbox, make_link,
 
 
 def test_silence(sample: Path, tmp_path: Path) -> None:
-    """Where a server says nothing, it is asked once and given up when the stated time is over."""
+    """A silent server is asked once, and given up when the time is up."""
 
     def ask(endpoint: str) -> tuple[int, SynglancerError]:
         options = SandboxOptions(data=sample, states=tmp_path / f"{endpoint}.sqlite", token=TOKEN)
@@ -283,7 +284,7 @@ def test_silence(sample: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def run(make_link, synglancer, tmp_path, monkeypatch) -> Callable[..., Outcome]:
-    """Run a command in an empty folder, in which a refusal must leave nothing."""
+    """Run a command in an empty folder; a refusal must leave nothing there."""
     folder = tmp_path / "here"
     folder.mkdir()
     monkeypatch.chdir(folder)
@@ -298,7 +299,7 @@ def run(make_link, synglancer, tmp_path, monkeypatch) -> Callable[..., Outcome]:
 
 @pytest.mark.parametrize("command", READERS)
 def test_a_link_whose_state_cannot_be_read(sandbox, run, command, subtests) -> None:
-    """Each command that reads a link refuses a state that is not there, whole and one."""
+    """Each command that reads a link refuses a missing state completely."""
     link = f"https://viewer.example.org/#!{sandbox.origin}/nglstate/api/v1/5"
     words = [word.format(link=link) for word in READERS[command]]
     for fault, (said, tries) in LINK_ENDS.items():
@@ -309,7 +310,8 @@ def test_a_link_whose_state_cannot_be_read(sandbox, run, command, subtests) -> N
 
 
 def test_a_root_id_that_never_existed(sandbox, run) -> None:
-    """CAVE has an empty list of timestamps for it: the cell is unknown, and nothing is at fault."""
+    """CAVE returns an empty list of timestamps for it: the cell is unknown, and no service has
+    failed."""
     url = f"{sandbox.origin}/segmentation/api/v1/table/minnie65_public/root_timestamps"
     headers = {"Authorization": f"Bearer {TOKEN}"}
     body = {"node_ids": [UNKNOWN]}
@@ -319,7 +321,7 @@ def test_a_root_id_that_never_existed(sandbox, run) -> None:
 
 
 def test_a_proxy_that_needs_another_package_is_named(make_link, monkeypatch) -> None:
-    """A proxy that uses SOCKS is named with the package that it needs."""
+    """If a proxy uses SOCKS, the error names the package that it needs."""
     monkeypatch.setenv("HTTPS_PROXY", "socks5://127.0.0.1:9")
     made = make_link(CELL, "--server", "https://cave.example.org")
     made.refuses(4, "The proxy 127.0.0.1:9 uses SOCKS", "pip install PySocks")
@@ -327,7 +329,7 @@ def test_a_proxy_that_needs_another_package_is_named(make_link, monkeypatch) -> 
 
 @pytest.mark.parametrize("command", [*READERS, "cell", "versions"])
 def test_a_dead_proxy_is_named(run, monkeypatch, command, subtests) -> None:
-    """Where a proxy does not answer, it is the proxy that is named, without its password."""
+    """If a proxy does not answer, the error names it, without its password."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         proxy = f"127.0.0.1:{free.getsockname()[1]}"

@@ -1,4 +1,5 @@
-"""Files of the command line: none replaces another, and one of another kind is refused once."""
+"""Files on the command line: none replaces another, and a file of the wrong kind is refused
+once."""
 
 from __future__ import annotations
 
@@ -52,8 +53,8 @@ def folder(tmp_path, monkeypatch):
     ],
 )
 def test_an_output_never_replaces_an_input(folder, synglancer, words, option) -> None:
-    """The command is refused before anything is asked (there is no service here), and every file
-    is as it was."""
+    """The command is refused before any request (there is no service here), and every file is
+    unchanged."""
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     synglancer(*words).refuses(2, "is both an input and an output.", f"with {option}.")
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
@@ -71,7 +72,7 @@ def test_an_output_never_replaces_an_input(folder, synglancer, words, option) ->
     ],
 )
 def test_two_options_never_name_the_same_file(folder, synglancer, words) -> None:
-    """Both of two results would go to one file, and one would be lost."""
+    """Two results for the same file are refused, because one would be lost."""
     synglancer(*words).refuses(2, "Two options name the same file.", "Give a different file")
 
 
@@ -97,19 +98,21 @@ def test_two_options_never_name_the_same_file(folder, synglancer, words) -> None
     ],
 )
 def test_an_empty_value_is_refused(folder, synglancer, words, option) -> None:
-    """An empty value, as of an unset variable in a script, is not taken for the current folder."""
+    """An empty value, such as an unset variable in a script, is not taken for the current
+    folder."""
     synglancer(*words).refuses(2, f"{option} is empty.")
 
 
 def test_an_empty_variable_is_refused(folder, make_link, monkeypatch) -> None:
-    """A variable of the environment is named."""
+    """An empty variable in the environment is named."""
     monkeypatch.setenv("SYNGLANCER_PUBLISH_TO", "")
     make_link(CELL).refuses(2, "SYNGLANCER_PUBLISH_TO is empty.")
 
 
 @pytest.mark.parametrize("cells", ["page.html", "tok.txt", "sek.csv", "abc"])
 def test_a_report_without_any_cell_is_refused(folder, synglancer, cells) -> None:
-    """A file of another kind is refused once, and so is a word: no empty report is written."""
+    """A file of the wrong kind, or an invalid word, is refused once, and no empty report is
+    written."""
     (folder / "tok.txt").write_text("sekret123token\nsecond\n")
     (folder / "sek.csv").write_text("cell\nsekret123token\n")
     done = synglancer("report", cells, "-o", "out.html")
@@ -120,14 +123,14 @@ def test_a_report_without_any_cell_is_refused(folder, synglancer, cells) -> None
 
 @pytest.mark.parametrize("content", ["{}", "[1, 2]", "{"])
 def test_a_report_of_json_that_is_no_state_is_refused(sandbox, folder, synglancer, content) -> None:
-    """JSON that is no state makes no empty report."""
+    """JSON that is not a state makes no empty report."""
     (folder / "x.json").write_text(content)
     synglancer("report", "x.json", "-o", "out.html").refuses(2, "x.json")
     assert not (folder / "out.html").exists()
 
 
 def test_the_text_of_a_wrong_file_is_not_printed(folder, make_link, synglancer) -> None:
-    """A file given by mistake, such as one with a token, is named with its line only."""
+    """If the wrong file is given, such as one with a token, only its line number is named."""
     (folder / "tok.txt").write_text("sekret123token\n")
     for done in (make_link("tok.txt"), synglancer("compare", "tok.txt", "--to", "latest")):
         done.refuses(2, "tok.txt, line 1: this is not a cell.")
@@ -135,7 +138,7 @@ def test_the_text_of_a_wrong_file_is_not_printed(folder, make_link, synglancer) 
 
 
 def test_a_folder_is_called_a_folder(folder, make_link, synglancer) -> None:
-    """A folder is no cell and no baseline; one that is called like a root ID is not looked at."""
+    """A folder is neither a cell nor a baseline; one named like a root ID is ignored."""
     (folder / "d").mkdir()
     make_link("d").refuses(2, "'d' is a folder.", "Give a file")
     synglancer("report", "d", "-o", "x.html").refuses(2, "'d' is a folder.")

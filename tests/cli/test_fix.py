@@ -1,4 +1,4 @@
-"""Bad links are made anew, and put into their documents at their exact places."""
+"""Bad links are made again, and replaced in their documents at their exact places."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FOREIGN = "https://viewer.example/#!http://127.0.0.1:1/nglstate/api/v1/123456789
 
 
 def lose(sandbox: Sandbox, link: str) -> str:
-    """Let the state server lose the state of a link."""
+    """Make the state server lose the state of a link."""
     with sqlite3.connect(sandbox.options.states) as database:
         gone = database.execute("delete from states where id = ?", (link.rpartition("/")[2],))
         assert gone.rowcount == 1
@@ -33,7 +33,7 @@ def lose(sandbox: Sandbox, link: str) -> str:
 
 
 def post(sandbox: Sandbox, link: str, **changes: Any) -> str:
-    """Store another state beside a link's, with another provenance record: a link to it."""
+    """Store a copy of a link's state with another provenance record, and return a link to it."""
     state = requests.get(link.partition("#!")[2], timeout=30).json()
     state["synglancer"] |= changes
     for layer in state["layers"]:
@@ -53,7 +53,7 @@ def count_states(sandbox: Sandbox) -> int:
 
 
 def write_as(form: str, link: str) -> bytes:
-    """Write a document that holds a link in all the ways of its format, and much else."""
+    """Write a document that holds a link in every notation of its format, among other text."""
     tex = link.translate({ord(char): f"\\{char}" for char in "#%_&"})
     texts = {
         "paper.md": f"é [a_b]({link}) \\_ & &lt;\r\n**{link.replace('_', chr(92) + '_')}**.\r\n",
@@ -72,7 +72,7 @@ FORMS = ["paper.md", "page.html", "book.ipynb", "links.csv", "paper.tex", "notes
 def test_every_format_is_rewritten_at_the_exact_places(
     sandbox, make_link, synglancer, tmp_path
 ) -> None:
-    """The new link stands where the old one stood, all else is the same to the byte, one upload."""
+    """The new link replaces the old one, every other byte is unchanged, and there is one upload."""
     lost = lose(sandbox, make_link(CELL, "--tag", "soma", "--site", SITE).out.strip())
     good = make_link(CELL, "--tag", "shaft").out.strip()
     for form in FORMS:
@@ -106,7 +106,8 @@ def test_every_format_is_rewritten_at_the_exact_places(
 
 
 def test_what_is_wrong_is_made_anew_from_the_record(sandbox, make_link, synglancer) -> None:
-    """Without a receipt: other counts, an outdated cell and a version that has gone are mended."""
+    """Without a receipt, links with wrong counts, an outdated cell or an expired version are
+    repaired."""
     old = str(who.PARTNERS[2].root_id)
     link = make_link(CELL, "--tag", "soma", "--min-confidence", 0.5, "--inputs").out.strip()
     live = make_link(old, "--version", "661").out.strip()
@@ -133,7 +134,8 @@ def test_what_is_wrong_is_made_anew_from_the_record(sandbox, make_link, synglanc
 
 
 def test_what_cannot_be_mended_stays(sandbox, make_link, synglancer, tmp_path) -> None:
-    """No record, another server, a record that was changed: said, left alone, exit code 5."""
+    """Links without a record, of another server, or with a changed record are reported and left
+    unchanged; exit code 5."""
     link = make_link(CELL, "--tag", "soma").out.strip()
     history_file().unlink()
     lost = f"{link.rpartition('/')[0]}/1234567890123456"
@@ -161,7 +163,8 @@ def test_what_cannot_be_mended_stays(sandbox, make_link, synglancer, tmp_path) -
 def test_a_server_that_failed_for_a_moment_lost_nothing(
     sandbox, make_link, synglancer, tmp_path
 ) -> None:
-    """A state is asked for again before it counts as missing; what is broken is not lost."""
+    """A state is requested again before it counts as missing; a failing server does not make it
+    missing."""
     make_link(CELL, "--outputs")  # another state of the same server
     paper = tmp_path / "paper.md"
     paper.write_text(make_link(CELL, "--tag", "soma").out)
@@ -177,7 +180,7 @@ def test_a_server_that_failed_for_a_moment_lost_nothing(
 def test_a_server_that_fails_for_all_lost_nothing(
     sandbox, make_link, synglancer, tmp_path, fault
 ) -> None:
-    """A state counts as missing only where its server has another one; else nothing changes."""
+    """A state counts as missing only if its server has another one; otherwise nothing changes."""
     make_link(CELL, "--outputs")
     paper = tmp_path / "paper.md"
     paper.write_text(make_link(CELL, "--tag", "soma").out)
@@ -188,7 +191,7 @@ def test_a_server_that_fails_for_all_lost_nothing(
 
 
 def test_what_cannot_be_told_is_unknown(sandbox, make_link, synglancer, tmp_path) -> None:
-    """Without another state of the server, a missing one cannot be told from a failing server."""
+    """Without another state on the server, a missing state cannot be told from a failing server."""
     lost = lose(sandbox, make_link(CELL, "--tag", "soma").out.strip())
     paper = tmp_path / "paper.md"
     paper.write_text(f"{lost} https://viewer.example.org/#!{{}}")
@@ -201,7 +204,8 @@ def test_what_cannot_be_told_is_unknown(sandbox, make_link, synglancer, tmp_path
 def test_backups_are_kept_and_files_that_cannot_be_rewritten_are_named(
     sandbox, make_link, synglancer, tmp_path
 ) -> None:
-    """No older backup is overwritten; a file without room for one stays, with exit code 5."""
+    """Older backups are never overwritten; if there is no room for one, the file is unchanged; exit
+    code 5."""
     make_link(CELL, "--outputs")  # the server is well: it has another state
     lost = lose(sandbox, make_link(CELL, "--tag", "soma").out.strip())
     paper, long = tmp_path / "paper.md", tmp_path / ("a" * 252 + ".md")

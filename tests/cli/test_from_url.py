@@ -1,4 +1,4 @@
-"""A link gives back what was asked and what it shows, over the wire."""
+"""The options and the content of a link can be read back, over the wire."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ VALUES = {
 
 
 def draw_option(field: Field[object]) -> st.SearchStrategy[object]:
-    """Values of one option: those named above, all choices, or both of yes and no."""
+    """Values of one option: those named above, all choices, or true and false."""
     if field.name in VALUES:
         return VALUES[field.name]
     if field.name in CHOICES:
@@ -70,7 +70,8 @@ questions = st.fixed_dictionaries(
 @example(words={"review": True, "max_confidence": 0.75, "tag": ("shaft", "spine")})
 @example(words={"multi_input": True, "color_by": "partner-type", "cell_type_column": "broad_type"})
 def test_a_link_read_back_is_what_was_asked(sandbox, words) -> None:
-    """With any options: settings, counts, timestamp, hash and every synapse are the link's."""
+    """With any options, settings, counts, timestamp, hash and every synapse are those of the
+    link."""
     asked = Settings(server=sandbox.origin, inline=True, **words)
     made = api_make_link(int(CELL), asked)
     back = Link.from_url(made.url)
@@ -86,7 +87,7 @@ def test_a_link_read_back_is_what_was_asked(sandbox, words) -> None:
 
 
 def test_an_uploaded_link_read_back_is_what_was_asked(sandbox) -> None:
-    """A link whose state is on a server gives back the same as one that holds it."""
+    """A link to a stored state gives the same as an inline link."""
     asked = Settings(server=sandbox.origin, tag="soma", layout="3d")
     made = api_make_link(int(CELL), asked)
     back = Link.from_url(made.url)
@@ -95,7 +96,7 @@ def test_an_uploaded_link_read_back_is_what_was_asked(sandbox) -> None:
 
 
 def test_a_link_read_back_can_be_made_again(sandbox) -> None:
-    """What is read back, asked again, gives the same state."""
+    """Making a link from the options that were read back gives the same state."""
     made = api_make_link(int(CELL), server=sandbox.origin, tag="soma", background="white")
     back = Link.from_url(made.url, token=TOKEN)
     again = api_make_link(back.cell, replace(back.settings, no_cache=True))
@@ -103,7 +104,7 @@ def test_a_link_read_back_can_be_made_again(sandbox) -> None:
 
 
 def test_full_range_ids_come_back(sandbox, sample) -> None:
-    """Each synapse's IDs come back as they stand in the tables, to the last digit."""
+    """Each synapse's IDs are exactly those in the tables."""
     made = api_make_link(int(CELL), server=sandbox.origin)
     back = Link.from_url(made.url).predictions.set_index("id")
     table = pd.read_parquet(sample / "minnie65_public" / "tables" / "synapses_pni_2.parquet")

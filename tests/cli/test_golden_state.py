@@ -1,4 +1,4 @@
-"""The sample cell's state is the one that was looked at last."""
+"""The sample cell's state has not changed since somebody last looked at it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from synglancer import make_link as api_make_link
 
 def test_the_state_of_the_sample_cell_is_the_golden_one(sandbox) -> None:
     """The default state equals the one in git, annotation by annotation; `make golden` renews it
-    after a change that is meant."""
+    after an intended change."""
     made = api_make_link(int(CELL), server=sandbox.origin)
     assert summarise(made.state, sandbox.origin) == GOLDEN.read_text(encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Help is in groups with examples, names every option once, and says the program's own version."""
+"""Help has groups and examples, lists every option once, and shows the program's own version."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def read_help(capsys, *words: str, build=build_synglancer) -> str:
 
 
 def test_options_are_in_groups(capsys) -> None:
-    """The groups come in the order in which a person would look, and hold each option once."""
+    """The groups are in a sensible order, and hold each option once."""
     text = read_help(capsys, build=build_make_link)
     found = re.findall(r"╭─ (.+?) ─", text)
     assert [name for name in found if name in GROUPS] == GROUPS
@@ -41,7 +41,7 @@ def test_options_are_in_groups(capsys) -> None:
 
 
 def test_the_grouped_options_are_the_settings() -> None:
-    """Each option of the command has the name and the default of the setting that it is."""
+    """Each option has the name and the default of its setting."""
     assert {item.name: item.default for item in fields(LinkSettings)} == {
         item.name: item.default for item in fields(Settings)
     }
@@ -52,7 +52,7 @@ def test_the_grouped_options_are_the_settings() -> None:
 
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_each_command_ends_with_three_examples(capsys, command) -> None:
-    """The examples of a command are its own, and can be parsed by a shell."""
+    """Each command has its own examples, which a shell can parse."""
     words = [] if command == "make-link" else command.split()
     build = build_make_link if command == "make-link" else build_synglancer
     text = read_help(capsys, *words, build=build)
@@ -64,7 +64,7 @@ def test_each_command_ends_with_three_examples(capsys, command) -> None:
 
 @pytest.mark.parametrize("line", [line for lines in EXAMPLES.values() for line in lines])
 def test_each_example_is_accepted(line) -> None:
-    """Every command in an example has only options and words that the command takes."""
+    """Every command in an example has only options and words that the command accepts."""
     for part in line.replace("…", "x").split(" | "):
         name, *words = shlex.split(part)
         if name not in {"make-link", "synglancer"}:
@@ -77,14 +77,14 @@ def test_each_example_is_accepted(line) -> None:
 
 @pytest.mark.parametrize("build", [build_make_link, build_synglancer])
 def test_the_programs_own_version(capsys, build) -> None:
-    """--about prints it, since --version is the data's."""
+    """--about prints the program's version, because --version is the data's."""
     assert run(build, ["--about"]) == 0
     assert capsys.readouterr().out.strip() == __version__
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts_are_made(shell) -> None:
-    """The script of each shell names the options; bash accepts its own."""
+    """The completion script of each shell names the options, and bash accepts its own."""
     script = build_make_link().generate_completion(shell=shell)
     assert "min-confidence" in script
     if shell == "bash":
@@ -103,5 +103,5 @@ def test_help_is_the_golden_one(command) -> None:
 
 
 def test_each_golden_help_is_of_a_command() -> None:
-    """No file is left of a command that is gone, and no command is without one."""
+    """There is exactly one help file for each command."""
     assert {path.name for path in HELP.iterdir()} == {*map(name_help, list_commands())}

@@ -1,4 +1,4 @@
-"""Receipts and their list: what was asked and what came of it, without secrets."""
+"""Receipts and their list: options and results, without secrets."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def other(sample) -> str:
 
 
 def test_a_receipt_tells_how_a_link_was_made(sandbox, make_link, synglancer) -> None:
-    """A receipt holds the words that were typed, what was not the default, and the record."""
+    """A receipt holds the typed words, the options that differ from the defaults, and the
+    record."""
     words = [CELL, "--inputs", "--tag", "spine", "--min-confidence", "0.9", "--output", "json"]
     made = json.loads(make_link(*words).out)
     [line] = synglancer("history", "--output", "json").lines
@@ -42,7 +43,7 @@ def test_a_receipt_tells_how_a_link_was_made(sandbox, make_link, synglancer) -> 
 
 
 def test_a_link_from_python_has_a_receipt_without_words(sandbox, synglancer) -> None:
-    """make_link leaves a receipt too; no command was typed, and none is made up."""
+    """make_link leaves a receipt, too, without a command."""
     api_make_link(CELL, server=sandbox.origin)
     assert json.loads(synglancer("history", "--output", "json").out)["command"] is None
 
@@ -50,7 +51,7 @@ def test_a_link_from_python_has_a_receipt_without_words(sandbox, synglancer) -> 
 def test_a_receipt_names_the_token_file_and_never_the_token(
     sandbox, make_link, tmp_path, monkeypatch
 ) -> None:
-    """The token file's path is kept; the token is taken out wherever it was typed."""
+    """The token file's path is kept; the token is removed wherever it was typed."""
     token_file = tmp_path / "token"
     token_file.write_text(TOKEN)
     monkeypatch.delenv("CAVE_TOKEN")
@@ -63,14 +64,14 @@ def test_a_receipt_names_the_token_file_and_never_the_token(
 
 
 def test_a_long_command_is_cut() -> None:
-    """A thousand cells do not stand in each of their receipts."""
+    """A receipt does not repeat the thousand cells of its command."""
     words = ["make-link", *(str(number) for number in range(1000))]
     kept = build_receipt({}, {}, words, None)["command"]
     assert kept == [*words[:40], "… and 961 more"]
 
 
 def test_the_table_has_every_link_whole(sandbox, make_link, synglancer, other) -> None:
-    """The table has a line a link, the newest last, each with its counts and its whole link."""
+    """The table has one line per link, the newest last, each with its counts and its whole link."""
     links = [make_link(cell).out.strip() for cell in (CELL, other)]
     shown = synglancer("history")
     assert shown.code == 0
@@ -79,7 +80,8 @@ def test_the_table_has_every_link_whole(sandbox, make_link, synglancer, other) -
 
 
 def test_an_inline_link_is_cut_in_the_table(sandbox, make_link, synglancer) -> None:
-    """The table stays readable beside an inline link, which JSON and --output url have whole."""
+    """The table stays readable with an inline link, which JSON and --output url print
+    completely."""
     url = make_link(CELL, "--inline", "--tag", "soma", "--quiet").out.strip()
     lines = synglancer("history").out.splitlines()
     assert max(map(len, lines)) < 400
@@ -88,7 +90,7 @@ def test_an_inline_link_is_cut_in_the_table(sandbox, make_link, synglancer) -> N
 
 
 def test_cells_and_limit_choose(sandbox, make_link, synglancer, other) -> None:
-    """Cells given choose theirs alone, and --limit the newest of them."""
+    """Given cells select their own links, and --limit the newest ones."""
     links = [make_link(*words).out for words in ((CELL,), (other,), (CELL, "--inputs"))]
     assert synglancer("history", CELL, "--output", "url").out == links[0] + links[2]
     assert synglancer("history", "--limit", "2", "--output", "url").out == links[1] + links[2]
@@ -99,7 +101,7 @@ def test_cells_and_limit_choose(sandbox, make_link, synglancer, other) -> None:
 
 
 def test_a_corrupt_line_is_named_and_left_out(sandbox, make_link, synglancer) -> None:
-    """A torn line, and one that is no receipt, are named by their numbers; the rest is shown."""
+    """Incomplete and invalid lines are named by number, and the rest is shown."""
     make_link(CELL)
     whole = history_file().read_bytes()
     history_file().write_bytes(b'{"cell": "1"\n' + whole + b"[]\n\xff\n" + whole[:100])
@@ -116,18 +118,18 @@ def test_a_corrupt_line_is_named_and_left_out(sandbox, make_link, synglancer) ->
     [(["--limit", "0"], "limit"), (["abc"], "not a root ID"), (["--output", "xml"], "xml")],
 )
 def test_what_cannot_be_asked_is_refused(synglancer, words, said) -> None:
-    """Wrong words are refused with exit code 2 and two sentences."""
+    """Invalid words are refused with exit code 2, an error and a hint."""
     synglancer("history", *words).refuses(2, said)
 
 
 def test_a_history_that_cannot_be_read_is_named(synglancer) -> None:
-    """Where the history is no file, that is said."""
+    """If the history is not a file, the error says so."""
     history_file().mkdir(parents=True)
     synglancer("history").refuses(2, "cannot be read")
 
 
 def test_terminal_escapes_in_a_receipt_arrive_harmless(synglancer) -> None:
-    """What a server's strings brought into a receipt does not reach the terminal as a command."""
+    """A server's text in a receipt is never executed by the terminal."""
     history_file().parent.mkdir(parents=True)
     record = {"cell": "5", "when": "\x1b[31m", "url": "http://x/\x1b]0;owned\x07", "counts": 5}
     history_file().write_text(json.dumps(record) + "\n")
@@ -139,7 +141,7 @@ def test_terminal_escapes_in_a_receipt_arrive_harmless(synglancer) -> None:
 
 
 def test_the_history_fits_a_terminal(sandbox, make_link, capfd, monkeypatch) -> None:
-    """In a terminal too narrow for a row with its link, the link is whole on a line below it."""
+    """If a terminal is too narrow for a row with its link, the whole link is printed below it."""
     from synglancer.cli import build_synglancer, run
 
     url = make_link(CELL, "--quiet").out.strip()
@@ -161,7 +163,7 @@ def test_the_history_fits_a_terminal(sandbox, make_link, capfd, monkeypatch) -> 
 
 @pytest.mark.parametrize("limit", [2**63, 99999999999999999999])
 def test_a_limit_may_be_any_number(synglancer, limit) -> None:
-    """A limit above all that a machine counts shows all links."""
+    """A limit above any count shows all links."""
     done = synglancer("history", "--limit", limit)
     assert (done.code, done.out) == (0, "")
     assert "No link has been made" in done.err

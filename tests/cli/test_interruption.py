@@ -1,4 +1,4 @@
-"""Ctrl+C at awkward moments, in real processes: always 130, said once, and nothing more."""
+"""Ctrl+C at awkward moments, in real processes: always exit code 130, and one message."""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ sys.last = Last()
 
 
 def run(moment: str, *words: str, stderr: int = subprocess.PIPE) -> tuple[int, str, str]:
-    """Run a command that is interrupted at some moment."""
+    """Run a command that is interrupted at a given moment."""
     done = subprocess.run(
         [sys.executable, "-c", HELP + moment + START, *words],
         stdout=subprocess.PIPE, stderr=stderr, text=True, check=False, timeout=300,
@@ -140,7 +140,8 @@ def run(moment: str, *words: str, stderr: int = subprocess.PIPE) -> tuple[int, s
 
 
 def test_an_import_of_a_compiled_module_is_not_interrupted(sandbox) -> None:
-    """Compiled modules that an exception goes through end the process, or make another error."""
+    """Compiled modules end the process, or raise another error, if an exception passes through
+    them."""
     code, out, err = run(WITHIN_A_COMPILED_MODULE, "link", CELL)
     assert (code, out, err.splitlines()) == (130, "", WORDS)
 
@@ -163,7 +164,8 @@ def test_an_import_of_a_compiled_module_is_not_interrupted(sandbox) -> None:
     ],
 )
 def test_an_interrupted_command_says_so_once(moment) -> None:
-    """Whatever libraries make of it, and however often it is pressed: 130 and two sentences."""
+    """However libraries handle it, and however often it is pressed: exit code 130 and two
+    sentences."""
     code, out, err = run(moment, "templates", "list")
     assert (code, out, err.splitlines()) == (130, "", WORDS)
 
@@ -172,19 +174,20 @@ def test_an_interrupted_command_says_so_once(moment) -> None:
     "moment", [TAKEN_FOR_NOTHING, WHILE_IT_ENDS], ids=["unheard", "at the end"]
 )
 def test_a_command_that_is_done_when_it_is_interrupted_prints_its_result_whole(moment) -> None:
-    """What was printed stays whole, and the exit code says all the same that it was interrupted."""
+    """Printed output stays complete, and the exit code still says that the command was
+    interrupted."""
     code, out, err = run(moment, "templates", "list")
     assert (code, err.splitlines()) == (130, WORDS)
     assert out == run("", "templates", "list")[1] != ""
 
 
 def test_a_process_whose_work_is_done_keeps_its_exit_code() -> None:
-    """When Python itself ends, after the last line was printed, Ctrl+C has nothing to stop."""
+    """While Python itself ends, after the last line was printed, Ctrl+C has no effect."""
     assert run(AT_THE_VERY_END, "templates", "list") == run("", "templates", "list")
 
 
 def test_an_interrupted_command_does_not_wait_for_a_full_pipe() -> None:
-    """Where nobody reads what it says, an interrupted command ends in silence."""
+    """If nobody reads its messages, an interrupted command ends silently."""
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     try:
@@ -200,7 +203,7 @@ def test_an_interrupted_command_does_not_wait_for_a_full_pipe() -> None:
 
 
 def test_ctrl_c_while_the_commands_are_imported() -> None:
-    """Ctrl+C in the first moments, before the commands are there, is said like any other."""
+    """Ctrl+C in the first moments, before the commands are loaded, is handled in the same way."""
     code = HELP + BEFORE_MUCH_IS_IMPORTED.replace("cyclopts", "synglancer.cli")
     for command in ("main", "make_link_main"):
         done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Cells that a Neuroglancer link or the file of a state selects."""
+"""Cells selected in a Neuroglancer link or a state file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def link(*segments: str, source: str = ELSEWHERE) -> str:
 def test_a_link_over_another_dataset_is_named_once(
     sandbox: Sandbox, make_link: Callable[..., Outcome]
 ) -> None:
-    """However many segments it selects, the other segmentation is named in one sentence."""
+    """However many segments are selected, a foreign segmentation is named in one sentence."""
     foreign = [str(864691135900000000 + number) for number in range(1_842)]
     done = make_link(link(*foreign))
     done.refuses(3, "1,842 cells of another segmentation", ELSEWHERE, "--datastack")
@@ -35,7 +35,7 @@ def test_a_link_over_another_dataset_is_named_once(
 def test_a_copy_of_the_segmentation_has_its_cells(
     sandbox: Sandbox, make_link: Callable[..., Outcome]
 ) -> None:
-    """Where the datastack knows the root IDs, the link is over a copy of its segmentation."""
+    """If the datastack knows the root IDs, the link may be over a copy of its segmentation."""
     made = make_link(link(CELL), "--output", "json", "--tag", "soma")
     assert made.code == 0, made.err
     assert json.loads(made.out)["cell"] == CELL
@@ -44,7 +44,7 @@ def test_a_copy_of_the_segmentation_has_its_cells(
 def test_the_file_of_a_state_is_a_cell(
     sandbox: Sandbox, make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """What --save-state wrote is taken wherever a cell is."""
+    """A file from --save-state is accepted wherever a cell is."""
     file = tmp_path / "state.json"
     first = make_link(CELL, "--tag", "soma", "--save-state", file)
     again = make_link(file, "--tag", "soma")
@@ -54,7 +54,7 @@ def test_the_file_of_a_state_is_a_cell(
 def test_a_state_nested_too_deep_is_refused(
     sandbox: Sandbox, make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Deep nesting is an ordinary condition, not a fault of the program."""
+    """Deep nesting is a usage error, not a bug."""
     file = tmp_path / "deep.json"
     file.write_text('{"layers": [], "a": ' + "[" * 100_000 + "]" * 100_000 + "}")
     make_link(file).refuses(2, f"The file {file} holds no Neuroglancer state")

@@ -1,4 +1,4 @@
-"""make-link against the sandbox: what it prints, what it costs, and what it leaves."""
+"""make-link against the sandbox: its output, its cost, and its files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ RECORD_KEYS = {
 
 
 def read_table(sample: Path) -> pd.DataFrame:
-    """Join the sample's tables without any of our code: the truth to compare with."""
+    """Join the sample's tables without our own code, as the reference."""
     tables = sample / "minnie65_public" / "tables"
     synapses = pd.read_parquet(tables / "synapses_pni_2.parquet")
     predictions = pd.read_parquet(tables / "synapse_target_predictions_ssa_v2.parquet")
@@ -51,7 +51,7 @@ def test_prints_one_link_and_nothing_else_on_stdout(sandbox: Sandbox, make_link)
 
 
 def test_every_synapse_is_in_the_state_with_its_own_values(sandbox, make_link, sample) -> None:
-    """Each annotation equals its row of the tables: ID, layer, position in nm, partners, size."""
+    """Each annotation equals its row in the tables: ID, layer, position in nm, partners, size."""
     state = fetch_state(make_link(CELL).out.strip())
     table = read_table(sample)
     expected, shown = {}, {}
@@ -78,7 +78,7 @@ def test_every_synapse_is_in_the_state_with_its_own_values(sandbox, make_link, s
 
 
 def test_state_is_canonical_and_safe(sandbox, make_link) -> None:
-    """The stored bytes are canonical JSON, and no integer in them is one that a viewer rounds."""
+    """The stored bytes are canonical JSON, and contain no integer that a viewer would round."""
     state = fetch_state(make_link(CELL).out.strip())
     record = json.loads(make_link(CELL, "--output", "json").out)
     import hashlib
@@ -100,7 +100,8 @@ def test_state_is_canonical_and_safe(sandbox, make_link) -> None:
 
 
 def test_json_line_has_the_agreed_keys(sandbox, make_link) -> None:
-    """--output json prints an object a line, with the agreed keys and 64-bit IDs as strings."""
+    """--output json prints one object per line, with the documented keys and 64-bit IDs as
+    strings."""
     line = make_link(CELL, "--output", "json", "--quiet")
     record = json.loads(line.out)
     assert set(record) == RECORD_KEYS
@@ -114,7 +115,7 @@ def test_json_line_has_the_agreed_keys(sandbox, make_link) -> None:
 
 
 def test_requests_are_few(sandbox: Sandbox, make_link, sample) -> None:
-    """8 requests for the first link on a machine, 5 for the next cell, 1 for the same question."""
+    """8 requests for the first link on a machine, 5 for the next cell, 1 for a repeated link."""
     table = read_table(sample)
     other = table["post_pt_root_id"].value_counts().index.drop(int(CELL))[0]
     counts, links = [], []
@@ -127,7 +128,7 @@ def test_requests_are_few(sandbox: Sandbox, make_link, sample) -> None:
 
 
 def test_a_repeated_question_imports_nothing_heavy(sandbox, make_link) -> None:
-    """The same question again loads none of caveclient, pandas, pyarrow, numpy and nglui."""
+    """A repeated question loads none of caveclient, pandas, pyarrow, numpy and nglui."""
     first = make_link(CELL).out
     code = (
         "import sys\n"
@@ -141,7 +142,7 @@ def test_a_repeated_question_imports_nothing_heavy(sandbox, make_link) -> None:
 
 
 def test_a_lost_state_is_uploaded_again(sandbox, make_link, options) -> None:
-    """When the server has lost the state, the same question gives a new link that it has."""
+    """If the server has lost the state, the same question gives a new link that works."""
     import sqlite3
 
     first = make_link(CELL).out
@@ -159,7 +160,7 @@ def test_a_lost_state_is_uploaded_again(sandbox, make_link, options) -> None:
 
 
 def test_filters_count_what_they_hide(sandbox, make_link, sample) -> None:
-    """Filters keep exactly the rows that pass, and what is hidden is counted."""
+    """Filters keep exactly the rows that pass, and the others are counted."""
     record = json.loads(
         make_link(
             CELL, "--inputs", "--tag", "spine", "--tag", "soma", "--min-confidence", 0.9,
@@ -195,7 +196,7 @@ def test_unlabelled_synapses_have_layers_of_their_own(sandbox, make_link, sample
 
 
 def test_another_datastack_works_by_options_alone(sandbox, make_link, sample) -> None:
-    """Another resolution, table name, version and tags need nothing but options."""
+    """Another resolution, table, version and tags need only options."""
     folder = sample / "sandbox_second"
     stack = json.loads((folder / "datastack.json").read_text())
     table = next(n for n, t in stack["tables"].items() if t["schema"] == "reference_tag_float")
@@ -228,7 +229,7 @@ def test_inline_link_carries_its_state_and_uploads_nothing(sandbox: Sandbox, mak
 
 @pytest.mark.parametrize("site", [None, "spelunker"])
 def test_inline_link_warns_of_viewers_that_lose_layers(sandbox, make_link, site) -> None:
-    """An inline link says what a viewer may do to it, but not for the sandbox's, which does not."""
+    """A warning says how viewers may damage an inline link, except for the sandbox's own viewer."""
     words = [CELL, "--output", "json", *([] if site is None else ["--site", site])]
     short, inline = (
         [text for text in json.loads(make_link(*words, *how).out)["warnings"] if "lose" in text]
@@ -244,7 +245,7 @@ def test_saved_state_is_the_stored_one(sandbox, make_link, tmp_path) -> None:
 
 
 def test_several_cells_give_a_line_each_and_skip_unknown_ones(sandbox, make_link, sample) -> None:
-    """Cells keep their order; one that is unknown is named on stderr, and the exit code is 5."""
+    """Cells keep their order; an unknown one is named on stderr, and the exit code is 5."""
     other = read_table(sample)["post_pt_root_id"].value_counts().index.drop(int(CELL))[0]
     made = make_link(CELL, "864691135999999001", other, "--output", "json")
     assert made.code == 5
@@ -253,7 +254,7 @@ def test_several_cells_give_a_line_each_and_skip_unknown_ones(sandbox, make_link
 
 
 def test_receipts_are_kept_without_the_token(sandbox, make_link) -> None:
-    """Every link leaves a line in the history; the token is in no file of ours."""
+    """Every link has a line in the history; the token is in none of our files."""
     import os
 
     make_link(CELL)
@@ -273,7 +274,8 @@ def test_nothing_is_written_to_caveclients_server_map(sandbox, make_link) -> Non
 
 
 def test_python_gives_the_same_link_with_tables(sandbox: Sandbox) -> None:
-    """make_link returns url, state, counts and predictions; a repeated call the same link."""
+    """make_link returns url, state, counts and predictions; a repeated call returns the same
+    link."""
     link = api_make_link(int(CELL), server=sandbox.origin)
     assert link.state["title"]
     assert link.counts["count"].sum() == 3392
@@ -288,7 +290,7 @@ def test_python_gives_the_same_link_with_tables(sandbox: Sandbox) -> None:
 
 
 def test_sandbox_option_starts_serves_and_stops(make_link, synglancer) -> None:
-    """--sandbox starts the embedded CAVE; status, links, its own source and stop agree."""
+    """--sandbox starts the embedded CAVE; status, links, its own source and stop work together."""
     made = make_link(CELL, "--sandbox")
     assert made.code == 0, made.err
     try:
@@ -308,7 +310,7 @@ def test_sandbox_option_starts_serves_and_stops(make_link, synglancer) -> None:
 
 
 def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
-    """A mistyped tag among others leaves out nothing unsaid: it is named, with those there are."""
+    """If one of several tags is mistyped, it is named, with the existing tags."""
     tags = [word for tag in ("soma", "spnie", "spnie") for word in ("--tag", tag)]
     record = json.loads(make_link(CELL, *tags, "--output", "json").out)
     told = (
@@ -327,8 +329,8 @@ EMPTY = [
 
 @pytest.mark.parametrize(("words", "told"), EMPTY)
 def test_an_empty_link_is_never_quiet(sandbox, make_link, words, told: str) -> None:
-    """That a tag does not exist, or that nothing is shown, is said even with --quiet, also when a
-    link is made again from the cache; ordinary notes, as on autapses, are not."""
+    """Even with --quiet, a warning says that a tag does not exist or that nothing is shown, also
+    for a cached link; ordinary notes, such as those on autapses, are not printed."""
     for _ in range(2):
         made = make_link(CELL, *words, "--quiet")
         assert made.code == 0
@@ -341,7 +343,7 @@ def test_an_empty_link_is_never_quiet(sandbox, make_link, words, told: str) -> N
 
 
 def test_an_html_card_needs_no_charset(sandbox, make_link) -> None:
-    """An HTML card is ASCII: its signs and bars are right on a page that names no charset."""
+    """An HTML card is ASCII, so its signs and bars are right on a page without a charset."""
     import html
 
     card = make_link(CELL, "--output", "html").out
@@ -350,7 +352,7 @@ def test_an_html_card_needs_no_charset(sandbox, make_link) -> None:
 
 
 def test_the_summary_has_the_order_of_the_layers(sandbox, make_link) -> None:
-    """Summary and cards name tags as the layers do: spine, shaft, soma."""
+    """Summary and cards list tags in the order of the layers: spine, shaft, soma."""
     made = make_link(CELL, "--output", "markdown")
     assert made.err.splitlines()[1].split() == ["spine", "shaft", "soma", "all"]
     tags = [line.split(" | ")[1] for line in made.lines if line.startswith("| ● inputs")]

@@ -1,4 +1,4 @@
-"""A position in a segmentation of CAVE's own kind: a chunked graph over a volume of supervoxels."""
+"""A position in a segmentation like CAVE's: a chunked graph over a volume of supervoxels."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ pytestmark = [  # what cloud-volume's packages say, of themselves and of old Pyt
 
 PARTNER = who.PARTNERS[0]
 ORIGIN = (23250, 16750, 20900)
-"""Where the volume begins, in its voxels of 32, 32, 40 nm: at the soma of the seed cell."""
+"""Start of the volume, in its voxels of 32, 32, 40 nm: at the soma of the seed cell."""
 
 
 def write_supervoxels(folder: Path, labels: list[int]) -> None:
-    """Write a volume of six voxels in a row, in blocks of two; the last block is not there."""
+    """Write a volume of six voxels in a row, in blocks of two; the last block is missing."""
     scale = {
         "key": "32_32_40", "size": [6, 1, 1], "voxel_offset": ORIGIN, "resolution": [32, 32, 40],
         "chunk_sizes": [[2, 1, 1]], "encoding": "raw",
@@ -76,13 +76,13 @@ def sandbox(options: Any, graph: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 
 def at(voxel: int) -> str:
-    """Say where the middle of a voxel of the volume is, in nm."""
+    """Return the centre of a voxel of the volume, in nm."""
     x, y, z = ORIGIN
     return f"{(x + voxel) * 32 + 16},{y * 32 + 16},{z * 40 + 20}@nm"
 
 
 def test_a_position_is_a_supervoxel_and_then_the_cell_that_has_it(sandbox, make_link) -> None:
-    """The label is read from the volume, and the graph asked whose it was at the timestamp."""
+    """The label is read from the volume, and the graph returns its root ID at the timestamp."""
     made = make_link(at(0), at(1), f"{ORIGIN[0] * 8},{ORIGIN[1] * 8},20900", "--output", "json")
     cells = [json.loads(line)["cell"] for line in made.lines]
     assert cells == [CELL, str(PARTNER.root_id), CELL], made.err
@@ -108,13 +108,14 @@ def test_a_position_is_a_supervoxel_and_then_the_cell_that_has_it(sandbox, make_
     ],
 )
 def test_a_position_without_a_cell_is_refused(sandbox, make_link, given, said) -> None:
-    """Background, what the graph does not know, no block, outside: no neighbour is taken."""
+    """Background, unknown supervoxels, missing blocks and positions outside give no neighbouring
+    cell."""
     make_link(given).refuses(3, said)
 
 
 @pytest.mark.parametrize("fault", ["401", "html", "500", "hidden-404", "empty"])
 def test_a_graph_that_does_not_answer_is_named(sandbox, make_link, monkeypatch, fault) -> None:
-    """Where the graph's record cannot be read there is no link, but two sentences and code 4."""
+    """If the graph's record cannot be read, there is no link, but an error with exit code 4."""
     monkeypatch.setattr("synglancer.cave.http._BACKOFF", 0.005)
     sandbox.set_faults(f"GET /segmentation/table/*/info={fault}")
     make_link(at(0)).refuses(4)
@@ -122,7 +123,8 @@ def test_a_graph_that_does_not_answer_is_named(sandbox, make_link, monkeypatch, 
 
 
 def test_a_volume_that_cannot_be_read_is_named(sandbox, make_link) -> None:
-    """Where the volume is refused or fails, no cell is made up, and none is said to be absent."""
+    """If reading the volume is refused or fails, no cell is invented, and none is said to be
+    absent."""
     sandbox.set_faults("GET /precomputed/*=403")
     make_link(at(0)).refuses(3, "cannot be read")
     sandbox.set_faults("GET /precomputed/*=html")

@@ -1,4 +1,4 @@
-"""Pictures of links, as a user asks for them: with a real browser, and without one."""
+"""Pictures of links as users request them, with a real browser and without one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def count_color(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int
 @pytest.mark.browser
 @needs_browser
 def test_pictures_show_each_link_in_one_browser(sandbox, make_link, tmp_path):
-    """Several links give a picture each, in order, of their own view and not of the one before."""
+    """Several links give one picture each, in order, each of its own view."""
     links = [
         make_link(CELL, *words).out.strip()
         for words in (["--layout", "3d"], ["--layout", "3d", "--tag", "soma", "--inline"], [])
@@ -71,8 +71,8 @@ def test_pictures_show_each_link_in_one_browser(sandbox, make_link, tmp_path):
 @pytest.mark.browser
 @needs_browser
 def test_what_a_source_lacks_is_named_and_not_waited_for(sandbox, make_link, tmp_path):
-    """Where a cell has no mesh, the picture is refused as soon as nothing else is on its way, and
-    the address that answers 404 is named; the next view is drawn."""
+    """If a cell has no mesh, the picture is refused as soon as no request is open, and the address
+    that returned 404 is named; the next view is drawn."""
     good = make_link(CELL, "--layout", "3d", "--tag", "soma").out.strip()
     state = Link.from_url(good).state
     (cells,) = (layer for layer in state["layers"] if layer["type"] == "segmentation")
@@ -89,7 +89,7 @@ def test_what_a_source_lacks_is_named_and_not_waited_for(sandbox, make_link, tmp
 @pytest.mark.browser
 @needs_browser
 def test_pictures_on_white_in_twice_the_pixels(sandbox, make_link, synglancer, tmp_path):
-    """--background and --scale do what they say, and the command prints the files."""
+    """--background and --scale work, and the command prints the files."""
     link = make_link(CELL, "--layout", "3d").out.strip()
     done = synglancer(
         "preview", link, "-o", tmp_path / "new", "--size", "320x240", "--scale", "2",
@@ -105,7 +105,7 @@ def test_pictures_on_white_in_twice_the_pixels(sandbox, make_link, synglancer, t
 @pytest.mark.browser
 @needs_browser
 def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglancer, tmp_path):
-    """A source that cannot be read is named; no file is left; the other links have theirs."""
+    """An unreadable source is named, and no file is left; the other links have their pictures."""
     import orjson
 
     from synglancer.states.urls import format_inline_link, parse_link
@@ -138,7 +138,7 @@ def test_make_link_takes_a_picture_for_its_card(sandbox, make_link, tmp_path):
 @pytest.mark.browser
 @needs_browser
 def test_html_cards_open_in_a_browser(sandbox, make_link, tmp_path):
-    """Chromium opens the card without a complaint; its pictures are drawn and its link is there."""
+    """Chromium opens the card without errors; its pictures are drawn and its link is there."""
     from playwright.sync_api import sync_playwright
 
     done = make_link(
@@ -175,7 +175,7 @@ def test_html_cards_open_in_a_browser(sandbox, make_link, tmp_path):
 
 
 def test_a_plot_needs_no_browser(sandbox, make_link, synglancer, monkeypatch, tmp_path):
-    """With no browser anywhere, plots are made; screenshots are refused before any request."""
+    """Without a browser, plots are made; screenshots are refused before any request."""
     monkeypatch.setenv("PATH", str(tmp_path))
     picture = tmp_path / "cell.svg"
     done = make_link(CELL, "--preview", picture, "--renderer", "plot", "--output", "rst")
@@ -192,7 +192,7 @@ def test_a_plot_needs_no_browser(sandbox, make_link, synglancer, monkeypatch, tm
 
 @needs_browser
 def test_a_state_file_is_opened_in_a_browser(sandbox, make_link, synglancer, tmp_path):
-    """The JSON file of a state is pictured as the link that was saved as this file."""
+    """A state file gives the same picture as the link that was saved to it."""
     state = tmp_path / "state.json"
     link = make_link(CELL, "--tag", "soma", "--save-state", state, "--quiet").out.strip()
     done = synglancer("preview", state, "-o", tmp_path)
@@ -213,7 +213,7 @@ def test_a_view_without_annotations_is_not_plotted(synglancer, tmp_path):
 
 
 def test_a_login_is_not_walked_around(synglancer, make_link, sandbox, tmp_path):
-    """A view behind a login is refused with a reason, and plotted all the same."""
+    """A screenshot of a view behind a login is refused with a reason; a plot is made."""
     state = dict(open_link(make_link(CELL, "--inline", "--tag", "soma").out.strip()).state)
     state["layers"] = [
         {"type": "segmentation", "name": "s", "source": "graphene://middleauth+https://a.org/t"},
@@ -230,7 +230,7 @@ def test_a_login_is_not_walked_around(synglancer, make_link, sandbox, tmp_path):
 
 
 def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatch):
-    """A link that names another server is asked about without the token."""
+    """A link that names another server is fetched without the token."""
     from synglancer.cave import http
 
     link = make_link(CELL).out.strip()
@@ -271,7 +271,7 @@ def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatc
     ],
 )
 def test_bad_questions_are_refused(synglancer, words, said, monkeypatch, tmp_path):
-    """What cannot be made is refused in two sentences, before anything is asked."""
+    """Invalid requests are refused with an error and a hint, before anything is fetched."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "taken").touch()
     done = synglancer(*words)
@@ -279,7 +279,7 @@ def test_bad_questions_are_refused(synglancer, words, said, monkeypatch, tmp_pat
 
 
 def test_a_folder_without_a_picture_is_not_left_behind(synglancer, tmp_path):
-    """A folder that was made for pictures goes when none was taken; one of the user's stays."""
+    """A folder created for pictures is removed if none was taken; a user's own folder stays."""
     new, mine = tmp_path / "new", tmp_path / "mine"
     mine.mkdir()
     for folder in (new, mine):
@@ -290,7 +290,7 @@ def test_a_folder_without_a_picture_is_not_left_behind(synglancer, tmp_path):
 
 
 def test_a_background_brings_what_stands_out_from_it():
-    """Behind a dark view of ours, white comes with a darker cell and darker rings, and back."""
+    """A dark view on white has a darker cell and darker rings, and can be converted back."""
     dark = {
         "layers": [
             {"type": "segmentation", "segmentColors": {"1": "#e8e8dc", "2": "#123456"}},

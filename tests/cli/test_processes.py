@@ -1,4 +1,4 @@
-"""Several processes at once, on the same and on different cells, against one sandbox."""
+"""Several processes at once, with the same and with different cells, against one sandbox."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CODE = "import sys; from synglancer.cli import make_link_main; make_link_main()"
 
 
 def run_at_once(cells: Sequence[str]) -> list[dict]:
-    """Run a process for each cell, all of them at the same time; return what they print."""
+    """Run a process for each cell, all at the same time; return their output."""
     started = [
         subprocess.Popen(
             [sys.executable, "-c", CODE, cell, "--output", "json", "--quiet"],
@@ -52,7 +52,7 @@ def uploads(sandbox) -> int:
 
 
 def test_eight_processes_with_the_same_cell_upload_once(sandbox, synglancer) -> None:
-    """All print the same link, it was uploaded once, and each leaves a whole receipt."""
+    """All print the same link, it was uploaded once, and each leaves a complete receipt."""
     records = run_at_once([CELL] * PROCESSES)
     assert len({record["url"] for record in records}) == 1
     assert len({record["state_sha256"] for record in records}) == 1
@@ -66,7 +66,7 @@ def test_eight_processes_with_the_same_cell_upload_once(sandbox, synglancer) -> 
 def test_eight_processes_with_different_cells_do_not_disturb_each_other(
     sandbox, sample, monkeypatch, tmp_path
 ) -> None:
-    """Each prints its own cell's link, with the state that a process alone makes."""
+    """Each prints its own cell's link, with the same state as when run alone."""
     tables = sample / "minnie65_public" / "tables"
     synapses = pd.read_parquet(tables / "synapses_pni_2.parquet")
     cells = [str(cell) for cell in synapses["post_pt_root_id"].value_counts().index[:PROCESSES]]
@@ -83,7 +83,8 @@ def test_eight_processes_with_different_cells_do_not_disturb_each_other(
 
 
 def test_an_interrupted_command_waits_for_no_server(sandbox) -> None:
-    """Ctrl-C ends a command while a server says nothing: 130, two sentences, no link, no file."""
+    """Ctrl-C ends a command while a server is silent: exit code 130, two sentences, no link, no
+    file."""
     (rule,) = sandbox.set_faults("POST */query=silence:600")
     process = subprocess.Popen(
         [sys.executable, "-c", CODE, CELL, "--timeout", "600"],
@@ -127,14 +128,14 @@ def holder(tmp_path):
 
 
 def test_a_lock_is_held_by_one_process(holder) -> None:
-    """While a process holds it another does not; the block runs all the same."""
+    """While a process holds the lock, another one does not get it, but its block runs anyway."""
     _, path = holder
     with locked(path, 0.2) as held:
         assert not held
 
 
 def test_a_killed_holder_frees_its_lock(holder) -> None:
-    """The lock of a process that was killed is free, although its file was left behind."""
+    """The lock of a killed process is free, although its file is still there."""
     process, path = holder
     process.send_signal(signal.SIGKILL)
     process.wait()
@@ -145,7 +146,7 @@ def test_a_killed_holder_frees_its_lock(holder) -> None:
 
 
 def test_a_folder_that_allows_no_lock_costs_the_lock_only(tmp_path) -> None:
-    """Where no lock file can be made, the block runs without."""
+    """If no lock file can be created, the block runs without a lock."""
     (tmp_path / "file").write_text("in the way")
     with locked(tmp_path / "file" / "lock", 60) as held:
         assert not held
@@ -154,7 +155,7 @@ def test_a_folder_that_allows_no_lock_costs_the_lock_only(tmp_path) -> None:
 def test_a_holder_that_hangs_is_not_waited_for_longer_than_the_timeout(
     sandbox, make_link, monkeypatch
 ) -> None:
-    """A process that is stopped while it makes a link does not keep others from making it."""
+    """A process that is stopped while making a link does not keep others from making it."""
     waited = []
     real = Store.alone
 

@@ -1,4 +1,4 @@
-"""``synglancer publish`` and ``serve``: what is typed, printed and refused."""
+"""``synglancer publish`` and ``serve``: options, output and refusals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def table(tmp_path):
 
 
 def test_it_publishes_and_verifies(synglancer, table, tmp_path):
-    """One command writes the sources and the manifest, another finds them in order."""
+    """One command writes the sources and the manifest, and another finds them correct."""
     out = tmp_path / "out"
     made = synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     assert (made.code, made.out) == (0, f"{out}\n")
@@ -44,7 +44,7 @@ def test_it_publishes_and_verifies(synglancer, table, tmp_path):
 
 
 def test_verify_names_what_is_wrong(synglancer, table, tmp_path):
-    """A shard that lost bytes makes verify fail, with exit code 5 and the tag's name."""
+    """If a shard has lost bytes, verify fails with exit code 5 and names the tag."""
     out = tmp_path / "out"
     synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     shard = out / "spine/post/0.shard"
@@ -57,7 +57,7 @@ def test_verify_names_what_is_wrong(synglancer, table, tmp_path):
 
 @pytest.mark.parametrize("content", [b"[]", b"{}", b"{", b"\xff\xfe"])
 def test_verify_names_a_damaged_info_file(content, synglancer, table, tmp_path):
-    """An info file that is none is a problem of its tag, whatever it holds instead."""
+    """An invalid info file is a problem of its tag, whatever it contains."""
     out = tmp_path / "out"
     synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     (out / "spine/info").write_bytes(content)
@@ -68,7 +68,7 @@ def test_verify_names_a_damaged_info_file(content, synglancer, table, tmp_path):
 
 @pytest.mark.parametrize("port", [-1, 65536])
 def test_serve_refuses_what_is_no_port(port, synglancer, table, tmp_path):
-    """A number that no port has is named with its option."""
+    """An invalid port number is reported with its option."""
     out = tmp_path / "out"
     synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     made = synglancer("serve", out, "--port", port)
@@ -86,7 +86,7 @@ def test_verify_finds_rows_that_the_input_does_not_have(synglancer, table, tmp_p
 
 
 def test_csv_with_ids_as_text_gives_the_same_bytes(synglancer, tmp_path):
-    """Parquet and CSV of the same rows are published as the same files."""
+    """Parquet and CSV files with the same rows are published as the same files."""
     rows = make_rows(300)
     rows["value"] = rows["value"].astype(np.float64)
     write_parquet(tmp_path / "rows.parquet", rows)
@@ -110,7 +110,8 @@ def test_csv_with_ids_as_text_gives_the_same_bytes(synglancer, tmp_path):
 
 
 def test_voxels_become_nanometres(synglancer, tmp_path):
-    """--resolution multiplies positions, so that a source is in nm whatever its table was in."""
+    """--resolution multiplies positions, so that a source is in nm whatever the unit of its
+    table."""
     rows = make_rows(100)
     voxels = dict(rows)
     for axis, scale in zip("xyz", (4, 4, 40), strict=True):
@@ -148,7 +149,7 @@ BAD = {
 
 @pytest.mark.parametrize("what", BAD)
 def test_bad_values_are_named_by_file_column_and_row(what, synglancer, tmp_path):
-    """A value of the wrong kind is refused with its place, and nothing that opens is left."""
+    """A value of the wrong type is refused with its place, and no source that opens is left."""
     change, message = BAD[what]
     path = write_parquet(tmp_path / "bad.parquet", make_rows(50, **change))
     made = synglancer("publish", path, "-o", tmp_path / "out", "--version", 1, "--workers", 1)
@@ -158,7 +159,7 @@ def test_bad_values_are_named_by_file_column_and_row(what, synglancer, tmp_path)
 
 
 def test_a_bad_line_of_a_csv_file_is_named(synglancer, tmp_path):
-    """A CSV line with too few values, or a word for a number, is named by its row."""
+    """A CSV line with too few values, or a word instead of a number, is named by its row."""
     path = write_csv(tmp_path / "rows.csv", make_rows(20))
     lines = path.read_text().splitlines()
     lines[7] = "1,2,3"
@@ -169,7 +170,8 @@ def test_a_bad_line_of_a_csv_file_is_named(synglancer, tmp_path):
 
 
 def test_what_is_left_out_is_counted(synglancer, tmp_path):
-    """Repeats, missing values and positions out of range are left out, each kind counted."""
+    """Repeated rows, missing values and positions out of range are left out, and each kind is
+    counted."""
     rows = make_rows(50, tag=["spine"] * 50)
     rows["id"] = [7, 7, *range(100, 147), None]
     rows["value"] = [0.2, 0.9, None, float("nan"), *[0.5] * 31, 5, -1, 1.0, 0.0, *[0.5] * 11]
@@ -219,7 +221,7 @@ REFUSED = {
 
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_cannot_be_asked_is_refused(what, synglancer, table, tmp_path, monkeypatch):
-    """Each wrong use has a sentence of its own, and exit code 2."""
+    """Each usage error has its own message, and exit code 2."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "rows.xlsx").write_text("")
     words, message = REFUSED[what]
@@ -236,7 +238,7 @@ def test_what_cannot_be_asked_is_refused(what, synglancer, table, tmp_path, monk
 
 
 def test_a_folder_that_is_in_use_is_left_alone(synglancer, table, tmp_path):
-    """Neither a finished source nor a folder with other files is written into."""
+    """Neither a finished source nor a folder with other files is overwritten."""
     out = tmp_path / "out"
     common = ("--version", 1, "--workers", 1)
     assert synglancer("publish", table, "-o", out, *common).code == 0
@@ -251,7 +253,7 @@ def test_a_folder_that_is_in_use_is_left_alone(synglancer, table, tmp_path):
 
 
 def test_a_finished_source_is_not_taken_for_another(synglancer, table, tmp_path, monkeypatch):
-    """--resume on a finished source is refused where another version, input or option is asked."""
+    """--resume on a finished source is refused for another version, input or option."""
     out = tmp_path / "out"
     common = ("-o", out, "--workers", 1, "--resume")
     assert synglancer("publish", table, *common[:-1], "--version", 1718).code == 0
@@ -280,7 +282,8 @@ def test_a_finished_source_is_not_taken_for_another(synglancer, table, tmp_path,
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b"\xff\xfe\x00", b"1", b'{"@type": "x"}'])
 def test_a_damaged_manifest_is_named(content, synglancer, table, tmp_path):
-    """Neither verify nor --resume fails on a manifest that is none: both name it, exit code 4."""
+    """Neither verify nor --resume crashes on an invalid manifest: both name it, with exit code
+    4."""
     (tmp_path / "out").mkdir()
     (tmp_path / "out/synglancer.json").write_bytes(content)
     resume = ("publish", table, "-o", tmp_path / "out", "--version", 1, "--resume", "--workers", 1)
@@ -290,7 +293,7 @@ def test_a_damaged_manifest_is_named(content, synglancer, table, tmp_path):
 
 
 def test_verify_refuses_what_cannot_be_checked(synglancer, table, tmp_path):
-    """A folder that is missing or not finished, a number below 0 and a dead port are named."""
+    """A missing or unfinished folder, a negative number and a dead port are named."""
     for words, code, said in (
         ((tmp_path / "nope",), 2, f"There is no folder {tmp_path / 'nope'}."),
         ((table,), 2, "is not a folder."),
@@ -303,7 +306,7 @@ def test_verify_refuses_what_cannot_be_checked(synglancer, table, tmp_path):
 
 
 def test_a_folder_that_cannot_be_made_is_named_with_its_option(synglancer, table, tmp_path):
-    """A file in the way of --work or of the destination is named, and nothing is left."""
+    """If a file is in the way of --work or the destination, it is named, and nothing is left."""
     common = ("publish", table, "--version", 1, "--workers", 1)
     before = {path.name for path in tmp_path.iterdir()}
     work = synglancer(*common, "-o", tmp_path / "out", "--work", f"{table}/w")
@@ -314,7 +317,7 @@ def test_a_folder_that_cannot_be_made_is_named_with_its_option(synglancer, table
 
 
 def test_serve_answers_ranges_until_it_is_stopped(synglancer, table, tmp_path):
-    """The command prints its address, serves ranges with CORS, and ends quietly."""
+    """The command prints its address, serves ranges with CORS, and stops quietly."""
     out = tmp_path / "out"
     synglancer("publish", table, "-o", out, "--version", 1, "--workers", 1)
     code = "from synglancer.cli import main; main()"
@@ -334,7 +337,7 @@ def test_serve_answers_ranges_until_it_is_stopped(synglancer, table, tmp_path):
 
 
 def test_a_table_of_cave_is_fetched_and_published(sandbox, synglancer, tmp_path):
-    """``synglancer publish cave`` names version, timestamp and table in the manifest."""
+    """``synglancer publish cave`` writes version, timestamp and table into the manifest."""
     out = tmp_path / "out"
     words = ("publish", "cave", "-o", out, "--version", 1718, "--workers", 1)
     made = synglancer(*words, "--table", TABLE)

@@ -1,4 +1,5 @@
-"""Reports of many cells: every cell is there, or is named with its reason; data stay data."""
+"""Reports of many cells: every cell is there, or is named with its reason, and text is never
+code."""
 
 from __future__ import annotations
 
@@ -39,8 +40,8 @@ def table(tmp_path):
 
 
 def test_html_holds_every_cell_and_no_markup_of_others(sandbox, synglancer, table, tmp_path):
-    """Links, counts, pictures and notes are in one file that asks for no other, and says of data
-    of the sandbox that they are synthetic, by whatever option it was reached."""
+    """Links, counts, pictures and notes are in one file without other requests, and the sandbox's
+    data are called synthetic, whichever option was used."""
     page = tmp_path / "report.html"
     done = synglancer("report", table, "-o", page, "--group-by", "type")
     assert (done.code, done.lines) == (0, [str(page)]), done.err
@@ -55,7 +56,7 @@ def test_html_holds_every_cell_and_no_markup_of_others(sandbox, synglancer, tabl
 
 
 def test_a_skipped_cell_is_named_and_ends_with_5(sandbox, synglancer, tmp_path):
-    """The report is written, says which cell is missing and why, and the exit code is 5."""
+    """The report is written and says which cell is missing and why; the exit code is 5."""
     page = tmp_path / "report.md"
     cells = tmp_path / "cells.csv"
     cells.write_text(f"cell,n\n{CELL},1\n,2\n{UNKNOWN},3\n")
@@ -70,7 +71,7 @@ def test_a_skipped_cell_is_named_and_ends_with_5(sandbox, synglancer, tmp_path):
 
 
 def test_a_tag_that_no_cell_has_is_named(sandbox, synglancer, tmp_path):
-    """A report says on stderr that no cell has a synapse with the tag, and that nothing passes."""
+    """stderr says if no cell has a synapse with the tag, or if no synapse passes the filters."""
     cells = (CELL, who.PARTNERS[0].root_id)
     words = ("--tag", "Spine", "-o", tmp_path / "report.csv")
     said = synglancer("report", *cells, *words).err
@@ -80,7 +81,7 @@ def test_a_tag_that_no_cell_has_is_named(sandbox, synglancer, tmp_path):
 
 
 def test_markdown_is_a_table_of_text(sandbox, synglancer, table, tmp_path):
-    """Rendered with HTML allowed, the notes are text and each row has all its cells."""
+    """Rendered with HTML allowed, notes are text, and each row has all its cells."""
     page = tmp_path / "report.md"
     assert synglancer("report", table, "-o", page, "--group-by", "type").code == 0
     html = MarkdownIt("commonmark", {"html": True}).enable("table").render(page.read_text("utf-8"))
@@ -92,7 +93,7 @@ def test_markdown_is_a_table_of_text(sandbox, synglancer, table, tmp_path):
 
 
 def test_latex_compiles(sandbox, synglancer, table, tmp_path):
-    """A LaTeX engine makes a PDF of all its parts, whatever the notes hold; its links are there."""
+    """A LaTeX engine makes a PDF of all parts, whatever the notes contain, with working links."""
     page = tmp_path / "report.tex"
     table.write_text(table.read_text("utf-8") + f"{UNKNOWN},b,$a$\n", "utf-8")
     assert synglancer("report", table, "-o", page, "--group-by", "type").code == 5
@@ -108,7 +109,7 @@ def test_latex_compiles(sandbox, synglancer, table, tmp_path):
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_tables_keep_the_columns_of_the_file(sandbox, synglancer, table, tmp_path, kind):
-    """The file's columns come back as they were, beside exact root IDs, links and counts."""
+    """The file's columns come back unchanged, beside exact root IDs, links and counts."""
     page = tmp_path / f"report.{kind}"
     assert synglancer("report", table, "-o", page).code == 0
     types = {"cell": "UInt64", "inputs_spine": "Int64"}
@@ -120,7 +121,7 @@ def test_tables_keep_the_columns_of_the_file(sandbox, synglancer, table, tmp_pat
 
 
 def test_every_report_says_of_how_many(sandbox, synglancer, sample, tmp_path):
-    """All synapses of the cell, with and without a prediction, stand beside those shown."""
+    """All synapses of the cell, with and without a prediction, are listed beside the shown ones."""
     synapses = pd.read_parquet(sample / who.MINNIE / "tables" / f"{who.SYNAPSE_TABLE}.parquet")
     inputs = int((synapses["post_pt_root_id"] == int(CELL)).sum())
     outputs = int((synapses["pre_pt_root_id"] == int(CELL)).sum())
@@ -142,8 +143,8 @@ def test_every_report_says_of_how_many(sandbox, synglancer, sample, tmp_path):
 
 
 def test_what_is_repeated_counts_once(sandbox, synglancer, tmp_path, monkeypatch):
-    """A cell in two rows has both, and counts once in all sums; it is no partner of itself. The
-    methods say which synapses were counted, and what says that spines are shared."""
+    """A cell in two rows appears in both, but counts once in all sums, and is not its own partner.
+    The methods say which synapses were counted, and which table says that spines are shared."""
     page, cells = tmp_path / "report.md", tmp_path / "cells.csv"
     cells.write_text(f"cell,note\n{CELL},first\n{CELL},second\n")
     asked = ("--with-unlabelled", "--multi-input", "--min-confidence", "0.9", "--soft-filter")
@@ -165,7 +166,7 @@ def test_what_is_repeated_counts_once(sandbox, synglancer, tmp_path, monkeypatch
 
 
 class PairPainter(Painter):
-    """Paints, and gives no picture back before two are there."""
+    """Plots two cells at once, and returns no picture before two are there."""
 
     def __init__(self):
         super().__init__(PreviewOptions(renderer="plot"))
@@ -178,7 +179,7 @@ class PairPainter(Painter):
 
 
 def test_one_cell_is_pictured_twice_at_a_time(sandbox, tmp_path, monkeypatch):
-    """Where two root IDs lead to one cell, each row has its picture, and no file is left."""
+    """If two root IDs lead to the same cell, each row has its picture, and no file is left."""
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     link = link_of(CELL, server=sandbox.origin, tag="soma")
     folder = tmp_path / "pictures"
@@ -193,8 +194,8 @@ def test_one_cell_is_pictured_twice_at_a_time(sandbox, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["xlsx", "parquet", "tsv", "csv"])
 def test_other_files_of_cells(sandbox, synglancer, tmp_path, kind):
-    """Excel with IDs as text, Parquet with integers, TSV, and CSV with nothing but the IDs name the
-    same cells."""
+    """Excel with IDs as text, Parquet with integers, TSV, and CSV with only IDs give the same
+    cells."""
     frame = pd.DataFrame({"root_id": CELLS[:2], "n": ["1", "2"]})
     path = tmp_path / f"cells.{kind}"
     if kind == "xlsx":
@@ -215,7 +216,8 @@ RAGGED = f"cell,partner\n{CELL},{OTHERS[0]},5\n"
 
 @pytest.mark.parametrize("name", ["cells.csv", "cells.tsv", "cells.txt"])
 def test_a_row_that_could_shift_is_refused(sandbox, synglancer, make_link, tmp_path, name):
-    """A row longer than the names is refused by its line: never is the next column a cell."""
+    """A row longer than the header is refused by line, so the next column is never taken for a
+    cell."""
     path, page = tmp_path / name, tmp_path / "report.csv"
     path.write_text(RAGGED.replace(",", "\t") if name.endswith("tsv") else RAGGED)
     synglancer("report", path, "-o", page).refuses(2, f"{name}, line 2", "3 values")
@@ -229,8 +231,8 @@ FOLLOWED = [str(who.OUTDATED_ONE_SUCCESSOR), CELL, str(who.OUTDATED_SPLIT), "", 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx", "html", "md", "tex", "ipynb"])
 def test_each_given_cell_is_found_again(sandbox, synglancer, tmp_path, kind):
-    """Of three rows that lead to one cell, each has what was given and what became of it; the
-    valid one has no note of another's, and no ID is rounded by who reads the table."""
+    """Of three rows that lead to one cell, each has its given ID and its result; the valid one has
+    no note from another, and readers of the table round no ID."""
     cells, page = tmp_path / "cells.csv", tmp_path / f"report.{kind}"
     rows = [f"{note},{cell},{cell}\n" for note, cell in zip("abcde", FOLLOWED, strict=True)]
     cells.write_text("note,root_id,copy\n" + "".join(rows))
@@ -265,7 +267,7 @@ def test_each_given_cell_is_found_again(sandbox, synglancer, tmp_path, kind):
 
 
 def test_the_column_of_cells_may_group_them(sandbox, synglancer, tmp_path):
-    """Rows grouped by their own cell are in each page, the notebook too."""
+    """Rows grouped by their own cell are in each format, including the notebook."""
     cells, page = tmp_path / "cells.csv", tmp_path / "report.ipynb"
     cells.write_text(f"root_id,n\n{CELL},1\n{OTHERS[0]},2\n")
     assert synglancer("report", cells, "-o", page, "--group-by", "root_id").code == 0
@@ -273,7 +275,7 @@ def test_the_column_of_cells_may_group_them(sandbox, synglancer, tmp_path):
 
 
 def test_texts_of_cells_make_a_report(sandbox, synglancer, tmp_path):
-    """A text file of cells, words and a nucleus make a table that says what was given."""
+    """A text file of cells, words and a nucleus give a table that shows what was given."""
     cells, page = tmp_path / "cells.txt", tmp_path / "report.csv"
     cells.write_text(f"# mine\n{CELL}\nnucleus:264824 # the same\n")
     assert synglancer("report", cells, OTHERS[0], "-o", page).code == 0
@@ -286,7 +288,7 @@ def test_texts_of_cells_make_a_report(sandbox, synglancer, tmp_path):
 
 
 def test_a_table_obeys_nothing_of_others(sandbox, synglancer, tmp_path):
-    """Formulas and escapes of the input are texts in the CSV of a report; numbers are numbers."""
+    """Formulas and escapes of the input are text in a report's CSV; numbers stay numbers."""
     cells, page = tmp_path / "cells.csv", tmp_path / "report.csv"
     cells.write_text(f"=head;cell;n\n=1+1;{CELL};-5\n\x1b[31m@a;{CELL};-a\n")
     assert synglancer("report", cells, "-o", page).code == 0
@@ -296,8 +298,8 @@ def test_a_table_obeys_nothing_of_others(sandbox, synglancer, tmp_path):
 
 
 def test_notebooks_run(sandbox, synglancer, table, tmp_path):
-    """A report as a notebook is valid, shows its table at once, and runs from top to bottom: the
-    table, plots, cards and the viewer appear, and no name of others is markup."""
+    """A notebook report is valid, shows its table at once, and runs from top to bottom: the table,
+    plots, cards and the viewer appear, and no foreign name is markup."""
     page = tmp_path / "report.ipynb"
     table.write_text(table.read_text("utf-8") + f"{UNKNOWN},b,$a$\n", "utf-8")
     done = synglancer("report", table, "-o", page, "--group-by", "type", "--min-confidence", "0.5")
@@ -329,7 +331,8 @@ def test_notebooks_run(sandbox, synglancer, table, tmp_path):
 
 
 def test_cells_and_links_are_read_from_stdin(sandbox, synglancer, tmp_path, monkeypatch):
-    """A hyphen is standard input: cells for a report, links for pictures; two begin an option."""
+    """A hyphen is standard input: cells for a report, links for pictures; two hyphens begin an
+    option."""
     monkeypatch.setattr(sys, "stdin", io.StringIO(f"{CELL}\n\n{OTHERS[0]}\n"))
     page = tmp_path / "report.csv"
     assert synglancer("report", "-", "-o", page).code == 0
@@ -342,8 +345,8 @@ def test_cells_and_links_are_read_from_stdin(sandbox, synglancer, tmp_path, monk
 
 
 def test_copied_templates_make_the_same(sandbox, synglancer, make_link, table, tmp_path):
-    """Each template, copied and given back, makes the very same report or card; none is copied
-    over a file that is there."""
+    """Each template, copied and used, gives exactly the same report or card; no existing file is
+    overwritten."""
     listed = synglancer("templates", "list").lines[1:]
     names = [line.split()[0] for line in listed]
     assert {name.split(".")[0] for name in names} == {"card", "comparison", "frame", "report"}
@@ -367,7 +370,7 @@ def test_copied_templates_make_the_same(sandbox, synglancer, make_link, table, t
 
 
 def test_an_own_template_is_used(sandbox, synglancer, tmp_path):
-    """--template takes the place of ours, escaped by the same rules; a broken one is named."""
+    """--template replaces the built-in template, with the same escaping; a broken one is named."""
     own = tmp_path / "own.j2"
     own.write_text("{% for cell in report.cells %}{{ cell.link.cell }}{{ '<' }}{% endfor %}")
     page = tmp_path / "report.html"
@@ -387,7 +390,7 @@ def test_an_own_template_is_used(sandbox, synglancer, tmp_path):
 
 
 def test_what_cannot_be_asked_is_refused_before_any_request(sandbox, synglancer, table, tmp_path):
-    """Endings, columns, groups and rounded IDs are refused with two sentences, at no request."""
+    """Invalid extensions, columns and groups, and rounded IDs, are refused without a request."""
     page = tmp_path / "r.html"
     rounded = tmp_path / "rounded.xlsx"
     pd.DataFrame({"root_id": [int(CELL)]}).to_excel(rounded, index=False)

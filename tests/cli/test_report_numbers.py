@@ -1,4 +1,4 @@
-"""The numbers of a report, computed again with pandas from the sandbox's own tables."""
+"""The numbers of a report, recomputed with pandas from the sandbox's own tables."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ENDS["outputs"] = ENDS["inputs"][::-1]
 
 @pytest.fixture(scope="module")
 def rows(sample) -> pd.DataFrame:
-    """Every synapse of the cells with a prediction, a row for each direction."""
+    """Every predicted synapse of the cells, one row for each direction."""
     folder = sample / who.MINNIE / "tables"
     synapses = pd.read_parquet(folder / f"{who.SYNAPSE_TABLE}.parquet")
     predictions = pd.read_parquet(folder / f"{who.PREDICTION_TABLE}.parquet")
@@ -38,7 +38,7 @@ def rows(sample) -> pd.DataFrame:
 
 @pytest.fixture
 def numbers(sandbox, synglancer, tmp_path) -> pd.DataFrame:
-    """What the report's own file says."""
+    """The numbers in the report's own file."""
     table = tmp_path / "cells.csv"
     groups = ["a", "b", "b", "b"]
     pd.DataFrame({"cell": [CELL, *OTHERS], "kind": groups}).to_csv(table, index=False)
@@ -52,7 +52,8 @@ def numbers(sandbox, synglancer, tmp_path) -> pd.DataFrame:
 
 
 def test_numbers_are_those_of_the_tables(numbers, rows, sample) -> None:
-    """Proportions, counts, confidence, distances, partners and their types, each computed anew."""
+    """Proportions, counts, confidence, distances, partners and their types all agree with a
+    recomputation."""
     for one in numbers[numbers["what"] == "proportion"].itertuples():
         cells = {"": [CELL, *OTHERS], "a": [CELL], "b": OTHERS}[one.group]
         own = rows[(rows["side"] == one.direction) & rows["cell"].isin(cells)]
@@ -117,7 +118,9 @@ def check_partners(numbers: pd.DataFrame, rows: pd.DataFrame) -> None:
 
 
 def test_path_lengths_are_longer_than_the_straight_line(sandbox, synglancer, tmp_path) -> None:
-    """Along the skeleton, every synapse is counted, and its tag's median is farther than straight.
+    """Every synapse has a path length along the skeleton, and each tag's median is longer than the
+    straight distance. The sample's skeletons are its cells' own branches: dendrites bend, and axons
+    turn.
 
     The sample's skeletons are its cells' own branches, on which dendrites bend and axons turn.
     """
@@ -134,7 +137,7 @@ def test_path_lengths_are_longer_than_the_straight_line(sandbox, synglancer, tmp
 
 
 def list_all_cells(page: Path) -> tuple[dict, pd.DataFrame]:
-    """Read the state that a report's link to all cells opens, and the table of its list."""
+    """Read the state of a report's link to all cells, and the table in its list of segments."""
     line = next(one for one in page.read_text().splitlines() if "all cells in one view" in one)
     state = Link.from_url(line.split("](")[1].split(")")[0]).state
     mesh = next(layer for layer in state["layers"] if layer["name"] == "segmentation")
@@ -151,7 +154,7 @@ def list_all_cells(page: Path) -> tuple[dict, pd.DataFrame]:
 
 @pytest.mark.parametrize("words", [[], ["--cell-types"], ["--group-by", "kind"]])
 def test_a_link_lists_all_cells(sandbox, synglancer, rows, sample, tmp_path, words) -> None:
-    """The report's link has each cell's type, group, counts and shares, as the tables have them."""
+    """The link has each cell's type, group, counts and shares, as in the tables."""
     page, cells = tmp_path / "report.md", tmp_path / "cells.csv"
     types = pd.read_parquet(sample / who.MINNIE / "views" / f"{who.CELL_TYPE_VIEW}.parquet")
     typed = types.set_index(types["pt_root_id"].astype(str))["cell_type"]
@@ -180,7 +183,7 @@ def test_a_link_lists_all_cells(sandbox, synglancer, rows, sample, tmp_path, wor
 def test_the_list_of_all_cells_is_without_types_that_are_not_served(
     sandbox, synglancer, tmp_path
 ) -> None:
-    """Where the view of types cannot be had, the link lists all else."""
+    """If the view of types is not available, the link lists everything else."""
     sandbox.set_faults("GET */views/*=404")
     page = tmp_path / "report.md"
     made = synglancer("report", CELL, *OTHERS, "-o", page)
@@ -198,7 +201,7 @@ def test_the_list_of_all_cells_is_without_types_that_are_not_served(
     ],
 )
 def test_what_cannot_be_is_refused(sandbox, synglancer, tmp_path, words, sentences) -> None:
-    """A baseline that is not there, and a file of another kind, before anything is asked."""
+    """A missing baseline, and a file of the wrong kind, are refused before any request."""
     made = synglancer("report", CELL, "-o", tmp_path / "report.md", *words)
     assert made.code == 2
     assert all(one in made.err for one in sentences)

@@ -1,4 +1,4 @@
-"""Answers that the server cuts off at its row limit are completed: the link is the same."""
+"""Answers cut off at the server's row limit are completed, and the link is the same."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def same(one: dict, other: dict) -> bool:
 
 @pytest.mark.parametrize("words", [(), ("--with-unlabelled",)])
 def test_a_limit_of_100_rows_gives_the_same_link(ask, words) -> None:
-    """3,076 inputs in parts of 100 rows are the link of the unlimited answer, byte for byte."""
+    """3,076 inputs in parts of 100 rows give the same link as an unlimited answer, byte for
+    byte."""
     whole, few = ask(None, *words)
     parts, many = ask(100, *words)
     assert whole["total"] >= 3076 + 316
@@ -53,7 +54,8 @@ def test_a_limit_of_100_rows_gives_the_same_link(ask, words) -> None:
 
 @pytest.mark.parametrize("limit", [3075, 3076, 3077])
 def test_a_limit_at_the_number_of_rows(ask, limit) -> None:
-    """One row below, at and above the limit: at it, the server warns although all came."""
+    """Links are the same one row below, at and above the limit; at the limit, the server warns
+    although all rows came."""
     whole, _ = ask(None, "--inputs")
     parts, queries = ask(limit, "--inputs")
     assert same(parts, whole)
@@ -62,7 +64,7 @@ def test_a_limit_at_the_number_of_rows(ask, limit) -> None:
 
 
 def test_what_is_asked_again_is_said(make_link, options, monkeypatch, caplog) -> None:
-    """--verbose says that an answer was cut off and how many requests made it whole."""
+    """--verbose says that an answer was cut off, and how many requests completed it."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     with Sandbox(replace(options, row_limit=200)) as sandbox:
         made = make_link(CELL, "--server", sandbox.origin, "--outputs", "--verbose")

@@ -1,4 +1,4 @@
-"""The token goes where it must and nowhere else; what servers and tables say is data."""
+"""The token is sent only where it must be, and text from servers and tables is never executed."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ POSITIONS = [f"{point}_pt_position_{axis}" for point in ("pre", "ctr", "post") f
 
 @pytest.fixture
 def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox whose every word is meant to be obeyed by whoever prints it."""
+    """A sandbox whose every text tries to be executed when printed."""
     folder = tmp_path / "data"
     (folder / "tables").mkdir(parents=True)
     columns = ["id", *POSITIONS, "size", "pre_pt_root_id", "post_pt_root_id"]
@@ -78,7 +78,7 @@ def ask(make_link, *words):
 
 
 class Page(HTMLParser):
-    """What a browser would make of a fragment: elements with their attributes."""
+    """Parse a fragment as a browser would: elements with their attributes."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class Page(HTMLParser):
 
 @pytest.mark.parametrize("output", ["url", "json", "markdown", "html", "latex"])
 def test_no_word_of_a_server_is_obeyed(hostile, make_link, output) -> None:
-    """Markup, escapes and commands in tags and names arrive as text in each form of output."""
+    """Markup, escapes and commands in tags and names are plain text in each format."""
     made = ask(make_link, "--output", output, "--verbose")
     assert made.code == 0, made.err
     assert all(letter.isprintable() or letter == "\n" for letter in made.out + made.err)
@@ -152,7 +152,7 @@ def test_no_word_of_a_server_is_obeyed_in_a_report(hostile, synglancer, tmp_path
 
 
 def test_tags_are_data_in_the_state(hostile, make_link) -> None:
-    """Each tag is the name of its own layer, and is part of no source and of no shader's code."""
+    """Each tag is the name of its own layer, and is in no source and no shader code."""
     link = ask(make_link).out.strip()
     state = requests.get(link.split("#!")[1], timeout=30).json()
     layers = state["layers"][2:]
@@ -167,7 +167,7 @@ def test_tags_are_data_in_the_state(hostile, make_link) -> None:
 
 
 def test_an_error_is_printed_without_escapes(hostile, make_link) -> None:
-    """What a server answers in an error cannot move the cursor, with a traceback either."""
+    """A server's error message cannot move the cursor, even in a traceback."""
     made = make_link(CELL, "--datastack", "nope\x1b[2J", "--table", "t\x1b[2J", "--verbose")
     assert made.code == 4
     assert "Traceback" in made.err
@@ -176,7 +176,7 @@ def test_an_error_is_printed_without_escapes(hostile, make_link) -> None:
 
 @pytest.fixture
 def listener() -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Any other server on this machine, and the headers that it was sent."""
+    """Another server on this machine, and the headers that it received."""
     heard: list[dict[str, str]] = []
 
     class Listener(http.server.BaseHTTPRequestHandler):
@@ -196,7 +196,7 @@ def listener() -> Iterator[tuple[str, list[dict[str, str]]]]:
 
 
 def test_a_viewer_hears_nothing(sandbox, make_link, listener) -> None:
-    """Making a link asks the viewer for nothing, with the token or without."""
+    """Making a link sends no request to the viewer, with or without the token."""
     site, heard = listener
     made = make_link(CELL, "--site", site)
     assert made.out.startswith(f"{site}/#!{sandbox.origin}/")
@@ -211,7 +211,7 @@ def test_a_server_over_plain_http_is_not_asked(make_link, monkeypatch) -> None:
 
 
 def test_a_server_that_leads_to_plain_http_is_refused(make_link, monkeypatch) -> None:
-    """Where a server over https names one over http for its data, nothing is sent; exit code 4."""
+    """If a server over https names a data server over http, nothing is sent; exit code 4."""
     from synglancer.cache.answers import Store
     from synglancer.cave.records import Datastack
 
@@ -227,7 +227,7 @@ def test_a_server_that_leads_to_plain_http_is_refused(make_link, monkeypatch) ->
 
 
 def test_the_data_server_that_is_named_is_asked(make_link, options, listener, monkeypatch) -> None:
-    """The datastack's own server gets the questions and the token, once CAVE names it."""
+    """The datastack's own server gets the queries and the token, once CAVE names it."""
     address, heard = listener
     folder = Path(os.environ["HOME"]) / "data"
     folder.mkdir()
@@ -244,7 +244,7 @@ def test_the_data_server_that_is_named_is_asked(make_link, options, listener, mo
 
 
 def test_what_is_tried_again_is_shown_and_the_token_is_not(options, sandbox) -> None:
-    """--verbose shows each retry with its pause; nothing of the program holds the token."""
+    """--verbose shows each retry with its pause, and no log of the program contains the token."""
     sandbox.set_faults("POST */query=503*1,*/nglstate/api/v1/post=500")
     code = (
         "import logging, sys\n"

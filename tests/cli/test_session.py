@@ -1,4 +1,4 @@
-"""A session asks each question once, sends its token to its own server, and knows its data."""
+"""A session makes each request once, sends its token only to its own server, and knows its data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def session(sandbox) -> Session:
 
 @pytest.fixture
 def identity(monkeypatch) -> list[str]:
-    """Let the sandbox say with every answer which data it serves: the first item."""
+    """Make the sandbox state with every answer which data it serves: the first item."""
     said = ["one"]
     real = Handler.set_default_headers
 
@@ -69,7 +69,7 @@ def test_threads_ask_a_question_once(sandbox, session) -> None:
 
 
 def test_nothing_is_asked_twice_for_one_link(sandbox, make_link) -> None:
-    """With spines and no cache, a link asks for each record and each table's metadata once."""
+    """With spines and no cache, a link requests each record and each table's metadata once."""
     made = make_link(CELL, "--multi-input", "--no-cache")
     assert made.code == 0
     gets = Counter(request.path for request in sandbox.requests if request.method == "GET")
@@ -78,7 +78,7 @@ def test_nothing_is_asked_twice_for_one_link(sandbox, make_link) -> None:
 
 
 def test_records_come_back_from_the_cache_as_they_were(sandbox, session) -> None:
-    """Datastack, version, table and view need no request in the next process."""
+    """The datastack, version, table and view need no request in the next process."""
     asked = (session.datastack, session.materialization)
     asked += (session.load_table(DEFAULT_TABLE, PREDICTIONS),)
     columns = session.load_view_columns("aibs_cell_info")
@@ -92,7 +92,7 @@ def test_records_come_back_from_the_cache_as_they_were(sandbox, session) -> None
 
 
 def test_validity_is_asked_for_many_cells_at_once(sandbox, session) -> None:
-    """12,000 root IDs cost three requests, however often one of them is repeated."""
+    """12,000 root IDs cost three requests, however often one is repeated."""
     made_up = range(864691130000000001, 864691130000012001)
     valid = session.fetch_validity([int(CELL), *made_up, int(CELL)])
     assert [cell for cell, good in valid.items() if good] == [int(CELL)]
@@ -101,7 +101,7 @@ def test_validity_is_asked_for_many_cells_at_once(sandbox, session) -> None:
 
 
 def test_access_needs_no_table(sandbox) -> None:
-    """A server can be asked without naming a table; an address that is none is refused."""
+    """A server can be queried without naming a table; an invalid address is refused."""
     assert Access(Service(server=sandbox.origin, datastack="other")).server == sandbox.origin
     with pytest.raises(UsageError, match="not an address"):
         Service(server="nowhere")
@@ -116,7 +116,7 @@ def test_the_token_of_the_environment_opens_links_of_the_own_server(sandbox) -> 
 def test_another_server_does_not_get_the_token_and_the_message_says_what_does(
     sandbox, options, tmp_path
 ) -> None:
-    """A state elsewhere is asked for without the token; the hint says how to name its server."""
+    """A state elsewhere is requested without the token; the hint says how to name its server."""
     closed = replace(options, states=tmp_path / "other.sqlite", open_states=False)
     with Sandbox(closed) as stranger:
         made = api_make_link(int(CELL), server=stranger.origin)
@@ -135,7 +135,7 @@ def ask(sandbox, **options):
 
 
 def test_the_same_data_cost_no_more_requests(sandbox, identity) -> None:
-    """With an identity too: 8 requests for a first link, 1 for the same question."""
+    """With an identity, a first link also costs 8 requests, and a repeated one 1."""
     ask(sandbox)
     assert len(sandbox.requests) == 8
     ask(sandbox)
@@ -143,7 +143,7 @@ def test_the_same_data_cost_no_more_requests(sandbox, identity) -> None:
 
 
 def test_other_data_at_the_same_address_are_asked_anew(sandbox, identity) -> None:
-    """After the data changed, neither the link nor tables nor records are those kept before."""
+    """After the data changed, no cached link, table or record is used."""
     first = ask(sandbox)
     identity[0] = "two"
     before = len(sandbox.requests)
@@ -160,7 +160,8 @@ def test_other_data_at_the_same_address_are_asked_anew(sandbox, identity) -> Non
 
 
 def test_kept_tables_of_other_data_are_not_used_offline_either(sandbox, identity) -> None:
-    """An inline link whose tables are all kept asks once whether they are still those."""
+    """An inline link whose tables are all cached costs one request, to check that they are
+    current."""
     ask(sandbox, inline=True)
     before = len(sandbox.requests)
     ask(sandbox, inline=True)
@@ -171,7 +172,7 @@ def test_kept_tables_of_other_data_are_not_used_offline_either(sandbox, identity
 
 
 def test_data_that_change_while_they_are_asked_for_are_refused(sandbox, identity) -> None:
-    """A server that is replaced in the middle gives no link of two halves."""
+    """If the server is replaced halfway, no link is made from both."""
     session = Session(Service(server=sandbox.origin), Store(), VERSION)
     assert session.datastack
     identity[0] = "two"
@@ -181,7 +182,7 @@ def test_data_that_change_while_they_are_asked_for_are_refused(sandbox, identity
 
 
 def test_a_batch_asks_in_groups_what_became_of_cells_without_rows(sandbox) -> None:
-    """300 made-up root IDs cost two questions to the chunked graph, and none to the tables."""
+    """300 invented root IDs cost two queries to the chunked graph, and none to the tables."""
     made_up = [str(864691130000000001 + number) for number in range(300)]
     links = make_links([CELL, *made_up], server=sandbox.origin, inline=True)
     assert links[0].cell == int(CELL)
@@ -196,7 +197,7 @@ def test_a_batch_asks_in_groups_what_became_of_cells_without_rows(sandbox) -> No
 
 
 def test_a_root_id_that_never_existed_is_unknown(sandbox, make_link) -> None:
-    """The chunked graph's empty answer means that there is no such root ID; exit code 3."""
+    """An empty answer from the chunked graph means that the root ID does not exist; exit code 3."""
     made = make_link("864691130000000001")
     made.refuses(3, "864691130000000001 is not the root ID of a cell in minnie65_public")
     assert count(sandbox, "root_timestamps") == 1

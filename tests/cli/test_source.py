@@ -1,4 +1,4 @@
-"""Links on a published source: what they show, what they ask, and what is refused."""
+"""Links on a published source: what they show, what they request, and what is refused."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FOLLOWS = ("filterBySegmentation", "ignoreNullSegmentFilter", "source")
 
 @pytest.fixture(scope="module")
 def published(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sample's table, published without a word of CAVE's."""
+    """The sample's table, published without CAVE's description."""
     folder = tmp_path_factory.mktemp("published") / "out"
     publish_sample(sample, folder)
     return folder
@@ -41,7 +41,7 @@ def published(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def folder(published: Path, sandbox: Sandbox, tmp_path: Path) -> Path:
-    """A copy of it, whose manifest says what the running sandbox would say."""
+    """A copy of it, with the running sandbox's description in its manifest."""
     copy = tmp_path / "source"
     shutil.copytree(published, copy)
     edit_manifest(copy, **describe_sandbox(sandbox.origin))
@@ -68,7 +68,8 @@ def list_synapses(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_a_link_on_a_source_looks_like_one_that_holds_its_synapses(sandbox, source, make_link):
-    """Counts, names, colours, sliders and the palette are the same; only the rows lie elsewhere."""
+    """Counts, names, colours, sliders and the palette are those of an ordinary link; only the rows
+    are elsewhere."""
     own, on_source = ask(make_link, CELL, "--inline"), ask(make_link, CELL, "--source", source)
     for name in ("cell", "datastack", "version", "timestamp", "table", "counts", "shown", "total"):
         assert own[name] == on_source[name], name
@@ -95,7 +96,7 @@ def test_a_link_on_a_source_looks_like_one_that_holds_its_synapses(sandbox, sour
 
 
 def test_a_cell_that_the_source_has_costs_cave_nothing(sandbox, source, make_link):
-    """No request reaches CAVE, for one cell, for several, nor for the same one again."""
+    """No request is sent to CAVE, for one cell, for several, or for a repeated one."""
     first, second = (str(one.root_id) for one in who.PARTNERS[:2])
     sandbox.take_requests()
     assert make_link(CELL, first, second, "--source", source).code == 0
@@ -118,7 +119,7 @@ def asked(monkeypatch) -> list[dict[str, str]]:
 
 
 def test_the_source_gets_few_requests_and_no_token(sandbox, source, make_link, asked):
-    """A cell costs 23 requests at most, without a login: 3 for each of six layers, and 5."""
+    """A cell costs at most 23 requests, without a login: 3 for each of six layers, and 5."""
     assert make_link(CELL, "--source", source).code == 0
     assert 6 < len(asked) <= 23
     assert TOKEN not in str(asked)
@@ -127,7 +128,7 @@ def test_the_source_gets_few_requests_and_no_token(sandbox, source, make_link, a
 def test_partners_of_a_large_cell_cost_tens_of_requests(
     sandbox, source, make_link, synglancer, tmp_path, asked
 ):
-    """Partners, table and report of 3,392 synapses: synapses with near IDs are read at once."""
+    """Partners, table and report of 3,392 synapses read synapses with near IDs together."""
     made = make_link(CELL, "--source", source, "--partners", 3)
     url = made.out.strip()
     commands = [
@@ -153,7 +154,7 @@ def test_cells_of_a_batch_share_their_requests(sandbox, source, make_link, tmp_p
 
 
 def test_a_server_that_a_manifest_names_gets_no_token(sandbox, folder, make_link, options):
-    """Whatever a manifest says, the user's own server alone is asked about a cell without rows."""
+    """Whatever a manifest says, only the user's own server is asked about a cell without rows."""
     with Sandbox(options) as other:
         edit_manifest(folder, **describe_sandbox(other.origin))
         with serve(folder) as address:
@@ -164,7 +165,8 @@ def test_a_server_that_a_manifest_names_gets_no_token(sandbox, folder, make_link
 
 
 def test_an_older_manifest_is_completed_by_one_question(sandbox, published, make_link):
-    """Where the manifest names no images, CAVE's info service is asked once, and kept."""
+    """If the manifest names no images, CAVE's info service is queried once, and the answer
+    cached."""
     with serve(published) as address:
         made = ask(make_link, CELL, "--source", address)
         assert [item.path for item in sandbox.take_requests()] == [
@@ -174,7 +176,7 @@ def test_an_older_manifest_is_completed_by_one_question(sandbox, published, make
 
 
 def test_the_state_is_stored_where_a_short_link_is_wanted(sandbox, source, make_link):
-    """--upload gives a short link to the same state, and the same link when asked again."""
+    """--upload gives a short link to the same state, and the same link when repeated."""
     inline = ask(make_link, CELL, "--source", source)
     short = ask(make_link, CELL, "--source", source, "--upload")
     assert len(short["url"]) < 200
@@ -184,7 +186,7 @@ def test_the_state_is_stored_where_a_short_link_is_wanted(sandbox, source, make_
 
 
 def test_directions_tags_and_sliders(sandbox, source, make_link):
-    """--inputs and --tag leave layers out; --min-confidence is where the sliders start."""
+    """--inputs and --tag leave layers out; --min-confidence sets where the sliders start."""
     own = ask(make_link, CELL, "--inline", "--inputs", "--tag", "spine", "--tag", "soma")
     made = ask(make_link, CELL, "--source", source, "--inputs", "--tag", "spine", "--tag", "soma")
     assert [*list_synapses(made)] == ["● in: spine", "● in: soma"]
@@ -204,7 +206,7 @@ def test_directions_tags_and_sliders(sandbox, source, make_link):
 
 
 def test_partners_are_a_layer_of_their_own(sandbox, source, make_link):
-    """The strongest partners are those of CAVE's tables; the synapses do not follow them."""
+    """The strongest partners are the same as in CAVE's tables; synapses do not follow them."""
     own = ask(make_link, CELL, "--inline", "--partners", 3)
     made = ask(make_link, CELL, "--source", source, "--partners", 3)
     recorded = own["state"]["synglancer"]["partners"]
@@ -219,7 +221,7 @@ def test_partners_are_a_layer_of_their_own(sandbox, source, make_link):
 
 
 def test_cells_together(sandbox, source, make_link):
-    """Synapses between the cells are among inputs and outputs, and it is said how many."""
+    """Synapses between the cells are among inputs and outputs, and a warning counts them."""
     other = str(who.PARTNERS[0].root_id)
     own = ask(make_link, CELL, other, "--together", "--inline")
     made = ask(make_link, CELL, other, "--together", "--source", source)
@@ -245,7 +247,7 @@ def test_outdated_and_unknown_cells(sandbox, source, make_link):
 
 
 def test_a_cell_without_rows_where_cave_is_silent(sandbox, source, make_link):
-    """Where CAVE cannot be asked about a cell without rows, that is an error of the cell."""
+    """If CAVE cannot be asked about a cell without rows, that is an error about the cell."""
     sandbox.stop()
     made = make_link(CELL[:-1] + "1", "--source", source, "--timeout", 2)
     made.refuses(3, "has no synapses in the source", "could not be asked")
@@ -271,12 +273,13 @@ def test_a_cell_without_rows_where_cave_is_silent(sandbox, source, make_link):
     ],
 )
 def test_what_a_source_cannot_show_is_refused(sandbox, source, make_link, words, said):
-    """Options that layers on a source cannot follow are refused, each by name."""
+    """Options that layers on a source do not support are refused by name."""
     make_link(CELL, "--source", source, *words).refuses(2, said)
 
 
 def test_sources_that_are_none(sandbox, folder, source, make_link, tmp_path, monkeypatch):
-    """A folder that is no source, one that is half there, servers that viewers cannot read."""
+    """A folder without a source, an unfinished source, and servers that viewers cannot read are
+    refused."""
     make_link(CELL, "--source", str(tmp_path)).refuses(4, "not a published source")
     make_link(CELL, "--source", str(tmp_path / "nowhere")).refuses(2, "There is no folder")
     make_link(CELL, "--source", str(folder)).refuses(2, "synglancer serve", "--public-url")
@@ -292,18 +295,19 @@ def test_sources_that_are_none(sandbox, folder, source, make_link, tmp_path, mon
 
 
 def test_a_synapse_is_not_found_in_a_source(sandbox, source, make_link):
-    """A synapse that is given by its ID is refused in a sentence."""
+    """A synapse given by its ID is refused."""
     make_link("synapse:17", "--source", source).refuses(2, "A single synapse was given")
 
 
 def test_a_server_without_ranges_is_refused(sandbox, source, make_link, monkeypatch):
-    """Viewers would stay empty without a word: no link is printed."""
+    """No link is printed if viewers would silently stay empty."""
     monkeypatch.setattr("synglancer.publish.serving.parse_range", lambda *_: None)
     make_link(CELL, "--source", source).refuses(4, "ignores ranges")
 
 
 def test_a_folder_with_a_public_address(sandbox, folder, source, make_link):
-    """Rows are read from the folder, layers name the address, which must serve the same."""
+    """Rows are read from the folder, and layers name the address, which must serve the same
+    source."""
     made = ask(make_link, CELL, "--source", str(folder), "--public-url", f"{source}/")
     assert made["state_sha256"] == ask(make_link, CELL, "--source", source)["state_sha256"]
     other = folder.with_name("other")
@@ -314,7 +318,7 @@ def test_a_folder_with_a_public_address(sandbox, folder, source, make_link):
 
 
 def test_who_can_read_the_source_is_said(sandbox, source, make_link):
-    """A hosted viewer can read this machine's source only here."""
+    """A warning says that a hosted viewer can read this machine's source only on this machine."""
     made = ask(make_link, CELL, "--source", source, "--site", "google")
     assert any("Only browsers on this machine" in warning for warning in made["warnings"])
     assert not any(
@@ -323,7 +327,7 @@ def test_who_can_read_the_source_is_said(sandbox, source, make_link):
 
 
 def test_a_source_of_the_barest_rows(sandbox, make_link, tmp_path):
-    """Without confidences, sizes and a table's name, sliders and shaders do without them too."""
+    """Without confidences, sizes and the table's name, sliders and shaders do not use them."""
     rows = make_rows(500)
     cell = int(rows["post_pt_root_id"][0])
     bare = {name: rows[name] for name in rows if name not in {"value", "size"}}
@@ -343,7 +347,7 @@ def test_a_source_of_the_barest_rows(sandbox, make_link, tmp_path):
 
 
 def test_a_batch_on_a_source(sandbox, source, make_link, tmp_path):
-    """Links of a file are those of each cell; a cell without rows is skipped and named."""
+    """Each cell of a file gets its own link; a cell without rows is skipped and named."""
     cells = [CELL, *(str(one.root_id) for one in who.PARTNERS[:3])]
     (tmp_path / "cells.txt").write_text("\n".join([*cells, CELL[:-1] + "1"]))
     made = make_link(tmp_path / "cells.txt", "--source", source)
@@ -353,7 +357,7 @@ def test_a_batch_on_a_source(sandbox, source, make_link, tmp_path):
 
 
 def test_the_table_behind_a_link_on_a_source(sandbox, source, make_link, synglancer, tmp_path):
-    """Its rows are those of the link that holds its synapses: IDs, positions, partners, numbers."""
+    """The rows are those of the link that holds its synapses: IDs, positions, partners, numbers."""
     tables = []
     for words in (["--inline"], ["--source", source]):
         url = make_link(CELL, *words).out.strip()
@@ -366,7 +370,7 @@ def test_the_table_behind_a_link_on_a_source(sandbox, source, make_link, synglan
 
 
 def test_a_link_on_a_source_is_read_back(sandbox, source, make_link):
-    """`Link.from_url` knows its counts, its rows, its settings and the source."""
+    """`Link.from_url` reads its counts, rows, settings and source."""
     made = make_link(CELL, "--source", source)
     link = Link.from_url(made.out.strip())
     own = Link.from_url(make_link(CELL, "--inline").out.strip())
@@ -382,7 +386,7 @@ def test_a_link_on_a_source_is_read_back(sandbox, source, make_link):
 
 
 def test_pictures_and_reports_on_a_source(sandbox, source, make_link, synglancer, tmp_path):
-    """A plot and a report have the synapses, though the states hold none."""
+    """A plot and a report have the synapses, although the states do not."""
     drawn = []
     for words in (["--inline"], ["--source", source]):
         path = tmp_path / f"{len(drawn)}.svg"
@@ -406,7 +410,7 @@ def check_one(synglancer, url: str) -> dict[str, Any]:
 
 
 def test_checking_a_link_on_a_source(sandbox, folder, source, make_link, synglancer, monkeypatch):
-    """A link is good while its source is whole, and bad, with the reason, once it is not."""
+    """A link is good while its source is complete, and bad, with the reason, afterwards."""
     url = make_link(CELL, "--source", source).out.strip()
     found = check_one(synglancer, url)
     assert (found["status"], found["problems"]) == ("good", [])
@@ -431,7 +435,7 @@ def test_checking_a_link_on_a_source(sandbox, folder, source, make_link, synglan
 
 
 def test_a_silent_source_is_not_known_to_be_bad(sandbox, folder, make_link, synglancer):
-    """Where the source's server is silent, nothing is known of the link."""
+    """If the source's server is silent, the link's status is unknown."""
     with serve(folder) as address:
         url = make_link(CELL, "--source", address).out.strip()
     found = check_one(synglancer, url)
@@ -442,7 +446,7 @@ def test_a_silent_source_is_not_known_to_be_bad(sandbox, folder, make_link, syng
 def test_a_source_with_other_synapses_is_bad(
     sandbox, folder, source, make_link, synglancer, tmp_path
 ):
-    """The same version with other rows is found by counting what the layers hold."""
+    """If the same version has other rows, counting the layers' annotations shows it."""
     url = make_link(CELL, "--source", source).out.strip()
     shutil.rmtree(folder)
     run(folder, write_parquet(tmp_path / "rows.parquet", make_rows(800)), table=TABLE)
@@ -453,7 +457,7 @@ def test_a_source_with_other_synapses_is_bad(
 
 @pytest.fixture
 def public(folder: Path, tmp_path: Path) -> Iterator[tuple[Path, str]]:
-    """A folder that a web server serves, and its address."""
+    """A folder served by a web server, and its address."""
     (tmp_path / "www").mkdir()
     folder.rename(tmp_path / "www" / "table")
     with serve(tmp_path / "www") as address:
@@ -461,7 +465,7 @@ def public(folder: Path, tmp_path: Path) -> Iterator[tuple[Path, str]]:
 
 
 def test_one_cell_is_published_and_linked(sandbox, public, make_link, synglancer):
-    """--publish-to writes a source of the cell's synapses alone, and the link is on it."""
+    """--publish-to writes a source with only the cell's synapses, and the link is on it."""
     www, address = public
     own = ask(make_link, CELL, "--inline")
     words = ("--publish-to", www / "cell", "--public-url", f"{address}/cell")
@@ -478,7 +482,7 @@ def test_one_cell_is_published_and_linked(sandbox, public, make_link, synglancer
 
 
 def test_a_source_of_some_cells_shows_no_others(sandbox, public, make_link):
-    """A partner has rows there, but not all of its own: no link says that these are all."""
+    """A partner has rows there, but not all of its own, so a link to it is refused."""
     www, address = public
     first, second = (str(one.root_id) for one in who.PARTNERS[:2])
     words = ("--publish-to", www / "cell", "--public-url", f"{address}/cell")
@@ -490,7 +494,7 @@ def test_a_source_of_some_cells_shows_no_others(sandbox, public, make_link):
 
 
 def test_places_that_viewers_cannot_read(sandbox, public, make_link, tmp_path):
-    """What was published where no viewer reads it is named, with what to do next."""
+    """If viewers cannot read the published source, it is named, with what to do next."""
     www, address = public
     made = make_link(CELL, "--publish-to", tmp_path / "alone")
     made.refuses(2, "viewers cannot read a folder", f"synglancer serve {tmp_path / 'alone'}")
@@ -514,7 +518,7 @@ def test_places_that_viewers_cannot_read(sandbox, public, make_link, tmp_path):
 
 
 def test_a_link_that_viewers_draw_slowly_says_the_whole_command(sandbox, make_link, monkeypatch):
-    """From 10,000 annotations on, the command that publishes the cell is there to be pasted."""
+    """From 10,000 annotations on, a command that publishes the cell is printed."""
     monkeypatch.setattr("synglancer.links.warnings.MANY_ANNOTATIONS", 100)
     first = str(who.PARTNERS[0].root_id)
     words = (
@@ -541,7 +545,7 @@ def test_a_link_that_viewers_draw_slowly_says_the_whole_command(sandbox, make_li
 
 
 def test_the_command_that_is_said_works(sandbox, make_link, monkeypatch, tmp_path):
-    """What was suggested publishes the cell; in Python, one more keyword is suggested."""
+    """The suggested command publishes the cell; in Python, one more keyword is suggested."""
     monkeypatch.setattr("synglancer.links.warnings.MANY_ANNOTATIONS", 100)
     monkeypatch.chdir(tmp_path)
     made = make_link(CELL, "--no-cache", "--partners", 2)
@@ -556,7 +560,7 @@ def test_the_command_that_is_said_works(sandbox, make_link, monkeypatch, tmp_pat
 
 
 def test_own_points_stand_beside_layers_on_a_source(sandbox, source, make_link, tmp_path):
-    """Layers of a file of points hold their points, and keep apart from those on the source."""
+    """Layers of a user's points hold their points, and stay apart from the layers on the source."""
     path = tmp_path / "mine.csv"
     path.write_text("layer,x_nm,y_nm,z_nm\n● in: spine,1,2,3\npartners,4,5,6\n")
     words = (CELL, "--source", source, "--partners", 2, "--annotations", path)

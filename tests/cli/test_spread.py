@@ -1,4 +1,4 @@
-"""Batches over several processes: the same links, and no more requests at a time."""
+"""Batches over several processes make the same links, with no more requests at a time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ CELLS = [
 
 
 def tell(made: Link | Skipped) -> tuple:
-    """Return what has to be equal, of a link or of a reason."""
+    """Return the parts of a link or a reason that must be equal."""
     if isinstance(made, Skipped):
         return (made.given, made.reason, made.hint, made.exit_code)
     return (made.given, made.state_sha256, made.counts_by_tag, made.warnings)
@@ -54,7 +54,7 @@ def token_file(tmp_path: Path) -> str:
 
 @pytest.mark.parametrize("kind", ["processes", "dask"])
 def test_workers_make_the_links_of_one_process(sandbox, kind, scheduler, token_file) -> None:
-    """Cells have the links and the reasons, in their order, that one process gives them."""
+    """Cells get the same links and reasons, in the same order, as from one process."""
     who_works = {"workers": 2} if kind == "processes" else {"scheduler": scheduler}
     asked = {"server": sandbox.origin, "no_cache": True, "token_file": token_file}
     made = make_links([*CELLS, CELLS[0]], **asked, **who_works)
@@ -64,7 +64,7 @@ def test_workers_make_the_links_of_one_process(sandbox, kind, scheduler, token_f
 
 
 class Late:
-    """A runner that ends its tasks when as many are under way as may be, the last one first."""
+    """A runner that finishes its tasks when the allowed number are running, the last one first."""
 
     workers = 6
 
@@ -108,7 +108,7 @@ class First(Batch):
 
 @pytest.mark.parametrize("concurrency", [1, 4, 8, 17])
 def test_workers_share_the_requests_that_may_be_under_way(monkeypatch, concurrency) -> None:
-    """All workers together have no more requests under way than one process may have."""
+    """All workers together have no more simultaneous requests than one process."""
     runner, ticks = Late(concurrency), []
     monkeypatch.setattr(spreading, "make_runner", lambda *_: runner)
     batch = First(Settings(concurrency=concurrency))
@@ -123,7 +123,7 @@ def test_workers_share_the_requests_that_may_be_under_way(monkeypatch, concurren
 
 
 def test_a_lost_worker_is_named(monkeypatch) -> None:
-    """A worker that was ended from outside is an error with both sentences, not one of ours."""
+    """A worker that is killed from outside is an error with a hint, not a bug."""
     runner = Late(8)
     runner.submit = lambda *_: {}["gone"]
     monkeypatch.setattr(spreading, "make_runner", lambda *_: runner)
@@ -134,7 +134,7 @@ def test_a_lost_worker_is_named(monkeypatch) -> None:
 
 
 def test_an_error_that_ends_the_batch_ends_it_for_all_workers(sandbox, monkeypatch) -> None:
-    """A table that is not there is said once, as one process says it."""
+    """A missing table is reported once, as by one process."""
     asked = {"server": sandbox.origin, "table": "no_such_table"}
     with pytest.raises(ServiceError) as alone:
         make_links(CELLS, **asked)
@@ -164,7 +164,7 @@ def test_a_table_of_cells_is_spread_as_well(sandbox, scheduler, token_file) -> N
     ],
 )
 def test_what_cannot_be_is_refused(sandbox, who_works, words) -> None:
-    """No process, two kinds of workers, and no request at a time are refused."""
+    """Zero processes, two kinds of workers, and zero simultaneous requests are refused."""
     with pytest.raises(UsageError, match=words):
         make_links(CELLS, server=sandbox.origin, **who_works)
     assert not sandbox.requests

@@ -1,4 +1,4 @@
-"""Full disks, closed streams, other encodings and odd names are ordinary, in real processes."""
+"""Full disks, closed streams, other encodings and odd names are handled, in real processes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not FULL.exists(), reason="the system has no /de
 
 
 def run(*words: object, code: str = LINK, shell: str = "", **env: str) -> tuple[int, bytes, str]:
-    """Run a command in a process of its own, with redirections of the shell."""
+    """Run a command in a separate process, with redirections of the shell."""
     done = subprocess.run(
         ["bash", "-c", f'exec "$@" {shell}', "-", sys.executable, "-c", code, *map(str, words)],
         capture_output=True, check=False, timeout=300, env={**os.environ, **env},
@@ -43,7 +43,7 @@ def run(*words: object, code: str = LINK, shell: str = "", **env: str) -> tuple[
     ],
 )
 def test_a_full_stdout_is_said(sandbox, words) -> None:
-    """Where stdout cannot be written, each command says so and ends with 4."""
+    """If stdout cannot be written, each command says so and exits with 4."""
     code, *rest = words
     returned, _, err = run(*rest, code=code, shell="> /dev/full", NO_COLOR="1")
     assert returned == 4, err
@@ -51,7 +51,7 @@ def test_a_full_stdout_is_said(sandbox, words) -> None:
 
 
 def test_a_closed_stdout_is_refused_before_anything_is_asked(sandbox) -> None:
-    """A closed stdout is named, with 4, and no link is made that nobody would see."""
+    """A closed stdout is named, with exit code 4, and no link is made that nobody would see."""
     returned, _, err = run(CELL, shell=">&-")
     assert returned == 4
     assert "Standard output is closed" in err
@@ -59,7 +59,8 @@ def test_a_closed_stdout_is_refused_before_anything_is_asked(sandbox) -> None:
 
 
 def test_closed_stderr_and_stdin_change_nothing(sandbox) -> None:
-    """The link alone is on stdout, whatever else is closed; ``-`` then has a message."""
+    """stdout holds only the link, whatever else is closed; reading stdin with ``-`` then gives an
+    error."""
     returned, out, _ = run(CELL, shell="2>&- <&-")
     assert returned == 0
     assert out.count(b"\n") == 1
@@ -71,7 +72,8 @@ def test_closed_stderr_and_stdin_change_nothing(sandbox) -> None:
 
 @pytest.mark.parametrize("shell", ["2> /dev/full", "2>&-", "2> >(true)"])
 def test_what_stderr_cannot_take_changes_no_exit_code(sandbox, shell) -> None:
-    """A link, a wrong word and an unknown cell end with 0, 2 and 3, whoever hears of it."""
+    """A link, an invalid word and an unknown cell exit with 0, 2 and 3, even if stderr cannot be
+    written."""
     returned, out, _ = run(CELL, shell=shell)
     assert (returned, out.count(b"\n")) == (0, 1)
     assert run("abc", shell=shell)[0] == 2
@@ -79,7 +81,7 @@ def test_what_stderr_cannot_take_changes_no_exit_code(sandbox, shell) -> None:
 
 
 def test_any_text_can_be_printed_in_ascii(sandbox, tmp_path) -> None:
-    """A card on a terminal of ASCII has escapes for what it cannot show."""
+    """On an ASCII terminal, a card has escapes for other characters."""
     plain = run(CELL, "--output", "markdown", PYTHONIOENCODING="utf-8")
     returned, out, err = run(CELL, "--output", "markdown", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert returned == 0, err
@@ -88,7 +90,7 @@ def test_any_text_can_be_printed_in_ascii(sandbox, tmp_path) -> None:
 
 
 def test_names_are_any_bytes(sandbox, tmp_path) -> None:
-    """A file whose name is not UTF-8 is read, written and printed as the bytes that it is."""
+    """A file whose name is not UTF-8 is read, written and printed with the same bytes."""
     name = b"caf\xe9"
     folder = os.fsencode(tmp_path) + b"/" + name
     Path(os.fsdecode(folder)).mkdir()
@@ -114,7 +116,8 @@ def test_names_are_any_bytes(sandbox, tmp_path) -> None:
     ("option", "name"), [("--save-state", "s.json"), ("--qr", "q.png"), ("--preview", "p.png")]
 )
 def test_a_link_is_printed_without_its_side_file(sandbox, tmp_path, option, name) -> None:
-    """A side file that cannot be written is named, the exit code is 4, and the link is printed."""
+    """If another file cannot be written, it is named, the exit code is 4, and the link is
+    printed."""
     (tmp_path / name).symlink_to(FULL)
     returned, out, err = run(CELL, option, tmp_path / name, "--renderer", "plot")
     assert returned == 4
@@ -129,7 +132,8 @@ def test_a_link_is_printed_without_its_side_file(sandbox, tmp_path, option, name
 
 
 def test_a_lost_receipt_is_said(sandbox, tmp_path) -> None:
-    """The link is printed with 0, and that the history has no line for it is said."""
+    """The link is printed with exit code 0, and a warning says that the history has no line for
+    it."""
     (tmp_path / "history.jsonl").symlink_to(FULL)
     returned, out, err = run(CELL, SYNGLANCER_DATA_DIR=str(tmp_path))
     assert returned == 0, err
@@ -138,7 +142,7 @@ def test_a_lost_receipt_is_said(sandbox, tmp_path) -> None:
 
 
 def test_a_report_that_cannot_be_written_is_said(sandbox, tmp_path) -> None:
-    """A full disk leaves no report, a message and 4."""
+    """A full disk leaves no report, and gives a message and exit code 4."""
     (tmp_path / "r.csv").symlink_to(FULL)
     returned, out, err = run("report", CELL, "-o", tmp_path / "r.csv", code=OTHER)
     assert (returned, out) == (4, b"")

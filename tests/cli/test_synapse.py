@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="module")
 def rows(sample: Path) -> pd.DataFrame:
-    """All synapses of the sample at version 1718 with their predictions, where they have one."""
+    """All synapses of the sample at version 1718, with their predictions if any."""
     tables = sample / who.MINNIE / "tables"
     synapses = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}.parquet")
     tags = pd.read_parquet(tables / f"{who.PREDICTION_TABLE}.parquet")[
@@ -49,7 +49,7 @@ def open_inline(done: Outcome) -> dict[str, Any]:
 def test_both_cells_are_selected_and_the_synapse_is_picked(
     sandbox, make_link: Callable[..., Outcome], rows: pd.DataFrame, spine: int
 ) -> None:
-    """The state selects both cells in their colours, looks at the synapse and picks it."""
+    """The state selects both cells in their colours, centres on the synapse and selects it."""
     row = rows.loc[spine]
     state = open_inline(make_link(f"synapse:{spine}", "--inline"))
     layers = {layer["name"]: layer for layer in state["layers"]}
@@ -118,7 +118,7 @@ def test_the_record_and_the_summary_say_what_is_known(
 def test_an_id_without_a_prediction_is_unlabelled(
     sandbox, make_link: Callable[..., Outcome], rows: pd.DataFrame
 ) -> None:
-    """A synapse that the classifier did not see is shown as unlabelled, without a confidence."""
+    """A synapse without a prediction is shown as unlabelled, without a confidence."""
     synapse = int(rows.index[rows["tag"].isna()][0])
     done = make_link(f"synapse:{synapse}", "--inline")
     state = open_inline(done)
@@ -134,7 +134,7 @@ def test_an_id_without_a_prediction_is_unlabelled(
 def test_unknown_and_malformed_ids_are_refused(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], spine: int
 ) -> None:
-    """An unknown ID has exit code 3; a malformed one and options of cells have 2."""
+    """An unknown ID has exit code 3; a malformed one, or options for cells, have 2."""
     make_link("synapse:5").refuses(3, "no synapse 5", "synapses_pni_2")
     for text in ("synapse:", "synapse:0", "synapse:1,234,567", "synapse:2.9e8", "synapse:1.0"):
         make_link(text).refuses(2, "does not name a synapse")
@@ -151,7 +151,7 @@ def test_unknown_and_malformed_ids_are_refused(
 def test_several_are_a_link_each_or_one_together(
     sandbox, make_link: Callable[..., Outcome], rows: pd.DataFrame
 ) -> None:
-    """Several IDs are a link each; together one, the cell that all are of first."""
+    """Several IDs give a link each; with --together they give one, with the common cell first."""
     own = rows[(rows["post_pt_root_id"] == int(CELL)) & rows["tag"].notna()]
     first, second = (int(own.index[own["tag"] == tag][0]) for tag in ("shaft", "spine"))
     assert len(make_link(f"synapse:{first}", f"synapse:{second}").lines) == 2
@@ -170,7 +170,7 @@ def test_several_are_a_link_each_or_one_together(
 def test_others_on_the_same_spine_are_shown(
     sandbox, make_link: Callable[..., Outcome], sample: Path, rows: pd.DataFrame
 ) -> None:
-    """With --multi-input, the other synapses of the spine are in a layer of their own."""
+    """With --multi-input, the other synapses on the spine have their own layer."""
     path = sample / who.MINNIE / "tables" / f"{who.SPINE_TABLE}.parquet"
     spines = pd.read_parquet(path)
     column = "target_id" if "target_id" in spines else "id"
@@ -197,7 +197,7 @@ def test_others_on_the_same_spine_are_shown(
 def test_it_is_read_back_checked_kept_and_made_again(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], spine: int
 ) -> None:
-    """Link.from_url, table, check and history understand the link; asked again, it is the same."""
+    """Link.from_url, table, check and history read the link; repeated, it is the same."""
     done = make_link(f"synapse:{spine}")
     url = done.out.strip()
     back = Link.from_url(url, token=TOKEN)
@@ -220,7 +220,7 @@ def test_a_damaged_link_is_made_anew_as_a_synapse(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], spine: int,
     tmp_path: Path,
 ) -> None:  # fmt: skip
-    """check --fix makes the link of the synapse again, not one of its cells."""
+    """check --fix makes the link of the synapse again, not a link of one of its cells."""
     state = open_inline(make_link(f"synapse:{spine}", "--inline"))
     for layer in state["layers"]:
         if layer.get("type") == "annotation":
@@ -241,7 +241,8 @@ def test_a_damaged_link_is_made_anew_as_a_synapse(
 def test_it_works_at_any_version(
     sandbox, make_link: Callable[..., Outcome], version: int, spine: int, *, live: bool
 ) -> None:
-    """At a version that has expired, live queries give the synapse and its cells, and that is said.
+    """At an expired version, live queries give the synapse and its cells of that time, and a
+    warning says so.
 
     The cells are those of that moment.
     """
@@ -260,7 +261,7 @@ def test_files_and_reports_take_synapses(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome],
     rows: pd.DataFrame, tmp_path: Path,
 ) -> None:  # fmt: skip
-    """Synapses stand beside cells in a file, and each has a row of its own in a report."""
+    """A file may hold synapses and cells, and each has its own row in a report."""
     own = rows[(rows["post_pt_root_id"] == int(CELL)) & (rows["tag"] == "soma")].index
     named = [f"synapse:{int(own[0])}", f"synapse:{int(own[1])}", CELL]
     file = tmp_path / "cells.txt"
@@ -281,7 +282,7 @@ def test_files_and_reports_take_synapses(
 def test_files_beside_the_link_are_named_after_the_synapse(
     sandbox, make_link: Callable[..., Outcome], rows: pd.DataFrame, tmp_path: Path
 ) -> None:
-    """Two synapses of the same cells do not write one file over the other."""
+    """Two synapses of the same cells write two different files."""
     own = rows[(rows["post_pt_root_id"] == int(CELL)) & (rows["tag"] == "soma")].index
     first, second = int(own[0]), int(own[1])
     name = str(tmp_path / "{cell}.json")
@@ -291,7 +292,7 @@ def test_files_beside_the_link_are_named_after_the_synapse(
 
 
 def test_python_takes_a_synapse_too(sandbox, spine: int) -> None:
-    """make_link("synapse:ID") gives a link whose counts and table are of the synapse."""
+    """make_link("synapse:ID") gives a link whose counts and table are those of the synapse."""
     link = api_make_link(f"synapse:{spine}", server=sandbox.origin, background="white")
     assert link.counts.to_dict("records") == [{"direction": "synapse", "tag": "spine", "count": 1}]
     assert f"synapse {spine}" in repr(link)

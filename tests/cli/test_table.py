@@ -25,7 +25,7 @@ def test_the_table_is_what_the_link_shows(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path,
     suffix: str,
 ) -> None:  # fmt: skip
-    """Every synapse of a link stands in the file, with its ID, place and cells."""
+    """The file has every synapse of a link, with its ID, position and cells."""
     url = make_link(CELL, "--tag", "soma").out.strip()
     out = tmp_path / f"soma{suffix}"
     done = synglancer("table", url, "-o", out)
@@ -52,7 +52,7 @@ def test_csv_on_stdout_and_state_files(
 
 
 def test_what_cannot_be_placed_is_said(synglancer: Callable[..., Outcome], tmp_path: Path) -> None:
-    """Annotations of a state without units are named, and left out."""
+    """Annotations of a state without units are named and left out."""
     file = tmp_path / "old.json"
     note = {"type": "point", "id": "1", "point": [1, 2, 3]}
     file.write_text(
@@ -76,7 +76,8 @@ def test_what_cannot_be_placed_is_said(synglancer: Callable[..., Outcome], tmp_p
 def test_bad_questions_are_refused(
     synglancer: Callable[..., Outcome], words, said, tmp_path, monkeypatch
 ) -> None:
-    """What is no link, and what is no file to write, is refused in two sentences."""
+    """Anything but a link, and an output that cannot be written, are refused with an error and a
+    hint."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "state.json").write_text('{"layers": []}')
     synglancer("table", *words).refuses(2, said)

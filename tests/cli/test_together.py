@@ -1,4 +1,4 @@
-"""Several cells in one link: each synapse once, in the layer where it belongs."""
+"""Several cells in one link: each synapse once, in the right layer."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ENDS = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 
 @pytest.fixture(scope="module")
 def synapses(sample: Path) -> pd.DataFrame:
-    """All synapses of the sample; the tag is missing where there is no prediction."""
+    """All synapses of the sample; the tag is missing without a prediction."""
     tables = sample / who.MINNIE / "tables"
     predictions = pd.read_parquet(tables / f"{who.PREDICTION_TABLE}.parquet")
     return pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}.parquet").merge(
@@ -38,7 +38,7 @@ def synapses(sample: Path) -> pd.DataFrame:
 
 
 def expect(synapses: pd.DataFrame, cells: Sequence[str]) -> dict[str, set[str]]:
-    """Say which synapses each layer must show, in the order of the layers."""
+    """Return the synapses of each layer, in the order of the layers."""
     known = [int(cell) for cell in cells]
     into, out_of = (synapses[column].isin(known) for column in ENDS.values())
     across = into & out_of & (synapses["pre_pt_root_id"] != synapses["post_pt_root_id"])
@@ -67,8 +67,8 @@ def ask(make_link, *words: object) -> dict:
 
 
 def test_several_cells_are_one_link(sandbox: Sandbox, make_link, synglancer, synapses) -> None:
-    """One link shows each cell in its own colour and each synapse of the tables in its layer, those
-    between the cells once, for the requests that one cell costs; asked again, it costs one."""
+    """One link shows each cell in its own colour and each synapse in its layer, with those between
+    the cells once, at the cost of one cell; repeated, it costs one request."""
     assert make_link(CELL, "--no-cache", "--quiet").code == 0
     alone = len(sandbox.requests)
     made = make_link("--together", *CELLS, "--output", "json")
@@ -105,7 +105,8 @@ def test_several_cells_are_one_link(sandbox: Sandbox, make_link, synglancer, syn
 
 
 def test_a_cell_that_is_not_selected_any_more_is_noticed(sandbox, make_link, synglancer) -> None:
-    """Of several cells, check names the one that is not selected, and a layer that lost some."""
+    """With several cells, check names a cell that is not selected and a layer that has lost
+    synapses."""
     made = api_make_link(CELLS[:2], server=sandbox.origin, tag="soma")
     state = made.state
     state["layers"][1]["segments"].remove(BASKET)
@@ -118,8 +119,8 @@ def test_a_cell_that_is_not_selected_any_more_is_noticed(sandbox, make_link, syn
 
 
 def test_cells_that_are_kept_are_not_asked_for_again(sandbox: Sandbox, make_link, synapses) -> None:
-    """What was fetched together is kept by cell: other sets of the same cells, and each alone, ask
-    for no synapse, and show the same as if nothing had been kept."""
+    """Rows fetched together are cached by cell: other sets of the same cells, and each cell alone,
+    query no synapses, and show the same as without a cache."""
     ask(make_link, *CELLS)
     before = len(sandbox.requests)
     pair = ask(make_link, PYRAMID, CELL)
@@ -134,8 +135,8 @@ def test_cells_that_are_kept_are_not_asked_for_again(sandbox: Sandbox, make_link
 
 
 def test_one_direction_and_totals(sandbox: Sandbox, make_link, synapses) -> None:
-    """With --inputs, those from another of the cells are between; --with-total counts, without a
-    prediction too, what the table has of each kind, also where a version has expired."""
+    """With --inputs, synapses from another of the cells are in `between`; --with-total counts all
+    synapses of each kind, also for an expired version."""
     known = [int(cell) for cell in CELLS]
     into, out_of = (synapses[column].isin(known) for column in ENDS.values())
     across = into & out_of & (synapses["pre_pt_root_id"] != synapses["post_pt_root_id"])
@@ -157,7 +158,7 @@ def test_one_direction_and_totals(sandbox: Sandbox, make_link, synapses) -> None
 
 
 def test_a_limit_on_rows_gives_the_same_link(options, make_link, monkeypatch) -> None:
-    """An answer for all cells that is cut off is completed, byte for byte."""
+    """A cut-off answer for all cells is completed, byte for byte."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     hashes, port = [], 0
     for limit in (None, 700):
@@ -169,8 +170,8 @@ def test_a_limit_on_rows_gives_the_same_link(options, make_link, monkeypatch) ->
 
 
 def test_cells_are_given_in_any_way(sandbox: Sandbox, make_link, tmp_path) -> None:
-    """Outdated root IDs, nuclei, files and links name cells as for one; who is named twice is shown
-    once; what was followed is said and recorded; one cell is as without --together."""
+    """Outdated root IDs, nuclei, files and links name cells as for one cell; a cell named twice is
+    shown once; followed root IDs are reported and recorded; one cell is as without --together."""
     file = tmp_path / "cells.txt"
     file.write_text(f"nucleus:{who.PARTNERS[3].nucleus_id}\n{CELL}\n")
     record = ask(make_link, who.OUTDATED_ONE_SUCCESSOR, file, PYRAMID, BASKET)
@@ -192,8 +193,8 @@ def test_cells_are_given_in_any_way(sandbox: Sandbox, make_link, tmp_path) -> No
 
 
 def test_a_cell_that_cannot_be_shown_fails_the_link(sandbox: Sandbox, make_link) -> None:
-    """There is one link or none: an unknown cell is named, nothing is uploaded; too many cells are
-    refused before anything is asked; a cell without synapses is shown, and named."""
+    """There is one link or none: an unknown cell is named, and nothing uploaded; too many cells are
+    refused before any request; a cell without synapses is shown and named."""
     many = [str(int(CELL) + number) for number in range(101)]
     make_link("--together", *many).refuses(2, "101 cells", "at most 100")
     assert not sandbox.requests
@@ -213,8 +214,8 @@ def test_a_cell_that_cannot_be_shown_fails_the_link(sandbox: Sandbox, make_link)
 
 
 def test_a_link_of_several_cells_comes_back(sandbox: Sandbox) -> None:
-    """Cells, settings, counts and each synapse are read back from the link, and what is read back
-    makes the same state; partners have other colours than the cells, which keep theirs."""
+    """Cells, settings, counts and each synapse are read back from the link, and give the same state
+    again; partners have other colours than the cells, which keep theirs."""
     asked = {"min_confidence": 0.8, "soft_filter": True, "partners": 3, "background": "white"}
     made = api_make_link([int(cell) for cell in CELLS], server=sandbox.origin, **asked)
     back = Link.from_url(made.url)

@@ -1,4 +1,4 @@
-"""Variables that are named like ours and have no effect are said, with the one that was meant."""
+"""Variables that are named like ours but have no effect are reported, with a suggestion."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CELL = "864691135276234469"
 def test_an_unknown_variable_is_said_on_every_command(
     sandbox, make_link, synglancer, monkeypatch, name, meant
 ) -> None:
-    """It is a line on stderr, before the command does what it does all the same."""
+    """It is a line on stderr, before the command does its work anyway."""
     monkeypatch.setenv(name, "1")
     sentence = f"The environment variable {name} is unknown: {meant}"
     assert synglancer("cache", "info").err.splitlines() == [sentence]
@@ -36,13 +36,13 @@ def test_an_unknown_variable_is_said_on_every_command(
 
 
 def test_help_is_not_disturbed(make_link, monkeypatch) -> None:
-    """Help says nothing about the environment."""
+    """Help does not mention such variables."""
     monkeypatch.setenv("SYNGLANCER_XYZZY", "1")
     assert make_link("--help").err == ""
 
 
 def test_the_doctor_warns_of_it(sandbox, synglancer, monkeypatch) -> None:
-    """The check of settings has the same words."""
+    """doctor's check of settings uses the same words."""
     monkeypatch.setenv("SYNGLANCER_XYZZY", "1")
     checks = json.loads(synglancer("doctor", "--output", "json").out)["checks"]
     (settings,) = [check for check in checks if check["name"] == "settings"]
@@ -51,7 +51,7 @@ def test_the_doctor_warns_of_it(sandbox, synglancer, monkeypatch) -> None:
 
 
 def test_no_variable_that_has_an_effect_is_unknown(synglancer, monkeypatch) -> None:
-    """Every option of every command, and all other variables, are known."""
+    """Options of all commands, and all other variables, are known."""
     known = {*_list_variables(build_synglancer()), *_OTHERS}
     assert {"SYNGLANCER_FIX", "SYNGLANCER_GROUP_BY", "SYNGLANCER_DATASTACK"} <= known
     for name in known - {"SYNGLANCER_CACHE_MAX", "SYNGLANCER_CACHE_DIR", "SYNGLANCER_DATA_DIR"}:

@@ -1,4 +1,4 @@
-"""make-link --review and synglancer verdicts, against the sandbox's own tables."""
+"""make-link --review and synglancer verdicts, compared with the sandbox's own tables."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 
 @pytest.fixture
 def rows(sample: Path) -> pd.DataFrame:
-    """All predicted synapses of the cell, each once, the least sure first."""
+    """All predicted synapses of the cell, each once, the least confident first."""
     tables = sample / who.MINNIE / "tables"
     joined = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}.parquet").merge(
         pd.read_parquet(tables / f"{who.PREDICTION_TABLE}.parquet").drop(columns="id"),
@@ -41,7 +41,7 @@ def read_csv(text: str) -> pd.DataFrame:
 
 
 def mark(url: str, path: Path, marks: dict[int, str]) -> Path:
-    """Type marks behind descriptions, as a reviewer does, and save the state as shared."""
+    """Type marks after descriptions, as a reviewer does, and save the state as shared."""
     state: dict[str, Any] = dict(Link.from_url(url).state)
     state.pop("synglancer")
     for place, text in marks.items():
@@ -53,7 +53,8 @@ def mark(url: str, path: Path, marks: dict[int, str]) -> Path:
 def test_a_review_holds_the_least_sure_predictions(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], rows
 ) -> None:
-    """300 synapses as the tables have them, the least sure first; the rest is counted."""
+    """A review has 300 synapses as in the tables, the least confident first; the others are
+    counted."""
     made = make_link(CELL, "--review")
     assert made.code == 0
     left = len(rows) - 300
@@ -77,7 +78,7 @@ def test_a_review_holds_the_least_sure_predictions(
 def test_filters_hold_and_the_next_ones_follow(
     sandbox, make_link: Callable[..., Outcome], rows
 ) -> None:
-    """--tag and --max-confidence choose what is reviewed, and the record says so."""
+    """--tag and --max-confidence choose the synapses of a review, and the record says so."""
     words = (CELL, "--review", "--tag", "shaft", "--max-confidence", 0.7, "--output", "json")
     record = json.loads(make_link(*words).out)
     kept = rows[(rows["tag"] == "shaft") & (rows["value"] <= 0.7)]
@@ -94,7 +95,7 @@ def test_filters_hold_and_the_next_ones_follow(
 def test_marks_of_reviewers_are_compared(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Two reviewers' marks give a table, their agreement, a calibration and its plot."""
+    """The marks of two reviewers give a table, their agreement, a calibration and its plot."""
     url = make_link(CELL, "--review", "--tag", "spine", "--max-confidence", 0.7).out.strip()
     first = mark(url, tmp_path / "a.json", {0: "=right", 1: "=shaft thick", 2: "=right", 3: "=u"})
     second = mark(url, tmp_path / "b.json", {0: "=right", 1: "=shaft", 2: "=soma", 3: "=right"})
@@ -123,7 +124,7 @@ def test_marks_of_reviewers_are_compared(
 def test_ids_are_texts_in_every_file(
     synglancer: Callable[..., Outcome], tmp_path: Path, suffix: str
 ) -> None:
-    """No spreadsheet rounds an ID, and the same table comes back from each kind of file."""
+    """No spreadsheet rounds an ID, and each kind of file gives the same table."""
     out = tmp_path / f"v{suffix}"
     assert synglancer("verdicts", SHARED / "google.json", "-o", out).code == 0
     read = {".csv": pd.read_csv, ".parquet": pd.read_parquet, ".xlsx": pd.read_excel}[suffix]
@@ -135,7 +136,7 @@ def test_ids_are_texts_in_every_file(
 def test_reviews_of_one_cell_in_three_viewers_are_compared(
     synglancer: Callable[..., Outcome],
 ) -> None:
-    """Links that different viewers wrote are read together, each two compared."""
+    """Links written by different viewers are read together, and each pair is compared."""
     names = ["spelunker-2024", "google", "wheel"]
     done = synglancer("verdicts", *(SHARED / f"{name}.json" for name in names))
     assert done.code == 0
@@ -148,7 +149,7 @@ def test_reviews_of_one_cell_in_three_viewers_are_compared(
 def test_reviews_of_other_predictions_are_refused(
     synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """Links of two versions are not mixed; other cells are, and it is said."""
+    """Links of two versions are refused; links of different cells are read, with a warning."""
     given = (SHARED / "google.json").read_text(encoding="utf-8")
     other = tmp_path / "other.json"
     other.write_text(given.replace('\\"version\\":1718', '\\"version\\":1822'), encoding="utf-8")
@@ -164,7 +165,7 @@ def test_reviews_of_other_predictions_are_refused(
 def test_links_that_are_no_reviews_are_refused(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome]
 ) -> None:
-    """A link of another kind is named by its number, whatever stands before it."""
+    """A link of another kind is named by its number, whatever precedes it."""
     url = make_link(CELL, "--inline", "--outputs", "--tag", "soma").out.strip()
     synglancer("verdicts", url).refuses(2, "is not a review", "make-link --review")
     synglancer("verdicts", SHARED / "google.json", url).refuses(2, "Link 2: ")
@@ -191,7 +192,7 @@ def test_links_that_are_no_reviews_are_refused(
 def test_bad_questions_are_refused(
     synglancer: Callable[..., Outcome], words, code, tmp_path, monkeypatch
 ) -> None:
-    """What cannot be read or written is refused in two sentences before anything is written."""
+    """Unreadable input and unwritable output are refused before anything is written."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.json").write_text((SHARED / "google.json").read_text(encoding="utf-8"))
     synglancer("verdicts", *words).refuses(code)
@@ -221,7 +222,7 @@ def test_what_a_review_cannot_show_is_refused(make_link: Callable[..., Outcome],
 def test_a_review_without_synapses_says_so(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome]
 ) -> None:
-    """Filters that nothing passes give an empty review, and an empty table with its columns."""
+    """If no synapse passes the filters, the review is empty, and its table has only columns."""
     made = make_link(CELL, "--review", "--max-confidence", 0.01)
     assert (made.code, "No synapse passes the filters" in made.err) == (0, True)
     done = synglancer("verdicts", made.out.strip())
@@ -232,7 +233,7 @@ def test_a_review_without_synapses_says_so(
 def test_a_review_is_checked_compared_and_remembered(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome]
 ) -> None:
-    """check counts its synapses by direction and tag, history lists it, compare refuses it."""
+    """check counts its synapses by direction and tag, history lists it, and compare refuses it."""
     url = make_link(CELL, "--review").out.strip()
     checked = json.loads(synglancer("check", url, "--output", "json").out)
     assert (checked["status"], checked["problems"]) == ("good", [])
@@ -246,7 +247,7 @@ def test_a_review_is_checked_compared_and_remembered(
 def test_several_cells_are_reviewed_together(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome]
 ) -> None:
-    """Of cells shown together, each synapse between them stands once."""
+    """With cells shown together, each synapse between them is listed once."""
     other = who.PARTNERS[3].root_id
     made = make_link(CELL, other, "--together", "--review", "--output", "json")
     record = json.loads(made.out)
@@ -260,7 +261,7 @@ def test_several_cells_are_reviewed_together(
 def test_points_of_ones_own_are_refused_beside_a_review(
     make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """A review has one layer alone: --annotations is refused rather than left out."""
+    """--review with --annotations is refused, because a review has only one layer."""
     points = tmp_path / "mine.csv"
     points.write_text("x_nm,y_nm,z_nm\n668000,636000,780000\n", encoding="utf-8")
     make_link(CELL, "--review", "--annotations", points).refuses(2, "--review and --annotations")

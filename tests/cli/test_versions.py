@@ -14,7 +14,7 @@ from cave_sandbox.server import Sandbox
 from cli.outcome import CELL, TOKEN
 
 OLD = str(who.PARTNERS[2].root_id)
-"""A cell that was never edited, so that it was valid at every version."""
+"""A cell that was never edited, so it was valid at every version."""
 
 
 @pytest.mark.parametrize(
@@ -30,13 +30,13 @@ OLD = str(who.PARTNERS[2].root_id)
     ],
 )
 def test_a_version_is_a_number_a_day_or_the_latest(sandbox, make_link, given, version) -> None:
-    """A day stands for the version that was made on it (UTC), or else the newest before it."""
+    """A day means the version made on it (UTC), or else the newest one before it."""
     record = json.loads(make_link(CELL, "--version", given, "--output", "json").out)
     assert record["version"] == version
 
 
 def test_the_day_of_an_expired_version_means_that_version(sandbox, make_link) -> None:
-    """A day that was printed beside a version is that version, also when it has expired."""
+    """A day that was printed beside a version means that version, even if it has expired."""
     record = json.loads(make_link(OLD, "--version", "2023-04-06", "--output", "json").out)
     assert (record["version"], record["live"]) == (661, True)
 
@@ -52,7 +52,7 @@ def test_an_unknown_version_names_those_that_are_there(sandbox, make_link) -> No
 
 
 def test_an_expired_version_is_asked_for_live(sandbox, make_link, sample) -> None:
-    """An expired version gives the rows of a live query at its timestamp, and says so."""
+    """An expired version gives the rows of a live query at its timestamp, and a warning."""
     made = make_link(OLD, "--version", "661", "--with-total", "--output", "json")
     assert made.code == 0, made.err
     record = json.loads(made.out)
@@ -76,7 +76,8 @@ def test_an_expired_version_is_asked_for_live(sandbox, make_link, sample) -> Non
 
 
 def test_live_rows_lie_where_the_versions_rows_lie(sandbox, make_link) -> None:
-    """Live rows are the same synapses at the same places in nm, with the root IDs of then."""
+    """Live rows are the same synapses at the same positions in nm, with the root IDs of that
+    time."""
     from synglancer import make_link as api
 
     now = api(OLD, server=sandbox.origin).predictions.set_index("id")
@@ -90,7 +91,8 @@ def test_live_rows_lie_where_the_versions_rows_lie(sandbox, make_link) -> None:
 
 
 def test_a_root_id_is_checked_at_an_expired_version(sandbox, make_link) -> None:
-    """A root ID that was not valid at an expired version is followed back, or refused if strict."""
+    """A root ID that was not valid at an expired version is followed back, or refused with
+    --strict."""
     asked = (CELL, "--version", "661")
     make_link(*asked, "--strict").refuses(3, "not valid", str(who.OUTDATED_SPLIT))
     made = make_link(*asked, "--with-total", "--output", "json")
@@ -103,7 +105,7 @@ def test_a_root_id_is_checked_at_an_expired_version(sandbox, make_link) -> None:
 
 
 def test_refused_live_queries_name_other_versions(options, make_link, monkeypatch) -> None:
-    """Where live queries are refused, the versions that are there are named; exit code 4."""
+    """If live queries are refused, the available versions are named; exit code 4."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     broken = replace(options, fault="POST /materialize/api/v3/datastack/minnie65_public/query=500")
     with Sandbox(broken) as sandbox:
@@ -114,7 +116,8 @@ def test_refused_live_queries_name_other_versions(options, make_link, monkeypatc
 def test_a_private_table_is_named_as_such(
     options, sample, tmp_path, make_link, monkeypatch
 ) -> None:
-    """A table that the token may not read is an error that names it, and no login is asked for."""
+    """A table that the token may not read is an error that names it, and does not ask for a
+    login."""
     folder = tmp_path / "private"
     shutil.copytree(sample / who.MINNIE, folder)
     path = folder / "datastack.json"
@@ -129,7 +132,7 @@ def test_a_private_table_is_named_as_such(
 
 
 def test_what_never_was_a_root_id_is_no_cell(sandbox, make_link) -> None:
-    """A chunked graph that gives a root ID no timestamp does not know it: exit code 3."""
+    """If a chunked graph gives no timestamp for a root ID, the ID is unknown; exit code 3."""
     make_link("864691135000000007").refuses(3, "864691135000000007")
     asked = [item.path.rsplit("/", 1)[-1] for item in sandbox.requests]
     assert "root_timestamps" in asked

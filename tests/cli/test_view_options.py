@@ -36,14 +36,14 @@ def read_synapses(sample: Path) -> pd.DataFrame:
 
 
 def test_background_white(sandbox: Sandbox, make_link) -> None:
-    """--background white makes what is behind the 3D view and the sections white."""
+    """--background white makes the 3D view and the sections white."""
     state = read_state(make_link(CELL, "--background", "white"))
     assert state["projectionBackgroundColor"] == "#ffffff"
     assert state["crossSectionBackgroundColor"] == "#ffffff"
 
 
 def test_figure_is_3d_alone_without_axes_or_panels(sandbox: Sandbox, make_link) -> None:
-    """--figure shows 3D alone, on white, without axis lines, even when the panel is asked for."""
+    """--figure shows only 3D, on white, without axis lines, even with --panel."""
     state = read_state(make_link(CELL, "--figure", "--panel"))
     assert state["layout"] == {"type": "3d", "orthographicProjection": True}
     assert state["projectionBackgroundColor"] == "#ffffff"
@@ -52,7 +52,8 @@ def test_figure_is_3d_alone_without_axes_or_panels(sandbox: Sandbox, make_link) 
 
 
 def test_palette_safe_changes_the_layers_colours(sandbox: Sandbox, make_link) -> None:
-    """--palette safe gives each tag another colour than the paper's, the same both ways."""
+    """--palette safe gives each tag another colour than the paper's, for inputs and outputs
+    alike."""
     paper = synapse_layers(read_state(make_link(CELL)))
     safe = synapse_layers(read_state(make_link(CELL, "--palette", "safe")))
     for name, layer in safe.items():
@@ -61,7 +62,7 @@ def test_palette_safe_changes_the_layers_colours(sandbox: Sandbox, make_link) ->
 
 
 def test_color_by_confidence_is_in_the_shader(sandbox: Sandbox, make_link) -> None:
-    """--color-by confidence colours by the annotation's confidence rather than by layer."""
+    """--color-by confidence colours by each annotation's confidence, not by layer."""
     for layer in synapse_layers(read_state(make_link(CELL, "--color-by", "confidence"))).values():
         assert "confidenceColor(prop_confidence())" in layer["shader"]
 
@@ -76,7 +77,7 @@ def test_panel_is_closed_unless_asked_for(sandbox: Sandbox, make_link) -> None:
 
 
 def test_filter_by_selection_reaches_every_layer(sandbox: Sandbox, make_link) -> None:
-    """--filter-by-selection makes each layer follow both of its segments' selection."""
+    """--filter-by-selection links each layer to the selection of both of its segments."""
     for layer in synapse_layers(read_state(make_link(CELL, "--filter-by-selection"))).values():
         assert layer["filterBySegmentation"] == ["pre", "post"]
 
@@ -84,7 +85,7 @@ def test_filter_by_selection_reaches_every_layer(sandbox: Sandbox, make_link) ->
 def test_soft_filter_keeps_all_synapses_and_says_what_it_hides(
     sandbox: Sandbox, make_link, sample
 ) -> None:
-    """With --soft-filter all synapses are in the state, the sliders start at the confidence, and
+    """With --soft-filter, all synapses are in the state, the sliders start at the confidence, and
     record, warnings and filters say how many are hidden at first."""
     words = (CELL, "--min-confidence", "0.9", "--soft-filter", "--output", "json")
     record = json.loads(make_link(*words).out)
@@ -116,7 +117,7 @@ def test_soft_filter_needs_a_confidence(make_link) -> None:
 def test_partners_are_the_strongest_in_distinct_colours(
     sandbox: Sandbox, make_link, sample, count: int
 ) -> None:
-    """--partners N selects the N partners with most synapses, both directions together."""
+    """--partners N selects the N partners with the most synapses, in both directions together."""
     state = read_state(make_link(CELL, "--partners", count))
     table = read_synapses(sample)
     ends = table[["pre_pt_root_id", "post_pt_root_id"]]
@@ -150,7 +151,7 @@ def test_impossible_numbers_of_partners_are_refused(make_link, count: int) -> No
 
 
 def test_another_view_is_another_question(sandbox: Sandbox) -> None:
-    """A link with other view options is never answered by the one made before."""
+    """A link with other view options is never the cached one."""
     plain = api_make_link(int(CELL), server=sandbox.origin)
     for options in (
         {"background": "white"},

@@ -1,4 +1,4 @@
-"""The wheel is whole: installed into an empty environment, it makes a link and is typed."""
+"""The wheel is complete: in an empty environment, it makes a link and provides its types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """Build the wheel from the source distribution, as an index would serve it."""
+    """Build the wheel from the source distribution, as a package index would."""
     folder = tmp_path_factory.mktemp("dist")
     subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder), str(ROOT)],
@@ -29,7 +29,7 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory) -> Path:
-    """Install the wheel and its dependencies into an empty environment, and nothing else."""
+    """Install only the wheel and its dependencies into an empty environment."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
     pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
@@ -39,7 +39,7 @@ def environment(wheel, tmp_path_factory) -> Path:
 
 
 def test_an_index_takes_what_is_built(wheel) -> None:
-    """Metadata and description of the wheel and of the source distribution are as PyPI wants."""
+    """The metadata and description of the wheel and the source distribution meet PyPI's rules."""
     built = [str(path) for path in wheel.parent.iterdir()]
     assert len(built) == 2
     check = [sys.executable, "-m", "twine", "check", "--strict", *built]
@@ -49,7 +49,7 @@ def test_an_index_takes_what_is_built(wheel) -> None:
 
 
 def test_wheel_holds_templates_and_types(wheel) -> None:
-    """Every template and the py.typed marker reach the wheel."""
+    """Every template and the py.typed marker are in the wheel."""
     names = set(zipfile.ZipFile(wheel).namelist())
     templates = {f"synglancer/templates/{path.name}" for path in (ROOT / "templates").glob("*.j2")}
     assert templates
@@ -84,7 +84,7 @@ def use(cell: int) -> None:
 
 
 def test_types_reach_a_project_that_uses_the_wheel(environment, tmp_path) -> None:
-    """A type checker outside sees our types through py.typed, and finds what is wrong by them."""
+    """An external type checker sees our types through py.typed, and finds errors with them."""
     (tmp_path / "project.py").write_text(PROJECT)
     check = [
         sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--python-executable",

@@ -10,7 +10,7 @@ SOURCE = Path(__file__).parents[2] / "docs"
 
 
 def ensure_site(folder: Path) -> Path:
-    """Return the folder of the site's pages, and build it where it is not there."""
+    """Return the folder of the site's pages, and build it if it does not exist."""
     pages = folder / "html"
     if not pages.is_dir():
         draft = folder / "draft"

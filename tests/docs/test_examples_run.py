@@ -1,4 +1,4 @@
-"""The README and the pages of the site say what is true: their commands and their Python run."""
+"""The commands and the Python code in the README and on the site run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def name(path: Path) -> str:
 
 
 def read_blocks(document: Path, language: str) -> list[str]:
-    """Read the code blocks of one language, their indentation taken away."""
+    """Read the code blocks of one language, without their indentation."""
     text = document.read_text(encoding="utf-8")
     found = re.findall(rf"^( *)```{language}\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE)
     return [re.sub(rf"^{indent}", "", block, flags=re.MULTILINE) for indent, block in found]
@@ -51,7 +51,7 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def _generated(sample: Path) -> None:
-    """Let the sandbox that the commands start find its sample: it is generated elsewhere."""
+    """Let the sandbox that the commands start find its sample, which is generated elsewhere."""
     place = Residence.of_user().sample
     place.parent.mkdir(parents=True)
     place.symlink_to(sample.parent)
@@ -60,7 +60,7 @@ def _generated(sample: Path) -> None:
 @pytest.mark.usefixtures("_generated")
 @pytest.mark.parametrize("document", WITH_COMMANDS, ids=name)
 def test_commands_of_documents_run(document, tmp_path) -> None:
-    """Every command in a console block ends with exit code 0, in its order."""
+    """Every command in a console block exits with 0, in the given order."""
     try:
         for command in read_commands(document):
             done = run(shlex.split(command), tmp_path)
@@ -73,7 +73,7 @@ def test_commands_of_documents_run(document, tmp_path) -> None:
 @pytest.mark.usefixtures("_generated")
 @pytest.mark.parametrize("document", WITH_PYTHON, ids=name)
 def test_python_of_documents_runs(document, tmp_path) -> None:
-    """The Python blocks of a document run as they stand, one after the other."""
+    """The Python blocks of a document run unchanged, one after the other."""
     code = "\n".join(read_blocks(document, "python"))
     try:
         done = run([sys.executable, "-c", code], tmp_path)
@@ -83,14 +83,14 @@ def test_python_of_documents_runs(document, tmp_path) -> None:
 
 
 def test_the_readme_has_examples() -> None:
-    """The README shows commands and Python, so that the tests above prove something."""
+    """The README shows commands and Python, so the tests above prove something."""
     assert ROOT / "README.md" in WITH_COMMANDS
     assert ROOT / "README.md" in WITH_PYTHON
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
 def test_files_named_in_documents_exist(name) -> None:
-    """What a document links to in this repository is there."""
+    """Files in this repository that a document links to exist."""
     text = (ROOT / name).read_text(encoding="utf-8")
     targets = re.findall(r"\]\((?!http)([^)#]+)\)", text)
     assert all((ROOT / target).exists() for target in targets)

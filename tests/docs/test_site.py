@@ -1,4 +1,4 @@
-"""The documentation site builds without a warning, is linked right, and loads nothing else."""
+"""The documentation site builds without a warning, has valid links, and loads nothing external."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Page(HTMLParser):
-    """The anchors of a page, and what it links to."""
+    """The anchors of a page, and its links."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -27,7 +27,7 @@ class Page(HTMLParser):
 
 
 def test_all_links_within_the_site_work(site: Path) -> None:
-    """Each link between pages leads to a file, and to an anchor in it where it names one."""
+    """Each link between pages leads to a file, and to an existing anchor if it names one."""
     pages = {path: Page(path) for path in site.rglob("*.html")}
     assert len(pages) > 15
     broken = []
@@ -44,7 +44,7 @@ def test_all_links_within_the_site_work(site: Path) -> None:
 
 
 def test_the_site_needs_nothing_from_elsewhere(site: Path) -> None:
-    """Scripts, styles, fonts and pictures are the site's own, so that it works offline."""
+    """Scripts, styles, fonts and pictures are part of the site, so that it works offline."""
     for path in site.rglob("*.html"):
         text = path.read_text(encoding="utf-8")
         loaded = re.findall(r"<(?:script|img|link)[^>]*(?:src|href)=\"(https?:[^\"]+)\"", text)

@@ -1,4 +1,4 @@
-"""The words of the project: the README is short, and no page is a riddle."""
+"""The words of the project: the README is short, and no sentence for users is a riddle."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ spec.loader.exec_module(sentences)
 
 
 def test_the_readme_is_short() -> None:
-    """The README has at most 900 words: the rest is on the site."""
+    """The README has at most 900 words; the rest is on the site."""
     assert len((ROOT / "README.md").read_text(encoding="utf-8").split()) <= MOST_WORDS
 
 
@@ -65,6 +65,6 @@ def test_sentences_are_found_where_they_stand(collected: list[Any]) -> None:
 
 
 def test_riddles_are_found() -> None:
-    """A turn of phrase that has to be decoded is found, a plain sentence is not."""
+    """A turn of phrase that has to be decoded is found, but a plain sentence is not."""
     assert sentences.find_riddles("Version 1 is served no more.") == ["served no more"]
     assert not sentences.find_riddles("Version 1 has expired.")

@@ -1,4 +1,4 @@
-"""What is said of a proxy, of certificates and of the viewer, on the way to the data."""
+"""What doctor says about proxies, certificates and the viewer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def connect(**options: object) -> Connection:
 
 
 def test_a_proxy_is_named_with_its_variable(monkeypatch) -> None:
-    """Where a proxy does not connect, it and the variable that sets it are named."""
+    """If a proxy does not connect, the error names it and the variable that sets it."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:{SECRET}@127.0.0.1:1")
     found = connect().check_server()
     assert found.status == "failed"
@@ -46,7 +46,8 @@ def with_version(expires: datetime | None) -> Connection:
     ],
 )
 def test_until_when_a_version_is_served(days, status, words) -> None:
-    """The day is named, with a warning in its last month; some stay, of some it is not known."""
+    """The expiry day is named, with a warning in the last month; some versions are permanent, and
+    some have no known day."""
     expires = None if days is None else datetime.now(timezone.utc) + timedelta(days=days)
     found = with_version(expires).check_version()
     assert found.status == status
@@ -74,7 +75,8 @@ def test_until_when_a_version_is_served(days, status, words) -> None:
     ],
 )
 def test_the_viewer_is_known(site, own, status, words) -> None:
-    """It is the one asked for, the datastack's own or Spelunker; one that ignores a pin warns."""
+    """The viewer is the requested one, the datastack's own or Spelunker; a viewer that ignores the
+    pin gives a warning."""
     connection = connect(site=site)
     connection._answers["datastack"] = Datastack(
         name="minnie65_public",

@@ -1,4 +1,4 @@
-"""Checks run in order; one that fails keeps those behind it from running, and no others."""
+"""Checks run in order; a failed check skips only the checks that depend on it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def failing() -> Outcome:
 
 
 def test_what_stands_behind_a_failure_is_skipped() -> None:
-    """Also what stands behind something that was skipped, with the name of what failed first."""
+    """A check behind a skipped one is also skipped, and names the check that failed first."""
     ran: list[str] = []
     checks = [
         ("first", (), failing),
@@ -41,7 +41,7 @@ def test_what_stands_behind_a_failure_is_skipped() -> None:
 
 
 def test_a_skipped_check_stands_in_nobodys_way() -> None:
-    """What was skipped by itself, without a failure, keeps nothing from being checked."""
+    """A check that was skipped without a failure does not skip others."""
     ran: list[str] = []
     checks = [
         ("first", (), lambda: Outcome("first", "skipped", "Not now.")),
@@ -58,7 +58,7 @@ def test_a_skipped_check_stands_in_nobodys_way() -> None:
     ],
 )
 def test_what_a_check_meets_is_what_it_found(error, words) -> None:
-    """A package that is broken and a file that cannot be read are outcomes, not crashes."""
+    """A broken package and an unreadable file are outcomes, not crashes."""
 
     def check() -> Outcome:
         raise error

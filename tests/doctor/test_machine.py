@@ -1,4 +1,4 @@
-"""Python, packages, browser and cache are looked at as they are on this machine."""
+"""The checks of Python, packages, browser and cache describe this machine."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from synglancer.doctor.machine import check_browser, check_cache, check_packages
 
 
 def test_this_python_is_good_enough() -> None:
-    """The running Python is named, and is one that synglancer supports."""
+    """The running Python is named, and synglancer supports it."""
     found = check_python()
     assert found.status == "ok"
     assert sys.executable in found.message
 
 
 def test_a_python_that_is_too_old(monkeypatch) -> None:
-    """Where the metadata ask for a newer Python, that is what has to be done."""
+    """If the metadata require a newer Python, the hint says so."""
     monkeypatch.setattr(machine, "metadata", lambda _: {"Requires-Python": ">=4"})
     found = check_python()
     assert found.status == "failed"
@@ -35,7 +35,7 @@ def test_a_python_that_is_too_old(monkeypatch) -> None:
     ],
 )
 def test_packages_that_are_missing_or_too_old(monkeypatch, needed, lacking) -> None:
-    """They are named as pip takes them, those alone."""
+    """Only missing or outdated packages are named, in pip's form."""
     monkeypatch.setattr(machine, "requires", lambda _: needed)
     found = check_packages()
     assert found.status == "failed"
@@ -56,7 +56,8 @@ def test_what_is_not_for_this_machine_is_not_missing(monkeypatch) -> None:
 
 
 def test_extras_that_are_installed_are_named(monkeypatch) -> None:
-    """An extra is there when all that it adds is; those of developers are not named."""
+    """An extra is listed if all of its packages are installed; extras for developers are not
+    listed."""
 
     class Metadata:
         def get_all(self, _: str) -> list[str]:
@@ -76,7 +77,7 @@ def test_extras_that_are_installed_are_named(monkeypatch) -> None:
 
 
 def test_a_program_that_was_never_installed(monkeypatch) -> None:
-    """Run from its source, it cannot know what it needs, and says so."""
+    """Run from its source, synglancer cannot know its requirements, and says so."""
 
     def refuse(_: str) -> None:
         raise PackageNotFoundError
@@ -88,7 +89,7 @@ def test_a_program_that_was_never_installed(monkeypatch) -> None:
 
 
 def test_a_browser_that_cannot_be_driven(monkeypatch) -> None:
-    """Without Playwright the hint says how to install it; links need neither."""
+    """Without Playwright, the hint says how to install it; links do not need it."""
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     found = check_browser()
     assert found.status == "warning"
@@ -96,7 +97,7 @@ def test_a_browser_that_cannot_be_driven(monkeypatch) -> None:
 
 
 def test_the_cache_has_a_size_and_a_place(tmp_path, monkeypatch) -> None:
-    """A folder that is not there yet is empty, and can be made; one in a file's place cannot."""
+    """A missing folder counts as empty if it can be created; a file in its place is an error."""
     monkeypatch.setenv("SYNGLANCER_CACHE_DIR", str(tmp_path / "new" / "cache"))
     found = check_cache()
     assert found.status == "ok"

@@ -1,4 +1,4 @@
-"""When a batch goes on, and when it stops, whatever the services do."""
+"""When a batch continues and when it stops, whatever the services do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SILENT, BROKEN, REFUSED = UnreachableError, ServiceError, LoginError
 
 
 class Maker:
-    """Makes links, or fails, cell by cell as it is told."""
+    """Makes links or fails, as instructed for each cell."""
 
     def __init__(self, outcomes: dict[str, type[SynglancerError] | None]) -> None:
         self.outcomes = outcomes
@@ -54,7 +54,7 @@ class Maker:
 
 @pytest.fixture
 def batch(monkeypatch):
-    """Make a batch one cell after the other; return it and the maker that was asked."""
+    """Make a batch one cell after the other; return it and its maker."""
 
     def build(*outcomes, **options):
         maker = Maker({str(number): outcome for number, outcome in enumerate(outcomes)})
@@ -70,7 +70,7 @@ def tell(results) -> list[str]:
 
 
 def test_a_batch_stops_after_three_silences_in_a_row(batch) -> None:
-    """Two cells may be too large for a service; the third silence means that it is down."""
+    """Two cells in a row may be too large for a service; a third timeout means that it is down."""
     results, maker = batch(None, SILENT, SILENT, SILENT, None, None)
     with pytest.raises(UnreachableError, match="No answer for 3") as stopped:
         tell(results)
@@ -79,7 +79,7 @@ def test_a_batch_stops_after_three_silences_in_a_row(batch) -> None:
 
 
 def test_a_link_between_silences_shows_that_the_service_is_there(batch) -> None:
-    """Silences are counted in a row: a batch with many too large cells goes on."""
+    """Only timeouts in a row count, so a batch with many large cells continues."""
     results, maker = batch(None, SILENT, SILENT, None, SILENT, SILENT, None)
     expected = ["0", "skipped", "skipped", "3", "skipped", "skipped", "6"]
     assert tell(results) == expected
@@ -87,14 +87,14 @@ def test_a_link_between_silences_shows_that_the_service_is_there(batch) -> None:
 
 
 def test_other_failures_are_no_silence(batch) -> None:
-    """A service that answers with an error is there: each cell is told so, however many."""
+    """A service that answers with errors is not down: each cell gets its error, however many."""
     assert tell(batch(None, BROKEN, BROKEN, BROKEN, BROKEN, None)[0]) == [
         "0", "skipped", "skipped", "skipped", "skipped", "5",
     ]  # fmt: skip
 
 
 def test_a_batch_whose_first_cell_gets_no_answer_stops(batch) -> None:
-    """Where nothing has been answered yet, the first silence is enough."""
+    """If nothing has been answered yet, the first timeout stops the batch."""
     results, maker = batch(SILENT, None)
     with pytest.raises(UnreachableError) as stopped:
         tell(results)
@@ -103,7 +103,7 @@ def test_a_batch_whose_first_cell_gets_no_answer_stops(batch) -> None:
 
 
 def test_what_is_refused_to_all_stops_at_once_and_promises_no_more_than_there_is(batch) -> None:
-    """A login that is refused later on stops a batch; without a cache, nothing is kept."""
+    """A login that is refused later stops a batch; without a cache, nothing is kept."""
     results, maker = batch(None, None, REFUSED, None, no_cache=True)
     with pytest.raises(LoginError) as stopped:
         tell(results)
@@ -112,7 +112,7 @@ def test_what_is_refused_to_all_stops_at_once_and_promises_no_more_than_there_is
 
 
 def test_a_cell_that_is_known_to_be_unknown_is_not_asked_for(batch) -> None:
-    """It is skipped with the error's own words and exit code."""
+    """The cell is skipped with the error's own words and exit code."""
     results, maker = batch(None, None, None)
     maker.unknown["1"] = CellError("There is no cell 1.", "Look it up.")
     assert list(results) == ["0", Skipped("1", "There is no cell 1.", "Look it up.", 3), "2"]
@@ -120,20 +120,20 @@ def test_a_cell_that_is_known_to_be_unknown_is_not_asked_for(batch) -> None:
 
 
 def test_a_skipped_cell_has_the_words_and_the_exit_code_of_its_error(batch) -> None:
-    """What a report says of a cell is what its link alone would have said."""
+    """A report says the same about a cell as its own link would."""
     [_, skipped] = batch(None, BROKEN)[0]
     assert skipped == Skipped("1", "No answer for 1.", "Try again.", 4)
 
 
 def test_rows_that_were_fetched_ahead_are_let_go_with_each_cell(batch) -> None:
-    """Memory holds the rows of cells whose turn is still to come, whatever came of the others."""
+    """Only the rows of waiting cells are held in memory, whatever happened to the others."""
     results, maker = batch(None, BROKEN, None)
     list(results)
     assert maker.forgotten == ["0", "1", "2"]
 
 
 def test_cells_are_made_once_and_given_as_often_as_asked(monkeypatch) -> None:
-    """A repeated cell has its link in each of its places, and is ticked once."""
+    """A repeated cell has its link in each of its places, and counts once in the progress."""
     maker, ticks = Maker({"7": None, "8": BROKEN}), []
     monkeypatch.setattr("synglancer.links.batch.open_maker", lambda *_: maker)
 
@@ -149,7 +149,7 @@ def test_cells_are_made_once_and_given_as_often_as_asked(monkeypatch) -> None:
 
 
 def test_the_words_that_were_typed_and_the_token_reach_the_maker(monkeypatch) -> None:
-    """Receipts of a batch hold its command; its token is the one that is known already."""
+    """The receipts of a batch hold its command, and it uses the known token."""
     opened = []
     monkeypatch.setattr(
         "synglancer.links.batch.open_maker",

@@ -1,4 +1,4 @@
-"""Groups of cells: how many at once, and what becomes of groups that fail."""
+"""Groups of cells: their size, and what happens when a group fails."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def take_all(groups: Groups) -> list[list[str]]:
 
 
 def test_groups_grow_to_what_an_answer_holds() -> None:
-    """Groups grow four times at most, until their answers have about 50,000 rows."""
+    """Groups grow at most fourfold, until their answers have about 50,000 rows."""
     fetched = []
 
     def fetch(cells):
@@ -32,7 +32,7 @@ def test_groups_grow_to_what_an_answer_holds() -> None:
 
 
 def test_cells_whose_rows_are_known_are_not_fetched() -> None:
-    """They are in their group, at their place, and in no question."""
+    """Cells with known rows are in their group, in order, but in no query."""
     fetched = []
 
     def fetch(cells):
@@ -46,7 +46,7 @@ def test_cells_whose_rows_are_known_are_not_fetched() -> None:
 
 
 def test_a_failing_group_is_halved_to_the_cell_at_fault() -> None:
-    """All cells but the one at fault are fetched, or are left alone with it in the end."""
+    """All cells but the failing one are fetched; that one is left for its own query."""
     fetched = []
 
     def fetch(cells):
@@ -62,7 +62,7 @@ def test_a_failing_group_is_halved_to_the_cell_at_fault() -> None:
 
 @pytest.mark.parametrize(("error", "most"), [(LoginError, 1), (UnreachableError, 2)])
 def test_what_is_true_of_all_cells_is_not_asked_again(error, most) -> None:
-    """A refused login is asked about once, and a silent server twice, for one group."""
+    """For one group, a refused login is queried once, and a silent server twice."""
     asked = []
 
     def fetch(cells):
@@ -84,5 +84,6 @@ def test_what_is_true_of_all_cells_is_not_asked_again(error, most) -> None:
     ],
 )
 def test_the_next_group(cells, size, expected) -> None:
-    """It aims at 50,000 rows, never above half of the limit at which an answer was cut."""
+    """It aims at 50,000 rows, and never at more than half of a limit at which an answer was cut
+    off."""
     assert choose_next(cells, size) == expected

@@ -1,4 +1,4 @@
-"""Links say exactly what was put into them, in both forms, and records keep a contract."""
+"""Links contain exactly what was put into them, in both forms, and records keep their contract."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def example_link(**changes: object) -> Link:
 
 @given(sites, st.integers(1, 2**64 - 1), schemes, hosts)
 def test_short_links_are_read_back(site, number, scheme, host):
-    """For any viewer and state, reading a link gives the addresses that made it."""
+    """For any viewer and state, reading a link gives the addresses that it was made of."""
     state_url = f"{scheme}{host}/nglstate/api/v1/{number}"
     link = format_link(site, state_url)
     parsed = parse_link(link)
@@ -96,7 +96,7 @@ def test_short_links_are_read_back(site, number, scheme, host):
 
 
 def test_the_production_form_is_exact():
-    """The link of the public viewer and state server is the one that they document."""
+    """The link for the public viewer and state server has the form that they document."""
     assert format_link(SITES["spelunker"], f"{STATES}/5931234") == (
         "https://spelunker.cave-explorer.org/#!middleauth+"
         "https://global.daf-apis.com/nglstate/api/v1/5931234"
@@ -117,13 +117,13 @@ def test_the_production_form_is_exact():
     ],
 )
 def test_a_slash_is_added_only_to_a_bare_host(site, start):
-    """A viewer with a path or a query is taken as it is given."""
+    """A viewer's address with a path or a query is used unchanged."""
     assert format_link(site, f"{STATES}/5").startswith(start)
 
 
 @given(sites, st.dictionaries(texts, st.one_of(texts, st.integers(0, 2**53), st.none())))
 def test_inline_links_are_read_back(site, content):
-    """The state in a link comes back byte by byte: unicode, quotes, percent signs, line breaks."""
+    """The state in a link comes back byte for byte: Unicode, quotes, percent signs, line breaks."""
     state = orjson.dumps(content)
     link = format_inline_link(site, state)
     parsed = parse_link(link)
@@ -135,7 +135,7 @@ def test_inline_links_are_read_back(site, content):
 
 
 def test_a_link_that_a_browser_would_not_open_is_refused():
-    """Above the length that browsers open, there is a sentence instead of a blank page."""
+    """A link longer than browsers open is an error instead of a blank page."""
     site = "https://a.org/"
     room = MAX_INLINE - len(site) - len("#!")
     state = b'{"a":"%s"}'
@@ -165,14 +165,14 @@ def test_a_link_that_a_browser_would_not_open_is_refused():
     ],
 )
 def test_what_is_no_link_is_refused(url):
-    """Other texts get two sentences."""
+    """Other texts are refused with an error and a hint."""
     with pytest.raises(UsageError, match="Neuroglancer link"):
         parse_link(url)
 
 
 @given(st.sampled_from(["{}", "https://a.org/#!{}"]), st.text())
 def test_any_text_is_a_link_or_two_sentences(form, text):
-    """No text gets another exception."""
+    """No text raises any other exception."""
     try:
         assert isinstance(parse_link(form.format(text)), ParsedLink)
     except UsageError as error:
@@ -180,7 +180,8 @@ def test_any_text_is_a_link_or_two_sentences(form, text):
 
 
 def test_the_viewer_is_the_one_asked_for_else_the_datastacks_else_spelunker():
-    """Names are looked up, addresses taken, and a server's nonsense is not clicked on."""
+    """Names are looked up and addresses used, but an invalid address from a server is never
+    linked."""
     assert resolve_site("google", "https://own.org") == SITES["google"]
     assert resolve_site("https://mine.org", "https://own.org") == "https://mine.org"
     assert resolve_site(None, "https://own.org") == "https://own.org"
@@ -189,7 +190,7 @@ def test_the_viewer_is_the_one_asked_for_else_the_datastacks_else_spelunker():
 
 
 def test_a_record_has_the_keys_of_the_contract():
-    """The JSON has exactly the documented keys, in their order; 64-bit IDs are strings."""
+    """The JSON has exactly the documented keys, in order; 64-bit IDs are strings."""
     record = example_link().to_record()
     assert list(record) == KEYS
     assert record["cell"] == str(CELL)
@@ -212,7 +213,7 @@ def test_a_record_has_the_keys_of_the_contract():
     st.lists(st.integers(1, 2**64 - 1), max_size=3),
 )
 def test_a_record_makes_the_link_again(cell, given_text, timestamp, zone, counts, warnings, others):
-    """Through JSON and back, a link is the same."""
+    """A link stays the same through JSON and back."""
     link = example_link(
         cell=cell,
         cells=tuple(dict.fromkeys([cell, *others])),
@@ -235,7 +236,7 @@ def test_an_inline_link_has_no_state_on_a_server():
 
 
 def test_counts_are_a_table():
-    """Counts come as a DataFrame of the documented form, empty too."""
+    """Counts are a DataFrame of the documented form, even if empty."""
     counts = example_link().counts
     assert counts.to_numpy().tolist() == [["inputs", "spine", 3], ["inputs", "shaft", 2]]
     for frame in (counts, example_link(counts={"inputs": {}}).counts):
@@ -244,7 +245,7 @@ def test_counts_are_a_table():
 
 
 def test_a_link_prints_as_its_url_and_shows_as_a_card():
-    """print(link) gives what is pasted; Jupyter gets the card; repr spares the state."""
+    """print(link) prints the URL; Jupyter shows the card; repr leaves out the state."""
     link = example_link()
     assert str(link) == link.url
     assert link.url in link._repr_html_()

@@ -1,4 +1,4 @@
-"""A review holds the least sure synapses, each once, in the form of its viewer."""
+"""A review holds the least confident synapses, each once, in the form of its viewer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def load(confidences: Sequence[float]) -> Loaded:
 
 @given(st.lists(st.floats(0, 1, width=32), max_size=30), st.integers(290, 310), st.integers(0, 99))
 def test_the_least_sure_are_kept_and_the_next_ones_follow(few, count, seed) -> None:
-    """What is left out is as sure or surer, and --min-confidence as printed shows all of it."""
+    """Synapses left out are as confident or more, and the printed --min-confidence shows all of
+    them."""
     confidences = [*few, *np.random.default_rng(seed).random(count)]
     loaded = load(confidences)
     taken = take_least_sure(loaded)
@@ -50,7 +51,8 @@ def test_the_least_sure_are_kept_and_the_next_ones_follow(few, count, seed) -> N
 
 
 def test_ties_are_not_promised_to_be_passed() -> None:
-    """Where all are equally sure, --min-confidence would show the same ones and is not named."""
+    """If all are equally confident, --min-confidence would show the same ones, and is not
+    suggested."""
     (told,) = take_least_sure(load([0.5] * 301)).warnings
     assert told == (
         "1 more synapse is not in this review, which holds the 300 least confident: add --tag, "
@@ -90,7 +92,7 @@ class _Session:
     ],
 )
 def test_the_site_decides_how_marks_are_made(site, marking, told) -> None:
-    """Viewers that are known get their keys; in others marks are typed, and that is said."""
+    """Known viewers get their keys; in others, marks are typed, and a warning says so."""
     session: Any = _Session()
     found, sentence = choose_marking(Settings(site=site), session)
     assert (found, bool(sentence)) == (marking, told)

@@ -1,4 +1,4 @@
-"""Warnings say what a reader should know, where it holds."""
+"""Warnings say what readers should know, where it applies."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ GRAPHENE = "graphene://https://minnie.microns-daf.com/segmentation/table/minnie6
 def test_a_site_that_ignores_the_timestamp_is_named(
     given: str, source: str, host: str | None
 ) -> None:
-    """Google's viewer and its copies show the segmentation of today: that matters if it changes."""
+    """Google's viewer and its copies show today's segmentation, which matters only if it
+    changes."""
     site = split_site(given)[1]
     found = explain_lost_pin(site, recognise_site(given, site), source)
     assert len(found) == (host is not None)

@@ -1,4 +1,4 @@
-"""Publish in a process of its own that kills itself before or after a rename, as power cuts do."""
+"""Publish in a process that kills itself before or after a rename, as in a power cut."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _replace = Path.replace
 
 
 def main() -> None:
-    """Publish what the arguments say; die at the rename whose number is given."""
+    """Publish as the arguments say, and die at the rename with the given number."""
     asked, at, when = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     seen = 0
 

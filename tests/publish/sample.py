@@ -33,7 +33,7 @@ def publish_sample(sample: Path, destination: Path, **options: Any) -> dict[str,
 
 
 def describe_sandbox(origin: str, **changes: Any) -> dict[str, Any]:
-    """Return what a manifest says of the sandbox's first datastack."""
+    """Return CAVE's description of the sandbox's first datastack, as in a manifest."""
     base = f"precomputed://{origin}/precomputed/minnie65_public"
     record = Datastack(
         name="minnie65_public",
@@ -51,7 +51,7 @@ def describe_sandbox(origin: str, **changes: Any) -> dict[str, Any]:
 
 
 def edit_manifest(folder: Path, **changes: Any) -> None:
-    """Change what the manifest of a published folder says."""
+    """Change entries in the manifest of a published folder."""
     path = folder / "synglancer.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 

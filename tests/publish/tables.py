@@ -1,4 +1,4 @@
-"""Tables of predictions to publish, and what must be read back of them."""
+"""Tables of predictions to publish, and helpers to read them back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CELL = 864691135276234469
 
 
 def make_rows(number: int, seed: int = 1, **changes: Any) -> dict[str, Any]:
-    """Make the columns of so many rows: ids in any order, a few cells, three tags."""
+    """Make columns with this many rows: IDs in random order, a few cells, three tags."""
     random = np.random.default_rng(seed)
     cells = CELL + np.arange(max(2, number // 20)) * 1_000_003
     rows = {
@@ -60,7 +60,7 @@ def run(destination: Path, *inputs: str, **options: Any) -> dict[str, Any]:
 
 
 def group_ids(rows: dict[str, Any], column: str) -> dict[tuple[str, int], list[int]]:
-    """Return the sorted IDs of each tag and value of a column; root 0 is no cell."""
+    """Return the sorted IDs for each tag and value of a column; root 0 is not a cell."""
     groups: dict[tuple[str, int], list[int]] = defaultdict(list)
     for tag, key, id_ in zip(rows["tag"], rows[column], rows["id"], strict=True):
         if int(key):

@@ -1,4 +1,5 @@
-"""What a published source sends is bounded: in bytes, packed or not, in nesting and in time."""
+"""The content of a published source is bounded: in size, compressed or not, in nesting and in
+time."""
 
 from __future__ import annotations
 
@@ -42,7 +43,7 @@ except ServiceError as error:
 
 @contextmanager
 def answer(do: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """Answer every request in one way; yield the server's address."""
+    """Answer every request in the same way; yield the server's address."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -88,7 +89,7 @@ def send_bomb(handler: BaseHTTPRequestHandler, times: int = 1) -> None:
     ids=["stream", "bomb", "twice"],
 )
 def test_a_manifest_that_is_too_large_is_refused(do) -> None:
-    """1.3 GB, packed or not, are refused within 300 MiB of memory."""
+    """1.3 GB, compressed or not, are refused within 300 MiB of memory."""
     with answer(do) as address:
         done = subprocess.run(
             [sys.executable, "-c", SCRIPT, address], capture_output=True, text=True, check=True
@@ -114,13 +115,13 @@ def drip_headers(handler: BaseHTTPRequestHandler) -> None:
 
 @pytest.mark.parametrize("do", [drip_body, drip_headers])
 def test_an_answer_that_trickles_in_ends_with_its_time(do) -> None:
-    """A server that sends a byte now and then does not answer, however long it goes on."""
+    """A server that sends a byte from time to time counts as not answering."""
     with answer(do) as address, pytest.raises(UnreachableError, match="does not answer"):
         open_source(address, 0.5)
 
 
 def test_a_manifest_nested_without_end_is_no_manifest() -> None:
-    """A million brackets are refused, and no failure of ours."""
+    """A million brackets are refused, without a crash."""
     with (
         answer(lambda handler: send(handler, b"[" * 10**6)) as address,
         pytest.raises(BadAnswerError, match="is not a manifest"),
@@ -129,7 +130,7 @@ def test_a_manifest_nested_without_end_is_no_manifest() -> None:
 
 
 def test_more_than_a_range_is_refused() -> None:
-    """Who is asked for two bytes and sends a thousand with status 206 is not read."""
+    """A server that is asked for two bytes and sends a thousand with status 206 is refused."""
 
     def do(handler: BaseHTTPRequestHandler) -> None:
         if handler.path.endswith("info"):
@@ -176,7 +177,7 @@ def test_a_server_that_recovers_is_asked_again() -> None:
 
 
 def test_a_source_that_has_moved_is_followed() -> None:
-    """Redirects are followed as viewers follow them, to another server too."""
+    """Redirects are followed as in viewers, even to another server."""
     content = json.dumps({**MANIFEST, "tags": []}).encode()
     with (
         answer(lambda handler: send(handler, content)) as there,
@@ -194,7 +195,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def write_shard(folder: Path, chunk: bytes) -> None:
-    """Let the inputs of the cell with the first tag be a chunk of our own."""
+    """Replace the chunk of the cell's inputs with the first tag."""
     sharding = Sharding("murmurhash3_x86_128", 0, 0, "gzip")
     keys, sizes = np.array([CELL], np.uint64), np.array([len(chunk)])
     pieces = build_shard(sharding, keys, sizes, chunk)
@@ -211,7 +212,7 @@ def test_a_chunk_that_unpacks_to_more_than_a_cell_has_is_damaged(folder, count) 
 
 @pytest.mark.parametrize("change", [{"minishard_bits": 60}, {"shard_bits": -1}, {"hash": 3}])
 def test_numbers_out_of_range_are_damage(folder, change) -> None:
-    """An info file that asks for an endless index is named, before anything is read for it."""
+    """An info file that implies an endless index is named, before the index is read."""
     path = folder / "spine/info"
     info = json.loads(path.read_bytes())
     for index in (info["by_id"], *info["relationships"]):

@@ -1,4 +1,5 @@
-"""A whole table fetched from CAVE in ranges of synapse IDs, politely, and gone on with."""
+"""A whole table is fetched from CAVE in ranges of synapse IDs, one at a time, and can be
+continued."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ LIMIT = 900
 
 @pytest.fixture(scope="module")
 def sandbox(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
-    """A sandbox that gives 900 rows at most."""
+    """A sandbox that returns at most 900 rows."""
     states = tmp_path_factory.mktemp("states") / "states.sqlite"
     with Sandbox(SandboxOptions(data=sample, states=states, token=TOKEN, row_limit=LIMIT)) as one:
         yield one
@@ -48,7 +49,7 @@ def session(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Session:
 
 @pytest.fixture(scope="module")
 def expected(sample: Path) -> pd.DataFrame:
-    """The predictions of the sample with their synapses."""
+    """The sample's predictions with their synapses."""
     tables = sample / "minnie65_public" / "tables"
     predictions = pd.read_parquet(tables / f"{TABLE}.parquet")
     synapses = pd.read_parquet(tables / "synapses_pni_2.parquet")
@@ -69,7 +70,7 @@ def run(session: Session, out: Path, **options: object) -> dict[str, object]:
 
 
 def test_the_whole_table_is_published(session, expected, tmp_path):
-    """Every prediction that has a synapse is there, with its tag and its cells."""
+    """Every prediction with a synapse is there, with its tag and its cells."""
     manifest = run(session, tmp_path / "out")
     assert verify(str(tmp_path / "out")).problems == []
     counts = expected.drop_duplicates("target_id")["tag"].value_counts().to_dict()
@@ -81,7 +82,7 @@ def test_the_whole_table_is_published(session, expected, tmp_path):
 
 
 def test_a_fetch_that_failed_goes_on_where_it_was(session, expected, tmp_path, monkeypatch):
-    """Ranges that were fetched are not asked for again after a failure."""
+    """After a failure, fetched ranges are not queried again."""
     asked: list[Span] = []
     fetch = type(session.client).fetch_range
 
@@ -102,6 +103,6 @@ def test_a_fetch_that_failed_goes_on_where_it_was(session, expected, tmp_path, m
 
 
 def test_a_table_that_is_not_there_is_refused(session, tmp_path):
-    """Nothing is published of a table that the version does not have."""
+    """If the version does not have the table, nothing is published."""
     with pytest.raises(NotServedError):
         fetch_table(session, "no_such_table", tmp_path)

@@ -1,4 +1,4 @@
-"""Published on a Dask cluster: the same bytes, and errors in the same words."""
+"""Publishing on a Dask cluster gives the same bytes and the same errors."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_workers_use_freed_memory_again(scheduler, tmp_path):
 
 @pytest.mark.parametrize("kind", ["dask", "pool"])
 def test_an_error_in_a_worker_keeps_its_words(scheduler, tmp_path, kind):
-    """A bad value that a worker finds is named by file, column and row."""
+    """An invalid value found by a worker is named by file, column and row."""
     rows = make_rows(400)
     rows["id"] = [*map(str, rows["id"][:-1]), "no ID at all"]
     path = write_parquet(tmp_path / "rows.parquet", rows, row_group_size=150)

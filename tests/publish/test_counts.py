@@ -1,4 +1,4 @@
-"""The table of cells: how many synapses each has, as pandas counts them in the input."""
+"""The table of cells: each cell's number of synapses, as counted in the input with pandas."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from synglancer.publish.writing.runner import Processes
 
 
 def count_with_pandas(rows):
-    """Count each cell's synapses by direction and tag: columns as in the table of cells."""
+    """Count each cell's synapses by direction and tag, with the columns of the table of cells."""
     frame = pd.DataFrame(rows)
     parts = []
     for direction, column in (("inputs", "post_pt_root_id"), ("outputs", "pre_pt_root_id")):
@@ -31,7 +31,8 @@ def count_with_pandas(rows):
 
 @pytest.mark.parametrize("number", [40, 60_000])
 def test_each_cell_is_counted_as_pandas_does(tmp_path, number):
-    """Cells that have only inputs or outputs are there; root 0 and repeated rows count nowhere."""
+    """Cells with only inputs or only outputs are listed; root 0 and repeated rows are not
+    counted."""
     rows = make_rows(number)
     rows["pre_pt_root_id"][: number // 4] = 0
     rows["post_pt_root_id"][number // 2] = 2**64 - 1
@@ -62,7 +63,7 @@ def test_tags_that_differ_by_case_have_columns_of_their_own(tmp_path):
 
 
 def test_without_being_asked_there_is_no_table(tmp_path):
-    """The manifest names the table only when there is one."""
+    """The manifest names the table only if it exists."""
     manifest = run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", make_rows(50)))
     assert "counts" not in manifest
     assert not (tmp_path / "out/cells.parquet").exists()
@@ -85,7 +86,7 @@ DAMAGE = {
 @pytest.mark.parametrize("kind", DAMAGE)
 @pytest.mark.parametrize("signed", [False, True])
 def test_a_wrong_table_is_found(tmp_path, kind, signed):
-    """A table with other counts is found, even if the manifest has its hash."""
+    """A table with wrong counts is found, even if the manifest has its hash."""
     out = tmp_path / "out"
     run(out, write_parquet(tmp_path / "rows.parquet", make_rows(900)), counts=True)
     path = out / "cells.parquet"
@@ -103,7 +104,7 @@ def test_a_wrong_table_is_found(tmp_path, kind, signed):
 
 
 def test_workers_do_not_change_the_table(tmp_path):
-    """One process and two write the same bytes."""
+    """One process and two processes write the same bytes."""
     path = write_parquet(tmp_path / "rows.parquet", make_rows(20_000), row_group_size=3000)
     run(tmp_path / "one", path, memory=100_000_000, counts=True)
     runner = Processes(2)

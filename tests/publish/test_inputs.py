@@ -1,4 +1,4 @@
-"""What can be published: the forms that tables come in."""
+"""The forms of tables that can be published."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synglancer.publish.verify import verify
 
 
 def published(tmp_path, *inputs, **options):
-    """Publish, and return all files but the manifest, and the manifest."""
+    """Publish; return the manifest, and all other files."""
     number = len([*tmp_path.glob("out-*")])
     out = tmp_path / f"out-{number}"
     manifest = run(out, *map(str, inputs), **options)
@@ -35,7 +35,7 @@ def expected(tmp_path, rows):
 
 
 def test_several_files_a_glob_and_a_folder_are_one_table(tmp_path, rows, expected):
-    """However a table is divided into files, the same is published."""
+    """However a table is divided into files, the result is the same."""
     for number in range(3):
         part = {name: column[number * 200 : (number + 1) * 200] for name, column in rows.items()}
         write_parquet(tmp_path / f"parts/{number}.parquet", part)
@@ -46,13 +46,13 @@ def test_several_files_a_glob_and_a_folder_are_one_table(tmp_path, rows, expecte
 
 
 def test_the_columns_of_the_notebook_are_known(tmp_path, rows, expected):
-    """A reference table's own query has the prediction's id in id, the synapse's in target_id."""
+    """In a query of a reference table, id is the prediction's ID, and target_id the synapse's."""
     other = {"target_id": rows.pop("id"), **rows, "id": np.arange(600) + 5}
     assert published(tmp_path, write_parquet(tmp_path / "a.parquet", other))[0] == expected
 
 
 def test_positions_in_one_column_and_ids_as_text(tmp_path, rows, expected):
-    """Positions as lists, ids as text and tags as categories are read as well."""
+    """Positions as lists, IDs as text and tags as categories can be read, too."""
     axes = [rows.pop(f"ctr_pt_position_{axis}") for axis in "xyz"]
     rows["ctr_pt_position"] = pa.array(np.stack(axes, axis=1).tolist(), pa.list_(pa.int64()))
     rows["tag"] = pa.array(rows["tag"]).dictionary_encode()
@@ -62,7 +62,7 @@ def test_positions_in_one_column_and_ids_as_text(tmp_path, rows, expected):
 
 
 def test_positions_as_pandas_writes_them_into_csv(tmp_path, rows, expected):
-    """A CSV file of the notebook has positions such as [1 2 3]; quoted text may hold commas."""
+    """A notebook's CSV file may have positions such as [1 2 3], and quoted text with commas."""
     axes = [rows.pop(f"ctr_pt_position_{axis}") for axis in "xyz"]
     rows["value"] = rows["value"].astype(np.float64)
     rows["note"] = ['"a, b\nc"'] * 600
@@ -75,7 +75,7 @@ def test_positions_as_pandas_writes_them_into_csv(tmp_path, rows, expected):
 
 
 def test_a_delta_lake_folder_without_its_removed_files(tmp_path, rows, expected):
-    """What was overwritten or deleted is not published, although its files are still there."""
+    """Overwritten and deleted rows are not published, although their files still exist."""
     folder = tmp_path / "delta"
     write_deltalake(folder, pa.table(make_rows(500, seed=5)))
     table = {
@@ -91,7 +91,7 @@ def test_a_delta_lake_folder_without_its_removed_files(tmp_path, rows, expected)
 
 
 def test_a_delta_lake_folder_that_is_partitioned_is_refused(tmp_path, rows):
-    """Its files lack the column that they are divided by."""
+    """Its files lack the column by which they are divided."""
     table = {
         name: rows[name].astype(np.int64) if name.endswith("id") else rows[name] for name in rows
     }
@@ -102,7 +102,8 @@ def test_a_delta_lake_folder_that_is_partitioned_is_refused(tmp_path, rows):
 
 @pytest.mark.parametrize("memory", [1_000_000_000, 100_000_000])
 def test_predictions_are_joined_with_their_synapses(tmp_path, rows, expected, memory):
-    """Predictions and synapses apart give what the joined table gives; the rest is counted."""
+    """Predictions and synapses in separate files give the same as the joined table; other rows are
+    counted."""
     other = make_rows(300, seed=9)
     other["id"] = other["id"] + np.uint64(1_000_000)
     tag, value = rows.pop("tag"), rows.pop("value")
@@ -129,7 +130,8 @@ def test_predictions_are_joined_with_their_synapses(tmp_path, rows, expected, me
 
 
 def test_the_most_confident_of_repeated_rows_stays(tmp_path, rows):
-    """A synapse that several files have is published once, with its best prediction's tag."""
+    """A synapse in several files is published once, with the tag of its most confident
+    prediction."""
     again = {**rows, "value": rows["value"] / 2, "tag": ["soma"] * 600}
     one = write_parquet(tmp_path / "a.parquet", again)
     two = write_parquet(tmp_path / "b.parquet", rows)
@@ -144,7 +146,7 @@ def test_the_most_confident_of_repeated_rows_stays(tmp_path, rows):
 
 
 def test_tables_without_confidence_or_size_are_published_without(tmp_path, rows):
-    """A number that the table does not have is no property of its annotations."""
+    """A number that the table lacks is not a property of its annotations."""
     del rows["value"], rows["size"]
     out = tmp_path / "out"
     run(out, write_parquet(tmp_path / "a.parquet", rows))
@@ -153,7 +155,7 @@ def test_tables_without_confidence_or_size_are_published_without(tmp_path, rows)
 
 
 def test_an_untagged_row_is_published_as_untagged(tmp_path, rows):
-    """A prediction without a tag is shown as links show it, and counted."""
+    """A prediction without a tag is shown as in links, and counted."""
     rows["tag"] = [None, *rows["tag"][1:]]
     _, manifest = published(tmp_path, write_parquet(tmp_path / "a.parquet", rows))
     assert manifest["kept"] == {"without a tag": 1}
@@ -161,7 +163,8 @@ def test_an_untagged_row_is_published_as_untagged(tmp_path, rows):
 
 
 def test_an_empty_table_is_refused(tmp_path, rows):
-    """Nothing to publish is an error, and leaves nothing, so that the right table can follow."""
+    """If there is nothing to publish, that is an error that leaves nothing, so the right table can
+    follow."""
     empty = {name: np.asarray(column)[:0] for name, column in rows.items()}
     path = write_parquet(tmp_path / "a.parquet", empty)
     with pytest.raises(UsageError, match="No row can be published"):
@@ -177,7 +180,7 @@ def test_an_empty_table_is_refused(tmp_path, rows):
 
 
 def test_bytes_that_are_no_text_are_not_quoted(tmp_path):
-    """A file of random bytes, or one with such names of columns, is named without them."""
+    """A file of random bytes, or with random column names, is reported without quoting them."""
     content = np.random.default_rng(1).bytes(3000)
     for number, head in enumerate((content, b"a\x1b[2J\x07,b\n1,2\n", b"\xff\xfe\n1\n")):
         path = tmp_path / f"{number}.csv"

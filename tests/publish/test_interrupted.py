@@ -1,4 +1,4 @@
-"""A run that is killed leaves nothing that looks whole, and is finished with the same bytes."""
+"""A killed run leaves nothing that looks complete, and can be finished with the same bytes."""
 
 from __future__ import annotations
 
@@ -49,7 +49,8 @@ def start(destination, table, at, when):
 
 
 def assert_nothing_looks_whole(destination, whole):
-    """Whatever has an info file is whole; the manifest is there only when all sources are."""
+    """Any source with an info file is complete; the manifest exists only if all sources are
+    complete."""
     rows = {one["folder"]: one for one in json.loads(whole["synglancer.json"])["tags"]}
     infos = [path.parent.name for path in destination.glob("*/info")]
     for folder in infos:
@@ -63,7 +64,8 @@ def assert_nothing_looks_whole(destination, whole):
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_killed_at_any_rename_it_is_finished_with_the_same_bytes(table, whole, tmp_path, when):
-    """Killed at its renames, one run after another, it goes on each time and ends the same."""
+    """A run that is killed at each of its renames in turn continues each time, and ends with the
+    same bytes."""
     renames = int(start(tmp_path / "count", table, 0, when).stdout)
     assert renames > 30
     for at in range(1, renames + 1, 7):
@@ -77,7 +79,7 @@ def test_killed_at_any_rename_it_is_finished_with_the_same_bytes(table, whole, t
 
 
 def test_killed_again_and_again_it_still_ends(table, whole, tmp_path):
-    """A run that never gets further than twelve renames at a time gets there in the end."""
+    """A run that never gets further than twelve renames at a time finishes in the end."""
     destination = tmp_path / "out"
     for _ in range(100):
         if start(destination, table, 12, "before").returncode == 0:
@@ -87,7 +89,7 @@ def test_killed_again_and_again_it_still_ends(table, whole, tmp_path):
 
 
 def test_killed_while_it_removes_its_work_it_is_whole(table, whole, tmp_path):
-    """Work that was half removed after the manifest was written is not gone on with."""
+    """Work that was half removed after the manifest was written is not continued."""
     folder = tmp_path / "out"
     start(folder, table, 20, "before")
     work = {path: path.read_bytes() for path in (folder / ".publishing").glob("*.json")}
@@ -101,7 +103,8 @@ def test_killed_while_it_removes_its_work_it_is_whole(table, whole, tmp_path):
 
 
 def test_killed_with_its_workers_it_is_finished_with_the_same_bytes(tmp_path):
-    """A command with two workers, killed again and again, ends with the bytes of a calm run."""
+    """A command with two workers that is killed again and again ends with the bytes of a quiet
+    run."""
     path = write_parquet(tmp_path / "rows.parquet", make_rows(60_000), row_group_size=9000)
     common = ["publish", path, "--version", "1718", "--workers", "2", "--memory", "100MB"]
     words = [sys.executable, "-c", "from synglancer.cli import main; main()", *common]
@@ -128,7 +131,7 @@ def test_killed_with_its_workers_it_is_finished_with_the_same_bytes(tmp_path):
 
 
 def test_an_unfinished_run_is_not_begun_again_unasked(table, tmp_path):
-    """Without --resume, an unfinished run is named and left as it is."""
+    """Without --resume, an unfinished run is named and left unchanged."""
     start(tmp_path / "out", table, 20, "before")
     before = read_files(tmp_path / "out")
     with pytest.raises(UsageError, match="was not finished") as caught:
@@ -138,7 +141,7 @@ def test_an_unfinished_run_is_not_begun_again_unasked(table, tmp_path):
 
 
 def test_a_run_does_not_go_on_with_other_inputs(table, tmp_path):
-    """What was asked must be the same: other rows, or another version, are refused."""
+    """A resumed run must have the same request: other rows or another version are refused."""
     start(tmp_path / "out", table, 20, "before")
     other = write_parquet(tmp_path / "other.parquet", make_rows(100))
     start(tmp_path / "early", table, 2, "before")
@@ -156,7 +159,7 @@ def test_a_run_does_not_go_on_with_other_inputs(table, tmp_path):
 @pytest.mark.parametrize("name", ["asked.json", "request.json", "plan.json"])
 @pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe"])
 def test_damaged_work_is_named(table, tmp_path, name, content):
-    """Work that cannot be read is refused with its place and what to do."""
+    """Unreadable work is refused with its path and a hint."""
     start(tmp_path / "out", table, 30, "before")
     path = tmp_path / "out/.publishing" / name
     assert path.exists()
@@ -167,7 +170,7 @@ def test_damaged_work_is_named(table, tmp_path, name, content):
 
 
 def test_the_number_of_workers_does_not_change_the_bytes_of_a_plan(tmp_path):
-    """Two processes and one write the same files, when the memory of each is the same."""
+    """Two processes and one write the same files, if each has the same memory."""
     path = write_parquet(tmp_path / "rows.parquet", make_rows(20_000), row_group_size=3000)
     run(tmp_path / "one", path, memory=100_000_000)
     runner = Processes(2)
@@ -202,7 +205,8 @@ FULL = Path("/dev/full")
 @pytest.mark.skipif(not FULL.exists(), reason="needs a device that is always full")
 @pytest.mark.parametrize("fail", [fail_as_pyarrow, fail_as_numpy, fail_as_zip, fail_as_duckdb])
 def test_a_full_disk_is_named_whatever_library_finds_it(table, tmp_path, monkeypatch, fail):
-    """Each library says it in its own words, users in one sentence, and the run goes on later."""
+    """Each library reports a full disk in its own words, users get one sentence, and the run can
+    continue later."""
 
     def survey(*_):
         fail(FULL)
@@ -215,7 +219,7 @@ def test_a_full_disk_is_named_whatever_library_finds_it(table, tmp_path, monkeyp
 
 
 def test_workers_never_see_an_interruption():
-    """Ctrl+C in a terminal reaches the command alone, even while its workers start."""
+    """Ctrl+C in a terminal reaches only the command, even while its workers start."""
     runner = Processes(2)
     try:
         blocked = list(runner.run(partial(signal.pthread_sigmask, signal.SIG_BLOCK), [[], []]))
@@ -239,7 +243,7 @@ time.sleep(600)
 
 @pytest.mark.parametrize("seconds", [0, 600], ids=["idle", "busy"])
 def test_workers_end_with_a_command_that_is_killed(seconds):
-    """No worker outlives its command, whether it waits for work or is in the middle of it."""
+    """No worker outlives its command, whether it is idle or busy."""
     running = subprocess.Popen(
         [sys.executable, "-c", ORPHANS, str(seconds)], stdout=subprocess.PIPE, text=True
     )
@@ -254,7 +258,7 @@ def test_workers_end_with_a_command_that_is_killed(seconds):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_memory_is_bounded_by_what_is_asked(tmp_path):
-    """Publishing ten times the rows takes no more memory at the same bound."""
+    """Publishing ten times as many rows takes no more memory with the same limit."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[3]);"
         "from publish.tables import run; from pathlib import Path;"

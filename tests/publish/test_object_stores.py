@@ -1,4 +1,4 @@
-"""Published into an object store: whole, exact, through faults, and never half."""
+"""Publishing to an object store: complete, exact, despite faults, and never incomplete."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEAD = 10**9
 
 
 class Proxy(BaseHTTPRequestHandler):
-    """Passes requests on to the store, and lets some of them fail."""
+    """Passes requests on to the store, and makes some of them fail."""
 
     protocol_version = "HTTP/1.1"
     store = ""
@@ -135,7 +135,7 @@ def read_objects(client, prefix="out/"):
 
 @pytest.mark.parametrize("fault", ["none", "cut", "500", "503"])
 def test_the_same_objects_are_written_through_faults(store, table, expected, fault):
-    """Each object that could not be put the first two times is there in the end, and exact."""
+    """Objects whose first two uploads failed are there in the end, and exact."""
     Proxy.fault, Proxy.most = fault, 0 if fault == "none" else 2
     run(table, f"s3://{BUCKET}/out")
     assert read_objects(store) == expected
@@ -146,7 +146,7 @@ def test_the_same_objects_are_written_through_faults(store, table, expected, fau
 
 
 def test_a_store_that_stays_away_is_named_and_the_run_goes_on_later(store, table, expected):
-    """After a failure for good there is no info file; with --resume the same objects are there."""
+    """After a permanent failure, there is no info file; with --resume, all objects are there."""
     Proxy.fault, Proxy.most = "500", DEAD
     with pytest.raises(ServiceError, match="could not be written") as caught:
         run(table, f"s3://{BUCKET}/out")
@@ -160,7 +160,7 @@ def test_a_store_that_stays_away_is_named_and_the_run_goes_on_later(store, table
 
 
 def test_who_may_not_write_is_told_at_once(store, table):
-    """403 is not tried again and again."""
+    """A 403 is not retried."""
     Proxy.fault, Proxy.most = "403", DEAD
     with pytest.raises(ServiceError, match="was not written"):
         run(table, f"s3://{BUCKET}/out")
@@ -168,13 +168,13 @@ def test_who_may_not_write_is_told_at_once(store, table):
 
 
 def test_a_bucket_that_is_not_there_is_named_at_once(store, table):
-    """A mistyped bucket is no failure of the connection."""
+    """A mistyped bucket is not reported as a failed connection."""
     with pytest.raises(UsageError, match="There is no bucket for s3://synapse/out"):
         run(table, "s3://synapse/out")
 
 
 def test_what_is_there_already_is_left_alone(store, table):
-    """Neither a finished source nor other objects are written over."""
+    """Neither a finished source nor other objects are overwritten."""
     run(table, f"s3://{BUCKET}/out")
     with pytest.raises(UsageError, match="already holds a published source"):
         run(table, f"s3://{BUCKET}/out")
@@ -185,7 +185,7 @@ def test_what_is_there_already_is_left_alone(store, table):
 
 
 def test_a_table_in_an_object_store_is_published(store, table, expected, tmp_path):
-    """Inputs are read from addresses too, one by one or by a pattern."""
+    """Inputs can be read from addresses, too, one by one or by a pattern."""
     with open(table, "rb") as file:  # noqa: PTH123
         store.put_object(Bucket=BUCKET, Key="in/rows.parquet", Body=file.read())
     for number, name in enumerate(("rows.parquet", "*.parquet")):
@@ -198,7 +198,7 @@ def test_a_table_in_an_object_store_is_published(store, table, expected, tmp_pat
 
 
 def test_an_address_without_its_package_names_the_package(monkeypatch):
-    """gs:// without gcsfs is refused with what to install."""
+    """gs:// without gcsfs is refused, and the hint says what to install."""
     monkeypatch.setitem(__import__("sys").modules, "gcsfs", None)
     with pytest.raises(UsageError, match="without another package") as caught:
         open_destination("gs://bucket/out")

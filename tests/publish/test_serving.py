@@ -1,4 +1,5 @@
-"""A served folder: ranges and CORS as viewers need them, and nothing that lies outside."""
+"""A served folder has the ranges and CORS headers that viewers need, and serves nothing outside
+it."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ def server(folder):
 
 
 def get(server, path, method="GET", **headers):
-    """Ask for a path exactly as it is written: clients would tidy it up."""
+    """Request a path unchanged, because clients would normalise it."""
     connection = http.client.HTTPConnection(server.removeprefix("http://"), timeout=10)
     connection.putrequest(method, path, skip_accept_encoding=True)
     for name, value in headers.items():
@@ -46,7 +47,7 @@ def get(server, path, method="GET", **headers):
 
 
 def test_ranges_are_answered_with_206_and_their_place(server, folder):
-    """A range gives its bytes and says where they are; one beyond the end is refused with 416."""
+    """A range returns its bytes and says where they are; one beyond the end is refused with 416."""
     whole = (folder / "spine/by_id/0.shard").read_bytes()
     path, size = "/spine/by_id/0.shard", len(whole)
     for header, first, last in (
@@ -63,7 +64,7 @@ def test_ranges_are_answered_with_206_and_their_place(server, folder):
 
 
 def test_any_page_may_read_it(server):
-    """Every answer allows other sites, also one that something is missing, and preflights."""
+    """Every answer allows other sites, including errors and preflights."""
     for path, method in (("/spine/info", "GET"), ("/gone", "GET"), ("/spine/info", "OPTIONS")):
         _, headers, _ = get(server, path, method, Origin="https://viewer.example")
         assert headers["Access-Control-Allow-Origin"] == "*"
@@ -90,13 +91,13 @@ def test_nothing_outside_is_served(server, folder, tmp_path):
 
 
 def test_links_inside_of_the_folder_are_followed(server, folder):
-    """A symbolic link to a file of the same folder is served."""
+    """A symbolic link to a file in the same folder is served."""
     (folder / "copy.json").symlink_to(folder / "synglancer.json")
     assert get(server, "/copy.json")[2] == (folder / "synglancer.json").read_bytes()
 
 
 def test_a_viewer_that_goes_away_is_no_failure(server, capfd):
-    """Viewers drop requests all the time: nothing is printed, and the next one is answered."""
+    """If a viewer drops a request, nothing is printed, and the next one is answered."""
     connection = socket.create_connection(server.removeprefix("http://").split(":"))
     reset = struct.pack("ii", 1, 0)  # closing sends a reset
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
@@ -120,7 +121,7 @@ def test_a_source_over_http_says_what_the_folder_says(server, folder):
 
 
 def test_counting_takes_few_requests_however_large_the_cell(server, monkeypatch):
-    """Three range requests for each tag and direction at most, and one when the index is known."""
+    """At most three range requests for each tag and direction, and one if the index is known."""
     asked = []
     answer = _Handler.do_GET
 
@@ -146,7 +147,7 @@ def unfit(monkeypatch, change):
 
 
 def test_a_server_without_ranges_is_refused(server, monkeypatch):
-    """Viewers would show nothing, and say nothing: so it is said here."""
+    """A server without range requests is refused, because viewers would silently show nothing."""
     monkeypatch.setattr("synglancer.publish.serving.parse_range", lambda *_: None)
     with pytest.raises(ServiceError, match="ignores ranges"):
         open_source(server)
@@ -163,7 +164,8 @@ def test_a_server_without_cors_is_refused(server, monkeypatch):
 
 
 def test_what_is_no_source_is_named(server, folder, tmp_path):
-    """A folder or an address without a manifest, a server that is not there, another scheme."""
+    """A folder or address without a manifest, a server that does not exist and another scheme are
+    refused."""
     (tmp_path / "empty").mkdir()
     with pytest.raises(NotServedError, match="not a published source"):
         open_source(str(tmp_path / "empty"))
@@ -179,7 +181,7 @@ def test_what_is_no_source_is_named(server, folder, tmp_path):
 
 
 def test_a_damaged_source_is_not_read_as_empty(folder):
-    """A shard that is gone or cut is an error, never a cell without synapses."""
+    """A missing or truncated shard is an error, never a cell without synapses."""
     shard = folder / "spine/post/0.shard"
     content = shard.read_bytes()
     shard.write_bytes(content[: len(content) // 3])
@@ -191,7 +193,7 @@ def test_a_damaged_source_is_not_read_as_empty(folder):
 
 
 def test_a_folder_that_is_not_there_or_a_taken_port_is_refused(server, folder):
-    """Both are said in a sentence."""
+    """Both are reported in one sentence."""
     with pytest.raises(UsageError, match="There is no folder"):
         make_server(str(folder / "gone"))
     with pytest.raises(UsageError, match="cannot be used"):
@@ -199,7 +201,8 @@ def test_a_folder_that_is_not_there_or_a_taken_port_is_refused(server, folder):
 
 
 def test_a_folder_to_which_nothing_was_published_is_refused(folder, tmp_path):
-    """An empty folder, one of other files, and a run that has not ended; not one around several."""
+    """An empty folder, one with other files, an unfinished run, and a folder around several sources
+    are refused."""
     for name in ("empty", "other", "unfinished"):
         (tmp_path / name).mkdir()
     (tmp_path / "other/notes.txt").write_text("x")
@@ -211,7 +214,7 @@ def test_a_folder_to_which_nothing_was_published_is_refused(folder, tmp_path):
 
 
 def test_partners_are_read_from_the_index_of_ids(server, folder):
-    """The cell on the other side of each synapse is the row's, near and far."""
+    """The cell on the other side of each synapse is the one in the row, for near and far IDs."""
     rows = make_rows(800)  # what the folder was published from
     other = {
         int(id_): int(cell) for id_, cell in zip(rows["id"], rows["pre_pt_root_id"], strict=True)

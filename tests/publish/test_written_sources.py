@@ -1,4 +1,4 @@
-"""What is published is read back whole and exact by readers that are not ours."""
+"""Published sources are read back complete and exact by independent readers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def tables(draw):
 
 
 def assert_exact(folder, rows):
-    """Everything of a table is in its sources: each row once in every index, with its values."""
+    """Everything in a table is in its sources: each row once in every index, with its values."""
     manifest = json.loads((folder / "synglancer.json").read_bytes())
     found = verify(str(folder))
     assert found.problems == []
@@ -81,7 +81,7 @@ def assert_exact(folder, rows):
 @given(tables())
 @settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 def test_any_table_is_read_back_exactly(rows):
-    """Any ids up to 2^64 - 1, any cells, tags and positions are read back by tensorstore."""
+    """Any IDs up to 2^64 - 1, any cells, tags and positions are read back by tensorstore."""
     folder = Path(tempfile.mkdtemp())
     try:
         path = write_parquet(folder / "rows.parquet", rows)
@@ -92,7 +92,7 @@ def test_any_table_is_read_back_exactly(rows):
 
 
 def test_many_rows_in_many_shards_are_read_back(tmp_path):
-    """With little memory there are several slabs, shards and levels, and still each row once."""
+    """With little memory, there are several slabs, shards and levels, and still each row once."""
     rows = make_rows(200_000)
     path = write_parquet(tmp_path / "rows.parquet", rows, row_group_size=30_000)
     run(tmp_path / "out", path, memory=100_000_000)
@@ -109,7 +109,8 @@ def test_many_rows_in_many_shards_are_read_back(tmp_path):
 
 
 def test_large_cells_are_compressed_and_small_ones_are_not(tmp_path):
-    """Relationships to large cells take less room, those to small ones none for frames of gzip."""
+    """Relationships to large cells are compressed; those to small cells are not, to save gzip's
+    overhead."""
     rows = make_rows(4000, tag=["spine"] * 4000)
     rows["post_pt_root_id"] = np.uint64(CELL) + np.arange(4000, dtype=np.uint64) % np.uint64(3)
     run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
@@ -125,7 +126,7 @@ def test_large_cells_are_compressed_and_small_ones_are_not(tmp_path):
 
 
 def test_forty_tags_with_odd_names_have_folders_of_their_own(tmp_path):
-    """Tags that differ in case, slashes, dots or script never share a folder, nor leave theirs."""
+    """Tags that differ in case, slashes, dots or script never share a folder, or leave theirs."""
     odd = ["spine", "Spine", "SPINE", "..", ".", "", "/", "a/b", "a b", "a-b", "con", "by_id"]
     odd += ["..\\x", "é", "日本", "x" * 300, "tag\nline", "%2e%2e", "info", "synglancer.json"]
     odd += [f"tag {number}" for number in range(20)]
@@ -139,7 +140,7 @@ def test_forty_tags_with_odd_names_have_folders_of_their_own(tmp_path):
 
 
 def test_a_hundred_thousand_rows_at_one_point(tmp_path):
-    """Rows that no cell of the volume divides are all stored, in levels of a bounded number."""
+    """Rows that no grid cell can divide are all stored, in a limited number of levels."""
     rows = make_rows(100_000)
     for axis in "xyz":
         rows[f"ctr_pt_position_{axis}"] = np.full(100_000, 777_777)
@@ -190,7 +191,7 @@ print(json.dumps(read))
 
 
 def test_cloud_volume_reads_what_is_published(tmp_path):
-    """cloud-volume reads every cell exactly, and knows when there is none."""
+    """cloud-volume reads every cell exactly, and notices when there is none."""
     rows = make_rows(3000)
     run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
     inputs = group_ids(rows, "post_pt_root_id")
@@ -213,7 +214,7 @@ def test_cloud_volume_reads_what_is_published(tmp_path):
 
 
 def test_a_viewer_draws_a_random_part_of_a_cell_first(tmp_path):
-    """The rows of a cell of a level are in no order of ids or input: a part of them is a sample."""
+    """Within a cell of a level, rows are in random order, so any part of them is a sample."""
     rows = make_rows(4000, tag=["spine"] * 4000)
     rows["id"] = np.arange(4000, dtype=np.uint64)
     run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))

@@ -1,4 +1,4 @@
-"""A sandbox on loopback, which is asked as a notebook asks."""
+"""A sandbox on loopback, used as in a notebook."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def sandbox(
 
 @pytest.fixture
 def connect(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Callable[..., CAVEclientFull]:
-    """Make a real client of the sandbox; nothing but it knows the token."""
+    """Make a real client of the sandbox; only this client knows the token."""
     monkeypatch.delenv("CAVE_TOKEN")
     return partial(
         CAVEclient,

@@ -1,4 +1,5 @@
-"""In Python, errors and warnings speak Python and end at the call; ours are hidden."""
+"""In Python, errors and warnings use Python's terms, point to the caller's line, and hide our
+code."""
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ CELL = 864691135276234469
 UNKNOWN = 864691135000000001
 SOURCE = Path(synglancer.__file__).parent
 ROOMS = ("cave", "cells", "synapses", "view", "states", "links", "cache")
-"""Where the sentences stand that making a link may say."""
+"""The modules whose sentences may appear when a link is made."""
 
 
 def list_modules(room: str) -> list[Path]:
@@ -37,7 +38,7 @@ def ask_wrongly(**options) -> BaseException:
 
 
 def test_no_sentence_that_python_users_read_names_an_option_of_the_command():
-    """Put in Python's words, each text of the modules that the API uses names keywords."""
+    """Converted for Python, each text of the modules that the API uses names keywords."""
     checked = 0
     for path in [*SOURCE.glob("*.py"), *(found for room in ROOMS for found in list_modules(room))]:
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -57,7 +58,7 @@ def test_no_sentence_that_python_users_read_names_an_option_of_the_command():
 
 
 def test_an_error_shows_its_hint_in_pythons_words():
-    """The traceback of Python itself has both sentences, with keywords instead of options."""
+    """Python's own traceback shows both sentences, with keywords instead of options."""
     error = ask_wrongly(min_confidence=2)
     assert error.hint == "Give min_confidence= between 0 and 1."
     if sys.version_info >= (3, 11):
@@ -68,7 +69,8 @@ def test_an_error_shows_its_hint_in_pythons_words():
     "options", [{"min_confidence": 2}, {"server": "http://127.0.0.1:9"}, {"cell": "12x"}]
 )
 def test_a_traceback_has_the_users_line_and_one_of_ours(options):
-    """A typing error and a dead server alike: no chain of causes, none of our internals."""
+    """For a typing error and for a dead server, there is no chain of causes and none of our
+    internals."""
     shown = "".join(traceback.format_exception(ask_wrongly(**options)))
     assert len(shown.splitlines()) <= 14
     assert shown.count(str(SOURCE)) == 1
@@ -77,14 +79,14 @@ def test_a_traceback_has_the_users_line_and_one_of_ours(options):
 
 
 def test_an_unknown_cell_of_a_running_server_is_told_as_briefly(sandbox):
-    """An answer of the server is no reason for a long story either."""
+    """An answer of the server does not make the traceback longer."""
     shown = "".join(traceback.format_exception(ask_wrongly(cell=UNKNOWN, server=sandbox.origin)))
     assert "version=" in shown
     assert len(shown.splitlines()) <= 14
 
 
 def test_a_debug_switch_shows_everything(monkeypatch):
-    """With SYNGLANCER_DEBUG, causes and our own frames are there."""
+    """With SYNGLANCER_DEBUG, causes and our own frames are shown."""
     monkeypatch.setenv("SYNGLANCER_DEBUG", "1")
     error = ask_wrongly(server="http://127.0.0.1:9")
     shown = "".join(traceback.format_exception(error))
@@ -94,7 +96,7 @@ def test_a_debug_switch_shows_everything(monkeypatch):
 
 
 def test_ipython_shows_the_two_sentences_and_the_line(capsys):
-    """A notebook's cell that fails ends with three lines."""
+    """A failing notebook cell ends with three lines."""
     shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     shell.run_cell("from synglancer import make_link\nmake_link(1, tags='spine')")
     shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).strip().splitlines()
@@ -106,7 +108,7 @@ def test_ipython_shows_the_two_sentences_and_the_line(capsys):
 
 
 def test_what_the_command_says_on_stderr_is_a_warning_at_the_users_line(sandbox):
-    """A tag that no synapse has is a warning of this file, and among the link's own."""
+    """A tag that no synapse has is a warning at this file's line, and is in the link's warnings."""
     with pytest.warns(SynglancerWarning) as caught:
         link = make_link(CELL, server=sandbox.origin, tag="spin")
     said = [str(one.message) for one in caught]
@@ -116,7 +118,7 @@ def test_what_the_command_says_on_stderr_is_a_warning_at_the_users_line(sandbox)
 
 
 def test_warnings_name_keywords(sandbox):
-    """A sentence that advises an option names it as a keyword, in the link as well."""
+    """A sentence that recommends an option names it as a keyword, in the link as well."""
     with pytest.warns(SynglancerWarning):
         link = make_link(CELL, server=sandbox.origin, tag="soma", site="google", inline=True)
     assert "without inline=True" in " ".join(link.warnings)
@@ -124,7 +126,7 @@ def test_warnings_name_keywords(sandbox):
 
 
 def test_a_batch_warns_once_and_says_what_of_each(sandbox):
-    """One warning with the numbers; the table has the sentences."""
+    """There is one warning with the numbers; the table has the details."""
     with pytest.warns(SynglancerWarning) as caught:
         links = make_links([CELL, UNKNOWN], server=sandbox.origin)
     assert [str(one.message) for one in caught] == [
@@ -134,7 +136,7 @@ def test_a_batch_warns_once_and_says_what_of_each(sandbox):
 
 
 def test_reading_back_ends_at_the_call_too():
-    """Methods of links hide our frames as the functions do."""
+    """Methods of links hide our frames, too."""
     with pytest.raises(UsageError) as caught:
         Link.from_url("https://a.org/")
     assert len(traceback.extract_tb(caught.value.__traceback__)) == 2
@@ -142,7 +144,7 @@ def test_reading_back_ends_at_the_call_too():
 
 
 def test_nothing_is_said_where_there_is_nothing_to_say(sandbox):
-    """A link without a note gives no warning."""
+    """A link without notes gives no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         link = make_link(CELL, server=sandbox.origin, outputs=True, tag="spine")
@@ -151,7 +153,7 @@ def test_nothing_is_said_where_there_is_nothing_to_say(sandbox):
 
 
 def test_a_wrong_table_of_cells_ends_at_the_call():
-    """add_links tells what is wrong with the table as briefly."""
+    """add_links reports errors in the table just as briefly."""
     import pandas as pd
 
     with pytest.raises(UsageError, match="no column") as caught:

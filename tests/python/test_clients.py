@@ -1,4 +1,4 @@
-"""A notebook's own CAVEclient is asked as it is, and its token stays with its server."""
+"""A notebook's own CAVEclient is used unchanged, and its token stays with its server."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_a_client_says_server_token_datastack_and_version(client, sandbox):
 
 
 def test_a_version_is_the_clients_the_given_one_or_the_latest(client, connect):
-    """A client without a version asks the latest one; what is given besides comes first."""
+    """A client without a version uses the latest; an option given beside it takes precedence."""
     assert settle(None, {}, client).settings.version == 1718
     assert settle(None, {"version": 1822}, client).settings.version == 1822
     free = connect()
@@ -47,7 +47,8 @@ def test_a_version_is_the_clients_the_given_one_or_the_latest(client, connect):
     ],
 )
 def test_a_client_of_another_server_is_refused(client, sandbox, options):
-    """Before anything is asked: the token of a client is for its own server."""
+    """A client of another server is refused before any request, because its token is only for its
+    own."""
     for given in ({"settings": Settings(**options)}, options):
         with pytest.raises(UsageError) as caught:
             make_link(CELL, client=client, **given)
@@ -57,19 +58,19 @@ def test_a_client_of_another_server_is_refused(client, sandbox, options):
 
 @pytest.mark.parametrize("client", ["minnie65_public", 5, object()])
 def test_what_is_no_client_is_refused(client):
-    """A name in the place of a client gets two sentences."""
+    """A name instead of a client is refused with an error and a hint."""
     with pytest.raises(UsageError, match="is not a CAVEclient"):
         make_link(CELL, client=client)
 
 
 def test_settings_and_keywords_are_not_mixed():
-    """A keyword beside a record would be unheard: it is refused."""
+    """A keyword beside a settings record would be ignored, and is refused."""
     with pytest.raises(UsageError, match="tag was also given by keyword"):
         make_link(CELL, Settings(), tag="spine")
 
 
 def test_the_token_of_a_client_is_kept_nowhere(client, sandbox, tmp_path):
-    """No file of ours, no repr and no state holds it."""
+    """No file, repr or state of ours holds the token."""
     link = make_link(CELL, client=client)
     asked = settle(None, {}, client)
     assert TOKEN not in f"{asked!r} {link!r} {link.to_record()} {json.dumps(link.state)}"
@@ -79,7 +80,7 @@ def test_the_token_of_a_client_is_kept_nowhere(client, sandbox, tmp_path):
 
 
 def test_other_processes_find_the_token_or_are_not_asked(client, monkeypatch):
-    """A client's token is not sent to workers: where they would find another, they are refused."""
+    """A client's token is not sent to workers, so they are refused if they would find another."""
     with pytest.raises(UsageError, match="not to other processes"):
         make_links([CELL], client=client, workers=2)
     with pytest.raises(UsageError, match="not to other processes"):

@@ -1,4 +1,4 @@
-"""Options are keywords that completion knows, and a wrong one is answered with the right one."""
+"""Options are keywords for completion, and a wrong one is refused with a suggestion."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ FUNCTIONS = [make_link, make_links, add_links]
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_the_signature_names_every_option_with_its_default(function):
-    """What IPython and Jupyter show has each option of the settings, and no **options."""
+    """The signature shown by IPython and Jupyter has each option of the settings, and no
+    **options."""
     shown = inspect.signature(function).parameters
     kinds = {one.kind for one in shown.values()}
     assert inspect.Parameter.VAR_KEYWORD not in kinds
@@ -40,7 +41,8 @@ def test_the_signature_names_every_option_with_its_default(function):
 
 @pytest.mark.parametrize("jedi", [True, False])
 def test_ipython_completes_options_and_public_names(jedi):
-    """Tab after a few letters gives the option; after ``synglancer.``, the public names alone."""
+    """Tab completes an option after a few letters; after ``synglancer.``, it lists only public
+    names."""
     shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
     completer = shell.Completer
     completer.use_jedi = jedi
@@ -54,7 +56,7 @@ def test_ipython_completes_options_and_public_names(jedi):
 
 
 def test_type_checkers_know_the_options(tmp_path: Path):
-    """A mistyped option and a value of the wrong kind are found without running anything."""
+    """Type checkers find a mistyped option and a value of the wrong type."""
     checked = tmp_path / "checked.py"
     checked.write_text(
         textwrap.dedent(
@@ -98,7 +100,7 @@ def test_type_checkers_know_the_options(tmp_path: Path):
     ],
 )
 def test_what_others_call_an_option_is_answered_with_ours(name, meant):
-    """Words of caveclient, nglui and the tables lead to the option that was meant."""
+    """Names from caveclient, nglui and the tables lead to the intended option."""
     with pytest.raises(UsageError, match=f"no option '{name}'") as caught:
         make_link(CELL, **{name: 1})
     assert meant in caught.value.hint
@@ -117,14 +119,15 @@ def test_what_others_call_an_option_is_answered_with_ours(name, meant):
     ],
 )
 def test_a_value_of_the_wrong_kind_is_named(option, hint):
-    """No TypeError from within: the option, its value and what it takes."""
+    """Instead of an internal TypeError, the error names the option, its value and what it
+    accepts."""
     with pytest.raises(UsageError, match=next(iter(option))) as caught:
         build_settings(option)
     assert caught.value.hint == hint
 
 
 def test_values_of_numpy_and_paths_are_taken():
-    """Scalars of numpy and paths are what they hold."""
+    """numpy's scalars and paths are accepted as their values."""
     asked = build_settings(
         {
             "min_confidence": np.float32(0.5),

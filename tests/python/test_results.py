@@ -1,4 +1,4 @@
-"""Links of many cells are a list and a table; a link can be kept in sets and in files."""
+"""The links of many cells are a list and a table; a link can be put into sets and files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ UNKNOWN = 864691135000000001
 
 
 def test_many_links_are_a_list_and_a_table(sandbox):
-    """Items and slices are those of a list; the table has a row for each cell, IDs as text."""
+    """Items and slices work as in a list; the table has one row per cell, with IDs as text."""
     links = make_links([CELL, UNKNOWN], server=sandbox.origin, tag="spine")
     assert isinstance(links, list)
     link, skipped = links
@@ -35,7 +35,7 @@ def test_many_links_are_a_list_and_a_table(sandbox):
 
 
 def test_a_table_without_rows_has_its_columns():
-    """An empty list and one with skipped cells alone have the same columns and dtypes."""
+    """An empty list, and one with only skipped cells, have the same columns and dtypes."""
     skipped = Links([Skipped("<b>", "It is <i>wrong</i>.", "Correct it.", 2)])
     kinds = [str(kind) for kind in skipped.to_frame().dtypes]
     assert kinds == [str(kind) for kind in Links().to_frame().dtypes]
@@ -47,7 +47,7 @@ def test_a_table_without_rows_has_its_columns():
 
 
 def test_links_can_be_put_in_sets(sandbox):
-    """The same question twice is one link in a set; another one is another."""
+    """In a set, the same question twice is one link, and a different one is another."""
     first, again = (make_link(CELL, server=sandbox.origin, tag="soma") for _ in range(2))
     other = make_link(CELL, server=sandbox.origin, tag="shaft")
     assert first == again
@@ -56,7 +56,7 @@ def test_links_can_be_put_in_sets(sandbox):
 
 
 def test_links_are_added_again_to_the_same_table(sandbox):
-    """Run twice on its own result, add_links gives the same; a column of the user's is kept."""
+    """Applied to its own result, add_links gives the same; a user's own column is kept."""
     given = pd.DataFrame({"pt_root_id": [CELL, UNKNOWN], "link_strength": [1, 2]})
     once = add_links(given, server=sandbox.origin, progress=False, outputs=True)
     assert [*once.columns] == [*given.columns, "link", "link_problem", "link_note"]
@@ -66,7 +66,7 @@ def test_links_are_added_again_to_the_same_table(sandbox):
 
 
 def test_notes_of_links_are_a_column(sandbox):
-    """What a single link would warn of stands beside its link, in Python's words."""
+    """A link's warnings are in its row, in Python's terms."""
     frame = add_links(
         pd.DataFrame({"pt_root_id": [CELL]}), server=sandbox.origin, tag="spin", progress=False
     )
@@ -78,7 +78,7 @@ def test_notes_of_links_are_a_column(sandbox):
     "missing", [[None, pd.NA], [0, "0"], ["", " "], [float("nan"), "nan"], [pd.NaT, "None"]]
 )
 def test_rows_without_a_root_id_are_passed_over(sandbox, missing):
-    """NaN, None, 0 and empty texts name no cell, and the others get their links."""
+    """NaN, None, 0 and empty texts are not cells, and the others get their links."""
     given = pd.DataFrame({"pt_root_id": pd.Series([CELL, *missing], dtype=object)})
     frame = add_links(given, server=sandbox.origin, progress=False)
     assert frame["link"].astype(bool).tolist() == [True, False, False]
@@ -86,7 +86,8 @@ def test_rows_without_a_root_id_are_passed_over(sandbox, missing):
 
 
 def test_a_column_of_cave_with_zeros_is_taken(sandbox):
-    """Where CAVE has no root, an Int64 column holds 0 or NA; a column of NaN alone is no ID."""
+    """For cells without a root ID in CAVE, an Int64 column holds 0 or NA; a column with only NaN
+    has no IDs."""
     whole = pd.DataFrame({"pt_root_id": pd.array([0, pd.NA, CELL], dtype="Int64")})
     assert add_links(whole, server=sandbox.origin, progress=False)["link"].astype(bool).sum() == 1
     empty = pd.DataFrame({"pt_root_id": [float("nan"), 0.0]})
@@ -97,7 +98,8 @@ def test_a_column_of_cave_with_zeros_is_taken(sandbox):
 
 @pytest.mark.parametrize("suffix", [".html", ".md", ".tex", ".rst", ".json", ".png", ".svg"])
 def test_a_link_is_saved_by_the_ending_of_the_name(sandbox, tmp_path, suffix):
-    """Cards hold the link, the state is the state, pictures are pictures; files are whole."""
+    """Cards hold the link, the state is the state, pictures are pictures, and files are
+    complete."""
     link = make_link(CELL, server=sandbox.origin, tag="soma")
     saved = link.save(tmp_path / f"card{suffix}")
     content = saved.read_bytes()
@@ -111,7 +113,7 @@ def test_a_link_is_saved_by_the_ending_of_the_name(sandbox, tmp_path, suffix):
 
 
 def test_what_cannot_be_saved_is_refused(tmp_path):
-    """Another ending and a folder in the place of the file get two sentences, and no file."""
+    """Another extension, or a folder instead of the file, is refused, and no file is written."""
     link = tell(example_link(), shown=0)
     with pytest.raises(UsageError, match="has no known extension") as caught:
         link.save(tmp_path / "card.docx")
@@ -123,7 +125,7 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
 
 
 def test_a_link_opens_in_the_browser_of_this_machine(monkeypatch):
-    """open() gives the link to the browser, and says so where there is none."""
+    """open() passes the link to the browser, and says so if there is none."""
     opened = []
     monkeypatch.setattr(webbrowser, "open", lambda url: opened.append(url) or True)
     link = example_link()

@@ -1,4 +1,4 @@
-"""The tables that a notebook's queries returned make the link that asking for them would make."""
+"""Tables returned by a notebook's queries give the same link as querying again."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _without_notices(caplog):
 
 
 def query(client, direction="inputs", cell=CELL, **options) -> pd.DataFrame:
-    """Ask as a notebook does."""
+    """Query as in a notebook."""
     table = client.materialize.tables[TABLE]
     return table(**{SIDES[direction]: cell}).query(**options)
 
@@ -39,19 +39,20 @@ def tables(client) -> dict[str, pd.DataFrame]:
 
 @pytest.fixture
 def own(tables) -> pd.DataFrame:
-    """The outputs, which are fewer, as a user may change them."""
+    """The outputs, which are fewer, for tests that change them."""
     return tables["outputs"]
 
 
 def compare(link: Link, asked: Link) -> None:
-    """Assert that two links show the same, but for where the rows came from."""
+    """Assert that two links show the same, except for the source of the rows."""
     assert_frame_equal(link.predictions, asked.predictions)
     layers = [{**layer, "shader": None} for layer in link.state["layers"]]
     assert layers == [{**layer, "shader": None} for layer in asked.state["layers"]]
 
 
 def test_the_rows_are_shown_as_if_they_had_been_asked_for(client, tables, sandbox):
-    """The same layers, positions and pin; no row is asked for, and no query is claimed."""
+    """The layers, positions and pin are the same; no row is queried, and the record claims no
+    query."""
     before = len(sandbox.requests)
     link = make_link(client=client, **tables)
     asked = [request.path for request in sandbox.requests[before:]]
@@ -70,7 +71,7 @@ def test_the_rows_are_shown_as_if_they_had_been_asked_for(client, tables, sandbo
 
 
 def test_it_is_in_the_history(client, own, monkeypatch, tmp_path):
-    """A link of tables has its line in the history, and says so where that cannot be written."""
+    """A link of tables is in the history, with a warning if that cannot be written."""
     link = make_link(outputs=own, client=client)
     (receipt,) = read_receipts()
     assert (receipt.record["url"], receipt.record["given_rows"]) == (link.url, True)
@@ -95,7 +96,7 @@ def test_it_is_in_the_history(client, own, monkeypatch, tmp_path):
     ],
 )
 def test_all_forms_of_the_same_query_make_the_same_link(client, own, form):
-    """Positions whole or split, in voxels or nm; IDs and suffixes whichever way they came."""
+    """Positions may be whole or split, in voxels or nm, and IDs and suffixes may have any form."""
     tables = [[TABLE, "target_id"], ["synapses_pni_2", "id"]]
     at = {"filter_equal_dict": {"synapses_pni_2": {"pre_pt_root_id": CELL}}}
     if form == "split in nm":
@@ -124,7 +125,7 @@ def test_all_forms_of_the_same_query_make_the_same_link(client, own, form):
 
 
 def test_a_table_without_attrs_needs_its_unit_and_its_version(client, own):
-    """What caveclient does not say is asked of the user, never guessed."""
+    """Values that caveclient does not store must be given, and are never guessed."""
     bare = pd.DataFrame(own.to_dict("list"))
     assert not bare.attrs
     with pytest.raises(UsageError, match="unit"):
@@ -143,7 +144,7 @@ def test_a_table_without_attrs_needs_its_unit_and_its_version(client, own):
 
 
 def test_positions_in_nm_are_taken_as_such(client, own):
-    """resolution=1 says that the positions are in nm, whatever attrs say."""
+    """resolution=1 means that the positions are in nm, whatever attrs say."""
     nm = own.assign(ctr_pt_position=[np.array(p) * [4, 4, 40] for p in own["ctr_pt_position"]])
     link = make_link(outputs=nm, client=client, resolution=1)
     compare(link, make_link(CELL, client=client, outputs=True))
@@ -163,7 +164,7 @@ def test_filters_and_context_work_on_given_rows(client, tables):
 
 
 def test_several_cells_are_shown_when_they_are_named(client, own):
-    """Rows of two cells need both names, and give the link that asking for both gives."""
+    """Rows of two cells need both names, and give the same link as querying both."""
     other = int(own["post_pt_root_id"].value_counts().index[0])
     both = pd.concat([own, query(client, "outputs", other)])
     with pytest.raises(UsageError, match="synapses of 2 cells"):
@@ -174,7 +175,7 @@ def test_several_cells_are_shown_when_they_are_named(client, own):
 
 
 def test_what_a_link_shows_can_be_given_back(client):
-    """A subset of link.predictions, a table of ours, makes a link again."""
+    """A subset of link.predictions makes a link again."""
     link = make_link(CELL, client=client, outputs=True)
     some = link.predictions[link.predictions["confidence"] > 0.95]
     again = make_link(outputs=some, client=client)
@@ -226,7 +227,7 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 def test_what_cannot_be_shown_rightly_is_refused(client, own, sandbox, wrong):
-    """Each fault is named with its column before anything is stored; nothing is left out."""
+    """Each error is reported with its column before anything is stored; no row is left out."""
     change, words = WRONG[wrong]
     given = change(own)
     before = len(sandbox.requests)
@@ -237,7 +238,7 @@ def test_what_cannot_be_shown_rightly_is_refused(client, own, sandbox, wrong):
 
 
 def test_rows_of_another_cell_are_refused(client, tables, own):
-    """Exchanged tables, another cell's name, and an empty table without one have no link."""
+    """Swapped tables, another cell's name, and an empty table without a name give no link."""
     with pytest.raises(UsageError, match="synapses of"):
         make_link(inputs=tables["outputs"], outputs=tables["inputs"], client=client)
     other = int(own["post_pt_root_id"].iloc[0])
@@ -252,7 +253,8 @@ def test_rows_of_another_cell_are_refused(client, tables, own):
 
 
 def test_rows_of_another_version_are_refused(client, connect, own):
-    """What contradicts the rows is named, and so are cells that are not valid at their version."""
+    """Options that contradict the rows are named, and so are cells that are not valid at their
+    version."""
     with pytest.raises(UsageError, match="rows are of version 1718"):
         make_link(outputs=own, client=client, version=1822)
     with pytest.raises(UsageError, match="the table"):
@@ -273,7 +275,7 @@ def test_rows_of_another_version_are_refused(client, connect, own):
 
 
 def test_rows_of_a_live_query_are_pinned_to_the_version_of_its_moment(client, own):
-    """The timestamp of a version is that version; of another moment, nothing is known to pin."""
+    """The timestamp of a version means that version; another timestamp has no version to pin to."""
     table = client.materialize.tables[TABLE]
     live = table(pre_pt_root_id=CELL).live_query(timestamp=client.timestamp)
     assert live.attrs["materialization_version"] is None
@@ -285,14 +287,15 @@ def test_rows_of_a_live_query_are_pinned_to_the_version_of_its_moment(client, ow
 
 
 def test_a_table_that_was_cut_off_says_so(client):
-    """As many rows as the limit of the query may not be all: a reader is told."""
+    """As many rows as the limit of the query may be incomplete, and a warning says so."""
     link = make_link(outputs=query(client, "outputs", limit=10), client=client)
     assert "exactly 10 rows" in " ".join(link.warnings)
     assert link.shown == 10
 
 
 def test_options_that_need_a_query_are_refused_beside_tables(client, own):
-    """What would ask for rows again, and a unit without a table, get two sentences."""
+    """Options that need a query, and a unit without a table, are refused with an error and a
+    hint."""
     for option in ("with_unlabelled", "with_total"):
         with pytest.raises(UsageError, match=option):
             make_link(outputs=own, client=client, **{option: True})
@@ -305,7 +308,7 @@ def test_options_that_need_a_query_are_refused_beside_tables(client, own):
 
 
 def test_own_points_stand_beside_given_rows(client, own):
-    """annotations= is heeded where the rows are given as tables too."""
+    """annotations= also works if the rows are given as tables."""
     points = pd.DataFrame({"x_nm": [1], "y_nm": [2], "z_nm": [3], "note": ["here"]})
     link = make_link(client=client, outputs=own, annotations=points)
     assert link.state["layers"][-1]["name"] == "my points"

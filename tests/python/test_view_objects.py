@@ -1,4 +1,4 @@
-"""A view goes to nglui's and neuroglancer's own objects and comes back, digit by digit."""
+"""A view is converted to nglui's and neuroglancer's objects and back, digit by digit."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_layers_added_with_nglui_are_in_the_link(link, client):
 
 
 def test_layers_added_with_neuroglancer_are_in_the_link(link, sandbox):
-    """Its own types, and the viewer that holds them, are taken as they are."""
+    """nglui's types, and the viewer that holds them, are accepted directly."""
     view = link.viewer_state("neuroglancer")
     view.layers.append(
         name="mine", layer=neuroglancer.SegmentationLayer(source="precomputed://a", segments=[CELL])
@@ -80,7 +80,7 @@ def test_layers_added_with_neuroglancer_are_in_the_link(link, sandbox):
 
 
 def test_each_form_of_a_state_is_read(link, sandbox, tmp_path):
-    """A dict, JSON text, a file by its path or its name, and what save() wrote."""
+    """A dict, JSON text, a file by its path or name, and the result of save() are accepted."""
     file = link.save(tmp_path / "state.json")
     text = json.dumps(link.state)
     for form in (link.state, text, text.encode(), file, str(file)):
@@ -108,7 +108,7 @@ def test_each_form_of_a_state_is_read(link, sandbox, tmp_path):
     ],
 )
 def test_what_is_no_state_is_refused_before_anything_is_stored(sandbox, state, words):
-    """Each gets two sentences, and the server hears nothing."""
+    """Invalid states are refused with an error and a hint, without a request."""
     with pytest.raises(UsageError, match=words) as caught:
         Link.from_state(state, server=sandbox.origin)
     assert caught.value.hint
@@ -116,7 +116,7 @@ def test_what_is_no_state_is_refused_before_anything_is_stored(sandbox, state, w
 
 
 def test_options_that_a_state_does_not_take_are_refused(link):
-    """A filter would be unheard, and so would a mistyped word."""
+    """A filter would be ignored, and is refused like a mistyped option."""
     with pytest.raises(UsageError, match="tag= has no effect"):
         Link.from_state(link.state, tag="spine")
     with pytest.raises(UsageError, match="no option 'sandbx'"):
@@ -128,7 +128,8 @@ def test_options_that_a_state_does_not_take_are_refused(link):
 
 @given(st.integers(0, 2**64 - 1), st.floats(-(2.0**52), 2.0**52))
 def test_numbers_stay_exact(number, real):
-    """Whole numbers that viewers would round are text, others stay numbers; numpy's alike."""
+    """Integers that viewers would round become text, other numbers stay; numpy's are handled
+    alike."""
     exact = number if number < 2**53 else str(number)
     given_state = {"layers": [], "ids": [number, np.uint64(number)], "x": np.float64(real)}
     read = read_own_state(given_state)

@@ -1,4 +1,4 @@
-"""Links with nasty words in them, which the tests of cards share."""
+"""Links with difficult texts, shared by the tests of cards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def one_line(text: str) -> str:
 
 
 def example_link(word: str = "spine", url: str = URL) -> Link:
-    """A link in which a word stands wherever a server or a user could have put it."""
+    """A link with a text wherever a server or a user could have put it."""
     plain = Link(
         given=str(CELL),
         url=url,
@@ -72,5 +72,5 @@ def example_link(word: str = "spine", url: str = URL) -> Link:
 
 
 def tell(link: Link, **changes: object) -> Link:
-    """Change what the record of a link says."""
+    """Change values in the record of a link."""
     return replace(link, provenance=replace(link.provenance, **changes))

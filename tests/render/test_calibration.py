@@ -1,4 +1,4 @@
-"""The plot of calibration shows each bin that has synapses, and says how many."""
+"""The calibration plot shows each bin with synapses, and their number."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def bins() -> pd.DataFrame:
 
 
 def test_each_bin_with_synapses_is_a_point_with_its_number() -> None:
-    """Two bins make two discs, at their mean confidence and share, with their numbers beside."""
+    """Two bins give two discs, at their mean confidence and share, labelled with their numbers."""
     svg = plot_calibration(bins(), ".svg").decode()
     root = ET.fromstring(svg)
     texts = [item.text for item in root.iter("{http://www.w3.org/2000/svg}text")]
@@ -44,7 +44,7 @@ def test_each_bin_with_synapses_is_a_point_with_its_number() -> None:
 
 
 def test_a_png_has_points_of_its_colour() -> None:
-    """The PNG is drawn at twice the size, and the points are in it."""
+    """The PNG is drawn at twice the size, and contains the points."""
     picture = Image.open(io.BytesIO(plot_calibration(bins(), ".png"))).convert("RGB")
     assert picture.size == (1040, 1040)
     x, y = 2 * (74 + 410 * 0.555), 2 * (44 + 410 * 0.5)
@@ -52,7 +52,7 @@ def test_a_png_has_points_of_its_colour() -> None:
 
 
 def test_nothing_judged_is_an_empty_plot() -> None:
-    """Without verdicts there are axes and no point."""
+    """Without verdicts, there are axes and no points."""
     svg = plot_calibration(bins().assign(judged=0), ".svg").decode()
     assert "h0" not in svg
     assert "of 0 synapses" in svg

@@ -1,4 +1,4 @@
-"""Cards in real renderers: docutils, pdfLaTeX, a Markdown parser, and what stands on them."""
+"""Cards in real renderers: docutils, pdfLaTeX and a Markdown parser; and their content."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def read_rst(text: str) -> Page:
 
 @pytest.mark.parametrize("word", NASTY)
 def test_markup_arrives_as_text_in_rst(word):
-    """Rendered by docutils without a complaint, a word is text and the table stays a table."""
+    """docutils renders any text as text, without complaint, and the table stays a table."""
     page, plain = (read_rst(render_card(example_link(w), "rst")) for w in (word, "word"))
     assert page.elements == plain.elements
     assert page.text.count(one_line(word)) == 6
@@ -63,7 +63,7 @@ def test_markup_arrives_as_text_in_rst(word):
 
 @given(st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1, max_size=20))
 def test_any_word_arrives_as_text_in_rst(word):
-    """The same for any printable word, beside other text."""
+    """The same holds for any printable text, next to other text."""
     page = read_rst(f"a {escape_rst(word)} b")
     assert set(page.elements) <= {"main", "p"}
     assert page.text == f"a {word} b"
@@ -71,14 +71,14 @@ def test_any_word_arrives_as_text_in_rst(word):
 
 @pytest.mark.parametrize("url", [URL, "https://a.org/#!http://b.org/x_", "https://a.org/#!a`b<c>_"])
 def test_addresses_survive_rst(url):
-    """docutils makes a link to the very address, whatever it ends with."""
+    """docutils links to exactly the address, whatever its end."""
     page = read_rst(render_card(example_link(url=url), "rst"))
     href = next(value or "" for key, value in page.attributes if key == "href")
     assert href.replace("%60", "`").replace("%3C", "<").replace("%3E", ">") == url
 
 
 def compile_latex(text: str, folder, *, expect_pages: int = 1, packages: str = "graphicx") -> str:
-    """Compile with a real engine, in which any error is one, and return its log."""
+    """Compile with a real engine, in which any error fails the test, and return its log."""
     head = rf"\documentclass{{article}}\usepackage{{{packages}}}\usepackage{{hyperref}}"
     (folder / "card.tex").write_text(
         f"{head}\\begin{{document}}\n{text}\n\\end{{document}}\n", encoding="utf-8"
@@ -89,14 +89,15 @@ def compile_latex(text: str, folder, *, expect_pages: int = 1, packages: str = "
 
 
 def test_latex_compiles_with_every_nasty_word(tmp_path):
-    """pdfLaTeX compiles a card of each nasty word without an error, in one document."""
+    """pdfLaTeX compiles cards with all difficult texts in one document without errors."""
     words = [*NASTY, "[x]", "*", "שלום", "👩‍🔬 neuron", "ÅØßłžñ", "µm ≥ 3"]
     cards = "\\newpage\n".join(render_card(example_link(word), "latex") for word in words)
     compile_latex(cards, tmp_path, expect_pages=len(words))
 
 
 def test_latex_holds_the_very_address_and_the_picture(tmp_path):
-    """The PDF's link is the address, with its '#!', '%' and '_', and the picture is in it."""
+    """The link in the PDF is the address, with its '#!', '%' and '_', and the picture is
+    included."""
     (tmp_path / "a_cell.png").write_bytes(make_pixel())
     url = "https://a.org/x_y#!%7B%22a%22:1%7D&b"
     card = render_card(example_link(url=url), "latex", picture=Path("a_cell.png"))
@@ -107,7 +108,8 @@ def test_latex_holds_the_very_address_and_the_picture(tmp_path):
 
 @pytest.mark.parametrize("package", ["xcolor", "color", "graphicx"])
 def test_latex_has_the_colours_of_the_layers(tmp_path, package):
-    """Markers and bars have the layers' colours in the PDF; without a package for colours, none."""
+    """Markers and bars have the layers' colours in the PDF, and no colours without a package for
+    them."""
     counts = {"inputs": {"spine": 10}, "outputs": {"soma": 5}, "between": {"shaft": 1}}
     card = render_card(tell(example_link(), counts=counts), "latex")
     text = "\\pdfcompresslevel=0\\pdfobjcompresslevel=0\n" + card
@@ -120,7 +122,7 @@ def test_latex_has_the_colours_of_the_layers(tmp_path, package):
 
 @pytest.mark.parametrize(("card_format", "mark"), [("markdown", "| "), ("rst", "- ")])
 def test_signs_stand_for_markers_where_there_are_no_colours(card_format, mark):
-    """Markdown and reStructuredText, which have no colours, name each direction with its sign."""
+    """Markdown and reStructuredText, which have no colours, mark each direction with its sign."""
     counts = {"inputs": {"spine": 10}, "outputs": {"soma": 5}, "between": {"shaft": 1}}
     card = render_card(tell(example_link(), counts=counts), card_format)
     for named in ("● inputs", "○ outputs", "◎ between"):
@@ -135,7 +137,7 @@ def test_latex_refuses_pictures_that_it_cannot_include(name):
 
 
 def test_pictures_stand_beside_text_cards_and_inside_html(tmp_path):
-    """Markdown and reStructuredText name the file; HTML holds it."""
+    """Markdown and reStructuredText name the picture file; HTML contains it."""
     path = tmp_path / "my (cell) 1.png"
     path.write_bytes(make_pixel())
     html = Page(render_card(example_link(), "html", picture=path))
@@ -152,7 +154,7 @@ def test_pictures_stand_beside_text_cards_and_inside_html(tmp_path):
 
 
 def test_every_picture_has_words_for_those_who_cannot_see_it():
-    """Each image of a card has a text in its place."""
+    """Each image of a card has an alternative text."""
     for card_format in ("html", "markdown", "rst"):
         card = render_card(example_link(), card_format, picture="a.png", qr="b.svg")
         card = {"html": str, "markdown": MarkdownIt("commonmark").render}.get(
@@ -168,7 +170,7 @@ def test_every_picture_has_words_for_those_who_cannot_see_it():
 
 @pytest.mark.parametrize("card_format", ["html", "markdown", "latex", "rst"])
 def test_login_is_announced_where_there_is_one(card_format):
-    """Readers of a CAVE link are told to log in; those of a sandbox's or public link are not."""
+    """Readers of a CAVE link are told to log in; readers of a sandbox or public link are not."""
     private = render_card(example_link(), card_format)
     assert "Google account" in private
     assert "sticky" in private
@@ -185,7 +187,7 @@ def test_login_is_announced_where_there_is_one(card_format):
 
 @pytest.mark.parametrize("card_format", ["html", "markdown", "latex", "rst"])
 def test_filters_are_named(card_format):
-    """A card says which synapses were asked for, where not all were: a soft filter keeps all."""
+    """A card lists the filters if not all synapses were requested; a soft filter keeps all."""
     filters = {"tag": ["shaft", "spine"], "min_confidence": 0.9, "min_size": 1500.0}
     card = render_card(tell(example_link(), filters=filters), card_format)
     text = card.replace("\\", "")
@@ -199,7 +201,8 @@ def test_filters_are_named(card_format):
 
 
 def test_bars_are_in_proportion_and_in_the_layers_colours():
-    """The longest bar is the largest count; what is there has a bar; colours are the state's."""
+    """The longest bar is the largest count; every count has a bar; colours are those of the
+    state."""
     state = {"layers": [{"name": "inputs: shaft", "annotationColor": "#123456"}]}
     link = tell(
         example_link(),
@@ -218,7 +221,8 @@ def test_bars_are_in_proportion_and_in_the_layers_colours():
 
 
 def test_a_card_says_itself_how_it_looks():
-    """Each part of a table has the styles that pages give tables, and a QR code stays square."""
+    """Each part of a table overrides the styles that pages give tables, and a QR code stays
+    square."""
     card = render_card(example_link(), "html", picture="a.png", qr="b.svg")
     for element in re.findall(r"<(?:table|thead|tbody|tr|th|td|p|img)\b[^>]*>", card):
         assert " style=" in element, element
@@ -233,7 +237,8 @@ def test_a_card_says_itself_how_it_looks():
 
 
 def test_latex_compiles_within_another_macro_and_fits_a_column(tmp_path):
-    """As the body of a frame, which is a macro's argument, and in a narrow column a card fits."""
+    """A card fits into a beamer frame, whose body is a macro's argument, and into a narrow
+    column."""
     counts = {"inputs": {"spine": 123456, "shaft": 5}, "outputs": {"multi-input": 12345}}
     card = render_card(tell(example_link(), counts=counts), "latex")
     text = "\\long\\def\\frameof#1{#1}\\hsize=80mm\\linewidth=80mm\\frameof{" + card + "}"
@@ -248,7 +253,7 @@ def test_text_before_a_card_in_latex_is_a_paragraph_of_its_own(tmp_path):
 
 
 def test_markdown_escapes_what_would_be_markup_and_nothing_else():
-    """Names of tables, hyphens and parentheses stay as they are; sentences are paragraphs."""
+    """Names of tables, hyphens and parentheses stay unchanged; sentences are paragraphs."""
     link = tell(example_link(), table="synapse_target_predictions_ssa_v2")
     link = replace(link, warnings=["One (1) 6P-CT: 50%.", "Two_ *new*."])
     card = render_card(link, "markdown")

@@ -1,4 +1,4 @@
-"""In a notebook a link shows its view, and says what stands between a reader and it."""
+"""In a notebook, a link shows its view, and says what readers must do first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SANDBOX = "http://127.0.0.1:1/v/synglancer/#!http://127.0.0.1:1/nglstate/api/v1/
 
 @pytest.fixture
 def shell() -> Iterator[None]:
-    """IPython, which keeps nothing."""
+    """IPython without a history."""
     quiet = Config()
     quiet.HistoryManager.enabled = False
     InteractiveShell.instance(config=quiet)
@@ -38,7 +38,7 @@ def show(url: str, **lengths: int | str) -> tuple[Page, str]:
 
 
 def test_the_viewer_is_shown_in_its_size(shell) -> None:
-    """The viewer is a frame of the link with a name; where there is no HTML, the link is shown."""
+    """The viewer is a frame with a title; without HTML, the link is shown."""
     page, plain = show(SANDBOX, height=300, width="80%")
     frame = dict(page.attributes)
     assert (frame["src"], frame["width"], frame["height"]) == (SANDBOX, "80%", "300")
@@ -49,7 +49,7 @@ def test_the_viewer_is_shown_in_its_size(shell) -> None:
 
 
 def test_a_login_is_said(shell) -> None:
-    """A view that needs a login is shown all the same, with what readers do first."""
+    """A view that needs a login is shown, with what readers must do first."""
     page, _ = show(URL)
     assert ("src", URL) in page.attributes
     assert "log in with a Google account" in page.text
@@ -57,20 +57,20 @@ def test_a_login_is_said(shell) -> None:
 
 
 def test_nothing_but_the_frame_comes_of_a_link(shell) -> None:
-    """A quote in an address ends no attribute."""
+    """A quote in an address does not end an attribute."""
     page, _ = show('https://a.org/#!"><script>')
     assert "script" not in page.elements
 
 
 @pytest.mark.parametrize("length", [0, -5, "100%;x", '5"', "wide", 10**6])
 def test_lengths_that_are_none_are_refused(shell, length) -> None:
-    """Neither a negative number nor a piece of CSS becomes a height."""
+    """Neither a negative number nor a piece of CSS is accepted as a height."""
     with pytest.raises(UsageError, match="not a valid width or height"):
         example_link().show(height=length)
 
 
 def test_without_ipython_there_is_a_reason(monkeypatch) -> None:
-    """Where IPython is missing, that is said, and what to do."""
+    """If IPython is missing, the error says so, with a hint."""
     monkeypatch.setitem(sys.modules, "IPython.display", None)
     with pytest.raises(UsageError, match="IPython") as refusal:
         example_link().show()

@@ -1,4 +1,4 @@
-"""Plots show each synapse once, where it is, in its colour, and nothing that the view hides."""
+"""Plots show each visible synapse once, in its place and colour."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SPINE, SOMA = "#fb49b0", "#00beff"
 
 
 def layer(name: str, colour: str, points, **more) -> dict:
-    """A layer of synapses at points in nm, confidences rising from 0 to 1."""
+    """A layer of synapses at points in nm, with confidences rising from 0 to 1."""
     confidences = np.linspace(0, 1, max(len(points), 1)).tolist()
     return {
         "type": "annotation",
@@ -42,7 +42,7 @@ def layer(name: str, colour: str, points, **more) -> dict:
 
 
 def example_state(**more) -> dict:
-    """Inputs along a slope, outputs along another, and a soma."""
+    """Inputs along one slope, outputs along another, and a soma."""
     slope = [(i * 1000, i * 500, 40 * i) for i in range(100)]
     axon = [(i * 4000, 60_000 - i * 1000, 0) for i in range(20)]
     return {
@@ -62,14 +62,14 @@ def read_svg(state: dict, **options) -> ET.Element:
 
 
 def places(root: ET.Element, colour: str) -> np.ndarray:
-    """Where a colour's circles are, without the one in the legend."""
+    """The positions of a colour's circles, without the one in the legend."""
     path = next(path for path in root.iter(f"{SVG}path") if path.get("stroke") == colour)
     return np.array(re.findall(r"M(-?[\d.]+) (-?[\d.]+)", path.get("d") or ""), dtype=float)
 
 
 @pytest.mark.parametrize("background", ["dark", "white"])
 def test_plots_look_like_the_reference(background):
-    """The PNG is the reference picture, give or take what fonts and smoothing change."""
+    """The PNG equals the reference picture, apart from fonts and smoothing."""
     content = plot_state(example_state(), size=(640, 400), background=background)
     made = Image.open(io.BytesIO(content)).convert("RGB")
     reference = Image.open(REFERENCES / f"plot-{background}.png").convert("RGB")
@@ -81,7 +81,7 @@ def test_plots_look_like_the_reference(background):
 
 
 def test_each_synapse_is_drawn_once_where_it_is():
-    """Circles are as many as synapses, and an even scale leads from nm to pixels."""
+    """There are as many circles as synapses, and one scale leads from nm to pixels."""
     root = read_svg(example_state())
     spots = places(root, SPINE)
     assert len(spots) == 100
@@ -95,7 +95,7 @@ def test_each_synapse_is_drawn_once_where_it_is():
 
 
 def test_the_legend_hides_no_synapse():
-    """Where synapses would lie under the legend, all are drawn to its right."""
+    """If synapses would lie under the legend, all are drawn to its right."""
     spots = np.vstack([places(read_svg(example_state()), colour) for colour in (SPINE, SOMA)])
     assert spots[:, 0].min() > 24 + 16 + 7 * len("inputs: spine  100")
 
@@ -109,7 +109,8 @@ def test_inputs_are_discs_and_outputs_are_rings():
 
 
 def test_synapses_between_cells_are_targets():
-    """Each has a disc in the layer's colour and a smaller one in it; each cell's soma a ring."""
+    """Each target has a disc in the layer's colour with a smaller one inside; each cell's soma has
+    a ring."""
     state = example_state()
     state["layers"][2]["name"] = "between: soma"
     state["synglancer"] = {"cell": "1", "somata": {"1": [0, 0, 0], "2": [50_000, 30_000, 0]}}
@@ -123,7 +124,7 @@ def test_synapses_between_cells_are_targets():
 
 
 def test_what_the_view_hides_is_not_plotted():
-    """Neither a layer that is off, nor synapses below the slider's start."""
+    """Neither a hidden layer nor synapses below the slider's start are plotted."""
     state = example_state()
     state["layers"][1]["shaderControls"] = {"min_confidence": 0.5}
     state["layers"][2]["visible"] = False
@@ -135,7 +136,7 @@ def test_what_the_view_hides_is_not_plotted():
 
 
 def test_the_scale_bar_is_as_long_as_it_says():
-    """The bar's pixels, by the scale of the synapses, are its label's µm."""
+    """The bar's length in pixels, by the scale of the synapses, equals its label in µm."""
     root = read_svg(example_state())
     nm_per_pixel = 99_000 / np.ptp(places(root, SPINE)[:, 0])
     label = next(t.text for t in root.iter(f"{SVG}text") if "µm" in (t.text or ""))
@@ -145,7 +146,7 @@ def test_the_scale_bar_is_as_long_as_it_says():
 
 
 def test_the_plane_is_that_of_the_view():
-    """A view turned by a quarter about x shows depth downwards."""
+    """A view turned by 90 degrees about x shows depth downwards."""
     state = example_state(projectionOrientation=[2**0.5 / 2, 0, 0, 2**0.5 / 2])
     state["layers"] = [layer("inputs: spine", SPINE, [(0, 0, 0), (0, 0, 90_000), (9_000, 0, 0)])]
     state["synglancer"] = {}
@@ -155,7 +156,8 @@ def test_the_plane_is_that_of_the_view():
 
 
 def test_the_background_is_the_views_own_unless_asked():
-    """White behind a white view, dark behind a dark one, either when asked."""
+    """The background is white for a white view and dark for a dark one, unless requested
+    otherwise."""
     for given, asked, expected in (
         ("#ffffff", None, "#ffffff"),
         ("#000000", None, "#000000"),
@@ -171,8 +173,8 @@ def test_the_background_is_the_views_own_unless_asked():
 @pytest.mark.parametrize("suffix", [".svg", ".png"])
 @pytest.mark.parametrize("count", [0, 1])
 def test_views_with_next_to_nothing_are_plotted(suffix, count):
-    """No synapse or one is a picture too, and no other layer has to be there; a view without any
-    layer that could be plotted is refused."""
+    """A view with one synapse or none is plotted, even without other layers; a view without any
+    layer of synapses is refused."""
     state = {"layers": [layer("inputs: spine", SPINE, [(5, 5, 5)] * count)]}
     assert plot_state(state, suffix=suffix)
     with pytest.raises(PictureError, match="shows no annotations"):
@@ -180,7 +182,7 @@ def test_views_with_next_to_nothing_are_plotted(suffix, count):
 
 
 def test_words_stay_words():
-    """No name becomes markup, and what XML cannot hold is left out."""
+    """No name becomes markup, and characters that XML does not allow are removed."""
     nasty = '</text><script>"&\x00\x1b<b> שלום 👩‍🔬'
     state = {"title": nasty, "layers": [layer(f"inputs: {nasty}", '"><script>', [(0, 0, 0)])]}
     root = read_svg(state)
@@ -199,7 +201,7 @@ def test_scale_multiplies_the_pixels():
 
 @pytest.mark.parametrize("nm", np.geomspace(1, 1e9, 40).tolist())
 def test_bars_are_round_and_fit(nm):
-    """A bar is 1, 2 or 5 times a power of ten, and no shorter than it needs to be."""
+    """A bar is 1, 2 or 5 times a power of ten, and as long as possible."""
     bar = choose_bar(nm)
     assert f"{bar:.0e}"[0] in "125"
     assert nm / 2.5 < bar <= nm

@@ -1,4 +1,4 @@
-"""QR codes hold the very link, or are refused."""
+"""QR codes hold exactly the link, or are refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from synglancer.render.qr import format_qr
 
 
 def test_a_code_is_the_links_own_matrix():
-    """The picture's squares are those of the link's code, inside a quiet border."""
+    """The picture's squares are those of the link's code, with a quiet border."""
     image = Image.open(io.BytesIO(format_qr(URL, ".png"))).convert("L")
     matrix = [
         list(row) for row in segno.make(URL, error="m", micro=False, boost_error=False).matrix
@@ -31,7 +31,7 @@ def test_a_code_is_the_links_own_matrix():
 
 
 def test_svg_is_whole():
-    """The SVG can be read, and has a light background of its own."""
+    """The SVG can be read, and has its own light background."""
     root = ET.fromstring(format_qr(URL, ".svg"))
     assert root.tag.endswith("svg")
     assert b"#fff" in format_qr(URL) or b"white" in format_qr(URL)
@@ -39,7 +39,8 @@ def test_svg_is_whole():
 
 @pytest.mark.parametrize(("url", "suffix"), [(URL + "x" * 3000, ".svg"), (URL, ".gif"), (URL, "")])
 def test_what_cannot_be_is_refused(url, suffix):
-    """A link that is too long, and a kind of file that is none, are refused in two sentences."""
+    """A link that is too long, and an unknown kind of file, are refused with an error and a
+    hint."""
     with pytest.raises(UsageError) as caught:
         format_qr(url, suffix)
     assert caught.value.hint

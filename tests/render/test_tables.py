@@ -20,7 +20,7 @@ IDS = [1, 864691135276234469, 2**64 - 1]
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_ids_survive(suffix) -> None:
-    """IDs of 64 bits come back whole through the programs that read such files."""
+    """64-bit IDs come back exactly through the programs that read such files."""
     frame = pd.DataFrame({"id": pd.array(IDS, dtype="UInt64"), "tag": ["spine", "=1", "a\x1bb"]})
     content = io.BytesIO(format_table(frame, suffix))
     if suffix == ".xlsx":
@@ -34,7 +34,7 @@ def test_ids_survive(suffix) -> None:
 
 @given(st.text())
 def test_no_text_is_a_formula(text) -> None:
-    """A cell never begins as formulas do, unless it is a plain number, and holds no escapes."""
+    """A cell never begins like a formula, unless it is a plain number, and holds no escapes."""
     escaped = escape_cell(text)
     rest = re.sub("\t|\r?\n", "", escaped)
     assert "Cc" not in {unicodedata.category(character) for character in rest}
@@ -71,14 +71,14 @@ def test_cells(text, cell) -> None:
 
 
 def test_a_formula_in_an_excel_file_is_text() -> None:
-    """What begins with an equals sign is a text of the file, not a formula."""
+    """Text that begins with an equals sign is stored as text, not as a formula."""
     content = io.BytesIO(format_table(pd.DataFrame({"note": ["=1+2"]}), ".xlsx"))
     cell = openpyxl.load_workbook(content).active["A2"]
     assert (cell.value, cell.data_type) == ("=1+2", "s")
 
 
 def test_an_excel_file_cuts_nothing() -> None:
-    """IDs and gaps are as they were, and a text that is too long is refused."""
+    """IDs and gaps are unchanged, and a text that is too long is refused."""
     frame = pd.DataFrame({"a": ["5", ""], "n": pd.array([1, None], dtype="Int64")})
     book = openpyxl.load_workbook(io.BytesIO(format_table(frame, ".xlsx")))
     assert [*book.active.iter_rows(values_only=True)][1:] == [("5", 1), (None, None)]
@@ -87,7 +87,7 @@ def test_an_excel_file_cuts_nothing() -> None:
 
 
 def test_a_column_with_gaps_is_read_exactly() -> None:
-    """A gap, a missing value or a float among IDs makes none of them a float."""
+    """A gap, a missing value or a float among IDs turns none of them into a float."""
     for other in ("", "NA", "None", "8.64e17", "inf", "1.5", None):
         for suffix, read in ((".csv", pd.read_csv), (".xlsx", pd.read_excel)):
             frame = pd.DataFrame({"id": [str(IDS[1]), other], "n": [1, 2]})
@@ -97,6 +97,6 @@ def test_a_column_with_gaps_is_read_exactly() -> None:
 
 
 def test_other_kinds_of_files_are_refused() -> None:
-    """A kind of file that is not known is refused by name."""
+    """An unknown kind of file is refused by name."""
     with pytest.raises(UsageError, match=r"'\.txt'"):
         format_table(pd.DataFrame(), ".txt")

@@ -1,4 +1,4 @@
-"""Templates say which variables they have, so that people can write their own."""
+"""Templates list their variables, so that users can write their own."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def public_names(record: type) -> set[str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_variable_is_named_at_the_top(name):
-    """What a template uses is named in the comment that it begins with."""
+    """Each variable of a template is named in the comment at its beginning."""
     _, text = read_template(name)
     used = meta.find_undeclared_variables(_environment().parse(text))
     its_own = {"caller", "namespace", *re.findall(r"{%-? *set (\w+)", text)}
@@ -36,7 +36,7 @@ def test_every_variable_is_named_at_the_top(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("report")])
 def test_all_that_a_report_holds_is_named_at_the_top(name):
-    """Each attribute of a report, a row, a cell and a group is named in each report's template."""
+    """Each attribute of a report, a row, a cell and a group is named in each report template."""
     words = words_at_the_top(read_template(name)[1])
     for record in (Report, Row, CellSummary, Group):
         assert public_names(record) <= words | {"summary"}
@@ -44,5 +44,5 @@ def test_all_that_a_report_holds_is_named_at_the_top(name):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.startswith("card")])
 def test_all_that_a_card_holds_is_named_at_the_top(name):
-    """Each attribute of a row of counts is named in each card's template."""
+    """Each attribute of a row of counts is named in each card template."""
     assert public_names(CountRow) <= words_at_the_top(read_template(name)[1])

@@ -1,4 +1,4 @@
-"""Agreement and calibration are what an independent computation says."""
+"""Agreement and calibration equal an independent computation."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def table_of(*reviewers: dict[int, str]) -> pd.DataFrame:
 
 @given(st.lists(st.tuples(labels, labels), min_size=1, max_size=40))
 def test_kappa_is_that_of_the_confusion_matrix(pairs) -> None:
-    """For any two reviewers, kappa is what the matrix of their labels gives."""
+    """For any two reviewers, kappa equals the one from the matrix of their labels."""
     first, second = map(list, zip(*pairs, strict=True))
     found = compute_kappa(np.array(first, object), np.array(second, object))
     if len({*first, *second}) == 1:
@@ -53,14 +53,14 @@ def test_kappa_is_that_of_the_confusion_matrix(pairs) -> None:
 
 
 def test_kappa_of_a_published_example() -> None:
-    """20 yes, 5 yes-no, 10 no-yes and 15 no of 50 give 0.4, as in textbooks."""
+    """Of 50 synapses, 20 yes, 5 yes-no, 10 no-yes and 15 no give 0.4, as in textbooks."""
     first = np.array(["yes"] * 25 + ["no"] * 25)
     second = np.array(["yes"] * 20 + ["no"] * 5 + ["yes"] * 10 + ["no"] * 15)
     assert compute_kappa(first, second) == pytest.approx(0.4)
 
 
 def test_each_two_reviewers_are_compared_on_what_both_decided() -> None:
-    """Of three reviewers there are three pairs; synapses that one left open do not count."""
+    """Three reviewers give three pairs; undecided synapses do not count."""
     table = table_of(
         {1: "spine", 2: "shaft", 3: "", 4: "spine", 9: ""},
         {1: "spine", 2: "spine", 3: "soma", 4: "shaft", 9: "spine"},
@@ -79,7 +79,7 @@ def test_each_two_reviewers_are_compared_on_what_both_decided() -> None:
 
 
 def test_of_one_reviewer_there_is_no_agreement() -> None:
-    """One reviewer has no row, and the columns are there."""
+    """One reviewer gives no row, but all columns."""
     found = compute_agreement(table_of({1: "spine"}))
     assert (len(found), list(found)[-1]) == (0, "kappa")
 
@@ -91,7 +91,7 @@ confidences = st.lists(
 
 @given(confidences)
 def test_bins_are_those_of_pandas(rows) -> None:
-    """Each bin's numbers are what pandas counts in it, and no synapse is in none."""
+    """Each bin's numbers equal pandas' counts, and every synapse is in a bin."""
     table = pd.DataFrame(
         {
             "id": [str(place) for place in range(len(rows))],
@@ -118,7 +118,7 @@ def test_bins_are_those_of_pandas(rows) -> None:
 
 
 def test_synapses_on_which_reviewers_differ_are_left_out_of_calibration() -> None:
-    """A synapse counts once where reviewers agree, and not at all where they do not."""
+    """A synapse counts once if reviewers agree, and not at all if they do not."""
     table = table_of({1: "spine", 2: "shaft", 3: ""}, {1: "spine", 2: "spine", 3: "shaft"})
     found = calibrate(table)
     assert (found["judged"].sum(), found["right"].sum()) == (2, 1)

@@ -1,4 +1,4 @@
-"""Path lengths along skeletons, against what is known of simple ones."""
+"""Path lengths along simple skeletons with known answers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from synglancer.report.path_lengths import find_path_lengths
 
 
 def test_a_path_follows_the_branches() -> None:
-    """A branch that bends is longer than the straight line, and a piece apart has no path."""
+    """A bent branch is longer than the straight line, and a separate piece has no path."""
     vertices = np.array(
         [[0, 0, 0], [3_000, 0, 0], [3_000, 4_000, 0], [-2_000, 0, 0], [9_000, 9_000, 0]], float
     )
@@ -22,7 +22,7 @@ def test_a_path_follows_the_branches() -> None:
 
 
 def test_many_synapses_on_a_long_axon() -> None:
-    """Each synapse has the distance along a chain of 3,000 vertices, however they are ordered."""
+    """Each synapse has its distance along a chain of 3,000 vertices, in any order."""
     rng = np.random.default_rng(3)
     along = np.arange(3_000) * 100.0
     order = rng.permutation(3_000)

@@ -1,4 +1,4 @@
-"""The numbers of a report, against the definitions that they have."""
+"""The numbers of a report, compared with their definitions."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_wilson_s_ends_are_where_the_score_is_z(counted) -> None:
 
 
 def test_the_whole_table_is_no_baseline_of_a_selection() -> None:
-    """What is known of the table is compared with only where nothing is filtered out."""
+    """The whole table is a baseline only if nothing is filtered out."""
     known = find_known_baseline(Settings(), synthetic=False)
     assert known is not None
     assert known.counts == {"spine": 123_000_000, "shaft": 79_000_000, "soma": 5_000_000}
@@ -57,7 +57,8 @@ def test_a_baseline_is_read_from_a_table(tmp_path) -> None:
     ],
 )
 def test_what_is_no_baseline_is_refused(tmp_path, name, content, words) -> None:
-    """A table without counts, a count that is none, and a JSON file that is no manifest."""
+    """A table without counts, an invalid count, and a JSON file that is not a manifest are
+    refused."""
     path = tmp_path / name
     path.write_text(content)
     with pytest.raises(UsageError, match=words) as refusal:

@@ -1,4 +1,4 @@
-"""Whatever a server calls its tags, a card shows it as text."""
+"""Whatever the tags are called, a card shows them as text."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ LATEX_SPECIALS = {
 
 
 class Page(HTMLParser):
-    """What a browser would make of a page: its elements, their attributes and the text."""
+    """Parse a page as a browser would: elements, attributes and text."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -79,14 +79,14 @@ def read_html(link) -> Page:
 
 
 def read_markdown(link) -> Page:
-    """Read the Markdown as a page that allows HTML, tables and strike-through, as GitHub's."""
+    """Read Markdown like a page that allows HTML, tables and strike-through, as on GitHub."""
     reader = MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
     return Page(reader.render(render_card(link, "markdown")))
 
 
 @pytest.mark.parametrize("word", NASTY)
 def test_markup_arrives_as_text_in_html(word):
-    """No word makes an element or an attribute; each is read as it was meant."""
+    """No text becomes an element or an attribute; each is shown unchanged."""
     page, plain = read_html(example_link(word)), read_html(example_link("word"))
     assert page.elements == plain.elements
     assert page.attributes == plain.attributes
@@ -96,7 +96,7 @@ def test_markup_arrives_as_text_in_html(word):
 
 @pytest.mark.parametrize("word", NASTY)
 def test_markup_arrives_as_text_in_markdown(word):
-    """Rendered as Markdown with HTML allowed, a word is text and the table stays a table."""
+    """Rendered as Markdown with HTML allowed, a text is text, and the table stays a table."""
     page, plain = read_markdown(example_link(word)), read_markdown(example_link("word"))
     assert page.elements == plain.elements
     assert page.attributes == plain.attributes
@@ -109,7 +109,7 @@ def test_markup_arrives_as_text_in_markdown(word):
 @settings(max_examples=60)
 @given(printable)
 def test_any_word_arrives_as_text(word):
-    """The same for any printable word, in both."""
+    """The same holds for any printable text, in both formats."""
     for read in (read_html, read_markdown):
         page = read(example_link(word))
         assert page.elements == read(example_link("word")).elements
@@ -117,7 +117,7 @@ def test_any_word_arrives_as_text(word):
 
 
 def test_markdown_shows_the_link_and_the_counts():
-    """The first thing is the link, then the counts as a table."""
+    """A card begins with the link, followed by the counts as a table."""
     page = read_markdown(example_link())
     assert ("href", URL) in page.attributes
     assert page.cells[-4:] == ["● inputs", "shaft", "1,234", "█" * 20]
@@ -128,7 +128,7 @@ def test_markdown_shows_the_link_and_the_counts():
 @pytest.mark.parametrize("card_format", FORMATS)
 @pytest.mark.parametrize("word", NASTY)
 def test_cards_can_be_printed_on_a_terminal(card_format, word):
-    """No card holds what a terminal would obey."""
+    """No card holds terminal commands."""
     card = render_card(example_link(word), card_format)
     assert all(line.isprintable() for line in card.split("\n"))
 
@@ -144,14 +144,14 @@ def test_cards_have_one_form(card_format):
 
 @pytest.mark.parametrize(("character", "escaped"), LATEX_SPECIALS.items())
 def test_latex_escapes_each_special_character(character, escaped):
-    """Each character that LaTeX would obey or misprint is written so that it is shown."""
+    """Each character that LaTeX would interpret or misprint is escaped so that it is shown."""
     assert escape_latex(f"a{character}b") == f"a{escaped}b"
 
 
 @given(st.text())
 @example("--")
 def test_latex_obeys_nothing_of_a_text(text):
-    """Without the escapes themselves, no special character of LaTeX is left in any text."""
+    """Apart from the escapes, no text contains a special character of LaTeX."""
     rest = re.sub(
         r"\\ifdefined\\Umathchar ([^\x00-\x7f]+)\\else \[U\+[0-9A-F U+]+\]\\fi\{\}",
         r"\1",
@@ -166,7 +166,7 @@ def test_latex_obeys_nothing_of_a_text(text):
 
 @pytest.mark.parametrize("word", NASTY)
 def test_a_latex_card_has_balanced_braces_and_no_commands_of_others(word):
-    """The only commands are ours, and every brace that is not shown is closed."""
+    """The only commands are ours, and every brace is closed."""
     card = render_card(example_link(word), "latex")
     plain = render_card(example_link("word"), "latex")
     commands, ours = (set(re.findall(r"\\([A-Za-z]+)", text)) for text in (card, plain))
@@ -184,7 +184,7 @@ def test_a_latex_card_has_balanced_braces_and_no_commands_of_others(word):
 
 @given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), st.integers(0, 9)))
 def test_addresses_survive_each_format(content):
-    """A link that carries any state is the same address after each format's escapes."""
+    """A link with any state is the same address after each format's escapes."""
     url = format_inline_link("https://a.org/~x/$y", repr(content).encode())
     latex = escape_latex_url(url)
     assert re.search(r"(?<!\\)[#%&_]|[{}^~$]", latex) is None
@@ -211,13 +211,13 @@ def test_html_urls_stay_inside_their_attribute():
 
 
 def test_plain_words_stay_readable():
-    """Words without special characters are not touched."""
+    """Text without special characters is unchanged."""
     assert escape_markdown("épine 12, soma; ok.") == "épine 12, soma; ok."
     assert escape_latex("épine 12, soma; ok.") == "épine 12, soma; ok."
 
 
 def test_characters_stay_apart_in_latex():
-    """Two hyphens are no dash, and two quotes no other quote."""
+    """Two hyphens do not become a dash, nor two quotes another quote."""
     assert escape_latex("--tag '' a-b ---") == "-{}-tag '{}' a-b -{}-{}-"
 
 
@@ -227,5 +227,5 @@ def test_templates_are_found():
 
 
 def test_the_sandbox_says_that_its_data_are_synthetic():
-    """The notice of the sandbox's table begins as that of synthetic data does."""
+    """The notice of the sandbox's table begins like that of synthetic data."""
     assert identity.SYNTHETIC.startswith(SYNTHETIC)

@@ -1,4 +1,4 @@
-"""Whatever table is given, its report keeps each ID and each value, in every kind of file."""
+"""For any table, a report keeps each ID and each value, in every kind of file."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ tables = st.lists(st.tuples(ids, values, values), min_size=1, max_size=6).filter
 
 
 def write(rows, kind, path):
-    """Write a table of texts as such a file."""
+    """Write a table of texts as this kind of file."""
     frame = pd.DataFrame(rows, columns=["note", "pt_root_id", "other"], dtype=object)
     if kind in {"parquet", "feather"}:
         getattr(frame, f"to_{kind}")(path)
@@ -56,7 +56,7 @@ def write(rows, kind, path):
 
 
 def report_on(path) -> pd.DataFrame:
-    """Make the table of a report; every second cell has a link."""
+    """Make the table of a report in which every second cell has a link."""
     cells = read_cell_list([str(path)])
     record = {"url": "https://a.org/#!b", "version": 1718, "shown": 1, "total": 1, "filters": {},
               "warnings": [], "counts": {}}  # fmt: skip
@@ -73,14 +73,14 @@ def report_on(path) -> pd.DataFrame:
 
 
 def unescape(value: str) -> str:
-    """Take away the apostrophe that the documents name."""
+    """Remove the apostrophe that the documentation describes."""
     return value[1:] if re.match(r"''*[=+\-@\t\r\uff0b\uff0d\uff1d\uff20]", value) else value
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(tables, st.sampled_from(KINDS))
 def test_a_report_keeps_every_value_of_its_table(tmp_path, rows, kind):
-    """The columns of a table come back in a report's CSV, Parquet and Excel as they were."""
+    """The columns of a table come back unchanged in a report's CSV, Parquet and Excel files."""
     rows = [(note, cell, other) for cell, note, other in rows]
     rows.append(("one valid cell", ID, ""))
     path = tmp_path / f"cells.{'csv' if kind == 'semicolon' else kind}"

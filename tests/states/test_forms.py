@@ -1,4 +1,4 @@
-"""States as the world writes them, a hand-written file per form: read as viewers read them."""
+"""Hand-written states in all existing forms are read as viewers read them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PLACES = {
     "source-with-swapped-axes": [20, 10, 30],
     "source-with-input-dimensions": [40, 80, 1200],
 }
-"""Where the one point of each state is, in nm."""
+"""The position of each state's only point, in nm."""
 
 UNPLACED = {
     "no-voxel-size": "the state does not say how large a voxel is",
@@ -99,7 +99,7 @@ def test_what_cannot_be_placed_is_said(name) -> None:
 
 @pytest.mark.parametrize("name", TAGS)
 def test_tags_of_annotations_become_the_tag(name) -> None:
-    """Tag properties, enums and the tag IDs of older viewers name the tag."""
+    """Tag properties, enums and the tag IDs of older viewers give the tag."""
     state = read(name)
     assert parse_predictions(state)["tag"].tolist() == TAGS[name]
     assert sum(count_annotations(state)[""].values()) == len(TAGS[name])
@@ -107,12 +107,12 @@ def test_tags_of_annotations_become_the_tag(name) -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 def test_selected_cells(name) -> None:
-    """Hidden segments and layers, segment 0 and segments of other segmentations are no cells."""
+    """Hidden segments and layers, segment 0 and segments of other segmentations are not cells."""
     assert read_selected_cells(read(name)) == CELLS[name]
 
 
 def test_cells_of_one_segmentation() -> None:
-    """Where a segmentation is named, only its cells are read, whatever the scheme of the source."""
+    """If a segmentation is given, only its cells are read, whatever the scheme of the source."""
     state = read("outlines-and-nuclei")
     source = "graphene://middleauth+https://example.org/segmentation/table/one/"
     assert read_selected_cells(state, source.replace("middleauth+", "")) == (CELL,)
@@ -137,13 +137,14 @@ GRAPH = "graphene://https://example.org/segmentation/table/one"
     ],
 )
 def test_a_source_is_its_address_in_every_form(source, same) -> None:
-    """A text, an object or a list of both: cells belong to the segmentation that is named."""
+    """For a source as text, object or list, cells belong to the given segmentation."""
     state = {"layers": [{"type": "segmentation", "source": source, "segments": [str(CELL)]}]}
     assert read_selected_cells(state, GRAPH) == ((CELL,) if same else ())
 
 
 def test_the_pin_is_that_of_the_first_graph_that_has_one() -> None:
-    """Layers without a timestamp are passed over, and a graph counts before other layers."""
+    """Layers without a timestamp are ignored, and a chunked graph takes precedence over other
+    layers."""
     nuclei = {"type": "segmentation", "source": "precomputed://x", "timestamp": "1700000001000"}
     unpinned = {"type": "segmentation", "source": {"url": GRAPH}}
     old = {"type": "segmentation_with_graph", "source": "x", "timestamp": "1700000002000"}
@@ -155,12 +156,13 @@ def test_the_pin_is_that_of_the_first_graph_that_has_one() -> None:
 
 @pytest.mark.parametrize("name", PINS)
 def test_pins(name) -> None:
-    """A pin is read in milliseconds, as viewers write it, or in seconds where it can only be."""
+    """A timestamp is read in milliseconds, as viewers write it, or in seconds if it can only be
+    that."""
     assert read_pin(read(name)) == PINS[name]
 
 
 def test_other_shapes_have_a_place_too() -> None:
-    """A line and a box are at their middle, an ellipsoid at its centre; the rest is named."""
+    """A line or box is at its middle, an ellipsoid at its centre; other shapes are named."""
     state = read("other-shapes")
     (layer,) = read_layers(state)
     assert layer.shapes == ["point", "line", "axis_aligned_bounding_box", "ellipsoid"]
@@ -187,7 +189,7 @@ MATRIX = [[2, 0, 0, 5], [0, 3, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1]]
     ],
 )
 def test_transforms_of_old_layers_lead_to_nm(transform) -> None:
-    """Rows, 16 numbers, or a scale and a translation: each form of old viewers means the same."""
+    """Rows, 16 numbers, and a scale with a translation, as in old viewers, all mean the same."""
     layer = {"type": "annotation", "transform": transform}
     assert find_placement(layer, {}).to_nm(np.array([[10, 20, 30]])).tolist() == [[25, 66, 127]]
     voxels = find_placement({**layer, "voxelSize": [4, 4, 40]}, {})
@@ -201,14 +203,14 @@ def test_transforms_of_old_layers_lead_to_nm(transform) -> None:
             [1, 0, 0, 0], [1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 2], [0, 0, 0], 1))],
 )  # fmt: skip
 def test_an_old_transform_of_another_form_is_refused(transform) -> None:
-    """A rotation, or what is no matrix, is never taken for no transform at all."""
+    """A rotation or an invalid matrix is never taken for no transform."""
     with pytest.raises(UnplacedError, match="its transform has an unknown form"):
         find_placement({"type": "annotation", "transform": transform}, {})
 
 
 @pytest.mark.parametrize("size", [[4, 4], [4, 4, 0], [4, 4, "40"], 4, [4, 4, 40, 1]])
 def test_a_voxel_size_that_is_none_is_refused(size) -> None:
-    """The size of a layer's voxels is three lengths in nm, or its points have no place."""
+    """A layer's voxel size must be three lengths in nm, or its points have no position."""
     with pytest.raises(UnplacedError, match=r"^its voxel size is not three lengths in nm$"):
         find_placement({"type": "annotation", "voxelSize": size}, {})
 
@@ -219,7 +221,7 @@ shifts = st.lists(st.floats(-1e6, 1e6), min_size=3, max_size=3)
 
 @given(scales, shifts, shifts, st.permutations("xyz"))
 def test_a_transform_places_points_by_physical_length(sizes, shift, point, order) -> None:
-    """A matrix works on lengths, its last column on voxels of the output, in any order of axes."""
+    """A matrix acts on lengths, its last column on output voxels, in any order of axes."""
     output = {axis: [size, "m"] for axis, size in zip(order, sizes, strict=True)}
     matrix = [[float(i == j) for j in range(3)] + [shift[i]] for i in range(3)]
     layer = {"source": {"url": "local://annotations", "transform": {
@@ -235,14 +237,14 @@ def test_a_transform_places_points_by_physical_length(sizes, shift, point, order
      b'{"layers": [', b"\xff", b'{"layers": null}'],
 )  # fmt: skip
 def test_what_is_no_state_is_refused(content) -> None:
-    """JSON without a list of layers is no state, wherever it comes from."""
+    """JSON without a list of layers is not a state, wherever it comes from."""
     with pytest.raises(BadAnswerError, match=r"notes\.json holds no Neuroglancer state"):
         parse_state(content, "notes.json")
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 100_000])
 def test_a_state_that_is_nested_too_deep_is_refused(depth) -> None:
-    """Deep nesting is one sentence, and no fault of ours."""
+    """Deep nesting gives one sentence, not a crash."""
     content = b'{"layers": [], "a": ' + b"[" * depth + b"]" * depth + b"}"
     with pytest.raises(BadAnswerError):
         parse_state(content, "The link")
@@ -266,19 +268,20 @@ def test_ids_are_read_whole(number) -> None:
     "given", [True, 1.5, None, "-5", "+5", "\u0665", "1e5", "9" * 21, 2**64, [], "!5"]
 )
 def test_what_is_no_id(given) -> None:
-    """Text of another form is no ID."""
+    """Text in another form is not an ID."""
     assert read_id(given) == 0
 
 
 def test_resolution_of_a_state() -> None:
-    """A state's voxel is given in nm; it is None where the state does not say."""
+    """A state's voxel size is in nm; it is None if the state does not say."""
     assert read_state_resolution(read("axes-in-another-order")) == (4, 4, 40)
     assert read_state_resolution(read("voxel-size-of-old-states")) == (4, 4, 40)
     assert read_state_resolution(read("no-unit-of-length")) is None
 
 
 def test_a_long_chain_of_equivalences_is_read() -> None:
-    """100,000 pairs that make one set are read at once, and the whole set is selected once."""
+    """100,000 equivalent pairs that form one set are read quickly, and the whole set is selected
+    once."""
     pairs = [[str(number), str(number + 1)] for number in range(1, 100_001)]
     layer = {"type": "segmentation", "source": "x", "segments": ["7", "100001"]}
     state = {"layers": [{**layer, "equivalences": pairs}]}
@@ -287,6 +290,6 @@ def test_a_long_chain_of_equivalences_is_read() -> None:
 
 @pytest.mark.parametrize("broken", [None, "12", {"1": "2"}, [None, 5, "1", ["x", None, {}], []]])
 def test_equivalences_that_are_none_change_nothing(broken) -> None:
-    """Whatever stands where equivalences are expected, the segments themselves are read."""
+    """Whatever replaces the equivalences, the segments themselves are read."""
     layer = {"type": "segmentation", "source": "x", "segments": ["7"], "equivalences": broken}
     assert read_selected_cells({"layers": [layer]}) == (7,)

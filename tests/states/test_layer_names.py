@@ -1,4 +1,4 @@
-"""A layer's name says direction and tag, and how its markers look."""
+"""A layer's name holds direction and tag, and shows how its markers look."""
 
 from __future__ import annotations
 
@@ -30,5 +30,5 @@ def test_names_are_read_back(direction: str, tag: str) -> None:
     ],
 )
 def test_other_names_stay_as_they_are(name: str, read: tuple[str, str]) -> None:
-    """A sign that is not the direction's own is part of somebody's name."""
+    """A sign that does not belong to the direction is part of a user's name."""
     assert split_layer_name(name) == read

@@ -1,4 +1,4 @@
-"""A state gives back the table of synapses that it shows."""
+"""The table of synapses in a state can be read back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def layer(annotations: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
 
 
 def our_layer(group: Any) -> dict[str, Any]:
-    """A layer as our states hold it: points in nm, properties and relations by name."""
+    """A layer as in our states: points in nm, properties and relationships by name."""
     return layer(
         orjson.loads(group.json),
         name=f"{group.direction}: {group.tag}",
@@ -61,7 +61,7 @@ rows = st.fixed_dictionaries(
 @settings(max_examples=50)
 @given(st.lists(rows, unique_by=lambda row: row["id"], max_size=15))
 def test_our_layers_give_back_every_value(values):
-    """IDs of 64 bits, float32 confidences, sizes and nm come back as they were."""
+    """64-bit IDs, float32 confidences, sizes and nm come back unchanged."""
     frame = pd.DataFrame(
         {
             name: pd.Series([row[name] for row in values], dtype=kind)
@@ -89,14 +89,14 @@ def test_our_layers_give_back_every_value(values):
     ],
 )
 def test_a_state_without_synapses_keeps_columns_and_dtypes(state):
-    """An empty state is an empty table of the documented form."""
+    """An empty state gives an empty table of the documented form."""
     back = parse_predictions(state)
     assert len(back) == 0
     assert kinds(back) == EXPECTED
 
 
 def test_points_in_voxels_are_read_in_nm():
-    """A layer of another state is in voxels: of its own source, or else of the whole state."""
+    """A foreign layer is in voxels of its own source, or else of the whole state."""
     dimensions = {"x": [4e-9, "m"], "y": [4e-9, "m"], "z": [4e-8, "m"]}
     points = [{"type": "point", "id": "a", "point": [10.5, 20, 3]}]
     own = {"x": [8e-9, "m"], "y": [8e-9, "m"], "z": [4e-8, "m"]}
@@ -151,7 +151,7 @@ def test_other_shapes_are_not_synapses():
     ],
 )
 def test_what_is_no_id_is_zero(name):
-    """Names that viewers make, forty hexadecimal digits for instance, are not root IDs."""
+    """IDs made by viewers, such as forty hexadecimal digits, are not root IDs."""
     note = {"type": "point", "id": name, "point": [1, 2, 3], "segments": [[name], name]}
     back = parse_predictions(
         {**NM, "layers": [layer([note], annotationRelationships=["pre", "post"])]}
@@ -162,7 +162,7 @@ def test_what_is_no_id_is_zero(name):
 
 
 def test_what_a_state_does_not_say_is_missing():
-    """Without properties, relations or a direction: NaN, 0 and an empty text."""
+    """Without properties, relationships or a direction, values are NaN, 0 or empty."""
     note = {"type": "point", "id": "5", "point": [1, 2, 3]}
     more = {"annotationProperties": [{"id": "size"}], "annotationRelationships": ["pre"]}
     state = {
@@ -181,7 +181,7 @@ def test_what_a_state_does_not_say_is_missing():
 
 
 def test_properties_and_relations_are_found_by_name():
-    """Another order of properties and relations changes nothing."""
+    """Another order of properties and relationships changes nothing."""
     note = {
         "type": "point",
         "id": "5",

@@ -1,4 +1,4 @@
-"""A state says where it comes from, and nothing more than it says is believed."""
+"""The provenance in a state is read, and nothing beyond it is assumed."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def nglui_like(cell: int) -> dict[str, Any]:
 
 @given(st.integers(1, 2**64 - 1))
 def test_links_of_other_tools_are_read_as_far_as_they_say(cell: int) -> None:
-    """Cell, timestamp, positions in nm and IDs come back; what is not said is named."""
+    """Cell, timestamp, positions in nm and IDs are read; missing values are listed."""
     link = read(nglui_like(cell))
     assert link.cell == cell
     assert link.timestamp == datetime(2026, 3, 7, 8, 10, 1, 190000, tzinfo=timezone.utc)
@@ -77,7 +77,7 @@ def test_links_of_other_tools_are_read_as_far_as_they_say(cell: int) -> None:
 
 @given(st.integers(-(2**31), 2**31 - 1), st.sampled_from([4, 8, 9, 16, 32, 40, 45, 50]))
 def test_voxels_and_nm_are_exact_both_ways(voxel: int, size: int) -> None:
-    """A position in voxels is read as the very nm, over the whole range of a volume."""
+    """A position in voxels gives the exact nm, over the whole range of a volume."""
     state = {
         "dimensions": {axis: [size * 1e-9, "m"] for axis in "xyz"},
         "layers": [
@@ -91,7 +91,7 @@ def test_voxels_and_nm_are_exact_both_ways(voxel: int, size: int) -> None:
 
 @given(st.timedeltas(min_value=timedelta(days=1_200), max_value=timedelta(days=80_000)))
 def test_the_pin_is_exact_to_the_millisecond(age: timedelta) -> None:
-    """A pinned timestamp comes back as its millisecond, never as the one before or after."""
+    """A pinned timestamp is read as its exact millisecond."""
     timestamp = datetime(1970, 1, 1, tzinfo=timezone.utc) + age
     layer = {"type": "segmentation", "timestamp": format_timestamp(timestamp)}
     read_back = parse_provenance({"layers": [layer]})[0].timestamp
@@ -100,7 +100,7 @@ def test_the_pin_is_exact_to_the_millisecond(age: timedelta) -> None:
 
 
 def test_several_selected_cells_are_no_one_cell() -> None:
-    """Where a foreign state selects several cells, none of them is called *the* cell."""
+    """If a foreign state selects several cells, none of them is called *the* cell."""
     state = {"layers": [{"type": "segmentation", "segments": ["5", "6"]}]}
     assert (read(state).cell, read(state).cells) == (0, (5, 6))
 
@@ -110,7 +110,7 @@ def test_several_selected_cells_are_no_one_cell() -> None:
     [(["5", "7"], (5, 7)), (["7", "5"], (5,)), (["5", "x"], (5,)), ([], (5,)), ("57", (5,))],
 )
 def test_cells_are_those_of_the_record(listed: object, cells: tuple[int, ...]) -> None:
-    """A record names several cells by a list that begins with its cell; no other is believed."""
+    """A record of several cells is a list that begins with its cell; any other is ignored."""
     link = read({"layers": [], "synglancer": {"cell": "5", "cells": listed}})
     assert (link.cell, link.cells) == (5, cells)
 
@@ -154,7 +154,7 @@ RECORD_KEYS = (
 
 @given(st.fixed_dictionaries(dict.fromkeys(RECORD_KEYS, json_values)))
 def test_any_record_is_read_or_refused(record: dict[str, Any]) -> None:
-    """Whatever stands in the record's place, a link is read, and settings are whole or refused."""
+    """Whatever replaces the record, a link can be read, and settings are complete or refused."""
     link = read({"layers": [], "synglancer": record})
     assert link.shown == 0
     with pytest.raises(UsageError):
@@ -163,13 +163,14 @@ def test_any_record_is_read_or_refused(record: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("content", ['{"layers": 5}', "{}", '{"layers": [NaN]}', "{broken"])
 def test_what_is_no_state_is_refused(content: str) -> None:
-    """JSON in a link that is no Neuroglancer state is one of our errors."""
+    """JSON in a link that is not a Neuroglancer state is one of our errors."""
     with pytest.raises(UsageError, match="holds no Neuroglancer state"):
         Link.from_url(f"{SITE}#!{quote(content)}")
 
 
 def test_a_token_goes_to_no_host_that_a_link_chooses(monkeypatch, tmp_path) -> None:
-    """A token that was saved is for its own host; that of the environment for none of them."""
+    """A saved token is only for its own host; the environment's token is for none of these
+    hosts."""
     monkeypatch.setenv("CAVE_TOKEN", "secret-of-the-environment")
     secrets = tmp_path / "home" / ".cloudvolume" / "secrets"
     secrets.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""The record comes back as it was, from its own key or from a shader, or is named as wrong."""
+"""The record comes back unchanged, from its own key or from a shader, or is reported as invalid."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def records(draw: st.DrawFn) -> Provenance:
 
 @given(records())
 def test_a_record_comes_back_whole_through_json(record):
-    """Every field survives, with full 64-bit IDs, and the JSON names its format."""
+    """Every field survives, with full 64-bit IDs, and the JSON holds the format's number."""
     text = json.dumps(record.to_json())
     assert Provenance.from_json(json.loads(text)) == record
     assert json.loads(text)["format"] == FORMAT
@@ -126,7 +126,7 @@ def test_a_record_comes_back_whole_through_json(record):
 
 @given(records())
 def test_a_copy_in_a_shader_is_one_safe_line_that_comes_back(record):
-    """Whatever stands in a record, its comment is one line of ASCII that ends with a brace."""
+    """Whatever a record holds, its comment is one line of ASCII that ends with a brace."""
     line = format_copy(record.to_json())
     assert line.count("\n") == 1
     assert line.endswith("}\n")
@@ -156,7 +156,7 @@ def test_a_copy_in_a_shader_is_one_safe_line_that_comes_back(record):
     ],
 )
 def test_no_word_leaves_its_comment(nasty):
-    """A tag, a table or a notice cannot end its comment, continue it or be a directive."""
+    """A tag, table or notice cannot end its comment, continue it or become a directive."""
     record = replace(WHOLE, table=nasty, notice=nasty, counts={"inputs": {nasty: 1}})
     layers = [{"type": "image", "shader": "x"}, {"type": "annotation", "shader": SHADER}]
     add_copy(layers, record.to_json())
@@ -168,7 +168,7 @@ def test_no_word_leaves_its_comment(nasty):
 
 
 def test_a_copy_survives_what_viewers_drop():
-    """Without its own key, a state still says where it comes from and what was asked."""
+    """Without its own key, a state still holds its provenance and options."""
     note = {"id": "1", "type": "point", "point": [1, 2, 3]}
     layer = {"type": "annotation", "name": "inputs: spine", "annotations": [note] * 3}
     layers = [{**layer, "shader": SHADER}]
@@ -181,7 +181,7 @@ def test_a_copy_survives_what_viewers_drop():
 
 
 def test_two_records_that_differ_are_named_and_the_own_key_wins():
-    """A copy that says something else is not used, and a reader is told."""
+    """A copy that differs is not used, and readers are warned."""
     layers = [{"type": "annotation", "shader": SHADER}]
     add_copy(layers, WHOLE.to_json())
     other = replace(WHOLE, version=1621).to_json()
@@ -193,7 +193,7 @@ def test_two_records_that_differ_are_named_and_the_own_key_wins():
 
 
 def test_a_copy_stays_small_and_says_what_it_leaves_out():
-    """With a hundred cells and a long notice, the line is short and still says the question."""
+    """With a hundred cells and a long notice, the line is short and still holds the options."""
     cells = tuple(range(CELL, CELL + 100))
     large = replace(
         WHOLE,
@@ -220,7 +220,7 @@ def test_a_copy_stays_small_and_says_what_it_leaves_out():
     ).map(json.dumps)
 )
 def test_any_shader_is_read(text):
-    """A comment that holds no record of ours is no record, and no error."""
+    """A comment without a record of ours is ignored, without an error."""
     layer = {"type": "annotation", "shader": f"// synglancer: {text}\n{SHADER}"}
     raw, _ = read_record({"layers": [layer, 5, {"shader": 7}]})
     assert isinstance(raw, dict)
@@ -251,7 +251,7 @@ def test_any_shader_is_read(text):
     ],
 )
 def test_a_field_of_the_wrong_form_is_named_and_not_used(name: str, value: Any):
-    """One wrong field costs that field alone when a link is read, and refuses its settings."""
+    """One invalid field costs only that field when a link is read, but its settings are refused."""
     record = {**WHOLE.to_json(), name: value}
     _, wrong = parse_record(record)
     assert wrong[0] == name
@@ -264,7 +264,7 @@ def test_a_field_of_the_wrong_form_is_named_and_not_used(name: str, value: Any):
 
 
 def test_records_without_a_format_are_read():
-    """States that were made before records had a format are read as they were."""
+    """States made before records had a format number are read unchanged."""
     old = WHOLE.to_json()
     del old["format"]
     assert Provenance.from_json(old) == WHOLE
@@ -274,7 +274,7 @@ def test_records_without_a_format_are_read():
 
 
 def test_a_link_without_synapses_has_its_own_key_only():
-    """Without an annotation layer there is no shader to write into: nothing is added."""
+    """Without an annotation layer, there is no shader to write into, and nothing is added."""
     layers = [{"type": "segmentation"}, {"type": "annotation"}]
     add_copy(layers, WHOLE.to_json())
     assert layers == [{"type": "segmentation"}, {"type": "annotation"}]

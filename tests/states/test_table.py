@@ -1,4 +1,4 @@
-"""The table of all annotations of a state."""
+"""The table of all annotations in a state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def layer(*notes: dict[str, Any], name: str = "notes", **more: Any) -> dict[str,
 
 
 def test_everything_that_an_annotation_says() -> None:
-    """Layer, ID, place, tag, description, segments and properties stand in columns of their own."""
+    """Layer, ID, position, tag, description, segments and properties have their own columns."""
     state = {
         "dimensions": VOXELS,
         "layers": [
@@ -48,7 +48,7 @@ def test_everything_that_an_annotation_says() -> None:
 
 
 def test_texts_are_texts() -> None:
-    """What stands in the place of a description and is no text leaves it empty."""
+    """If a description is not text, it stays empty."""
     state = {"dimensions": VOXELS, "layers": [
         layer(*({"type": "point", "id": str(number), "point": [1, 2, 3], "description": given}
                 for number, given in enumerate(["look", 5, None, ["look"]])))]}  # fmt: skip
@@ -57,6 +57,6 @@ def test_texts_are_texts() -> None:
 
 @pytest.mark.parametrize("state", [{"layers": []}, {"layers": [layer()]}])
 def test_a_state_without_annotations_has_the_columns(state) -> None:
-    """Without annotations the table is empty, and its columns are those of every table."""
+    """Without annotations, the table is empty, and has the columns of every table."""
     frame = build_annotation_table(state)
     assert (list(frame.columns), len(frame)) == (list(FIRST_COLUMNS), 0)

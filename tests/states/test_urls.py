@@ -1,4 +1,4 @@
-"""Links as the world writes them: encoded once, twice or not at all, with an address or a file."""
+"""Links in all existing forms: encoded once, twice or not at all, with an address or a file."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ def test_addresses_of_states(fragment, address) -> None:
 
 
 def test_the_older_way_to_name_an_address() -> None:
-    """A link with json_url in its query names the state's address."""
+    """A link with json_url in its query gives the state's address."""
     parsed = parse_link(f"{SITE}?json_url=https://example.org/nglstate/5409525645443072")
     assert parsed.state_url == "https://example.org/nglstate/5409525645443072"
 
 
 @pytest.mark.parametrize("encodings", [0, 1, 2, 3])
 def test_a_state_in_the_link(encodings) -> None:
-    """A state comes back whole, however often its link was encoded on its way."""
+    """A state comes back complete, however often its link was encoded on its way."""
     fragment = orjson.dumps(SHADER).decode()
     for _ in range(encodings):
         fragment = quote(fragment, safe="")
@@ -87,7 +87,7 @@ OLD = (
 @pytest.mark.parametrize("beginning", ["", "+"])
 @pytest.mark.parametrize("old", [OLD, OLD.replace("_'", "&'").replace("1_2", "1,2")])
 def test_the_quotes_and_commas_of_older_viewers(encode, beginning, old) -> None:
-    """A state with single quotes, and underscores as commas, is read as viewers read it."""
+    """A state with single quotes, and with underscores for commas, is read as viewers read it."""
     state = orjson.loads(parse_link(f"{SITE}#!{encode(beginning + old)}").state or b"")
     layer = {"type": "image", "name": "a_b", "source": "x"}
     assert state == {"layers": [layer], "title": 'it\'s "q"', "position": [1, 2]}
@@ -95,7 +95,7 @@ def test_the_quotes_and_commas_of_older_viewers(encode, beginning, old) -> None:
 
 @given(st.text())
 def test_any_text_comes_back_from_single_quotes(text) -> None:
-    """Whatever a text holds, it is what was written between single quotes."""
+    """Any text between single quotes is read back unchanged."""
     double = orjson.dumps(text).decode()[1:-1]
     single = double.replace('\\"', '"').replace("'", "\\'")
     assert orjson.loads(to_json(f"{{'a_b':'{single}'_'c':[1_2]}}")) == {"a_b": text, "c": [1, 2]}
@@ -103,7 +103,7 @@ def test_any_text_comes_back_from_single_quotes(text) -> None:
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_a_file_of_a_state_from_an_editor(tmp_path: Path, encoding) -> None:
-    """A mark at the beginning of the file, or UTF-16, does not matter."""
+    """A byte-order mark, or UTF-16, does not matter."""
     path = tmp_path / "state.json"
     path.write_text(orjson.dumps({**SEGMENTS, "title": "µ"}).decode(), encoding=encoding)
     assert orjson.loads(parse_link(str(path)).state or b"") == {**SEGMENTS, "title": "µ"}
@@ -116,7 +116,7 @@ texts = st.recursive(st.text() | st.integers(0, 9), lambda inner: st.lists(inner
 
 @given(st.dictionaries(st.text(), texts, max_size=4))
 def test_our_inline_links_come_back(more) -> None:
-    """What is put into a link is read back from it, whatever its texts hold."""
+    """A state put into a link is read back from it, whatever its texts hold."""
     state = orjson.dumps({"layers": [], "more": more})
     assert parse_link(format_inline_link(SITE, state)).state == state
 

@@ -1,4 +1,4 @@
-"""Types of partners: read from a view, put on synapses and into the list of segments."""
+"""Partners' types are read from a view, and put on synapses and into the list of segments."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_view_gives_one_type_a_cell() -> None:
     ],
 )
 def test_views_of_another_kind_are_refused(raw: pd.DataFrame) -> None:
-    """A view without the column, with other than text in it, or with rounded IDs is an error."""
+    """A view without the column, with values other than text, or with rounded IDs is an error."""
     with pytest.raises(BadAnswerError, match="types"):
         build_cell_types(raw, "types", "cell_type")
 
@@ -67,8 +67,8 @@ TYPES = build_cell_types(VIEW, "types", "cell_type")
 
 
 def test_partners_are_described_as_they_are() -> None:
-    """Synapses count by direction and the partner's type, partners once each; no cell and the
-    cell itself are no partners; those without a type are unknown."""
+    """Synapses are counted by direction and the partner's type, and partners once each; no cell and
+    the cell itself are not partners; cells without a type are unknown."""
     described = describe_partners(
         label_partners(SHOWN, TYPES), [CELL], TYPES, ["inputs", "outputs", "between"]
     )
@@ -87,7 +87,8 @@ def test_partners_are_described_as_they_are() -> None:
 
 
 def test_annotations_carry_a_number_that_is_named() -> None:
-    """Every layer names the same numbers, 0 being the unknown type, in each annotation's place."""
+    """All layers use the same numbers for types, with 0 for the unknown type, in each
+    annotation."""
     for group in build_annotations(label_partners(SHOWN, TYPES)):
         prop = group.properties[-1]
         assert (prop.id, prop.type) == ("partner_type", "uint8")
@@ -100,7 +101,7 @@ def test_annotations_carry_a_number_that_is_named() -> None:
 
 
 def test_more_types_than_a_byte_holds_are_numbered() -> None:
-    """With 300 types the numbers have 32 bits, and each still has its name."""
+    """With 300 types, the numbers have 32 bits, and each still has its name."""
     many = synapses(*(("inputs", root) for root in range(1, 301)))
     [group] = build_annotations(many.assign(partner_type=[f"t{number}" for number in range(300)]))
     prop = group.properties[-1]
@@ -110,8 +111,8 @@ def test_more_types_than_a_byte_holds_are_numbered() -> None:
 
 
 def test_segment_properties_are_sorted_and_whole() -> None:
-    """All partners and the cell are listed by rising ID, as the viewer merges them, with their
-    type as a tag without white space and their numbers of synapses; no ID loses a digit."""
+    """All partners and the cell are listed by rising ID, as the viewer merges them, with their type
+    as a tag without white space and their numbers of synapses; no ID loses a digit."""
     content = json.loads(build_segment_properties(SHOWN, [CELL], TYPES, ["inputs", "outputs"]))
     inline = content["inline"]
     assert content["@type"] == "neuroglancer_segment_properties"

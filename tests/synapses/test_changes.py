@@ -1,4 +1,4 @@
-"""Changes between two tables of synapses: laws that hold for any tables."""
+"""Laws that hold for the changes between any two tables of synapses."""
 
 from __future__ import annotations
 
@@ -46,7 +46,8 @@ def _build(synapses: dict[tuple[str, int], tuple[str, float]]) -> pd.DataFrame:
 
 @given(_SYNAPSES, _SYNAPSES)
 def test_what_was_and_what_is_are_accounted_for(before, after) -> None:
-    """Kept, lost and retagged are what was; kept, gained and retagged are what is."""
+    """Kept, lost and retagged synapses are the old ones; kept, gained and retagged are the new
+    ones."""
     counts = count_changes(find_changes(_build(before), _build(after)), DIRECTIONS, TAGS)
     moved = Counter(
         (side, tag)
@@ -69,7 +70,7 @@ def test_what_was_and_what_is_are_accounted_for(before, after) -> None:
 
 @given(_SYNAPSES, _SYNAPSES)
 def test_comparing_the_other_way_round_mirrors(before, after) -> None:
-    """What is gained in one direction of time is lost in the other."""
+    """Synapses gained in one direction of time are lost in the other."""
     there = count_changes(find_changes(_build(before), _build(after)), DIRECTIONS, TAGS)
     back = count_changes(find_changes(_build(after), _build(before)), DIRECTIONS, TAGS)
     for one, other in MIRRORED.items():
@@ -90,7 +91,7 @@ def test_each_synapse_is_in_one_row_with_its_dtypes(before, after) -> None:
 
 
 def test_a_synapse_that_stands_twice_is_refused() -> None:
-    """A table that has a synapse twice in a direction cannot be compared."""
+    """A table that lists a synapse twice in a direction cannot be compared."""
     once = _build({("inputs", 1): ("spine", 0.5)})
     with pytest.raises(ValueError, match="twice"):
         find_changes(pd.concat([once, once]), once)

@@ -1,4 +1,4 @@
-"""Synapses of a state made by synglancer that cannot be read whole are named."""
+"""Synapses in our states that cannot be read completely are named."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def damage(**values: Any) -> dict[str, Any]:
     ],
 )
 def test_each_kind_of_damage_is_named(values, expected) -> None:
-    """A synapse without a place, an ID, root IDs or numbers is named in a sentence of its own."""
+    """A synapse without a position, an ID, root IDs or numbers is named in its own sentence."""
     state = damage(**values)
     found = explain_damage(state)
     assert len(found) == bool(expected)
@@ -79,14 +79,14 @@ def test_each_kind_of_damage_is_named(values, expected) -> None:
 
 
 def test_positions_that_no_volume_has_are_not_returned() -> None:
-    """A position that is no 64-bit number of nm is left out of the table, and named."""
+    """A position that is not a 64-bit number of nm is left out of the table and named."""
     state = damage(point=[1e308, -1e308, 1e-320])
     assert parse_predictions(state)["id"].tolist() == [1]
     assert explain_unread(state) == [f"1 annotation of the layer '● in: spine' {FAR}"]
 
 
 def test_only_states_of_ours_must_be_whole() -> None:
-    """A state of another tool, or a user's layer beside ours, may have annotations of any kind."""
+    """A foreign state, or a user's layer beside ours, may have annotations of any kind."""
     state = damage(id="abc", props=[], segments=[])
     state["dimensions"] = {"x": 4}
     assert find_flaws(state, []) == []
@@ -95,7 +95,7 @@ def test_only_states_of_ours_must_be_whole() -> None:
 
 
 def test_dimensions_that_are_no_lengths_are_a_flaw() -> None:
-    """A state of ours whose dimensions are broken is not good."""
+    """A state of ours with invalid dimensions is not good."""
     state = {**damage(), "dimensions": {"x": [None, "m"], "y": "?"}}
     assert find_flaws(state, [], ours=True) == [
         "The state's dimensions are not lengths of x, y and z."

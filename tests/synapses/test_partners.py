@@ -1,4 +1,4 @@
-"""The strongest partners are found from the synapses alone, in one order only."""
+"""The strongest partners follow from the synapses alone, in a unique order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_both_directions_count_together() -> None:
 
 
 def test_ties_go_to_the_larger_synapses_then_the_smaller_id() -> None:
-    """With as many synapses, total size decides; then the ID, so that the order is one."""
+    """With equal numbers, the total size decides, then the ID, so the order is unique."""
     frame = synapses([("inputs", 9, 5), ("inputs", 8, 5), ("outputs", 2**63 + 1, 6)])
     assert find_strongest_partners(frame, [CELL], 9) == [(2**63 + 1, 1), (8, 1), (9, 1)]
 
@@ -49,7 +49,7 @@ def test_no_synapses_no_partners() -> None:
 
 
 def test_colours_of_cells_are_distinct_and_stable() -> None:
-    """A hundred colours are all different, and a shorter list is the beginning of a longer."""
+    """A hundred colours are all different, and a shorter list is the beginning of a longer one."""
     colours = choose_cell_colors(100)
     assert len(set(colours)) == 100
     assert colours[:7] == choose_cell_colors(7)

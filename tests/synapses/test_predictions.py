@@ -1,4 +1,4 @@
-"""A raw answer becomes one form, and what is left out of it is said."""
+"""A raw answer is converted to one form, and rows that are left out are reported."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def kinds(frame: pd.DataFrame) -> dict[str, str]:
 @pytest.mark.parametrize("count", [0, 1, 3])
 @pytest.mark.parametrize("labelled", [True, False])
 def test_every_answer_has_the_same_columns_and_dtypes(count, labelled):
-    """Empty, one row or many, predicted or not: the form is the documented one."""
+    """Empty, one row or many, predicted or not: the result has the documented form."""
     raw = raw_answer(count)
     raw = raw if labelled else raw.drop(columns=["tag", "value"])
     checked = build_predictions(raw, [CELL], "inputs")
@@ -74,7 +74,7 @@ def test_every_answer_has_the_same_columns_and_dtypes(count, labelled):
 
 
 def test_no_tables_at_all_have_the_documented_form():
-    """Joining nothing, or nothing but empty tables, keeps columns and dtypes."""
+    """Joining nothing, or only empty tables, keeps columns and dtypes."""
     empty = build_predictions(raw_answer(0), [CELL], "outputs").frame
     for parts in ([], [empty], [empty, empty]):
         assert kinds(join_predictions(parts)) == EXPECTED
@@ -103,7 +103,7 @@ def test_plain_pandas_dtypes_are_taken_too():
 @settings(max_examples=50)
 @given(st.lists(st.integers(1, 2**64 - 1), unique=True, max_size=20), st.integers(1, 2**64 - 1))
 def test_ids_of_64_bits_arrive_digit_by_digit(ids, cell):
-    """No ID passes through a float; rows are sorted by it."""
+    """No ID passes through a float, and rows are sorted by ID."""
     raw = pd.DataFrame(
         {
             "id": np.array(ids, dtype="uint64"),
@@ -124,7 +124,7 @@ def test_ids_of_64_bits_arrive_digit_by_digit(ids, cell):
 @settings(max_examples=25)
 @given(st.permutations(list(raw_answer().columns)))
 def test_order_of_columns_and_further_columns_do_not_matter(order):
-    """Columns are taken by name; others are left alone."""
+    """Columns are found by name; others are ignored."""
     raw = raw_answer()[list(order)].assign(created="x", id_ref=7, ctr_pt_position=[[1, 2, 3]] * 3)
     pd.testing.assert_frame_equal(
         build_predictions(raw, [CELL], "inputs").frame,
@@ -134,7 +134,7 @@ def test_order_of_columns_and_further_columns_do_not_matter(order):
 
 @pytest.mark.parametrize("name", list(raw_answer().columns))
 def test_a_missing_or_doubled_column_is_named(name):
-    """An answer without a column, or with two of a name, is refused by that name."""
+    """An answer that lacks a column, or has it twice, is refused by its name."""
     for raw in (
         raw_answer().drop(columns=name),
         pd.concat([raw_answer(), raw_answer()[[name]]], axis=1),
@@ -161,7 +161,7 @@ def test_a_missing_or_doubled_column_is_named(name):
     ],
 )
 def test_columns_of_the_wrong_kind_are_refused(name, values):
-    """IDs as floats have lost digits and are refused, as is all else of the wrong kind."""
+    """IDs as floats have lost digits and are refused, as is any other wrong type."""
     with pytest.raises(BadAnswerError, match=repr(name)) as caught:
         build_predictions(raw_answer(**{name: values}), [CELL], "inputs")
     assert "--table" in caught.value.hint
@@ -169,7 +169,7 @@ def test_columns_of_the_wrong_kind_are_refused(name, values):
 
 @pytest.mark.parametrize("direction", ["inputs", "outputs"])
 def test_rows_of_another_cell_are_refused(direction):
-    """One row of another cell makes the answer a wrong one, whichever the direction."""
+    """One row of another cell makes the whole answer invalid, in either direction."""
     column = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}[direction]
     for cells in ([CELL, CELL, CELL + 1], [CELL + 1] * 3):
         with pytest.raises(BadAnswerError, match=f"cells other than {CELL}"):
@@ -177,7 +177,7 @@ def test_rows_of_another_cell_are_refused(direction):
 
 
 def test_a_synapse_is_shown_once_and_the_rest_is_counted():
-    """Of several rows of a synapse the most confident stays; the others are counted."""
+    """Of several rows of a synapse, the most confident is kept; the others are counted."""
     raw = raw_answer(5, id=[7, 7, 9, 7, 1], value=[0.2, 0.9, 0.5, 0.4, 0.1])
     checked = build_predictions(raw, [CELL], "inputs")
     assert checked.frame["id"].tolist() == [1, 7, 9]
@@ -197,7 +197,7 @@ def test_a_synapse_is_shown_once_and_the_rest_is_counted():
     ],
 )
 def test_rows_that_lack_something_are_counted_and_named(name, what):
-    """A synapse without a position, size or confidence is left out, and said to be."""
+    """A synapse without a position, size or confidence is left out and reported."""
     for missing in (None, pd.NA, float("nan"), float("inf")):
         kind = "Float64" if missing is pd.NA else "float64"
         raw = raw_answer(**{name: pd.Series([1, missing, 1], dtype=kind)})
@@ -219,21 +219,21 @@ def test_nullable_positions_that_are_missing_are_named():
 
 @pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
 def test_a_prediction_without_a_tag_is_untagged(missing):
-    """A missing tag is a tag of its own, not a lost row."""
+    """A missing tag is shown as a tag of its own, and the row is kept."""
     checked = build_predictions(raw_answer(tag=["spine", missing, "soma"]), [CELL], "inputs")
     assert checked.frame["tag"].tolist() == ["spine", UNTAGGED, "soma"]
     assert explain_left_out([checked], [CELL]) == []
 
 
 def test_tags_are_taken_as_they_are():
-    """Quotes, line breaks, markup and other scripts in tags are data."""
+    """Quotes, line breaks, markup and other scripts in tags are plain data."""
     tags = ['a"b', "c\nd", "<b>épine</b>\u202e"]
     checked = build_predictions(raw_answer(tag=tags), [CELL], "inputs")
     assert checked.frame["tag"].tolist() == tags
 
 
 def test_an_autapse_is_both_an_input_and_an_output():
-    """A synapse of the cell onto itself passes in each direction."""
+    """A synapse of the cell onto itself is accepted in each direction."""
     raw = raw_answer(1, pre_pt_root_id=[CELL])
     for direction in ("inputs", "outputs"):
         assert len(build_predictions(raw, [CELL], direction).frame) == 1
@@ -242,7 +242,7 @@ def test_an_autapse_is_both_an_input_and_an_output():
 @settings(max_examples=25)
 @given(st.sets(st.integers(1, 40)), st.sets(st.integers(1, 40)))
 def test_unlabelled_are_those_without_a_prediction(all_ids, labelled_ids):
-    """What has a prediction is not shown twice: labelled and unlabelled add up to all."""
+    """Predicted synapses are not shown twice: labelled and unlabelled ones add up to all."""
     everything = sorted(all_ids | labelled_ids)
     synapses = raw_answer(len(everything), id=pd.array(everything, dtype="Int64")).drop(
         columns=["tag", "value"]
@@ -260,7 +260,7 @@ def test_unlabelled_are_those_without_a_prediction(all_ids, labelled_ids):
 
 
 def test_what_one_table_has_said_the_other_does_not_repeat():
-    """A row that both tables have without a position is named once, and shown by neither."""
+    """A row without a position in both tables is reported once, and shown by neither."""
     missing = pd.array([None, 8, 8], dtype="Int32")
     labelled = build_predictions(
         raw_answer(3, id=[1, 2, 3], ctr_pt_position_x=missing), [CELL], "inputs"
@@ -277,8 +277,8 @@ def test_what_one_table_has_said_the_other_does_not_repeat():
 
 
 def test_what_is_left_out_between_cells_is_counted_once():
-    """A synapse between cells that has no position, or several rows, is named once; where only
-    one direction has it, too; autapses and synapses of others count in each direction."""
+    """A synapse between cells without a position, or with several rows, is reported once, even if
+    only one direction has it; autapses and other synapses count in each direction."""
     ends = {"pre_pt_root_id": [CELL, CELL, CELL, 5], "post_pt_root_id": [PARTNER, PARTNER, CELL, 5]}
     missing = pd.array([None, 8, None, None], dtype="Int32")
     raw = raw_answer(4, id=[1, 2, 3, 4], ctr_pt_position_x=missing, **ends)
@@ -321,8 +321,8 @@ def test_an_autapse_is_counted_once():
     asked=st.sampled_from([("inputs",), ("outputs",), ("inputs", "outputs")]),
 )
 def test_each_synapse_of_several_cells_is_there_once(pairs, cells, asked):
-    """Inputs, outputs and those between the cells are parts of what was asked, without a synapse
-    twice (but for autapses, once in each direction), whatever the order of the cells."""
+    """Inputs, outputs and synapses between the cells are parts of the requested rows, without
+    repeats (except autapses, once in each direction), in any order of the cells."""
     ends = {"inputs": 1, "outputs": 0}
     parts = []
     for direction in asked:
@@ -384,7 +384,7 @@ def predictions() -> pd.DataFrame:
     ],
 )
 def test_filters_keep_what_passes_all_of_them(filters, ids):
-    """A stored 0.9 passes 0.9; without a prediction only the size decides."""
+    """A stored 0.9 passes 0.9; without a prediction, only the size decides."""
     kept = filter_predictions(predictions(), **filters)
     assert kept["id"].tolist() == ids
     assert kept.index.tolist() == list(range(len(ids)))
@@ -396,7 +396,7 @@ def test_filters_keep_what_passes_all_of_them(filters, ids):
     st.floats(0, 1, width=32),
 )
 def test_the_boundary_of_confidence_is_inclusive_in_the_tables_precision(values, least):
-    """For any float32 written in decimals, what equals it passes."""
+    """Any float32 written in decimals passes the same number as a filter."""
     raw = raw_answer(len(values), value=pd.array(values, dtype="Float32"))
     frame = build_predictions(raw, [CELL], "inputs").frame
     typed = float(str(np.float32(least)))
@@ -407,7 +407,7 @@ def test_the_boundary_of_confidence_is_inclusive_in_the_tables_precision(values,
 
 
 def test_counts_are_sorted_by_tag_and_name_each_direction():
-    """Counts add up, tags are sorted, and a direction without rows is there, empty."""
+    """Counts add up, tags are sorted, and a direction without rows is listed, empty."""
     frame = predictions()
     assert count_predictions(frame, ["inputs", "outputs"]) == {
         "inputs": {"shaft": 1, "soma": 1, "spine": 2, "unlabelled": 1},
@@ -436,8 +436,8 @@ def test_counts_are_sorted_by_tag_and_name_each_direction():
 )
 @pytest.mark.parametrize("direction", ["inputs", "outputs"])
 def test_values_out_of_range_are_left_out_and_counted(name, wrong, right, what, direction):
-    """Confidences outside 0 to 1 and sizes that no viewer holds are left out and counted, in every
-    table alike; those at the ends of the range are shown."""
+    """Confidences outside 0 to 1 and sizes that no viewer can hold are left out and counted, in
+    every table; values at the ends of the range are shown."""
     values = pd.Series([*wrong, *right], dtype="float64")
     columns = {"pre_pt_root_id": [CELL] * len(values), name: values}
     checked = build_predictions(raw_answer(len(values), **columns), [CELL], direction)
@@ -450,8 +450,8 @@ def test_values_out_of_range_are_left_out_and_counted(name, wrong, right, what, 
 
 
 def test_names_of_ours_and_tags_of_the_table_stay_apart():
-    """A table's own tag `unlabelled`, `untagged`, `multi-input` or `between` keeps its rows, and
-    their confidence, apart from what we call so."""
+    """A table's own tag `unlabelled`, `untagged`, `multi-input` or `between` keeps its rows and
+    their confidence separate from our own use of the name."""
     tags = ["unlabelled", "untagged", "multi-input", "between", None, "unlabelled (tag)"]
     labelled = build_predictions(raw_answer(6, tag=tags), [CELL], "inputs")
     assert labelled.frame["tag"].tolist() == [
@@ -479,7 +479,7 @@ def test_names_of_ours_and_tags_of_the_table_stay_apart():
 
 @given(st.lists(st.sampled_from([*sorted(OWN_TAGS), "spine", " (tag)", "(tag)"]), max_size=4))
 def test_no_two_tags_get_one_name(parts):
-    """The name of a tag is none of ours, and tells which tag it was."""
+    """The new name differs from our own names, and shows the original tag."""
     tag = "".join(parts)
     name = name_tag(tag)
     assert name not in OWN_TAGS
@@ -488,7 +488,7 @@ def test_no_two_tags_get_one_name(parts):
 
 @pytest.mark.parametrize("tag", ["\0", "spine\0"])
 def test_a_tag_with_a_nul_is_refused_by_name(tag):
-    """`spine` and `spine\\0` are two tags, which pandas takes for one: the second is refused."""
+    r"""`spine` and `spine\0` are two tags that pandas confuses; the second one is refused."""
     with pytest.raises(BadAnswerError, match=re.escape(repr(tag))):
         build_predictions(raw_answer(tag=["spine", tag, "soma"]), [CELL], "inputs")
 
@@ -496,7 +496,7 @@ def test_a_tag_with_a_nul_is_refused_by_name(tag):
 @settings(max_examples=25)
 @given(st.permutations(range(5)))
 def test_the_order_of_the_server_decides_nothing(order):
-    """Rows that tie in ID and confidence give the same table whatever order they arrive in."""
+    """Rows with equal ID and confidence give the same table, in whatever order they arrive."""
     raw = raw_answer(
         5, id=[7, 7, 7, 3, 3], tag=["spine", "soma", "shaft", "soma", "soma"], size=[1, 2, 3, 9, 8]
     )

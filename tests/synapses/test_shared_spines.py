@@ -1,4 +1,4 @@
-"""Spines with several inputs: found by all of their synapses, shown once."""
+"""Spines with several inputs are found from all of their synapses, and shown once."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def synapses(*rows: tuple[int, str, str]) -> pd.DataFrame:
 
 
 def test_synapses_share_a_spine_within_one_cell() -> None:
-    """A number that two cells use is two spines; rows that repeat a synapse do not make it two;
-    missing and negative numbers are no spine, and 0 is one."""
+    """A spine number used by two cells means two spines; repeated rows of a synapse are not two;
+    missing and negative numbers are no spine, but 0 is one."""
     raw = raw_spines(
         *((1, BIG, 0), (2, BIG, 0), (3, BIG + 1, 0)),
         *((4, BIG, 7), (4, BIG, 7)),
@@ -53,7 +53,7 @@ def test_synapses_share_a_spine_within_one_cell() -> None:
     ],
 )
 def test_answers_of_another_kind_are_refused(raw: pd.DataFrame) -> None:
-    """An answer without numbers of spines, or with other than whole ones, is an error."""
+    """An answer without spine numbers, or with numbers that are not integers, is an error."""
     with pytest.raises(BadAnswerError, match="group_id"):
         read_spines(raw)
 
@@ -79,8 +79,8 @@ SHARED = np.array([1, 3, 4, 5], dtype="uint64")
     ],
 )
 def test_a_synapse_is_shown_once(tags: tuple[str, ...], kept: list[int]) -> None:
-    """Each synapse that passes the filter is in the result once, on its spine or under its tag;
-    filters know both, and one without a prediction keeps its tag and passes."""
+    """Each synapse that passes the filter is shown once, on its spine or under its tag; filters
+    accept both, and a synapse without a prediction keeps its tag and passes."""
     divided = divide_tags(TABLE, SHARED, tags)
     assert divided["id"].tolist() == kept
     expected = {1: MULTI_INPUT, 2: "spine", 3: MULTI_INPUT, 4: MULTI_INPUT, 5: UNLABELLED}
@@ -89,7 +89,7 @@ def test_a_synapse_is_shown_once(tags: tuple[str, ...], kept: list[int]) -> None
 
 
 def test_former_tags_are_counted() -> None:
-    """The tags that the table has for synapses on shared spines are counted, by direction."""
+    """The original tags of synapses on shared spines are counted, by direction."""
     shown = divide_tags(TABLE, SHARED, ())
     assert count_former_tags(TABLE, shown, ["inputs", "outputs", "between"]) == {
         "inputs": {"shaft": 1, "spine": 1},

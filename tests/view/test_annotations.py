@@ -1,4 +1,4 @@
-"""Predictions become annotation JSON that no viewer drops and that reads back as the rows."""
+"""Predictions become annotations that no viewer drops, and that read back as the same rows."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def read(group: AnnotationGroup) -> list[dict]:
 @untimed
 @given(FRAMES)
 def test_every_row_is_one_annotation(frame: pd.DataFrame) -> None:
-    """The annotations of all groups, read back, are the rows: no more, no less, no other."""
+    """The annotations of all groups, read back, are exactly the rows."""
     found = {}
     for group in build_annotations(frame):
         for item in read(group):
@@ -112,7 +112,7 @@ def test_bytes_are_canonical(frame: pd.DataFrame) -> None:
 @untimed
 @given(FRAMES)
 def test_annotations_have_the_form_that_viewers_keep(frame: pd.DataFrame) -> None:
-    """IDs are unique strings; props, segments and point have the lengths that are declared."""
+    """IDs are unique strings; props, segments and point have the declared lengths."""
     for group in build_annotations(frame):
         items = read(group)
         assert group.count == len(items) > 0
@@ -131,7 +131,7 @@ def test_annotations_have_the_form_that_viewers_keep(frame: pd.DataFrame) -> Non
 @untimed
 @given(hnp.arrays("float32", st.integers(1, 50), elements=st.floats(0, 1, width=32)))
 def test_confidence_survives_as_the_same_float32(values: np.ndarray) -> None:
-    """A confidence read from the JSON as a double is the float32 of the table."""
+    """A confidence read from the JSON as a double equals the table's float32."""
     rows = [("inputs", "spine", value, 1, 1, 2, (0, 0, 0)) for value in values]
     (group,) = build_annotations(frame_of(rows))
     back = np.array([item["props"][0] for item in read(group)], "float32")
@@ -161,7 +161,7 @@ def test_order_of_groups() -> None:
 
 
 def test_exact_bytes_of_one_row() -> None:
-    """One row is written with sorted keys, no white space, and 64-bit IDs as strings."""
+    """A row is written with sorted keys, no white space, and 64-bit IDs as strings."""
     (group,) = build_annotations(frame_of([ROWS[5]], [334196813]))
     assert group.json == (
         b'[{"id":"334196813","point":[1000,2000,40],"props":[0.97,1234],'
@@ -171,14 +171,14 @@ def test_exact_bytes_of_one_row() -> None:
 
 
 def test_unlabelled_synapses_carry_no_confidence() -> None:
-    """A synapse without a prediction has its size alone as a property."""
+    """The only property of a synapse without a prediction is its size."""
     (group,) = build_annotations(frame_of([ROWS[2]]))
     assert group.properties == (SIZE,)
     assert read(group)[0]["props"] == [10]
 
 
 def test_autapse_is_once_in_each_direction() -> None:
-    """The same synapse ID may be among the inputs and among the outputs."""
+    """The same synapse ID may be among both the inputs and the outputs."""
     autapse = [(way, "spine", 0.5, 1, 7, 7, (0, 0, 0)) for way in ("inputs", "outputs")]
     groups = build_annotations(frame_of(autapse, [5, 5]))
     assert [(group.direction, read(group)[0]["id"]) for group in groups] == [
@@ -188,7 +188,7 @@ def test_autapse_is_once_in_each_direction() -> None:
 
 
 def test_rows_across_chunks_keep_their_order() -> None:
-    """A group larger than what is written at a time is one array in the order of the rows."""
+    """A group larger than one block is still one array, in the order of the rows."""
     count = 10_000
     (group,) = build_annotations(frame_of([ROWS[5]] * count))
     assert [int(item["id"]) for item in read(group)] == list(range(count))
@@ -221,7 +221,7 @@ def test_annotations_are_small() -> None:
     ],
 )
 def test_what_would_empty_a_layer_is_refused(column: str, value: object) -> None:
-    """A value that makes viewers drop annotations is an error with a hint, not a state."""
+    """A value that would make viewers drop annotations is an error with a hint, not a state."""
     frame = frame_of(ROWS[5:])
     frame[column] = frame[column].astype(object)
     frame.loc[0, column] = value
@@ -233,7 +233,7 @@ def test_what_would_empty_a_layer_is_refused(column: str, value: object) -> None
 
 
 def test_repeated_ids_are_refused() -> None:
-    """Two synapses of one layer with the same ID are an error: viewers would merge them."""
+    """Two synapses of one layer with the same ID are an error, because viewers would merge them."""
     with pytest.raises(BadAnswerError, match="12 came twice"):
         build_annotations(frame_of([ROWS[5], ROWS[5]], [12, 12]))
 
@@ -250,7 +250,8 @@ def test_nullable_ids_are_read_exactly(dtype: str) -> None:
 
 @pytest.mark.parametrize("tag", ["\0", "spine\0", "spine\0head"])
 def test_a_tag_with_a_nul_is_refused_by_name(tag: str) -> None:
-    """pandas groups `spine` and `spine\\0` together: neither is shown under the other's name."""
+    r"""pandas groups `spine` and `spine\0` together, but neither is shown under the other's
+    name."""
     rows = [("inputs", name, 0.5, 10, 1, 2, (4, 8, 40)) for name in ("spine", tag)]
     with pytest.raises(BadAnswerError, match=re.escape(repr(tag))):
         build_annotations(frame_of(rows))

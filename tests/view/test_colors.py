@@ -1,4 +1,4 @@
-"""Colours of tags: those of the paper, and ones that hold for more eyes."""
+"""The colours of tags: those of the paper, and a palette for all kinds of colour vision."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def ciede2000(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def distance(first: str, second: str) -> float:
-    """How far apart two colours are for those eyes that tell them apart least."""
+    """Distance of two colours for the kind of vision that distinguishes them least."""
     return min(
         ciede2000(lab(matrix @ linear(first)), lab(matrix @ linear(second)))
         for matrix in VISION.values()
@@ -101,19 +101,20 @@ def worst_pair(colours: Collection[str]) -> float:
     ],
 )
 def test_distance_is_ciede2000(first: tuple, second: tuple, distance: float) -> None:
-    """The distance used here agrees with the test data of Sharma, Wu and Dalal."""
+    """The distance agrees with the test data of Sharma, Wu and Dalal."""
     assert ciede2000(np.array(first), np.array(second)) == pytest.approx(distance, abs=1e-4)
 
 
 def test_safe_palette_is_safer() -> None:
-    """Its closest two tags stay 20 apart for common, protan and deutan eyes; the paper's do not."""
+    """The two closest tags differ by at least 20 for normal, protan and deutan vision; the paper's
+    do not."""
     safe, paper = (PALETTES[name].tags.values() for name in ("safe", "paper"))
     assert worst_pair(safe) > 20 > worst_pair(paper)
 
 
 def test_known_types_are_told_apart_by_all() -> None:
-    """The closest two of the known types' colours and the grey of unknown ones stay 13 apart for
-    common, protan and deutan eyes, and each has a contrast of at least 3 with black."""
+    """The two closest colours of the known types and the grey of unknown ones differ by at least 13
+    for normal, protan and deutan vision, and each has a contrast of at least 3 with black."""
     colours = [*KNOWN.values(), UNKNOWN_COLOR]
     assert worst_pair(colours) > 13
     assert all((XYZ[1] @ linear(colour) + 0.05) / 0.05 > 3 for colour in colours)
@@ -121,7 +122,7 @@ def test_known_types_are_told_apart_by_all() -> None:
 
 @given(st.text())
 def test_a_type_has_one_colour_for_ever(name: str) -> None:
-    """Any name has a colour #rrggbb that follows from it alone; only unknown types are grey."""
+    """Any name has a colour #rrggbb that depends only on the name; only unknown types are grey."""
     colour = choose_type_color(name)
     assert colour == choose_type_color(name)
     assert len(colour) == 7
@@ -130,7 +131,7 @@ def test_a_type_has_one_colour_for_ever(name: str) -> None:
 
 
 def test_colours_of_types_are_those_of_links_already_made() -> None:
-    """Colours of some types, with a name of its own or without, stay as they were released."""
+    """The colours of some types, with and without a chosen colour, stay as released."""
     names = ("23P", "BC", "excitatory", "L2a", "PTC")
     assert [choose_type_color(name) for name in names] == [
         *("#f5cb00", "#00a6f2", "#e27200", "#c56a3c", "#85c0ff"),
@@ -139,8 +140,8 @@ def test_colours_of_types_are_those_of_links_already_made() -> None:
 
 @given(st.lists(st.text(), unique=True, min_size=1, max_size=60))
 def test_types_of_any_name_make_a_shader(names: list[str]) -> None:
-    """Whatever types are called, their boxes have distinct names that GLSL and the viewer take,
-    and nothing of a name reaches the shader but letters, digits and single underscores."""
+    """Whatever types are called, their controls have distinct names that GLSL and the viewer
+    accept, and only letters, digits and single underscores reach the shader."""
     controls = name_controls(names)
     assert len(set(controls)) == len(names)
     for control in controls:
@@ -154,7 +155,8 @@ def test_types_of_any_name_make_a_shader(names: list[str]) -> None:
 @pytest.mark.parametrize("background", BACKGROUNDS)
 @pytest.mark.parametrize("palette", PALETTES)
 def test_tags_stand_out_from_what_is_behind_them(palette: str, background: str) -> None:
-    """Common, protan and deutan eyes see all tags 24 from the background, 18 from the cell."""
+    """With normal, protan and deutan vision, all tags differ by 24 from the background and by 18
+    from the cell."""
     behind = BACKGROUNDS[background]
     tags = PALETTES[palette].tags.values()
     assert min(distance(tag, behind.projection) for tag in tags) > 24
@@ -162,7 +164,7 @@ def test_tags_stand_out_from_what_is_behind_them(palette: str, background: str) 
 
 
 def test_colours_of_the_paper() -> None:
-    """The default palette is that of the paper."""
+    """The default palette is the paper's."""
     assert dict(PALETTES["paper"].tags) == {
         "spine": "#fb49b0",
         "shaft": "#ddb310",
@@ -174,7 +176,7 @@ def test_colours_of_the_paper() -> None:
 
 @pytest.mark.parametrize("name", PALETTES)
 def test_no_colour_is_given_twice(name: str) -> None:
-    """Within a palette all colours differ, those of the cycle included, and are #rrggbb."""
+    """Within a palette, all colours differ, including the cycle's, and are #rrggbb."""
     palette = PALETTES[name]
     colours = [*palette.tags.values(), *palette.cycle]
     assert len(set(colours)) == len(colours)
@@ -183,7 +185,7 @@ def test_no_colour_is_given_twice(name: str) -> None:
 
 @pytest.mark.parametrize("name", BACKGROUNDS)
 def test_rings_and_cells_stand_out(name: str) -> None:
-    """The cell and the ring contrast with what is behind them, the ring by at least 7 to 1."""
+    """The cell and the ring contrast with the background, the ring by at least 7 to 1."""
     background = BACKGROUNDS[name]
 
     def contrast(colour: str) -> float:
@@ -196,7 +198,7 @@ def test_rings_and_cells_stand_out(name: str) -> None:
 
 @given(st.lists(st.text()), st.sampled_from(sorted(PALETTES)))
 def test_every_tag_has_a_colour(tags: list[str], name: str) -> None:
-    """Any tags have colours, the same in whatever order they come."""
+    """Any tags have colours, the same in any order."""
     colours = choose_colors(tags, PALETTES[name])
     assert set(colours) == set(tags)
     assert colours == choose_colors(sorted(tags), PALETTES[name])

@@ -1,4 +1,4 @@
-"""Layers of a user's own points: colours, names of properties, kinds of columns."""
+"""Layers of a user's own points: colours, names of properties, types of columns."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_rgb(color: str) -> list[int]:
 
 
 def test_colors_are_none_of_the_tags():
-    """Each colour of points is far from those of all tags, and from each other."""
+    """The colours of points differ clearly from those of all tags, and from each other."""
     ours = [*(color for one in PALETTES.values() for color in (*one.tags.values(), *one.cycle))]
     for place, color in enumerate(COLORS):
         for other in (*ours, *COLORS[:place]):
@@ -59,7 +59,8 @@ def test_colors_are_none_of_the_tags():
     ],
 )
 def test_columns_are_held_as_what_they_are(texts, kind, props):
-    """Numbers that a viewer can hold are numbers, all else names of numbers; none is rounded."""
+    """Numbers that a viewer can hold stay numbers, and everything else becomes labels; nothing is
+    rounded."""
     layer, gaps = build(column=texts)
     (spec,) = layer["annotationProperties"]
     assert (spec["type"], gaps) == (kind, [])
@@ -69,7 +70,7 @@ def test_columns_are_held_as_what_they_are(texts, kind, props):
 
 
 def test_numbers_with_gaps_are_texts():
-    """A column with a missing number keeps its numbers as texts, and says so."""
+    """A column with a missing number becomes text, and a warning says so."""
     layer, gaps = build(score=["0.5", "", "0.25"], empty=["", "", ""])
     (spec,) = layer["annotationProperties"]
     assert gaps == ["score"]
@@ -79,7 +80,7 @@ def test_numbers_with_gaps_are_texts():
 
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=1, max_size=6, unique=True))
 def test_properties_have_names_that_shaders_take(columns):
-    """Whatever columns are called, properties begin with a small letter and differ."""
+    """Whatever columns are called, properties begin with a lower-case letter and differ."""
     layer, _ = build(**{column: ["1"] for column in columns})
     names = [spec["id"] for spec in layer["annotationProperties"]]
     assert len({*names}) == len(columns)
@@ -92,7 +93,7 @@ def test_properties_have_names_that_shaders_take(columns):
 
 
 def test_names_of_layers_are_distinct_however_they_are_spelled():
-    """A name that is spelled out like ours is another one too, and numbers go on."""
+    """A name that reads like one of ours in words gets a number, too, and numbers continue."""
     assert name_distinct("inputs: spine", ["● in: spine"]) == "inputs: spine (2)"
     assert name_distinct("a", ["a", "a (2)"]) == "a (3)"
     assert name_distinct("b", ["a"]) == "b"

@@ -108,13 +108,13 @@ def integers_in(value: object) -> Iterator[int]:
 
 
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=6)
-"""Any tag but one with NUL, which is refused."""
+"""Any tag except one with NUL, which is refused."""
 
 
 @untimed
 @given(st.lists(st.sampled_from(["spine", "unlabelled"]) | texts, max_size=9))
 def test_state_is_canonical_and_exact(tags: list[str]) -> None:
-    """Whatever the tags, the state is a fixed point of orjson and holds no unsafe integer."""
+    """Whatever the tags, orjson reproduces the state exactly, and it holds no unsafe integer."""
     state = build_state(scene_of(predictions(tags)))
     assert orjson.dumps(state.to_dict(), option=orjson.OPT_SORT_KEYS) == state.json
     assert max(integers_in(state.to_dict())) < 2**53
@@ -127,7 +127,7 @@ def test_the_same_question_gives_the_same_bytes() -> None:
 
 
 def test_order_of_layers() -> None:
-    """Imagery, segmentation, then the groups in their order; only tags with rows."""
+    """Layers are imagery, segmentation, then the groups in order; only tags with rows have one."""
     assert list(layers_of(SCENE)) == [
         "imagery",
         "segmentation",
@@ -146,7 +146,7 @@ def test_order_of_layers() -> None:
 
 
 def test_annotations_reach_their_layers_untouched() -> None:
-    """Each layer holds the very bytes of its group."""
+    """Each layer holds exactly the bytes of its group."""
     state = build_state(SCENE)
     layers = {layer["name"]: layer for layer in state.to_dict()["layers"]}
     for group in SCENE.groups:
@@ -157,7 +157,7 @@ def test_annotations_reach_their_layers_untouched() -> None:
 
 
 def test_annotations_equal_those_of_nglui() -> None:
-    """Annotation by annotation, the JSON is what nglui makes of the same rows."""
+    """Annotation by annotation, the JSON equals what nglui makes of the same rows."""
     from nglui.statebuilder.ngl_annotations import PointAnnotation
 
     frame = predictions(["spine"] * 20)
@@ -193,7 +193,8 @@ def test_synapse_layers_are_linked_and_described() -> None:
 
 
 def test_segmentation_shows_the_cell_at_its_version() -> None:
-    """The cell is selected as a string, in its own colour, pinned to the version's timestamp."""
+    """The cell is selected as a string, in its own colour, and pinned to the version's
+    timestamp."""
     layer = layers_of(SCENE, ViewOptions(partners={2**64 - 1: "#aa8800"}))["segmentation"]
     assert layer["segments"] == [str(CELL), str(2**64 - 1)]
     assert layer["segmentColors"][str(2**64 - 1)] == "#aa8800"
@@ -217,13 +218,13 @@ def test_segmentation_shows_the_cell_at_its_version() -> None:
     ],
 )
 def test_sources_behind_a_login_say_so(given_url: str, expected: str) -> None:
-    """Viewers are told to log in where that is needed, and never on plain http."""
+    """Sources that need a login have the prefix for it, and plain http never does."""
     assert format_sources([given_url], "https://cave.org") == [expected]
 
 
 @given(st.integers(0, 4 * 10**12), st.integers(0, 999))
 def test_timestamps_are_exact(milliseconds: int, beyond: int) -> None:
-    """A timestamp comes out as its whole milliseconds, in any time zone."""
+    """A timestamp becomes whole milliseconds, in any time zone."""
     timestamp = EPOCH + timedelta(milliseconds=milliseconds, microseconds=beyond)
     assert format_timestamp(timestamp) == milliseconds
     east = timezone(timedelta(hours=5, minutes=30))
@@ -231,7 +232,7 @@ def test_timestamps_are_exact(milliseconds: int, beyond: int) -> None:
 
 
 def test_view_looks_at_the_soma() -> None:
-    """Sections are at the soma when it is known, else at the synapse nearest the median."""
+    """Sections are at the soma if known, else at the synapse nearest the median."""
     assert build_state(SCENE).to_dict()["position"] == [162500.0, 125000.0, 21250.0]
     without = build_state(replace(SCENE, somata=[])).to_dict()["position"]
     away = np.linalg.norm(SCENE.positions - np.median(SCENE.positions, axis=0), axis=1)
@@ -247,7 +248,7 @@ def test_view_looks_at_the_soma() -> None:
 )
 @example([(0.0, 41254.0, 41766.0), (0.0, 41248.0, 0.0)], "xy-3d")
 def test_whole_cell_is_in_the_projection(points: list[tuple], layout: Any) -> None:
-    """Every synapse projects into the 3D view, by the viewer's own perspective."""
+    """Every synapse is visible in the 3D view, by the viewer's own perspective."""
     scene = replace(EMPTY, positions=np.array(points), somata=points[:1])
     state = build_state(scene, ViewOptions(layout=layout)).to_dict()
     x, y, z = (np.array(points) / 4 - np.array(state["position"]) * (1, 1, 10)).T
@@ -259,7 +260,7 @@ def test_whole_cell_is_in_the_projection(points: list[tuple], layout: Any) -> No
 
 
 def test_figures_are_clean() -> None:
-    """A figure is 3D only and white, without axes, panels or a selected layer's panel."""
+    """A figure is only 3D and white, without axes, panels or a selected layer's panel."""
     state = build_state(SCENE, ViewOptions(figure=True, show_panel=True)).to_dict()
     assert state["layout"] == {"type": "3d", "orthographicProjection": True}
     assert state["projectionBackgroundColor"] == "#ffffff"
@@ -278,8 +279,8 @@ def test_outputs_have_a_ring() -> None:
 
 
 def test_synapses_between_cells_are_targets() -> None:
-    """Between cells, the layers follow the outputs; their markers are larger, and light where the
-    others have their colour; cells keep their own colours on each background."""
+    """Layers between cells follow the outputs; their markers are larger, with a light disc in the
+    middle; cells keep their own colours on each background."""
     frame = predictions(TAGS)
     frame.loc[frame["direction"] == "outputs", "direction"] = "between"
     cells = {CELL: "#123456", CELL + 1: "#654321"}
@@ -303,7 +304,7 @@ def test_synapses_between_cells_are_targets() -> None:
 
 
 def test_soft_filter_is_the_sliders_start() -> None:
-    """A soft filter hides in the shader: every synapse stays in the state."""
+    """A soft filter hides synapses in the shader, and every synapse stays in the state."""
     layers = layers_of(SCENE, ViewOptions(min_confidence=0.8))
     assert layers["● in: spine"]["shaderControls"] == {"min_confidence": 0.8}
     assert "shaderControls" not in layers["● in: unlabelled"]
@@ -315,14 +316,14 @@ def test_soft_filter_is_the_sliders_start() -> None:
 
 
 def test_fewer_synapses_are_drawn_larger() -> None:
-    """Markers are smaller where there are more of them, and in a smaller panel."""
+    """Markers are smaller if there are more of them, and in a smaller panel."""
     sizes = [choose_diameter(count) for count in (0, 1, 20, 300, 3000, 5000, 50_000)]
     assert sizes == sorted(sizes, reverse=True)
     assert choose_diameter(3000, panel=0.5) < choose_diameter(3000)
 
 
 def test_options_of_the_layers() -> None:
-    """Filtering by selection and colouring by confidence reach the layers that can do it."""
+    """Filtering by selection and colouring by confidence apply to the layers that support it."""
     layers = layers_of(SCENE, ViewOptions(filter_by_selection=True, color_by="confidence"))
     assert layers["● in: spine"]["filterBySegmentation"] == ["pre", "post"]
     assert layers["● in: spine"]["tab"] == "rendering"
@@ -332,7 +333,7 @@ def test_options_of_the_layers() -> None:
 
 
 def test_no_key_fills_the_bar() -> None:
-    """No layer binds a key: viewers list bound keys in the bar at their top."""
+    """No layer binds a key, because viewers list bound keys in their top bar."""
     tags = [f"odd {i}" for i in range(9)]
     for options in (ViewOptions(), ViewOptions(show_panel=True), ViewOptions(figure=True)):
         layers = layers_of(scene_of(predictions(["spine", "unlabelled", *tags])), options)
@@ -352,7 +353,8 @@ def test_stepping_and_the_clock_keep_what_is_selected() -> None:
 
 
 def test_one_palette_has_the_sliders_of_all_layers() -> None:
-    """Each slider is in the palette once, by layer; it is open with the panel, never in figures."""
+    """Each slider is in the palette once, by layer; it is open with the panel, and never in
+    figures."""
     for options, visible in (({}, False), ({"show_panel": True}, True)):
         state = build_state(SCENE, ViewOptions(**options)).to_dict()
         palette = state["toolPalettes"]["Synapses"]
@@ -388,21 +390,21 @@ def test_options_that_do_not_exist_are_refused(options: dict[str, Any]) -> None:
 
 
 def test_record_travels_in_the_state() -> None:
-    """The provenance record is in the state as given, and unsafe integers in it are refused."""
+    """The provenance record is in the state unchanged, and unsafe integers in it are refused."""
     assert build_state(SCENE).to_dict()["synglancer"] == SCENE.record
     with pytest.raises(ValueError, match="/synglancer/cell"):
         build_state(replace(SCENE, record={"cell": CELL}))
 
 
 def test_numpy_scalars_become_plain() -> None:
-    """Scalars of numpy become Python's own, and unsafe ones are refused like them."""
+    """numpy's scalars become Python's, and unsafe ones are refused, too."""
     assert make_plain({"a": [np.float64(0.5), np.int32(3)]}) == {"a": [0.5, 3]}
     with pytest.raises(ValueError, match="2\\^53"):
         make_plain({"a": [np.uint64(2**63)]})
 
 
 def test_title_says_what_is_shown() -> None:
-    """The page's title names the cell, the version and how many synapses of each direction."""
+    """The page's title names the cell, the version and the number of synapses in each direction."""
     title = build_state(SCENE).to_dict()["title"]
     assert title == f"{CELL} · minnie65_public v1718 · 18 inputs, 9 outputs"
     assert build_state(EMPTY).to_dict()["title"].endswith("no synapses")
@@ -416,7 +418,7 @@ def test_import_is_cheap() -> None:
 
 
 def test_strays_do_not_make_the_cell_small() -> None:
-    """A few points far out are left out of the frame; an axon with many points is not."""
+    """A few distant points are left out of the frame; an axon with many points is not."""
     rng = np.random.default_rng(3)
     cell = rng.normal(scale=60_000.0, size=(2_000, 3))
     strays = np.vstack([cell, [[2e6, 0.0, 0.0]] * 3])
@@ -430,7 +432,7 @@ def test_strays_do_not_make_the_cell_small() -> None:
 
 
 def test_a_figure_has_the_pure_colours() -> None:
-    """In a figure no marker is paler than its layer's colour, nor seen through; elsewhere unsure
+    """In a figure, no marker is paler than its layer's colour, or transparent; elsewhere, unsure
     predictions are pale at first."""
     figure = layers_of(SCENE, ViewOptions(figure=True))
     for name, layer in layers_of(SCENE).items():

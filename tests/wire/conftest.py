@@ -36,7 +36,7 @@ FULL_VALUES = "bodies/4952ecc1f40f.arrow"
 
 
 def read_exchange(beginning: str) -> dict[str, Any]:
-    """Return the first recorded exchange whose ID begins so."""
+    """Return the first recorded exchange whose ID begins like this."""
     for line in (DATA / "exchanges.jsonl").read_text("utf-8").splitlines():
         exchange: dict[str, Any] = json.loads(line)
         if exchange["id"].startswith(beginning):
@@ -115,7 +115,8 @@ def _description() -> dict[str, Any]:
 
 
 def write_live_folder(folder: Path) -> None:
-    """Write the rows that suite ``live`` was recorded with; what no answer has is made up."""
+    """Write the rows that the suite ``live`` was recorded with; values that no answer shows are
+    invented."""
     (folder / "tables").mkdir(parents=True)
     (folder / "views").mkdir()
     whole = [_frame(name) for name in ("live/0085", "live/0086")]
@@ -193,7 +194,7 @@ def live_folder(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="session")
 def serve(recorded_folder, live_folder, tmp_path_factory) -> Iterator[Callable[..., Sandbox]]:
-    """Start sandboxes that hold the recorded rows; each setting is served once."""
+    """Start sandboxes with the recorded rows; each setting is served once."""
     running: dict[str, Sandbox] = {}
 
     def start(*, live: bool = False, **options: Any) -> Sandbox:
@@ -222,7 +223,7 @@ def compare_streams() -> Callable[..., None]:
 
 
 def compare_two(recorded: bytes, actual: bytes, *, all_rows: pa.Table | None) -> None:
-    """Compare two Arrow streams; with ``all_rows``, any of these may be the ones returned."""
+    """Compare two Arrow streams; with ``all_rows``, any of these may be the returned ones."""
     assert _compression(actual) == _compression(recorded)
     expected = pa.ipc.open_stream(recorded).read_all()
     found = pa.ipc.open_stream(actual).read_all()
@@ -242,7 +243,7 @@ def _rows(table: pa.Table) -> Counter[tuple[Any, ...]]:
 
 
 def _pandas_metadata(table: pa.Table) -> dict[str, Any]:
-    """Return it without the versions of the libraries, which are those installed."""
+    """Return the metadata without the versions of libraries, which depend on the installation."""
     described: dict[str, Any] = json.loads(table.schema.metadata[b"pandas"])
     assert described.pop("creator")["library"] == "pyarrow"
     assert described.pop("pandas_version")

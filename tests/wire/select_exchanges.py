@@ -42,7 +42,7 @@ def is_left_out(exchange: dict[str, Any]) -> bool:
 
 
 def request_key(exchange: dict[str, Any]) -> str:
-    """Return what two exchanges share when one repeats the other."""
+    """Return the parts of an exchange that are equal in repeats."""
     headers = exchange["request_headers"]
     told = {name: headers.get(name) for name in TELLING}
     if told["Authorization"] is not None:

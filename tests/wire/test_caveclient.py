@@ -1,4 +1,4 @@
-"""The real caveclient, against the sandbox that holds the recorded rows."""
+"""The real caveclient, against a sandbox with the recorded rows."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_notebook_gets_from_the_sandbox_what_it_gets_from_cave(client, side,
 
 
 def test_an_empty_answer_has_the_recorded_columns_and_dtypes(client):
-    """A cell without synapses gives no rows in the columns and dtypes of CAVE's empty answer."""
+    """A cell without synapses gives no rows, with the columns and dtypes of CAVE's empty answer."""
     table = client.materialize.tables.synapse_target_predictions_ssa_v2
     found = table(post_pt_root_id=EMPTY).query(desired_resolution=[1, 1, 1], split_positions=True)
     assert len(found) == 0
@@ -119,13 +119,13 @@ def test_a_regular_expression_keeps_the_texts_that_it_matches(client):
 
 
 def test_a_random_sample_has_the_size_that_was_asked_for(client):
-    """A random sample of ten rows is ten rows of the table."""
+    """A random sample of ten rows consists of ten rows of the table."""
     found = query_ids(client, random_sample=10)
     assert len(found) == 10
 
 
 def test_a_truncated_answer_says_so(serve):
-    """A query that meets the row limit comes with the recorded warning."""
+    """A query that reaches the row limit has the recorded warning."""
     limited = connect(serve(row_limit=50).origin).materialize
     warned = []
     limited.session.hooks["response"].append(
@@ -139,7 +139,7 @@ def test_a_truncated_answer_says_so(serve):
 
 
 def test_two_clients_may_ask_at_the_same_time(serve):
-    """Queries that run side by side all get whole answers."""
+    """Queries that run in parallel all get complete answers."""
     from concurrent.futures import ThreadPoolExecutor
 
     origin = serve().origin
@@ -154,7 +154,7 @@ def test_two_clients_may_ask_at_the_same_time(serve):
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory):
-    """A datastack whose root 10 became 20, and whose root 30 became 40 and 50."""
+    """A datastack in which root 10 became 20, and root 30 became 40 and 50."""
     folder = tmp_path_factory.mktemp("history")
     columns = [f"{pt}_pt_position_{axis}" for pt in ("pre", "ctr", "post") for axis in "xyz"]
     head = ["id", *columns, "size", "pre_pt_root_id", "post_pt_root_id"]
@@ -181,7 +181,7 @@ def timestamp(year):
 
 
 def test_root_ids_are_latest_only_while_they_are_valid(history):
-    """An ended root ID is not the latest, its successor is, an unknown one never."""
+    """An expired root ID is not the latest, its successor is, and an unknown one never is."""
     ids = [10, 20, 30, 40, 50, 60, 99]
     latest = history.is_latest_roots(ids, timestamp=timestamp(2026))
     assert latest.tolist() == [False, True, False, True, True, True, False]
@@ -190,7 +190,8 @@ def test_root_ids_are_latest_only_while_they_are_valid(history):
 
 
 def test_suggestions_name_the_largest_part_first(history):
-    """A split root ID is suggested its first successor, and the second with a smaller share."""
+    """For a split root ID, the first successor is suggested, and the second with a smaller
+    share."""
     assert history.suggest_latest_roots(10, timestamp=timestamp(2026)) == 20
     roots, shares = history.suggest_latest_roots(
         30, timestamp=timestamp(2026), return_all=True, return_fraction_overlap=True
@@ -200,14 +201,14 @@ def test_suggestions_name_the_largest_part_first(history):
 
 
 def test_latest_roots_follow_time_forwards_and_backwards(history):
-    """The successors are found from the ended root ID, and it from each of them."""
+    """The successors are found from the expired root ID, and the root ID from each of them."""
     assert sorted(history.get_latest_roots(30, timestamp=timestamp(2026))) == [40, 50]
     assert history.get_latest_roots(10, timestamp=timestamp(2022)).tolist() == [10]
     assert history.get_latest_roots(40, timestamp=timestamp(2022)).tolist() == [30]
 
 
 def test_root_timestamps_say_when_root_ids_began(history):
-    """A root ID began when the file says so, its successor when it ended."""
+    """A root ID begins when the file says so, and its successor when it ends."""
     began = history.get_root_timestamps([10, 20])
     assert [item.year for item in began] == [2021, 2023]
     ended = history.get_root_timestamps([10], latest=True, timestamp=timestamp(2026))
@@ -215,13 +216,13 @@ def test_root_timestamps_say_when_root_ids_began(history):
 
 
 def test_past_ids_are_those_that_held_the_same_parts(history):
-    """Both successors of a root ID were that root ID."""
+    """Both successors of a root ID have it as their past."""
     found = history.get_past_ids([40, 50], timestamp_past=timestamp(2022))
     assert found["past_id_map"] == {40: [30], 50: [30]}
 
 
 def test_supervoxels_lead_back_to_their_root_id(history):
-    """Every supervoxel of a root ID belongs to it, and to what took its place."""
+    """Every supervoxel of a root ID belongs to it, and later to its replacement."""
     leaves = history.get_leaves(30)
     assert set(history.get_roots(leaves, timestamp=timestamp(2022))) == {30}
     assert set(history.get_roots(leaves, timestamp=timestamp(2026))) == {40, 50}

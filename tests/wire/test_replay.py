@@ -273,7 +273,7 @@ DIFFERENCES: list[tuple[str, Callable[[Answer, Answer, str], Answer], str, str]]
 
 
 def adapt(exchange: dict[str, Any], recorded: Answer, actual: Answer, origin: str) -> Answer:
-    """Return the recorded answer with the meant differences applied."""
+    """Return the recorded answer with the intended differences applied."""
     path = exchange["path"].split("?")[0]
     line = f"{exchange['id']} {exchange['method']} {path}"
     for _, change, pattern, _ in DIFFERENCES:
@@ -343,7 +343,8 @@ def _told(pairs: Any) -> Counter[tuple[str, str]]:
 
 
 def own_path(exchange: dict[str, Any], origin: str) -> str:
-    """Return the path to ask; a recorded state is first posted, to have an ID of the sandbox's."""
+    """Return the path to request; a recorded state is first posted, to get an ID from the
+    sandbox."""
     found = STATE_ID.search(exchange["path"])
     if found is None:
         return str(exchange["path"])
@@ -363,7 +364,7 @@ def own_path(exchange: dict[str, Any], origin: str) -> str:
 
 
 def unlimited_rows(exchange: dict[str, Any], serve: Any) -> pa.Table | None:
-    """Return all rows of a limited query: which of them come is not defined."""
+    """Return all rows of a limited query, because it is undefined which of them are returned."""
     body = exchange.get("request_json")
     suite = exchange["id"].split("/")[0]
     limited = isinstance(body, dict) and ("limit" in body or suite == "qlimit")
@@ -379,7 +380,8 @@ def unlimited_rows(exchange: dict[str, Any], serve: Any) -> pa.Table | None:
 
 @pytest.mark.parametrize("exchange", EXCHANGES, ids=[item["id"] for item in EXCHANGES])
 def test_the_sandbox_answers_as_cave_was_recorded_to(exchange, serve, compare_streams):
-    """The sandbox gives each recorded request the recorded answer, but for meant differences."""
+    """The sandbox gives each recorded request the recorded answer, apart from intended
+    differences."""
     suite = exchange["id"].split("/")[0]
     origin = serve(open_states=False, **SETTINGS.get(suite, {})).origin
     response = ask(exchange, origin, own_path(exchange, origin))
@@ -401,7 +403,8 @@ def test_the_sandbox_answers_as_cave_was_recorded_to(exchange, serve, compare_st
 
 
 def compare_records(expected: list[Any], actual: list[Any], all_rows: pa.Table) -> None:
-    """Compare JSON rows of a limited query: same keys and types, each row one of all rows."""
+    """Compare JSON rows of a limited query: same keys and types, and each row is one of all
+    rows."""
     assert len(actual) == len(expected)
     assert [list(row) for row in actual] == [list(row) for row in expected]
     known = {row["id"]: row for row in expected}
@@ -415,7 +418,7 @@ def compare_records(expected: list[Any], actual: list[Any], all_rows: pa.Table) 
 
 
 def test_each_meant_difference_is_met_by_an_exchange():
-    """No difference is listed that no recorded exchange shows."""
+    """Each listed difference occurs in a recorded exchange."""
     lines = [f"{item['id']} {item['method']} {item['path'].split('?')[0]}" for item in EXCHANGES]
     for name, change, pattern, reason in DIFFERENCES:
         assert reason

@@ -44,7 +44,7 @@ RECORDED_ORIGIN = "http://127.0.0.1:9100"
 
 
 class Replay:
-    """Sends recorded requests, and brings the answers into the recording's terms."""
+    """Sends recorded requests, and converts the answers to the recording's terms."""
 
     def __init__(self, sandbox):
         self.origin = sandbox.origin
@@ -72,7 +72,7 @@ class Replay:
         )
 
     def prepare_id(self, exchange):
-        """Keep the state of an ID whose post was not recorded."""
+        """Store the state of an ID whose post was not recorded."""
         asked = ID.search(exchange["path"])
         if asked and asked[0] not in self.ids and "response_json" in exchange:
             body = json.dumps(exchange["response_json"]).encode()
@@ -96,7 +96,7 @@ class Replay:
         )
 
     def headers_of(self, answer):
-        """Return the answer's headers as sorted pairs, repeated ones apart."""
+        """Return the answer's headers as sorted pairs, with repeated ones separate."""
         return normal(
             (name, self.to_recorded(value))
             for name, value in answer.raw.headers.items()
@@ -116,7 +116,7 @@ def normal(pairs):
 
 
 def text_of(exchange):
-    """Return what can be compared of a recorded body."""
+    """Return the comparable parts of a recorded body."""
     if "response_json" in exchange:
         return json.dumps(exchange["response_json"])
     return exchange.get("response_text") or ""

@@ -34,7 +34,7 @@ def client(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[C
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_view_is_queried_as_a_table(client: CAVEclient, sample: Path) -> None:
-    """query_view gives the rows of the file, filtered, with positions in the unit asked for."""
+    """query_view returns the rows of the file, filtered, with positions in the requested unit."""
     roots = [CELL, PARTNER]
     found = client.materialize.query_view(
         "aibs_cell_info",
@@ -54,7 +54,7 @@ def test_a_view_is_queried_as_a_table(client: CAVEclient, sample: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_views_are_listed_with_their_columns(client: CAVEclient) -> None:
-    """The list of views, a view's metadata and its schema name what there is."""
+    """The list of views, a view's metadata and its schema describe what exists."""
     assert list(client.materialize.get_views(1718)) == ["aibs_cell_info"]
     assert "ynthetic" in client.materialize.get_view_metadata("aibs_cell_info")["description"]
     assert client.materialize.get_view_schema("aibs_cell_info")["cell_type"] == {"type": "string"}
@@ -71,8 +71,8 @@ def test_a_view_that_is_not_there_is_refused(client: CAVEclient) -> None:
 def test_spines_are_queried_as_the_synapses_that_they_refer_to(
     client: CAVEclient, sample: Path
 ) -> None:
-    """Both tables of spines answer joins with the synapses: filtered by cell, with a ``group_id``
-    of 32 bits, and filtered by group."""
+    """Both tables of spines answer joins with the synapses, filtered by cell (with a ``group_id``
+    of 32 bits) and by group."""
     tables = sample / "minnie65_public" / "tables"
     synapses = pd.read_parquet(tables / "synapses_pni_2.parquet").set_index("id")
     for name in ("synapse_spine_mapping_v2", "multi_input_spine_predictions_ssa"):
@@ -98,7 +98,7 @@ def test_spines_are_queried_as_the_synapses_that_they_refer_to(
 
 @pytest.mark.filterwarnings("ignore")
 def test_a_table_that_was_replaced_is_gone(client: CAVEclient) -> None:
-    """As in the real releases, version 1822 has the mapping of spines and not the older table."""
+    """As in the real releases, version 1822 has the mapping of spines, and not the older table."""
     served = client.materialize.get_tables(version=1822)
     assert "synapse_spine_mapping_v2" in served
     assert "multi_input_spine_predictions_ssa" not in served

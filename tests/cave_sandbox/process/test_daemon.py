@@ -1,4 +1,4 @@
-"""The sandbox in the background: one for each user, found again, and gone when it is not used."""
+"""The background sandbox: one for each user, found again, and stopped when idle."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ TOKEN = "a-token-that-nobody-else-has"
 
 @pytest.fixture
 def home(tmp_path, monkeypatch):
-    """A data folder of its own, with a small sample in the place of the generated one."""
+    """A separate data folder, with a small sample instead of the generated one."""
     monkeypatch.setenv("SYNGLANCER_DATA_DIR", str(tmp_path / "home"))
     residence = Residence.of_user()
     shutil.copytree(DATA, residence.sample / f"v{SAMPLE_VERSION}")
@@ -48,7 +48,8 @@ def wait_for(condition):
 
 
 def test_starts_once_and_is_found_again(home):
-    """What ensure starts is what status and a second ensure find; after stop there is nothing."""
+    """`status` and a second `ensure` find the sandbox that `ensure` started; after `stop`, there is
+    none."""
     assert daemon.status() is None
     running = daemon.ensure()
     assert requests.get(f"{running.origin}/info/version", timeout=30).status_code == 200
@@ -59,7 +60,7 @@ def test_starts_once_and_is_found_again(home):
 
 
 def test_four_processes_get_the_same(home):
-    """Four processes that want the sandbox at once start one."""
+    """If four processes want the sandbox at once, only one starts it."""
     script = (
         "from cave_sandbox.process.daemon import ensure\n"
         "running = ensure()\n"
@@ -76,7 +77,7 @@ def test_four_processes_get_the_same(home):
 
 
 def test_token_is_for_its_user_alone(home):
-    """The token is in no argument and no environment, and its file is for its user's eyes."""
+    """The token is in no argument or environment variable, and only its user can read its file."""
     running = daemon.start(StartOptions(data=DATA, token=TOKEN))
     assert running.token == TOKEN
     process = Path(f"/proc/{running.pid}")
@@ -91,7 +92,7 @@ def test_token_is_for_its_user_alone(home):
 
 
 def test_log_has_no_token(home):
-    """Nothing that is asked, with the token in the address too, writes the token to the log."""
+    """No request writes the token to the log, even with the token in its address."""
     running = daemon.start(StartOptions(data=DATA, token=TOKEN))
     for path in ("/info/version", "/nglstate/api/v1/1", "/nothing"):
         requests.get(
@@ -105,7 +106,7 @@ def test_log_has_no_token(home):
 
 
 def test_token_is_generated_and_checked(home):
-    """The generated token is long, opens the services, and a guess does not."""
+    """The generated token is long and opens the services; a guess does not."""
     running = daemon.start(SMALL)
     assert re.fullmatch(r"[\w-]{40,}", running.token)
     address = f"{running.origin}/nglstate/api/v1/post"
@@ -129,7 +130,7 @@ def test_old_links_open_after_a_restart(home):
 
 
 class Stranger(http.server.BaseHTTPRequestHandler):
-    """A server that is not ours, and notes what it is told."""
+    """A server of another program, which records the requests it gets."""
 
     heard: list[str]
 
@@ -143,7 +144,8 @@ class Stranger(http.server.BaseHTTPRequestHandler):
 
 
 def test_port_that_another_has_taken(home):
-    """When something else has the port, it is not taken for ours, told nothing, and avoided."""
+    """If another program uses the port, it is not taken for the sandbox, gets no request, and is
+    avoided."""
     first = daemon.start(SMALL)
     daemon.stop()
     Stranger.heard = []
@@ -163,7 +165,7 @@ def test_port_that_another_has_taken(home):
 
 
 def test_killed_process_is_noticed(home):
-    """A sandbox that was killed counts as none, and another is started in its place."""
+    """A killed sandbox counts as absent, and another one is started."""
     first = daemon.start(SMALL)
     os.kill(first.pid, signal.SIGKILL)
     wait_for(lambda: not home.is_locked("server"))
@@ -175,7 +177,7 @@ def test_killed_process_is_noticed(home):
 
 
 def test_process_id_of_another_is_left_alone(home):
-    """A left-over record that names another process makes nobody stop that process."""
+    """A leftover record that names another process never causes that process to be stopped."""
     daemon.start(SMALL)
     daemon.stop()
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
@@ -190,7 +192,7 @@ def test_process_id_of_another_is_left_alone(home):
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"token": 7}', '{"port": "x", "token": "t"}'])
 def test_broken_record_is_no_obstacle(home, text):
-    """Whatever is in the record's file, a sandbox starts."""
+    """Whatever the record's file contains, a sandbox starts."""
     (home.folder / "sandbox.json").write_text(text)
     assert daemon.status() is None
     assert daemon.start(SMALL).origin.startswith("http://127.0.0.1:")
@@ -206,7 +208,7 @@ def test_other_options_are_not_passed_over(home):
 
 
 def test_what_cannot_be_served_is_named(home, tmp_path):
-    """A start that fails gives the reason, and leaves nothing running."""
+    """A failed start gives the reason, and leaves nothing running."""
     with pytest.raises(InputError, match="has no tables"):
         daemon.start(StartOptions(data=tmp_path))
     with pytest.raises(InputError, match="cannot be read"):
@@ -216,7 +218,7 @@ def test_what_cannot_be_served_is_named(home, tmp_path):
 
 
 def test_crash_leads_to_the_log(home, monkeypatch):
-    """When the process dies without a word, the error names the log."""
+    """If the process dies without a message, the error names the log."""
     monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(ProcessError) as caught:
         daemon.start(SMALL)
@@ -224,7 +226,7 @@ def test_crash_leads_to_the_log(home, monkeypatch):
 
 
 def test_data_folder_that_cannot_be_made(tmp_path, monkeypatch):
-    """A place where no folder can be made is named, with what to do."""
+    """If the folder cannot be created, the error names it and says what to do."""
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("SYNGLANCER_DATA_DIR", str(tmp_path / "file"))
     assert daemon.status() is None
@@ -234,14 +236,14 @@ def test_data_folder_that_cannot_be_made(tmp_path, monkeypatch):
 
 
 def test_current_folder_is_not_searched_for_modules(home, tmp_path, monkeypatch):
-    """A file of the user's that is named like a module does not get into the sandbox."""
+    """A user's file that is named like a module is not imported by the sandbox."""
     (tmp_path / "logging.py").write_text("raise SystemExit('wrong module')")
     monkeypatch.chdir(tmp_path)
     assert daemon.start(SMALL).pid
 
 
 def test_ends_by_itself_and_keeps_its_place(home):
-    """A sandbox that nobody asks ends; its port and token are kept for the next."""
+    """A sandbox without requests stops; its port and token are kept for the next one."""
     first = daemon.start(StartOptions(data=DATA, idle_minutes=0.005))
     wait_for(lambda: not home.is_locked("server"))
     assert "No requests for" in home.log.read_text()
@@ -250,7 +252,7 @@ def test_ends_by_itself_and_keeps_its_place(home):
 
 
 def test_foreground_serves_until_told_to_end(home):
-    """In the foreground it prints its address, serves, and ends in good order when told to."""
+    """In the foreground, it prints its address, serves, and stops cleanly when told to."""
     script = (
         "from pathlib import Path\n"
         "from cave_sandbox.process.daemon import StartOptions, serve_in_foreground\n"
@@ -269,7 +271,7 @@ def test_foreground_serves_until_told_to_end(home):
 
 
 def test_process_refuses_to_be_started_by_hand():
-    """The process behind the sandbox says how it is meant to be started."""
+    """The process behind the sandbox says how it should be started."""
     done = subprocess.run(
         [sys.executable, "-m", "cave_sandbox"], capture_output=True, text=True, check=False
     )
@@ -278,7 +280,7 @@ def test_process_refuses_to_be_started_by_hand():
 
 
 def test_finding_it_is_cheap():
-    """Looking for the sandbox loads no server, no table and no viewer."""
+    """Looking for the sandbox loads no server, table or viewer."""
     script = (
         "import sys, cave_sandbox.process.daemon as d; d.status(); "
         "print([m for m in ('tornado', 'duckdb', 'pandas', 'pyarrow', 'neuroglancer', 'numpy')"
@@ -291,7 +293,7 @@ def test_finding_it_is_cheap():
 
 
 def test_requests_keep_it_awake():
-    """Each request starts the time anew."""
+    """Each request restarts the idle time."""
     watch = IdleWatch(60, now=0)
     assert not watch.is_idle(now=50, used=True, pages=0)
     assert not watch.is_idle(now=109, used=False, pages=0)
@@ -299,7 +301,7 @@ def test_requests_keep_it_awake():
 
 
 def test_open_page_keeps_it_awake_but_not_for_ever():
-    """A page that asks for nothing counts, until it has done so for very long."""
+    """An open page without requests counts as use, but not for ever."""
     watch = IdleWatch(60, now=0)
     for now in range(0, int(PAGE_LIMIT), 50):
         assert not watch.is_idle(now=now, used=False, pages=1)
@@ -307,7 +309,7 @@ def test_open_page_keeps_it_awake_but_not_for_ever():
 
 
 def test_closed_page_leaves_the_usual_time():
-    """When a page is closed, the sandbox stays for as long as after a request."""
+    """After a page is closed, the sandbox stays for as long as after a request."""
     watch = IdleWatch(60, now=0)
     assert not watch.is_idle(now=600, used=False, pages=1)
     assert not watch.is_idle(now=659, used=False, pages=0)
@@ -315,7 +317,7 @@ def test_closed_page_leaves_the_usual_time():
 
 
 def test_the_token_may_come_from_a_file_or_the_environment(tmp_path, monkeypatch):
-    """An argument counts before a file, and a file before the environment."""
+    """An argument takes precedence over a file, and a file over the environment."""
     file = tmp_path / "token"
     file.write_text("from-a-file\n")
     monkeypatch.setenv("SYNGLANCER_SANDBOX_TOKEN", "from-the-environment")
@@ -330,7 +332,7 @@ def test_the_token_may_come_from_a_file_or_the_environment(tmp_path, monkeypatch
 
 @pytest.mark.parametrize("content", [None, "", "two words"])
 def test_a_token_file_without_a_token_is_refused(tmp_path, content):
-    """A file that is absent, empty or holds more than a token is named."""
+    """A missing or empty file, or one with more than a token, is named."""
     file = tmp_path / "token"
     if content is not None:
         file.write_text(content)
@@ -339,7 +341,8 @@ def test_a_token_file_without_a_token_is_refused(tmp_path, content):
 
 
 def test_a_sandbox_in_the_background_takes_its_token_from_the_environment(home, monkeypatch):
-    """The token of the environment is the sandbox's, and its process does not inherit it."""
+    """The sandbox uses the token of the environment, but its process does not inherit the
+    variable."""
     monkeypatch.setenv("SYNGLANCER_SANDBOX_TOKEN", TOKEN)
     running = daemon.start(SMALL)
     assert running.token == TOKEN

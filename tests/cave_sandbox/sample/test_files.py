@@ -1,4 +1,4 @@
-"""The files of the synthetic sample that the viewer draws: all there, all readable, in place."""
+"""The sample's files for the viewer are complete, readable and in the right place."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def hash_tree(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("datastack", DATASTACKS)
 def test_whatever_is_read_says_that_it_is_synthetic(folder: Path, datastack: str) -> None:
-    """Descriptions, the predictions' notice and the segments' descriptions say synthetic."""
+    """Descriptions, the notice of the predictions and the segments' descriptions say synthetic."""
     described = json.loads((folder / datastack / "datastack.json").read_text("utf-8"))
     texts = [described["info"]["description"], described["info"]["aligned_volume"]["description"]]
     texts += [table["description"] for table in described["tables"].values()]
@@ -58,7 +58,8 @@ def test_whatever_is_read_says_that_it_is_synthetic(folder: Path, datastack: str
 
 @pytest.mark.parametrize("datastack", DATASTACKS)
 def test_sources_point_to_what_was_written(folder: Path, datastack: str) -> None:
-    """The info record's sources name folders of the sample; the segmentation's ends rightly."""
+    """The sources in the info record are folders of the sample; the segmentation's ends with the
+    right name."""
     info = json.loads((folder / datastack / "datastack.json").read_text("utf-8"))["info"]
     base = f"precomputed://{{origin}}/precomputed/{datastack}/"
     sources = [
@@ -76,7 +77,7 @@ def test_sources_point_to_what_was_written(folder: Path, datastack: str) -> None
 
 @pytest.mark.parametrize("datastack", DATASTACKS)
 def test_every_chunk_that_the_viewer_may_ask_for_exists(folder: Path, datastack: str) -> None:
-    """No chunk of a visible scale is missing, so that the viewer's console stays clean."""
+    """No chunk of a visible scale is missing, so the viewer's console stays clean."""
     for path in ("em", f"seg/{datastack}"):
         info = read_info(folder, datastack, path)
         hidden, *scales = info["scales"]
@@ -128,7 +129,8 @@ def test_meshes_parse(folder: Path, datastack: str) -> None:
 
 @pytest.mark.parametrize("datastack", DATASTACKS)
 def test_skeletons_are_trees(folder: Path, datastack: str) -> None:
-    """Each segment's skeleton parses, is one tree, and has its attributes for each vertex."""
+    """Each segment's skeleton can be parsed, is one tree, and has its attributes for each
+    vertex."""
     ids = read_info(folder, datastack, f"seg/{datastack}/properties")["inline"]["ids"]
     attributes = read_info(folder, datastack, "skeleton")["vertex_attributes"]
     assert [attribute["id"] for attribute in attributes] == ["radius", "compartment"]
@@ -181,7 +183,7 @@ def look_up(
 
 
 def decode(data: bytes, voxel: np.ndarray[Any, Any], shape: np.ndarray[Any, Any]) -> int:
-    """Decode one voxel of a compressed_segmentation chunk, after the format's description."""
+    """Decode one voxel of a compressed_segmentation chunk, following the format's description."""
     words = np.frombuffer(data, "<u4")[1:]
     grid = -(-shape // 8)
     block, inside = voxel // 8, voxel % 8
@@ -216,7 +218,7 @@ def test_the_soma_has_a_pale_nucleus(folder: Path) -> None:
 
 
 def test_two_generations_are_equal(tmp_path: Path) -> None:
-    """The same bytes of imagery, meshes, skeletons and segments come out each time."""
+    """Imagery, meshes, skeletons and segments always have the same bytes."""
     for place in (tmp_path / "first", tmp_path / "second"):
         write_volumes(place, build_second())
     assert hash_tree(tmp_path / "first") == hash_tree(tmp_path / "second")

@@ -1,4 +1,4 @@
-"""The synthetic sample: its totals, its shape, and how it is kept."""
+"""The synthetic sample: its totals, its shape, and its folder."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_the_seed_cell_has_the_totals_of_the_real_one(joined: pd.DataFrame) -> N
 
 
 def test_some_synapses_have_no_prediction(folder: Path) -> None:
-    """The synapse table has 214 more inputs and 23 more outputs than have a prediction."""
+    """The synapse table has 214 inputs and 23 outputs without a prediction."""
     path = folder / who.MINNIE / "tables" / f"{who.SYNAPSE_TABLE}.parquet"
     synapses = pd.read_parquet(path)
     assert (synapses.post_pt_root_id == SEED).sum() == 3076 + 214
@@ -92,7 +92,8 @@ def test_ids_are_unique_and_too_long_for_a_double(joined: pd.DataFrame) -> None:
 
 
 def test_confidence_and_size_are_plausible(joined: pd.DataFrame) -> None:
-    """Confidences are float32 from 1/3 to 1 and mostly high; sizes spread like real ones."""
+    """Confidences are float32 from 1/3 to 1 and mostly high; sizes are distributed like real
+    ones."""
     value, size = joined["value"], joined["size"]
     assert value.dtype == np.float32
     assert value.between(1 / 3, 1).all()
@@ -103,7 +104,7 @@ def test_confidence_and_size_are_plausible(joined: pd.DataFrame) -> None:
 
 
 def test_soma_inputs_lie_on_the_soma(joined: pd.DataFrame, seed: Cell) -> None:
-    """Clefts tagged soma are on the soma's surface, and their post points inside it."""
+    """Clefts tagged soma are on the soma's surface, and their postsynaptic points are inside it."""
     rows = joined[(joined.post_pt_root_id == SEED) & (joined.tag == "soma")]
     assert np.abs(seed.soma.depth(positions(rows, "ctr"))).max() < ROUNDING
     assert seed.soma.depth(positions(rows, "post")).max() < 0
@@ -111,7 +112,8 @@ def test_soma_inputs_lie_on_the_soma(joined: pd.DataFrame, seed: Cell) -> None:
 
 
 def test_spine_inputs_lie_on_spine_heads(joined: pd.DataFrame, seed: Cell) -> None:
-    """Clefts tagged spine are on the surface of a spine's head, their post points inside."""
+    """Clefts tagged spine are on the surface of a spine head, and their postsynaptic points inside
+    it."""
     rows = joined[(joined.post_pt_root_id == SEED) & (joined.tag == "spine")]
     for point, low, high in (("ctr", -ROUNDING, ROUNDING), ("post", -500.0, 0.0)):
         above = height_above(positions(rows, point), seed.spines.heads(), seed.spines.head_radius)
@@ -186,7 +188,7 @@ def test_shaft_inputs_lie_on_dendrites(joined: pd.DataFrame, seed: Cell) -> None
 
 
 def test_outputs_lie_on_boutons(joined: pd.DataFrame, built: Sample) -> None:
-    """The outputs of each cell are on boutons of its axon, their pre points inside."""
+    """Each cell's outputs are on boutons of its axon, and their presynaptic points are inside."""
     for cell in built.cells:
         rows = joined[joined.pre_pt_root_id == cell.root_id]
         assert len(rows) > 40
@@ -205,7 +207,8 @@ def height_above(
 
 
 def test_the_seed_cell_is_a_pyramidal_cell_of_layer_2(seed: Cell) -> None:
-    """It is 400-700 µm tall, its apical dendrite nears the pia, its axon descends."""
+    """The seed cell is 400-700 µm tall, its apical dendrite reaches close to the pia, and its axon
+    descends."""
     points = {
         kind: np.concatenate([b.points for b in seed.branches if b.kind == kind])
         for kind in ("apical", "basal", "axon")
@@ -218,7 +221,7 @@ def test_the_seed_cell_is_a_pyramidal_cell_of_layer_2(seed: Cell) -> None:
 
 
 def test_partners_and_the_seed_cell_are_connected(joined: pd.DataFrame) -> None:
-    """Each partner makes synapses onto the seed cell and receives some, as other cells do."""
+    """Each partner makes synapses onto the seed cell and receives some, like other cells."""
     for partner in who.PARTNERS:
         own_pre = joined.pre_pt_root_id == partner.root_id
         own_post = joined.post_pt_root_id == partner.root_id
@@ -229,7 +232,8 @@ def test_partners_and_the_seed_cell_are_connected(joined: pd.DataFrame) -> None:
 
 
 def test_outdated_root_ids_have_successors(folder: Path) -> None:
-    """Root IDs that edits replaced have one or two successors, which begin when they end."""
+    """Root IDs replaced by edits have one or two successors, which begin when the replaced ones
+    end."""
     roots = pd.read_parquet(folder / who.MINNIE / "roots.parquet").set_index("root_id")
     successors = {
         int(root): [int(text) for text in row.successors.split()] for root, row in roots.iterrows()
@@ -251,7 +255,7 @@ def test_outdated_root_ids_have_successors(folder: Path) -> None:
 def test_tables_hold_root_ids_that_are_valid_at_their_version(
     folder: Path, edition: str, version: int
 ) -> None:
-    """No row of a version's tables and views has a root ID that had ended or had not begun."""
+    """No row of a version's tables and views has a root ID that was not valid at that version."""
     place = folder / who.MINNIE
     shown = read_datasets(folder)[who.MINNIE].version(version)
     assert shown is not None
@@ -269,7 +273,7 @@ def test_tables_hold_root_ids_that_are_valid_at_their_version(
 
 
 def test_edits_move_the_synapses_that_lie_on_what_moved(folder: Path, built: Sample) -> None:
-    """Lost inputs lie on the dendrite that was cut off, gained outputs on the added axon."""
+    """Lost inputs are on the cut-off dendrite, and gained outputs on the added axon."""
     tables = folder / who.MINNIE / "tables"
     before = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}.parquet").set_index("id")
     after = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}@1822.parquet").set_index("id")
@@ -290,7 +294,7 @@ def test_edits_move_the_synapses_that_lie_on_what_moved(folder: Path, built: Sam
 
 
 def test_each_cell_has_one_nucleus_in_its_soma(folder: Path, built: Sample) -> None:
-    """Nuclei are at the somata, one a cell, and one nucleus belongs to no segment."""
+    """Nuclei are at the somata, one per cell, and one nucleus belongs to no segment."""
     path = folder / who.MINNIE / "tables" / f"{who.NUCLEUS_TABLE}.parquet"
     nuclei = pd.read_parquet(path).set_index("pt_root_id")
     assert nuclei.index.is_unique
@@ -316,7 +320,8 @@ def test_the_sandbox_reads_the_sample(folder: Path) -> None:
 
 
 def test_the_second_datastack_differs_in_all_that_can_differ(folder: Path) -> None:
-    """It has other table names, another voxel, other tags and IDs, and no table of somata."""
+    """The second datastack has other table names, another voxel size, other tags and IDs, and no
+    table of somata."""
     described = json.loads((folder / who.SECOND / "datastack.json").read_text("utf-8"))
     assert described["info"]["soma_table"] is None
     assert [described["info"][f"viewer_resolution_{axis}"] for axis in "xyz"] == [8, 8, 33]
@@ -329,7 +334,7 @@ def test_the_second_datastack_differs_in_all_that_can_differ(folder: Path) -> No
 
 
 def test_two_generations_have_equal_tables(built: Sample) -> None:
-    """The same rows in the same order come out each time."""
+    """The sample always has the same rows in the same order."""
     again = build_minnie()
     for name, table in built.tables.items():
         pd.testing.assert_frame_equal(table, again.tables[name])
@@ -347,7 +352,7 @@ def test_a_sample_is_generated_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_a_new_version_of_the_sample_is_generated(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A sample of another version is not used, and stays for who still uses it."""
+    """A sample of another version is not used, but stays for processes that still use it."""
     monkeypatch.setattr(sample_module, "write_sample", lambda folder: (folder / "x").touch())
     first = ensure_sample(tmp_path)
     monkeypatch.setattr(sample_module, "SAMPLE_VERSION", sample_module.SAMPLE_VERSION + 1)
@@ -360,7 +365,7 @@ def test_a_new_version_of_the_sample_is_generated(
 def test_a_failed_generation_leaves_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """When generating fails half-way, no folder remains and the next call starts afresh."""
+    """If generating fails halfway, no folder remains, and the next call starts again."""
 
     def fail(folder: Path) -> None:
         (folder / "half").touch()
@@ -373,7 +378,7 @@ def test_a_failed_generation_leaves_nothing(
 
 
 def test_the_first_of_two_processes_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When another process finishes first, its sample is used and ours is dropped."""
+    """If another process finishes first, its sample is used and ours is dropped."""
     samples = tmp_path / "samples"
     place = samples / f"v{sample_module.SAMPLE_VERSION}"
 

@@ -1,4 +1,4 @@
-"""Live queries: the root IDs that rows have at a timestamp, and which of them may be asked for."""
+"""Live queries: the root IDs of rows at a timestamp, and which of them can be requested."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def ask_live(sandbox, table, timestamp, arguments="", **conditions):
 
 @pytest.fixture(scope="module")
 def edited(tmp_path_factory):
-    """A sandbox with two synapses, and a root ID that another one took the place of."""
+    """A sandbox with two synapses, and a root ID that replaced another one."""
     folder = tmp_path_factory.mktemp("edited")
     rows = [[1, *range(9), 1.0, 10, 20], [2, *range(9), 1.0, 20, 10]]
     columns = ["id", *POSITIONS, "size", "pre_pt_root_id", "post_pt_root_id"]
@@ -54,7 +54,7 @@ def edited(tmp_path_factory):
     ],
 )
 def test_root_ids_that_are_not_valid_then_are_refused(edited, timestamp, asked, refused, found):
-    """Ended, later and unknown root IDs are refused, unless invalid ones are allowed."""
+    """Expired, future and unknown root IDs are refused, unless invalid ones are allowed."""
     wanted = {"post_pt_root_id": asked}
     status, message = ask_live(edited, "synapses", timestamp, filter_in_dict=wanted)
     end = f"not valid at the query timestamp: {refused}"
@@ -66,14 +66,14 @@ def test_root_ids_that_are_not_valid_then_are_refused(edited, timestamp, asked, 
 
 
 def test_what_is_no_timestamp_is_refused(edited):
-    """A timestamp that means nothing is a mistake of the body."""
+    """An invalid timestamp in the body is a client error."""
     status, answer = ask_live(edited, "synapses", "soon")
     assert status == 500
     assert "timestamp" in answer["schema_errors"]
 
 
 def test_rows_have_the_root_ids_of_their_timestamp(edited):
-    """A root ID in the rows is the one whose place it took, and is found, and kept out, by it."""
+    """A replaced root ID in the rows becomes its replacement, and filters use the replacement."""
     early = "2020-06-01T00:00:00"
 
     def ends(**conditions):
@@ -98,7 +98,7 @@ def test_rows_have_the_root_ids_of_their_timestamp(edited):
     ],
 )
 def test_rows_and_the_chunked_graph_agree(sample, tmp_path, moment, seed):
-    """Each synapse of the sample has, live, the root IDs of its supervoxels."""
+    """In a live query, each synapse of the sample has the root IDs of its supervoxels."""
     options = SandboxOptions(data=sample, states=tmp_path / "s.db", token="right")
     with Sandbox(options) as sandbox:
         rows = pd.DataFrame(ask_live(sandbox, who.SYNAPSE_TABLE, moment)[1])
@@ -120,7 +120,7 @@ def test_rows_and_the_chunked_graph_agree(sample, tmp_path, moment, seed):
 
 
 def test_a_merged_piece_was_a_segment_of_its_own(sample, tmp_path):
-    """Between two edits, a supervoxel belongs to what the first made or the second joins."""
+    """Between two edits, a supervoxel belongs to the result of the first one."""
     tables = sample / who.MINNIE / "tables"
     before = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}.parquet").set_index("id")
     after = pd.read_parquet(tables / f"{who.SYNAPSE_TABLE}@1822.parquet").set_index("id")

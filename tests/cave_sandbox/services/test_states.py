@@ -1,4 +1,4 @@
-"""The state server: what is posted comes back, and refusals are as recorded."""
+"""The state server returns what was posted, and refuses requests as recorded."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def get(address, headers=None, **options):
 
 
 def test_posted_state_returns_byte_for_byte(sandbox):
-    """A state comes back with the bytes that were posted, spacing, order and NaN included."""
+    """A state comes back with the posted bytes, including white space, order and NaN."""
     body = b'{"z" : 1,\n "a":[NaN, 18446744073709551615, "\xc3\xa9"]}'
     address = post(sandbox, body).json()
     assert get(address).content == body
 
 
 def test_ids_are_new_16_digits_and_whole_as_doubles(sandbox):
-    """Each post makes a new ID of 16 digits that a viewer's numbers can hold."""
+    """Each post creates a new ID of 16 digits, which a viewer's numbers can hold."""
     ids = [int(post(sandbox, b"{}").json().rsplit("/", 1)[1]) for _ in range(20)]
     assert len(set(ids)) == 20
     assert all(len(str(number)) == 16 and number < 2**53 for number in ids)
@@ -66,7 +66,7 @@ def test_address_is_the_one_that_was_asked(sandbox):
 
 
 def test_state_is_deflated_unless_refused(sandbox):
-    """A state is sent deflated to who accepts deflate or gzip, and plain to who accepts neither."""
+    """A state is sent deflated to clients that accept deflate or gzip, and plain to all others."""
     address = post(sandbox, b'{"a": 1}').json()
     encodings = {
         accepted: get(address, {"Accept-Encoding": accepted}).headers.get("Content-Encoding")
@@ -76,14 +76,14 @@ def test_state_is_deflated_unless_refused(sandbox):
 
 
 def test_raw_state_is_zlib(sandbox):
-    """The raw address gives the compressed bytes."""
+    """The raw address returns the compressed bytes."""
     address = post(sandbox, b'{"a": 1}').json()
     raw = get(address.replace("/api/v1/", "/api/v1/raw/"), GOOD)
     assert zlib.decompress(raw.content) == b'{"a": 1}'
 
 
 def test_legacy_address(sandbox):
-    """The address without a version takes and gives the same states."""
+    """The address without a version stores and returns the same states."""
     address = post(sandbox, b'{"a": 1}', "/nglstate/post").json()
     assert address.startswith(f"{sandbox.origin}/nglstate/")
     assert "/api/" not in address
@@ -91,7 +91,7 @@ def test_legacy_address(sandbox):
 
 
 def test_properties_have_ids_of_their_own(sandbox):
-    """Segment properties come back from their address, and not from that of a state."""
+    """Segment properties come back from their own address, not from that of a state."""
     body = json.dumps({"@type": "neuroglancer_segment_properties"}).encode()
     address = post(sandbox, body, "/nglstate/api/v1/property/post").json()
     assert "/property/" in address
@@ -101,7 +101,7 @@ def test_properties_have_ids_of_their_own(sandbox):
 
 @pytest.mark.parametrize("body", [b"", b"{not json", b"\xff\xfe", b"[" * 200_000])
 def test_what_is_no_json_is_refused(sandbox, body):
-    """A body that is no JSON is a 500 page, without headers for other origins."""
+    """A body that is not JSON gives a 500 page, without headers for other origins."""
     answer = post(sandbox, body)
     assert answer.status_code == 500
     assert answer.headers["Content-Type"] == "text/html; charset=utf-8"
@@ -112,14 +112,14 @@ def test_what_is_no_json_is_refused(sandbox, body):
     "name", ["0", "999", "-1", "notanumber", "9" * 400, "1e15", "%D9%A1", "1234567890123456"]
 )
 def test_unknown_ids_are_a_500_page(sandbox, name):
-    """An ID that was never given is a 500 page, whatever it looks like."""
+    """An unknown ID gives a 500 page, whatever it looks like."""
     answer = get(f"{sandbox.origin}/nglstate/api/v1/{name}", GOOD)
     assert answer.status_code == 500
     assert "<title>500 Internal Server Error</title>" in answer.text
 
 
 def test_open_states_are_read_without_a_token(sandbox):
-    """A browser, which cannot log in here, reads a state; it cannot post one."""
+    """A browser, which cannot log in here, can read a state but not post one."""
     origin = {"Origin": "https://spelunker.cave-explorer.org"}
     address = post(sandbox, b"{}").json()
     answer = get(address, origin)
@@ -129,13 +129,14 @@ def test_open_states_are_read_without_a_token(sandbox):
 
 
 def test_wrong_token_is_refused_on_open_states(sandbox):
-    """A wrong token is refused in plain text, also where none would do."""
+    """A wrong token is refused in plain text, even where no token is needed."""
     answer = get(post(sandbox, b"{}").json(), WRONG)
     assert (answer.status_code, answer.text) == (401, "Invalid/Expired Token")
 
 
 def test_closed_states_need_a_token(closed):
-    """As CAVE does, a closed server sends a page without a token away, and a person to log in."""
+    """Like CAVE, a closed server refuses a page without a token, and sends a person to the
+    login."""
     address = post(closed, b"{}").json()
     page = get(address, {"Origin": "https://spelunker.cave-explorer.org"})
     assert (page.status_code, page.text) == (401, "Unauthorized")
@@ -144,32 +145,32 @@ def test_closed_states_need_a_token(closed):
 
 
 def test_own_id_needs_an_administrator(sandbox):
-    """Posting under an ID of one's own is refused, and nothing is kept."""
+    """Posting under a chosen ID is refused, and nothing is stored."""
     answer = post(sandbox, b"{}", "/nglstate/api/v1/post/1234567890123456")
     assert (answer.status_code, answer.text) == (403, "Requires superadmin privilege.")
     assert get(f"{sandbox.origin}/nglstate/api/v1/1234567890123456").status_code == 500
 
 
 def test_head_has_no_body(sandbox):
-    """HEAD tells what GET would, and sends no body."""
+    """HEAD returns what GET would, without a body."""
     answer = requests.head(post(sandbox, b"{}").json(), timeout=30)
     assert (answer.status_code, answer.content) == (200, b"")
 
 
 def test_large_state(sandbox):
-    """A state of 20 MB is kept whole."""
+    """A state of 20 MB is stored completely."""
     body = json.dumps({"rows": ["x" * 1000] * 20_000}).encode()
     assert get(post(sandbox, body).json()).content == body
 
 
 def test_body_above_the_cap_is_refused(sandbox):
-    """More than 100 MB are refused."""
+    """A body of more than 100 MB is refused."""
     answer = post(sandbox, b" " * (MAX_BODY + 1))
     assert answer.status_code == 413
 
 
 def test_states_outlive_the_server(tmp_path):
-    """A state opens again from another server over the same file."""
+    """Another server with the same file can open a state."""
     options = SandboxOptions(data=DATA, states=tmp_path / "s" / "states.sqlite", token="good")
     with Sandbox(options) as first:
         path = post(first, b'{"a": 1}').json().removeprefix(first.origin)
@@ -190,7 +191,7 @@ for number in range(25):
 
 
 def test_several_processes_share_one_file(tmp_path):
-    """Four processes that make the file and write at once lose nothing and mix nothing up."""
+    """Four processes that create the file and write at once lose and mix nothing."""
     path = tmp_path / "states.sqlite"
     writers = {
         name: subprocess.Popen(
@@ -206,7 +207,7 @@ def test_several_processes_share_one_file(tmp_path):
 
 
 def test_a_file_that_is_no_store_is_named(tmp_path):
-    """A file that is no database is refused with its name, and left as it was."""
+    """A file that is not a database is refused by name, and left unchanged."""
     path = tmp_path / "states.sqlite"
     path.write_text("notes " * 1000)
     with pytest.raises(InputError, match=r"states\.sqlite"):

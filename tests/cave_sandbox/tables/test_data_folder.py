@@ -1,4 +1,4 @@
-"""Reading data folders: what is found, and what is refused in two sentences."""
+"""Reading data folders: what is found, and what is refused with an error and a hint."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_each_form_of_a_table_holds_the_same_rows(tmp_path, suffix):
 
 
 def test_a_folder_of_tables_alone_is_the_default_datastack(tmp_path):
-    """Without a description the datastack is minnie65_public, 1718, with guessed schemas."""
+    """Without a description, the datastack is minnie65_public at 1718, with guessed schemas."""
     write_csv(tmp_path / "tables", "any_synapses", synapse_frame())
     write_csv(tmp_path, "any_predictions", prediction_frame())
     (dataset,) = read_datasets(tmp_path).values()
@@ -66,7 +66,7 @@ def test_a_folder_of_tables_alone_is_the_default_datastack(tmp_path):
 
 
 def test_several_datastacks_are_sub_folders(tmp_path):
-    """Each sub-folder with a description is one datastack."""
+    """Each sub-folder with a description is a datastack."""
     for name in ("one", "two"):
         write_csv(tmp_path / name, "synapses", synapse_frame())
         (tmp_path / name / "datastack.json").write_text(json.dumps({"name": name}))
@@ -74,7 +74,7 @@ def test_several_datastacks_are_sub_folders(tmp_path):
 
 
 def test_versions_keep_their_times_and_tables(tmp_path):
-    """A version has the time, the expiry, the status and the tables of the description."""
+    """A version has the time, expiry, status and tables of the description."""
     write_csv(tmp_path, "synapses", synapse_frame())
     versions = [
         {"version": 5, "time_stamp": "2024-01-02T03:04:05Z", "tables": []},
@@ -91,7 +91,7 @@ def test_versions_keep_their_times_and_tables(tmp_path):
 
 
 def test_a_successor_without_a_row_begins_when_its_predecessor_ends(tmp_path):
-    """Root IDs that are only named as successors are valid from then on."""
+    """Root IDs named only as successors are valid from then on."""
     write_csv(tmp_path, "synapses", synapse_frame())
     (tmp_path / "roots.csv").write_text(
         "root_id,created,expired,successors\n1,2020-01-01,2021-01-01,2 3\n"
@@ -229,7 +229,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_bad_folder_is_refused_in_two_sentences(tmp_path, name):
-    """What is wrong with a data folder is named, and so is what to do."""
+    """Errors in a data folder are named, with a hint."""
     write, word = BROKEN[name]
     folder = tmp_path / "data"
     write(folder)
@@ -240,7 +240,7 @@ def test_a_bad_folder_is_refused_in_two_sentences(tmp_path, name):
 
 
 def test_bad_root_ids_are_refused(tmp_path):
-    """A root ID that is no number is a mistake in the folder, not a crash."""
+    """A root ID that is not a number is an error in the folder, not a crash."""
     write_csv(tmp_path, "synapses", synapse_frame())
     (tmp_path / "roots.csv").write_text("root_id,created,expired,successors\nx,2020-01-01,,\n")
     with pytest.raises(InputError, match="root IDs"):
@@ -248,13 +248,13 @@ def test_bad_root_ids_are_refused(tmp_path):
 
 
 def test_an_absent_folder_is_refused(tmp_path):
-    """A folder that is not there is named."""
+    """A missing folder is named."""
     with pytest.raises(InputError, match="nowhere"):
         read_datasets(tmp_path / "nowhere")
 
 
 def test_every_served_schema_has_columns():
-    """Each schema document names columns of known types, the ID first."""
+    """Each schema document names columns of known types, with the ID first."""
     for name in documents():
         fields = fields_of(name)
         assert fields[0].name == "id"
@@ -262,7 +262,7 @@ def test_every_served_schema_has_columns():
 
 
 def test_edited_data_have_another_identity(tmp_path):
-    """An identity is the same at each look, and another one once a file was edited or added."""
+    """The identity stays the same until a file is edited or added."""
     write_csv(tmp_path, "synapses", synapse_frame())
     first = identify_folder(tmp_path)
     assert identify_folder(tmp_path) == first
@@ -280,7 +280,7 @@ def _describe_two_versions(folder):
 
 
 def test_a_version_may_have_rows_of_its_own(tmp_path):
-    """A file named by table and version holds that version's rows, and no other's."""
+    """A file named after a table and a version holds only that version's rows."""
     _describe_two_versions(tmp_path)
     write_csv(tmp_path / "tables", "synapses", synapse_frame(2))
     write_csv(tmp_path / "tables", "synapses@1822", synapse_frame(5))
@@ -306,7 +306,7 @@ def test_a_version_may_have_rows_of_its_own(tmp_path):
 
 @pytest.mark.parametrize("name", ["synapses@1", "others@1822", "synapses@", "@1822"])
 def test_rows_of_no_table_and_version_are_refused(tmp_path, name):
-    """A file whose name says a table or a version that is not there is named."""
+    """A file named after an unknown table or version is refused."""
     _describe_two_versions(tmp_path)
     write_csv(tmp_path / "tables", "synapses", synapse_frame())
     write_csv(tmp_path / "tables", name, synapse_frame())

@@ -1,4 +1,4 @@
-"""Faults: each does what its name says, to the requests that it is meant for and to no others."""
+"""Faults do what their names say, to the matching requests only."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def read(answer):
 
 @pytest.mark.parametrize("fault", ["refused", "reset"])
 def test_closed_before_an_answer(serve, fault):
-    """The connection closes before a byte has come."""
+    """The connection closes before any byte is sent."""
     with serve(f"/info/*={fault}") as sandbox:
         with pytest.raises(requests.ConnectionError) as caught:
             version(sandbox)
@@ -65,7 +65,7 @@ def test_closed_before_an_answer(serve, fault):
 
 
 def test_reset_is_a_reset(serve):
-    """A reset is one for the system, too; refused is an orderly end."""
+    """`reset` is a TCP reset for the system, too; `refused` is an orderly close."""
     with serve("/info/*=reset") as sandbox, pytest.raises(requests.ConnectionError, match="reset"):
         version(sandbox)
     with (
@@ -76,7 +76,7 @@ def test_reset_is_a_reset(serve):
 
 
 def test_closed_in_the_middle_of_the_body(serve):
-    """Status and headers come, then half of the body, then the end."""
+    """Status, headers and half of the body are sent, then the connection closes."""
     with serve("*/query=reset-body") as sandbox:
         address = f"{sandbox.origin}{QUERY}{ARROW}"
         with requests.post(address, json={}, headers=GOOD, timeout=30, stream=True) as answer:
@@ -88,13 +88,14 @@ def test_closed_in_the_middle_of_the_body(serve):
 
 
 def test_silence_ends_in_the_genuine_answer(serve):
-    """After its silence the genuine answer comes."""
+    """After the silence, the real answer is sent."""
     with serve("/info/*=silence:0.2") as sandbox:
         assert version(sandbox).json() == "4.3.3"
 
 
 def test_silence_outlasts_an_impatient_client(serve):
-    """A client that gives up is not served later: nothing is kept of its post."""
+    """If a client gives up during the silence, its request is not served and its post is not
+    stored."""
     with serve("POST */post=silence:60*1") as sandbox:
         address = f"{sandbox.origin}/nglstate/api/v1/post"
         with pytest.raises(requests.ReadTimeout):
@@ -104,7 +105,7 @@ def test_silence_outlasts_an_impatient_client(serve):
 
 
 def test_latency_delays_each_request(serve):
-    """A request waits for the latency before anything is answered."""
+    """Each request waits for the latency before it is answered."""
     with serve(latency_ms=60_000) as sandbox, pytest.raises(requests.ReadTimeout):
         requests.get(f"{sandbox.origin}/info/version", timeout=0.2)
 
@@ -127,14 +128,14 @@ def test_refused_tokens_are_worded_by_the_service(serve):
 
 
 def test_retry_after(serve):
-    """The patience that is asked for is named in seconds."""
+    """Retry-After is given in seconds."""
     with serve("/info/*=429:retry-after=7") as sandbox:
         answer = version(sandbox)
         assert (answer.status_code, answer.headers["Retry-After"]) == (429, "7")
 
 
 def test_terms_of_service(serve):
-    """Missing terms of service are a 403 that says where to accept them."""
+    """Missing terms of service give a 403 that says where to accept them."""
     with serve("*/query=tos") as sandbox:
         answer = query(sandbox)
         assert (answer.status_code, answer.json()["error"]) == (403, "missing_tos")
@@ -145,7 +146,7 @@ def test_terms_of_service(serve):
     ("fault", "start"), [("hidden-429", "429 Too Many Requests: "), ("hidden-404", "404 Not Found")]
 )
 def test_hidden_statuses(serve, fault, start):
-    """The status is 500, and what it hides is in the message."""
+    """The status is 500, and the hidden status is in the message."""
     with serve(f"*/query={fault}") as sandbox:
         answer = query(sandbox)
         assert (answer.status_code, answer.json()["code"]) == (500, 500)
@@ -153,7 +154,7 @@ def test_hidden_statuses(serve, fault, start):
 
 
 def test_html(serve):
-    """A page comes with status 200, in place of the service."""
+    """A page with status 200 is sent instead of the service's answer."""
     with serve("*/query=html") as sandbox:
         answer = query(sandbox)
         assert answer.status_code == 200
@@ -162,7 +163,7 @@ def test_html(serve):
 
 
 def test_nested(serve):
-    """JSON that is nested 100,000 deep."""
+    """The JSON is nested 100,000 levels deep."""
     with serve("*/query=nested") as sandbox:
         answer = query(sandbox)
     assert answer.headers["Content-Type"] == "application/json"
@@ -170,7 +171,7 @@ def test_nested(serve):
 
 
 def test_gzip_bomb(serve):
-    """Little on the wire, and more than 100 MB of JSON where it is unpacked."""
+    """The answer is small on the wire, and unpacks to more than 100 MB of JSON."""
     with serve("*/query=gzip-bomb") as sandbox, closing(requests.Session()) as session:
         answer = session.post(f"{sandbox.origin}{QUERY}", headers=GOOD, json={}, stream=True)
         packed = answer.raw.read()
@@ -181,7 +182,7 @@ def test_gzip_bomb(serve):
 
 
 def test_empty(serve):
-    """The genuine headers come, and no body."""
+    """The real headers are sent, without a body."""
     with serve("*/query=empty") as sandbox:
         answer = query(sandbox)
         assert (answer.status_code, answer.content) == (200, b"")
@@ -189,7 +190,7 @@ def test_empty(serve):
 
 
 def test_truncated_arrow(serve):
-    """Half of the stream comes as if it were all, and cannot be read."""
+    """Half of the stream is sent as if it were complete, and cannot be read."""
     with serve("*/query=truncated-arrow*1") as sandbox:
         half, whole = query(sandbox), query(sandbox)
         assert len(half.content) == len(whole.content) // 2
@@ -199,7 +200,7 @@ def test_truncated_arrow(serve):
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip", "zstd", "lz4"])
 def test_columns_of_arrow(serve, encoding):
-    """Altered columns are still a whole Arrow stream, whatever compression was asked for."""
+    """Altered columns still form a complete Arrow stream, whatever compression was requested."""
     headers = {**GOOD, "Accept-Encoding": encoding}
     rules = ["wrong-columns", "wrong-dtypes", "extra-columns", "reordered-columns"]
     spec = ",".join(f"*/query={rule}*1@{place}" for place, rule in enumerate(rules, start=1))
@@ -219,7 +220,7 @@ def test_columns_of_arrow(serve, encoding):
 
 
 def test_columns_of_json(serve):
-    """Records in JSON are altered alike."""
+    """Records in JSON are altered in the same way."""
     with serve("*/query=wrong-columns*1,*/query=extra-columns*1@2") as sandbox:
         renamed, extended, genuine = (query(sandbox, JSON).json() for _ in range(3))
     assert not set(renamed[0]) & set(genuine[0])
@@ -228,7 +229,7 @@ def test_columns_of_json(serve):
 
 
 def test_bad_gzip(serve):
-    """The body that is announced as gzip is none."""
+    """The headers announce gzip, but the body is not gzip."""
     with (
         serve("*/query=bad-gzip") as sandbox,
         pytest.raises(requests.exceptions.ContentDecodingError),
@@ -237,7 +238,7 @@ def test_bad_gzip(serve):
 
 
 def test_altered_answers_have_been_served(serve):
-    """A state whose answer was lost has been kept; one that was refused has not."""
+    """A state whose answer was lost has been stored; a refused one has not."""
     with serve("POST */post=empty*1,POST */post=503*1@2") as sandbox:
         address = f"{sandbox.origin}/nglstate/api/v1/post"
         lost, refused = (requests.post(address, data=b"{}", headers=GOOD, timeout=30) for _ in "ab")
@@ -253,7 +254,7 @@ def count_rows(path):
 
 
 def test_faults_leave_no_traceback(serve, caplog):
-    """No fault makes the sandbox itself fail."""
+    """No fault causes an error in the sandbox itself."""
     faults = sorted(BEFORE | AFTER)
     with caplog.at_level(logging.ERROR):
         for fault in faults:
@@ -265,20 +266,20 @@ def test_faults_leave_no_traceback(serve, caplog):
 
 
 def test_pattern_chooses_requests(serve):
-    """Only the method and path that a pattern names are struck."""
+    """Only requests with a matching method and path are affected."""
     with serve("POST */query=503") as sandbox:
         assert version(sandbox).status_code == 200
         assert query(sandbox).status_code == 503
 
 
 def test_times_and_nth(serve):
-    """A rule acts from its nth match on, as often as it says."""
+    """A rule applies from its nth match on, for the given number of times."""
     with serve("/info/version=503*2@2") as sandbox:
         assert [version(sandbox).status_code for _ in range(5)] == [200, 503, 503, 200, 200]
 
 
 def test_first_rule_that_acts_wins(serve):
-    """Of several rules the first that acts does; each counts for itself."""
+    """If several rules apply, the first one acts; each counts for itself."""
     with serve("/info/*=503*1,/info/*=502*2") as sandbox:
         assert [version(sandbox).status_code for _ in range(3)] == [503, 502, 200]
 
@@ -293,13 +294,13 @@ def test_first_rule_that_acts_wins(serve):
     ],
 )
 def test_rules_are_read(spec, rule):
-    """A rule is read into its parts."""
+    """A rule is split into its parts."""
     assert parse_faults(f" {spec} ,") == [rule]
 
 
 @pytest.mark.parametrize("spec", [None, "", " , "])
 def test_no_rules(spec):
-    """No specification is no rule."""
+    """Without a specification, there is no rule."""
     assert parse_faults(spec) == []
 
 
@@ -326,19 +327,19 @@ def test_no_rules(spec):
     ],
 )
 def test_bad_rules_are_named(spec):
-    """A rule that cannot be read is refused with its own words."""
+    """An invalid rule is refused and quoted."""
     with pytest.raises(InputError) as caught:
         parse_faults(spec)
     assert repr(spec) in str(caught.value)
 
 
 def test_negative_latency_is_refused(serve):
-    """A latency below nothing is refused."""
+    """A negative latency is refused."""
     with pytest.raises(InputError, match="out of range"), serve(latency_ms=-1):
         pass
 
 
 def test_every_fault_is_documented():
-    """docs/faults.md names every fault."""
+    """docs/faults.md lists every fault."""
     text = (ROOT / "docs" / "faults.md").read_text("utf-8")
     assert [fault for fault in sorted(BEFORE | AFTER) if f"`{fault}`" not in text] == []

@@ -1,4 +1,4 @@
-"""The sandbox serves what clients published beside its states: with ranges, for any page."""
+"""The sandbox serves sources that clients published, with ranges and to any page."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def get(running: Sandbox, path: str, **headers: str) -> tuple[int, bytes, dict[s
 
 
 def test_ranges_are_answered_for_any_page(running):
-    """A part of a file comes with status 206, without a token, and may be read by any page."""
+    """A part of a file has status 206, needs no token, and any page may read it."""
     status, content, headers = get(running, "/published/one/spine/pre/0.shard", Range="bytes=2-4")
     assert (status, content) == (206, b"234")
     assert headers["Access-Control-Allow-Origin"] == "*"
@@ -47,6 +47,6 @@ def test_ranges_are_answered_for_any_page(running):
 
 
 def test_nothing_else_is_served(running):
-    """Neither what is being written, nor anything outside of the folder."""
+    """Unfinished files and files outside the folder are not served."""
     for path in ("one/a.5.tmp", ".work/plan.json", "../secret", "%2e%2e/secret", "one", "none"):
         assert get(running, f"/published/{path}")[0] == 404, path

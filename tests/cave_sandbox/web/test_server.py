@@ -1,4 +1,4 @@
-"""The sandbox's own rules: who may reach it, with which token, and what a request cannot do."""
+"""The sandbox's own rules: who can reach it, with which token, and what requests cannot do."""
 
 from __future__ import annotations
 
@@ -65,20 +65,20 @@ def test_only_loopback_addresses_are_bound(folder):
 
 
 def test_a_taken_port_is_refused(sandbox, folder):
-    """A port that is in use is named."""
+    """A port in use is named."""
     port = int(sandbox.origin.rsplit(":", 1)[1])
     with pytest.raises(InputError, match=str(port)):
         Sandbox(SandboxOptions(data=folder, states=folder / "s.db", token="t", port=port))
 
 
 def test_a_row_limit_of_nothing_is_refused(folder):
-    """A limit that no row could meet is refused."""
+    """A row limit that no row could meet is refused."""
     with pytest.raises(InputError, match="row limit"):
         Sandbox(SandboxOptions(data=folder, states=folder / "s.db", token="t", row_limit=0))
 
 
 def test_options_do_not_show_tokens(folder):
-    """A printed setting does not give the token away."""
+    """Printed options do not show the token."""
     options = SandboxOptions(data=folder, states=folder / "s.db", token="hidden-word")
     assert "hidden-word" not in repr(options)
 
@@ -97,7 +97,7 @@ def test_options_do_not_show_tokens(folder):
     ],
 )
 def test_it_answers_only_under_its_own_names(sandbox, host, status):
-    """A name that a stranger lets point here is refused, whatever it asks for."""
+    """A foreign host name that points here is refused, whatever the request."""
     port = sandbox.origin.rsplit(":", 1)[1]
     for path in ("/info/version", "/", "/nglstate/api/v1/version", "/nowhere"):
         answer = requests.get(
@@ -111,7 +111,7 @@ def test_it_answers_only_under_its_own_names(sandbox, host, status):
 
 
 def test_a_token_may_come_as_header_or_cookie_but_not_in_the_address(sandbox):
-    """The header counts before the cookie, and a token in the address counts nothing."""
+    """The header takes precedence over the cookie, and a token in the address is ignored."""
     address = f"{sandbox.origin}/info/api/v2/datastacks"
 
     def status(path="", **given):
@@ -128,7 +128,7 @@ def test_a_token_may_come_as_header_or_cookie_but_not_in_the_address(sandbox):
 
 
 def test_every_reading_service_wants_a_token(sandbox):
-    """Without a token, no address that reads data answers with data."""
+    """Without a token, no address with data answers with data."""
     one = "/materialize/api/v3/datastack/minnie65_public"
     paths = [
         "/info/api/v2/datastacks", "/info/api/v2/datastack/full/minnie65_public",
@@ -147,7 +147,7 @@ def test_every_reading_service_wants_a_token(sandbox):
 
 
 def test_the_login_page_says_what_to_do(sandbox):
-    """Whoever is sent to log in lands on a page of the sandbox that names the token."""
+    """A login redirect leads to a page of the sandbox that says which token to use."""
     answer = requests.get(f"{sandbox.origin}/info/api/v2/datastacks", timeout=30)
     assert answer.url.startswith(f"{sandbox.origin}/sticky_auth/api/v1/authorize")
     assert "Authorization: Bearer TOKEN" in answer.text
@@ -168,14 +168,14 @@ def test_the_login_page_says_what_to_do(sandbox):
     ],
 )
 def test_nothing_from_a_request_reaches_the_sql(sandbox, body):
-    """SQL in any place of a request is a wrong value, and reads no file."""
+    """SQL anywhere in a request is an invalid value, and reads no file."""
     status, answer = query(sandbox, body)
     assert status == 500
     assert "root:" not in json.dumps(answer)
 
 
 def test_sql_in_the_address_is_an_unknown_table(sandbox):
-    """A table's name in the address is looked up, never run."""
+    """A table's name in the address is looked up, never executed."""
     path = QUERY.replace("synapses", requests.utils.quote(EVIL, safe=""))
     status, answer = query(sandbox, {}, path)
     assert status == 500
@@ -184,7 +184,7 @@ def test_sql_in_the_address_is_an_unknown_table(sandbox):
 
 @pytest.mark.parametrize("tag", ["it's", 'say "hi"', "zwei\nZeilen", "'; DROP TABLE tags"])
 def test_texts_are_compared_as_they_are(sandbox, tag):
-    """Quotes and line breaks in a value are only letters."""
+    """Quotes and line breaks in a value are treated as plain characters."""
     path = QUERY.replace("synapses", "tags")
     for body in (
         {"filter_equal_dict": {"tags": {"tag": tag}}},
@@ -217,7 +217,7 @@ def test_texts_are_compared_as_they_are(sandbox, tag):
     ],
 )
 def test_values_are_compared_as_the_column_is_meant(sandbox, body, count):
-    """Numbers of any size, whole floats, times and empty lists mean what they say."""
+    """Numbers of any size, whole floats, times and empty lists are handled correctly."""
     status, rows = query(sandbox, body)
     assert status == 200, rows
     assert len(rows) == count
@@ -248,21 +248,21 @@ def test_a_wrong_body_is_refused_by_its_key(sandbox, body, key):
 
 @pytest.mark.parametrize("limit", [{"limit": -1}, {"offset": -1}])
 def test_negative_limits_are_refused(sandbox, limit):
-    """A negative limit or offset is refused as the database refuses it."""
+    """A negative limit or offset is refused in the database's words."""
     status, answer = query(sandbox, limit)
     assert (status, answer["code"]) == (500, 500)
     assert "must not be negative" in answer["message"]
 
 
 def test_a_notice_of_several_lines_does_not_break_the_answer(sandbox):
-    """What a data folder says about a table reaches the header in one line of safe letters."""
+    """Texts about a table in a data folder reach the header as one line of safe characters."""
     path = QUERY.replace("synapses", "tags")
     answer = requests.post(sandbox.origin + path + ARGUMENTS, data="{}", headers=TOKEN, timeout=30)
     assert answer.headers["Warning"] == "Table Owner Notice on tags: Two lines ? and a dash"
 
 
 def test_it_logs_what_it_answered_and_stops_more_than_once(folder):
-    """Each request is in the log with its status; a stopped sandbox gives its port up."""
+    """Each request is logged with its status, and a stopped sandbox releases its port."""
     options = SandboxOptions(data=folder, states=folder / "states.db", token="right")
     with Sandbox(options) as sandbox:
         requests.get(f"{sandbox.origin}/info/version?x=1", timeout=30)
@@ -280,7 +280,7 @@ def test_it_logs_what_it_answered_and_stops_more_than_once(folder):
 
 
 def test_sandboxes_may_share_what_is_loaded(folder, tmp_path):
-    """Two answer alike from one loaded folder, and one goes on when the other has stopped."""
+    """Two sandboxes on one loaded folder answer alike, and one continues when the other stops."""
     loaded = load_folder(folder)
     options = [
         SandboxOptions(data=folder, states=tmp_path / f"{name}.db", token="right")
@@ -308,14 +308,14 @@ def test_sandboxes_may_share_what_is_loaded(folder, tmp_path):
     ],
 )
 def test_bad_questions_about_root_ids_are_refused(sandbox, method, path, data):
-    """A body or a time that means nothing is a bad request, not a crash."""
+    """A body or time without meaning is a bad request, not a crash."""
     address = f"{sandbox.origin}/segmentation/api/v1/table/minnie65_public/{path}"
     answer = requests.request(method, address, data=data, headers=TOKEN, timeout=30)
     assert answer.status_code == 400
 
 
 def test_several_schemas_can_be_asked_for_at_once(sandbox):
-    """Named schemas come as one object, names that are not served are left out."""
+    """Named schemas are returned as one object, and unknown names are left out."""
     answer = requests.post(
         f"{sandbox.origin}/schema/api/v2/types",
         params={"schema_names": "synapse,bound_tag,nothing"}, timeout=30,
@@ -324,7 +324,7 @@ def test_several_schemas_can_be_asked_for_at_once(sandbox):
 
 
 def test_requests_that_were_taken_are_forgotten(sandbox):
-    """A sandbox that serves for weeks keeps no log of what was counted already."""
+    """A sandbox that serves for weeks does not keep a log of counted requests."""
     sandbox.take_requests()
     for _ in range(3):
         requests.get(sandbox.origin + "/info/version", timeout=30)
@@ -342,7 +342,8 @@ def test_requests_that_were_taken_are_forgotten(sandbox):
     ids=["nothing", "half of the headers", "half of the body"],
 )
 def test_a_stalled_connection_is_closed(folder, begun):
-    """Who connects and sends no whole request is hung up on, and others are served meanwhile."""
+    """A client that connects and sends no complete request is disconnected; others are served
+    meanwhile."""
     options = SandboxOptions(data=folder, states=folder / "t.db", token="t", stall_seconds=0.2)
     with Sandbox(options) as sandbox, connect(sandbox) as connection:
         connection.sendall(begun)
@@ -351,7 +352,7 @@ def test_a_stalled_connection_is_closed(folder, begun):
 
 
 def test_an_idle_connection_is_closed(folder):
-    """A connection that was kept alive after an answer is closed when no request follows."""
+    """An idle connection that was kept alive is closed."""
     options = SandboxOptions(data=folder, states=folder / "t.db", token="t", stall_seconds=0.2)
     with Sandbox(options) as sandbox, connect(sandbox) as connection:
         host = sandbox.origin.removeprefix("http://")
@@ -365,7 +366,7 @@ def connect(sandbox):
 
 
 def receive_all(connection):
-    """Return what comes until the other side closes; a silent one ends in an error."""
+    """Return the bytes until the other side closes; a silent server ends in an error."""
     received = b""
     with suppress(ConnectionResetError):
         while part := connection.recv(4096):
@@ -374,7 +375,7 @@ def receive_all(connection):
 
 
 def test_every_answer_says_which_data_are_served(folder, tmp_path):
-    """Good and refused answers of all services name one identity, that of the data folder."""
+    """All answers of all services, good or refused, have the identity of the data folder."""
     data = tmp_path / "data"
     shutil.copytree(folder, data)
     told = []

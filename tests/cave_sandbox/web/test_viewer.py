@@ -1,4 +1,4 @@
-"""The viewer and its files: served whole, in parts and compressed, and nothing else is."""
+"""Only the viewer and its files are served: completely, in parts and compressed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def get(sandbox, path, **headers):
 
 
 def get_raw(sandbox, target):
-    """Send a target as it is: clients tidy up dots before they ask."""
+    """Send a target unchanged, because clients would normalise dots."""
     connection = http.client.HTTPConnection(urlsplit(sandbox.origin).netloc, timeout=30)
     try:
         connection.putrequest("GET", target, skip_accept_encoding=True)
@@ -62,7 +62,7 @@ def get_raw(sandbox, target):
 
 
 def test_viewer_is_whole(sandbox):
-    """The viewer's page, and each file that it names, come with the content type that they need."""
+    """The viewer's page and each file that it names have the right content type."""
     page = get(sandbox, "/v/synglancer/")
     assert page.headers["Content-Type"] == "text/html; charset=utf-8"
     names = re.findall(r'(?:src|href)="([^"]+)"', page.text)
@@ -75,7 +75,7 @@ def test_viewer_is_whole(sandbox):
 
 
 def test_viewers_page_is_the_packaged_one_and_a_script(sandbox):
-    """The viewer's page has one script in front of its own, and is sent again when that changes."""
+    """The viewer's page has one script before its own, and is sent again when that changes."""
     page = get(sandbox, "/v/synglancer/")
     packaged = (client_folder() / "index.html").read_text()
     script = STEADY.decode()
@@ -85,12 +85,12 @@ def test_viewers_page_is_the_packaged_one_and_a_script(sandbox):
 
 
 def test_viewer_opens_under_any_name(sandbox):
-    """Any name under /v/ opens the viewer, without its slash too."""
+    """Any name below /v/ opens the viewer, even without a trailing slash."""
     assert get(sandbox, "/v/other/").text == get(sandbox, "/v/synglancer").text
 
 
 def test_viewer_files_with_a_hash_are_kept(sandbox):
-    """Files named by their content are cached for ever; the page that names them never is."""
+    """Files named by their content are cached for ever, but the page that names them is not."""
     page = get(sandbox, "/v/synglancer/")
     name = re.search(r'src="(main[^"]+)"', page.text).group(1)
     assert "immutable" in get(sandbox, f"/v/synglancer/{name}").headers["Cache-Control"]
@@ -105,7 +105,7 @@ def test_unchanged_file_is_not_sent_again(sandbox):
 
 
 def test_home_says_that_data_are_synthetic(sandbox):
-    """The page for people says what this is, and leads to the viewer."""
+    """The home page says what the server is, and links to the viewer."""
     page = get(sandbox, "/")
     assert "The data are synthetic" in page.text
     assert 'href="/v/synglancer/"' in page.text
@@ -113,7 +113,7 @@ def test_home_says_that_data_are_synthetic(sandbox):
 
 
 def test_event_stream_stays_open_and_is_counted(sandbox):
-    """The viewer's event stream opens, stays open, and is counted while it does."""
+    """The viewer's event stream opens, stays open, and is counted while open."""
     address = f"{sandbox.origin}/events/synglancer?c=1"
     with requests.get(address, stream=True, timeout=30) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream"
@@ -123,13 +123,14 @@ def test_event_stream_stays_open_and_is_counted(sandbox):
 
 
 def test_viewer_may_tell_its_state(sandbox):
-    """What the viewer tells the Python program that it expects is taken without an error."""
+    """Messages for the viewer's Python program are accepted without an error."""
     answer = requests.post(f"{sandbox.origin}/state/synglancer", data=b"{}", timeout=30)
     assert answer.status_code == 204
 
 
 def test_packed_chunk_is_gzip_encoded(sandbox):
-    """A chunk stored as name.gz answers for name: encoded, or unpacked for who cannot."""
+    """A chunk stored as name.gz is served for name: compressed, or unpacked for clients that cannot
+    unpack."""
     packed = get(sandbox, f"{FILES}/em/packed", Accept_Encoding="gzip")
     plain = get(sandbox, f"{FILES}/em/packed", Accept_Encoding="gzip;q=0, identity")
     assert packed.headers["Content-Encoding"] == "gzip"
@@ -139,7 +140,7 @@ def test_packed_chunk_is_gzip_encoded(sandbox):
 
 
 def test_files_may_be_read_by_other_origins(sandbox):
-    """A page of another origin may read a file, its range headers, and ask beforehand."""
+    """A page of another origin may read a file and its range headers, and send a preflight."""
     address = f"{sandbox.origin}{FILES}/em/plain"
     asking = {"Origin": "https://spelunker.cave-explorer.org"}
     answer = requests.get(address, headers=asking, timeout=30)
@@ -166,7 +167,7 @@ def test_files_may_be_read_by_other_origins(sandbox):
     ],
 )
 def test_range(sandbox, asked, start, stop):
-    """A range gives its bytes, and says which they are."""
+    """A range returns its bytes and says which they are."""
     answer = get(sandbox, f"{FILES}/em/plain", Range=asked)
     assert (answer.status_code, answer.content) == (206, CHUNK[start:stop])
     assert answer.headers["Content-Range"] == f"bytes {start}-{stop - 1}/1024"
@@ -174,7 +175,7 @@ def test_range(sandbox, asked, start, stop):
 
 @pytest.mark.parametrize("asked", ["bytes=1024-", "bytes=-0", "bytes=9-2"])
 def test_range_outside(sandbox, asked):
-    """A range without a byte in it is refused with the size."""
+    """A range without any byte is refused, with the file's size."""
     answer = get(sandbox, f"{FILES}/em/plain", Range=asked)
     assert (answer.status_code, answer.content) == (416, b"")
     assert answer.headers["Content-Range"] == "bytes */1024"
@@ -182,25 +183,25 @@ def test_range_outside(sandbox, asked):
 
 @pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "lines=1-2", "bytes=-", "x"])
 def test_range_that_is_none(sandbox, asked):
-    """A range that cannot be read, or several at once, give the whole file."""
+    """An invalid range, or several ranges, return the whole file."""
     answer = get(sandbox, f"{FILES}/em/plain", Range=asked)
     assert (answer.status_code, answer.content) == (200, CHUNK)
 
 
 def test_range_of_a_file_that_has_changed(sandbox):
-    """A range of what is no longer there gives the whole file."""
+    """A range of a file that has changed returns the whole file."""
     answer = get(sandbox, f"{FILES}/em/plain", Range="bytes=0-1", If_Range='"old"')
     assert (answer.status_code, answer.content) == (200, CHUNK)
 
 
 def test_range_of_a_packed_chunk_counts_its_own_bytes(sandbox):
-    """For a client that does not unpack, a range counts the bytes that were packed."""
+    """For a client that cannot unpack, a range counts unpacked bytes."""
     answer = get(sandbox, f"{FILES}/em/packed", Range="bytes=256-258", Accept_Encoding="identity")
     assert (answer.status_code, answer.content) == (206, CHUNK[256:259])
 
 
 def test_mesh_names_with_colons(sandbox):
-    """A mesh's manifest, whose name has a colon in it, is found."""
+    """A mesh manifest, whose name contains a colon, is found."""
     for name in ("864691135276234469:0", "864691135276234469%3A0"):
         assert get(sandbox, f"{FILES}/mesh/{name}").json() == {"fragments": ["a:0:b"]}
 
@@ -231,7 +232,7 @@ def test_mesh_names_with_colons(sandbox):
 )
 @pytest.mark.parametrize("base", [FILES, "/v/synglancer"])
 def test_nothing_outside_the_folder_is_served(sandbox, base, path):
-    """Whatever a path tries, only files below the folder are sent."""
+    """Whatever the path, only files below the folder are sent."""
     status, body = get_raw(sandbox, f"{base}/{path}")
     assert status in {400, 404}
     assert b"secret" not in body
@@ -240,13 +241,13 @@ def test_nothing_outside_the_folder_is_served(sandbox, base, path):
 
 
 def test_unknown_datastack(sandbox):
-    """A datastack without files, or one named like a folder, has none to serve."""
+    """A datastack without files, or one named like a folder, has no files to serve."""
     for name in ("other", "..", "."):
         assert get_raw(sandbox, f"/precomputed/{name}/info")[0] == 404
 
 
 def test_find_file_prefers_the_plain_file(tmp_path):
-    """Where a file lies both plain and packed, the plain one is taken."""
+    """If a file exists both plain and compressed, the plain one is served."""
     (tmp_path / "a").write_bytes(b"plain")
     (tmp_path / "a.gz").write_bytes(gzip.compress(b"packed"))
     found = find_file(tmp_path, "a")
@@ -254,7 +255,7 @@ def test_find_file_prefers_the_plain_file(tmp_path):
 
 
 def test_range_of_an_empty_file(sandbox):
-    """No range lies in an empty file."""
+    """An empty file has no valid range."""
     answer = get(sandbox, f"{FILES}/em/empty", Range="bytes=0-")
     assert (answer.status_code, answer.content) == (416, b"")
 
@@ -271,7 +272,7 @@ def test_files_that_a_client_has(sandbox, method):
 
 
 def test_a_cell_without_a_shape_has_empty_ones(tmp_path):
-    """A root ID that a table names has a mesh and a skeleton, if empty; other numbers have none."""
+    """A root ID in a table has a mesh and a skeleton, possibly empty; other numbers have none."""
     data = tmp_path / "data"
     shutil.copytree(DATA, data)
     mesh = data / "precomputed" / "seg" / "minnie65_public" / "mesh"

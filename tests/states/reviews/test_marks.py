@@ -1,4 +1,4 @@
-"""Marks have names that every viewer takes, and are found again in what people type."""
+"""The names of marks are valid in every viewer, and are found in typed text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ MARKS = list_marks([*ALWAYS, "multi-input"])
 
 @given(tags)
 def test_names_are_legal_in_every_viewer_and_differ(names: list[str]) -> None:
-    """Whatever a table's tags are, no two marks share a name, and GLSL takes each after prop_."""
+    """Whatever a table's tags are, marks have different names, and GLSL accepts each after
+    prop_."""
     marks = list_marks(names)
     assert len({mark.name for mark in marks}) == len(names) + 2
     for mark in marks:
@@ -43,14 +44,14 @@ def test_names_are_legal_in_every_viewer_and_differ(names: list[str]) -> None:
     ],
 )
 def test_typed_marks_are_read(text, names, unknown, rest) -> None:
-    """A word or a clear beginning of one is a mark; what is unclear stays in the comment."""
+    """A word or an unambiguous beginning of it is a mark; ambiguous text stays in the comment."""
     found, strange, kept = read_typed(text, MARKS)
     assert ([mark.name for mark in found], strange, kept) == (names, unknown, rest)
 
 
 @given(st.text())
 def test_any_text_can_be_read(text: str) -> None:
-    """No text makes reading fail, and nothing of it but marks is taken away."""
+    """No text makes reading fail, and only marks are removed from it."""
     found, unknown, rest = read_typed(text, MARKS)
     assert len(found) + len(unknown) <= text.count("=")
     if not found:
@@ -68,7 +69,7 @@ rows = st.builds(
 
 @given(st.lists(rows, max_size=5))
 def test_what_was_predicted_comes_back_from_the_shader(given_rows: list[Row]) -> None:
-    """IDs, tags and confidences survive as one safe line of comment anywhere in a shader."""
+    """IDs, tags and confidences survive as one safe comment line anywhere in a shader."""
     listing = Listing(given_rows, ["spine", "*/ é\n", "#uicontrol"])
     line = format_rows(listing)
     assert line.count("\n") == 1
@@ -90,5 +91,5 @@ def test_what_was_predicted_comes_back_from_the_shader(given_rows: list[Row]) ->
     ],
 )
 def test_a_damaged_comment_is_none(shader) -> None:
-    """What has not the form of the comment is not read as synapses."""
+    """Text without the form of the comment is not read as synapses."""
     assert read_rows(shader) is None

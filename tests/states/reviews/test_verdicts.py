@@ -1,4 +1,4 @@
-"""What a reviewer marked comes back, however the viewer has written the state anew."""
+"""A reviewer's marks are read back, however the viewer has rewritten the state."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def load(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", SEEN)
 def test_states_as_each_viewer_shared_them(name: str) -> None:
-    """Marks, comments, IDs and confidences are read from what each viewer wrote."""
+    """Marks, comments, IDs and confidences are read from the state of each viewer."""
     read = parse_verdicts(load(name))
     assert {column: str(kind) for column, kind in read.table.dtypes.items()} == COLUMNS
     assert len(read.table) == 10
@@ -77,7 +77,7 @@ marked = st.lists(st.sampled_from([None, *MARKS]), min_size=12, max_size=12)
 
 @given(marked, st.sampled_from(["tags", "labels"]), st.booleans(), st.randoms())
 def test_any_marks_come_back(marks, marking, as_text, random) -> None:
-    """Whatever was marked, in any order of properties, with numbers or texts, is what is read."""
+    """Any marks, with properties in any order, as numbers or text, are read back."""
     state = copy.deepcopy(MADE[marking])
     layer = find_review(state)
     names = [spec["id"] for spec in layer["annotationProperties"]]
@@ -105,7 +105,7 @@ def test_any_marks_come_back(marks, marking, as_text, random) -> None:
 
 @given(marked, st.text(st.characters(exclude_characters="=", exclude_categories=["Cs"])))
 def test_any_typed_marks_come_back(marks, comment) -> None:
-    """What is typed behind the description is mark and comment, whatever the comment says."""
+    """Text typed after the description is a mark and a comment, whatever the comment says."""
     state = copy.deepcopy(MADE["text"])
     for note, mark in zip(find_review(state)["annotations"], marks, strict=True):
         if mark is not None:
@@ -117,7 +117,7 @@ def test_any_typed_marks_come_back(marks, comment) -> None:
 
 
 def test_what_was_predicted_is_not_read_from_edited_annotations() -> None:
-    """A confidence that was changed by hand is named, and that of the prediction is used."""
+    """A confidence changed by hand is reported, and that of the prediction is used."""
     state = copy.deepcopy(MADE["labels"])
     before = parse_verdicts(state).table
     notes = find_review(state)["annotations"]
@@ -135,7 +135,7 @@ def test_what_was_predicted_is_not_read_from_edited_annotations() -> None:
 
 
 def test_deleted_synapses_are_missing_and_added_points_are_named() -> None:
-    """A row that was deleted is in the table as missing; a point of the reviewer's is not."""
+    """A deleted synapse is in the table as missing; a reviewer's own point is not in it."""
     state = copy.deepcopy(MADE["tags"])
     notes = find_review(state)["annotations"]
     gone = [notes.pop(4)["id"], notes.pop(0)["id"]]
@@ -151,7 +151,7 @@ def test_deleted_synapses_are_missing_and_added_points_are_named() -> None:
 
 
 def test_a_layer_without_any_synapse_left_is_read() -> None:
-    """When all were deleted, the table names all of them as missing."""
+    """If all synapses were deleted, the table lists all of them as missing."""
     state = copy.deepcopy(MADE["text"])
     find_review(state).pop("annotations")
     assert set(parse_verdicts(state).table["verdict"]) == {"missing"}
@@ -171,7 +171,7 @@ def test_tags_of_the_reviewers_own_are_comments() -> None:
 
 
 def test_right_and_the_predicted_tag_agree() -> None:
-    """Marks that say the same of a synapse do not exclude each other."""
+    """Marks with the same meaning do not contradict each other."""
     state = copy.deepcopy(MADE["tags"])
     layer = find_review(state)
     names = [spec["id"] for spec in layer["annotationProperties"]]
@@ -187,7 +187,7 @@ def test_right_and_the_predicted_tag_agree() -> None:
 
 @pytest.mark.parametrize("value", [None, "x", 1.5, [1], {}])
 def test_what_is_no_mark_is_named(value) -> None:
-    """A value that is not a whole number is said to be unread, and the synapse is unmarked."""
+    """A value that is not an integer is reported as ignored, and the synapse is unmarked."""
     state = copy.deepcopy(MADE["tags"])
     find_review(state)["annotations"][0]["props"][4] = value
     read = parse_verdicts(state)
@@ -197,7 +197,7 @@ def test_what_is_no_mark_is_named(value) -> None:
 
 
 def test_a_description_that_lost_its_beginning_still_says_the_mark() -> None:
-    """Typing over the end of the description loses no mark."""
+    """Overwriting the end of the description loses no mark."""
     state = copy.deepcopy(MADE["text"])
     note = find_review(state)["annotations"][0]
     note["description"] = note["description"][:-1] + "=shaft"
@@ -206,7 +206,7 @@ def test_a_description_that_lost_its_beginning_still_says_the_mark() -> None:
 
 @pytest.mark.parametrize("state", [{"layers": []}, {"layers": [{"type": "annotation"}]}])
 def test_a_state_without_a_review_is_refused(state) -> None:
-    """A link of another kind is refused in two sentences."""
+    """A link of another kind is refused with an error and a hint."""
     with pytest.raises(UsageError, match="is not a review") as caught:
         parse_verdicts(state)
     assert "make-link --review" in caught.value.hint
@@ -218,7 +218,7 @@ JUNK = [None, True, -1, 1.5, 1e300, "x", "", "7", [], [[1]], {}, {"a": []}, 2**7
 @pytest.mark.parametrize("place", range(5))
 @pytest.mark.parametrize("value", JUNK, ids=repr)
 def test_no_value_makes_a_reader_fail(place: int, value: Any) -> None:
-    """Whatever stands in the place of a property, every reader of states goes on."""
+    """Whatever a property is replaced with, no reader of states fails."""
     state = load("google")
     find_review(state)["annotations"][0]["props"][place] = value
     assert len(parse_verdicts(state).table) == 10
@@ -227,7 +227,7 @@ def test_no_value_makes_a_reader_fail(place: int, value: Any) -> None:
 
 
 def test_labels_that_were_written_as_texts_are_labels_in_every_table() -> None:
-    """Google's viewer writes what is chosen in a list as a text; it still means its label."""
+    """Google's viewer writes a choice in a list as text, which still means its label."""
     table = build_annotation_table(load("google")).set_index("id")
     assert find_review(load("google"))["annotations"][4]["props"][4] == "4"
     assert table.loc["387785874", "verdict"] == "is shaft"

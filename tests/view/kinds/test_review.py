@@ -1,4 +1,4 @@
-"""A review becomes a state that its viewer takes: one form for each, never a mixture."""
+"""A review's state has the form of its viewer, and never a mixture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARKINGS = ("tags", "labels", "text")
 
 
 def build(marking: Marking, count: int = 40, **changes: Any) -> dict[str, Any]:
-    """Build a review of this many synapses."""
+    """Build a review with this many synapses."""
     frame = predictions([TAGS[i % 5] for i in range(count)])
     rows = [
         Row(int(row.id), row.direction, row.tag, float(str(row.confidence)))
@@ -46,7 +46,8 @@ def find_review(state: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("marking", MARKINGS)
 def test_the_first_synapse_is_picked_and_in_the_section(marking) -> None:
-    """On opening, the least sure one is selected, at the centre, with its layer's list open."""
+    """On opening, the least confident synapse is selected, in the centre, with its layer's list
+    open."""
     state = build(marking)
     layer = find_review(state)
     first = layer["annotations"][0]
@@ -94,7 +95,7 @@ def test_each_form_has_the_tools_of_its_viewer_and_no_others() -> None:
 
 @pytest.mark.parametrize("marking", MARKINGS)
 def test_annotations_have_the_form_that_viewers_keep(marking) -> None:
-    """Ids are unique texts, and each annotation has a value for each property."""
+    """IDs are unique texts, and each annotation has a value for each property."""
     layer = find_review(build(marking))
     notes = layer["annotations"]
     assert len({note["id"] for note in notes}) == len(notes) == 40
@@ -110,7 +111,8 @@ def test_annotations_have_the_form_that_viewers_keep(marking) -> None:
 
 
 def test_stepping_swaps_partners_or_they_are_listed() -> None:
-    """Spelunker swaps the cells at each step; elsewhere 25 partners are shown, others listed."""
+    """Spelunker swaps the cells at each step; elsewhere, 25 partners are shown and others
+    listed."""
     tags, labels = build("tags"), build("labels")
     assert find_review(tags)["swapVisbleSegmentsOnMove"] is True
     assert len(tags["layers"][1]["segments"]) == 2
@@ -126,7 +128,7 @@ def test_stepping_swaps_partners_or_they_are_listed() -> None:
 
 @pytest.mark.parametrize("marking", MARKINGS)
 def test_a_review_without_synapses_is_a_state(marking) -> None:
-    """With nothing to review, nothing is picked, and the layer is there."""
+    """With nothing to review, nothing is selected, and the layer exists."""
     state = build(marking, count=0)
     assert "selection" not in state
     assert find_review(state)["annotations"] == []
