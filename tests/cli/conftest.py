@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from cave_sandbox.server import Sandbox, SandboxOptions
-from cli.outcome import MISSING_TERMS, NO_PERMISSION, TOKEN, Outcome
+from cli.outcome import MISSING_TERMS, NO_PERMISSION, TOKEN, Outcome, check_advice
 from synglancer.cli import build_make_link, build_synglancer, run
 
 if TYPE_CHECKING:
@@ -64,6 +64,7 @@ def make_link(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     def call(*words: object) -> Outcome:
         code = run(build_make_link, [str(word) for word in words])
         out, err = capfd.readouterr()
+        check_advice(code, err)
         return Outcome(code, out, err)
 
     return call
@@ -76,6 +77,7 @@ def synglancer(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     def call(*words: object) -> Outcome:
         code = run(build_synglancer, [str(word) for word in words])
         out, err = capfd.readouterr()
+        check_advice(code, err)
         return Outcome(code, out, err)
 
     return call

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from synglancer.cli.printing import OPTIONS, TYPED
 
 CELL = "864691135276234469"
 TOKEN = "a-good-token"
 NO_PERMISSION = "a-token-without-permission"
 MISSING_TERMS = "a-token-without-terms"
+
+
+_OPTION = re.compile(r"(?<![\w-])--[a-z][a-z-]*[a-z]")
+_ELSEWHERE = re.compile(r"`[^`]*`|\b(make-link|pip install|synglancer) .*")
+"""What is said of other commands."""
+
+
+def check_advice(code: int, err: str) -> None:
+    """Assert that an error names only options that the command which was run has."""
+    if code:
+        named = {*_OPTION.findall(_ELSEWHERE.sub("", err))} - {"--help", "--verbose"}
+        assert named <= {*OPTIONS.get()(), *(TYPED.get() or ())}, err
 
 
 @dataclass(frozen=True)
