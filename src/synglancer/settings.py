@@ -14,6 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
+from synglancer.option_values import settle_values
 from synglancer.text.printable import quote
 from synglancer.view_settings import SITES, ViewSettings, check_review, split_site
 
@@ -86,6 +87,7 @@ class Service:
 
     def __post_init__(self) -> None:
         """Refuse invalid values."""
+        settle_values(self)
         if not 0 < self.concurrency <= MAX_CONCURRENCY:
             raise UsageError(
                 f"{self.concurrency} requests at a time are out of range.",
@@ -198,8 +200,7 @@ class Question:
 
     def __post_init__(self) -> None:
         """Fill in the default profile, and refuse invalid values."""
-        tag = self.tag
-        object.__setattr__(self, "tag", (tag,) if isinstance(tag, str) else tuple(tag))
+        settle_values(self)
         is_default = self.datastack == DEFAULT_DATASTACK
         version = self.version
         if version is None:
@@ -276,6 +277,7 @@ class Settings(ViewSettings, Question):
 
     def __post_init__(self) -> None:
         """Check both parts, and their combination."""
+        settle_values(self)
         if self.color_by == "partner-type":
             object.__setattr__(self, "cell_types", True)
         of_source = [] if self.source is None else self._list_unasked()
@@ -331,7 +333,7 @@ def _read_version(given: int | str) -> int | str:
 
 
 def _check_question(settings: Question) -> None:
-    if not all(isinstance(tag, str) and tag.strip() for tag in settings.tag):
+    if not all(tag.strip() for tag in settings.tag):
         raise UsageError(
             "An empty tag was given.",
             "Give a tag with --tag, such as spine, or leave out --tag to show all tags.",
@@ -355,17 +357,17 @@ def _check_question(settings: Question) -> None:
         )
     if not settings.table:
         raise UsageError(
-            f"The datastack {settings.datastack} has no table of predictions by default.",
+            f"The datastack {quote(settings.datastack)} has no table of predictions by default.",
             "Check the name of the datastack, or choose a table with --table.",
         )
     if settings.multi_input and not settings.multi_input_table:
         raise UsageError(
-            f"The datastack {settings.datastack} has no table of spines by default.",
+            f"The datastack {quote(settings.datastack)} has no table of spines by default.",
             "Choose a table with --multi-input-table, or leave out --multi-input.",
         )
     if settings.cell_types and not settings.cell_type_view:
         raise UsageError(
-            f"The datastack {settings.datastack} has no view of cell types by default.",
+            f"The datastack {quote(settings.datastack)} has no view of cell types by default.",
             "Choose a view with --cell-type-view, or leave out --cell-types.",
         )
 
@@ -375,7 +377,7 @@ def _check_address(option: str, given: str | None) -> None:
     if given is not None and not is_address(split_site(given)[1] if is_site else given):
         names = f", or one of the names {', '.join(SITES)}, or spelunker=ADDRESS for a copy of it"
         raise UsageError(
-            f"{given!r} is not an address.",
+            f"{quote(given, 200)} is not an address.",
             f"Give --{option} as an address that begins with https:// or http://, without a "
             f"login or '#'{names if is_site else ''}.",
         )

@@ -8,11 +8,11 @@ They are the same for every cell.
 
 import re
 from dataclasses import dataclass, fields
-from os import PathLike
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
+from synglancer.option_values import settle_values
 from synglancer.text.printable import quote
 
 Layout = Literal["xy-3d", "3d", "4panel", "xy"]
@@ -87,9 +87,9 @@ class ViewSettings:
 
     def __post_init__(self) -> None:
         """Refuse invalid values."""
+        settle_values(self)
         check_choices(self)
         object.__setattr__(self, "partners", _read_partners(self.partners))
-        object.__setattr__(self, "annotations", _list_points(self.annotations))
         if self.review and self.annotations:
             raise UsageError(
                 "Both --review and --annotations were given, but a review has only one layer.",
@@ -117,12 +117,6 @@ def _read_partners(given: str | int) -> int:
     return int(text)
 
 
-def _list_points(given: Any) -> tuple[Any, ...]:
-    """List the files and DataFrames of points; a single one becomes a list."""
-    alone = isinstance(given, str | PathLike) or hasattr(given, "columns")
-    return (given,) if alone else tuple(given)
-
-
 def check_choices(options: object) -> None:
     """Refuse a value that is not one of an option's choices.
 
@@ -136,7 +130,7 @@ def check_choices(options: object) -> None:
         if value not in known:
             option = name.replace("_", "-")
             raise UsageError(
-                f"There is no {option} {value!r}.", f"Choose one of: {', '.join(known)}."
+                f"There is no {option} {quote(value)}.", f"Choose one of: {', '.join(known)}."
             )
 
 

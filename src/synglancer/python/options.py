@@ -7,25 +7,19 @@ signature made from `synglancer.Settings`. A test compares the two.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping  # noqa: TC003  # signatures show the types
 from dataclasses import MISSING, fields
-from datetime import date
-from pathlib import Path
-from types import UnionType
+from pathlib import Path  # noqa: TC003
 from typing import (
     TYPE_CHECKING,
     Any,
     TypedDict,
     TypeVar,
-    Union,
-    get_args,
-    get_origin,
     get_type_hints,
 )
 
 from synglancer.errors import UsageError
 from synglancer.settings import Settings
-from synglancer.text.printable import quote
 from synglancer.text.spelling import find_meant
 from synglancer.view_settings import (  # noqa: TC001  # signatures show the types
     BackgroundName,
@@ -126,12 +120,11 @@ def build_settings(options: Mapping[str, Any]) -> Settings:
     UsageError
         When there is no such option, or a value cannot be used.
     """
-    kinds = get_type_hints(Settings)
     known = [field.name for field in fields(Settings)]
     for name in options:
         if name not in known:
             raise UsageError(f"There is no option {name!r}.", _suggest(name, known))
-    return Settings(**{name: _read(name, value, kinds[name]) for name, value in options.items()})
+    return Settings(**options)
 
 
 def _suggest(name: str, known: list[str]) -> str:
@@ -139,47 +132,6 @@ def _suggest(name: str, known: list[str]) -> str:
         return _EXPLAINED[name]
     meant = find_meant(name, known)
     return f"Did you mean {meant!r}?" if meant else f"Choose from {', '.join(known)}."
-
-
-def _read(name: str, value: Any, kind: Any) -> Any:
-    """Read the value of an option; numpy scalars, paths and days become plain values.
-
-    Raises
-    ------
-    UsageError
-        When the value has the wrong type.
-    """
-    value = value.item() if hasattr(value, "item") and not hasattr(value, "__len__") else value
-    value = str(value) if isinstance(value, Path) or type(value) is date else value
-    if get_origin(kind) is tuple:
-        good = isinstance(value, str | Iterable)
-    else:
-        kinds = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
-        good = any(_is_of(value, one) for one in kinds)
-    if not good:
-        raise UsageError(f"{name}={quote(value)} is not a valid value.", _describe(kind))
-    return value
-
-
-def _is_of(value: Any, kind: Any) -> bool:
-    if kind is type(None):
-        return value is None
-    if get_origin(kind) is not None:  # choices, which the settings check
-        return isinstance(value, str)
-    if kind is float:
-        return isinstance(value, float) or _is_of(value, int)
-    if kind is int:
-        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
-    return isinstance(value, kind)
-
-
-def _describe(kind: Any) -> str:
-    if get_origin(kind) is tuple:
-        return "Give a text, or a list of texts."
-    words = {bool: "True or False", float: "a number", int: "a whole number", str: "a text"}
-    kinds = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
-    named = [words.get(one, "a text") for one in kinds if one is not type(None)]
-    return f"Give {' or '.join(dict.fromkeys(named))}."
 
 
 def show_options(function: Function) -> Function:

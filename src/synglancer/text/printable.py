@@ -54,3 +54,5 @@ def quote(value: object, most: int = LONGEST) -> str:
         return shorten(printable(" ".join(repr(value).split())), most)
     except ValueError:  # an integer with more digits than Python writes
         return "A number with thousands of digits"
+    except Exception:  # noqa: BLE001  # whatever the repr of somebody's object raises
+        return f"an object of the type {type(value).__name__}"

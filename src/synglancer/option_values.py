@@ -1,0 +1,125 @@
+"""Check that the values of options have the right types, whoever gives them.
+
+Commands convert words themselves; Python users may give anything. Scalars of numpy, paths and
+timestamps become plain values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
+from datetime import date, datetime, timezone
+from functools import lru_cache
+from os import PathLike, fspath
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from synglancer.errors import UsageError
+from synglancer.text.printable import quote
+
+_MOST = 2**63
+_WORDS = {bool: "True or False", float: "a number", int: "a whole number", str: "a text"}
+
+
+def settle_values(options: Any) -> None:
+    """Check the types of all options of a record, and replace their values by plain ones.
+
+    Parameters
+    ----------
+    options
+        A frozen dataclass.
+
+    Raises
+    ------
+    UsageError
+        When a value has the wrong type; it names the option.
+    """
+    record: type = type(options)
+    for name, kind in _list_kinds(record).items():
+        value = getattr(options, name)
+        plain = read_value(name, value, kind)
+        if plain is not value:
+            object.__setattr__(options, name, plain)
+
+
+@lru_cache
+def _list_kinds(record: type) -> dict[str, Any]:
+    kinds = get_type_hints(record)
+    return {field.name: kinds[field.name] for field in fields(record)}
+
+
+def read_value(name: str, value: Any, kind: Any) -> Any:
+    """Read the value of an option as one of a type.
+
+    Parameters
+    ----------
+    name
+        The option.
+    value
+        A value of this type, a scalar of numpy, or a path where text is expected. For a version,
+        also a date or a timestamp: its day in UTC, if it has no time zone the day that it says.
+    kind
+        The type, such as ``int | None``; ``tuple[str, ...]`` takes one item or several.
+
+    Raises
+    ------
+    UsageError
+        When it has another type; it names the option.
+    """
+    if get_origin(kind) is tuple:
+        return _read_several(name, value, get_args(kind)[0])
+    plain = _read_day(value) if name == "version" else value
+    if getattr(plain, "shape", None) == () and hasattr(plain, "item"):
+        plain = plain.item()
+    kinds = get_args(kind) if get_origin(kind) in {Union, UnionType} else (kind,)
+    if str in kinds and isinstance(plain, PathLike):
+        plain = fspath(plain)
+    if not any(_is_of(plain, one) for one in kinds):
+        raise _build_error(name, value, f"Give {_describe(kinds)}.")
+    return plain
+
+
+def _read_several(name: str, value: Any, kind: Any) -> tuple[Any, ...]:
+    """Read one item or several; a text, a path or a table is one."""
+    if isinstance(value, str | PathLike) or hasattr(value, "columns"):
+        value = (value,)
+    try:
+        items = tuple(value) if not isinstance(value, bytes | Mapping) else None
+    except TypeError:
+        items = None
+    if items is None or not all(kind is Any or _is_of(item, kind) for item in items):
+        what = "a text, or a list of texts" if kind is str else "a file or a table, or a list"
+        raise _build_error(name, value, f"Give {what}.")
+    return value if isinstance(value, tuple) else items
+
+
+def _read_day(value: Any) -> Any:
+    """Return the day of a timestamp as text, in UTC; other values unchanged."""
+    if type(value).__name__ == "datetime64":  # of numpy
+        return str(value)[: len("2026-03-07")]
+    if not isinstance(value, date) or value != value:  # noqa: PLR0124  # pandas.NaT
+        return value
+    if isinstance(value, datetime):
+        value = (value.astimezone(timezone.utc) if value.tzinfo else value).date()
+    return value.isoformat()
+
+
+def _is_of(value: Any, kind: Any) -> bool:
+    if kind is type(None):
+        return value is None
+    if get_origin(kind) is not None:  # choices, which the settings check
+        return isinstance(value, str)
+    if kind is float:
+        return isinstance(value, float) or _is_of(value, int)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool) and abs(value) < _MOST
+    return isinstance(value, kind)
+
+
+def _describe(kinds: Iterable[Any]) -> str:
+    named = [_WORDS.get(one, "a text") for one in kinds if one is not type(None)]
+    return " or ".join(dict.fromkeys(named))
+
+
+def _build_error(name: str, value: object, hint: str) -> UsageError:
+    return UsageError(f"{name}={quote(value)} is not a valid value.", hint)
