@@ -27,7 +27,7 @@ def test_default_profile_is_minnie65_at_its_pinned_version():
 def test_another_datastack_knows_nothing_of_minnie65():
     """For another datastack, the latest version is used, and the table must be named."""
     assert Settings(datastack="other", table="labels").version == "latest"
-    with pytest.raises(UsageError, match="other has no table") as caught:
+    with pytest.raises(UsageError, match="'other' has no table") as caught:
         Settings(datastack="other")
     assert "--table" in caught.value.hint
 

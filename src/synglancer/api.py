@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from synglancer.errors import UsageError
 from synglancer.link import Link
 from synglancer.links.link_record import Skipped
+from synglancer.option_values import read_value
 from synglancer.python.boundary import public, say_in_python, warn
 from synglancer.python.clients import check_token_saved, settle
 from synglancer.python.given import is_one, list_cells, list_separate_cells, unwrap
 from synglancer.python.options import show_options
 from synglancer.python.results import Links
-from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -289,23 +289,18 @@ def add_links(
 
 
 def _spread(workers: int, scheduler: str | None, asked: Asked) -> Spread | None:
+    workers = read_value("workers", workers, int | None)
+    scheduler = read_value("scheduler", scheduler, str | None)
     if workers == 1 and scheduler is None:
         return None
     from synglancer.links.spread import Spread
 
-    if workers is not None and type(workers) is not int:
-        raise UsageError(f"workers={quote(workers)} is not a number.", "Give a whole number.")
-    if not isinstance(scheduler, str | None):
-        raise UsageError(
-            f"scheduler={quote(scheduler)} is not an address.",
-            "Give a text, such as tcp://127.0.0.1:8786.",
-        )
     check_token_saved(asked)
     return Spread(workers if workers != 1 else None, scheduler)
 
 
 def _progress(wanted: bool) -> Progress | None:
-    if not wanted:
+    if not read_value("progress", wanted, bool):
         return None
     from synglancer.render.progress import show_progress
 

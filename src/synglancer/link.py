@@ -15,7 +15,9 @@ import orjson
 
 from synglancer.errors import UsageError
 from synglancer.links.link_record import LinkRecord
+from synglancer.option_values import read_value
 from synglancer.python.boundary import public, say_in_python
+from synglancer.settings import Service
 from synglancer.states.urls import hash_state, parse_link
 from synglancer.text.printable import quote
 
@@ -163,10 +165,8 @@ class Link(LinkRecord):
                 f"{quote(url)} is not a link.",
                 "Give a Neuroglancer link as text, or the path of a state's JSON file.",
             )
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float):
-            raise UsageError(
-                f"timeout={quote(timeout)} is not a number.", "Give a number of seconds."
-            )
+        token = read_value("token", token, str | None)
+        timeout = Service(timeout=timeout).timeout  # which checks it
         url = str(url)
         parsed = parse_link(url)
         text = parsed.state

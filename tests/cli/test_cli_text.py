@@ -115,7 +115,7 @@ WRONG = [
     ([CELL, "--timeout", "0"], "timeout of 0 s is out of range", "--timeout"),
     ([CELL, "--version", "newest"], "not a materialization version", "the version"),
     ([CELL, "--version", "9" * 5000], "not a materialization version", "the version"),
-    ([CELL, "--datastack", "other"], "other has no table", "--table"),
+    ([CELL, "--datastack", "other"], "'other' has no table", "--table"),
     ([CELL, "--server", "ftp://x"], "'ftp://x' is not an address", "--server"),
     ([CELL, "--server", "https://user:pass@x"], "is not an address", "without a login"),
     ([CELL, "--site", "nowhere"], "'nowhere' is not an address", "spelunker, google"),

@@ -301,7 +301,11 @@ SECOND = ("--datastack", who.SECOND, "--table", who.SECOND_PREDICTION_TABLE)
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--multi-input", *SECOND), 2, ("sandbox_second has no table of spines", "--multi-input")),
+        (
+            ("--multi-input", *SECOND),
+            2,
+            ("'sandbox_second' has no table of spines", "--multi-input"),
+        ),
         (("--cell-types", *SECOND), 2, ("no view of cell types", "--cell-type-view")),
         (
             ("--version", "1822", "--multi-input", "--multi-input-table", who.MULTI_INPUT_TABLE),

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from synglancer.cave.auth import Credentials, is_loopback, read_origin
 from synglancer.cave.http import Fetcher, guard
-from synglancer.cave.tokens import find_saved_token, find_token
+from synglancer.cave.tokens import check_token, find_saved_token, find_token
 from synglancer.errors import DataChangedError, LoginError
 from synglancer.settings import DEFAULT_SERVER, Service
 
@@ -273,7 +273,7 @@ def fetch_link_state(
         When the state cannot be fetched.
     """
     if token is not None:
-        fetcher = Fetcher(Credentials(token, state_url), timeout)
+        fetcher = Fetcher(Credentials(check_token(token, "token="), state_url), timeout)
         try:
             return fetcher.fetch(state_url)
         finally:

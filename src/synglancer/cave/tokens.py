@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
 from synglancer.settings import DEFAULT_SERVER
+from synglancer.text.printable import printable, shorten
 
 _SECRETS = Path("~/.cloudvolume/secrets")
 """Where caveclient saves tokens: one for each host, and one for all of them."""
@@ -66,7 +67,7 @@ def locate_token(server: str, token_file: str | None = None) -> FoundToken | Non
     if token_file is not None:
         return _read_token_file(Path(os.path.expanduser(token_file)))  # noqa: PTH111  # never fails
     if token := os.environ.get(_VARIABLE, "").strip():
-        return FoundToken(_checked(token, _VARIABLE), _VARIABLE)
+        return FoundToken(check_token(token, _VARIABLE), _VARIABLE)
     address = urlsplit(server)
     places = [_SECRETS / f"{address.netloc}-cave-secret.json"]
     if address.scheme == "https":
@@ -106,10 +107,10 @@ def _read_first(places: list[Path]) -> FoundToken | None:
 def _read_token_file(path: Path) -> FoundToken:
     try:
         text = path.read_text(encoding="utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise UsageError(
-            f"The token file {path} cannot be read: {reason}.",
+            f"The token file {printable(shorten(str(path), 300))} cannot be read: {reason}.",
             "Give a file that holds the token, as plain text or as JSON with the key 'token'.",
         ) from error
     if text.startswith("{"):
@@ -118,11 +119,17 @@ def _read_token_file(path: Path) -> FoundToken:
         except ValueError:
             held = None
         text = held.strip() if isinstance(held, str) else ""
-    return FoundToken(_checked(text, f"The token file {path}"), str(path))
+    return FoundToken(check_token(text, f"The token file {path}"), str(path))
 
 
-def _checked(token: str, where: str) -> str:
-    """Refuse a text that cannot be a token, without repeating it in the error."""
+def check_token(token: str, where: str) -> str:
+    """Return a token that can be sent.
+
+    Raises
+    ------
+    UsageError
+        When a text cannot be a token; the error does not repeat it.
+    """
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise UsageError(
             f"{where} does not hold a valid token.",

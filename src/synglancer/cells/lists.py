@@ -20,6 +20,7 @@ from synglancer.cells.tables import (
 )
 from synglancer.cells.typed_positions import join_position
 from synglancer.errors import UsageError
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -293,10 +294,11 @@ def read_column(df: pd.DataFrame, column: str) -> list[str]:
     UsageError
         When there is no such column, or its IDs are rounded.
     """
-    if list(df.columns).count(column) != 1:
+    named = isinstance(column, str | int | tuple)  # others cannot be compared with names
+    if not named or list(df.columns).count(column) != 1:
         names = ", ".join(str(name) for name in df.columns)
         raise UsageError(
-            f"The table has no column {column!r}, or has it twice.",
+            f"The table has no column {quote(column)}, or has it twice.",
             f"Name the column of root IDs. The columns are: {names}.",
         )
     import pandas as pd

@@ -92,8 +92,9 @@ def read_point(given: Any) -> Position | None:
         return None
     if hasattr(given, "index") and hasattr(given, "iloc"):  # a column of a table: cells
         return None
+    numbers = (value for value in given if getattr(value, "shape", ()) == ())
     try:
-        x, y, z = (float(value) for value in given if not isinstance(value, str | bytes))
+        x, y, z = (float(value) for value in numbers if not isinstance(value, str | bytes))
     except (TypeError, ValueError, OverflowError):
         return None
     far = not all(abs(value) < FARTHEST for value in (x, y, z))  # or not a number

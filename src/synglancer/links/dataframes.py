@@ -10,6 +10,7 @@ from synglancer.cells.lists import read_column
 from synglancer.errors import UsageError
 from synglancer.links.batch import map_links
 from synglancer.links.link_record import Skipped
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +66,7 @@ def add_link_columns(
             "Give a table with a column of root IDs; for cells in a list, use make_links.",
         )
     if not isinstance(link_column, str):
-        raise UsageError(f"link_column={link_column!r} is not a name.", "Give a text.")
+        raise UsageError(f"link_column={quote(link_column)} is not a name.", "Give a text.")
     ours = (link_column, PROBLEM, NOTE)
     there = [name for name in ours if name in df.columns]
     if there and len(there) < len(ours):  # all three columns come from an earlier call

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from synglancer.cave.tokens import find_token
+from synglancer.cave.tokens import check_token, find_token
 from synglancer.errors import UsageError
 from synglancer.python.options import StorageOptions, build_settings
 from synglancer.settings import DEFAULT_TABLE, Settings, is_address
@@ -141,7 +141,7 @@ def _read_client(client: object) -> _Known:
         server=server.rstrip("/"),
         datastack=getattr(client, "datastack_name", None),
         version=version if isinstance(version, int) else None,
-        token=token if isinstance(token, str) and token else None,
+        token=check_token(token, "The client") if isinstance(token, str) and token else None,
     )
 
 

@@ -10,6 +10,7 @@ from synglancer.cells.typed_positions import read_point
 from synglancer.errors import UsageError
 from synglancer.text.printable import quote
 
+_CELL = "Give a root ID as an integer or as text."
 _IN_A_LIST = "Give the cells in a list: make_links([864691135276234469])."
 _COLUMN = 'Give its column of root IDs, such as df["pt_root_id"], or use add_links(df).'
 
@@ -74,5 +75,13 @@ def _name_cell(given: Any) -> int | str:
     """Return a position as text, and any other cell unchanged."""
     given = unwrap(given)
     point = read_point(given)
-    named: int | str = given if point is None else str(point)
+    if point is not None:
+        return str(point)
+    try:
+        str(given)
+    except ValueError:  # an integer with more digits than Python writes
+        return quote(given)
+    except Exception as error:
+        raise UsageError(f"{quote(given)} is not a cell.", _CELL) from error
+    named: int | str = given
     return named

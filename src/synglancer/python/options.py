@@ -9,6 +9,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterable, Mapping  # noqa: TC003  # signatures show the types
 from dataclasses import MISSING, fields
+from datetime import date  # noqa: TC003
 from pathlib import Path  # noqa: TC003
 from typing import (
     TYPE_CHECKING,
@@ -39,7 +40,7 @@ class LinkOptions(TypedDict, total=False):
     """All options except the directions; each is described in `synglancer.Settings`."""
 
     datastack: str
-    version: str | int | None
+    version: str | int | date | None  # a timestamp is its day in UTC
     table: str | None
     source: str | None
     publish_to: str | None

@@ -14,6 +14,7 @@ from synglancer import __version__
 from synglancer.cache.files import write_file
 from synglancer.errors import ServiceError, UsageError
 from synglancer.publish.writing.memory import keep_freed_memory
+from synglancer.text.printable import printable, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -126,7 +127,7 @@ class Cluster:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
             raise ServiceError(
-                f"No Dask scheduler answers at {address}.",
+                f"No Dask scheduler answers at {printable(shorten(address))}.",
                 "Start one with `dask scheduler`, then give its address, such as "
                 "tcp://127.0.0.1:8786.",
             ) from error
