@@ -77,7 +77,7 @@ def test_type_checkers_know_every_option():
     """`synglancer.python.options` names each option of the settings, with its type."""
     named, meant = get_type_hints(Options), get_type_hints(Settings)
     assert {*named} == {field.name for field in fields(Settings)}
-    wider = {"tag", "token_file", "annotations"}  # a text alone, a path, and a DataFrame
+    wider = {"version", "tag", "token_file", "annotations"}  # a timestamp, a text, a path, a table
     assert {name: kind for name, kind in named.items() if name not in wider} == {
         name: kind for name, kind in meant.items() if name not in wider
     }
