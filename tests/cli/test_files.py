@@ -144,3 +144,36 @@ def test_a_folder_is_called_a_folder(folder, make_link, synglancer) -> None:
     synglancer("report", "d", "-o", "x.html").refuses(2, "'d' is a folder.")
     words = ("report", CELL, "-o", "x.html", "--baseline", "d")
     synglancer(*words).refuses(2, "'d', given with --baseline, is a folder.")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("link", CELL, "--save-state", "synglancer.toml"), "is a settings file"),
+        (("link", CELL, "--save-state", "../synglancer.toml"), "is a settings file"),
+        (("link", CELL, "--save-state", "alias.json"), "synglancer.toml is both"),
+        (("templates", "copy", "card.md", "-o", "new/synglancer.toml"), "is a settings file"),
+        (("check", "synglancer.toml", "--fix"), "is a settings file"),
+        (("check", "alias.json", "--fix"), "synglancer.toml is both"),
+        (("link", CELL, "--save-state", "data/history.jsonl"), "history.jsonl is both"),
+        (("link", CELL, "--save-state", "data/trusted.json"), "trusted.json is both"),
+        (("link", CELL, "--save-state", "secrets/cave-secret.json"), "cave-secret.json is both"),
+        (("preview", "s2.json", "-o", ".", "--token-file", "page.png"), "page.png is read"),
+    ],
+)
+def test_an_output_never_replaces_settings(folder, synglancer, monkeypatch, words, said) -> None:
+    """No option writes to the files of settings, of the history, of what is trusted or of tokens,
+    by any name; the command is refused, and every file is as it was."""
+    for name in ("data", "secrets", "new"):
+        (folder / name).mkdir()
+    link = 'https://viewer.example.org/#!{"layers":[]}'
+    (folder / "synglancer.toml").write_text(f"# {link}\n")
+    (folder.parent / "synglancer.toml").write_text("")
+    (folder / "alias.json").symlink_to("synglancer.toml")
+    for name in ("data/history.jsonl", "data/trusted.json", "secrets/cave-secret.json"):
+        (folder / name).write_text("{}\n")
+    monkeypatch.setenv("SYNGLANCER_DATA_DIR", str(folder / "data"))
+    monkeypatch.setattr("synglancer.cave.tokens._SECRETS", folder / "secrets")
+    before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    synglancer(*words).refuses(2, said)
+    assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

@@ -121,6 +121,8 @@ def test_what_cannot_be_saved_is_refused(tmp_path):
     (tmp_path / "folder.md").mkdir()
     with pytest.raises(UsageError, match="cannot be written"):
         link.save(tmp_path / "folder.md")
+    with pytest.raises(UsageError, match="its folder does not exist"):
+        link.save(tmp_path / "new" / "card.md")  # none is made, as with numpy and pandas
     assert {path.name for path in tmp_path.iterdir()} == {"folder.md", "home"}
 
 

@@ -96,6 +96,14 @@ def find_saved_token(host: str) -> str | None:
     return None if found is None else found.token
 
 
+def list_saved_tokens() -> list[Path]:
+    """List the files in which tokens are saved."""
+    try:
+        return sorted(_SECRETS.expanduser().glob("*.json"))
+    except (OSError, RuntimeError):  # no home folder, or one that may not be read
+        return []
+
+
 def _read_first(places: list[Path]) -> FoundToken | None:
     for place in places:
         path = place.expanduser()

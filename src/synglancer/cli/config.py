@@ -124,7 +124,7 @@ def trust_file(path: Path) -> None:
     """
     try:
         trusted = {**_read_trusted(), str(path.resolve()): _hash(path)}
-        with replacing(_trust_file()) as temporary:
+        with replacing(trust_list()) as temporary:
             temporary.write_bytes(orjson.dumps(trusted, option=orjson.OPT_INDENT_2))
     except OSError as error:
         raise UsageError(
@@ -145,13 +145,14 @@ def _hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _trust_file() -> Path:
+def trust_list() -> Path:
+    """Return the file that lists the trusted files."""
     return data_folder() / "trusted.json"
 
 
 def _read_trusted() -> dict[str, str]:
     try:
-        trusted = orjson.loads(_trust_file().read_bytes())
+        trusted = orjson.loads(trust_list().read_bytes())
     except (OSError, ValueError):
         return {}
     return trusted if isinstance(trusted, dict) else {}

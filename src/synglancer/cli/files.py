@@ -11,7 +11,10 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synglancer.cache.receipts import history_file
+from synglancer.cave.tokens import list_saved_tokens
 from synglancer.cells.parse import is_file
+from synglancer.cli.config import CONFIG_FILE, find_file, trust_list
 from synglancer.errors import OutputError, UsageError
 
 if TYPE_CHECKING:
@@ -56,13 +59,52 @@ def check_files(
             "Two options name the same file.",
             f"Give a different file for one of {', '.join(files)}.",
         )
-    read = [Path(name) for name in inputs if name is not None and is_file(str(name))]
+    read = list_read(inputs)
     for option, name in files.items():
-        for path in read:
-            if _is_same(Path(name), path) or _may_become(name, path):
-                raise UsageError(
-                    f"{path} is both an input and an output.", f"Name another file with {option}."
-                )
+        check_kept(option, name, read)
+
+
+def list_read(inputs: Iterable[str | Path | None]) -> list[Path]:
+    """List the files that a command reads: those that were given, and the settings and tokens."""
+    given = [Path(name) for name in inputs if name is not None and is_file(str(name))]
+    own = [find_file(), trust_list(), history_file(), *list_saved_tokens()]
+    return [*given, *(path for path in own if path is not None)]
+
+
+def check_kept(option: str, name: str, read: Iterable[Path]) -> None:
+    """Refuse a file that would replace one that is read, or become a file of settings.
+
+    Parameters
+    ----------
+    option
+        The option that names the file, such as ``--save-state``.
+    name
+        The file; {cell} may stand for the root ID.
+    read
+        As `list_read` returns it.
+
+    Raises
+    ------
+    UsageError
+        When it is one of them.
+    """
+    hint = f"Name another file with {option}."
+    if Path(name).name.lower() == CONFIG_FILE:
+        raise UsageError(f"{name} is a settings file of synglancer.", hint)
+    for path in read:
+        if _is_same(Path(name), path) or _may_become(name, path):
+            raise UsageError(f"{path} is both an input and an output.", hint)
+
+
+def check_folder_kept(option: str, folder: Path, suffix: str, read: Iterable[Path]) -> None:
+    """Refuse a folder for new files in which one of them could replace a file that is read."""
+    for path in read:
+        if path.suffix.lower() == suffix and _is_same(path.parent, folder):
+            raise UsageError(
+                f"{path} is read, and it is in the folder for the output, where it might be "
+                "replaced.",
+                f"Name another folder with {option}.",
+            )
 
 
 def _is_same(one: Path, other: Path) -> bool:

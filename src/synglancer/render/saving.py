@@ -31,6 +31,11 @@ def save_link(link: LinkRecord, path: str | Path) -> Path:
         When the extension is not supported, or the file cannot be written.
     """
     path = Path(path).expanduser()
+    if not path.parent.is_dir():
+        raise UsageError(
+            f"The file {path} cannot be written: its folder does not exist.",
+            "Make the folder first.",
+        )
     content = _render(link, path)
     try:
         write_file(path, content)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from synglancer.cells.naming import enumerate_some
+from synglancer.cli.files import check_kept, list_read
 from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import (
     TYPED,
@@ -88,6 +89,10 @@ def check(
     )
     if not places:
         return SOME_SKIPPED
+    if fix:
+        read = list_read([token_file])
+        for name in documents:
+            check_kept("--fix", name, read)
     checker = Checker(service)
     results = checker.check(list(places))
     if all(result.reachable is None and result.unknown for result in results):

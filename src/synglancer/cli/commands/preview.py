@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from synglancer.cli.files import check_folder_kept, list_read
 from synglancer.cli.options import CONNECTION, OUTPUT, VIEW, describe
 from synglancer.cli.printing import check_options, complain, print_warnings
 from synglancer.errors import SOME_SKIPPED, UsageError
@@ -70,6 +71,7 @@ def preview(
         raise UsageError(
             "No link was given.", "Give a Neuroglancer link in quotes, such as make-link prints."
         )
+    check_folder_kept("--folder", folder, f".{format}", list_read((*given, token_file)))
     results = render_previews(
         given,
         folder,
