@@ -21,7 +21,7 @@ from synglancer.errors import DOCTOR, SOME_SKIPPED, ServiceError, UsageError
 from synglancer.settings import DEFAULT_DATASTACK
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from synglancer.check.documents import Document
     from synglancer.check.repair import Refreshed
@@ -84,15 +84,12 @@ def check(
         )
     check_options(targets)
     documents, places, incomplete = _read_targets(targets, writable=fix)
+    _check_kept(documents if fix else (), token_file)
     service = Service(
         server=server, token_file=token_file, sandbox=sandbox, datastack=datastack, timeout=timeout
     )
     if not places:
         return SOME_SKIPPED
-    if fix:
-        read = list_read([token_file])
-        for name in documents:
-            check_kept("--fix", name, read)
     checker = Checker(service)
     results = checker.check(list(places))
     if all(result.reachable is None and result.unknown for result in results):
@@ -162,6 +159,13 @@ def _read_targets(
     for fault in faults:
         complain(str(fault), fault.hint)
     return documents, places, bool(faults)
+
+
+def _check_kept(names: Iterable[str], token_file: str | None) -> None:
+    """Refuse to rewrite files of settings and tokens."""
+    read = list_read([token_file])
+    for name in names:
+        check_kept("--fix", name, read)
 
 
 def _build_empty_error(target: str) -> UsageError:
