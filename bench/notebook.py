@@ -7,7 +7,7 @@ Run as ``python notebook.py SERVER CELL``; prints the link. It is measured again
 
 import sys
 
-# An extra of nglui, which would add half a second and five requests: as on a machine without it.
+# As on a machine without this extra of nglui, which would add half a second and five requests.
 sys.modules["cloudvolume"] = None
 
 from caveclient import CAVEclient  # noqa: E402

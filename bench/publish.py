@@ -77,7 +77,7 @@ class Measured:
 def generate(rows: int, folder: Path, sample: Path | None, *, peer: bool) -> None:
     """Write a table as one Parquet file, and for ngsidekick as a Feather file per tag."""
     random = np.random.default_rng(7)
-    # Of degrees: 92,000 cells with somata and about 25 rows for each other segment.
+    # Numbers of rows: 92,000 cells with somata, and about 25 rows for each other segment.
     neurons = max(20, rows // 2300)
     weights = random.lognormal(0, 1.1, neurons)
     ends = np.cumsum(weights / weights.sum())

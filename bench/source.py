@@ -33,7 +33,7 @@ ROWS_A_CELL = 1_000
 OTHERS = 1_000_000
 COMMAND = "from synglancer.cli import main; main()"
 
-# Runs the command line, and says how many requests for files of the source were made.
+# Runs the command line, and prints the number of requests for files of the source.
 COUNTING = """
 import sys
 from synglancer.publish.reading.access import Server

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 BASE_LAYERS = ("imagery", "segmentation")
 
-#: Longest time to wait for a page to load, and for a picture to become what it must be, seconds.
+#: Longest time to wait for a page to load, and for a picture to become as expected, in seconds.
 LOADING = 90.0
 DRAWING = 20.0
 
@@ -33,16 +33,16 @@ DRAWING = 20.0
 DIRECTION = 0.98
 STRENGTH = 0.3
 
-#: By how much a pixel changes, of 255, where something is drawn over it.
+#: Least change of a pixel, of 255, if something is drawn over it.
 CHANGE = 32
 
-#: The viewer's own words about the connection that the Python package would hold.
+#: The viewer's messages about the missing connection to a Python program.
 PYTHON_SERVER = "Python server"
 
 #: Address of a block of a volume.
 BLOCK = re.compile(r"/\d+-\d+_\d+-\d+_\d+-\d+$")
 
-#: What the page says of itself, in one look.
+#: Reads the state of the page in one look.
 LOOK = """() => {
   const viewer = window.viewer;
   if (viewer === undefined) return null;
@@ -71,7 +71,7 @@ LOOK = """() => {
   };
 }"""
 
-#: Shows the named layers alone; without axes, whose colours may be those of a layer.
+#: Shows only the named layers, without axes, whose colours may equal those of a layer.
 SHOW = """(names) => {
   viewer.showAxisLines.value = false;
   for (const layer of viewer.layerManager.managedLayers) {
@@ -88,8 +88,8 @@ VISIT = """(name) => {
     viewer.coordinateSpace.value.scales, (scale, axis) => note.point[axis] * nm / scale);
 }"""
 
-#: Lets the viewer draw only when it is told to, and write no address, which holds the whole state;
-#: or both again whenever it wants to. Without a graphics card, each drawing of a mesh costs much.
+#: Makes the viewer draw only on request and not write its address, which holds the whole state; or
+#: undoes both. Without a graphics card, each drawing of a mesh is slow.
 DRAW_WHEN_TOLD = """() => {
   const {display} = viewer;
   window.drawing ??= display.scheduleRedraw;
@@ -104,13 +104,13 @@ DRAW_AT_WILL = """() => {
   viewer.display.scheduleRedraw();
 }"""
 
-#: Draws now, and gives the drawing as PNG, in one go: the browser keeps no drawing for later.
+#: Draws and returns the drawing as PNG in one step, because the browser does not keep drawings.
 DRAW = """() => {
   viewer.display.draw();
   return viewer.display.canvas.toDataURL("image/png").split(",")[1];
 }"""
 
-#: The part of the page that data are drawn in.
+#: The part of the page in which data are drawn.
 PANELS = """() => {
   const boxes = [...viewer.display.panels].map((panel) => panel.element.getBoundingClientRect());
   const x = Math.min(...boxes.map((box) => box.left));
@@ -194,7 +194,7 @@ class Complaints:
             self.said.append(f"console: {message.text}")
 
     def _hear_failure(self, request: Request) -> None:
-        # The viewer gives up requests for what went out of sight: that is no failure.
+        # The viewer cancels requests for data that are out of sight; that is not a failure.
         if request.failure != "net::ERR_ABORTED":
             self.said.append(f"request: {request.failure} for {request.url}")
 
@@ -307,7 +307,7 @@ def find_failures(look: Mapping[str, Any], expected: Expected) -> Iterator[str]:
             yield f"annotations: {name!r} has {layers[name]['count']} instead of {count}"
     segments = layers.get("segmentation", {}).get("segments")
     cells = sorted(str(cell) for cell in expected.cells)
-    segments = segments and sorted(segments)  # the viewer keeps them in an order of its own
+    segments = segments and sorted(segments)  # the viewer has its own order
     if segments != cells:
         yield f"selected: {segments} instead of {cells}"
 
@@ -420,7 +420,7 @@ def find_unseen(
 def show(page: Page, names: list[str]) -> None:
     """Show these layers and hide all others."""
     page.evaluate(SHOW, names)
-    # The viewer finds out which layers it draws in a later task.
+    # The viewer updates the layers that it draws in a later task.
     page.evaluate("() => new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
 
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 #: Colours of the paper, Pedigo et al. 2026.
 PAPER = {"spine": "#fb49b0", "shaft": "#ddb310", "soma": "#00beff"}
 
-#: Each side as layers name it.
+#: The name of each side in layers.
 NAMED = {"inputs": "● in", "outputs": "○ out", "between": "◎ between"}
 
 SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}

@@ -29,10 +29,10 @@ pytestmark = pytest.mark.browser
 SYNAPSES, PREDICTIONS = "synapses_pni_2", "synapse_target_predictions_ssa_v2"
 TOKEN = "extremes-token"
 
-#: CAVE's tables keep IDs as int64; a segmentation, and so a viewer, as uint64.
+#: CAVE's tables store IDs as int64; segmentations and viewers use uint64.
 LAST, LAST_UINT64 = 2**63 - 1, 2**64 - 1
 
-#: Up to here, 16.8 mm from the origin, each nm has a float32 of its own, in which viewers draw.
+#: Up to here, 16.8 mm from the origin, each nm has its own float32, which viewers use for drawing.
 FAR = (4_194_303, 4_194_303, 419_430)
 NEAR = (0, 0, 0)
 #: Corners of minnie65, voxels.

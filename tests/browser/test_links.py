@@ -58,7 +58,7 @@ def test_inline_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> 
     """A link made with --inline shows the same, without a request to a state server."""
     before = len(sandbox.requests)
     url = run_make_link(sandbox, CELL, "--inline")
-    # It carries the bytes that the test above proves drawn, as tests/cli/test_make_link.py says.
+    # It holds the same bytes that the test above proves, according to tests/cli/test_make_link.py.
     prove(page, url, replace(expect(rows, CELL), colours={}))
     asked = [request.path for request in sandbox.requests[before:]]
     assert not [path for path in asked if path.startswith("/nglstate")]

@@ -37,7 +37,7 @@ CAVE = "https://global.daf-apis.com"
 SPELUNKER = "https://spelunker.cave-explorer.org"
 VIEWER = "/v/synglancer/"
 
-#: The package's viewer wants to be below /v/: the page that answers moves there by itself.
+#: The package's viewer must be below /v/, so the answered page moves there by itself.
 BELOW_VIEWER = f'<script>history.replaceState(null, "", "{VIEWER}" + location.hash)</script>'
 
 
@@ -101,10 +101,10 @@ class Hosts:
             answer = {"credentials": token, "generation": len(self.logins)}
             route.fulfill(body=json.dumps(answer), content_type="application/json")
         elif path.startswith("/events/"):
-            # A stream cannot be passed on: it ends, and the viewer says that it did.
+            # A stream cannot be forwarded, so it ends, and the viewer reports that.
             route.fulfill(body=":\n\n", content_type="text/event-stream")
         else:
-            # The first files are asked for before the page has moved.
+            # The first files are requested before the page has moved.
             name = path.rpartition("/")[2]
             route.fulfill(response=route.fetch(url=self.sandbox.origin + VIEWER + name))
 
@@ -144,5 +144,5 @@ def test_state_needs_the_login(page: Page, strict: Sandbox) -> None:
     hosts.lead(page)
     with pytest.raises(NotProvedError, match=r"Error loading state:.* 401"):
         prove(page, url, Expected((CELL,), counts={}, colours={}))
-    # A refused token is given back: the viewer asks for another one each time.
+    # A refused token is returned, and the viewer requests another one each time.
     assert [login.get("invalid") for login in hosts.logins] == [None, 1, 2]

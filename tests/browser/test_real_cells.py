@@ -68,7 +68,8 @@ def make_synthetic_predictions(synapses: pd.DataFrame) -> pd.DataFrame:
             "id": np.arange(len(synapses)) + 1,
             "target_id": synapses["id"],
             "tag": np.select([place < 12, place < 19], ["spine", "shaft"], "soma"),
-            # Sure of most and unsure of some, as classifiers are: unsure ones are drawn paler.
+            # Confident for most synapses and unsure for some, like classifiers; unsure ones are
+            # drawn paler.
             "value": (1 - ((synapses["id"] % 1000) / 999) ** 8).astype("float32"),
         }
     )

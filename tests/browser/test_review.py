@@ -56,7 +56,7 @@ def type_behind(page: Page, text: str) -> None:
     page.click(DESCRIPTION)
     page.keyboard.press("Control+End")
     page.keyboard.type(text)
-    page.mouse.click(300, 600)  # the viewer takes the text over when another place is clicked
+    page.mouse.click(300, 600)  # the viewer accepts the text after a click elsewhere
 
 
 def test_marks_that_are_typed_are_read_from_the_address_bar(page: Page, sandbox: Sandbox) -> None:
@@ -94,7 +94,7 @@ def test_marks_are_drawn_in_their_colours(page: Page, sandbox: Sandbox, site: st
         Link.from_url(run_make_link(sandbox, CELL, *WORDS, "--site", site, "--inline")).state
     )
     layer = state["layers"][2]
-    layer.pop("toolBindings")  # this viewer has not the tools
+    layer.pop("toolBindings")  # this viewer does not have the tools
     layer["shader"] = layer["shader"].replace("default=14", "default=30")
     names = [spec["id"] for spec in layer["annotationProperties"]]
     state["layers"] = [{**one, "visible": one is layer} for one in state["layers"]]

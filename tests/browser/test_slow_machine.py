@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.browser
 
-#: As on a very slow machine, half a second passes between two looks at the clock.
+#: As on a very slow machine, half a second passes between two calls of the clock.
 SLOW = "{ let now = 1e12; Date.now = () => now += 500; }"
 
 

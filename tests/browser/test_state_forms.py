@@ -23,7 +23,8 @@ pytestmark = pytest.mark.browser
 
 FOLDER = Path(__file__).parents[1] / "data" / "states"
 PLACED = [
-    # Not the voxel size of a whole old state: today's viewer drops the points of such a layer.
+    # Without a voxel size for a whole old state, because today's viewer drops the points of such a
+    # layer.
     "voxel-size-of-a-layer",
     "transform-of-an-old-layer",
     "dimensions-in-nm",
@@ -58,7 +59,7 @@ PLACE = """() => {
   return place;
 }"""
 
-#: Whether the segments that are drawn are these.
+#: Whether exactly these segments are drawn.
 DRAWS = """(cells) => {
   const drawn = viewer.layerManager.managedLayers.flatMap((managed) => {
     const group = managed.layer?.displayState?.segmentationGroupState?.value;

@@ -33,7 +33,7 @@ def busy():
                 )
             self.send_response(200)
             self.send_header("Content-Length", "2")
-            with waiting:  # before the answer, since the next request comes as soon as it is there
+            with waiting:  # before the answer, because the next request follows it at once
                 counts["left"] -= 1
                 counts["now"] -= 1
                 waiting.notify_all()

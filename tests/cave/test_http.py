@@ -149,7 +149,7 @@ def as_html(status: int, title: str) -> tuple[int, dict[str, str], bytes]:
     return status, {"Content-Type": "text/html"}, page.encode()
 
 
-# -- answers that are fine ---------------------------------------------------------------------
+# -- valid answers ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("method", ["identity", "gzip", "chunked", "until-close"])
@@ -306,7 +306,7 @@ def test_any_other_403_is_a_missing_permission(server, answer):
     assert isinstance(failure(server, answer), PermissionMissingError)
 
 
-# -- what the services say in other words ------------------------------------------------------
+# -- other messages of the services ------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -577,7 +577,8 @@ def test_silence_ends_with_the_timeout(server, silence):
     assert not server.closing.is_set()
 
 
-# -- answers that are not what they say --------------------------------------------------------
+# -- answers that do not match their headers
+# --------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -668,7 +669,7 @@ def test_other_warnings_do_not_matter(server):
     assert Fetcher(Credentials(TOKEN, server.url)).fetch(server.url) == b"rows"
 
 
-# -- words of a server -------------------------------------------------------------------------
+# -- messages of a server -------------------------------------------------------------------------
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\r\n\u202eforged line: all is well\x00" + "A" * 5000
 

@@ -147,7 +147,7 @@ def test_the_shortcut_is_taken_where_all_is_known(write) -> None:
     [
         ({"version": "1.3.0"}, "client 1.3.0 is not known"),
         ({"version": "2.0"}, "client 2.0 is not known"),
-        # The name is put there by the package itself.
+        # The package itself sets the name.
         (
             {
                 "engine": "from slowlib.display import HTML\n",
@@ -155,16 +155,16 @@ def test_the_shortcut_is_taken_where_all_is_known(write) -> None:
             },
             "ImportError: client.engine has no Client",
         ),
-        # Another name of the module that is put off.
+        # Another name from the postponed module.
         (
             {"engine": ENGINE + "from slowlib.display import HTML, __file__\n"},
             "ImportError: cannot import name '__file__'",
         ),
-        # What stands in is used at once: called, asked, inherited from.
+        # The stand-in is used at once: called, inspected, subclassed.
         ({"engine": ENGINE + "HTML('now')\n"}, "_UsedTooEarlyError: slowlib.display.HTML was used"),
         ({"engine": ENGINE + "isinstance(1, HTML)\n"}, "_UsedTooEarlyError: slowlib.display.HTML"),
         ({"engine": ENGINE + "class My(HTML): pass\n"}, "_UsedTooEarlyError: slowlib.display.HTML"),
-        # Something else that goes wrong only by the shortcut.
+        # Other things that fail only with the shortcut.
         (
             {"engine": ENGINE + "import sys\nsys.modules['slowlib.display'].__file__.upper()\n"},
             "AttributeError",

@@ -42,7 +42,7 @@ class Server:
         with self.lock:
             self.at_once -= 1
         frame = pd.DataFrame({"id": pd.array(ids, dtype="Int64"), "row": [str(i) for i in ids]})
-        if self.warns and len(ids) == self.limit:  # as CAVE does, also where that was all
+        if self.warns and len(ids) == self.limit:  # as CAVE does, even if these were all rows
             raise TruncatedError("Cut off.", "Wait.", limit=self.limit, content=write(frame))
         return frame
 

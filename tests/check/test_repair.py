@@ -45,10 +45,10 @@ def test_a_new_link_that_is_not_good_is_not_taken(problems, unknown, why) -> Non
 @pytest.mark.parametrize(
     ("state_url", "live", "served", "as_bad"),
     [
-        (f"{STATE}1", False, True, True),  # the very state that is bad
+        (f"{STATE}1", False, True, True),  # the bad state itself
         (f"{STATE}2", False, True, False),
         (f"{STATE}2", False, None, False),
-        (f"{STATE}2", False, False, True),  # kept from when the version was served
+        (f"{STATE}2", False, False, True),  # cached while the version was available
         (f"{STATE}2", True, False, False),
         (None, False, True, False),
         (None, False, False, True),

@@ -82,7 +82,7 @@ def test_half_a_character_of_utf16_is_refused(tmp_path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "written"),
     [
-        # a link that stands bare, as in \url, gets no escape
+        # an unescaped link, as in \url, gets no escapes
         ("https://s.org/#!https://g.org/1", "https://s.org/a_b/#!https://g.org/2?x=%", None),
         # one with an escape gets the escapes that LaTeX needs
         (

@@ -35,7 +35,7 @@ _FRAME = re.compile(r"<iframe src=\"([^\"]*)\"")
 def run_notebook(notebook: NotebookNode) -> None:
     """Run a notebook from top to bottom in its own kernel; an error in it is raised here."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # what Jupyter's own libraries say of each other
+        warnings.simplefilter("ignore")  # messages of Jupyter's own libraries about each other
         NotebookClient(notebook, timeout=120, kernel_name="python3", record_timing=False).execute()
 
 
@@ -57,7 +57,7 @@ def _clean_text(text: str) -> str:
     text = re.sub(r"^Link\(cell=(\d+).*\)$", r"Link(cell=\1, …)", text, flags=re.DOTALL)
     text = re.sub(r" at 0x[0-9a-f]+>", ">", text)
     text = re.sub(r"^\S*ipykernel_\d+/\d+\.py:\d+: ", "", text, flags=re.MULTILINE)
-    return re.sub(r"\bT_[0-9a-f]{5}", "T_links", text)  # what pandas calls a styled table
+    return re.sub(r"\bT_[0-9a-f]{5}", "T_links", text)  # pandas' name of a styled table
 
 
 def screenshot_frames(notebook: NotebookNode) -> None:

@@ -106,7 +106,11 @@ OPTIONS = (
     {"with_unlabelled": True, "min_confidence": 0.8},
     {"with_total": True, "outputs": True},
     {"multi_input": True},
-    {"cell_types": True, "with_unlabelled": True, "inline": True},  # else properties are uploaded
+    {
+        "cell_types": True,
+        "with_unlabelled": True,
+        "inline": True,
+    },  # otherwise properties would be uploaded
     {"version": 661},
     {"version": 661, "with_unlabelled": True},
     {"version": 661, "multi_input": True},

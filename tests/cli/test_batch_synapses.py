@@ -64,9 +64,13 @@ def test_others_on_spines_are_asked_for_in_groups(sandbox, tables) -> None:
 OPTIONS = (
     {},
     {"multi_input": True},
-    {"cell_types": True, "multi_input": True, "inline": True},  # else properties are uploaded
+    {
+        "cell_types": True,
+        "multi_input": True,
+        "inline": True,
+    },  # otherwise properties would be uploaded
     {"version": 661, "multi_input": True},
-    {"tag": "spine"},  # which is refused for synapses
+    {"tag": "spine"},  # refused for synapses
 )
 
 

@@ -32,7 +32,7 @@ EXPIRED = 661
 FIND_BROWSER = screenshots.find_browser
 
 FAULTS = {
-    # fault: (the check that fails, its words, what is skipped because of it)
+    # fault: (the failing check, its message, the checks skipped because of it)
     "*=refused": ("server", "closed the connection", ("login", *BEHIND_LOGIN)),
     "GET /info/version=reset": ("server", "closed the connection", ("login", *BEHIND_LOGIN)),
     "GET /info/version=html": ("server", "not look like an answer from CAVE", ("login",)),

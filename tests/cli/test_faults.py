@@ -63,7 +63,7 @@ NOT_THERE = {
 End = tuple[int, str, dict[str, str]]
 
 ENDS: dict[str, End] = {
-    # fault: (how often it is asked, what is said, where it is something else)
+    # fault: (number of requests, message, exceptions for some endpoints)
     "refused": (4, CLOSED, {}),
     "reset": (4, CLOSED, {}),
     "reset-body": (4, BROKE, {}),
@@ -112,7 +112,7 @@ READERS: dict[str, tuple[str, ...]] = {
 """Commands that read the state behind a link."""
 
 LINK_ENDS = {
-    # fault: (what is said, tries of each request)
+    # fault: (message, attempts for each request)
     "nested": (NO_STATE, 1),
     "gzip-bomb": ("sends more than 100 MB", 1),
     "html": (NO_STATE, 1),
@@ -199,7 +199,7 @@ def test_lasting_faults(sandbox, make_link, right, endpoint, subtests) -> None:
     cell = UNKNOWN if endpoint == "validity" else CELL
     for fault, (asked, usual, elsewhere) in ENDS.items():
         said = elsewhere.get(endpoint, usual)
-        # What is refused is asked with what is kept: a wrong answer that was would be met here.
+        # The request is repeated with the cache: a wrong answer in it would be used here.
         words = [*WORDS, "--no-cache"] if said in {RIGHT, NO_SOMA} else WORDS
         before = count_states(sandbox)
         rules = sandbox.set_faults(f"{ENDPOINTS[endpoint]}={fault}")
@@ -273,7 +273,9 @@ def test_silence(sample: Path, tmp_path: Path) -> None:
                 api_make_link(cell, server=silent.origin, tag="soma", timeout=3)
         return rule.matched, caught.value
 
-    with ThreadPoolExecutor(len(ENDPOINTS)) as pool:  # side by side: most of it is waiting
+    with ThreadPoolExecutor(
+        len(ENDPOINTS)
+    ) as pool:  # in parallel, because most of the time is waiting
         for endpoint, (tries, error) in zip(ENDPOINTS, pool.map(ask, ENDPOINTS), strict=True):
             assert error.exit_code == 4
             assert "did not answer within 3 s" in str(error)

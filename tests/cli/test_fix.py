@@ -206,7 +206,7 @@ def test_backups_are_kept_and_files_that_cannot_be_rewritten_are_named(
 ) -> None:
     """Older backups are never overwritten; if there is no room for one, the file is unchanged; exit
     code 5."""
-    make_link(CELL, "--outputs")  # the server is well: it has another state
+    make_link(CELL, "--outputs")  # the server works: it has another state
     lost = lose(sandbox, make_link(CELL, "--tag", "soma").out.strip())
     paper, long = tmp_path / "paper.md", tmp_path / ("a" * 252 + ".md")
     (tmp_path / "paper.md.bak").write_text("older")

@@ -17,12 +17,12 @@ from synglancer import make_link as api_make_link
 from synglancer.errors import UsageError
 from synglancer.view_settings import CHOICES
 
-#: How the answer travels is no part of what was asked.
+#: Options of the connection are not part of the question.
 TRAVEL = {
     *("server", "token_file", "sandbox", "strict", "site", "inline", "timeout", "no_cache"),
     *("concurrency", "source", "public_url", "upload", "annotations", "publish_to"),
 }
-#: Of the sandbox, for what has no choices.
+#: Values from the sandbox, for options without choices.
 VALUES = {
     "datastack": st.just("minnie65_public"),
     "version": st.sampled_from([1718, "1718", "latest", "2026-03-08"]),
@@ -49,7 +49,7 @@ def draw_option(field: Field[object]) -> st.SearchStrategy[object]:
 
 
 def is_possible(words: dict[str, Any]) -> bool:
-    # The sample's latest version has no such table.
+    # The sample's latest version does not have this table.
     if words.get("version") == "latest" and words.get("multi_input_table") == MULTI_INPUT_TABLE:
         return False
     try:
@@ -75,7 +75,7 @@ def test_a_link_read_back_is_what_was_asked(sandbox, words) -> None:
     asked = Settings(server=sandbox.origin, inline=True, **words)
     made = api_make_link(int(CELL), asked)
     back = Link.from_url(made.url)
-    both = asked.inputs and asked.outputs  # which is neither's absence
+    both = asked.inputs and asked.outputs  # which does not mean that either is absent
     same_question = {"inputs": False, "outputs": False} if both else {}
     assert back.settings == replace(asked, inline=False, version=made.version, **same_question)
     assert back.predictions.equals(made.predictions)

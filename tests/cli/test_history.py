@@ -105,7 +105,7 @@ def test_a_corrupt_line_is_named_and_left_out(sandbox, make_link, synglancer) ->
     make_link(CELL)
     whole = history_file().read_bytes()
     history_file().write_bytes(b'{"cell": "1"\n' + whole + b"[]\n\xff\n" + whole[:100])
-    make_link(CELL)  # a line of its own, whatever was torn before
+    make_link(CELL)  # its own line, whatever was incomplete before
     shown = synglancer("history", "--output", "json")
     assert shown.code == 0
     assert [json.loads(line)["cell"] for line in shown.lines] == [CELL, CELL]

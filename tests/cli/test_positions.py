@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = [  # what cloud-volume's packages say, of themselves and of old Pythons
+pytestmark = [  # warnings of cloud-volume's packages about themselves and about old Pythons
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
@@ -61,7 +61,7 @@ def graph(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         int(nuclei["pt_supervoxel_id"][who.SEED_NUCLEUS_ID]),
         int(nuclei["pt_supervoxel_id"][PARTNER.nucleus_id]),
         0,
-        0x01_23_45_67_89_AB_CD_EF,  # a supervoxel that the graph does not know
+        0x01_23_45_67_89_AB_CD_EF,  # a supervoxel unknown to the graph
     ]
     write_supervoxels(folder / "precomputed" / "supervoxels", labels)
     return folder

@@ -58,7 +58,7 @@ def test_pictures_show_each_link_in_one_browser(sandbox, make_link, tmp_path):
     assert count_color(only_soma, (0, 0xBE, 0xFF)) > 30
     assert sections[:, :200].std() > 8  # the micrograph
     assert np.abs(all_tags - again).mean() < 1
-    # The top bar of a viewer is grey all the way: here is the view, up to the edge.
+    # A viewer's top bar is grey throughout, but here the view reaches the edge.
     assert count_color(all_tags[:8], (0, 0, 0), 8) > 0.9 * 8 * 480
     whole = PreviewOptions(size="480x320", interface=True)
     (kept,) = render_previews(links[:1], tmp_path / "whole", whole)
@@ -164,7 +164,7 @@ def test_html_cards_open_in_a_browser(sandbox, make_link, tmp_path):
             browser.close()
         return complaints, widths, bars, href
 
-    # In a thread of its own: the browser of other tests may be open in this one.
+    # In a separate thread, because other tests' browser may be open in this one.
     with ThreadPoolExecutor(1) as pool:
         complaints, widths, bars, href = pool.submit(look).result()
     assert complaints == []

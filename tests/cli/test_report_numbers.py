@@ -145,7 +145,7 @@ def list_all_cells(page: Path) -> tuple[dict, pd.DataFrame]:
     inline = json.loads(requests.get(f"{address}/info", timeout=10).content)["inline"]
     columns = {one["id"]: one["values"] for one in inline["properties"]}
     tagged = [one for one in inline["properties"] if one["type"] == "tags"]
-    assert len(tagged) <= 1  # viewers read the first one alone
+    assert len(tagged) <= 1  # viewers read only the first one
     for one in tagged:
         columns[one["id"]] = [[one["tags"][n] for n in row] for row in one["values"]]
     assert sorted(mesh["segments"]) == sorted(inline["ids"])
@@ -166,7 +166,7 @@ def test_a_link_lists_all_cells(sandbox, synglancer, rows, sample, tmp_path, wor
     _, listed = list_all_cells(page)
     assert sorted(listed.index) == sorted([CELL, *OTHERS])
     if "--group-by" in words:
-        # The third cell's group is called as a type is.
+        # The third cell's group has the same name as a type.
         for cell, tag in zip(groups, ["a", "b", f"kind:{typed[CELL]}"], strict=False):
             expected[cell].append(tag)
     assert listed["cell_type"].map(sorted).to_dict() == {

@@ -159,7 +159,7 @@ def test_tags_are_data_in_the_state(hostile, make_link) -> None:
     assert len(layers) == len(HOSTILE)
     assert all(layer["name"].startswith("● in: ") for layer in layers)
     for layer in layers:
-        # The first line may be a comment: the provenance record, in ASCII without a line's end.
+        # The first line may be a comment: the provenance record, in ASCII without a line break.
         layer["shader"] = re.sub(r"^// synglancer: \{[ -~]*\}\n", "", layer["shader"])
         beside = json.dumps({name: layer[name] for name in layer if name != "name"})
         for word in HOSTILE:

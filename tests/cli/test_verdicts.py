@@ -114,7 +114,8 @@ def test_marks_of_reviewers_are_compared(
     assert set(frame["link"]) == {str(first), str(second)}
     assert "Links 1 and 2: the same tag on 2 of 3 synapses, Cohen's kappa 0.50." in done.err
     assert read_csv(pairs.read_text())[["both", "agreed"]].to_numpy().tolist() == [["3", "2"]]
-    # The third is left out, since the two differ on it; the fourth is the second one's alone.
+    # The third is left out, because the two reviewers disagree; only the second one marked the
+    # fourth.
     assert "2 of 3 predictions are right: 67%" in done.err
     assert pd.read_csv(bins)["judged"].sum() == 3
     assert plot.read_text(encoding="utf-8").startswith("<svg")

@@ -215,7 +215,7 @@ def test_a_folder_to_which_nothing_was_published_is_refused(folder, tmp_path):
 
 def test_partners_are_read_from_the_index_of_ids(server, folder):
     """The cell on the other side of each synapse is the one in the row, for near and far IDs."""
-    rows = make_rows(800)  # what the folder was published from
+    rows = make_rows(800)  # the input of the published folder
     other = {
         int(id_): int(cell) for id_, cell in zip(rows["id"], rows["pre_pt_root_id"], strict=True)
     }

@@ -196,7 +196,7 @@ def test_cloud_volume_reads_what_is_published(tmp_path):
     run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
     inputs = group_ids(rows, "post_pt_root_id")
     cells = [cell for tag, cell in inputs if tag == "spine"]
-    # In a process of its own: other tests load only parts of cloud-volume.
+    # In a separate process, because other tests load only parts of cloud-volume.
     words = [f"precomputed://file://{tmp_path}/out/spine", json.dumps(cells)]
     done = subprocess.run(
         [sys.executable, "-c", CLOUD_VOLUME, *words], capture_output=True, text=True, check=True

@@ -36,7 +36,7 @@ def test_the_signature_names_every_option_with_its_default(function):
     for field in fields(Settings):
         assert shown[field.name].default == field.default
         assert shown[field.name].kind is inspect.Parameter.KEYWORD_ONLY
-    assert shown["tag"].annotation == str | Iterable[str]  # what is taken, not what is kept
+    assert shown["tag"].annotation == str | Iterable[str]  # the accepted types, not the stored ones
 
 
 @pytest.mark.parametrize("jedi", [True, False])

@@ -159,7 +159,7 @@ def test_latex_obeys_nothing_of_a_text(text):
     )
     for escaped in sorted({*LATEX_SPECIALS.values(), r"\textperiodcentered{}"}, key=len)[::-1]:
         rest = rest.replace(escaped, "")
-    rest = re.sub(r"([-'`?!])\{\}", r"\1", rest)  # what keeps two characters from becoming one
+    rest = re.sub(r"([-'`?!])\{\}", r"\1", rest)  # keeps two characters from being joined
     assert not set(rest) & set(LATEX_SPECIALS)
     assert rest.isprintable()
 

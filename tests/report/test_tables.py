@@ -99,7 +99,7 @@ def test_a_report_keeps_every_value_of_its_table(tmp_path, rows, kind):
     lines = list(csv.reader(io.StringIO(text, newline="")))[1:]
     for i in range(3):
         assert [unescape(line[i]) for line in lines] == list(marked[i])
-    again = pd.read_csv(io.StringIO(text))  # as everybody reads it
+    again = pd.read_csv(io.StringIO(text))  # with the default options
     for name, column in zip(("pt_root_id", "cell"), (1, 3), strict=True):
         for value, line in zip(again[name], lines, strict=True):
             if re.fullmatch("[0-9]{16,}", line[column]):

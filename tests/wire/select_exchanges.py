@@ -47,7 +47,7 @@ def request_key(exchange: dict[str, Any]) -> str:
     told = {name: headers.get(name) for name in TELLING}
     if told["Authorization"] is not None:
         told["Cookie"] = None
-    # Suites with another server setting are never repeats of those without.
+    # Suites with another server setting are never repeats of other suites.
     suite = exchange["id"].split("/")[0]
     setting = suite if suite in {"qlimit", "ratelimit", "live"} else ""
     asked = [exchange.get("request_json"), exchange.get("request_text")]

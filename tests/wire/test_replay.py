@@ -31,7 +31,7 @@ LOGIN = re.compile(r"https://(?:global\.daf-apis\.com/sticky_auth|localhost:5000
 SYNAPSES = "synapses_pni_2"
 STATE_ID = re.compile(r"(/nglstate/(?:api/v1/)?(?:property/|raw/)?)(\d{16})")
 
-#: Headers that are compared; of all others, none says anything about the answer.
+#: Headers that are compared; no other header says anything about the answer.
 COMPARED = frozenset(
     {
         "content-type", "content-encoding", "cache-control", "vary", "location", "allow",
@@ -59,7 +59,7 @@ class Answer:
     raw: bytes | None = None
 
 
-# --- what differs on purpose ---------------------------------------------------------------
+# --- intended differences ---------------------------------------------------------------
 
 
 def _own_login(recorded: Answer, _actual: Answer, origin: str) -> Answer:
@@ -285,7 +285,7 @@ def adapt(exchange: dict[str, Any], recorded: Answer, actual: Answer, origin: st
     return recorded
 
 
-# --- asking and reading ---------------------------------------------------------------------
+# --- requests and answers ---------------------------------------------------------------------
 
 
 def ask(exchange: dict[str, Any], origin: str, path: str) -> requests.Response:

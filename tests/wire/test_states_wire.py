@@ -61,7 +61,8 @@ class Replay:
         if "request_json" in exchange:
             body = json.dumps(exchange["request_json"]).encode()
         self.prepare_id(exchange)
-        # A prepared request is sent as it is, but for what requests adds to every session.
+        # A prepared request is sent unchanged, except for the headers that requests adds to every
+        # session.
         return requests.request(
             exchange["method"],
             self.origin + ID.sub(lambda match: self.ids.get(match[0], match[0]), exchange["path"]),

@@ -40,7 +40,7 @@ _QUOTABLE = re.compile(
 """Lines of files that messages may quote: numbers in any form. Others may be a secret."""
 
 _GAP = "'"
-"""An empty value of a column of IDs in tables of ours; see `render.tables.keep_exact`."""
+"""An empty value in an ID column of our tables; see `render.tables.keep_exact`."""
 
 _OTHER_KINDS = {"<": "HTML or XML", "%PDF": "a PDF"}
 """How files of other kinds begin."""

@@ -101,7 +101,7 @@ def parse_cell(given: Any) -> Cell:
     Raises
     ------
     UsageError
-        When it is none of these; the sentences say why and what to do.
+        When it is not one of these; the sentences say why and what to do.
 
     Examples
     --------
@@ -141,7 +141,7 @@ def _refuse_others(text: str) -> None:
             f"{quote(text)} is not a Neuroglancer link: it has no '#!'.",
             "Copy the whole link from the browser's address bar, and give it in quotes.",
         )
-    if _is_folder(text) and not re.fullmatch(r"[+-]?[0-9]+", text):  # a root ID is no folder
+    if _is_folder(text) and not re.fullmatch(r"[+-]?[0-9]+", text):  # a root ID is not a folder
         raise UsageError(
             f"{quote(text)} is a folder.", "Give a file of it with one cell per line, or a cell."
         )

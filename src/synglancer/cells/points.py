@@ -26,7 +26,7 @@ SEGMENT_COLUMNS = {
     "segment": "segments",
     "segments": "segments",
 }
-"""Columns of related segments, beside all that end with ``_segment``, and what they are called."""
+"""Columns of related segments, besides all that end with ``_segment``, and their names."""
 
 _TEXTS = ("layer", "id", "shape", "direction", "tag", "description", "color", "colour")
 _FARTHEST_NM = 1e9  # a metre: no volume is as large

@@ -1,4 +1,4 @@
-"""Positions as users type them: three coordinates in voxels or nm, or what is wrong with them."""
+"""Parse positions as users type them: three coordinates in voxels or nm; explain invalid ones."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _ANY_NUMBER = re.compile(
     rf"{_NUMBER}(?:e[+-]?[0-9]+)?|[0-9]{{1,3}}(?:['_\u2019][0-9]{{3}})+|[+-]?(?:nan|inf|infinity)",
     re.IGNORECASE,
 )
-"""A number, also one that is no coordinate: in scientific notation, infinite, or NaN."""
+"""A number, or an invalid coordinate in scientific notation, infinite, or NaN."""
 
 _UNIT = re.compile(r"(?<=[0-9.)\]}\s])\s*(?:@\s*(.*)|((?!nan|inf)[^\W\d_]{1,10}))$")
 """A word behind a position that looks like its unit."""
@@ -112,7 +112,7 @@ def join_position(words: Sequence[str]) -> str:
 
 
 def check_not_position(text: str) -> None:
-    """Refuse a text that looks like a position but is none, and say what is wrong with it.
+    """Refuse a text that looks like a position but is not valid, and say why.
 
     Raises
     ------

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from cyclopts import App
 
 UNKNOWN: ContextVar[tuple[str, ...]] = ContextVar("UNKNOWN", default=())
-"""What is said of such variables, one sentence each."""
+"""The messages about such variables, one sentence each."""
 
 _OTHERS = {
     f"{PREFIX}{name}" for name in ("CACHE_DIR", "CACHE_MAX", "DATA_DIR", "DEBUG", "SANDBOX_TOKEN")

@@ -111,7 +111,7 @@ def map_links(
 
 
 class Batch(Generic[Result]):
-    """The state that the cells of a batch share, and whether the batch goes on.
+    """The state that the cells of a batch share, and whether the batch continues.
 
     Parameters
     ----------

@@ -110,7 +110,7 @@ class NamedLoader:
         return sizes
 
     def forget(self, synapse: int) -> None:
-        """Forget what was fetched ahead for a synapse, and for others on its spine."""
+        """Forget the data fetched ahead for a synapse, and for others on its spine."""
         for one in (synapse, *self._waiting.pop(synapse, ())):
             if one not in self._waiting:
                 self._ahead.forget(one)

@@ -71,7 +71,7 @@ def test_sources_point_to_what_was_written(folder: Path, datastack: str) -> None
         assert source.startswith(base)
         path = source.removeprefix(base).rstrip("/")
         assert read_info(folder, datastack, path)
-    # caveclient takes the last part of the address for the name of the segmentation's table.
+    # caveclient uses the last part of the address as the name of the segmentation's table.
     assert info["segmentation_source"].endswith(f"/{datastack}")
 
 

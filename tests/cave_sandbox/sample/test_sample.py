@@ -145,7 +145,7 @@ def test_spines_follow_the_geometry(folder: Path, joined: pd.DataFrame, seed: Ce
     away = positions(rows, "post")[:, None] - seed.spines.heads()[None]
     head = (np.linalg.norm(away, axis=2) - seed.spines.head_radius).argmin(axis=1)
     number = spines.loc[rows["id"], "group_id"].to_numpy()
-    # A position is rounded to a voxel, by which a few heads that touch are confused.
+    # Positions are rounded to voxels, so a few touching heads are confused.
     agreeing = pd.Series(number).groupby(head).agg(["min", "max"])
     assert (agreeing["min"] == agreeing["max"]).mean() > 0.99
     several = spines[spines.groupby("group_id")["id"].transform("size") > 1]

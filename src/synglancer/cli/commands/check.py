@@ -219,7 +219,7 @@ def _is_same(one: Document, other: Document) -> bool:
 
 
 def _tell(anew: Anew) -> dict[str, list[str]]:
-    """Describe what was done about each bad link."""
+    """Describe the repair of each bad link."""
     from synglancer.check.repair import Refreshed
 
     return {

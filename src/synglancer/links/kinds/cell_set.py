@@ -89,7 +89,7 @@ def _load_types(session: Session, settings: Settings) -> CellTypes | None:
         context = ContextLoader(typed, session, tables)
         context.load_shared()
         types = context.load_types()
-    except (UsageError, ServiceError):  # the datastack has no such view, or the version none
+    except (UsageError, ServiceError):  # the datastack or the version has no view of types
         return None
     tables.keep()
     return types

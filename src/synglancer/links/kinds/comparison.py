@@ -204,7 +204,7 @@ def _load(cell: str, settings: Settings) -> Side:
 
 
 def _read(link: str, question: Question) -> Side:
-    """Read the cell that a link of ours shows, and all of its synapses."""
+    """Read the cell in one of our links, and all of its synapses."""
     from synglancer.states.predictions import parse_predictions  # pandas
     from synglancer.synapses.damage import explain_damage  # numpy
 

@@ -109,7 +109,7 @@ class SourceMaker(LinkMaker):
         return Size(rows=size // _ROW_BYTES)
 
     def forget(self, cell: str) -> None:
-        """Forget the rows of a cell, whose turn has come."""
+        """Forget the rows of a cell, because they have been used."""
         for root_id in read_root_ids([cell]):
             self._ahead.pop(root_id, None)
 

@@ -71,7 +71,7 @@ class SynapseMaker(LinkMaker):
         return max(sizes, key=lambda size: (size.limit is not None, size.rows))
 
     def forget(self, cell: str) -> None:
-        """Forget what was fetched ahead for a cell or a synapse, whose turn has come."""
+        """Forget the data fetched ahead for a cell or a synapse."""
         for synapse in _read_synapses([cell]):
             self._named.forget(synapse)
         super().forget(cell)
