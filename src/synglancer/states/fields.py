@@ -124,18 +124,28 @@ def read_count(given: object) -> int:
     return given
 
 
-def read_counts(given: object) -> dict[str, int]:
-    """Read integers by name."""
+def read_list(read: Callable[[Any], Value], given: object) -> tuple[Value, ...]:
+    """Read a list, item by item."""
+    if not isinstance(given, list):
+        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
+    return tuple(map(read, given))
+
+
+def read_values(read: Callable[[Any], Value], given: object) -> dict[str, Value]:
+    """Read an object, value by value."""
     if not isinstance(given, dict):
         raise ValueError(given)  # noqa: TRY004
-    return {name: read_count(number) for name, number in given.items()}
+    return {name: read(value) for name, value in given.items()}
+
+
+def read_counts(given: object) -> dict[str, int]:
+    """Read integers by name."""
+    return read_values(read_count, given)
 
 
 def read_two_levels(given: object) -> dict[str, dict[str, int]]:
     """Read integers by direction, then by tag or type."""
-    if not isinstance(given, dict):
-        raise ValueError(given)  # noqa: TRY004
-    return {name: read_counts(inner) for name, inner in given.items()}
+    return read_values(read_counts, given)
 
 
 def read_number(given: object) -> float:
@@ -173,9 +183,7 @@ def read_filters(given: object) -> dict[str, Any]:
 
 
 def _read_texts(given: object) -> list[str]:
-    if not isinstance(given, list):
-        raise ValueError(given)  # noqa: TRY004
-    return [read_text(one) for one in given]
+    return list(read_list(read_text, given))
 
 
 def read_timestamp(given: object) -> datetime:

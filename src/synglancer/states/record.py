@@ -7,6 +7,7 @@ named and ignored.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import UsageError
@@ -17,9 +18,11 @@ from synglancer.states.fields import (
     read_count,
     read_counts,
     read_filters,
+    read_list,
     read_point,
     read_timestamp,
     read_two_levels,
+    read_values,
     write_timestamp,
 )
 from synglancer.states.record_parts import (
@@ -303,13 +306,13 @@ def parse_record(given: object) -> tuple[Provenance, tuple[str, ...]]:
         with_unlabelled=read.flag("with_unlabelled"),
         view=read.maybe("view", _read_view) or {},
         hidden=read.maybe("hidden", read_two_levels),
-        partners=read.maybe("partners", _read_partners),
+        partners=read.maybe("partners", partial(read_list, _read_partner)),
         multi_input=read.maybe("multi_input", MultiInput.from_json),
         cell_types=read.maybe("cell_types", CellTypes.from_json),
         somata=read.maybe("somata", _read_somata) or {},
-        synapses=read.maybe("synapses", _read_synapses) or (),
+        synapses=read.maybe("synapses", partial(read_list, NamedSynapse.from_json)) or (),
         source=read.maybe("source", PublishedSource.from_json),
-        annotations=read.maybe("annotations", _read_points) or (),
+        annotations=read.maybe("annotations", partial(read_list, PointSource.from_json)) or (),
     )
     soma = read.maybe("soma", read_point)
     if read.maybe("format", read_count) not in {None, FORMAT}:
@@ -334,28 +337,13 @@ def _read_followed(given: object) -> tuple[Replacement, ...]:
     return tuple(map(Replacement.from_json, listed))
 
 
-def _read_synapses(given: object) -> tuple[NamedSynapse, ...]:
-    if not isinstance(given, list):
-        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
-    return tuple(map(NamedSynapse.from_json, given))
-
-
-def _read_points(given: object) -> tuple[PointSource, ...]:
-    if not isinstance(given, list):
-        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
-    return tuple(map(PointSource.from_json, given))
-
-
-def _read_partners(given: object) -> tuple[tuple[int, int], ...]:
-    if not isinstance(given, list):
-        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
-    return tuple((read_cell(root), read_count(count)) for root, count in given)
+def _read_partner(given: tuple[object, object]) -> tuple[int, int]:
+    root, count = given
+    return read_cell(root), read_count(count)
 
 
 def _read_somata(given: object) -> dict[int, tuple[float, float, float]]:
-    if not isinstance(given, dict):
-        raise ValueError(given)  # noqa: TRY004
-    return {read_cell(cell): read_point(point) for cell, point in given.items()}
+    return {read_cell(cell): point for cell, point in read_values(read_point, given).items()}
 
 
 def _read_view(given: object) -> dict[str, Any]:

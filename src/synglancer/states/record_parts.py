@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from synglancer.settings import is_address
@@ -12,6 +13,7 @@ from synglancer.states.fields import (
     read_cell,
     read_count,
     read_counts,
+    read_list,
     read_number,
     read_text,
     read_two_levels,
@@ -20,9 +22,33 @@ from synglancer.states.fields import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from typing_extensions import Self
+
+
+class Part:
+    """Base of the parts."""
+
+    @classmethod
+    def from_json(cls, given: object) -> Self:
+        """Read it.
+
+        Raises
+        ------
+        ValueError
+            When a field is invalid.
+        """
+        read = Reader(given)
+        found = cls._read(read)
+        read.check()
+        return found
+
+    @classmethod
+    def _read(cls, read: Reader) -> Self:
+        raise NotImplementedError
+
 
 @dataclass(frozen=True)
-class Replacement:
+class Replacement(Part):
     """An outdated root ID that was followed to another one.
 
     Attributes
@@ -51,28 +77,18 @@ class Replacement:
         }
 
     @classmethod
-    def from_json(cls, given: object) -> Replacement:
-        """Read it.
-
-        Raises
-        ------
-        ValueError
-            When a field is invalid.
-        """
-        read = Reader(given)
-        found = cls(
+    def _read(cls, read: Reader) -> Self:
+        return cls(
             read.need("given", read_cell),
             read.need("used", read_cell),
             read.text("valid_from"),
             read.text("valid_until"),
             read.text("why"),
         )
-        read.check()
-        return found
 
 
 @dataclass(frozen=True)
-class MultiInput:
+class MultiInput(Part):
     """The synapses on spines with several inputs.
 
     Attributes
@@ -91,23 +107,12 @@ class MultiInput:
         return {"table": self.table, "former_tags": copy_levels(self.former_tags)}
 
     @classmethod
-    def from_json(cls, given: object) -> MultiInput:
-        """Read it.
-
-        Raises
-        ------
-        ValueError
-            When a field is invalid.
-        """
-        read = Reader(given)
-        table = read.need_text("table")
-        former = read.maybe("former_tags", read_two_levels)
-        read.check()
-        return cls(table, former or {})
+    def _read(cls, read: Reader) -> Self:
+        return cls(read.need_text("table"), read.maybe("former_tags", read_two_levels) or {})
 
 
 @dataclass(frozen=True)
-class CellTypes:
+class CellTypes(Part):
     """The cell types of the partners.
 
     Attributes
@@ -145,35 +150,25 @@ class CellTypes:
         }
 
     @classmethod
-    def from_json(cls, given: object) -> CellTypes:
-        """Read it; invalid colours are left out.
-
-        Raises
-        ------
-        ValueError
-            When a field is invalid.
-        """
-        read = Reader(given)
+    def _read(cls, read: Reader) -> Self:
         colours = read.maybe("colours", dict) or {}
-        found = cls(
+        return cls(
             read.need_text("view"),
             read.need_text("column"),
             read.maybe("synapses", read_two_levels) or {},
             read.maybe("partners", read_counts) or {},
             read.maybe("known", read_count) or 0,
             read.maybe("ambiguous", read_count) or 0,
-            {
+            {  # invalid colours are left out
                 name: colour
                 for name, colour in colours.items()
                 if isinstance(colour, str) and re.fullmatch("#[0-9a-f]{6}", colour)
             },
         )
-        read.check()
-        return found
 
 
 @dataclass(frozen=True)
-class NamedSynapse:
+class NamedSynapse(Part):
     """A synapse that was given by its ID.
 
     Attributes
@@ -220,16 +215,8 @@ class NamedSynapse:
         }
 
     @classmethod
-    def from_json(cls, given: object) -> NamedSynapse:
-        """Read it.
-
-        Raises
-        ------
-        ValueError
-            When a field is invalid.
-        """
-        read = Reader(given)
-        found = cls(
+    def _read(cls, read: Reader) -> Self:
+        return cls(
             read.need("id", read_cell),
             read.need_text("tag"),
             read.maybe("confidence", _read_share),
@@ -238,10 +225,8 @@ class NamedSynapse:
             read.need("post", _read_end),
             read.text("pre_type"),
             read.text("post_type"),
-            read.maybe("same_spine", _read_ids) or (),
+            read.maybe("same_spine", partial(read_list, read_cell)) or (),
         )
-        read.check()
-        return found
 
     def __str__(self) -> str:
         """Describe the synapse in a sentence."""
@@ -256,7 +241,7 @@ class NamedSynapse:
 
 
 @dataclass(frozen=True)
-class PointSource:
+class PointSource(Part):
     """A file of a user's own points.
 
     Attributes
@@ -286,35 +271,19 @@ class PointSource:
         }
 
     @classmethod
-    def from_json(cls, given: object) -> PointSource:
-        """Read it.
-
-        Raises
-        ------
-        ValueError
-            When a field is invalid.
-        """
-        read = Reader(given)
-        found = cls(
+    def _read(cls, read: Reader) -> Self:
+        return cls(
             read.need_text("name"),
             read.need("sha256", _read_digest),
             read.need("rows", read_count),
-            read.maybe("layers", _read_names) or (),
+            read.maybe("layers", partial(read_list, read_text)) or (),
         )
-        read.check()
-        return found
 
 
 def _read_digest(given: object) -> str:
     if not isinstance(given, str) or not re.fullmatch("[0-9a-f]{64}", given):
         raise ValueError(given)
     return given
-
-
-def _read_names(given: object) -> tuple[str, ...]:
-    if not isinstance(given, list):
-        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
-    return tuple(map(read_text, given))
 
 
 def _name_end(cell: int, kind: str) -> str:
@@ -332,14 +301,8 @@ def _read_end(given: object) -> int:
     return 0 if given == "0" else read_cell(given)
 
 
-def _read_ids(given: object) -> tuple[int, ...]:
-    if not isinstance(given, list):
-        raise ValueError(given)  # noqa: TRY004  # all that is wrong is one error
-    return tuple(map(read_cell, given))
-
-
 @dataclass(frozen=True)
-class PublishedSource:
+class PublishedSource(Part):
     """The published source of a link's layers.
 
     Attributes
@@ -358,20 +321,15 @@ class PublishedSource:
         return {"address": self.address, "sha256": self.sha256}
 
     @classmethod
-    def from_json(cls, given: object) -> PublishedSource:
-        """Read it.
+    def _read(cls, read: Reader) -> Self:
+        return cls(read.need("address", _read_address), read.need_text("sha256"))
 
-        Raises
-        ------
-        ValueError
-            When a field is invalid; the address in a state is never a file.
-        """
-        read = Reader(given)
-        found = cls(read.need_text("address"), read.need_text("sha256"))
-        read.check()
-        if not is_address(found.address):
-            raise ValueError(found.address)
-        return found
+
+def _read_address(given: object) -> str:
+    """Read the address in a state, which is never a file."""
+    if not is_address(read_text(given)):
+        raise ValueError(given)
+    return read_text(given)
 
 
 def copy_levels(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, int]]:

@@ -13,8 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 GAINED, LOST, RETAGGED, KEPT = "gained", "lost", "retagged", "kept"
-CHANGES = (GAINED, LOST, RETAGGED, KEPT)
-"""The kinds of changes, in the order of the layers."""
+"""The kinds of changes."""
 
 COUNTED = (
     "before", "after", "gained", "lost", "retagged_to", "retagged_from", "kept", "confidence_moved",
