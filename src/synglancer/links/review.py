@@ -145,7 +145,6 @@ def build_review_state(
         datastack=replace(session.datastack, skeleton_source=None),
         materialization=session.materialization,
         table=loaded.table.name,
-        groups=[],
         positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
         somata=[*loaded.somata.values()],
         record=record.to_json(),

@@ -100,8 +100,7 @@ class CellTables:
         """
         from synglancer.synapses.predictions import join_raw  # imports pandas
 
-        loaded = {cell: self._find(question, cell, kept=kept) for cell in cells}
-        ready = {cell: found for cell, found in loaded.items() if found is not None}
+        ready = self._find_ready(question, cells, kept=kept)
         parts = [found.raw for found in ready.values()]
         missing = [cell for cell in cells if cell not in ready]
         fetched = question.fetch(missing) if missing else None
@@ -133,8 +132,7 @@ class CellTables:
             When it fails, or cannot be divided by cell. Nothing is held then.
         """
         data = self._session.identity.value
-        loaded = {cell: self._find(question, cell, kept=kept) for cell in cells}
-        ready = {cell: found for cell, found in loaded.items() if found is not None}
+        ready = self._find_ready(question, cells, kept=kept)
         missing = [cell for cell in cells if cell not in ready]
         size = Size()
         if missing:
@@ -146,14 +144,20 @@ class CellTables:
         self._ahead.hold((question.name, question.direction), ready, data)
         return size
 
-    def _find(self, question: Question, cell: int, *, kept: bool) -> _Ready | None:
-        """Find a cell's rows among those fetched ahead, or in the cache."""
-        held = self._ahead.find((question.name, question.direction), cell)
-        if held is not NOTHING:
-            found: _Ready = held
-            return found
-        raw = self._load_kept(question.name, str(cell), question.direction) if kept else None
-        return None if raw is None else _Ready(raw, unsaved=False)
+    def _find_ready(
+        self, question: Question, cells: Sequence[int], *, kept: bool
+    ) -> dict[int, _Ready]:
+        """Find cells' rows among those fetched ahead, or in the cache."""
+        ready: dict[int, _Ready] = {}
+        for cell in cells:
+            held = self._ahead.find((question.name, question.direction), cell)
+            if held is not NOTHING:
+                ready[cell] = held
+            elif kept:
+                raw = self._load_kept(question.name, str(cell), question.direction)
+                if raw is not None:
+                    ready[cell] = _Ready(raw, unsaved=False)
+        return ready
 
     def load_one(
         self,

@@ -30,10 +30,10 @@ class Scene:
         Root IDs of the cells that are shown, in their order.
     datastack, materialization, table
         The source of the predictions.
-    groups
-        The annotations, one group per layer, in the order of the layers.
     positions : array, shape (n, 3), nm
         Positions of all synapses shown.
+    groups
+        The annotations, one group per layer, in the order of the layers.
     somata : array, shape (m, 3), nm
         Positions of the cells' somata, as far as they are known.
     record
@@ -50,10 +50,10 @@ class Scene:
     datastack: Datastack
     materialization: Materialization
     table: str
-    groups: Sequence[AnnotationGroup]
     positions: np.ndarray[Any, Any]
-    somata: Sequence[tuple[float, float, float]]
-    record: Mapping[str, object]
+    groups: Sequence[AnnotationGroup] = ()
+    somata: Sequence[tuple[float, float, float]] = ()
+    record: Mapping[str, object] = field(default_factory=dict)
     focus: tuple[float, float, float] | None = None
     properties_url: str | None = None
     further: Sequence[Mapping[str, Any]] = ()

@@ -363,10 +363,8 @@ def _build_scene(session: Session, told: Provenance, changes: pd.DataFrame) -> A
         datastack=session.datastack,
         materialization=replace(session.materialization, timestamp=told.timestamp),
         table=told.table,
-        groups=[],
         positions=changes[POSITION_COLUMNS].to_numpy(dtype=float),
         somata=[*told.somata.values()],
-        record={},
     )
 
 

@@ -224,7 +224,6 @@ class SourceMaker(LinkMaker):
             table=record.table,
             groups=held.build_groups(self._manifest.properties),
             positions=gather_positions(held.positions, points),
-            somata=[],
             record=record.to_json(),
             focus=held.find_focus(),
             further=points.layers,

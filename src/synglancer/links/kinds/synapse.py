@@ -278,7 +278,6 @@ def _build_state(asking: Asking, loaded: Loaded, record: Provenance, points: Own
         table=loaded.table.name,
         groups=build_annotations(shown),
         positions=positions,
-        somata=[],
         record=record.to_json(),
         focus=(x, y, z),
         further=points.layers,

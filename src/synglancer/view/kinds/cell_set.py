@@ -47,10 +47,7 @@ def build_cell_set(
         datastack=datastack,
         materialization=materialization,
         table=str(record["table"]),
-        groups=[],
         positions=np.array(points, dtype=float).reshape(-1, 3),
-        somata=[],
-        record={},
         properties_url=properties_url,
     )
     colors = choose_cell_colors(len(cells))
