@@ -40,7 +40,7 @@ def shorten(text: str, most: int = LONGEST) -> str:
     return text if len(text) <= most else text[: most - 1] + "…"
 
 
-def quote(value: object) -> str:
+def quote(value: object, most: int = LONGEST) -> str:
     r"""Quote a given value in a message: cut if it is long, and without control characters.
 
     Examples
@@ -49,9 +49,9 @@ def quote(value: object) -> str:
     ("'a\\x1bb'", '5.0')
     """
     if isinstance(value, str):
-        return repr(shorten(value))
+        return repr(shorten(value, most))
     try:
-        return shorten(printable(" ".join(repr(value).split())))
+        return shorten(printable(" ".join(repr(value).split())), most)
     except ValueError:  # an integer with more digits than Python writes
         return "A number with thousands of digits"
     except Exception:  # noqa: BLE001  # whatever the repr of somebody's object raises
