@@ -7,21 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from cave_sandbox.tables.data_folder import read_time
 from cave_sandbox.tables.database import quote
-from cave_sandbox.tables.query_body import QueryError
+from cave_sandbox.tables.query_body import COMPARISONS, QueryError
 from cave_sandbox.tables.schemas import AXES, Field
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from cave_sandbox.tables.query_body import Filter
-
-COMPARISONS = {
-    "equal": "=",
-    "greater": ">",
-    "less": "<",
-    "greater_equal": ">=",
-    "less_equal": "<=",
-}
 
 #: SQL types of whole numbers.
 WHOLE = frozenset({"BIGINT", "INTEGER"})

@@ -18,10 +18,16 @@ if TYPE_CHECKING:
 
     from marshmallow import Schema
 
-#: The comparisons of a body's filters; the key is ``filter_in_dict``, and so on.
-FILTER_KINDS = tuple(
-    "in notin equal greater less greater_equal less_equal spatial regex".split()  # noqa: SIM905
-)
+#: Kind of filter -> its SQL operator.
+COMPARISONS = {
+    "equal": "=",
+    "greater": ">",
+    "less": "<",
+    "greater_equal": ">=",
+    "less_equal": "<=",
+}
+#: The kinds of filters; a body has them as ``filter_in_dict``, and so on.
+FILTER_KINDS = ("in", "notin", *COMPARISONS, "spatial", "regex")
 
 
 class QueryError(Exception):
