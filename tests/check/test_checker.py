@@ -109,10 +109,18 @@ def test_a_cell_that_was_edited_since(pinned) -> None:
     found = judge_cells({1: True, 2: True} if pinned else None, {1: False, 2: True}, pinned=pinned)
     assert found.facts["valid_now"] is False
     said, silent = (found.notes, found.problems) if pinned else (found.problems, found.notes)
-    [sentence] = said
-    assert sentence.startswith("1 ")
+    still_shown = "; the link still shows it as it was, so nothing needs doing" if pinned else ""
+    assert said == [f"1 has been edited since and now has another root ID{still_shown}."]
     assert silent == found.unknown == []
     assert ("valid_then" in found.facts) is pinned
+
+
+def test_a_link_without_cells_has_none_that_were_edited() -> None:
+    """A state that selects no cell has no problem with its cells."""
+    finding = Finding("x", timestamp=MADE)
+    _judge_cells(finding, {}, {})
+    assert (finding.facts["valid_then"], finding.facts["valid_now"]) == (True, True)
+    assert finding.problems == finding.unknown == finding.notes == []
 
 
 @pytest.mark.parametrize(("then", "now"), [(DOWN, {1: True, 2: True}), ({1: True, 2: True}, DOWN)])

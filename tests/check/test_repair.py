@@ -10,6 +10,7 @@ from synglancer.check.repair import Refreshed, _is_as_bad, _judge, _make
 from synglancer.check.results import CheckResult
 from synglancer.errors import CellError, UnreachableError
 from synglancer.links.link_record import Skipped
+from synglancer.states.urls import format_inline_link
 
 OLD = "https://old.example.org/#!https://cave.example.org/nglstate/api/v1/1"
 NEW = "https://old.example.org/#!https://cave.example.org/nglstate/api/v1/2"
@@ -39,7 +40,7 @@ def test_a_new_link_that_is_not_good_is_not_taken(problems, unknown, why) -> Non
     assert (found.given, found.exit_code) == (OLD, 4)
     assert NEW in found.reason
     assert found.reason.endswith(why)
-    assert found.hint
+    assert found.hint == "Check the new link, and replace the old one by hand."
 
 
 @pytest.mark.parametrize(
@@ -91,10 +92,10 @@ def test_a_kept_link_that_is_as_bad_is_made_without_what_was_kept(makers) -> Non
     other = OLD.replace("old.", "other.")
     found = _make(ask(), [CheckResult(url=OLD), CheckResult(url=other)], command)
     assert makers == [(False, command), (7, 8), (True, command), (7, 8)]
-    assert [one.url.partition("#!")[0] for one in found.values()] == [
-        "https://old.example.org/",
-        "https://other.example.org/",
-    ]
+    assert {old: (one.old, one.url) for old, one in found.items()} == {
+        OLD: (OLD, f"https://old.example.org/#!middleauth+{STATE}3"),
+        other: (other, f"https://other.example.org/#!middleauth+{STATE}3"),
+    }
     assert {one.made.state_url for one in found.values()} == {f"{STATE}3"}
 
 
@@ -102,6 +103,17 @@ def test_a_link_that_is_better_is_made_once(makers) -> None:
     """The cached link is used if it is not the bad one."""
     _make(ask(), [CheckResult(url=NEW)], None)
     assert makers == [(False, None), (7, 8)]
+
+
+def test_a_link_that_holds_its_state_opens_in_the_old_viewer(monkeypatch) -> None:
+    """An inline link has no state on a server: the new state is written into the link."""
+    made = SimpleNamespace(state_url=None, state_json='{"layers":[]}', live=False)
+    monkeypatch.setattr(
+        "synglancer.check.repair.open_maker", lambda *_: SimpleNamespace(make=lambda *_: made)
+    )
+    [(old, one)] = _make(ask(), [CheckResult(url=OLD)], None).items()
+    assert (old, one.old) == (OLD, OLD)
+    assert one.url == format_inline_link("https://old.example.org/", made.state_json)
 
 
 @pytest.mark.parametrize(

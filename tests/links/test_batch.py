@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from threading import Event
+from types import SimpleNamespace
 
 import pytest
 
@@ -13,7 +18,7 @@ from synglancer.errors import (
     SynglancerError,
     UnreachableError,
 )
-from synglancer.links.batch import map_links
+from synglancer.links.batch import Batch, map_links
 from synglancer.links.link_record import Skipped
 from synglancer.settings import Settings
 from synglancer.synapses.ahead import Size
@@ -29,6 +34,8 @@ class Maker:
         self.asked: list[str] = []
         self.forgotten: list[str] = []
         self.unknown: dict[str, CellError] = {}
+        self.expected: list[list[str]] = []
+        self.fetched: list[list[str]] = []
 
     def make(self, cell: str) -> str:
         self.asked.append(cell)
@@ -40,7 +47,8 @@ class Maker:
     def lacks_rows(self, _: str) -> bool:
         return True
 
-    def fetch_ahead(self, _: list[str]) -> Size:
+    def fetch_ahead(self, cells: list[str]) -> Size:
+        self.fetched.append([*cells])
         return Size(rows=1)
 
     def find_unknown(self, cell: str) -> CellError | None:
@@ -49,7 +57,8 @@ class Maker:
     def forget(self, cell: str) -> None:
         self.forgotten.append(cell)
 
-    def expect(self, _: list[str]) -> None: ...
+    def expect(self, cells: list[str]) -> None:
+        self.expected.append([*cells])
 
 
 @pytest.fixture
@@ -76,6 +85,14 @@ def test_a_batch_stops_after_three_silences_in_a_row(batch) -> None:
         tell(results)
     assert maker.asked == ["0", "1", "2", "3"]
     assert stopped.value.hint == "Try again. The link made so far is kept for next time."
+
+
+def test_a_batch_that_stops_says_how_many_links_are_kept(batch) -> None:
+    """Whoever runs the command again knows what is done already."""
+    results, _ = batch(None, BROKEN, None, None, REFUSED)
+    with pytest.raises(LoginError) as stopped:
+        tell(results)
+    assert stopped.value.hint == "Try again. The 3 links made so far are kept for next time."
 
 
 def test_a_link_between_silences_shows_that_the_service_is_there(batch) -> None:
@@ -158,3 +175,111 @@ def test_the_words_that_were_typed_and_the_token_reach_the_maker(monkeypatch) ->
     settings = Settings()
     list(map_links(["7"], settings, str, command=["make-link", "7"], token="secret"))
     assert opened == [(settings, ["make-link", "7"], "secret")]
+
+
+def test_a_maker_that_is_open_makes_the_links(monkeypatch) -> None:
+    """The data that it has loaded are not requested again."""
+    monkeypatch.setattr("synglancer.links.batch.open_maker", None)
+    maker = Maker({"7": None, "8": None})
+    assert [*map_links([7, 8], Settings(), str, maker=maker)] == ["7", "8"]
+    assert maker.expected == [["7", "8"]]
+
+
+def test_the_first_cell_goes_ahead_once(batch) -> None:
+    """It finds out whether the server lets us; the rows of all others are fetched in groups."""
+    results, maker = batch(*[None] * 60)
+    assert tell(results) == [str(number) for number in range(60)]
+    assert [len(group) for group in maker.fetched] == [10, 40, 9]
+    assert maker.fetched[0][0] == "1"
+
+    maker = Maker(dict.fromkeys("abcde"))
+    shared = Batch(Settings(), str, maker=maker)
+    for cells in ["abc", "de"]:
+        assert [cell for cell, _ in shared.make_links([*cells], lambda: None)] == [*cells]
+    assert maker.fetched == [["b", "c"], ["d", "e"]]
+
+
+@pytest.fixture
+def pools(monkeypatch):
+    """The pools of threads of a batch, in the order in which they are opened."""
+    opened = []
+
+    class Pool(ThreadPoolExecutor):
+        def __init__(self, max_workers: int) -> None:
+            super().__init__(max_workers)
+            self.most, self.given, self.stopped = max_workers, 0, Event()
+            opened.append(self)
+
+        def submit(self, *given):
+            self.given += 1
+            return super().submit(*given)
+
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            self.stopped.set()
+            super().shutdown(wait)
+
+    monkeypatch.setattr("synglancer.links.batch.ThreadPoolExecutor", Pool)
+    return opened
+
+
+@pytest.mark.parametrize(("concurrency", "most"), [(8, 4), (3, 3)])
+def test_how_many_links_are_made_at_a_time(pools, concurrency, most) -> None:
+    """Four, or as few as the user allows; the first cell is alone, and one group is fetched."""
+    maker = Maker(dict.fromkeys("abcdef"))
+    results = map_links([*"abcdef"], Settings(concurrency=concurrency), str, maker=maker)
+    assert next(results) == "a"
+    making, fetching = pools
+    assert (making.most, fetching.most) == (most, 1)
+    assert making.given == 1
+    assert [*results] == [*"bcdef"]
+
+
+def test_a_batch_that_is_left_makes_no_more_links(pools) -> None:
+    """Ctrl+C waits for the links that are being made, and for no other."""
+    maker = Maker(dict.fromkeys("abcdef"))
+    make = maker.make
+
+    def make_slowly(cell: str) -> str:
+        if cell == "c":
+            pools[0].stopped.wait(60)
+        return make(cell)
+
+    maker.make = make_slowly
+    results = map_links([*"abcdef"], Settings(concurrency=1), str, maker=maker)
+    assert (next(results), next(results)) == ("a", "b")
+    results.close()
+    assert "".join(maker.asked) in {"ab", "abc"}
+
+
+def test_what_has_been_given_is_let_go() -> None:
+    """A large batch holds only results that are to be given again."""
+
+    class Result: ...
+
+    maker = Maker(dict.fromkeys("abc"))
+    results = map_links([*"abac"], Settings(), lambda _: Result(), maker=maker)
+    first, second = weakref.ref(next(results)), weakref.ref(next(results))
+    assert next(results) is first()
+    next(results)
+    gc.collect()
+    assert (first(), second()) == (None, None)
+
+
+def test_processes_make_the_links_of_the_same_batch() -> None:
+    """They get its settings and the typed words, and their results are given in order."""
+    asked = []
+
+    def make_links(batch, cells, tick):
+        asked.append((batch.settings, batch.command, cells))
+        for cell in cells:
+            tick()
+            yield cell, cell.upper()
+
+    settings, command = Settings(), ["make-link", "cells.txt"]
+    spread = SimpleNamespace(make_links=make_links)
+    maker = Maker({})
+    results = map_links("aba", settings, str, command=command, spread=spread, maker=maker)
+    assert [*results] == ["A", "B", "A"]
+    assert asked == [(settings, command, ["a", "b"])]
+    assert maker.asked == []

@@ -45,19 +45,72 @@ def test_cells_whose_rows_are_known_are_not_fetched() -> None:
     assert fetched == [cell for cell in CELLS if cell not in known]
 
 
-def test_a_failing_group_is_halved_to_the_cell_at_fault() -> None:
-    """All cells but the failing one are fetched; that one is left for its own query."""
+def test_cells_whose_rows_are_known_wait_in_groups_of_2000() -> None:
+    """A batch that is continued keeps no more names in memory than that."""
+    taken = take_all(Groups([*map(str, range(4_001))], lambda _: False, lambda _: Size()))
+    assert [len(group) for group in taken] == [2_000, 2_000, 1]
+
+
+def test_a_cell_that_is_refused_is_in_its_group_and_in_no_question() -> None:
+    """Its error is raised when its link is made."""
     fetched = []
 
+    def lacks_rows(cell):
+        if cell == CELLS[1]:
+            raise LoginError("No.", "Log in.")
+        return True
+
     def fetch(cells):
-        if CELLS[6] in cells:
-            raise ServiceError("It stumbled.", "Try again.")
         fetched.extend(cells)
         return Size(rows=10)
 
-    Groups(CELLS[:10], lambda _: True, fetch).take_next()
-    assert {*CELLS[:5]} <= {*fetched}
-    assert {*CELLS[7:10]} <= {*fetched}
+    assert Groups(CELLS[:3], lacks_rows, fetch).take_next() == CELLS[:3]
+    assert fetched == [CELLS[0], CELLS[2]]
+
+
+def run_script(cells: list[str], script: dict[int, type[Exception]]) -> list[tuple[int, int]]:
+    """Fetch one group, and return the first cell and the number of cells of each question.
+
+    The script holds the errors of the questions that fail, by the number of the question.
+    """
+    asked = []
+
+    def fetch(cells):
+        asked.append((CELLS.index(cells[0]), len(cells)))
+        error = script.get(len(asked) - 1)
+        if error is not None:
+            raise error("No.", "Try again.")
+        return Size(rows=10)
+
+    Groups(cells, lambda _: True, fetch).take_next()
+    return asked
+
+
+def test_a_failing_group_is_halved_to_the_cell_at_fault() -> None:
+    """All cells but the failing one are fetched; that one is left for its own query."""
+    asked = run_script(CELLS[:10], {0: ServiceError, 2: ServiceError, 3: ServiceError})
+    assert asked == [(0, 10), (0, 5), (5, 5), (5, 2), (7, 3)]
+
+
+def test_silences_count_in_a_row() -> None:
+    """A server that answered in between, if only with an error, is there."""
+    silent = UnreachableError
+    assert run_script(CELLS[:8], {0: ServiceError, 1: silent}) == [
+        (0, 8), (0, 4), (0, 2), (2, 2), (4, 4),
+    ]  # fmt: skip
+    assert run_script(CELLS[:8], {0: silent, 2: silent}) == [
+        (0, 8), (0, 4), (4, 4), (4, 2), (6, 2),
+    ]  # fmt: skip
+
+
+def test_groups_are_halved_when_all_are_refused() -> None:
+    """The next group has half the cells, and never fewer than two."""
+
+    def fetch(_):
+        raise LoginError("No.", "Log in.")
+
+    taken = take_all(Groups(CELLS[:20], lambda _: True, fetch))
+    assert [len(group) for group in taken] == [10, 5, 2, 2, 1]
 
 
 @pytest.mark.parametrize(("error", "most"), [(LoginError, 1), (UnreachableError, 2)])
@@ -81,6 +134,7 @@ def test_what_is_true_of_all_cells_is_not_asked_again(error, most) -> None:
         (100, Size(rows=40_000, limit=200_000), 125),
         (100, Size(rows=40_000, limit=20_000), 25),
         (400, Size(rows=4), 500),
+        (7, Size(rows=60_000), 5),
     ],
 )
 def test_the_next_group(cells, size, expected) -> None:
