@@ -104,3 +104,13 @@ def test_the_keys_are_said() -> None:
     assert "Shift+Q right, Shift+W unsure, Shift+A is spine" in explain_marking("tags", marks)
     assert "then 1 unmarked, 2 right, 3 unsure, 4 is spine" in explain_marking("labels", marks)
     assert "=right, =unsure, =spine, =shaft, =soma" in explain_marking("text", marks)
+
+
+def test_numbers_of_two_digits_are_ended_with_enter() -> None:
+    """With up to nine labels a digit is enough."""
+    few, many = (
+        explain_marking("labels", list_marks([*ALWAYS, *(f"tag{n}" for n in range(count))]))
+        for count in (3, 4)
+    )
+    assert "9 is tag2, and S or A to go to the next or previous synapse" in few
+    assert "10 is tag3 and Enter, and S or A to go" in many

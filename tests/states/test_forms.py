@@ -197,6 +197,16 @@ def test_transforms_of_old_layers_lead_to_nm(transform) -> None:
 
 
 @pytest.mark.parametrize(
+    ("transform", "expected"),
+    [({"scale": [2, 3, 4]}, [20, 60, 120]), ({"translation": [5, 6, 7]}, [15, 26, 37])],
+)
+def test_an_old_transform_may_be_given_in_part(transform, expected) -> None:
+    """Without a scale nothing is stretched, and without a translation nothing is moved."""
+    placement = find_placement({"type": "annotation", "transform": transform}, {})
+    assert placement.to_nm(np.array([[10, 20, 30]])).tolist() == [expected]
+
+
+@pytest.mark.parametrize(
     "transform",
     [MATRIX[:3], [*MATRIX, MATRIX[0]], [row[:3] for row in MATRIX], [1] * 12, [1] * 17, "no", {
         "scale": [2, 3]}, {"translation": 5}, *({"rotation": turn} for turn in (

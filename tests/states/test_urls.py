@@ -39,6 +39,10 @@ SEGMENTS = {
             "https://storage.googleapis.com/some-bucket/explore.json",
         ),
         ("s3://some-bucket/a/b.json", "https://some-bucket.s3.amazonaws.com/a/b.json"),
+        (
+            "gs://some-bucket/a%20b/~x@y+(z).json",
+            "https://storage.googleapis.com/some-bucket/a%20b/~x@y+(z).json",
+        ),
     ],
 )
 def test_addresses_of_states(fragment, address) -> None:
@@ -119,6 +123,41 @@ def test_our_inline_links_come_back(more) -> None:
     """A state put into a link is read back from it, whatever its texts hold."""
     state = orjson.dumps({"layers": [], "more": more})
     assert parse_link(format_inline_link(SITE, state)).state == state
+
+
+@pytest.mark.parametrize(
+    "text", [f" {SITE}#!gs://bucket/a.json", f"{SITE}?json_url=https://example.org/5\n"]
+)
+def test_what_looks_like_a_link(text) -> None:
+    """Either way to name a state makes a link, whatever stands around it."""
+    assert is_link(text)
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch) -> None:
+    """The file is named, with what is wrong with it and what to give instead."""
+    path = tmp_path / "state.json"
+    path.write_bytes(b"{}" + b" " * 8_000_001)
+    monkeypatch.setattr("synglancer.states.urls.MAX_STATE", 8_000_003)
+    assert parse_link(str(path)).state == path.read_bytes()
+    monkeypatch.setattr("synglancer.states.urls.MAX_STATE", 8_000_002)
+    with pytest.raises(UsageError) as refused:
+        parse_link(str(path))
+    assert str(refused.value) == (
+        f"The file {path} is larger than 8 MB, and no state server accepts such a file."
+    )
+    assert refused.value.hint == "Give a file with a Neuroglancer state."
+
+    def refuse(_: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    path.write_bytes(b"{}")
+    with pytest.raises(UsageError) as refused:
+        parse_link(str(path))
+    assert str(refused.value) == f"The file {path} cannot be read: Permission denied."
+    assert refused.value.hint == (
+        "Give a file with a Neuroglancer state, such as --save-state writes."
+    )
 
 
 def test_a_file_of_a_state(tmp_path: Path) -> None:

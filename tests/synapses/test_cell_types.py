@@ -55,8 +55,9 @@ def test_a_view_gives_one_type_a_cell() -> None:
 )
 def test_views_of_another_kind_are_refused(raw: pd.DataFrame) -> None:
     """A view without the column, with values other than text, or with rounded IDs is an error."""
-    with pytest.raises(BadAnswerError, match="types"):
+    with pytest.raises(BadAnswerError, match="types") as refused:
         build_cell_types(raw, "types", "cell_type")
+    assert refused.value.hint.startswith("Check the names given with --cell-type-view and ")
 
 
 SHOWN = synapses(
@@ -84,6 +85,16 @@ def test_partners_are_described_as_they_are() -> None:
         "known": 2,
         "ambiguous": 1,
     }
+
+
+def test_partners_with_a_type_are_counted() -> None:
+    """Here two of three have one; the unknown type stands behind types that follow it by name."""
+    view = VIEW.assign(cell_type=VIEW["cell_type"].replace("BC", "zeta"))
+    types = build_cell_types(view, "types", "cell_type")
+    shown = label_partners(synapses(("inputs", 5), ("inputs", 9), ("outputs", 77)), types)
+    described = describe_partners(shown, [CELL], types, ["inputs"])
+    assert described["known"] == 2
+    assert [*described["partners"]] == ["L2/3 IT", "zeta", "unknown"]
 
 
 def test_annotations_carry_a_number_that_is_named() -> None:

@@ -78,6 +78,55 @@ def test_each_kind_of_damage_is_named(values, expected) -> None:
     parse_predictions(state)
 
 
+@pytest.mark.parametrize(
+    ("kind", "lowest", "highest"),
+    [
+        ("uint8", 0, 255),
+        ("int8", -128, 127),
+        ("uint32", 0, 2**32 - 1),
+        ("int32", -(2**31), 2**31 - 1),
+        ("float32", -3.4028235e38, 3.4028235e38),
+    ],
+)
+def test_numbers_that_their_type_cannot_hold_are_named(kind, lowest, highest) -> None:
+    """The smallest and the largest number of a type are valid; a number beyond them is not."""
+    state = damage()
+    layer = state["layers"][0]
+    layer["annotationProperties"][1]["type"] = kind
+    first, second = layer["annotations"]
+    first["props"][1], second["props"][1] = lowest, highest
+    assert explain_damage(state) == []
+    first["props"][1], second["props"][1] = lowest * 1.1 - 1, highest * 1.1
+    assert explain_damage(state) == [
+        "2 annotations of the layer '● in: spine' do not have a valid number for each property."
+    ]
+
+
+@pytest.mark.parametrize("kind", ["rgb", "rgba"])
+def test_colours_are_not_examined(kind) -> None:
+    """Viewers write colours in forms of their own."""
+    state = damage(props=[0.9, "#ff0000"])
+    state["layers"][0]["annotationProperties"][1]["type"] = kind
+    assert explain_damage(state) == []
+
+
+def test_the_damage_of_every_layer_is_named() -> None:
+    """A renamed layer of ours is known by the directions of its annotations."""
+    state = damage(id="abc")
+    renamed = copy.deepcopy(state["layers"][0])
+    renamed["name"] = "my favourites"
+    renamed["annotationProperties"].append(
+        {"id": "direction", "type": "uint8", "enum_values": [0], "enum_labels": ["inputs"]}
+    )
+    for annotation in renamed["annotations"]:
+        annotation["props"].append(0)
+    state["layers"].append(renamed)
+    assert explain_damage(state) == [
+        f"1 annotation of the layer {name!r} does not have an ID that is a whole number."
+        for name in ("● in: spine", "my favourites")
+    ]
+
+
 def test_positions_that_no_volume_has_are_not_returned() -> None:
     """A position that is not a 64-bit number of nm is left out of the table and named."""
     state = damage(point=[1e308, -1e308, 1e-320])

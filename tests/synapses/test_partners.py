@@ -35,6 +35,21 @@ def test_ties_go_to_the_larger_synapses_then_the_smaller_id() -> None:
     assert find_strongest_partners(frame, [CELL], 9) == [(2**63 + 1, 1), (8, 1), (9, 1)]
 
 
+def test_no_more_partners_than_asked() -> None:
+    """Of ten partners, the seven strongest are found."""
+    frame = synapses([("inputs", 10 + number, number) for number in range(10)])
+    expected = [(10 + number, 1) for number in range(9, 2, -1)]
+    assert find_strongest_partners(frame, [CELL], 7) == expected
+
+
+def test_sizes_are_added_exactly() -> None:
+    """Sums of float32 would lose the small synapses beside a large one."""
+    rows = [("inputs", 7, 2.0**24), ("inputs", 7, 1), ("inputs", 8, 2.0**24), ("inputs", 8, 0)]
+    frame = synapses(rows).astype({"size": "float32"})
+    assert find_strongest_partners(frame, [CELL], 1) == [(7, 2)]
+    assert find_strongest_partners(frame[::-1], [CELL], 1) == [(7, 2)]
+
+
 def test_neither_the_cell_nor_the_background_is_a_partner() -> None:
     """Autapses and synapses without a segment give no partner."""
     frame = synapses([("inputs", CELL, 5), ("outputs", 0, 5), ("outputs", 4, 1)])

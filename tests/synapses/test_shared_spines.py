@@ -54,8 +54,9 @@ def test_synapses_share_a_spine_within_one_cell() -> None:
 )
 def test_answers_of_another_kind_are_refused(raw: pd.DataFrame) -> None:
     """An answer without spine numbers, or with numbers that are not integers, is an error."""
-    with pytest.raises(BadAnswerError, match="group_id"):
+    with pytest.raises(BadAnswerError, match="group_id") as refused:
         read_spines(raw)
+    assert refused.value.hint.startswith("Check that --multi-input-table names a table with the ")
 
 
 TABLE = synapses(

@@ -225,7 +225,7 @@ class _Reader:
         missing = [str(row.id) for row in self._listing.rows if row.id not in self._found]
         if missing:
             self._problems.append(
-                f"{_count(len(missing), 'synapse')} of the review {_be(missing)} missing from "
+                f"{_count(len(missing), 'synapse')} of the review {_be(len(missing))} missing from "
                 f"the link and may have been deleted: {', '.join(missing)}."
             )
         if self._strangers:
@@ -274,8 +274,8 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
-def _be(number: int | Sequence[str]) -> str:
-    return "is" if (number if isinstance(number, int) else len(number)) == 1 else "are"
+def _be(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _read_whole(given: object) -> int | None:
