@@ -106,11 +106,11 @@ def test_the_keys_are_said() -> None:
     assert "=right, =unsure, =spine, =shaft, =soma" in explain_marking("text", marks)
 
 
-def test_numbers_of_two_digits_are_ended_with_enter() -> None:
-    """With up to nine labels a digit is enough."""
-    few, many = (
+def test_the_tenth_label_has_the_key_0() -> None:
+    """As in Google's viewer; with more than ten labels, numbers are ended with Enter."""
+    ten, eleven = (
         explain_marking("labels", list_marks([*ALWAYS, *(f"tag{n}" for n in range(count))]))
-        for count in (3, 4)
+        for count in (4, 5)
     )
-    assert "9 is tag2, and S or A to go to the next or previous synapse" in few
-    assert "10 is tag3 and Enter, and S or A to go" in many
+    assert "9 is tag2, 0 is tag3, and S or A to go to the next or previous synapse" in ten
+    assert "9 is tag2, 10 is tag3, 11 is tag4 and Enter, and S or A to go to the next" in eleven

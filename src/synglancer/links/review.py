@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 300
 """Most synapses in one review: with more, viewers take a second or more for each step."""
 
-_MOST_DIGITS = 10  # labels for which Google's viewer has a digit
+_MOST_DIGITS = 10  # labels for which Google's viewer has a digit: 1 to 9, then 0
 _MARKING: dict[str, Marking] = {"spelunker": "tags", "google": "labels"}
 _READ = "share the view when you are done, and read the marks with `synglancer verdicts`"
 
@@ -92,8 +92,12 @@ def explain_marking(marking: Marking, marks: Sequence[Mark]) -> str:
         )
     if marking == "labels":
         labels = [UNMARKED, *(mark.label for mark in marks)]
-        digits = ", ".join(f"{place} {label}" for place, label in enumerate(labels, start=1))
-        entered = " and Enter" if len(labels) > _MOST_DIGITS else ""
+        few = len(labels) <= _MOST_DIGITS
+        numbers = [place % _MOST_DIGITS if few else place for place in range(1, len(labels) + 1)]
+        digits = ", ".join(
+            f"{number} {label}" for number, label in zip(numbers, labels, strict=True)
+        )
+        entered = "" if few else " and Enter"
         keys = (
             f"press Shift+V once, then {digits}{entered}, and S or A to go to the next or "
             "previous synapse"
