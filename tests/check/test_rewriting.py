@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,17 +68,98 @@ def test_a_file_that_changed_meanwhile_is_left_alone(tmp_path) -> None:
     paper.write_text(OLD)
     document = read_document(paper)
     paper.write_text(f"new words {OLD}")
-    with pytest.raises(UsageError, match="was changed"):
+    with pytest.raises(UsageError, match="was changed") as refused:
         rewrite_file(document, b"x")
+    assert refused.value.hint == "Run the same command again."
     assert paper.read_text() == f"new words {OLD}"
     assert list(tmp_path.glob("paper*")) == [paper]
 
 
-def test_half_a_character_of_utf16_is_refused(tmp_path) -> None:
-    """A file that only begins like UTF-16 is named, with a hint."""
-    (tmp_path / "odd.txt").write_bytes(b"\xff\xfea")
-    with pytest.raises(UsageError, match="UTF-16"):
-        read_document(tmp_path / "odd.txt")
+@pytest.mark.parametrize(
+    ("content", "said", "advice"),
+    [
+        (b"\xff\xfea", "begins like UTF-16 text, but cannot be read as such.", "Save it as UTF-8 "),
+        (b"%PDF\0", "is not a text file.", "Export it as Markdown, HTML, LaTeX, CSV "),
+        (None, "cannot be read: No such file or directory.", "Give a Neuroglancer link in quotes"),
+    ],
+)
+def test_a_file_that_is_no_text_is_refused(content, said, advice, tmp_path) -> None:
+    """The file is named, with what is wrong with it and what to do."""
+    path = tmp_path / "odd.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(UsageError) as refused:
+        read_document(path)
+    assert str(refused.value) == f"{path} {said}"
+    assert refused.value.hint.startswith(advice)
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+def test_utf16_stays_utf16(order, tmp_path) -> None:
+    """In either order of bytes, even with half a character pair in the text."""
+    mark = b"\xff\xfe" if order == "le" else b"\xfe\xff"
+    path = tmp_path / "notes.txt"
+    path.write_bytes(mark + f"µ \ud800 {OLD} \n".encode(f"utf-16-{order}", "surrogatepass"))
+    document = read_document(path)
+    assert [found.url for found in document.found] == [OLD]
+    new = OLD.replace("v1/1", "v1/2")
+    expected = mark + f"µ \ud800 {new} \n".encode(f"utf-16-{order}", "surrogatepass")
+    assert replace_links(document, {OLD: new}) == expected
+
+
+def test_a_file_is_rewritten_beside_its_backup(tmp_path) -> None:
+    """The backup has the old bytes, time and permissions; an older backup is never overwritten."""
+    path = tmp_path / "paper.md"
+    for number, name in enumerate(["paper.md.bak", "paper.md.bak.1"]):
+        path.write_bytes(b"old %d" % number)
+        path.chmod(0o640)
+        os.utime(path, (1_700_000_000, 1_700_000_000 + number))
+        assert rewrite_file(read_document(path), b"new") == tmp_path / name
+        assert path.read_bytes() == b"new"
+        kept = tmp_path / name
+        assert kept.read_bytes() == b"old %d" % number
+        assert (kept.stat().st_mtime, kept.stat().st_mode & 0o777) == (
+            1_700_000_000 + number,
+            0o640,
+        )
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_file_that_cannot_be_rewritten_leaves_no_backup(gone, tmp_path, monkeypatch) -> None:
+    """It stays as it was, and the error says what to check."""
+    path = tmp_path / "paper.md"
+    path.write_text(OLD)
+    document = read_document(path)
+
+    def fail(*_) -> None:
+        if gone:
+            (tmp_path / "paper.md.bak").unlink()
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("synglancer.check.rewriting.write_file", fail)
+    with pytest.raises(UsageError) as refused:
+        rewrite_file(document, b"new")
+    assert str(refused.value) == f"{path} cannot be rewritten: No space left on device."
+    assert refused.value.hint.startswith("Check that you may write to it and to its folder")
+    assert [*tmp_path.glob("paper*")] == [path]
+    assert path.read_text() == OLD
+
+
+def test_links_that_cannot_be_read_back_are_not_written(tmp_path) -> None:
+    """A new link that would run into the text behind it is refused."""
+    path = tmp_path / "notes.txt"
+    path.write_text(f"{OLD}\n")
+    document = read_document(path)
+    for new in ["https://s.org/#!https://g.org/1 2", ""]:
+        with pytest.raises(UsageError) as refused:
+            replace_links(document, {OLD: new})
+        assert str(refused.value) == (
+            f"The links in {path} cannot be replaced without changing more."
+        )
+        assert refused.value.hint == "Replace them by hand."
+    changed = replace(document, content=b"something else")
+    with pytest.raises(UsageError, match="cannot be replaced"):
+        replace_links(changed, {OLD: OLD.replace("v1/1", "v1/2")})
 
 
 @pytest.mark.parametrize(

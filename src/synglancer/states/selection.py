@@ -92,13 +92,12 @@ def read_id(given: object) -> int:
 
     Some tools write IDs as JSON numbers. Viewers round these, but Python reads them exactly.
     """
-    if isinstance(given, bool) or not isinstance(given, str | int):
+    if isinstance(given, bool):
         return 0
-    text = str(given)[: _MAX_DIGITS + 1]
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        return 0
-    number = int(text)
-    return number if number <= _MAX_UINT64 else 0
+    if isinstance(given, str):
+        whole = given.isascii() and given.isdigit() and len(given) <= _MAX_DIGITS
+        given = int(given) if whole else 0
+    return given if isinstance(given, int) and 0 <= given <= _MAX_UINT64 else 0
 
 
 def is_source(layer: Mapping[str, Any], segmentation: str) -> bool:
@@ -139,12 +138,9 @@ def read_pin(state: Mapping[str, Any]) -> datetime | None:
 
 def _read_number(given: object) -> int | float | None:
     """Read a number or a number in a text; integers stay integers, so that no digit is lost."""
-    if isinstance(given, bool):
-        return None
     if isinstance(given, str):
         text = given.strip()[: _MAX_DIGITS + 1]
-        if text.isascii() and text.isdigit():
-            return int(text)
-        return None
-    number = isinstance(given, int | float) and math.isfinite(given)
-    return given if number else None  # type: ignore[return-value]
+        return int(text) if text.isascii() and text.isdigit() else None
+    if isinstance(given, float):
+        return given if math.isfinite(given) else None
+    return given if isinstance(given, int) and not isinstance(given, bool) else None

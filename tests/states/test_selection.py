@@ -1,0 +1,73 @@
+"""IDs and timestamps are read exactly, in every form in which states hold them."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Any
+
+import pytest
+
+from synglancer.states.selection import read_id, read_pin
+
+
+@pytest.mark.parametrize(
+    ("given", "read"),
+    [
+        ("864691135276234469", 864691135276234469),
+        (864691135276234469, 864691135276234469),
+        ("18446744073709551615", 2**64 - 1),
+        (2**64 - 1, 2**64 - 1),
+        (0, 0),
+        ("18446744073709551616", 0),
+        (2**64, 0),
+        (-1, 0),
+        ("-1", 0),
+        ("1" * 21, 0),
+        ("0" * 20 + "7", 0),
+        ("", 0),
+        ("12x", 0),
+        (" 12", 0),
+        ("٣", 0),
+        (True, 0),
+        (None, 0),
+        (1.0, 0),
+        (10**5000, 0),
+        (float("nan"), 0),
+    ],
+    ids=lambda value: repr(value % 10**6 if isinstance(value, int) else value),
+)
+def test_ids_are_read_digit_by_digit(given: object, read: int) -> None:
+    """Anything but a whole number of 64 bits is no ID, however large or odd."""
+    assert read_id(given) == read
+
+
+MADE = datetime(2026, 3, 7, tzinfo=timezone.utc)
+SECONDS = int(MADE.timestamp())
+
+
+def pin(timestamp: object) -> Any:
+    source = "graphene://https://example.org/segmentation/table/minnie3_v1"
+    layer = {"type": "segmentation", "name": "s", "source": source, "timestamp": timestamp}
+    return read_pin({"layers": [layer]})
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [SECONDS, SECONDS * 1000, float(SECONDS), str(SECONDS), f" {SECONDS * 1000} "],
+)
+def test_timestamps_of_each_form_mean_the_same(timestamp: object) -> None:
+    """Viewers write seconds or milliseconds, as numbers or as texts."""
+    assert pin(timestamp) == MADE
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        *(None, True, 0, -1, "-1", "", "now", "٣", f"{SECONDS}x", [SECONDS]),
+        *(float("nan"), float("inf"), 10**400, 10**5000, "9" * 20, "1" * 5000),
+    ],
+    ids=lambda value: repr(value % 10**6 if isinstance(value, int) else value)[:20],
+)
+def test_other_timestamps_do_not_pin(timestamp: object) -> None:
+    """A link is said to be pinned only where its viewer pins it, and nothing makes reading fail."""
+    assert pin(timestamp) is None
