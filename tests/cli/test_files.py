@@ -177,3 +177,52 @@ def test_an_output_never_replaces_settings(folder, synglancer, monkeypatch, word
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     synglancer(*words).refuses(2, said)
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+
+
+TOKENS = [
+    "0123456789abcdef0123456789abcdef",
+    "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N",
+]
+
+
+@pytest.mark.parametrize("token", TOKENS)
+@pytest.mark.parametrize(
+    ("name", "head", "end"),
+    [("cells.txt", "", ""), ("cells.csv", "cell,n\n", ",1"), ("points.csv", "id,x_nm\n", ",1")],
+)
+def test_a_token_in_a_file_is_never_echoed(
+    sandbox, folder, make_link, synglancer, token, name, head, end
+) -> None:
+    """Whatever reads a file of cells or points says where a bad line is, and shows no token."""
+    good = f"{CELL}{end}\n"
+    (folder / name).write_text(f"{head}{good}{token}{end}\n")
+    options = ["--tag", "soma"]
+    done = [
+        make_link(name, *options),
+        make_link(CELL, *options, "--annotations", name),
+        synglancer("report", name, "-o", "r.html", *options, "--pictures", "none"),
+        synglancer("report", name, "-o", "r.md", *options, "--column", token),
+        synglancer("report", CELL, "-o", "r.md", "--baseline", name),
+        synglancer("compare", name),
+        synglancer("table", name),
+        synglancer("verdicts", name),
+        synglancer("check", name),
+        make_link(token),
+    ]
+    for one in done:
+        assert one.code
+        assert token not in one.out + one.err
+    if (folder / "r.html").exists():
+        assert token not in (folder / "r.html").read_text()
+
+
+def test_long_lines_and_control_characters_of_a_file_are_not_printed(
+    sandbox, folder, synglancer
+) -> None:
+    """A bad line among good ones is said, cut and printable."""
+    (folder / "cells.txt").write_text(f"{CELL}\n{'neuron ' * 500}\n\x1b[2Jx\n")
+    done = synglancer("report", "cells.txt", "-o", "r.md", "--tag", "soma")
+    assert done.code == 5
+    assert "neuron neuron" in done.err
+    assert max(map(len, done.err.splitlines())) < 400
+    assert "\x1b" not in done.err

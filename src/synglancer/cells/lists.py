@@ -20,7 +20,7 @@ from synglancer.cells.tables import (
 )
 from synglancer.cells.typed_positions import join_position
 from synglancer.errors import UsageError
-from synglancer.text.printable import quote
+from synglancer.text.printable import conceal, list_names, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -38,6 +38,9 @@ _QUOTABLE = re.compile(
     re.IGNORECASE,
 )
 """Lines of files that messages may quote: numbers in any form. Others may be a secret."""
+
+_BY_OPTION = "Name the column of root IDs with --column."
+_BY_NAME = f"Call its column of root IDs {', '.join(ID_COLUMNS[:-1])} or {ID_COLUMNS[-1]}."
 
 _GAP = "'"
 """An empty value in an ID column of our tables; see `render.tables.keep_exact`."""
@@ -124,7 +127,7 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
         return tables[0]
     if column is not None:
         raise UsageError(
-            f"A column {column!r} was named, but no table was given.",
+            f"A column {quote(conceal(column))} was named, but no table was given.",
             "Give a table that has this column, or leave --column out.",
         )
     cells = [cell for one in lists for cell in one.cells]
@@ -157,20 +160,22 @@ def _find_fault(cell: str) -> UsageError | None:
     return None
 
 
-def _read_word(word: str, column: str | None) -> CellList:
+def _read_word(word: str, column: str | None, *, by_option: bool = True) -> CellList:
     """Read a word as a cell, as a file with a cell per line, or as a table."""
     if word == "-":
-        return _read_text(_read_stdin(), "Standard input", column)
+        return _read_text(_read_stdin(), "Standard input", column, by_option=by_option)
     if not _names_file(word):
         return CellList([word.strip()] if word.strip() else [], places=[""])
     path = Path(word)
     if path.suffix.lower() in ENDINGS:
-        return _take_cells(read_table(path, column), f"The file {word}", column)
+        return _take_cells(
+            read_table(path, column), f"The file {word}", column, by_option=by_option
+        )
     try:
         content = path.read_bytes()
     except OSError as error:
         raise UsageError(f"The file {word} cannot be read: {error.strerror}.", _NO_CELLS) from error
-    return _read_text(content, f"The file {word}", column)
+    return _read_text(content, f"The file {word}", column, by_option=by_option)
 
 
 def _names_file(word: str) -> bool:
@@ -194,7 +199,7 @@ def _read_stdin() -> bytes:
         raise UsageError(f"Standard input cannot be read: {error.strerror}.", _NO_CELLS) from error
 
 
-def _read_text(content: bytes, source: str, column: str | None) -> CellList:
+def _read_text(content: bytes, source: str, column: str | None, *, by_option: bool) -> CellList:
     text = decode_text(content, source)
     if text.lstrip().startswith("{"):
         raise UsageError(
@@ -206,7 +211,7 @@ def _read_text(content: bytes, source: str, column: str | None) -> CellList:
             raise UsageError(f"{source} holds {kind}, not a list of cells.", _NO_CELLS)
     if looks_like_table(text, column):
         name = source.removeprefix("The file ")
-        return _take_cells(parse_table(text, name, column), source, column)
+        return _take_cells(parse_table(text, name, column), source, column, by_option=by_option)
     cells, places = [], []
     for number, line in enumerate(text.splitlines(), start=1):
         cell = re.sub(r"(^|\s)#(?!!).*", "", line).strip()
@@ -218,15 +223,15 @@ def _read_text(content: bytes, source: str, column: str | None) -> CellList:
     return CellList(cells, places=places)
 
 
-def _take_cells(table: Table, source: str, column: str | None) -> CellList:
+def _take_cells(table: Table, source: str, column: str | None, *, by_option: bool) -> CellList:
+    named = column is not None or by_option
     if column is None:
         column = next((name for name in ID_COLUMNS if name in table.names), ID_COLUMNS[0])
     column = column.strip()
     if column not in table.names:
         raise UsageError(
-            f"{source} has no column {column!r}.",
-            "Name the column of root IDs with --column. "
-            f"The columns are: {', '.join(table.names)}.",
+            f"{source} has no column {quote(conceal(column))}.",
+            f"{_BY_OPTION if named else _BY_NAME} The columns are: {list_names(table.names)}.",
         )
     if not table.rows:
         raise UsageError(f"{source} names no cell.", "Give one with a row for each cell.")
@@ -272,7 +277,7 @@ def list_given_cells(words: Iterable[str]) -> list[str]:
             parse_cell(word)
             cells.append(word)
             continue
-        listed = _read_word(word, None)
+        listed = _read_word(word, None, by_option=False)
         for cell, place in zip(listed.cells, listed.places, strict=True):
             _check_cell(cell, place)
         cells += listed.cells
@@ -296,7 +301,7 @@ def read_column(df: pd.DataFrame, column: str) -> list[str]:
     """
     named = isinstance(column, str | int | tuple)  # others cannot be compared with names
     if not named or list(df.columns).count(column) != 1:
-        names = ", ".join(str(name) for name in df.columns)
+        names = list_names(df.columns)
         raise UsageError(
             f"The table has no column {quote(column)}, or has it twice.",
             f"Name the column of root IDs. The columns are: {names}.",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synglancer.errors import UsageError
+from synglancer.text.printable import conceal, list_names, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -158,7 +159,7 @@ def _read_positions(
         listed = ", ".join(name for there in found.values() for name in there)
         raise UsageError(f"{file.name} has positions in two units: {listed}.", _TWO_UNITS)
     if not whole:
-        listed = ", ".join(file.table.names)
+        listed = list_names(file.table.names)
         raise UsageError(f"{file.name} has no positions: its columns are {listed}.", _COLUMNS)
     sizes = {"nm": (1.0, 1.0, 1.0), "voxel": tuple(resolution)}
     read = {unit: _read_unit(file, places, unit, sizes[unit]) for unit in whole}
@@ -178,7 +179,7 @@ def _read_unit(
         for row, text in enumerate(_take(file, places, name)):
             value = float(text) * edge if _NUMBER.fullmatch(text) else math.nan
             if not math.isfinite(value):
-                shown = repr(text) if text else "nothing"
+                shown = quote(conceal(text)) if text else "nothing"
                 raise UsageError(
                     f"{file.name_row(row)}: {name} holds {shown}, which is not a coordinate.",
                     "Give each point three finite numbers, without thousands separators.",
@@ -227,7 +228,7 @@ def _find_related(file: PointFile, places: Mapping[str, int]) -> dict[str, str]:
 def _check_shape(file: PointFile, row: int, shape: str) -> None:
     if shape and shape.lower() != "point":
         raise UsageError(
-            f"{file.name_row(row)}: its shape is {shape!r}, and only points can be shown.",
+            f"{file.name_row(row)}: its shape is {quote(shape)}, and only points can be shown.",
             "Leave out rows with other shapes, or leave out the column to show their midpoints.",
         )
 
@@ -240,7 +241,7 @@ def _check_id(file: PointFile, row: int, text: str) -> str:
 
 def _rounded(file: PointFile, row: int, text: str) -> UsageError:
     return UsageError(
-        f"{file.name_row(row)}: {text!r} is a rounded number, not an ID.",
+        f"{file.name_row(row)}: {quote(text)} is a rounded number, not an ID.",
         "A spreadsheet or a float cannot hold IDs: store them as text or as integers.",
     )
 
@@ -248,7 +249,8 @@ def _rounded(file: PointFile, row: int, text: str) -> UsageError:
 def _read_color(file: PointFile, row: int, text: str) -> str:
     if text and not _COLOR.fullmatch(text):
         raise UsageError(
-            f"{file.name_row(row)}: {text!r} is not a colour.", "Give colours as #rrggbb."
+            f"{file.name_row(row)}: {quote(conceal(text))} is not a colour.",
+            "Give colours as #rrggbb.",
         )
     return text.lower()
 
@@ -261,7 +263,7 @@ def _read_ids(file: PointFile, row: int, text: str) -> list[str]:
             raise _rounded(file, row, part)
         if not (part.isascii() and part.isdigit() and int(part[:21]) <= _MAX_UINT64):
             raise UsageError(
-                f"{file.name_row(row)}: {part!r} is not the ID of a segment.",
+                f"{file.name_row(row)}: {quote(conceal(part))} is not the ID of a segment.",
                 "Give whole numbers of 64 bits, several separated by spaces, 0 for none.",
             )
     return list(dict.fromkeys(str(int(part)) for part in ids if int(part)))

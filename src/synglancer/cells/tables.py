@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import UsageError
+from synglancer.text.printable import conceal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -234,7 +235,7 @@ def _finish(
         rows = [[row[i] for i in kept] for row in rows]
     twice = [name for name in dict.fromkeys(stripped) if stripped.count(name) > 1]
     if twice:
-        what = f"the name {twice[0]!r}" if twice[0] else "no name"
+        what = f"the name {quote(conceal(twice[0]))}" if twice[0] else "no name"
         number = stripped.count(twice[0])
         raise UsageError(
             f"The file {source} has {number} columns with {what}.",
@@ -284,8 +285,8 @@ def _check_not_rounded(path: Path, name: str, values: Iterable[Any]) -> None:
     """Refuse numbers that a spreadsheet may have rounded."""
     if any(isinstance(value, int | float) and abs(value) >= _EXACT for value in values):
         raise UsageError(
-            f"The column {name!r} of {path} holds IDs as numbers, which spreadsheets round to 15 "
-            "digits.",
+            f"The column {quote(name)} of {path} holds IDs as numbers, which spreadsheets round to "
+            "15 digits.",
             "Store them as text in the spreadsheet, or give a CSV or Parquet file.",
         )
 

@@ -14,6 +14,7 @@ from synglancer.states.fields import write_timestamp
 from synglancer.states.record import Provenance
 from synglancer.states.record_copy import read_record
 from synglancer.states.urls import parse_link
+from synglancer.text.printable import conceal, printable, shorten
 from synglancer.view.tag_order import sort_tags
 
 if TYPE_CHECKING:
@@ -224,6 +225,9 @@ class LinkRecord:
         return OpenedLink(self.url, parse_link(self.url).site, self.state)
 
 
+_LONGEST_NAME = 200  # characters of what was typed, which may be a state in a link
+
+
 @dataclass(frozen=True)
 class Skipped:
     """A cell without a link, and the reason.
@@ -248,4 +252,7 @@ class Skipped:
     @property
     def sentence(self) -> str:
         """The reason, preceded by the cell as it was typed unless the reason contains it."""
-        return self.reason if self.given in self.reason else f"{self.given}: {self.reason}"
+        if self.given in self.reason:
+            return self.reason
+        given = conceal(shorten(printable(self.given), _LONGEST_NAME))
+        return self.reason if given in self.reason else f"{given}: {self.reason}"

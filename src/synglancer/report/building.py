@@ -13,6 +13,7 @@ from synglancer.report.baseline import find_known_baseline
 from synglancer.report.summary import Report, Row
 from synglancer.settings import SAME_SPINE, SYNAPSE
 from synglancer.states.record import SYNTHETIC
+from synglancer.text.printable import conceal
 from synglancer.view.colors import PALETTES, choose_colors
 from synglancer.view.segment_properties import CellNumbers
 from synglancer.view.tag_order import sort_tags
@@ -121,4 +122,4 @@ def link_all_cells(report: Report, settings: Settings) -> Report:
 
 def _name_row(skipped: Skipped, given: str, number: int) -> Skipped:
     """Name a skipped cell by its row if the row has no cell."""
-    return replace(skipped, given=given.strip() or f"row {number}")
+    return replace(skipped, given=conceal(given.strip()) or f"row {number}")

@@ -16,6 +16,7 @@ from synglancer.states.coordinates import (
 from synglancer.states.fields import MAX_EXACT
 from synglancer.states.layer_names import split_layer_name
 from synglancer.states.reader import is_own_points, list_annotation_layers
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -216,7 +217,7 @@ def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnot
     try:
         placement = find_placement(layer, state)
     except UnplacedError as error:
-        why = f"{_count(len(given))} of the layer {name!r} cannot be placed: {error}."
+        why = f"{_count(len(given))} of the layer {quote(name)} cannot be placed: {error}."
         return LayerAnnotations(layer, (), np.empty((0, 3)), (why,), properties)
     rank = placement.rank
     placed = [(note, keys) for note in given if (keys := _find_place(note, rank)) is not None]
@@ -228,13 +229,13 @@ def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnot
     problems = []
     if left_out:
         problems.append(
-            f"{_count(left_out)} of the layer {name!r} {'has' if left_out == 1 else 'have'} "
+            f"{_count(left_out)} of the layer {quote(name)} {'has' if left_out == 1 else 'have'} "
             f"a shape or a number of coordinates other than {rank} and cannot be read."
         )
     if far := int((~held).sum()):
         where = "its position is" if far == 1 else "their positions are"
         problems.append(
-            f"{_count(far)} of the layer {name!r} cannot be placed: {where} beyond any volume."
+            f"{_count(far)} of the layer {quote(name)} cannot be placed: {where} beyond any volume."
         )
     notes = [note for (note, _), near in zip(placed, held, strict=True) if near]
     return LayerAnnotations(layer, notes, positions[held], tuple(problems), properties)

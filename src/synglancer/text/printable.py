@@ -2,8 +2,22 @@
 
 from __future__ import annotations
 
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 LONGEST = 60
 """Characters of a value that messages quote."""
+
+_MOST_NAMES = 40
+_SEEN = 4  # characters of what may be a token
+_SECRET = re.compile(
+    r"(?=(?:.*[A-Za-z]){3})(?=(?:.*[0-9]){3})[A-Za-z0-9_.+=~-]{20,}", re.ASCII | re.DOTALL
+)
+_ENDING = re.compile(r"\.[A-Za-z]{1,8}$", re.ASCII)
+"""The end of a file's name."""
 
 REPLACEMENT = "\ufffd"
 """Replaces a control character in terminal output."""
@@ -38,6 +52,28 @@ def shorten(text: str, most: int = LONGEST) -> str:
     'abc…'
     """
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def conceal(text: str) -> str:
+    """Hide all but the beginning of a text that may be a token, pasted by mistake.
+
+    A token is one long word of letters and digits. Names of files and numbers are kept.
+
+    Examples
+    --------
+    >>> conceal("0123456789abcdef0123456789abcdef"), conceal("864691135276234469")
+    ('0123…', '864691135276234469')
+    """
+    word = text.strip()
+    secret = _SECRET.fullmatch(word) and not _ENDING.search(word)
+    return f"{word[:_SEEN]}…" if secret else text
+
+
+def list_names(names: Iterable[object]) -> str:
+    """List the names of a table's columns: a wrong file may hold anything in their place."""
+    shown = [conceal(printable(shorten(str(name)))) for name in names]
+    more = f" and {len(shown) - _MOST_NAMES:,} more" if len(shown) > _MOST_NAMES else ""
+    return ", ".join(shown[:_MOST_NAMES]) + more
 
 
 def quote(value: object, most: int = LONGEST) -> str:

@@ -19,6 +19,7 @@ from synglancer.cli.printing import (
 )
 from synglancer.errors import SOME_SKIPPED, ServiceError, UsageError
 from synglancer.render.picture_options import Pictures  # noqa: TC001  # cyclopts reads it
+from synglancer.text.printable import list_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,7 +182,7 @@ def _read_cells(cells: Sequence[str], reporting: Reporting) -> CellList:
     if reporting.group_by and reporting.group_by not in given.join().columns:
         raise UsageError(
             f"There is no column {reporting.group_by!r} to group the cells by.",
-            f"Choose one of these with --group-by: {', '.join(given.columns)}."
+            f"Choose one of these with --group-by: {list_names(given.columns)}."
             if given.columns
             else "--group-by needs a table of cells with a column to group by.",
         )

@@ -24,6 +24,7 @@ from synglancer.states.reviews.marks import (
 )
 from synglancer.states.reviews.rows import Row, read_rows
 from synglancer.states.selection import read_id
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -193,7 +194,7 @@ class _Reader:
         label = labels.get(_read_whole(value))
         if label is None:
             self._problems.append(
-                f"The verdict {value!r} on synapse {synapse} has no label and is ignored."
+                f"The verdict {quote(value)} on synapse {synapse} has no label and is ignored."
             )
         elif label != UNMARKED:
             marks = {mark.label: mark for mark in self._marks}
@@ -209,7 +210,7 @@ class _Reader:
         for word in unknown:
             words = ", ".join(f"={mark.name.removeprefix('is_')}" for mark in self._marks)
             self._problems.append(
-                f"{word!r} on synapse {synapse} is not a mark and is read as a comment. The "
+                f"{quote(word)} on synapse {synapse} is not a mark and is read as a comment. The "
                 f"marks are {words}."
             )
         if comment:
