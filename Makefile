@@ -29,7 +29,8 @@ demo: $(VENV)/.demo ## make a link for the synthetic cell on the embedded sandbo
 test: $(VENV)/.dev ## set up and run every test, after the static checks
 	@./tests/chromium.sh
 	@$(MAKE) --no-print-directory check
-	$(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@# Each worker would compile all tests anew where the environment forbids to keep what is compiled.
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## types, lint, format, import rules, dependencies
 	$(BIN)/ruff check

@@ -14,6 +14,8 @@ from playwright.sync_api import sync_playwright
 # The tests import their own tools, `proof` and others, from this folder.
 sys.path.insert(0, str(Path(__file__).parent))
 
+from pages import open_page
+
 from cave_sandbox.server import Sandbox, SandboxOptions
 
 if TYPE_CHECKING:
@@ -51,10 +53,9 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def page(browser: Browser) -> Iterator[Page]:
-    """A page that shares nothing with the others, small because each pixel is drawn in software."""
-    context = browser.new_context(viewport={"width": 600, "height": 400})
-    yield context.new_page()
-    context.close()
+    """A page that shares nothing with the others."""
+    with open_page(browser) as page:
+        yield page
 
 
 @pytest.fixture(scope="session")

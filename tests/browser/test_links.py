@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pytest
 from commands import run_make_link, run_make_link_alone
+from pages import open_page
 from proof import prove
 from rows import NAMED, PAPER, POSITION, SIDES, expect, read_rows
 from selection import read_selection
@@ -20,10 +21,12 @@ from synglancer.states.urls import format_inline_link
 from synglancer.view.colors import PALETTES, choose_colors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     import pandas as pd
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
+    from proof import Proof
 
     from cave_sandbox.server import Sandbox
 
@@ -44,12 +47,23 @@ def _token(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
 
 
-def test_printed_link_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
+@pytest.fixture(scope="module")
+def printed(
+    browser: Browser, sandbox: Sandbox, rows: pd.DataFrame
+) -> Iterator[tuple[Page, str, Proof]]:
+    """Open and prove the link that make-link prints, for several tests."""
+    url = run_make_link_alone(sandbox, CELL)
+    with open_page(browser) as page:
+        yield page, url, prove(page, url, expect(rows, CELL))
+
+
+def test_printed_link_opens(
+    printed: tuple[Page, str, Proof], sandbox: Sandbox, rows: pd.DataFrame
+) -> None:
     """A link from make-link shows the cell with each tag's synapses, as in the tables."""
     assert rows["direction"].value_counts().to_dict() == {"inputs": 3076, "outputs": 316}
-    url = run_make_link_alone(sandbox, CELL)
+    _, url, proof = printed
     assert url.startswith(f"{sandbox.origin}/v/synglancer/#!{sandbox.origin}/nglstate/api/v1/")
-    proof = prove(page, url, expect(rows, CELL))
     title = f"{CELL} · minnie65_public v1718 · 3,076 inputs, 316 outputs"
     assert proof.title == f"{title} - neuroglancer"
 
@@ -112,14 +126,12 @@ def test_second_datastack_opens(page: Page, sandbox: Sandbox, sample: Path) -> N
     prove(page, url, expect(rows, cell, colours))
 
 
-@pytest.mark.usefixtures("_token")
-def test_selected_synapse_is_the_row(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
+def test_selected_synapse_is_the_row(printed: tuple[Page, str, Proof], rows: pd.DataFrame) -> None:
     """For synapses at every extreme, the viewer's panel agrees with the row of the table."""
     extremes = set()
     for column in ["id", "size", "value", *SIDES.values(), *POSITION]:
         extremes |= {int(rows[column].argmin()), int(rows[column].argmax())}
-    link = make_link(CELL, server=sandbox.origin)
-    prove(page, link.url, replace(expect(rows, CELL), colours={}))
+    page, _, _ = printed
     for number in sorted(extremes):
         row = rows.iloc[number]
         layer = f"{NAMED[row['direction']]}: {row['tag']}"

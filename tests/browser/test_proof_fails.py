@@ -124,8 +124,10 @@ BROKEN = {
     "lost annotation": (_lose_annotation, r"annotations: '○ out: soma' has 8 instead of 9"),
     "repeated ID": (_repeat_id, r"annotations: '○ out: soma' has 8 instead of 9"),
     "shader with an error": (_spoil_shader, r"shader: '○ out: soma' failed: .*no_such_name"),
-    "missing source": (_lose_imagery, r"source: 'imagery' failed: .*"),
-    "failed request": (_lose_imagery, r"console: request: status 404 for .*/nothing/"),
+    "missing source": (
+        _lose_imagery,
+        r"source: 'imagery' failed: .*[\s\S]*console: request: status 404 for .*/nothing/",
+    ),
     "another cell": (_take_another_cell, rf"selected: \['{OTHER_CELL}'\] instead of \['{CELL}'\]"),
     "lost layer": (_lose_layer, r"layers: \['imagery', 'segmentation'\] instead of \["),
     "further layer": (_add_layer, r"layers: \[.*'twin'\] instead of \["),

@@ -36,15 +36,16 @@ NOTES = ["שלום 🧠", "<b>bold</b>", '"50%" \\ _x_', "unknown"]
 WHEN = {"generator": "synglancer", "made_on": "2026-11-22"}
 
 
-@pytest.fixture
-def address(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+@pytest.fixture(scope="module")
+def address(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
     """A report of three cells and one skipped cell, in two groups."""
-    monkeypatch.setenv("CAVE_TOKEN", sandbox.options.token)
     settings = Settings(server=sandbox.origin, with_total=True)
     given = CellList(CELLS, ["type", "note"], [[t, n] for t, n in zip("abba", NOTES, strict=True)])
-    results = summarise_cells(CELLS, settings, "plot")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("CAVE_TOKEN", sandbox.options.token)
+        results = summarise_cells(CELLS, settings, "plot")
     made = build_report(given, results, settings, group_by="type", **WHEN)
-    page = tmp_path / "report.html"
+    page = tmp_path_factory.mktemp("report") / "report.html"
     page.write_bytes(render_report(made, ".html"))
     return page.as_uri()
 

@@ -9,7 +9,7 @@ import pytest
 
 from cave_sandbox.sample import identity as who
 from cli.outcome import CELL
-from cli.test_batch_groups import ask_alone, count, tell
+from cli.test_batch_groups import ASKED, ask_alone, count, tell
 from synglancer import Link, make_links
 from synglancer.cave.client import Cave
 from synglancer.errors import ServiceError
@@ -62,25 +62,23 @@ def test_others_on_spines_are_asked_for_in_groups(sandbox, tables) -> None:
 
 
 OPTIONS = (
-    {},
-    {"multi_input": True},
-    {
-        "cell_types": True,
-        "multi_input": True,
-        "inline": True,
-    },  # otherwise properties would be uploaded
-    {"version": 661, "multi_input": True},
-    {"tag": "spine"},  # refused for synapses
+    # and whether nothing is kept of earlier answers
+    ({}, False),
+    ({}, True),
+    ({"multi_input": True}, False),
+    ({"multi_input": True}, True),
+    ({"cell_types": True, "multi_input": True}, False),
+    ({"version": 661, "multi_input": True}, True),
+    ({"tag": "spine"}, False),  # refused for synapses
 )
 
 
-@pytest.mark.parametrize("wanted", OPTIONS)
-@pytest.mark.parametrize("no_cache", [False, True])
+@pytest.mark.parametrize(("wanted", "no_cache"), OPTIONS)
 def test_links_in_groups_are_those_of_single_synapses(sandbox, tables, wanted, no_cache) -> None:
     """Synapses among cells and invalid words get the same bytes and reasons as alone."""
     given = [*choose(tables, 12), UNKNOWN, "synapse:x", CELL, str(who.PARTNERS[0].root_id)]
     random.Random(7).shuffle(given)
-    asked = {"server": sandbox.origin, **wanted}
+    asked = {**ASKED, "server": sandbox.origin, **wanted}
     made = make_links(given, no_cache=no_cache, **asked)
     assert [tell(link) for link in made] == [ask_alone(one, **asked) for one in given]
 

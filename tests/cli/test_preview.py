@@ -78,7 +78,8 @@ def test_what_a_source_lacks_is_named_and_not_waited_for(sandbox, make_link, tmp
     (cells,) = (layer for layer in state["layers"] if layer["type"] == "segmentation")
     cells["segments"].append("864691135000000001")
     bad = format_inline_link(good.partition("#")[0], orjson.dumps(state))
-    refused, drawn = render_previews([bad, good], tmp_path, PreviewOptions(wait=300))
+    small = PreviewOptions(size="480x320", wait=300)
+    refused, drawn = render_previews([bad, good], tmp_path, small)
     assert isinstance(refused, Skipped)
     assert "864691135000000001" in refused.reason
     assert "answered with status 404" in refused.reason
@@ -115,12 +116,13 @@ def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglance
     state = orjson.loads(parsed.state)
     state["layers"][1]["source"] = f"precomputed://{sandbox.origin}/precomputed/none/such"
     broken = format_inline_link(parsed.site, orjson.dumps(state))
-    done = synglancer("preview", broken, good, "-o", tmp_path, "--wait", "8")
+    small = ("--size", "480x320", "--wait", "8")
+    done = synglancer("preview", broken, good, "-o", tmp_path, *small)
     assert done.code == 5
     assert len(done.lines) == 1
     assert "did not finish drawing" in done.err
     assert len(list(tmp_path.glob("*.png"))) == 1
-    assert synglancer("preview", broken, "-o", tmp_path / "x", "--wait", "8").code == 4
+    assert synglancer("preview", broken, "-o", tmp_path / "x", *small).code == 4
     assert not (tmp_path / "x").exists()
 
 
@@ -195,9 +197,9 @@ def test_a_state_file_is_opened_in_a_browser(sandbox, make_link, synglancer, tmp
     """A state file gives the same picture as the link that was saved to it."""
     state = tmp_path / "state.json"
     link = make_link(CELL, "--tag", "soma", "--save-state", state, "--quiet").out.strip()
-    done = synglancer("preview", state, "-o", tmp_path)
+    done = synglancer("preview", state, "-o", tmp_path, "--size", "480x320")
     assert (done.code, done.err) == (0, "")
-    assert synglancer("preview", link, "-o", tmp_path / "link").code == 0
+    assert synglancer("preview", link, "-o", tmp_path / "link", "--size", "480x320").code == 0
     from_file, from_link = (
         read_picture(folder / f"{CELL}.png") for folder in (tmp_path, tmp_path / "link")
     )

@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import Distribution, PathDistribution, distribution
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from cli.outcome import CELL, TOKEN
 
@@ -29,13 +31,46 @@ def wheel(tmp_path_factory) -> Path:
 
 @pytest.fixture(scope="module")
 def environment(wheel, tmp_path_factory) -> Path:
-    """Install only the wheel and its dependencies into an empty environment."""
+    """Install the wheel into an empty environment, with links to its dependencies alone."""
     folder = tmp_path_factory.mktemp("environment") / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
-    pip = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python")]
-    install = ["install", "--quiet", "--no-compile", str(wheel)]
-    subprocess.run([*pip, *install], check=True, capture_output=True)
+    python = str(folder / "bin" / "python")
+    pip = [sys.executable, "-m", "pip", "--python", python]
+    subprocess.run([*pip, "install", "--quiet", "--no-deps", "--no-index", str(wheel)], check=True)
+    (site,) = folder.glob("lib/*/site-packages")
+    (installed,) = site.glob("synglancer-*.dist-info")
+    for name in find_dependencies(PathDistribution(installed)):
+        link_distribution(name, site)
+    subprocess.run([*pip, "check"], check=True, capture_output=True)
     return folder
+
+
+def find_dependencies(needing: Distribution) -> set[str]:
+    """Return the names of all direct and indirect dependencies of a distribution."""
+    found: set[str] = set()
+    open_: list[tuple[Distribution, frozenset[str]]] = [(needing, frozenset())]
+    seen = {(needing.name, frozenset[str]())}
+    while open_:
+        here, extras = open_.pop()
+        for text in here.requires or []:
+            needed = Requirement(text)
+            marker, wanted = needed.marker, frozenset(needed.extras)
+            if marker and not any(marker.evaluate({"extra": one}) for one in extras | {""}):
+                continue
+            found.add(needed.name)
+            if (needed.name, wanted) not in seen:
+                seen.add((needed.name, wanted))
+                open_.append((distribution(needed.name), wanted))
+    return found
+
+
+def link_distribution(name: str, site: Path) -> None:
+    """Link the installed files of a distribution into another environment."""
+    here = distribution(name)
+    for part in {file.parts[0] for file in here.files or []} - {"..", "__pycache__"}:
+        link = site / part
+        if not link.exists():  # some share a folder
+            link.symlink_to(Path(str(here.locate_file(part))))
 
 
 def test_an_index_takes_what_is_built(wheel) -> None:

@@ -8,13 +8,20 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from cave_sandbox.process.residence import Residence
+from synglancer.cli import build_make_link, build_synglancer
+from synglancer.cli import run as run_here
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+README = ROOT / "README.md"
+DOCUMENTS = [README, *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def name(path: Path) -> str:
@@ -49,43 +56,65 @@ def run(words: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def residence(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of the sandbox that all documents share; its sample is generated elsewhere."""
+    home = tmp_path_factory.mktemp("documents")
+    folder = home / "sandbox"
+    folder.mkdir()
+    (folder / "sample").symlink_to(sample.parent)
+    yield folder
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("SYNGLANCER_DATA_DIR", str(home))
+        run(["synglancer", "sandbox", "stop"], home)
+
+
 @pytest.fixture
-def _generated(sample: Path) -> None:
-    """Let the sandbox that the commands start find its sample, which is generated elsewhere."""
-    place = Residence.of_user().sample
+def _shared_sandbox(residence: Path) -> None:
+    """Let the commands find the sandbox that another document has started."""
+    place = Residence.of_user().folder
     place.parent.mkdir(parents=True)
-    place.symlink_to(sample.parent)
+    place.symlink_to(residence)
 
 
-@pytest.mark.usefixtures("_generated")
-@pytest.mark.parametrize("document", WITH_COMMANDS, ids=name)
-def test_commands_of_documents_run(document, tmp_path) -> None:
+@pytest.mark.usefixtures("_shared_sandbox")
+def test_commands_of_the_readme_run(tmp_path) -> None:
+    """Every command in a console block exits with 0 in a process of its own."""
+    for command in read_commands(README):
+        done = run(shlex.split(command), tmp_path)
+        assert done.returncode == 0, (command, done.stderr)
+        assert "\x1b" not in done.stdout
+
+
+COMMANDS = {"make-link": build_make_link, "synglancer": build_synglancer}
+
+
+@pytest.mark.usefixtures("_shared_sandbox")
+@pytest.mark.parametrize("document", [one for one in WITH_COMMANDS if one != README], ids=name)
+def test_commands_of_documents_run(document, tmp_path, monkeypatch, capfd) -> None:
     """Every command in a console block exits with 0, in the given order."""
-    try:
-        for command in read_commands(document):
-            done = run(shlex.split(command), tmp_path)
-            assert done.returncode == 0, (command, done.stderr)
-            assert "\x1b" not in done.stdout
-    finally:
-        run(["synglancer", "sandbox", "stop"], tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for command in read_commands(document):
+        first, *words = shlex.split(command)
+        code = run_here(COMMANDS[first], words)
+        out, err = capfd.readouterr()
+        assert code == 0, (command, err)
+        assert "\x1b" not in out
 
 
-@pytest.mark.usefixtures("_generated")
+@pytest.mark.usefixtures("_shared_sandbox")
 @pytest.mark.parametrize("document", WITH_PYTHON, ids=name)
 def test_python_of_documents_runs(document, tmp_path) -> None:
     """The Python blocks of a document run unchanged, one after the other."""
     code = "\n".join(read_blocks(document, "python"))
-    try:
-        done = run([sys.executable, "-c", code], tmp_path)
-        assert done.returncode == 0, done.stderr
-    finally:
-        run(["synglancer", "sandbox", "stop"], tmp_path)
+    done = run([sys.executable, "-c", code], tmp_path)
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_readme_has_examples() -> None:
     """The README shows commands and Python, so the tests above prove something."""
-    assert ROOT / "README.md" in WITH_COMMANDS
-    assert ROOT / "README.md" in WITH_PYTHON
+    assert README in WITH_COMMANDS
+    assert README in WITH_PYTHON
 
 
 @pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
-import sys
+from multiprocessing import get_context
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from synglancer.publish.publication import Publication
 from synglancer.publish.publishing import publish
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+#: Processes that begin with all modules imported: there are many, and none is about imports.
+_PROCESSES = get_context("forkserver")
+_PROCESSES.set_forkserver_preload(
+    ["synglancer.publish.publishing", "duckdb", "pyarrow.parquet", "tensorstore", "isal.igzip"]
+)
+
 _replace = Path.replace
 
 
-def main() -> None:
-    """Publish as the arguments say, and die at the rename with the given number."""
-    asked, at, when = json.loads(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+def publish_killed(asked: dict[str, Any], at: int, when: str) -> tuple[int | None, int | None]:
+    """Publish in a process that dies at the rename with the given number.
+
+    An unfinished publication is resumed. Returns the exit code, and the number of renames if the
+    publication was finished.
+    """
+    told, tell = _PROCESSES.Pipe(duplex=False)
+    process = _PROCESSES.Process(target=_publish, args=(asked, at, when, tell))
+    process.start()
+    tell.close()
+    try:
+        renames = told.recv()
+    except EOFError:
+        renames = None
+    process.join()
+    told.close()
+    return process.exitcode, renames
+
+
+def _publish(asked: dict[str, Any], at: int, when: str, tell: Connection) -> None:
     seen = 0
 
     def replace(self: Path, target: Path) -> Path:
@@ -30,9 +56,5 @@ def main() -> None:
         return done
 
     Path.replace = replace  # type: ignore[method-assign,assignment]
-    asked["inputs"] = tuple(asked["inputs"])
     publish(Publication(**asked), resume=(Path(asked["destination"]) / ".publishing").exists())
-    sys.stdout.write(str(seen))
-
-
-main()
+    tell.send(seen)

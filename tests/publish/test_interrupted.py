@@ -16,14 +16,13 @@ import psutil
 import pyarrow as pa
 import pytest
 
+from publish.killed import publish_killed
 from publish.tables import make_rows, read_files, run, write_parquet
 from synglancer.errors import OutputError, UsageError
 from synglancer.publish import publishing
 from synglancer.publish.tag_reader import TagReader
 from synglancer.publish.verify import Findings, _check_tag
 from synglancer.publish.writing.runner import Processes
-
-SCRIPT = Path(__file__).with_name("killed.py")
 
 
 @pytest.fixture(scope="module")
@@ -40,12 +39,12 @@ def whole(table, tmp_path_factory):
 
 
 def start(destination, table, at, when):
+    """Publish in a process that kills itself at a rename; return its exit code and renames."""
     asked = {
-        "inputs": [table], "destination": str(destination), "datastack": "minnie65_public",
+        "inputs": (table,), "destination": str(destination), "datastack": "minnie65_public",
         "version": 1718, "counts": True,
     }  # fmt: skip
-    words = [sys.executable, str(SCRIPT), json.dumps(asked), str(at), when]
-    return subprocess.run(words, capture_output=True, text=True, check=False, timeout=120)
+    return publish_killed(asked, at, when)
 
 
 def assert_nothing_looks_whole(destination, whole):
@@ -66,15 +65,14 @@ def assert_nothing_looks_whole(destination, whole):
 def test_killed_at_any_rename_it_is_finished_with_the_same_bytes(table, whole, tmp_path, when):
     """A run that is killed at each of its renames in turn continues each time, and ends with the
     same bytes."""
-    renames = int(start(tmp_path / "count", table, 0, when).stdout)
+    _, renames = start(tmp_path / "count", table, 0, when)
     assert renames > 30
     for at in range(1, renames + 1, 7):
         destination = tmp_path / f"out-{at}"
-        killed = start(destination, table, at, when)
-        assert killed.returncode == -signal.SIGKILL
+        assert start(destination, table, at, when) == (-signal.SIGKILL, None)
         assert_nothing_looks_whole(destination, whole)
-        finished = start(destination, table, 0, when)
-        assert finished.returncode == 0, finished.stderr
+        exit_code, _ = start(destination, table, 0, when)
+        assert exit_code == 0
         assert read_files(destination) == whole
 
 
@@ -82,7 +80,8 @@ def test_killed_again_and_again_it_still_ends(table, whole, tmp_path):
     """A run that never gets further than twelve renames at a time finishes in the end."""
     destination = tmp_path / "out"
     for _ in range(100):
-        if start(destination, table, 12, "before").returncode == 0:
+        exit_code, _ = start(destination, table, 12, "before")
+        if exit_code == 0:
             break
         assert_nothing_looks_whole(destination, whole)
     assert read_files(destination) == whole

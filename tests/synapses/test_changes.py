@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synglancer.columns import DTYPES
@@ -44,6 +44,7 @@ def _build(synapses: dict[tuple[str, int], tuple[str, float]]) -> pd.DataFrame:
     )
 
 
+@settings(max_examples=40)
 @given(_SYNAPSES, _SYNAPSES)
 def test_what_was_and_what_is_are_accounted_for(before, after) -> None:
     """Kept, lost and retagged synapses are the old ones; kept, gained and retagged are the new
@@ -68,6 +69,7 @@ def test_what_was_and_what_is_are_accounted_for(before, after) -> None:
     assert everywhere["gained"] == len(set(after) - set(before))
 
 
+@settings(max_examples=40)
 @given(_SYNAPSES, _SYNAPSES)
 def test_comparing_the_other_way_round_mirrors(before, after) -> None:
     """Synapses gained in one direction of time are lost in the other."""
@@ -78,6 +80,7 @@ def test_comparing_the_other_way_round_mirrors(before, after) -> None:
         assert there[other].tolist() == back[one].tolist(), other
 
 
+@settings(max_examples=40)
 @given(_SYNAPSES, _SYNAPSES)
 def test_each_synapse_is_in_one_row_with_its_dtypes(before, after) -> None:
     """Every synapse of either table comes back once, with all 64 bits of its ID."""
