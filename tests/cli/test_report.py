@@ -229,41 +229,58 @@ def test_a_row_that_could_shift_is_refused(sandbox, synglancer, make_link, tmp_p
 FOLLOWED = [str(who.OUTDATED_ONE_SUCCESSOR), CELL, str(who.OUTDATED_SPLIT), "", UNKNOWN]
 
 
-@pytest.mark.parametrize("kind", ["csv", "parquet", "xlsx", "html", "md", "tex", "ipynb"])
-def test_each_given_cell_is_found_again(sandbox, synglancer, tmp_path, kind):
-    """Of three rows that lead to one cell, each has its given ID and its result; the valid one has
-    no note from another, and readers of the table round no ID."""
-    cells, page = tmp_path / "cells.csv", tmp_path / f"report.{kind}"
+@pytest.fixture
+def report_followed(sandbox, synglancer, tmp_path):
+    """Make a report of these cells, and return its file."""
+    cells = tmp_path / "cells.csv"
     rows = [f"{note},{cell},{cell}\n" for note, cell in zip("abcde", FOLLOWED, strict=True)]
     cells.write_text("note,root_id,copy\n" + "".join(rows))
-    done = synglancer("report", cells, "-o", page)
-    assert done.code == 5
-    for given in (FOLLOWED[0], FOLLOWED[2]):
-        assert len(re.findall(f"{given} is not valid .* is used instead", done.err)) == 1
-    if kind in {"csv", "parquet", "xlsx"}:
-        read = {"csv": pd.read_csv, "parquet": pd.read_parquet, "xlsx": pd.read_excel}[kind](page)
-        assert list(read.columns[:4]) == ["note", "root_id", "copy", "cell"]
-        assert [str(cell) for cell in read["root_id"][:3]] == FOLLOWED[:3]
-        assert [str(cell) for cell in read["copy"][:3]] == FOLLOWED[:3]
-        assert read["root_id"][4] == UNKNOWN
-        assert [str(cell) for cell in read["cell"][:3]] == [CELL] * 3
-        said = read["followed"].fillna("")
-        assert [given in said[i] for i, given in enumerate(FOLLOWED[:3])] == [True, False, True]
-        assert list(said[[1, 3, 4]]) == ["", "", ""]
-        assert read["link"][:3].nunique() == 3
-        return
-    text = html.unescape(page.read_text("utf-8"))
-    for given in FOLLOWED[:3]:
-        assert given in text
-    for given in (FOLLOWED[0], FOLLOWED[2]):
-        assert re.search(f"{given} is not valid", text.replace("\\", ""))
-    if kind == "html":
-        notes = dict(re.findall(r'<li id="note-([0-9]+)">(.*?)</li>', text))
-        linked = re.findall(r'href="#note-([0-9]+)"', text)
-        assert FOLLOWED[0] in notes["1"]
-        assert "is not valid" not in notes.get("2", "")
-        assert FOLLOWED[2] in notes["3"]
-        assert linked == list(notes)
+
+    def make(kind):
+        page = tmp_path / f"report.{kind}"
+        done = synglancer("report", cells, "-o", page)
+        assert done.code == 5
+        for given in (FOLLOWED[0], FOLLOWED[2]):
+            assert len(re.findall(f"{given} is not valid .* is used instead", done.err)) == 1
+        return page
+
+    return make
+
+
+def test_each_given_cell_is_found_again_in_a_table(report_followed, subtests):
+    """Of three rows that lead to one cell, each has its given ID and its result; the valid one has
+    no note from another, and readers of the table round no ID."""
+    readers = {"csv": pd.read_csv, "parquet": pd.read_parquet, "xlsx": pd.read_excel}
+    for kind, read_table in readers.items():
+        with subtests.test(kind=kind):
+            read = read_table(report_followed(kind))
+            assert list(read.columns[:4]) == ["note", "root_id", "copy", "cell"]
+            assert [str(cell) for cell in read["root_id"][:3]] == FOLLOWED[:3]
+            assert [str(cell) for cell in read["copy"][:3]] == FOLLOWED[:3]
+            assert read["root_id"][4] == UNKNOWN
+            assert [str(cell) for cell in read["cell"][:3]] == [CELL] * 3
+            said = read["followed"].fillna("")
+            assert [given in said[i] for i, given in enumerate(FOLLOWED[:3])] == [True, False, True]
+            assert list(said[[1, 3, 4]]) == ["", "", ""]
+            assert read["link"][:3].nunique() == 3
+
+
+def test_each_given_cell_is_found_again_on_a_page(report_followed, subtests):
+    """Every page names each given ID and what became of it, beside its own row."""
+    for kind in ("html", "md", "tex", "ipynb"):
+        with subtests.test(kind=kind):
+            text = html.unescape(report_followed(kind).read_text("utf-8"))
+            for given in FOLLOWED[:3]:
+                assert given in text
+            for given in (FOLLOWED[0], FOLLOWED[2]):
+                assert re.search(f"{given} is not valid", text.replace("\\", ""))
+            if kind == "html":
+                notes = dict(re.findall(r'<li id="note-([0-9]+)">(.*?)</li>', text))
+                linked = re.findall(r'href="#note-([0-9]+)"', text)
+                assert FOLLOWED[0] in notes["1"]
+                assert "is not valid" not in notes.get("2", "")
+                assert FOLLOWED[2] in notes["3"]
+                assert linked == list(notes)
 
 
 def test_the_column_of_cells_may_group_them(sandbox, synglancer, tmp_path):

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 CELLS = [
     CELL,
-    *(str(partner.root_id) for partner in who.PARTNERS[:5]),
+    *(str(partner.root_id) for partner in who.PARTNERS[:3]),
     "12x",
     "864691135000000001",
 ]
