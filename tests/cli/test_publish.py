@@ -55,15 +55,24 @@ def test_verify_names_what_is_wrong(synglancer, table, tmp_path):
     assert "spine" in checked.out
 
 
-@pytest.mark.parametrize("content", [b"[]", b"{}", b"{", b"\xff\xfe"])
-def test_verify_names_a_damaged_info_file(content, synglancer, table, tmp_path):
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"[]", "is damaged"),
+        (b"{}", "has no valid value of @type"),
+        (b"{", "is damaged"),
+        (b"\xff\xfe", "is damaged"),
+        (b"[" * 100_000, "is damaged"),
+    ],
+)
+def test_verify_names_a_damaged_info_file(content, what, synglancer, table, tmp_path):
     """An invalid info file is a problem of its tag, whatever it contains."""
     out = tmp_path / "out"
     synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     (out / "spine/info").write_bytes(content)
     checked = synglancer("publish", "verify", out)
     assert checked.code == 5
-    assert checked.out == "spine cannot be read: its info file is damaged.\n"
+    assert checked.out == f"spine cannot be read: {out}/spine/info {what}.\n"
 
 
 @pytest.mark.parametrize("port", [-1, 65536])

@@ -17,6 +17,7 @@ from cli.outcome import CELL, TOKEN
 from publish.sample import TABLE, describe_sandbox, edit_manifest, publish_sample, serve
 from publish.tables import make_rows, run, write_parquet
 from synglancer import Link
+from synglancer.errors import BadAnswerError
 from synglancer.links.warnings import explain_size
 from synglancer.publish.serving import _Handler
 from synglancer.python.boundary import say_in_python
@@ -292,6 +293,33 @@ def test_sources_that_are_none(sandbox, folder, source, make_link, tmp_path, mon
     (folder / "synglancer.json").unlink()
     make_link(CELL, "--source", source).refuses(4, "not a published source")
     make_link("--public-url", source, CELL).refuses(2, "--public-url")
+
+
+@pytest.mark.parametrize(
+    ("file", "edits", "said"),
+    [
+        ("synglancer.json", {"version": "1718"}, "has no valid value of version."),
+        ("synglancer.json", {"timestamp": "yesterday"}, "has no valid value of timestamp."),
+        ("synglancer.json", {"cells": [-1]}, "has no valid value of cells.0."),
+        ("synglancer.json", {"datastack_record": []}, "has no valid value of datastack_record"),
+        ("spine/info", {"relationships": []}, "has no valid value of relationships."),
+        ("spine/info", {"dimensions": {"x": [4e-9, "m"]}}, "has no valid value of dimensions."),
+    ],
+)
+def test_files_that_were_edited_are_named(
+    sandbox, folder, source, make_link, synglancer, file, edits, said
+):
+    """New links, links that were made before, their tables and checks name the file and the key."""
+    url = make_link(CELL, "--source", source).out.strip()
+    path = folder / file
+    path.write_text(json.dumps({**json.loads(path.read_text()), **edits}))
+    make_link(CELL, "--source", source).refuses(4, f"{source}/{file} {said}")
+    assert synglancer("table", url).code == 4
+    checked = synglancer("check", url)
+    assert checked.code in {4, 5}
+    assert said in checked.out + checked.err
+    with pytest.raises(BadAnswerError, match=re.escape(said)):
+        _ = Link.from_url(url).synapses
 
 
 def test_a_synapse_is_not_found_in_a_source(sandbox, source, make_link):

@@ -34,6 +34,14 @@ PROPERTIES: dict[str, dict[str, str]] = {
 }
 """The numbers that an annotation can have, in this order; each takes 4 bytes."""
 
+KIND: dict[str, Any] = {
+    "@type": "neuroglancer_annotations_v1",
+    "dimensions": {axis: [1e-9, "m"] for axis in "xyz"},
+    # In capitals, because cloud-volume reads no other spelling; viewers read both.
+    "annotation_type": "POINT",
+}
+"""What each info file says alike: points whose unit is the nanometre."""
+
 ROW = np.dtype(
     [
         ("point", "<f4", 3),
@@ -221,12 +229,11 @@ def build_info(
         ``sharding``.
     """
     return {
-        "@type": "neuroglancer_annotations_v1",
-        "dimensions": {axis: [1e-9, "m"] for axis in "xyz"},
+        "@type": KIND["@type"],
+        "dimensions": KIND["dimensions"],
         "lower_bound": [*bounds[0]],
         "upper_bound": [*bounds[1]],
-        # In capitals, because cloud-volume reads no other spelling; viewers read both.
-        "annotation_type": "POINT",
+        "annotation_type": KIND["annotation_type"],
         "properties": [value for name, value in PROPERTIES.items() if name in properties],
         "relationships": [
             {"id": name, "key": name, "sharding": shardings[name].to_json()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,10 +15,21 @@ import orjson
 from synglancer.cave.records import Datastack
 from synglancer.errors import BadAnswerError
 from synglancer.publish.encoding import PROPERTIES
+from synglancer.publish.reading.fields import (
+    WrongFieldError,
+    read_list,
+    read_name,
+    read_point,
+    read_positive,
+    read_size,
+    take,
+    take_optional,
+)
+from synglancer.states.fields import read_cell, read_count, read_text, read_timestamp
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from synglancer.publish.plan import Plan
@@ -31,7 +43,6 @@ COUNTS = "cells.parquet"
 ABOUT = ("datastack", "version", "timestamp", "table", "tag_column", "resolution")
 """Facts about a publication that are copied into the manifest."""
 
-_COMPARED = {"rows", "tag_column", "resolution_nm"}
 _RECORD = "datastack_record"
 _FOLDER = re.compile(r"[a-z][a-z0-9_-]{0,99}")
 
@@ -176,31 +187,24 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
     Raises
     ------
     BadAnswerError
-        When it is not a manifest, or has another format.
+        When it is not a manifest, has another format, or a value is missing or wrong.
     """
-    try:
-        text = orjson.loads(content)
-        if text["@type"] != FORM:
-            raise KeyError(text["@type"])  # noqa: TRY301
+    text = _parse(content, address)
+    with _naming_fields(address):
         return Manifest(
-            datastack=str(text["datastack"]),
-            version=int(text["version"]),
-            timestamp=None if text["timestamp"] is None else str(text["timestamp"]),
-            table=None if text["table"] is None else str(text["table"]),
-            tags=tuple(
-                TagSource(str(one["tag"]), _read_folder(one["folder"]), int(one["rows"]))
-                for one in text["tags"]
-            ),
-            properties=tuple(name for name in PROPERTIES if name in text["properties"]),
-            lower_bound=tuple(map(float, text["lower_bound_nm"])),
-            upper_bound=tuple(map(float, text["upper_bound_nm"])),
-            record=_read_datastack(text.get(_RECORD)),
-            notice=str(text.get("notice") or ""),
-            cells=tuple(map(int, text.get("cells", ()))),
+            datastack=take(text, "datastack", read_name),
+            version=take(text, "version", read_positive),
+            timestamp=take(text, "timestamp", _read_timestamp),
+            table=take(text, "table", _read_optional_name),
+            tags=take(text, "tags", _read_tags),
+            properties=take(text, "properties", _read_properties),
+            lower_bound=take(text, "lower_bound_nm", read_point),
+            upper_bound=take(text, "upper_bound_nm", read_point),
+            record=take_optional(text, _RECORD, _read_datastack),
+            notice=take_optional(text, "notice", read_text) or "",
+            cells=tuple(take_optional(text, "cells", read_list(read_cell)) or ()),
             digest=hashlib.sha256(content).hexdigest(),
         )
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise _build_unreadable(address) from error
 
 
 def load_manifest(content: bytes, address: str) -> dict[str, Any]:
@@ -209,13 +213,38 @@ def load_manifest(content: bytes, address: str) -> dict[str, Any]:
     Raises
     ------
     BadAnswerError
-        When it is not a manifest, or has another format.
+        When it is not a manifest, has another format, or a value is missing or wrong.
     """
     parse_manifest(content, address)
-    said: dict[str, Any] = orjson.loads(content)
-    if not isinstance(said.get("input"), dict) or not said.keys() >= _COMPARED:
+    text = _parse(content, address)
+    with _naming_fields(address):
+        take(text, "rows", read_count)
+        take(text, "tag_column", read_text)
+        take(text, "resolution_nm", read_size)
+        take(text, "input", lambda given: take(given, "sha256", read_name))
+        take_optional(text, "counts", _check_counts)
+    return text
+
+
+def _parse(content: bytes, address: str) -> dict[str, Any]:
+    try:
+        text = orjson.loads(content)
+    except ValueError as error:
+        raise _build_unreadable(address) from error
+    if not isinstance(text, dict) or text.get("@type") != FORM:
         raise _build_unreadable(address)
-    return said
+    return text
+
+
+@contextmanager
+def _naming_fields(address: str) -> Iterator[None]:
+    try:
+        yield
+    except WrongFieldError as error:
+        raise BadAnswerError(
+            f"{address}/{MANIFEST} has no valid value of {error}.",
+            "Restore the file as `synglancer publish` wrote it, or publish again.",
+        ) from error
 
 
 def _build_unreadable(address: str) -> BadAnswerError:
@@ -236,24 +265,65 @@ def describe_facts(
     }
 
 
-def _read_folder(given: object) -> str:
-    """Read the name of a tag's folder, which must lie inside the source."""
-    if not isinstance(given, str) or not _FOLDER.fullmatch(given):
-        raise ValueError(given)
+def _read_timestamp(given: str | None) -> str | None:
+    if given is not None:
+        read_timestamp(given)
     return given
 
 
-def _read_datastack(given: Any) -> Datastack | None:
-    if given is None:
-        return None
-    x, y, z = map(float, given["viewer_resolution"])
-    texts = ("name", "server", "image_source", "segmentation_source")
-    optional = ("skeleton_source", "viewer_site", "synapse_table", "soma_table")
-    named = {
-        **{name: given[name] for name in texts},
-        **{name: given.get(name) for name in optional},
-    }
-    for name, value in named.items():
-        if not (isinstance(value, str) or (value is None and name in optional)):
-            raise TypeError(name)
-    return Datastack(**named, viewer_resolution=(x, y, z))
+def _read_optional_name(given: Any) -> str | None:
+    return None if given is None else read_name(given)
+
+
+def _read_tags(given: Any) -> tuple[TagSource, ...]:
+    """Read the tags, each with a folder of its own."""
+    tags = read_list(_read_tag)(given)
+    for name in ("tag", "folder"):
+        if len({getattr(one, name) for one in tags}) < len(tags):
+            raise WrongFieldError(name)
+    return tuple(tags)
+
+
+def _read_tag(given: Any) -> TagSource:
+    return TagSource(
+        take(given, "tag", read_text),
+        take(given, "folder", _read_folder),
+        take(given, "rows", read_count),
+    )
+
+
+def _read_folder(given: Any) -> str:
+    """Read the name of a tag's folder, which must lie inside the source."""
+    if not _FOLDER.fullmatch(given):
+        raise ValueError(given)
+    return str(given)
+
+
+def _read_properties(given: Any) -> tuple[str, ...]:
+    names = read_list(read_name)(given)
+    found = tuple(name for name in PROPERTIES if name in names)
+    if len(found) < len(names):
+        raise ValueError(given)
+    return found
+
+
+def _read_datastack(given: Any) -> Datastack:
+    return Datastack(
+        name=take(given, "name", read_name),
+        server=take(given, "server", read_name),
+        image_source=take(given, "image_source", read_name),
+        segmentation_source=take(given, "segmentation_source", read_name),
+        skeleton_source=take_optional(given, "skeleton_source", read_text),
+        viewer_resolution=take(given, "viewer_resolution", read_size),
+        viewer_site=take_optional(given, "viewer_site", read_text),
+        synapse_table=take_optional(given, "synapse_table", read_text),
+        soma_table=take_optional(given, "soma_table", read_text),
+    )
+
+
+def _check_counts(given: Any) -> None:
+    """Check the record of the table of cells."""
+    if take(given, "file", read_text) != COUNTS:
+        raise WrongFieldError("file")
+    take(given, "cells", read_count)
+    take(given, "sha256", read_name)

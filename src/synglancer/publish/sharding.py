@@ -20,8 +20,9 @@ INDEX_ENTRY = 16
 """Bytes per minishard in the index at the beginning of a shard file."""
 
 _GZIP = 31  # zlib's number for the gzip format
-_HASHES, _ENCODINGS = {"identity", "murmurhash3_x86_128"}, {"raw", "gzip"}
-_MOST_BITS = {"minishard_bits": 20, "shard_bits": 32, "preshift_bits": 63}
+_FIXED = {"@type": "neuroglancer_uint64_sharded_v1", "minishard_index_encoding": "gzip"}
+_CHOICES = {"hash": ("identity", "murmurhash3_x86_128"), "data_encoding": ("raw", "gzip")}
+_MOST_BITS = {"minishard_bits": 20, "shard_bits": 16, "preshift_bits": 63}
 _MOST_INDEX = 64_000_000  # largest size of a minishard's index in bytes
 _C1, _C2, _C3 = 0x239B961B, 0xAB0E9789, 0x38B34AE5
 
@@ -104,12 +105,12 @@ class Sharding:
     def to_json(self) -> dict[str, Any]:
         """Return the field ``sharding`` of an info file."""
         return {
-            "@type": "neuroglancer_uint64_sharded_v1",
+            "@type": _FIXED["@type"],
             "preshift_bits": self.preshift_bits,
             "hash": self.hash,
             "minishard_bits": self.minishard_bits,
             "shard_bits": self.shard_bits,
-            "minishard_index_encoding": "gzip",
+            "minishard_index_encoding": _FIXED["minishard_index_encoding"],
             "data_encoding": self.data_encoding,
         }
 
@@ -122,17 +123,16 @@ class Sharding:
         ValueError
             When a value is unknown or out of range.
         """
-        found = cls(
-            hash=str(text["hash"]),
-            minishard_bits=int(text["minishard_bits"]),
-            shard_bits=int(text["shard_bits"]),
-            data_encoding=str(text.get("data_encoding", "raw")),
-            preshift_bits=int(text["preshift_bits"]),
-        )
-        if found.hash not in _HASHES or found.data_encoding not in _ENCODINGS:
-            raise ValueError(found.hash, found.data_encoding)
+        for name, value in _FIXED.items():
+            if text[name] != value:
+                raise ValueError(name)
+        found = cls(**{name: text[name] for name in (*_CHOICES, *_MOST_BITS)})
+        for name, choices in _CHOICES.items():
+            if getattr(found, name) not in choices:
+                raise ValueError(name)
         for name, most in _MOST_BITS.items():
-            if not 0 <= getattr(found, name) <= most:
+            bits = getattr(found, name)
+            if type(bits) is not int or not 0 <= bits <= most:
                 raise ValueError(name)
         return found
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
 
 from synglancer.errors import NotServedError, UsageError
 from synglancer.publish.encoding import RELATIONSHIPS, body_type
 from synglancer.publish.manifest import MANIFEST, Manifest, TagSource, parse_manifest
 from synglancer.publish.reading.access import MOST_BYTES, Folder, Server
 from synglancer.publish.reading.chunks import ChunkReader, Wanted
+from synglancer.publish.reading.info import parse_info
 from synglancer.publish.sharding import Sharding
 from synglancer.settings import DEFAULT_CONCURRENCY
 
@@ -205,15 +205,14 @@ class Source:
         """Find how the rows of a tag are spread over files, by index (1 request, once)."""
         if tag.folder not in self._infos:
             content = self._read(f"{tag.folder}/info", 0, None)
-            try:
-                info = orjson.loads(content or b"")
-                indexes = {one["id"]: one for one in info["relationships"]}
-                self._infos[tag.folder] = {
-                    name: Sharding.from_json(one["sharding"])
-                    for name, one in {**indexes, BY_ID: info[BY_ID]}.items()
-                }
-            except (ValueError, KeyError, TypeError) as error:
-                raise self._chunks.broken(f"{tag.folder}/info") from error
+            if content is None:
+                raise self._chunks.broken(f"{tag.folder}/info")
+            address = f"{self.address}/{tag.folder}"
+            info = parse_info(content, address, self.manifest.properties)
+            self._infos[tag.folder] = {
+                one["key"]: Sharding.from_json(one["sharding"])
+                for one in (*info["relationships"], info[BY_ID])
+            }
         return self._infos[tag.folder]
 
     def _fetch_cells(

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.errors import UnreachableError, UsageError
+from synglancer.errors import UsageError
+from synglancer.publish.destinations import open_destination
 from synglancer.publish.encoding import RELATIONSHIPS, body_type
 from synglancer.publish.manifest import MANIFEST
 from synglancer.publish.reading.access import Folder, Server
+from synglancer.publish.reading.info import parse_info
 from synglancer.publish.sharding import INDEX_ENTRY, Sharding, read_minishard
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def _check_tensorstore() -> None:
 
 
 def read_manifest(address: str) -> bytes:
-    """Read the manifest: over HTTP and from a folder in the same way as links, which fails quickly.
+    """Read the manifest.
 
     Raises
     ------
@@ -64,26 +65,22 @@ def read_manifest(address: str) -> bytes:
         When the address does not answer.
     """
     _check_tensorstore()
-    if address.startswith(("http://", "https://")):
-        content = Server(address, TIMEOUT, 1).read(MANIFEST, 0, None)
-    elif "://" not in address:
-        content = Folder(address).read(MANIFEST, 0, None)
-    else:
-        try:
-            stored = open_files(address).read(MANIFEST).result(TIMEOUT)
-        except OSError as error:  # a timeout is an OSError, too
-            raise UnreachableError(
-                f"{address} does not answer.", "Check the address and the connection."
-            ) from error
-        except ValueError as error:
-            raise UsageError(f"{address} cannot be read.", "Check the address.") from error
-        content = bytes(stored.value) if stored.state == "value" else None
+    content = _read_small(address, MANIFEST)
     if content is None:
         raise UsageError(
             f"{address} has no {MANIFEST}: nothing was published there, or the run did not finish.",
             "Finish it with `synglancer publish … --resume`.",
         )
     return content
+
+
+def _read_small(address: str, name: str) -> bytes | None:
+    """Read a small file in the same way as links and publishing, which fails quickly; or None."""
+    if address.startswith(("http://", "https://")):
+        return Server(address, TIMEOUT, 1).read(name, 0, None)
+    if "://" in address:
+        return open_destination(address).read(name)
+    return Folder(address).read(name, 0, None)
 
 
 class TagReader:
@@ -100,12 +97,12 @@ class TagReader:
     def __init__(self, address: str, properties: Sequence[str]) -> None:
         self._base = address
         self._body = body_type(properties)
-        content = self._open_base("").read("info").result(TIMEOUT)
-        if content.state != "value":
+        content = _read_small(address, "info")
+        if content is None:
             raise UsageError(
                 f"{address} has no info file.", "Publish it again, or finish the run with --resume."
             )
-        self.info: dict[str, Any] = json.loads(content.value)
+        self.info: dict[str, Any] = parse_info(content, address, properties)
         self.levels: list[dict[str, Any]] = self.info["spatial"]
 
     def _open_base(self, key: str) -> Any:
