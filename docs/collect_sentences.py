@@ -164,9 +164,9 @@ def _read_lines(path: Path, kind: str) -> Iterator[Sentence]:
 
 
 def _blocks(text: str) -> Iterator[tuple[int, str]]:
-    """Yield paragraphs with the line that each begins in."""
+    """Yield paragraphs, list items and table rows with the line that each begins in."""
     number = 1
-    for block in re.split(r"(\n\s*\n)", text):
+    for block in re.split(r"(\n\s*\n|\n(?= *(?:[-*] |\d+\. |\|)))", text):
         if block.strip():
             yield number, block
         number += block.count("\n")

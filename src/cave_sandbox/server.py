@@ -42,7 +42,7 @@ MOST_ROWS = 2**62
 #: The only addresses to listen on, since the sandbox serves only this machine.
 LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
 
-#: What this machine is called in a request's ``Host``.
+#: The names of this machine in a request's ``Host``.
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 
 #: The modules with routes; a request goes to the first that matches.

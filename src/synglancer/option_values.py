@@ -1,4 +1,4 @@
-"""Check that the values of options have the right types, whoever gives them.
+"""Check the types of options, whether they come from a command or from Python.
 
 Commands convert words themselves; Python users may give anything. Scalars of numpy, paths and
 timestamps become plain values.
@@ -56,8 +56,9 @@ def read_value(name: str, value: Any, kind: Any) -> Any:
     name
         The option.
     value
-        A value of this type, a scalar of numpy, or a path where text is expected. For a version,
-        also a date or a timestamp: its day in UTC, if it has no time zone the day that it says.
+        A value of this type, a scalar of numpy, or a path where text is expected. A version may
+        also be a date or a timestamp, and then means its day in UTC; without a time zone, UTC is
+        assumed.
     kind
         The type, such as ``int | None``; ``tuple[str, ...]`` takes one item or several.
 

@@ -158,7 +158,7 @@ def test_a_folder_is_called_a_folder(folder, make_link, synglancer) -> None:
         (("link", CELL, "--save-state", "data/history.jsonl"), "history.jsonl is both"),
         (("link", CELL, "--save-state", "data/trusted.json"), "trusted.json is both"),
         (("link", CELL, "--save-state", "secrets/cave-secret.json"), "cave-secret.json is both"),
-        (("preview", "s2.json", "-o", ".", "--token-file", "page.png"), "page.png is read"),
+        (("preview", "s2.json", "-o", ".", "--token-file", "page.png"), "page.png is an input"),
     ],
 )
 def test_an_output_never_replaces_settings(folder, synglancer, monkeypatch, words, said) -> None:

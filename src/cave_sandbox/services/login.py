@@ -9,8 +9,8 @@ PAGE = """<!doctype html>
 <title>synglancer sandbox</title>
 <h1>There is no login here, and there are no terms to accept</h1>
 <p>This server is a sandbox on this machine. Send the token that it was started with in the header
-<code>Authorization: Bearer TOKEN</code>. A token that has not accepted the terms of service belongs
-to a test account; use another token.</p>
+<code>Authorization: Bearer TOKEN</code>. If your token belongs to the test account that has not
+accepted the terms of service, use another token.</p>
 """
 
 

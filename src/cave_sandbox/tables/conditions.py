@@ -80,7 +80,7 @@ def _whole(value: Any) -> int | float:
 
 BOOLEANS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
-#: SQL type -> its name in PostgreSQL's messages, and what reads its values.
+#: SQL type -> its name in PostgreSQL's messages, and the function that reads its values.
 TYPES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "BIGINT": ("bigint", _whole),
     "INTEGER": ("integer", _whole),

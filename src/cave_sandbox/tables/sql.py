@@ -215,7 +215,7 @@ def _selected(body: QueryBody, tables: Sequence[Table]) -> list[_Source]:
 def _in_order(
     fields: Mapping[str, Field], names: Sequence[str], *, alone: bool = False
 ) -> list[Field]:
-    """Return the named columns; a root ID adds its supervoxel ID unless it is to stand alone."""
+    """Return the named columns; a root ID adds its supervoxel ID unless it is requested alone."""
     wanted: dict[str, Field] = {}
     for name in names:
         supervoxel = name.removesuffix("_root_id") + "_supervoxel_id"

@@ -184,7 +184,7 @@ def _send_bomb(handler: Handler) -> None:
     handler.send_bytes(pack_bomb(), "application/json")
 
 
-#: What sends the answer, for faults that replace it by more than an error page.
+#: Functions that send the answer, for faults that replace it by more than an error page.
 ANSWERS: dict[str, Callable[[Handler], None]] = {
     "refused": lambda handler: handler.stream.close(),
     "reset": _reset,

@@ -55,7 +55,7 @@ class Context:
 class Handler(RequestHandler):
     """Base of all handlers."""
 
-    fault: Rule | None = None  # what is to alter the answer
+    fault: Rule | None = None  # the fault that alters the answer
     _logged = False
     exposed_headers: ClassVar[str] = "WWW-Authenticate"  # readable for pages of another origin
     #: whether CORS headers name the page's origin or allow any origin

@@ -149,7 +149,7 @@ class Checker:
     def _ask_again(
         self, findings: Sequence[Finding], receipts: Mapping[str, Receipt]
     ) -> list[Finding]:
-        """Request states again if their server failed, after a pause unless it works."""
+        """Request states again if their server failed; pause first, unless the server works."""
         suspects = {finding.missing_url for finding in findings if finding.missing_url}
         if not suspects:
             return [*findings]

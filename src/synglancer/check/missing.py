@@ -27,7 +27,7 @@ _MOST_WITNESSES = 3
 def wait_for_servers(
     suspects: Iterable[str], witnesses: Collection[str], fetch: Callable[[str], bytes]
 ) -> None:
-    """Wait for a moment, unless every server of suspects serves another state at this time.
+    """Pause, unless the server of each suspect serves another state now.
 
     Parameters
     ----------

@@ -65,19 +65,19 @@ def check_files(
 
 
 def list_read(inputs: Iterable[str | Path | None]) -> list[Path]:
-    """List the files that a command reads: those that were given, and the settings and tokens."""
+    """List the files that a command reads: the given ones, and settings, tokens and the history."""
     given = [Path(name) for name in inputs if name is not None and is_file(str(name))]
     own = [find_file(), trust_list(), history_file(), *list_saved_tokens()]
     return [*given, *(path for path in own if path is not None)]
 
 
 def check_kept(option: str, name: str, read: Iterable[Path]) -> None:
-    """Refuse a file that would replace one that is read, or become a file of settings.
+    """Refuse a file that would replace an input, or become a settings file.
 
     Parameters
     ----------
     option
-        The option that names the file, such as ``--save-state``.
+        The option for the file, such as ``--save-state``.
     name
         The file; {cell} may stand for the root ID.
     read
@@ -97,12 +97,11 @@ def check_kept(option: str, name: str, read: Iterable[Path]) -> None:
 
 
 def check_folder_kept(option: str, folder: Path, suffix: str, read: Iterable[Path]) -> None:
-    """Refuse a folder for new files in which one of them could replace a file that is read."""
+    """Refuse an output folder in which a new file could replace an input."""
     for path in read:
         if path.suffix.lower() == suffix and _is_same(path.parent, folder):
             raise UsageError(
-                f"{path} is read, and it is in the folder for the output, where it might be "
-                "replaced.",
+                f"{path} is an input in the output folder, where it might be replaced.",
                 f"Name another folder with {option}.",
             )
 

@@ -129,7 +129,7 @@ def explain_unplotted(state: Mapping[str, Any]) -> list[str]:
 
 
 def _check_empty(state: Mapping[str, Any], layers: Sequence[_Layer]) -> None:
-    """Refuse to plot nothing, except layers that are empty, or a link known to show nothing."""
+    """Refuse an empty plot, unless its layers are empty or the link is known to show nothing."""
     if unplotted := explain_unplotted(state):
         raise PictureError(
             f"There is nothing to plot: {unplotted[0]}",

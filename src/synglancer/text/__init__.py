@@ -1,1 +1,1 @@
-"""Words from outside in messages: made printable, cut, quoted, and compared with known names."""
+"""Handle text from outside in messages: make it printable, cut it, quote it, find similar names."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 LONGEST = 60
-"""Characters of a value that messages quote."""
+"""Most characters of a value that messages quote."""
 
 _MOST_NAMES = 40
 _SEEN = 4  # characters of what may be a token

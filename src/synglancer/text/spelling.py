@@ -1,4 +1,4 @@
-"""Find the name that a misspelt one was meant to be: of an option, a variable or a tag."""
+"""Find the intended name of a misspelt option, variable or tag."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ELSEWHERE = {
 def find_meant(name: str, known: Iterable[str]) -> str | None:
     """Find the known name that was probably meant; None if none is similar.
 
-    Capitals do not matter, nor whether words are joined by hyphens or underscores.
+    Capitals and the choice between hyphens and underscores do not matter.
 
     Examples
     --------

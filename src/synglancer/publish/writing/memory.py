@@ -1,4 +1,4 @@
-"""Keep freed memory for the next array in Dask workers, where malloc would return it each time."""
+"""Keep freed memory for the next array in Dask workers; malloc would return it each time."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def keep_freed_memory() -> None:
     """Let this process keep up to 64 MB of freed memory.
 
     glibc's malloc raises both thresholds by itself, until Dask starts a worker with a
-    ``MALLOC_TRIM_THRESHOLD_``: then each array above 128 kB is made of new pages, and clearing
-    those takes as long as half of our work. Other C libraries have no such setting.
+    ``MALLOC_TRIM_THRESHOLD_``: then each array above 128 kB gets new pages, and clearing these
+    takes half as long as all other work. Other C libraries have no such setting.
     """
     if sys.platform != "linux":
         return

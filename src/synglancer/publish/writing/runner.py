@@ -139,7 +139,7 @@ class Cluster:
             raise
 
     def _check_workers(self, address: str) -> None:
-        """Check that there are workers, and that they can run tasks: otherwise Dask would wait.
+        """Check that there are workers that can run tasks, because Dask would otherwise wait.
 
         Raises
         ------
