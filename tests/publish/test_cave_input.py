@@ -12,7 +12,7 @@ import pytest
 from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.outcome import TOKEN
 from synglancer.cave.session import Session
-from synglancer.errors import NotServedError, ServiceError
+from synglancer.errors import NotServedError, ServiceError, UsageError
 from synglancer.publish import cave_input
 from synglancer.publish.cave_input import fetch_table
 from synglancer.publish.publication import Publication
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 TABLE = "synapse_target_predictions_ssa_v2"
 LIMIT = 900
+LATER = 15
+"""Number of a request after the first ones, which find no rows yet."""
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +90,7 @@ def test_a_fetch_that_failed_goes_on_where_it_was(session, expected, tmp_path, m
 
     def fail_sometimes(self, datastack, at, table, span):
         asked.append(span)
-        if len(asked) == 6:
+        if len(asked) == LATER:
             raise ServiceError("The server is away.", "Try again.")
         return fetch(self, datastack, at, table, span)
 
@@ -97,8 +99,8 @@ def test_a_fetch_that_failed_goes_on_where_it_was(session, expected, tmp_path, m
         run(session, tmp_path / "out")
     manifest = run(session, tmp_path / "out", resume=True)
     assert manifest["rows"] == expected["target_id"].nunique()
-    assert asked[5] == asked[6]
-    once = [*asked[:5], *asked[6:]]
+    assert asked[LATER - 1] == asked[LATER]
+    once = [*asked[: LATER - 1], *asked[LATER:]]
     assert all(one.end == other.first for one, other in pairwise(once))
 
 
@@ -106,3 +108,40 @@ def test_a_table_that_is_not_there_is_refused(session, tmp_path):
     """If the version does not have the table, nothing is published."""
     with pytest.raises(NotServedError):
         fetch_table(session, "no_such_table", tmp_path)
+
+
+def test_a_fetch_that_fails_before_the_first_row_leaves_nothing(session, tmp_path, monkeypatch):
+    """There is nothing to continue: the next run begins without --resume."""
+
+    def fail(*_):
+        raise ServiceError("The server is away.", "Try again.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(type(session.client), "fetch_range", fail)
+        with pytest.raises(ServiceError, match="is away"):
+            run(session, tmp_path / "new/out")
+    assert not (tmp_path / "new").exists()
+    assert run(session, tmp_path / "new/out")["rows"]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b'{"next": 5}'])
+def test_a_damaged_state_of_a_fetch_is_named(session, tmp_path, monkeypatch, content):
+    """What was fetched is not continued from a place that nobody knows."""
+    fetch = type(session.client).fetch_range
+    asked: list[Span] = []
+
+    def fail_later(self, datastack, at, table, span):
+        asked.append(span)
+        if len(asked) == LATER:
+            raise ServiceError("The server is away.", "Try again.")
+        return fetch(self, datastack, at, table, span)
+
+    monkeypatch.setattr(type(session.client), "fetch_range", fail_later)
+    with pytest.raises(ServiceError, match="is away"):
+        run(session, tmp_path / "out")
+    state = tmp_path / "out/.publishing/fetched/state.json"
+    assert state.exists()
+    state.write_bytes(content)
+    with pytest.raises(UsageError, match=r"fetched/state\.json is damaged") as caught:
+        run(session, tmp_path / "out", resume=True)
+    assert caught.value.hint.startswith(f"Remove {tmp_path}/out/.publishing")

@@ -160,12 +160,31 @@ def test_a_run_does_not_go_on_with_other_inputs(table, tmp_path):
 def test_damaged_work_is_named(table, tmp_path, name, content):
     """Unreadable work is refused with its path and a hint."""
     start(tmp_path / "out", table, 30, "before")
-    path = tmp_path / "out/.publishing" / name
-    assert path.exists()
-    path.write_bytes(content)
+    work = tmp_path / "out/.publishing"
+    assert (work / name).exists()
+    (work / name).write_bytes(content)
     with pytest.raises(UsageError, match=f"{name} is damaged") as caught:
         run(tmp_path / "out", table, resume=True, counts=True)
-    assert caught.value.hint.startswith(f"Remove {path.parent}, then")
+    assert caught.value.hint.startswith(f"Remove {work}, then")
+
+
+def test_a_number_that_was_edited_in_the_work_is_found(table, tmp_path):
+    """A result that still is JSON, but not the one that was written, is not continued with."""
+    start(tmp_path / "out", table, 30, "before")
+    path = tmp_path / "out/.publishing/done/spill-0.json"
+    path.write_bytes(path.read_bytes().replace(b"1", b"2"))
+    with pytest.raises(UsageError, match=r"spill-0\.json is damaged"):
+        run(tmp_path / "out", table, resume=True, counts=True)
+
+
+def test_a_run_is_continued_however_its_input_is_written(table, whole, tmp_path, monkeypatch):
+    """The same file by another path is the same input."""
+    folder = Path(table).parent
+    monkeypatch.chdir(folder)
+    for number, name in enumerate(("rows.parquet", "./rows.parquet", f"../{folder.name}/*.par*")):
+        start(tmp_path / f"out-{number}", table, 20, "before")
+        run(tmp_path / f"out-{number}", name, resume=True, counts=True)
+        assert read_files(tmp_path / f"out-{number}") == whole
 
 
 def test_the_number_of_workers_does_not_change_the_bytes_of_a_plan(tmp_path):

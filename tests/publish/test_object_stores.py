@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -12,11 +13,12 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from publish.tables import make_rows, read_files, write_parquet
-from synglancer.errors import ServiceError, UsageError
-from synglancer.publish import destinations
+from synglancer.errors import NotServedError, ServiceError, UsageError
+from synglancer.publish import destinations, tag_reader
 from synglancer.publish.destinations import open_destination
 from synglancer.publish.publication import Publication
 from synglancer.publish.publishing import publish
+from synglancer.publish.verify import verify
 
 BUCKET = "synapses"
 DEAD = 10**9
@@ -116,10 +118,11 @@ def expected(table, tmp_path):
     return read_files(tmp_path / "near")
 
 
-def run(table, destination, **options):
+def run(table, destination, timeout=60.0, **options):
     asked = Publication(
-        inputs=(table,), destination=destination, datastack="minnie65_public", version=1718
-    )
+        inputs=(table,), destination=destination, datastack="minnie65_public", version=1718,
+        timeout=timeout,
+    )  # fmt: skip
     return publish(asked, **options)
 
 
@@ -169,8 +172,53 @@ def test_who_may_not_write_is_told_at_once(store, table):
 
 def test_a_bucket_that_is_not_there_is_named_at_once(store, table):
     """A mistyped bucket is not reported as a failed connection."""
-    with pytest.raises(UsageError, match="There is no bucket for s3://synapse/out"):
+    with pytest.raises(NotServedError, match="There is no bucket for s3://synapse/out"):
         run(table, "s3://synapse/out")
+    with pytest.raises(NotServedError, match="There is no bucket for s3://synapse/out"):
+        verify("s3://synapse/out")
+
+
+@pytest.mark.parametrize("address", ["s3://", "s3:///out", "s3://Not_A_Bucket!/out"])
+def test_an_address_that_no_bucket_can_have_is_refused(store, table, address):
+    """A wrong address is no failure of the store."""
+    for act in (lambda: run(table, address), lambda: verify(address)):
+        with pytest.raises(UsageError):
+            act()
+
+
+def test_what_was_published_is_verified_in_the_store(store, table):
+    """The manifest and info files are read like links do, and the shards by tensorstore."""
+    run(table, f"s3://{BUCKET}/out")
+    with pytest.raises(UsageError, match=r"has no synglancer\.json"):
+        verify(f"s3://{BUCKET}/other")
+
+
+@pytest.fixture
+def silent(monkeypatch):
+    """The port of a store that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        yield
+
+
+@pytest.fixture
+def dead(monkeypatch):
+    """Nothing listens where the store is said to be."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+
+
+@pytest.mark.parametrize("kind", ["silent", "dead"])
+def test_a_store_that_does_not_answer_is_named_in_time(store, table, monkeypatch, request, kind):
+    """Publishing and checking end soon, however often the libraries in between would try again."""
+    request.getfixturevalue(kind)
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    monkeypatch.setattr(fsspec.get_filesystem_class("s3"), "retries", 100)
+    address = f"s3://{BUCKET}/out"
+    with pytest.raises(ServiceError, match=r"synglancer\.json could not be read: "):
+        run(table, address, timeout=1.5)
+    monkeypatch.setattr(tag_reader, "TIMEOUT", 1.5)
+    with pytest.raises(ServiceError, match=r"synglancer\.json could not be read: "):
+        verify(address)
 
 
 def test_what_is_there_already_is_left_alone(store, table):

@@ -6,18 +6,17 @@ kept, and an interrupted run continues after them.
 
 from __future__ import annotations
 
-import json
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cache.files import write_file
 from synglancer.cave.metadata import PREDICTIONS
 from synglancer.cave.pagination import Span
 from synglancer.errors import NotServedError
 from synglancer.publish.inputs import InputFile
 from synglancer.publish.manifest import describe_facts
 from synglancer.publish.reading.profile import find_profile, find_version
+from synglancer.publish.writing.work import read_work, write_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
 _ROWS = 100_000
 """Approximate number of rows in a range: half of the servers' row limit."""
 
+_STATE = "state.json"
 _FIRST_STEP = 100_000
 _LAST_ID = 2**63
 _WIDER = 4
@@ -78,7 +78,7 @@ def fetch_table(
         elif rows < _ROWS // 2 or rows > 2 * _ROWS:
             step = max(1, min(step * _ROWS // rows, step * _WIDER))
         state |= {"next": span.end, "step": step}
-        write_file(folder / "state.json", json.dumps(state).encode())
+        write_work(folder / _STATE, state)
         if progress:
             progress("fetch_range", len(state["files"]), 0)
     if not state["files"]:
@@ -125,9 +125,9 @@ def find_facts(session: Session, table: str | None) -> dict[str, Any]:
 
 
 def _load(folder: Path) -> dict[str, Any]:
-    path = folder / "state.json"
+    path = folder / _STATE
     if path.exists():
-        return dict(json.loads(path.read_bytes()))
+        return read_work(path, folder.parent)
     return {"next": 0, "step": _FIRST_STEP, "files": []}
 
 

@@ -12,12 +12,21 @@ import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from synglancer.cache.files import is_full
-from synglancer.errors import OutputError, ServiceError, UsageError
+from synglancer.errors import (
+    BadAnswerError,
+    NotServedError,
+    OutputError,
+    ServiceError,
+    SynglancerError,
+    UsageError,
+)
+from synglancer.publish.reading.access import MOST_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 TEMPORARY = ".tmp"
 
@@ -25,6 +34,15 @@ _LEFTOVER = re.compile(r"\.\d+\.tmp$")
 _ATTEMPTS = 5
 _PATIENCE = 0.5
 """Seconds before the second attempt; twice as many before each further one."""
+
+_SLOWEST = 100_000
+"""Bytes in a second that a connection sends at least: no object of ours takes longer."""
+
+_INVALID = {"ParamValidationError", "InvalidBucketName"}
+"""Names of errors for names that no bucket can have."""
+
+TIMEOUT = 60.0
+"""Seconds that one answer of a store may take."""
 
 
 class Folder:
@@ -82,10 +100,19 @@ class Folder:
 
 
 class ObjectStore:
-    """A place in an object store, such as ``s3://bucket/folder``."""
+    """A place in an object store, such as ``s3://bucket/folder``.
 
-    def __init__(self, address: str) -> None:
+    Parameters
+    ----------
+    address
+        The place.
+    timeout
+        Seconds that a request may take, further tries included; large objects get more.
+    """
+
+    def __init__(self, address: str, timeout: float = TIMEOUT) -> None:
         self.address = address.rstrip("/")
+        self._timeout = timeout
         try:
             import fsspec
         except ImportError as error:
@@ -93,6 +120,8 @@ class ObjectStore:
                 "Publishing to an object store needs fsspec.",
                 "Install it with: pip install 'synglancer[publish]'.",
             ) from error
+        if not urlsplit(self.address).netloc:
+            raise UsageError(f"{address} names no bucket.", "Give one, such as s3://bucket/folder.")
         try:
             self._system, self._root = fsspec.core.url_to_fs(self.address, use_listings_cache=False)
         except ImportError as error:
@@ -102,32 +131,46 @@ class ObjectStore:
             ) from error
         except ValueError as error:
             raise UsageError(
-                f"{address} is not the address of an object store.", "Use s3://, gs:// or az://."
+                f"{address} cannot be opened: {_quote(error)}.",
+                "Use s3://, gs:// or az://, and log in as you do for the store's own tools.",
             ) from error
 
     def write(self, name: str, pieces: Iterable[Any]) -> int:
         """Write an object, which appears whole or not at all, and check that it exists."""
         content = b"".join(pieces)
 
-        def put() -> int:
-            self._system.pipe_file(f"{self._root}/{name}", content)
+        def put(seconds: float) -> int:
+            self._call("pipe_file", seconds, f"{self._root}/{name}", content)
             try:
-                size = int(self._system.info(f"{self._root}/{name}")["size"])
+                size = int(self._call("info", seconds, f"{self._root}/{name}")["size"])
             except FileNotFoundError:
                 size = 0
             if size != len(content):
                 raise OSError(f"only {size:,} of {len(content):,} bytes arrived")
             return size
 
-        return int(self._attempt(put, name, "written"))
+        return int(self._attempt(put, name, "written", len(content)))
 
     def read(self, name: str) -> bytes | None:
-        """Return an object's content, or None if it does not exist."""
+        """Return an object's content, or None if it does not exist.
 
-        def get() -> bytes | None:
+        Raises
+        ------
+        ServiceError
+            When it cannot be read, or is larger than any file that is read whole.
+        """
+        path = f"{self._root}/{name}"
+
+        def get(seconds: float) -> bytes | None:
             try:
-                content: bytes = self._system.cat_file(f"{self._root}/{name}")
-            except FileNotFoundError:
+                if int(self._call("info", seconds, path)["size"]) > MOST_BYTES:
+                    raise BadAnswerError(
+                        f"{self.address}/{name} is too large.", "Check the address of the source."
+                    )
+                content: bytes = self._call("cat_file", seconds, path)
+            except FileNotFoundError as error:
+                if _is_without_bucket(error):
+                    raise
                 return None
             return content
 
@@ -140,43 +183,91 @@ class ObjectStore:
     def is_empty(self) -> bool:
         """Whether the destination is empty."""
 
-        def look() -> bool:
+        def look(seconds: float) -> bool:
             try:
-                return not self._system.ls(self._root)
-            except FileNotFoundError:
+                return not self._call("ls", seconds, self._root)
+            except FileNotFoundError as error:
+                if _is_without_bucket(error):
+                    raise
                 return True
 
         return bool(self._attempt(look, "", "listed"))
 
-    def _attempt(self, act: Any, name: str, what: str) -> Any:
+    def _call(self, method: str, seconds: float, *arguments: Any) -> Any:
+        """Call a method of the store, and give up when the time is up.
+
+        Each library has timeouts of its own, but also tries again several times.
+        """
+        if not getattr(self._system, "async_impl", False):
+            return getattr(self._system, method)(*arguments)
+        from fsspec.asyn import sync
+
+        return sync(
+            self._system.loop, getattr(self._system, f"_{method}"), *arguments, timeout=seconds
+        )
+
+    def _attempt(self, act: Callable[[float], Any], name: str, what: str, size: int = 0) -> Any:
+        place = f"{self.address}/{name}".rstrip("/")
+        most = self._timeout + size / _SLOWEST
+        end = time.monotonic() + most
         for attempt in range(_ATTEMPTS):
             try:
-                return act()
+                return act(max(end - time.monotonic(), 0.1))
             except PermissionError as error:  # noqa: PERF203
                 raise ServiceError(
-                    f"You do not have permission for this: {self.address}/{name} was not {what}.",
+                    f"You do not have permission for this: {place} was not {what}.",
                     "Log in to the object store as you do for its own tools, then add --resume.",
                 ) from error
             except FileNotFoundError as error:
-                raise UsageError(
+                raise NotServedError(
                     f"There is no bucket for {self.address}.", "Check the address, or create it."
                 ) from error
+            except SynglancerError:
+                raise
             except Exception as error:  # each store has its own
-                if attempt == _ATTEMPTS - 1:
-                    reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
-                    raise ServiceError(
-                        f"{self.address}/{name} could not be {what}: {reason}.",
-                        "Check the address and the connection, then continue with --resume.",
+                if type(error).__name__ in _INVALID:
+                    raise UsageError(
+                        f"{self.address} is not an address of the store: {_quote(error)}.",
+                        "Check the name of the bucket.",
                     ) from error
-                time.sleep(_PATIENCE * 2**attempt)
+                pause = _PATIENCE * 2**attempt
+                if attempt == _ATTEMPTS - 1 or time.monotonic() + pause >= end:
+                    raise ServiceError(
+                        f"{place} could not be {what}: {_explain(error, most)}.",
+                        "Check the address and the connection, then try again; `synglancer "
+                        "publish` continues with --resume.",
+                    ) from error
+                time.sleep(pause)
         raise AssertionError
+
+
+_NO_BUCKET = re.compile(r"(bucket|container) does not exist", re.IGNORECASE)
+
+
+def _is_without_bucket(error: FileNotFoundError) -> bool:
+    """Whether not only an object is missing, but the bucket that would hold it."""
+    return bool(_NO_BUCKET.search(str(error)))
+
+
+def _explain(error: Exception, most: float) -> str:
+    """Say why an object store failed, after so many seconds."""
+    from asyncio import TimeoutError as AsyncTimeoutError  # Python 3.10 has two
+
+    if isinstance(error, (TimeoutError, AsyncTimeoutError)):
+        return f"no answer within {most:.0f} s"
+    return _quote(error)
+
+
+def _quote(error: Exception) -> str:
+    """Quote the first line of a library's message, without its full stop."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:300]
 
 
 WORK = ".publishing"
 """Name of the folder for unfinished work, which is kept until a run has finished."""
 
 
-def open_destination(address: str) -> Folder | ObjectStore:
+def open_destination(address: str, timeout: float = TIMEOUT) -> Folder | ObjectStore:
     """Open the folder or object store for the files."""
     if address.startswith("file://"):
         address = address.removeprefix("file://")
@@ -185,7 +276,7 @@ def open_destination(address: str) -> Folder | ObjectStore:
             f"Nothing can be published to {address}, because web servers only give files.",
             "Give a folder, or a bucket such as s3://bucket/folder.",
         )
-    return ObjectStore(address) if "://" in address else Folder(address)
+    return ObjectStore(address, timeout) if "://" in address else Folder(address)
 
 
 def build_full(place: Path | str) -> OutputError:

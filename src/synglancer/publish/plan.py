@@ -6,11 +6,9 @@ plan, and an interrupted run can be resumed.
 
 from __future__ import annotations
 
-import json
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from synglancer.publish.sharding import Sharding
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -180,12 +179,6 @@ class Plan:
             for one in text["sources"]
         ]
         return cls(text["lower"], text["extent"], sources, text["slabs"], text["dropped"])
-
-
-@lru_cache(maxsize=4)
-def load_plan(work: str, _mark: str) -> Plan:
-    """Load the plan in a work folder, once per process."""
-    return Plan.from_json(json.loads((Path(work) / PLAN).read_bytes()))
 
 
 def make_plan(work: Path, slabs: list[dict[str, Any]], dropped: list[int], most: int) -> Plan:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import UsageError
+from synglancer.publish.destinations import TIMEOUT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,7 @@ class Publication:
     synapses: tuple[str, ...] = ()
     memory: int = 1_000_000_000
     counts: bool = False
+    timeout: float = TIMEOUT
     facts: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

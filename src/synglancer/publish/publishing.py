@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,15 +24,16 @@ from synglancer.publish.writing.resuming import (
     check_unfinished,
     explained,
     no_empty_folders,
-    read_work,
+    nothing_left_of_a_failed_start,
 )
 from synglancer.publish.writing.runner import Processes, make_mark, run_stage
 from synglancer.publish.writing.shards import list_shards, write_shard
 from synglancer.publish.writing.spill import save_spans, spill
 from synglancer.publish.writing.survey import find_repeated, make_units, survey
+from synglancer.publish.writing.work import REQUEST, read_work, write_work
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from synglancer.publish.destinations import Folder, ObjectStore
     from synglancer.publish.publication import Publication
@@ -94,7 +94,7 @@ def publish(
         When an object store or a cluster fails.
     """
     runner = runner or Processes(1)
-    destination = open_destination(asked.destination)
+    destination = open_destination(asked.destination, asked.timeout)
     folder = work or choose_work(asked.destination)
     existing = destination.read(MANIFEST)
     if existing is not None:
@@ -115,7 +115,7 @@ def publish(
         )
     if not resume and not destination.is_empty():
         raise UsageError(f"{asked.destination} is not empty.", "Choose another destination.")
-    discardable = None if fetch or _is_begun(folder) else folder
+    discardable = None if _is_begun(folder) else folder
     with no_empty_folders(folder):
         _prepare(folder, "Choose another --work." if work else "Choose another destination.")
         with locked(folder.with_name(f"{folder.name}.lock"), _LOCK_PATIENCE) as held:
@@ -124,7 +124,8 @@ def publish(
                     f"Another run is publishing to {asked.destination}.",
                     "Wait until it has finished.",
                 )
-            with _nothing_left_of_refused_inputs(discardable), explained(folder):
+            starting = nothing_left_of_a_failed_start(discardable, fetching=fetch is not None)
+            with starting, explained(folder):
                 manifest = _Run(asked, runner, folder, progress, fetch).run()
     _clear(folder, destination)
     return manifest
@@ -160,20 +161,6 @@ def _prepare(folder: Path, hint: str) -> None:
         (folder / "done").mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder} cannot be created: {error.strerror or error}.", hint) from error
-
-
-@contextmanager
-def _nothing_left_of_refused_inputs(folder: Path | None) -> Iterator[None]:
-    """Remove the work folder if the run is refused before there is a plan.
-
-    None means that there is an earlier run to continue, or that rows were fetched.
-    """
-    try:
-        yield
-    except UsageError:
-        if folder is not None and not (folder / PLAN).exists():
-            shutil.rmtree(folder, ignore_errors=True)
-        raise
 
 
 class _Run:
@@ -228,11 +215,11 @@ class _Run:
         """Find the input files, staged where they are not Parquet."""
         asked = self._asked
         if self._fetch is not None:
-            self._check_same()
+            self._check_same(0)
             return self._fetch(self._work, self._progress)
         given, synapses = _find_given(asked)
         self._identity = _identify(given, synapses)
-        self._check_same()
+        self._check_same(len(given))
         tag = None if synapses else asked.tag_column
         ready = [self._make_parquet(file, number, tag) for number, file in enumerate(given)]
         if not synapses:
@@ -261,29 +248,33 @@ class _Run:
         own = _OWN * (workers + (workers > 1))
         return max((self._asked.memory - own) // workers, _LEAST_ROWS * _ROW_MEMORY)
 
-    def _check_same(self) -> None:
+    def _check_same(self, inputs: int) -> None:
         """Check that a resumed run has the same inputs and options as before.
+
+        Parameters
+        ----------
+        inputs
+            How many of the identified files are inputs; the others are synapses.
 
         Raises
         ------
         UsageError
             When the inputs or options have changed.
         """
-        asked = {**asdict(self._asked), "identity": self._identity}
-        for name in (
-            "memory",
-            "facts",
-        ):  # a run may continue with less memory, and if CAVE does not answer
+        asked = {**asdict(self._asked), "identity": self._identity, "inputs": inputs}
+        del asked["synapses"]  # the files are identified, however they were given
+        # A run may continue with less memory, and if CAVE does not answer.
+        for name in ("memory", "facts", "timeout"):
             del asked[name]
         path = self._work / _ASKED
         if path.exists():
             check_unfinished(asked, path, self._work)
         else:
-            write_file(path, json.dumps(asked, indent=1, sort_keys=True).encode())
+            write_work(path, asked)
 
     def _settle_request(self, files: list[InputFile]) -> dict[str, Any]:
         """Write the settings that every process reads, unless an earlier run wrote them."""
-        path = self._work / "request.json"
+        path = self._work / REQUEST
         if not path.exists():
             asked = self._asked
             most = int(self._share_of_memory() // _ROW_MEMORY)
@@ -293,6 +284,7 @@ class _Run:
                 "destination": open_destination(asked.destination).address,
                 "files": [asdict(file) for file in files],
                 "counts": asked.counts,
+                "timeout": asked.timeout,
                 "memory": self._share_of_memory(),
                 "tag_column": asked.tag_column,
                 "resolution": asked.resolution,
@@ -303,8 +295,11 @@ class _Run:
                 "repeat_parts": max(1, -(-rows // _REPEAT_ROWS)),
                 "compressor": _name_compressor(),
             }
-            write_file(path, json.dumps(request).encode())
-        request = read_work(path, self._work, "units", "properties", "compressor")
+            write_work(path, request)
+        request = read_work(path, self._work)
+        if request["timeout"] != self._asked.timeout:
+            request["timeout"] = self._asked.timeout
+            write_work(path, request)
         self._mark = make_mark(path.read_bytes())
         if request["compressor"] != _name_compressor():
             raise UsageError(
@@ -340,8 +335,8 @@ class _Run:
         path = self._work / PLAN
         if not path.exists():
             plan = make_plan(self._work, slabs, dropped, request["slab_rows"])
-            write_file(path, json.dumps(plan.to_json()).encode())
-        return Plan.from_json(read_work(path, self._work, "sources", "slabs"))
+            write_work(path, plan.to_json())
+        return Plan.from_json(read_work(path, self._work))
 
     def _finish(
         self,
@@ -353,7 +348,7 @@ class _Run:
         request: dict[str, Any],
     ) -> dict[str, Any]:
         """Write the info files, which complete the sources, and then the manifest."""
-        destination = open_destination(self._asked.destination)
+        destination = open_destination(self._asked.destination, self._asked.timeout)
         for number, source in enumerate(plan.sources):
             limits = [0] * len(source.levels)
             for (index, owner, level, _), outcome in written:

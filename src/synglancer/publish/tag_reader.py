@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.errors import UsageError
-from synglancer.publish.destinations import open_destination
+from synglancer.publish.destinations import TIMEOUT, open_destination
 from synglancer.publish.encoding import RELATIONSHIPS, body_type
 from synglancer.publish.manifest import MANIFEST
 from synglancer.publish.reading.access import Folder, Server
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AT_ONCE = 4096
-
-TIMEOUT = 60.0
-"""Longest time for one answer of a store, in seconds."""
 
 _RETRIES = 3  # otherwise tensorstore asks a server that is gone for many minutes
 _STORES = ("http", "s3", "gcs")
@@ -79,7 +76,7 @@ def _read_small(address: str, name: str) -> bytes | None:
     if address.startswith(("http://", "https://")):
         return Server(address, TIMEOUT, 1).read(name, 0, None)
     if "://" in address:
-        return open_destination(address).read(name)
+        return open_destination(address, TIMEOUT).read(name)
     return Folder(address).read(name, 0, None)
 
 

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.errors import SynglancerError, UsageError
+from synglancer.publish.destinations import TIMEOUT
 from synglancer.publish.encoding import RELATIONSHIPS
 from synglancer.publish.inputs import find_files, match_columns, open_parquet
 from synglancer.publish.manifest import COUNTS, load_manifest, name_counts
 from synglancer.publish.sharding import mix
 from synglancer.publish.source import RELATIONSHIP_OF
 from synglancer.publish.staging import quote_sql
-from synglancer.publish.tag_reader import TIMEOUT, TagReader, open_files, read_manifest
+from synglancer.publish.tag_reader import TagReader, open_files, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

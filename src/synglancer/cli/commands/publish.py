@@ -120,6 +120,7 @@ def publish(
         synapses=synapses,
         memory=_read_size(memory),
         counts=counts,
+        timeout=service.timeout,
         facts=_find_facts(service, version, table),
     )
     folder = Path(work).absolute() if work else None

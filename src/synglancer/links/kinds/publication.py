@@ -69,9 +69,9 @@ class PublishingMaker(LinkMaker):
             One of its subclasses. The published files stay, and the error says so.
         """
         destination = str(self._asked.publish_to).removeprefix("file://")
-        _check_place(destination)
+        _check_place(destination, self._settings.timeout)
         session, loaded = self.load_together(*given)
-        _publish(session, loaded, destination)
+        _publish(session, loaded, destination, self._settings.timeout)
         settings = _find_source(self._asked, destination)
         try:
             maker = SourceMaker(settings, self._typed, self._known_token)
@@ -85,12 +85,12 @@ class PublishingMaker(LinkMaker):
         return maker.make(*given)
 
 
-def _check_place(destination: str) -> None:
+def _check_place(destination: str, timeout: float) -> None:
     """Refuse a place that already holds files, before any request."""
     from synglancer.publish.destinations import open_destination
     from synglancer.publish.manifest import MANIFEST
 
-    place = open_destination(destination)
+    place = open_destination(destination, timeout)
     if place.read(MANIFEST) is not None:
         raise UsageError(
             f"{destination} already holds a published source.",
@@ -100,7 +100,7 @@ def _check_place(destination: str) -> None:
         raise UsageError(f"{destination} is not empty.", "Choose another place with --publish-to.")
 
 
-def _publish(session: Session, loaded: Loaded, destination: str) -> None:
+def _publish(session: Session, loaded: Loaded, destination: str, timeout: float) -> None:
     """Publish the synapses of cells, each once."""
     from synglancer.publish.manifest import describe_facts
     from synglancer.publish.publication import Publication
@@ -125,6 +125,7 @@ def _publish(session: Session, loaded: Loaded, destination: str) -> None:
             datastack=session.datastack.name,
             version=at.version,
             table=table.name,
+            timeout=timeout,
             facts=facts,
         )
         try:

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.publish.destinations import open_destination
 from synglancer.publish.manifest import COUNTS, name_counts
-from synglancer.publish.plan import load_plan
 from synglancer.publish.source import RELATIONSHIP_OF
 from synglancer.publish.staging import quote_sql
-from synglancer.publish.writing.survey import load_request
+from synglancer.publish.writing.work import load_plan, load_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,7 +61,8 @@ def write_counts(work: str, mark: str, name: str) -> dict[str, Any]:
                 digest.update(piece)
                 yield piece
 
-    size = open_destination(request["destination"]).write(name, read())
+    destination = open_destination(request["destination"], request["timeout"])
+    size = destination.write(name, read())
     return {"file": name, "cells": cells, "bytes": size, "sha256": digest.hexdigest()}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,8 @@ from synglancer.cache.files import is_full
 from synglancer.errors import OutputError, SynglancerError, UsageError
 from synglancer.publish.destinations import build_full
 from synglancer.publish.manifest import digest_inputs
+from synglancer.publish.plan import PLAN
+from synglancer.publish.writing.work import read_work
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -75,26 +78,6 @@ def check_unfinished(asked: Mapping[str, Any], path: Path, work: Path) -> None:
         )
 
 
-def read_work(path: Path, work: Path, *names: str) -> dict[str, Any]:
-    """Read a file of unfinished work, a JSON object that has these keys.
-
-    Raises
-    ------
-    UsageError
-        When it is damaged.
-    """
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError:
-        content = None
-    if not isinstance(content, dict) or not content.keys() >= set(names):
-        raise UsageError(
-            f"The earlier run cannot be continued, because {path} is damaged.",
-            f"Remove {work}, then publish again without --resume.",
-        )
-    return content
-
-
 def _list_changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     changed = [name for name in now if now[name] != before.get(name)]
     said = [
@@ -113,6 +96,30 @@ def _say(value: Any) -> str:
     if isinstance(value, (list, tuple)):
         return ",".join(f"{one:g}" if isinstance(one, float) else str(one) for one in value)
     return str(value)
+
+
+@contextmanager
+def nothing_left_of_a_failed_start(folder: Path | None, *, fetching: bool) -> Iterator[None]:
+    """Remove the folder of work when a run fails before there is anything to continue with.
+
+    Parameters
+    ----------
+    folder
+        The folder, or None if an earlier run began it.
+    fetching
+        Whether rows are fetched into it, so that failures of services count, too.
+    """
+    try:
+        yield
+    except SynglancerError as error:
+        counts = fetching or isinstance(error, UsageError)
+        if folder is not None and counts and not _is_worth_continuing(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def _is_worth_continuing(folder: Path) -> bool:
+    return (folder / PLAN).exists() or any(folder.glob("fetched/*.parquet"))
 
 
 @contextmanager

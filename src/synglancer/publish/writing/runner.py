@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from contextlib import contextmanager
 from functools import partial
@@ -11,9 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from synglancer import __version__
-from synglancer.cache.files import write_file
 from synglancer.errors import ServiceError, UsageError
 from synglancer.publish.writing.memory import keep_freed_memory
+from synglancer.publish.writing.work import read_work, write_work
 from synglancer.text.printable import printable, shorten
 
 if TYPE_CHECKING:
@@ -272,8 +271,7 @@ class _Call:
 
     def __call__(self, item: Any) -> None:
         outcome = self.task(self.work, self.mark, item)
-        path = done_file(Path(self.work), self.stage, item)
-        write_file(path, json.dumps(outcome).encode())
+        write_work(done_file(Path(self.work), self.stage, item), outcome)
 
 
 def done_file(work: Path, stage: str, item: Any) -> Path:
@@ -296,6 +294,11 @@ def run_stage(
     -------
     list of dict
         The result of each task, in the order of the items.
+
+    Raises
+    ------
+    UsageError
+        When the result of an earlier run is damaged.
     """
     stage = task.__name__
     every = list(items)
@@ -308,7 +311,7 @@ def run_stage(
             done += 1
             if progress:
                 progress(stage, done, len(every))
-    return [json.loads(done_file(work, stage, item).read_bytes()) for item in every]
+    return [read_work(done_file(work, stage, item), work) for item in every]
 
 
 def make_mark(content: bytes) -> str:

@@ -15,7 +15,7 @@ from synglancer.publish.encoding import (
     find_groups,
     record_type,
 )
-from synglancer.publish.plan import INDEXES, Plan, load_plan
+from synglancer.publish.plan import INDEXES, Plan
 from synglancer.publish.sharding import (
     Sharding,
     build_shard,
@@ -26,7 +26,7 @@ from synglancer.publish.sharding import (
 )
 from synglancer.publish.writing.counts import keep_counts
 from synglancer.publish.writing.spill import load_part
-from synglancer.publish.writing.survey import load_request
+from synglancer.publish.writing.work import load_plan, load_request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -96,7 +96,8 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
     del encoded
     pieces = build_shard(sharding, keys, sizes, data)
     name = f"{folder}/{sharding.name_file(shard)}"
-    size = open_destination(request["destination"]).write(name, pieces)
+    destination = open_destination(request["destination"], request["timeout"])
+    size = destination.write(name, pieces)
     return {"file": name, "bytes": size, "rows": rows, "keys": len(keys), "largest": largest}
 
 

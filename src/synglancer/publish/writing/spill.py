@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.publish.encoding import RELATIONSHIPS, record_type, take_records
-from synglancer.publish.plan import INDEXES, Plan, Source, load_plan
+from synglancer.publish.plan import INDEXES, Plan, Source
 from synglancer.publish.sharding import mix, sort_small
 from synglancer.publish.writing.survey import load_slab
+from synglancer.publish.writing.work import load_plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from synglancer.publish.encoding import RELATIONSHIPS, record_type, take_records
 from synglancer.publish.inputs import InputFile, match_columns, open_parquet, translated
 from synglancer.publish.rows import RowReader, drop_repeated
 from synglancer.publish.sharding import mix, sort_small
+from synglancer.publish.writing.work import load_request
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,13 +24,6 @@ _SLAB_ROWS = 1 << 18
 
 _UNIT_ROWS = 1 << 20
 _MOST_HASH = 2**64 - 1
-
-
-@lru_cache(maxsize=4)
-def load_request(work: str, _mark: str) -> dict[str, Any]:
-    """Load the request in a work folder, once per process."""
-    request: dict[str, Any] = json.loads((Path(work) / "request.json").read_bytes())
-    return request
 
 
 def make_units(files: list[InputFile], tag: str) -> tuple[list[Any], int]:
