@@ -38,8 +38,9 @@ _PATIENCE = 0.5
 _SLOWEST = 100_000
 """Bytes in a second that a connection sends at least: no object of ours takes longer."""
 
-_INVALID = {"ParamValidationError", "InvalidBucketName"}
-"""Names of errors for names that no bucket can have."""
+_INVALID = "ParamValidationError"
+_INVALID_NAME = re.compile(r"Invalid bucket name|name contains invalid characters", re.IGNORECASE)
+"""How the stores' libraries say that no bucket can have such a name."""
 
 TIMEOUT = 60.0
 """Seconds that one answer of a store may take."""
@@ -218,14 +219,15 @@ class ObjectStore:
                     f"You do not have permission for this: {place} was not {what}.",
                     "Log in to the object store as you do for its own tools, then add --resume.",
                 ) from error
-            except FileNotFoundError as error:
-                raise NotServedError(
-                    f"There is no bucket for {self.address}.", "Check the address, or create it."
-                ) from error
             except SynglancerError:
                 raise
             except Exception as error:  # each store has its own
-                if type(error).__name__ in _INVALID:
+                if isinstance(error, FileNotFoundError) or _is_without_bucket(error):
+                    raise NotServedError(
+                        f"There is no bucket for {self.address}.",
+                        "Check the address, or create it.",
+                    ) from error
+                if type(error).__name__ == _INVALID or _INVALID_NAME.search(str(error)):
                     raise UsageError(
                         f"{self.address} is not an address of the store: {_quote(error)}.",
                         "Check the name of the bucket.",
@@ -244,7 +246,7 @@ class ObjectStore:
 _NO_BUCKET = re.compile(r"(bucket|container) does not exist", re.IGNORECASE)
 
 
-def _is_without_bucket(error: FileNotFoundError) -> bool:
+def _is_without_bucket(error: Exception) -> bool:
     """Whether not only an object is missing, but the bucket that would hold it."""
     return bool(_NO_BUCKET.search(str(error)))
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 4096
 
 _RETRIES = 3  # otherwise tensorstore asks a server that is gone for many minutes
+_AZURE = ("az://", "abfs://", "abfss://", "adl://")
 _STORES = ("http", "s3", "gcs")
 
 
@@ -62,6 +63,11 @@ def read_manifest(address: str) -> bytes:
         When the address does not answer.
     """
     _check_tensorstore()
+    if address.startswith(_AZURE):
+        raise UsageError(
+            f"{address} cannot be checked, because tensorstore does not read this kind of address.",
+            "Give the https address of the container, if it is public, or a copy in a folder.",
+        )
     content = _read_small(address, MANIFEST)
     if content is None:
         raise UsageError(

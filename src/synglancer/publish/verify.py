@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.errors import SynglancerError, UsageError
+from synglancer.errors import SynglancerError, UnreachableError, UsageError
 from synglancer.publish.destinations import TIMEOUT
 from synglancer.publish.encoding import RELATIONSHIPS
 from synglancer.publish.inputs import find_files, match_columns, open_parquet
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _AT_ONCE = 4096
 _POSITION_NM = 0.5
+_UNANSWERED = ("ABORTED:", "UNAVAILABLE:", "DEADLINE_EXCEEDED:")
+"""How tensorstore begins when it could not read a store."""
+
 _DIRECTIONS = {relationship: direction for direction, relationship in RELATIONSHIP_OF.items()}
 
 
@@ -109,7 +112,14 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
         try:
             reader = TagReader(f"{address}/{one['folder']}", manifest["properties"])
             counted.update(_check_tag(reader, one, cells, compare, findings))
-        except (ValueError, OSError, SynglancerError) as error:  # noqa: PERF203
+        except UnreachableError:  # noqa: PERF203
+            raise
+        except (ValueError, OSError, SynglancerError) as error:
+            if isinstance(error, TimeoutError) or str(error).startswith(_UNANSWERED):
+                raise UnreachableError(
+                    f"{address} does not answer: {_say(error).rstrip('.')}.",
+                    "Check the address and the connection.",
+                ) from error
             findings.problems.append(f"{one['folder']} cannot be read: {_say(error)}")
     if manifest.get("counts"):
         try:
