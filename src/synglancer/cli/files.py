@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,7 +21,12 @@ from synglancer.errors import OutputError, UsageError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    import pandas as pd
+
     from synglancer.links.link_record import LinkRecord
+
+STDOUT = "-"
+"""Stands for stdout in place of a file's name."""
 
 
 def name_for_link(name: str, made: LinkRecord) -> Path:
@@ -135,6 +141,24 @@ def _check_writable(option: str, name: str, links: int) -> None:
             f"Choose another file with {option}, in a folder that exists and that you may write "
             "to.",
         )
+
+
+def write_table(option: str, name: str, table: pd.DataFrame) -> None:
+    """Write a table to the file given with an option, or as CSV to stdout.
+
+    Raises
+    ------
+    OutputError
+        When it cannot be written.
+    """
+    from synglancer.render.tables import format_table
+
+    if name == STDOUT:
+        sys.stdout.buffer.write(format_table(table))
+        sys.stdout.buffer.flush()
+    else:
+        path = Path(name)
+        write_beside(option, path, format_table(table, path.suffix.lower()))
 
 
 def write_beside(option: str, path: Path, content: bytes) -> None:

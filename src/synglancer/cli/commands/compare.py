@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path  # noqa: TC003  # cyclopts reads it
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 
-from synglancer.cli.files import check_files, write_beside
+from synglancer.cli.files import STDOUT, check_files, write_beside, write_table
 from synglancer.cli.options import CELLS, OUTPUT, QuestionSettings, describe
 from synglancer.cli.printing import (
     check_options,
@@ -93,11 +92,9 @@ def _print(found: Sequence[Comparison], output: str) -> None:
         for one in found:
             print_result(one.url)
     elif output == "csv":
-        from synglancer.render.tables import format_table
         from synglancer.report.comparisons import tabulate
 
-        sys.stdout.buffer.write(format_table(tabulate(found)))
-        sys.stdout.buffer.flush()
+        write_table("--output", STDOUT, tabulate(found))
     elif output == "markdown":
         from synglancer.report.comparison_pages import render_comparisons
 

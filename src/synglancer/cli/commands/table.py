@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-from synglancer.cli.files import check_files, write_beside
+from synglancer.cli.files import STDOUT, check_files, write_table
 from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import check_options, complain
-
-_STDOUT = "-"
 
 
 def table(
@@ -18,7 +16,7 @@ def table(
     *,
     out: Annotated[
         str, describe(OUTPUT, "FILE", name=["--out", "-o"], allow_leading_hyphen=True)
-    ] = _STDOUT,
+    ] = STDOUT,
     server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None,
     token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None,
 ) -> None:
@@ -40,12 +38,12 @@ def table(
     """
     from synglancer.links.filling import fill_state
     from synglancer.links.opening import open_link
-    from synglancer.render.tables import check_table_suffix, format_table
+    from synglancer.render.tables import check_table_suffix
     from synglancer.states.annotations import read_layers
     from synglancer.states.table import build_annotation_table
 
     check_options([link, out])
-    if out != _STDOUT:
+    if out != STDOUT:
         check_table_suffix(Path(out).suffix.lower())
         check_files({"--out": out}, (link, token_file))
     state = fill_state(open_link(link, server=server, token_file=token_file).state)
@@ -53,10 +51,7 @@ def table(
     for layer in read_layers(state):
         for problem in layer.problems:
             complain(problem, "These annotations are left out of the table.")
-    if out == _STDOUT:
-        sys.stdout.buffer.write(format_table(frame))
-        sys.stdout.buffer.flush()
-        return
-    write_beside("--out", Path(out), format_table(frame, Path(out).suffix.lower()))
-    count = f"{len(frame):,} annotation{'' if len(frame) == 1 else 's'}"
-    print(f"{count} written to {out}", file=sys.stderr)  # noqa: T201
+    write_table("--out", out, frame)
+    if out != STDOUT:
+        count = f"{len(frame):,} annotation{'' if len(frame) == 1 else 's'}"
+        print(f"{count} written to {out}", file=sys.stderr)  # noqa: T201

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from synglancer.cli.files import check_files, write_beside
+from synglancer.cli.files import STDOUT, check_files, write_beside, write_table
 from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import check_options, print_lines
 from synglancer.errors import UsageError
@@ -17,14 +16,12 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_STDOUT = "-"
-
 
 def verdicts(
     *links: Annotated[str, describe(None, "LINK...", allow_leading_hyphen=True)],
     out: Annotated[
         str, describe(OUTPUT, "FILE", name=["--out", "-o"], allow_leading_hyphen=True)
-    ] = _STDOUT,
+    ] = STDOUT,
     agreement: Annotated[str | None, describe(OUTPUT, "FILE")] = None,
     calibration: Annotated[str | None, describe(OUTPUT, "FILE")] = None,
     plot: Annotated[str | None, describe(OUTPUT, "FILE")] = None,
@@ -55,7 +52,6 @@ def verdicts(
         File with the CAVE token (otherwise CAVE_TOKEN, or the token that caveclient saved).
     """
     from synglancer.render.calibration import plot_calibration
-    from synglancer.render.tables import format_table
     from synglancer.report.agreement import calibrate, compute_agreement
     from synglancer.report.verdicts import collect_verdicts
 
@@ -75,12 +71,8 @@ def verdicts(
     print_lines(_describe_calibration(bins))
     frames = {"--out": read.table, "--agreement": agreed, "--calibration": bins}
     for option, name in tables.items():
-        if name == _STDOUT:
-            sys.stdout.buffer.write(format_table(frames[option]))
-            sys.stdout.buffer.flush()
-        elif name is not None:
-            path = Path(name)
-            write_beside(option, path, format_table(frames[option], path.suffix.lower()))
+        if name is not None:
+            write_table(option, name, frames[option])
     if plot is not None:
         path = Path(plot)
         write_beside("--plot", path, plot_calibration(bins, path.suffix.lower()))
@@ -96,7 +88,7 @@ def _check_files(
     files = {
         option: name
         for option, name in {**tables, "--plot": plot}.items()
-        if name is not None and not (option == "--out" and name == _STDOUT)
+        if name is not None and not (option == "--out" and name == STDOUT)
     }
     for option, name in files.items():
         check = check_plot_suffix if option == "--plot" else check_table_suffix
