@@ -156,7 +156,7 @@ def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch) -> None:
         parse_link(str(path))
     assert str(refused.value) == f"The file {path} cannot be read: Permission denied."
     assert refused.value.hint == (
-        "Give a file with a Neuroglancer state, such as --save-state writes."
+        "Give a file with a Neuroglancer state, such as one from `make-link --save-state`."
     )
 
 

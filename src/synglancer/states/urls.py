@@ -125,8 +125,8 @@ def parse_link(link: str) -> ParsedLink:
     if not mark and text.lower().endswith(".json") and "://" not in text:
         raise UsageError(
             f"There is no file {text!r}.",
-            "Check its name and folder, and give a file with a Neuroglancer state, such as "
-            "--save-state writes.",
+            "Check its name and folder, and give a file with a Neuroglancer state, such as one "
+            "from `make-link --save-state`.",
         )
     if not mark or not is_address(site):
         raise UsageError(
@@ -174,7 +174,7 @@ def _read_state_file(name: str) -> bytes:
     except OSError as error:
         raise UsageError(
             f"The file {name} cannot be read: {error.strerror}.",
-            "Give a file with a Neuroglancer state, such as --save-state writes.",
+            "Give a file with a Neuroglancer state, such as one from `make-link --save-state`.",
         ) from error
     try:
         # Some editors add a byte order mark or write UTF-16.
