@@ -94,6 +94,27 @@ def test_verify_finds_rows_that_the_input_does_not_have(synglancer, table, tmp_p
     assert "differs from the input" in checked.out
 
 
+def test_verify_refuses_an_input_that_it_cannot_compare(synglancer, table, tmp_path):
+    """A value of the wrong type in the input is no problem of the source, and no bug."""
+    out = tmp_path / "out"
+    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
+    rows = make_rows(50)
+    other = write_csv(tmp_path / "other.csv", {**rows, "id": ["one", *rows["id"][1:]]})
+    checked = synglancer("publish", "verify", out, "--input", other)
+    assert (checked.code, "The input cannot be compared: " in checked.err) == (2, True)
+
+
+def test_positions_in_one_column_are_compared(synglancer, tmp_path):
+    """Positions that pandas wrote to CSV as text are those that were published."""
+    rows = make_rows(50)
+    axes = [rows.pop(f"ctr_pt_position_{axis}") for axis in "xyz"]
+    rows["ctr_pt_position"] = [f"[{x} {y}  {z}]" for x, y, z in zip(*axes, strict=True)]
+    path, out = write_csv(tmp_path / "rows.csv", rows), tmp_path / "out"
+    assert synglancer("publish", path, "-o", out, "--version", 1, "--workers", 1).code == 0
+    checked = synglancer("publish", "verify", out, "--input", path)
+    assert (checked.code, checked.out) == (0, ""), checked.err
+
+
 def test_csv_with_ids_as_text_gives_the_same_bytes(synglancer, tmp_path):
     """Parquet and CSV files with the same rows are published as the same files."""
     rows = make_rows(300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from publish.tables import make_rows, read_files, run, write_parquet
 from synglancer.errors import OutputError, UsageError
 from synglancer.publish import publishing
 from synglancer.publish.tag_reader import TagReader
-from synglancer.publish.verify import Findings, _check_tag
+from synglancer.publish.verify import Findings, _check_tag, verify
 from synglancer.publish.writing.runner import Processes
 
 
@@ -166,6 +167,20 @@ def test_damaged_work_is_named(table, tmp_path, name, content):
     with pytest.raises(UsageError, match=f"{name} is damaged") as caught:
         run(tmp_path / "out", table, resume=True, counts=True)
     assert caught.value.hint.startswith(f"Remove {work}, then")
+
+
+def test_another_table_of_the_same_name_is_published_as_itself(tmp_path):
+    """What a process keeps of one run is not used for the next one at the same place."""
+    table, out = tmp_path / "rows.parquet", tmp_path / "out"
+    for seed in (1, 2):
+        rows = make_rows(600, seed=seed)
+        rows["ctr_pt_position_x"] *= seed
+        run(out, write_parquet(table, rows))
+        published = read_files(out)
+        assert verify(str(out), [str(table)]).problems == []
+        shutil.rmtree(out)
+        run(tmp_path / f"other-{seed}", str(table))
+        assert read_files(tmp_path / f"other-{seed}") == published
 
 
 def test_a_number_that_was_edited_in_the_work_is_found(table, tmp_path):

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from synglancer.cache.files import cache_folder, write_file
 from synglancer.cache.locks import locked
@@ -177,7 +178,7 @@ class _Run:
         self._work = work
         self._progress = progress
         self._fetch = fetch
-        self._mark = ""
+        self._mark = uuid4().hex  # of this run: what processes keep of another one is no good
         self._identity: list[dict[str, Any]] = []
         self._unjoined = 0
 
@@ -300,7 +301,6 @@ class _Run:
         if request["timeout"] != self._asked.timeout:
             request["timeout"] = self._asked.timeout
             write_work(path, request)
-        self._mark = make_mark(path.read_bytes())
         if request["compressor"] != _name_compressor():
             raise UsageError(
                 f"The earlier run used {request['compressor']}, not {_name_compressor()}.",

@@ -12,11 +12,10 @@ import numpy as np
 from synglancer.errors import SynglancerError, UnreachableError, UsageError
 from synglancer.publish.destinations import TIMEOUT
 from synglancer.publish.encoding import RELATIONSHIPS
-from synglancer.publish.inputs import find_files, match_columns, open_parquet
 from synglancer.publish.manifest import COUNTS, load_manifest, name_counts
+from synglancer.publish.reading.comparison import Input
 from synglancer.publish.sharding import mix
 from synglancer.publish.source import RELATIONSHIP_OF
-from synglancer.publish.staging import quote_sql
 from synglancer.publish.tag_reader import TagReader, open_files, read_manifest
 
 if TYPE_CHECKING:
@@ -25,7 +24,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _AT_ONCE = 4096
-_POSITION_NM = 0.5
 _UNANSWERED = ("ABORTED:", "UNAVAILABLE:", "DEADLINE_EXCEEDED:")
 """How tensorstore begins when it could not read a store."""
 
@@ -106,7 +104,7 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
         findings.problems.append(
             f"The tags have {total:,} rows, but the manifest says {manifest['rows']:,}."
         )
-    compare = _Input(inputs, manifest) if inputs else None
+    compare = Input(inputs, manifest) if inputs else None
     counted: dict[str, _Counted] = {}
     for one in manifest["tags"]:
         try:
@@ -134,7 +132,7 @@ def _check_tag(
     reader: TagReader,
     one: dict[str, Any],
     cells: int,
-    compare: _Input | None,
+    compare: Input | None,
     findings: Findings,
 ) -> dict[str, _Counted]:
     """Check the source of one tag: every index, then random cells and IDs; return its counts."""
@@ -292,109 +290,3 @@ def _decode_morton(code: int, shape: Sequence[int]) -> list[int]:
                 place[axis] |= (code >> taken & 1) << bit
                 taken += 1
     return place
-
-
-class _Input:
-    """The input of the publication, queried with DuckDB."""
-
-    def __init__(self, inputs: Sequence[str], manifest: dict[str, Any]) -> None:
-        import duckdb
-
-        self._connection = duckdb.connect()
-        files = find_files(inputs)
-        tag = manifest["tag_column"]
-        scans = []
-        for file in files:
-            path = quote_sql(file.path)
-            if file.kind == "parquet":
-                names, scan = open_parquet(file.path).schema_arrow.names, f"read_parquet({path})"
-            else:
-                scan = f"read_csv({path}, all_varchar = true, header = true)"
-                names = self._connection.execute(f"SELECT * FROM {scan} LIMIT 0").fetchall()
-                names = [one[0] for one in self._connection.description or ()]
-            columns = match_columns(names, tag, file.name)
-            if len(columns.position) == 1:
-                axes = [f'CAST("{columns.position[0]}"[{axis}] AS DOUBLE)' for axis in (1, 2, 3)]
-            else:
-                axes = [f'CAST("{name}" AS DOUBLE)' for name in columns.position]
-            points = ", ".join(
-                f"{axis} * {float(scale)!r} AS {name}"
-                for axis, scale, name in zip(axes, manifest["resolution_nm"], "xyz", strict=True)
-            )
-            value = f'CAST("{columns.confidence}" AS FLOAT)' if columns.confidence else "0"
-            size = f'CAST("{columns.size}" AS DOUBLE)' if columns.size else "0"
-            scans.append(
-                f'SELECT CAST("{columns.id}" AS UBIGINT) AS id, CAST("{columns.pre}" AS UBIGINT) '
-                f'AS pre, CAST("{columns.post}" AS UBIGINT) AS post, {points}, '
-                f'CAST("{columns.tag}" AS VARCHAR) AS tag, {value} AS confidence, '
-                f"{size} AS size FROM {scan}"
-            )
-        self._scan = f"({' UNION ALL '.join(scans)})"
-
-    def check_neurons(
-        self,
-        reader: TagReader,
-        tag: str,
-        index: dict[str, Any],
-        keys: list[int],
-        findings: Findings,
-    ) -> None:
-        """Compare the rows of neurons; a synapse that the input repeats may have another tag."""
-        side = index["id"]
-        for key, ids in self._ask(side, tag, keys).items():
-            rows = reader.read_group(index, key)
-            stored = set() if rows is None else set(rows["id"].tolist())
-            if not stored <= ids or (ids - stored and not self._may_lack(ids - stored)):
-                findings.problems.append(
-                    f"{tag}: {side} {key} has {len(stored):,} rows, but the input has {len(ids):,}."
-                )
-
-    def _ask(self, side: str, tag: str, keys: list[int]) -> dict[int, set[int]]:
-        found: dict[int, set[int]] = {key: set() for key in keys}
-        if keys:
-            wanted = ", ".join(map(str, keys))
-            for key, id_ in self._connection.execute(
-                f"SELECT {side}, id FROM {self._scan} WHERE tag = ? AND {side} IN ({wanted}) "
-                "AND id IS NOT NULL",
-                [tag],
-            ).fetchall():
-                found[key].add(id_)
-        return found
-
-    def _may_lack(self, ids: set[int]) -> bool:
-        """Whether missing rows are repeated or incomplete in the input, as they may be."""
-        wanted = ", ".join(map(str, ids))
-        fine = self._connection.execute(
-            f"SELECT count(*) FROM (SELECT id FROM {self._scan} WHERE id IN ({wanted}) GROUP BY id "
-            "HAVING count(*) = 1 AND bool_and(abs(x) <= 1e9 AND abs(y) <= 1e9 "
-            "AND abs(z) <= 1e9 AND confidence BETWEEN 0 AND 1 AND size BETWEEN 0 AND 4294967295))"
-        ).fetchone()
-        return not (fine and fine[0])
-
-    def check_ids(self, reader: TagReader, tag: str, ids: list[int], findings: Findings) -> None:
-        """Compare single annotations: their position, confidence and cells."""
-        if not ids:
-            return
-        wanted = ", ".join(map(str, ids))
-        rows: dict[int, list[Any]] = {}
-        for id_, *values in self._connection.execute(
-            f"SELECT id, pre, post, x, y, z, confidence FROM {self._scan} "
-            f"WHERE tag = ? AND id IN ({wanted})",
-            [tag],
-        ).fetchall():
-            rows.setdefault(id_, []).append(values)
-        for id_ in ids:
-            one = reader.read_single(id_)
-            if one is None or not any(_is_same(one, values) for values in rows.get(id_, [])):
-                findings.problems.append(f"{tag}: annotation {id_} differs from the input.")
-
-
-def _is_same(one: dict[str, Any], values: list[Any]) -> bool:
-    pre, post, *point, confidence = values
-    cells = [[side] if side else [] for side in (pre, post)]
-    body = one["body"]
-    near = np.allclose(body["point"], point, rtol=1e-7, atol=_POSITION_NM)
-    sure = "confidence" not in (body.dtype.names or ()) or body["confidence"] == np.float32(
-        confidence
-    )
-    return bool([one["pre"], one["post"]] == cells and near and sure)
