@@ -226,3 +226,41 @@ def test_long_lines_and_control_characters_of_a_file_are_not_printed(
     assert "neuron neuron" in done.err
     assert max(map(len, done.err.splitlines())) < 400
     assert "\x1b" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("report", CELL, "-o"), "report"),
+        (("report", CELL, "-o"), "report.docx"),
+        (("report", CELL, "-o", "r.html", "--numbers"), "numbers"),
+        (("report", CELL, "-o", "r.html", "--numbers"), "numbers.txt"),
+        (("compare", CELL, "--report"), "changes"),
+        (("compare", CELL, "--report"), "changes.pdf"),
+        (("link", CELL, "--preview"), "picture"),
+        (("link", CELL, "--preview"), "picture.jpg"),
+        (("link", CELL, "--qr"), "code"),
+        (("link", CELL, "--qr"), "code.gif"),
+        (("table", "s2.json", "-o"), "table"),
+        (("table", "s2.json", "-o"), "table.txt"),
+        (("verdicts", "s2.json", "-o"), "verdicts"),
+        (("verdicts", "s2.json", "--agreement"), "agreement"),
+        (("verdicts", "s2.json", "--calibration"), "bins.txt"),
+        (("verdicts", "s2.json", "--plot"), "plot"),
+        (("verdicts", "s2.json", "--plot"), "plot.pdf"),
+    ],
+)
+def test_a_name_without_a_known_extension_is_said(folder, synglancer, words, name) -> None:
+    """The file is named, with the extensions that there are; nothing is asked before."""
+    synglancer(*words, name).refuses(2, f"'{name}'", "xtension")
+
+
+@pytest.mark.parametrize("suffix", [".HTML", ".Md", ".CSV"])
+def test_capitals_of_an_extension_do_not_matter(sandbox, folder, synglancer, suffix) -> None:
+    """A report is written in the format that its extension means."""
+    words = ("report", CELL, "--tag", "soma", "-o")
+    assert synglancer(*words, f"a{suffix}", "--numbers", "n.CSV").code == 0
+    assert synglancer(*words, f"b{suffix.lower()}").code == 0
+    one, other = (folder / f"a{suffix}").read_text(), (folder / f"b{suffix.lower()}").read_text()
+    assert one.splitlines()[0] == other.splitlines()[0]
+    assert (folder / "n.CSV").read_text()

@@ -10,6 +10,8 @@ from synglancer.render.canvas import make_canvas
 from synglancer.render.endings import check_kind
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pandas as pd
 
     from synglancer.render.canvas import Canvas
@@ -25,14 +27,14 @@ _TICKS = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _WHISKER = 4.0
 
 
-def check_plot_suffix(suffix: str) -> None:
+def check_plot_suffix(name: str | Path) -> None:
     """Check that a file extension is supported for plots.
 
     Raises
     ------
     UsageError When it is not supported.
     """
-    check_kind("A plot", suffix, SUFFIXES)
+    check_kind("A plot", name, SUFFIXES)
 
 
 def plot_calibration(bins: pd.DataFrame, suffix: str = ".png") -> bytes:

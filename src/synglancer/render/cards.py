@@ -229,7 +229,7 @@ def _place_picture(picture: Path | str | None, card_format: CardFormat) -> str |
     if picture is None or isinstance(picture, str):
         return picture
     if card_format == "html":
-        return format_data_uri(picture.read_bytes(), picture.suffix)
+        return format_data_uri(picture.read_bytes(), picture.suffix.lower())
     name = picture.as_posix()
     if card_format != "latex":
         return quote(name, safe="/:.,+=@~")

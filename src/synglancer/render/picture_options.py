@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from synglancer.errors import UsageError
-from synglancer.render.endings import check_kind
+from synglancer.render.endings import check_kind, find_suffix
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -101,16 +101,14 @@ class Preview:
     notes: tuple[str, ...] = ()
 
 
-def check_suffix(suffix: str, renderer: Renderer) -> None:
+def check_suffix(name: str | Path, renderer: Renderer) -> None:
     """Refuse a file extension that a renderer does not support."""
-    if suffix == ".svg" and renderer == "browser":
+    if find_suffix(name) == ".svg" and renderer == "browser":
         raise UsageError(
             "An SVG picture needs --renderer plot.", "Add --renderer plot, or use .png."
         )
     endings = (".png", ".svg") if renderer == "plot" else (".png",)
-    check_kind(
-        "A picture", suffix, endings, "Use the extension .png, or .svg with --renderer plot."
-    )
+    check_kind("A picture", name, endings, "Use the extension .png, or .svg with --renderer plot.")
 
 
 def check_latex_name(name: str) -> None:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import io
+from typing import TYPE_CHECKING
 
 from synglancer.errors import UsageError
 from synglancer.render.endings import check_kind
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _MODULE = 6  # pixels of the smallest square
 _BORDER = 4  # squares of quiet around it, as the standard wants
 
 
-def check_qr_suffix(suffix: str) -> None:
+def check_qr_suffix(name: str | Path) -> None:
     """Refuse a file extension that is not supported for QR codes."""
-    check_kind("A QR code", suffix, (".png", ".svg"), "Use the extension .png or .svg.")
+    check_kind("A QR code", name, (".png", ".svg"), "Use the extension .png or .svg.")
 
 
 def format_qr(url: str, suffix: str = ".svg") -> bytes:

@@ -210,7 +210,7 @@ class Painter:
         """
         started, notes = time.monotonic(), tuple[str, ...]()
         if self._options.renderer == "plot":
-            picture, notes = self._plot(opened, path.suffix)
+            picture, notes = self._plot(opened, path.suffix.lower())
         else:
             picture = self._thread.submit(self._take_screenshot, opened).result()
         try:

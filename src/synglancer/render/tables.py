@@ -11,6 +11,7 @@ from synglancer.render.endings import check_kind
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     import pandas as pd
 
@@ -34,14 +35,14 @@ _MISSING = {
 """Text that pandas reads as a missing value."""
 
 
-def check_table_suffix(suffix: str) -> None:
+def check_table_suffix(name: str | Path) -> None:
     """Check that a file extension is supported for tables.
 
     Raises
     ------
     UsageError When it is not supported.
     """
-    check_kind("A table", suffix, SUFFIXES)
+    check_kind("A table", name, SUFFIXES)
 
 
 def format_table(frame: pd.DataFrame, suffix: str = ".csv") -> bytes:

@@ -26,7 +26,7 @@ def check_page(path: Path) -> None:
     UsageError
         When the extension is not supported.
     """
-    check_kind("A page of changes", path.suffix, _PAGES)
+    check_kind("A page of changes", path, _PAGES)
 
 
 def render_comparisons(

@@ -37,8 +37,8 @@ def check_ending(path: Path, template: Path | None) -> None:
     UsageError
         When the extension is not supported, a template is given for a table, or it does not exist.
     """
-    check_kind("A report", path.suffix, [*PAGES, *TABLES])
-    if template and path.suffix in TABLES:
+    check_kind("A report", path, [*PAGES, *TABLES])
+    if template and path.suffix.lower() in TABLES:
         raise UsageError(
             "Tables do not use templates.", f"Name the file with one of {', '.join(PAGES)}."
         )

@@ -13,6 +13,7 @@ import orjson
 from synglancer.errors import TooLargeError, UsageError
 from synglancer.settings import MAX_STATE, is_address
 from synglancer.states.url_safe import to_json
+from synglancer.text.printable import shorten
 from synglancer.view_settings import SITES, split_site
 
 MAX_INLINE = 2_000_000
@@ -124,7 +125,7 @@ def parse_link(link: str) -> ParsedLink:
         mark, fragment = "#!", parse_qs(query).get("json_url", [""])[0]
     if not mark and text.lower().endswith(".json") and "://" not in text:
         raise UsageError(
-            f"There is no file {text!r}.",
+            f"There is no file {shorten(text, 200)!r}.",
             "Check its name and folder, and give a file with a Neuroglancer state, such as one "
             "from `make-link --save-state`.",
         )

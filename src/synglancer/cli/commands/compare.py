@@ -74,7 +74,7 @@ def compare(
     if found:
         _print(found, output)
         if report is not None:
-            page = render_comparisons(found, skipped, report.suffix)
+            page = render_comparisons(found, skipped, report.suffix.lower())
             write_beside("--report", report, page.encode())
     for one in skipped:
         complain(one.sentence, one.hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path  # noqa: TC003  # cyclopts reads it
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
@@ -225,11 +225,11 @@ def _refuse_files(printing: Printing, read: Sequence[str | Path | None], links: 
                 "Choose the format of the card with --output: markdown, html, latex or rst.",
             )
     if printing.preview:
-        check_suffix(Path(printing.preview).suffix, printing.renderer)
+        check_suffix(printing.preview, printing.renderer)
     if printing.qr:
         from synglancer.render.qr import check_qr_suffix
 
-        check_qr_suffix(Path(printing.qr).suffix)
+        check_qr_suffix(printing.qr)
     if printing.output == "latex":
         for name in (printing.preview, printing.qr):
             check_latex_name((name or "").replace("{cell}", ""))
@@ -246,4 +246,4 @@ def _write_qr(made: LinkRecord, printing: Printing) -> None:
         from synglancer.render.qr import format_qr
 
         path = name_for_link(printing.qr, made)
-        write_beside("--qr", path, format_qr(made.url, path.suffix))
+        write_beside("--qr", path, format_qr(made.url, path.suffix.lower()))

@@ -105,7 +105,7 @@ def report(
     given = _read_cells(cells, reporting)
     baseline = _read_baseline(reporting, given)
     settings = replace(settings, with_total=settings.source is None)  # of how many
-    pictures = reporting.pictures if output.suffix == ".html" else "none"
+    pictures = reporting.pictures if output.suffix.lower() == ".html" else "none"
     results = summarise_cells(
         given.cells,
         settings,
@@ -123,7 +123,7 @@ def report(
         generator=f"synglancer {__version__}",
         made_on=f"{datetime.now(timezone.utc):%Y-%m-%d}",
         baseline=baseline,
-        whole=output.suffix in SUFFIXES,
+        whole=output.suffix.lower() in SUFFIXES,
     )
     _write(made, output, reporting, settings)
     for problem, count in made.picture_problems.items():
@@ -148,7 +148,7 @@ def _check_files(output: Path, reporting: Reporting, read: Sequence[str | Path |
 
     check_ending(output, reporting.template)
     if reporting.numbers:
-        check_table_suffix(reporting.numbers.suffix)
+        check_table_suffix(reporting.numbers)
     check_files(
         {"--output": output, "--numbers": reporting.numbers},
         (*read, reporting.baseline, reporting.template),
@@ -195,10 +195,12 @@ def _write(report: Report, output: Path, reporting: Reporting, settings: LinkSet
     from synglancer.report.numbers import build_numbers
     from synglancer.report.pages import PAGES, render_report
 
-    whole = _add_cells_link(report, settings) if output.suffix in PAGES else report
-    write_beside("--output", output, render_report(whole, output.suffix, reporting.template))
+    whole = _add_cells_link(report, settings) if output.suffix.lower() in PAGES else report
+    write_beside(
+        "--output", output, render_report(whole, output.suffix.lower(), reporting.template)
+    )
     if reporting.numbers:
-        numbers = format_table(build_numbers(report), reporting.numbers.suffix)
+        numbers = format_table(build_numbers(report), reporting.numbers.suffix.lower())
         write_beside("--numbers", reporting.numbers, numbers)
     print_result(str(output))
 

@@ -44,7 +44,7 @@ def table(
 
     check_options([link, out])
     if out != STDOUT:
-        check_table_suffix(Path(out).suffix.lower())
+        check_table_suffix(out)
         check_files({"--out": out}, (link, token_file))
     state = fill_state(open_link(link, server=server, token_file=token_file).state)
     frame = build_annotation_table(state)

@@ -92,7 +92,7 @@ def _check_files(
     }
     for option, name in files.items():
         check = check_plot_suffix if option == "--plot" else check_table_suffix
-        check(Path(name).suffix.lower())
+        check(name)
     check_files(files, read)
 
 
