@@ -1,4 +1,4 @@
-"""Check the types of options, whether they come from a command or from Python.
+"""Check the types of options and their dependence on others, from a command or from Python.
 
 Commands convert words themselves; Python users may give anything. Scalars of numpy, paths and
 timestamps become plain values.
@@ -6,7 +6,7 @@ timestamps become plain values.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import date, datetime, timezone
 from functools import lru_cache
@@ -19,6 +19,60 @@ from synglancer.text.printable import quote
 
 _MOST = 2**63
 _WORDS = {bool: "True or False", float: "a number", int: "a whole number", str: "a text"}
+
+
+_ANY = object()
+_NO = {"", "false", "0", "no", "n", "f", "off"}
+_TYPES = {"cell_types": True, "color_by": "partner-type"}
+_NEEDS: dict[str, dict[str, object]] = {
+    "multi_input_table": {"multi_input": True},
+    "cell_type_view": _TYPES,
+    "cell_type_column": _TYPES,
+    "upload": {"source": _ANY, "publish_to": _ANY},
+    "renderer": {"preview": _ANY},
+}
+"""Options that have an effect only with one of others, and which values these need."""
+
+
+def check_needs(asked: Collection[str], values: Mapping[str, object]) -> None:
+    """Refuse options that would have no effect, because the one that they belong to is not given.
+
+    Parameters
+    ----------
+    asked
+        Names of the options that the user gave for this command or call. Options of files and
+        variables stay there for other occasions, so they are not among these.
+    values
+        All options that there are, with their values, whatever these come from; None for none.
+
+    Raises
+    ------
+    UsageError
+        When one has no effect; it names the options that it needs.
+    """
+    for name, mains in _NEEDS.items():
+        if name not in asked or not mains.keys() <= values.keys():
+            continue
+        if any(_is_given(values[main], wanted) for main, wanted in mains.items()):
+            continue
+        needed = " or ".join(_name_option(*main) for main in mains.items())
+        option = _name_option(name, True)
+        raise UsageError(
+            f"{option} has no effect without {needed}.", f"Add it, or leave {option} out."
+        )
+
+
+def _is_given(value: object, wanted: object) -> bool:
+    if wanted is _ANY:
+        return value is not None
+    if wanted is True:  # commands have the words that were typed, or stand in a file
+        return value is not None and str(value).lower() not in _NO
+    return isinstance(value, str) and value == wanted
+
+
+def _name_option(name: str, value: object) -> str:
+    option = "--" + name.replace("_", "-")
+    return f"{option} {value}" if isinstance(value, str) else option
 
 
 def settle_values(options: Any) -> None:

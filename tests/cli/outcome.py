@@ -22,7 +22,8 @@ def check_advice(code: int, err: str) -> None:
     """Assert that an error names only options that the command which was run has."""
     if code:
         named = {*_OPTION.findall(_ELSEWHERE.sub("", err))} - {"--help", "--verbose"}
-        assert named <= {*OPTIONS.get()(), *(TYPED.get() or ())}, err
+        typed = {word.partition("=")[0] for word in TYPED.get() or ()}
+        assert named <= {*OPTIONS.get()(), *typed}, err
 
 
 @dataclass(frozen=True)

@@ -131,3 +131,38 @@ def test_a_misspelt_option_of_any_command_is_suggested(
 ) -> None:
     """Every command says which of its own options was meant."""
     synglancer(*words).refuses(2, "Unknown option: '--", hint)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--cell-type-view", "x"), "--cell-types or --color-by partner-type"),
+        (("--cell-type-column", "mtype", "--color-by", "tag"), "--cell-types or --color-by"),
+        (("--multi-input-table", "x"), "--multi-input"),
+        (("--renderer", "plot"), "--preview"),
+        (("--upload",), "--source or --publish-to"),
+    ],
+)
+def test_an_option_without_effect_is_refused(
+    make_link: Callable[..., Outcome], words: tuple[str, ...], said: str
+) -> None:
+    """A typed option that belongs to another one is refused without it, and both are named."""
+    make_link(CELL, *words).refuses(2, f"{words[0]} has no effect without {said}", "Add it, or")
+
+
+def test_options_of_a_file_wait_for_their_occasion(
+    sandbox: Sandbox, make_link: Callable[..., Outcome], project: Path, monkeypatch
+) -> None:
+    """A lab's view and column stay in its file or in variables for when cell types are asked."""
+    (project / "synglancer.toml").write_text('cell_type_column = "mtype"\n')
+    monkeypatch.setenv("SYNGLANCER_MULTI_INPUT_TABLE", "ours")
+    assert make_link(CELL, "--tag", "soma").code == 0
+    (project / "synglancer.toml").write_text("cell_types = true\n")
+    made = make_link(CELL, "--tag", "soma", "--cell-type-column", "cell_type")
+    assert made.code == 0, made.err
+
+
+def test_a_plot_has_no_interface(synglancer: Callable[..., Outcome]) -> None:
+    """The viewer's bars cannot be kept in a plot."""
+    done = synglancer("preview", "x.json", "--renderer", "plot", "--interface")
+    done.refuses(2, "--interface has no effect with --renderer plot.")

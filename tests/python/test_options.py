@@ -142,3 +142,24 @@ def test_values_of_numpy_and_paths_are_taken():
     )
     assert (asked.min_confidence, asked.version, asked.sandbox) == (0.5, 1718, True)
     assert (asked.token_file, asked.tag, asked.min_size) == ("token", ("spine", "soma"), 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "needed"),
+    [
+        ({"cell_type_view": "x"}, "cell_types=True or color_by= partner-type"),
+        ({"multi_input_table": "x"}, "multi_input=True"),
+        ({"upload": True}, "source= or publish_to="),
+    ],
+)
+def test_a_keyword_without_effect_is_refused(options, needed):
+    """A keyword that belongs to another one is refused without it; False and None are nothing."""
+    with pytest.raises(UsageError, match="has no effect without"):
+        make_link(CELL, **options)
+    (name,) = options
+    for nothing in (None, False):
+        if isinstance(options[name], bool) is isinstance(nothing, bool):
+            assert build_settings({name: nothing}) == Settings()
+    with pytest.raises(UsageError) as caught:
+        make_link(CELL, **options)
+    assert needed in str(caught.value)

@@ -31,9 +31,9 @@ def _format_default(value: Any) -> str | None:
 def _make_app(name: str, *, example: str | None = None, **options: Any) -> App:
     from cyclopts import App, Parameter
 
-    from synglancer.cli.config import refuse_empty
+    from synglancer.cli.config import CHECKS
 
-    options.setdefault("config", (refuse_empty,))
+    options.setdefault("config", CHECKS)
     return App(
         name=name,
         help_format="plaintext",

@@ -17,6 +17,7 @@ from cyclopts.config import Env, Toml
 
 from synglancer.cache.files import data_folder, replacing
 from synglancer.errors import UsageError
+from synglancer.option_values import check_needs
 
 if TYPE_CHECKING:
     from cyclopts import App, ArgumentCollection
@@ -103,13 +104,38 @@ def refuse_empty(_app: App, _commands: tuple[str, ...], arguments: ArgumentColle
                 )
 
 
-VARIABLES = (ENVIRONMENT, refuse_empty)
-"""The sources of a command's options if no file may set them."""
+def refuse_idle(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Refuse typed options that have no effect without another one.
+
+    Raises
+    ------
+    UsageError
+        When one has none.
+    """
+    asked: list[str] = []
+    values: dict[str, object] = {}
+    for argument in arguments:
+        name = argument.name.removeprefix("--").replace("-", "_")
+        given = [*argument.tokens]
+        values[name] = None
+        if given:
+            flag = isinstance(given[-1].implicit_value, bool)
+            values[name] = True if flag else given[-1].value
+            if any(token.source == "cli" for token in given):
+                asked.append(name)
+    check_needs(asked, values)
+
+
+CHECKS = (refuse_empty, refuse_idle)
+"""What is checked of the options of every command."""
+
+VARIABLES = (ENVIRONMENT, *CHECKS)
+"""Where a command's options come from that no file may set."""
 
 CONFIG = (
     ENVIRONMENT,
     GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False),
-    refuse_empty,
+    *CHECKS,
 )
 """The sources of options that were not typed (the environment, then the file), and a check."""
 

@@ -20,6 +20,7 @@ from typing import (
 )
 
 from synglancer.errors import UsageError
+from synglancer.option_values import check_needs
 from synglancer.settings import Settings
 from synglancer.text.spelling import find_meant
 from synglancer.view_settings import (  # noqa: TC001  # signatures show the types
@@ -125,7 +126,11 @@ def build_settings(options: Mapping[str, Any]) -> Settings:
     for name in options:
         if name not in known:
             raise UsageError(f"There is no option {name!r}.", _suggest(name, known))
-    return Settings(**options)
+    settings = Settings(**options)
+    defaults = {field.name: _get_default(field) for field in fields(Settings)}
+    asked = [name for name, value in options.items() if value is not None and value is not False]
+    check_needs(asked, {**defaults, **options})
+    return settings
 
 
 def _suggest(name: str, known: list[str]) -> str:

@@ -49,6 +49,11 @@ class PreviewOptions:
     wait: float = 60.0
 
     def __post_init__(self) -> None:
+        if self.interface and self.renderer == "plot":
+            raise UsageError(
+                "--interface has no effect with --renderer plot.",
+                "Leave one of them out: a plot has no bars and panels.",
+            )
         if not 0 < self.scale <= _LARGEST_SCALE:
             raise UsageError(
                 f"A scale of {self.scale:g} is out of range.",
