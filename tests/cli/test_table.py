@@ -66,7 +66,7 @@ def test_what_cannot_be_placed_is_said(synglancer: Callable[..., Outcome], tmp_p
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["864691135276234469"], "not a Neuroglancer link"),
+        (["864691135276234469"], "'864691135276234469' is not a Neuroglancer link"),
         (["https://a.org/#!{]"], "no Neuroglancer state"),
         (["state.json", "-o", "out.txt"], "cannot be written as '.txt'"),
         (["state.json", "-o", "missing/out.csv"], "missing"),

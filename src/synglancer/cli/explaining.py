@@ -64,7 +64,9 @@ def _say_what_is_wrong(error: CycloptsError) -> str:
 
     if isinstance(error, UnusedCliTokensError):
         return f"The command does not accept these words: {' '.join(error.unused_tokens or ())}."
-    if isinstance(error, MissingArgumentError) and error.keyword is None and error.argument:
+    if isinstance(error, MissingArgumentError) and error.keyword:
+        return f"{error.keyword} requires an argument."
+    if isinstance(error, MissingArgumentError) and error.argument:
         name, by_place = error.argument.name, error.argument.index is not None
         return f"{name.strip('-').upper() if by_place else name} is missing."
     if isinstance(error, CoercionError) and error.token and error.msg is None:

@@ -293,7 +293,8 @@ class _Browser:
                 return bytes(self._page.screenshot(type="png", animations="disabled"))
         except Error as error:
             self._site = None
-            problem = f"the browser says: {' '.join(error.message.split())[:200]}"
+            told = error.message.partition("Call log:")[0]
+            problem = f"the browser says: {' '.join(told.split())[:200]}"
         raise PictureError(
             f"The viewer did not finish drawing this link: {problem}.",
             "Open the link to see why, or use --renderer plot, which draws the synapses "

@@ -103,7 +103,8 @@ def _has_layers(state: Mapping[str, Any]) -> bool:
 
 def _build_error(source: str) -> BadAnswerError:
     return BadAnswerError(
-        f"{source} holds no Neuroglancer state.", "Check the link, or copy it again completely."
+        f"{source} holds no Neuroglancer state.",
+        "Check that it is the right one, and that it is complete.",
     )
 
 

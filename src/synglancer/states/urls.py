@@ -13,7 +13,7 @@ import orjson
 from synglancer.errors import TooLargeError, UsageError
 from synglancer.settings import MAX_STATE, is_address
 from synglancer.states.url_safe import to_json
-from synglancer.text.printable import shorten
+from synglancer.text.printable import conceal, shorten
 from synglancer.view_settings import SITES, split_site
 
 MAX_INLINE = 2_000_000
@@ -131,8 +131,8 @@ def parse_link(link: str) -> ParsedLink:
         )
     if not mark or not is_address(site):
         raise UsageError(
-            "This is not a Neuroglancer link.",
-            "Give a link with '#!' after the viewer's address.",
+            f"{conceal(shorten(text, 200))!r} is not a Neuroglancer link.",
+            "Give a link with '#!' after the viewer's address, in quotes, or a state's JSON file.",
         )
     fragment = _decode(fragment).removeprefix("+")  # "#!+{…}" is a state on top of the default one
     if fragment.startswith("{"):
