@@ -237,7 +237,7 @@ def test_files_that_are_none_are_refused(
     sandbox, make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     """A missing file, a folder, a repeated file, and anything but a table are refused."""
-    make_link(CELL, "--annotations", tmp_path / "none.csv").refuses(2, "is not there")
+    make_link(CELL, "--annotations", tmp_path / "none.csv").refuses(2, "There is no file of")
     make_link(CELL, "--annotations", tmp_path).refuses(2, "is a folder")
     path = write(tmp_path, "x_nm,y_nm,z_nm\n1,2,3\n")
     make_link(CELL, "--annotations", path, "--annotations", path).refuses(2, "twice")

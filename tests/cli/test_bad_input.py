@@ -64,6 +64,10 @@ if TYPE_CHECKING:
         ([CELL, CELL, "--save-state", "state.json"], 2, "several cells"),
         ([CELL, "--token-file", "no/such/file"], 2, "cannot be read"),
         ([CELL, "--layout", "5panel"], 2, "5panel"),
+        ([CELL, "--workers", "0"], 2, "--workers 0 is not a number of processes"),
+        ([CELL, "--workers", "2", "--scheduler", "x"], 2, "were both given"),
+        ([CELL, "--annotations", "none.csv"], 2, "There is no file of points at none.csv."),
+        ([CELL, "--annotations", "."], 2, "is a folder, not a file of points."),
         ([CELL, "--bogus"], 2, "--bogus"),
     ],
 )

@@ -71,9 +71,10 @@ def _read(given: Any) -> PointFile:
     if not isinstance(given, str | os.PathLike):
         raise UsageError(f"{type(given).__name__} holds no points.", _HINT)
     path = Path(given)
-    if path.is_dir() or not path.exists():
-        what = "is a folder" if path.is_dir() else "is not there"
-        raise UsageError(f"The file {path} of points {what}.", _HINT)
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder, not a file of points.", _HINT)
+    if not path.exists():
+        raise UsageError(f"There is no file of points at {path}.", _HINT)
     table = read_table(path)
     if path.suffix.lower() in TEXTS:
         rows = [[_unquote(value) for value in row] for row in table.rows]

@@ -119,6 +119,13 @@ class Workers:
     workers: Annotated[int | None, describe(CONNECTION, "N")] = None
     scheduler: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
 
+    def __post_init__(self) -> None:
+        """Refuse invalid values, also for one cell, which needs no workers."""
+        if self.workers is not None:
+            from synglancer.publish.writing.runner import check_workers
+
+            check_workers(self.workers, self.scheduler)
+
     def spread(self) -> Spread | None:
         """Return the processes or cluster, or None for this process."""
         if self.scheduler is None and self.workers in {None, 1}:

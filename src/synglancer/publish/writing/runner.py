@@ -217,17 +217,28 @@ def make_runner(workers: int | None, scheduler: str | None) -> Runner:
     ServiceError
         When the scheduler does not answer, or has no workers.
     """
+    check_workers(workers, scheduler)
     if scheduler is not None:
-        if workers is not None:
-            raise UsageError(
-                "--workers and --scheduler were both given.", "A Dask cluster has its own workers."
-            )
         return Cluster(scheduler)
+    return Processes(workers or count_cores())
+
+
+def check_workers(workers: int | None, scheduler: str | None) -> None:
+    """Refuse numbers of processes that cannot be, and processes beside a cluster.
+
+    Raises
+    ------
+    UsageError
+        When both are given, or the number is out of range.
+    """
+    if workers is not None and scheduler is not None:
+        raise UsageError(
+            "--workers and --scheduler were both given.", "A Dask cluster has its own workers."
+        )
     if workers is not None and not 1 <= workers <= _MOST_WORKERS:
         raise UsageError(
             f"--workers {workers} is not a number of processes.", f"Give 1 to {_MOST_WORKERS}."
         )
-    return Processes(workers or count_cores())
 
 
 def _end_with_parent() -> None:
