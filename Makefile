@@ -26,10 +26,10 @@ demo: $(VENV)/.demo ## make a link for the synthetic cell on the embedded sandbo
 	@$(BIN)/make-link 864691135276234469 --sandbox
 	@echo "Open the link; the sandbox goes on serving it until 30 minutes after its last use." >&2
 
+# Without compiled files, each worker would compile all tests.
 test: $(VENV)/.dev ## set up and run every test, after the static checks
 	@./tests/chromium.sh
 	@$(MAKE) --no-print-directory check
-	@# Each worker would compile all tests anew where the environment forbids to keep what is compiled.
 	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## types, lint, format, import rules, dependencies
