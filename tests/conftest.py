@@ -3,9 +3,12 @@ loopback."""
 
 from __future__ import annotations
 
+import functools
 import os
+import typing
 from typing import TYPE_CHECKING
 
+import cyclopts.field_info
 import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
@@ -18,6 +21,9 @@ from synglancer.cache.locks import locked
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# Commands run thousands of times in a process, which resolves their annotations once.
+cyclopts.field_info.get_type_hints = functools.cache(typing.get_type_hints)
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")

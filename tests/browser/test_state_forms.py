@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
+from pages import open_page
 
 from synglancer.states.annotations import read_layers
 from synglancer.states.reader import parse_state
 from synglancer.states.selection import read_selected_cells
-from synglancer.states.urls import format_inline_link
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from collections.abc import Iterator
+
+    from playwright.sync_api import Browser, Page
 
     from cave_sandbox.server import Sandbox
 
@@ -70,25 +72,40 @@ DRAWS = """(cells) => {
 }"""
 
 
-def open_state(page: Page, sandbox: Sandbox, name: str) -> dict[str, Any]:
-    """Open a hand-written state in the sandbox's viewer."""
+#: Replaces all that the viewer shows.
+RESTORE = """(text) => {
+  viewer.state.reset();
+  viewer.state.restoreState(JSON.parse(text));
+}"""
+
+
+@pytest.fixture(scope="module")
+def viewer(browser: Browser, sandbox: Sandbox) -> Iterator[Page]:
+    """Open the sandbox's viewer, empty, for all states."""
+    with open_page(browser) as page:
+        page.goto(f"{sandbox.origin}/v/synglancer/")
+        page.wait_for_function("() => window.viewer !== undefined")
+        yield page
+
+
+def restore(viewer: Page, sandbox: Sandbox, name: str) -> dict[str, Any]:
+    """Show a hand-written state."""
     state = parse_state((FOLDER / f"{name}.json").read_bytes(), name)
     if isinstance(state["layers"], list):  # a volume, which the viewer needs to find its bounds
         source = f"precomputed://{sandbox.origin}/precomputed/minnie65_public/em"
         state["layers"].append({"type": "image", "name": "imagery", "source": source})
-    page.goto(format_inline_link(f"{sandbox.origin}/v/synglancer/", orjson.dumps(state)))
-    page.wait_for_function("() => window.viewer?.layerManager.managedLayers.length > 0")
+    viewer.evaluate(RESTORE, orjson.dumps(state).decode())
     return state
 
 
 @pytest.mark.parametrize("name", PLACED)
 def test_the_viewer_places_points_as_our_reader_does(
-    page: Page, sandbox: Sandbox, name: str
+    viewer: Page, sandbox: Sandbox, name: str
 ) -> None:
     """The viewer's own transform gives the same position in nm as our reader."""
-    state = open_state(page, sandbox, name)
-    page.wait_for_function(PLACE)
-    seen = page.evaluate(PLACE)
+    state = restore(viewer, sandbox, name)
+    viewer.wait_for_function(PLACE)
+    seen = viewer.evaluate(PLACE)
     (layer,) = read_layers(state)
     for axis, nm in zip("xyz", layer.positions[0], strict=True):
         assert math.isclose(seen[axis] * 1e9, nm, rel_tol=1e-5), (axis, seen)
@@ -96,8 +113,8 @@ def test_the_viewer_places_points_as_our_reader_does(
 
 @pytest.mark.parametrize("name", SELECTING)
 def test_the_viewer_selects_the_cells_that_our_reader_reads(
-    page: Page, sandbox: Sandbox, name: str
+    viewer: Page, sandbox: Sandbox, name: str
 ) -> None:
     """The viewer draws the same segments that our reader returns as cells."""
-    state = open_state(page, sandbox, name)
-    page.wait_for_function(DRAWS, arg=[str(cell) for cell in read_selected_cells(state)])
+    state = restore(viewer, sandbox, name)
+    viewer.wait_for_function(DRAWS, arg=[str(cell) for cell in read_selected_cells(state)])

@@ -211,10 +211,10 @@ def test_groups_at_a_row_limit_are_smaller(options, monkeypatch, small) -> None:
 
 def test_make_link_asks_for_its_cells_in_groups(sandbox, make_link, small) -> None:
     """The command needs no more requests than a batch in Python, and prints one link per line."""
-    cells = random.Random(12).sample(small, 40)
+    cells = random.Random(12).sample(small, 60)
     made = make_link(*cells, "--quiet")
     links = made.out.split()
-    assert (made.code, len(links)) == (0, 40)
+    assert (made.code, len(links)) == (0, 60)
     told = made.err.splitlines()  # with --quiet, only of cells without a synapse
     assert all("has no synapse" in line and line.partition(":")[0] in cells for line in told)
     assert told

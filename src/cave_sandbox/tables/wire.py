@@ -7,6 +7,7 @@ It reproduces pandas' dtypes, its metadata in the Arrow schema, and the compress
 from __future__ import annotations
 
 import json
+from functools import cache
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -148,6 +149,12 @@ def _metadata(columns: list[dict[str, Any]], count: int) -> str:
             "column_indexes": [names],
             "columns": columns,
             "creator": {"library": "pyarrow", "version": pa.__version__},
-            "pandas_version": version("pandas"),
+            "pandas_version": _find_pandas(),
         }
     )
+
+
+@cache
+def _find_pandas() -> str:
+    """Return the version of pandas, which takes longer to read than small tables to encode."""
+    return version("pandas")

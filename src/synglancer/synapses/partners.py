@@ -54,6 +54,8 @@ def find_strongest_partners(
         Root ID and number of synapses, the strongest first; ties are broken by the total size of
         the synapses (the largest first), then by root ID.
     """
+    if not count:
+        return []
     partner = read_partners(frame)
     others = ~partner.isin([0, *cells])
     sizes = frame["size"].astype("float64")[others]  # float32 sums would depend on the order
