@@ -147,7 +147,7 @@ def test_values_of_numpy_and_paths_are_taken():
 @pytest.mark.parametrize(
     ("options", "needed"),
     [
-        ({"cell_type_view": "x"}, "cell_types=True or color_by= partner-type"),
+        ({"cell_type_view": "x"}, 'cell_types=True or color_by="partner-type"'),
         ({"multi_input_table": "x"}, "multi_input=True"),
         ({"upload": True}, "source= or publish_to="),
     ],

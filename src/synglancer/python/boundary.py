@@ -33,6 +33,7 @@ _PHRASES = {
     "or give the link to make-link for separate links, or with --together for one link": (
         "or give the link in a list, for one link to all of them"
     ),
+    "--color-by partner-type": 'color_by="partner-type"',
     "`make-link --save-state`": 'Link.save("state.json")',
     "or leave out --together": "or make a link for each cell with make_links",
     "Add --together, or": "Give all cells to make_link as a list, or",
