@@ -10,33 +10,29 @@ from axe_playwright_python.sync_playwright import Axe
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.browser
 
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}}
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("name", ["index.html", "get-started.html", "reference/commands.html"])
-def test_pages_can_be_read_by_all(browser: Browser, site: Path, scheme: str, name: str) -> None:
-    """On a phone and on a desktop, axe finds no problem, and nothing overflows sideways."""
+def test_pages_can_be_read_by_all(page: Page, site: Path, name: str) -> None:
+    """On a phone and on a desktop, light and dark, axe finds no problem, and nothing overflows
+    sideways."""
+    page.goto((site / name).as_uri())
     for width, height in ((390, 800), (1280, 900)):
-        context = browser.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme
-        )
-        page = context.new_page()
-        page.goto((site / name).as_uri())
-        found = Axe().run(page, options=WCAG)
-        assert not found.response["violations"], found.generate_report()
-        assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
-        context.close()
+        page.set_viewport_size({"width": width, "height": height})
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            found = Axe().run(page, options=WCAG)
+            assert not found.response["violations"], found.generate_report()
+            assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_search_works_without_a_server(browser: Browser, site: Path) -> None:
+def test_search_works_without_a_server(page: Page, site: Path) -> None:
     """Searching a site opened from a folder finds the page with the word."""
-    page = browser.new_page()
     page.goto((site / "search.html").as_uri() + "?q=unlabelled")
     page.wait_for_selector("#search-results li a")
     assert "commands" in " ".join(page.locator("#search-results li").all_inner_texts()).lower()
-    page.close()
