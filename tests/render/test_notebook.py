@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from traitlets.config import Config
 
 from render.card_examples import URL, example_link
 from render.test_cards import Page
+from synglancer import Link
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -75,3 +77,15 @@ def test_without_ipython_there_is_a_reason(monkeypatch) -> None:
     with pytest.raises(UsageError, match="IPython") as refusal:
         example_link().show()
     assert "synglancer[notebook]" in refusal.value.hint
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_links_of_old_viewers_have_a_card(named) -> None:
+    """Old states hold layers as an object by name, and a layer as its address alone."""
+    image = "precomputed://gs://bucket/images"
+    cells = {"type": "segmentation", "source": "precomputed://gs://b/s", "segments": ["7"]}
+    state = {"layers": {"images": image, "cells": cells} if named else [image, cells]}
+    link = Link.from_url(f"https://viewer.example.org/#!{json.dumps(state)}")
+    card = Page(link._repr_html_())
+    assert ("href", link.url) in card.attributes
+    assert "log in" not in card.text

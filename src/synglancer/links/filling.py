@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import ServiceError
-from synglancer.states.reader import list_segmentation_layers, list_source_urls
+from synglancer.states.reader import list_layers, list_segmentation_layers, list_source_urls
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
 from synglancer.states.selection import read_segments
@@ -41,9 +41,7 @@ def fill_state(state: Mapping[str, Any], *, partners: bool = True) -> Mapping[st
     if record.source is None:
         return state
     source = open_recorded(record)
-    layers = [
-        _fill_layer(layer, state, source, partners=partners) for layer in state.get("layers", [])
-    ]
+    layers = [_fill_layer(layer, state, source, partners=partners) for layer in list_layers(state)]
     return {**state, "layers": layers}
 
 
@@ -72,11 +70,13 @@ def open_recorded(record: Provenance) -> Source:
     return source
 
 
-def _fill_layer(layer: Any, state: Mapping[str, Any], source: Source, *, partners: bool) -> Any:
+def _fill_layer(
+    layer: Mapping[str, Any], state: Mapping[str, Any], source: Source, *, partners: bool
+) -> Mapping[str, Any]:
     """Put the synapses into a layer on the source; other layers stay unchanged."""
     from synglancer.publish.source import RELATIONSHIP_OF
 
-    if not isinstance(layer, dict) or layer.get("type") != "annotation":
+    if layer.get("type") != "annotation":
         return layer
     folders = {
         f"precomputed://{source.address}/{one.folder}": one.tag for one in source.manifest.tags

@@ -38,6 +38,7 @@ from synglancer.render.templates import templates_folder
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.layer_names import get_sign, split_layer_name
 from synglancer.states.login import build_login_notice
+from synglancer.states.reader import list_layers
 from synglancer.text.printable import printable
 from synglancer.view.colors import PALETTES, choose_colors
 
@@ -166,8 +167,8 @@ def build_count_rows(link: LinkRecord) -> list[CountRow]:
     ]
     most = max((count for _, _, count in rows), default=0)
     colours = choose_colors([tag for _, tag, _ in rows], PALETTES["paper"])
-    for layer in link.state.get("layers", []):
-        direction, tag = split_layer_name(str(layer.get("name", "")))
+    for layer in list_layers(link.state):
+        direction, tag = split_layer_name(layer["name"])
         colour = layer.get("annotationColor")
         if isinstance(colour, str) and re.fullmatch("#[0-9a-fA-F]{6}", colour):
             colours[f"{direction}: {tag}"] = colour

@@ -21,6 +21,7 @@ from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.opening import open_link
 from synglancer.render.picture_options import Preview, PreviewOptions, check_suffix
 from synglancer.render.traffic import Traffic
+from synglancer.states.reader import list_layers
 from synglancer.view.colors import BACKGROUNDS
 from synglancer.view.shaders import format_color
 
@@ -362,10 +363,10 @@ def change_background(state: Mapping[str, Any], name: str) -> dict[str, Any]:
     wanted = BACKGROUNDS[name]
     others = [known for known in BACKGROUNDS.values() if known is not wanted]
     layers = []
-    for layer in state.get("layers", []):
+    for layer in list_layers(state):
         changed = dict(layer)
         for other in others:
-            if "segmentColors" in changed:
+            if isinstance(changed.get("segmentColors"), dict):
                 changed["segmentColors"] = {
                     segment: wanted.cell if colour == other.cell else colour
                     for segment, colour in changed["segmentColors"].items()
@@ -386,8 +387,12 @@ def change_background(state: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _expect(state: Mapping[str, Any]) -> dict[str, int | None]:
     """List what the viewer must show: each layer, and the number of its own annotations."""
     expected: dict[str, int | None] = {}
-    for layer in state.get("layers", []):
-        own = layer.get("type") == "annotation" and "annotations" in layer
-        count = len({note.get("id") for note in layer["annotations"]}) if own else None
-        expected[str(layer.get("name", ""))] = count
+    for layer in list_layers(state):
+        own = layer.get("annotations") if layer.get("type") == "annotation" else None
+        ids = (
+            {str(note.get("id")) for note in own if isinstance(note, dict)}
+            if isinstance(own, list)
+            else None
+        )
+        expected[layer["name"]] = None if ids is None else len(ids)
     return expected

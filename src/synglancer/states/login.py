@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from synglancer.states.reader import list_layers, list_source_urls
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -67,12 +69,8 @@ def find_login_host(url: str, state: Mapping[str, Any]) -> str | None:
     str or None
         The host, or None if the link opens for everybody.
     """
-    places = [url]
-    for layer in state.get("layers", []):
-        source = layer.get("source")
-        items = source if isinstance(source, list) else [source]
-        places += [str(item.get("url", "") if isinstance(item, dict) else item) for item in items]
-    for place in places:
-        if found := _LOGIN.search(place):
+    sources = (address for layer in list_layers(state) for address in list_source_urls(layer))
+    for address in (url, *sources):
+        if found := _LOGIN.search(address):
             return found[1]
     return None
