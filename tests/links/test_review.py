@@ -60,6 +60,15 @@ def test_ties_are_not_promised_to_be_passed() -> None:
     )
 
 
+def test_what_is_left_out_is_counted() -> None:
+    """The rows of a review are numbered from 0, and the count agrees with its verb."""
+    taken = take_least_sure(load([*reversed(range(302))]))
+    assert taken.shown.index.tolist() == [*range(MOST_ROWS)]
+    assert "index" not in taken.shown
+    (told,) = taken.warnings
+    assert told.startswith("2 more synapses are not in this review, ")
+
+
 def test_a_synapse_in_both_directions_stands_once() -> None:
     """A synapse of the cell onto itself is reviewed once, as an input."""
     loaded = load([0.5, 0.6])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from synglancer.states.selection import read_id, read_pin
+from synglancer.states.selection import read_id, read_pin, read_segments
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,14 @@ from synglancer.states.selection import read_id, read_pin
 def test_ids_are_read_digit_by_digit(given: object, read: int) -> None:
     """Anything but a whole number of 64 bits is no ID, however large or odd."""
     assert read_id(given) == read
+
+
+@pytest.mark.parametrize("groups", [[["7", "8", "9"]], [["8", "9"], ["9", "7"]]])
+def test_a_segment_stands_for_all_that_are_merged_with_it(groups: list[list[str]]) -> None:
+    """Segments of one group, or of groups that share a segment, are one cell in the viewer."""
+    layer = {"type": "segmentation", "segments": ["9", "5"], "equivalences": groups}
+    assert {*read_segments(layer)} == {5, 7, 8, 9}
+    assert read_segments({**layer, "segments": ["5"]}) == [5]
 
 
 MADE = datetime(2026, 3, 7, tzinfo=timezone.utc)

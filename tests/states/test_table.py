@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from synglancer.states.reader import OWN_POINTS
 from synglancer.states.table import FIRST_COLUMNS, build_annotation_table
 
 VOXELS = {"x": [4e-9, "m"], "y": [4e-9, "m"], "z": [4e-8, "m"]}
@@ -60,3 +61,46 @@ def test_a_state_without_annotations_has_the_columns(state) -> None:
     """Without annotations, the table is empty, and has the columns of every table."""
     frame = build_annotation_table(state)
     assert (list(frame.columns), len(frame)) == (list(FIRST_COLUMNS), 0)
+    texts = {"layer", "id", "shape", "direction", "tag", "description"}
+    expected = {name: "object" if name in texts else "float64" for name in FIRST_COLUMNS}
+    assert {name: str(kind) for name, kind in frame.dtypes.items()} == expected
+
+
+def test_rows_are_numbered_through() -> None:
+    """An annotation without an ID has an empty one; a number as an ID is written as text."""
+    notes = [{"type": "point", "point": [1, 2, 3], **one} for one in ({"id": None}, {}, {"id": 7})]
+    state = {"dimensions": VOXELS, "layers": [layer(*notes), layer(*notes, name="more")]}
+    frame = build_annotation_table(state)
+    assert frame.index.tolist() == [0, 1, 2, 3, 4, 5]
+    assert frame["id"].tolist() == ["", "", "7"] * 2
+
+
+def test_several_related_segments_stand_in_one_column() -> None:
+    """They are separated by spaces; what is no ID is left out."""
+    note = {"type": "point", "id": "1", "point": [1, 2, 3], "segments": [["7", "x", "8"]]}
+    state = {"dimensions": VOXELS, "layers": [layer(note, annotationRelationships=["cells"])]}
+    assert build_annotation_table(state)["cells_segment"].tolist() == ["7 8"]
+
+
+@pytest.mark.parametrize(
+    ("props", "expected"),
+    [
+        ([1, 1, 0.5, 3], ("outputs", "spine", 0.5)),
+        (["1", "0", 0.5, 3], ("outputs", "shaft", 0.5)),
+        ([[1], {}, 0.5, 3], ("", "", 0.5)),
+    ],
+)
+def test_tags_and_directions_of_own_points_stand_in_their_columns_alone(props, expected) -> None:
+    """They are not repeated as properties, and the properties behind them follow."""
+    note = {"type": "point", "id": "1", "point": [1, 2, 3], "props": props}
+    properties = [
+        {"id": "direction", "enum_values": [0, 1], "enum_labels": ["inputs", "outputs"]},
+        {"id": "tag", "enum_values": [0, 1], "enum_labels": ["shaft", "spine"]},
+        {"id": "confidence", "type": "float32"},
+        {"type": "uint8"},
+    ]
+    own = layer(note, annotationProperties=properties, shader=OWN_POINTS)
+    frame = build_annotation_table({"dimensions": VOXELS, "layers": [own]})
+    assert list(frame.columns[len(FIRST_COLUMNS) :]) == ["confidence", ""]
+    [row] = frame.to_dict("records")
+    assert (row["direction"], row["tag"], row["confidence"]) == expected

@@ -138,7 +138,7 @@ class LayerAnnotations:
         labels = read_labels(self.layer, name) if is_own_points(self.layer) else {}
         if not labels:
             return None
-        return [labels.get(value, "") for value in self.read_property(name)]
+        return [find_label(labels, value, "") for value in self.read_property(name)]
 
     def _find_tag_reader(self) -> Callable[[Note], str] | None:
         for place, spec in enumerate(self.properties):

@@ -57,7 +57,7 @@ def _build_part(
     voxels = layer.positions / np.array(resolution or (np.nan,) * len(AXES))
     columns: dict[str, Any] = {
         "layer": layer.name,
-        "id": [str(note.get("id", "")) for note in layer.notes],
+        "id": [_read_note_id(note.get("id")) for note in layer.notes],
         "shape": layer.shapes,
         "direction": layer.read_directions(),
         "tag": layer.read_tags(),
@@ -68,9 +68,10 @@ def _build_part(
     for name in layer.relationships:
         columns[f"{name}_segment"] = [_join_ids(ids) for ids in layer.read_related(name)]
     for spec in layer.properties:
-        if spec.get("id") in {"tag", "direction"} and layer.read_own(spec["id"]) is not None:
+        name = str(spec.get("id", ""))
+        if name in {"tag", "direction"} and layer.read_own(name) is not None:
             continue  # it already has its own column
-        name, labels = str(spec.get("id", "")), read_labels(layer.layer, str(spec.get("id", "")))
+        labels = read_labels(layer.layer, name)
         values = [find_label(labels, value, value) for value in layer.read_property(name)]
         columns[f"property_{name}" if name in columns else name] = values
     return pd.DataFrame(columns)
@@ -78,6 +79,10 @@ def _build_part(
 
 def _read_text(given: object) -> str:
     return given if isinstance(given, str) else ""
+
+
+def _read_note_id(given: object) -> str:
+    return str(given) if isinstance(given, str | int) else ""
 
 
 def _join_ids(ids: list[Any]) -> str:
