@@ -27,6 +27,7 @@ from synglancer.states.record_parts import (
     MultiInput,
     NamedSynapse,
     PointSource,
+    PublishedSource,
     Replacement,
 )
 
@@ -278,3 +279,68 @@ def test_a_link_without_synapses_has_its_own_key_only():
     layers = [{"type": "segmentation"}, {"type": "annotation"}]
     add_copy(layers, WHOLE.to_json())
     assert layers == [{"type": "segmentation"}, {"type": "annotation"}]
+
+
+def test_the_options_of_a_link_come_back():
+    """A link that is made again from its record is asked for as it was."""
+    assert WHOLE.settings() == Settings(
+        datastack="minnie65_public",
+        version=1718,
+        table="predictions",
+        server="https://cave.example.org",
+        tag=["spine"],
+        min_confidence=0.9,
+    )
+
+
+@pytest.mark.parametrize(
+    ("recorded", "asked"),
+    [
+        ({"counts": {"inputs": {}}}, {"inputs": True}),
+        ({"counts": {"outputs": {}}}, {"outputs": True}),
+        ({"with_unlabelled": True}, {"with_unlabelled": True}),
+        ({"all_synapses": {"inputs": 5}}, {"with_total": True}),
+        ({"view": {"layout": "3d", "partners": 5}}, {"layout": "3d", "partners": 5}),
+        ({"filters": {"min_size": 7, "min_confidence": 0.7, "soft_filter": True},
+          "view": {"soft_filter": True}}, {
+            "min_size": 7, "min_confidence": 0.7, "soft_filter": True}),
+        ({"multi_input": MultiInput("spines", {})}, {
+            "multi_input": True, "multi_input_table": "spines"}),
+        ({"cell_types": CellTypes("types", "cell_type", {}, {}, 0, 0, {})}, {
+            "cell_types": True, "cell_type_view": "types", "cell_type_column": "cell_type"}),
+        ({"multi_input": MultiInput("spines", {}),
+          "cell_types": CellTypes("types", "cell_type", {}, {}, 0, 0, {})}, {
+            "multi_input": True, "multi_input_table": "spines",
+            "cell_types": True, "cell_type_view": "types", "cell_type_column": "cell_type"}),
+    ],
+)  # fmt: skip
+def test_each_option_comes_back(recorded, asked):
+    """What was shown follows from the options, and nothing else is asked."""
+    record = replace(WHOLE, **{"filters": {}, **recorded})
+    where = {name: getattr(WHOLE, name) for name in ("datastack", "version", "table", "server")}
+    assert record.settings() == Settings(**where, **asked)
+
+
+def test_a_link_on_a_source_is_made_again_on_it():
+    """Where the record has a source, it needs no table."""
+    source = PublishedSource("https://example.org/published", "0" * 64)
+    asked = replace(WHOLE, source=source, table="").settings()
+    assert (asked.source, asked.table, asked.version) == (source.address, None, 1718)
+
+
+@pytest.mark.parametrize("name", ["server", "datastack", "version", "table"])
+def test_a_record_that_lacks_a_part_cannot_be_used_again(name):
+    """Otherwise a link would be made again from other data than its own."""
+    record = replace(WHOLE, **{name: 0 if name == "version" else ""})
+    with pytest.raises(ValueError, match="it has no server, datastack, version or table"):
+        record.settings()
+
+
+def test_given_rows_are_not_queried():
+    """The tables that a link was made from are not in its record."""
+    with pytest.raises(UsageError) as refused:
+        replace(WHOLE, given_rows=True).settings()
+    assert str(refused.value) == (
+        "The synapses of this link were given as tables, so they cannot be queried again."
+    )
+    assert refused.value.hint.startswith("Make the link again from the tables, or from the cell ")
