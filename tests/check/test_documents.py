@@ -58,6 +58,26 @@ def test_other_forms(link) -> None:
     assert [found.url for found in find_links(f"x {link} y\n{link}.", ".txt")] == [link] * 2
 
 
+@pytest.mark.parametrize(
+    ("text", "state"),
+    [
+        ("""{"title":"it's {here","layers":[]}""", """{"title":"it's {here","layers":[]}"""),
+        ("""{"title":"a b","layers":[]}""", """{"title":"a b","layers":[]}"""),
+        ("""{"title": "a","layers":[]}""", ""),
+        ("""{'title':'a b'_'layers':[]}""", ""),
+        ("""{'title':'a"_'layers':[]}""", ""),
+        ("""{"title":"a<b","layers":[]}""", ""),
+    ],
+)
+def test_where_a_state_that_is_not_encoded_ends(text, state) -> None:
+    """Spaces belong to texts in double quotes, and single quotes to these as well.
+
+    Of a state that ends elsewhere, only the viewer's address is taken, which is reported as bad.
+    """
+    (found,) = find_links(f"see {SITE}#!{text} and more", ".txt")
+    assert found.url == f"{SITE}#!{state}"
+
+
 def test_a_link_that_was_cut_short_is_found_too() -> None:
     """A state with unclosed braces ends where any link must end, so that it can be reported as
     bad."""
