@@ -23,7 +23,7 @@ from playwright.sync_api import sync_playwright
 from cave_sandbox.sample.build import ensure_sample
 from cave_sandbox.server import Sandbox, SandboxOptions
 from first_link import CELL, TOKEN, Run, new_home, run
-from synglancer.render.screenshots import find_browser
+from synglancer.render.browser import find_browser
 
 SIZES = (10, 100, 1000)
 EVERY = 4

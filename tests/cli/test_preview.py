@@ -17,8 +17,9 @@ from cli.outcome import CELL, TOKEN
 from synglancer import Link
 from synglancer.links.link_record import Skipped
 from synglancer.links.opening import OpenedLink, open_link
+from synglancer.render.browser import BROWSERS, change_background
 from synglancer.render.picture_options import Preview, PreviewOptions
-from synglancer.render.screenshots import BROWSERS, change_background, render_previews
+from synglancer.render.screenshots import render_previews
 from synglancer.states.urls import format_inline_link
 
 REFERENCES = Path(__file__).parents[1] / "data" / "pictures"

@@ -51,7 +51,7 @@ def test_sentences_are_found_where_they_stand(collected: list[Any]) -> None:
     for place, kind in (
         ("templates/card.html.j2", "page"),
         ("src/cave_sandbox/web/home.html", "page"),
-        ("src/synglancer/render/screenshots.js", "page"),
+        ("src/synglancer/render/browser.js", "page"),
         ("src/synglancer/settings.py", "docstring"),
         ("src/synglancer/cave/http.py", "comment"),
         ("README.md", "document"),

@@ -110,7 +110,7 @@ def _name_extras() -> str:
 
 def check_browser() -> Outcome:
     """Check whether there is a browser for pictures, which links do not need."""
-    from synglancer.render.screenshots import find_browser
+    from synglancer.render.browser import find_browser
 
     try:
         browser = find_browser()

@@ -97,8 +97,9 @@ def find_path_lengths(
     ----------
     skeleton
         The cell's skeleton.
-    soma : (x, y, z), nm Position of the soma; the path begins at the nearest vertex. points :
-    array, shape (n, 3), nm
+    soma : (x, y, z), nm
+        Position of the soma; the path begins at the nearest vertex.
+    points : array, shape (n, 3), nm
         The synapses.
 
     Returns

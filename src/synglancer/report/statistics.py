@@ -34,7 +34,9 @@ class Proportion:
     ----------
     group
         The group of cells, or None for all of them.
-    direction, tag The synapses. count, total
+    direction, tag
+        The synapses.
+    count, total
         Synapses with the tag, and with any tag, of all cells of the group.
     low, high
         Wilson's interval of the share, 0 to 1.

@@ -98,7 +98,8 @@ def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
     ----------
     scene
         What to show.
-    options The options of the view; by default as in `ViewOptions`.
+    options
+        The options of the view; by default as in `ViewOptions`.
 
     Raises
     ------

@@ -65,7 +65,8 @@ def build_comparison(
         As `synglancer.synapses.changes.find_changes` returns them; positions in nm.
     record
         The record in the state; JSON values, with 64-bit IDs as strings.
-    title Title of the page.
+    title
+        Title of the page.
     """
     frame = build_state(scene).to_dict()
     before = f"before: {former.timestamp:%Y-%m-%d}"

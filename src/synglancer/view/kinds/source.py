@@ -34,7 +34,9 @@ def build_source_state(
     ----------
     scene
         What to show; its groups hold only the numbers of synapses in each layer.
-    options The options of the view. addresses
+    options
+        The options of the view.
+    addresses
         Tag → address of its source.
     relationships
         Direction → the relationship that links its layers to the selection.

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from synglancer.render.screenshots import _expect, change_background
+from cli.test_preview import needs_browser
+from synglancer.errors import PictureError
+from synglancer.links.opening import OpenedLink
+from synglancer.render.browser import _expect, change_background
+from synglancer.render.picture_options import PreviewOptions
+from synglancer.render.screenshots import Painter
 from synglancer.view.colors import BACKGROUNDS
 from synglancer.view.shaders import format_color
 
@@ -59,3 +64,21 @@ def test_colours_of_another_form_stay() -> None:
     """Only the colours of segments that are an object are ours to change."""
     layer = {"type": "segmentation", "name": "s", "segmentColors": 5}
     assert change_background({"layers": [layer]}, "white")["layers"] == [layer]
+
+
+@pytest.mark.browser
+@needs_browser
+def test_a_browser_that_stops_answering_is_replaced(tmp_path, monkeypatch) -> None:
+    """The picture is refused with a reason, and the next one is tried in another browser."""
+    monkeypatch.setattr("synglancer.render.browser._MOST_VIEWS", 1)
+    busy, idle = tmp_path / "busy.html", tmp_path / "idle.html"
+    busy.write_text("<script>setTimeout(() => { for (;;); }, 100)</script>")
+    idle.write_text("<p>No viewer.</p>")
+    with Painter(PreviewOptions(size="200x200", wait=1)) as painter:
+        for page, reason in ((idle, "after 1 s"), (busy, "closed"), (idle, "after 1 s")):
+            monkeypatch.setattr("synglancer.render.browser._START_S", 2 if page is busy else 120)
+            opened = OpenedLink(f"{page.as_uri()}#!{{}}", page.as_uri(), {"layers": []})
+            with pytest.raises(PictureError, match=reason) as refused:
+                painter.paint(opened, tmp_path / "picture.png")
+            assert "--renderer plot" in refused.value.hint
+    assert not (tmp_path / "picture.png").exists()
