@@ -141,7 +141,7 @@ def test_forty_tags_with_odd_names_have_folders_of_their_own(tmp_path):
 
 def test_a_hundred_thousand_rows_at_one_point(tmp_path):
     """Rows that no grid cell can divide are all stored, in a limited number of levels."""
-    rows = make_rows(200_000)
+    rows = make_rows(100_000)
     for axis in "xyz":
         rows[f"ctr_pt_position_{axis}"] = np.full(100_000, 777_777)
     run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
