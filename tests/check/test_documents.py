@@ -92,6 +92,16 @@ def test_any_state_is_found_whole(text) -> None:
     assert [found.url for found in find_links(f"({link}) and {link}, too", ".txt")] == [link] * 2
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_links_are_found_in_their_lines(end) -> None:
+    """Lines count from 1, whatever ends them; a link without encryption is one too."""
+    first, second = (f"{scheme}://viewer.example.org/#!gs://b/x" for scheme in ("http", "https"))
+    text = end.join([first, "a #! that follows no address", "", f"http:// or {second} {first}"])
+    found = find_links(text, ".txt")
+    assert [(one.url, one.line) for one in found] == [(first, 1), (second, 4), (first, 4)]
+    assert [text[one.start : one.end] for one in found] == [first, second, first]
+
+
 class Counting:
     """A pattern that counts the characters that it scans."""
 

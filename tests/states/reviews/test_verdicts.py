@@ -139,15 +139,48 @@ def test_deleted_synapses_are_missing_and_added_points_are_named() -> None:
     state = copy.deepcopy(MADE["tags"])
     notes = find_review(state)["annotations"]
     gone = [notes.pop(4)["id"], notes.pop(0)["id"]]
-    notes.append({"type": "point", "id": "5b2f", "point": [1, 2, 3], "props": [0] * 11})
+    own = {"type": "point", "id": "5b2f", "point": [1, 2, 3], "props": [0] * 11}
+    notes[3:3] = [own, own]
     read = parse_verdicts(state)
     assert len(read.table) == 12
     rows = read.table[read.table["verdict"] == "missing"]
     assert sorted(rows["id"].astype(str)) == sorted(gone)
     assert rows["x_nm"].isna().all()
     assert read.problems[0].startswith("2 synapses of the review are missing from the link")
-    assert all(one in read.problems[0] for one in gone)
-    assert "1 annotation of the layer is not of this review" in read.problems[1]
+    assert read.problems[0].endswith(f"may have been deleted: {', '.join(reversed(gone))}.")
+    assert read.problems[1].startswith("2 annotations of the layer are not of this review and not ")
+    there = read.table[read.table["verdict"] != "missing"]
+    places = build_annotation_table(state).set_index("id").loc[there["id"].astype(str)]
+    axes = ["x_nm", "y_nm", "z_nm"]
+    assert there[axes].to_numpy().tolist() == places[axes].to_numpy().tolist()
+
+
+def test_marks_that_cannot_be_read_are_named() -> None:
+    """The synapse, and where one may type, the words that are marks."""
+    state = copy.deepcopy(MADE["text"])
+    first, second = find_review(state)["annotations"][:2]
+    first["description"] += "=soam one =soam two"
+    second["description"] += " a; b"
+    read = parse_verdicts(state)
+    (problem,) = read.problems
+    assert problem == (
+        f"'=soam' on synapse {first['id']} is not a mark and is read as a comment. The marks are "
+        "=right, =unsure, =spine, =shaft, =soma, =multi_input, =ach_so."
+    )
+
+    state = copy.deepcopy(MADE["tags"])
+    note = find_review(state)["annotations"][0]
+    note["props"] = "marked"
+    read = parse_verdicts(state)
+    assert f"A mark of synapse {note['id']} is not a number and is ignored." in read.problems
+
+    state = copy.deepcopy(MADE["labels"])
+    layer = find_review(state)
+    names = [spec["id"] for spec in layer["annotationProperties"]]
+    layer["annotations"][0]["props"][names.index("verdict")] = 99
+    assert parse_verdicts(state).problems == [
+        f"The verdict 99 on synapse {layer['annotations'][0]['id']} has no label and is ignored."
+    ]
 
 
 def test_a_layer_without_any_synapse_left_is_read() -> None:

@@ -136,6 +136,7 @@ class _Reader:
         own = self._list_tools(layer)
         labels = read_labels(layer.layer, VERDICT)
         confidences = layer.read_property("confidence")
+        verdicts = layer.read_property(VERDICT)
         for place, note in enumerate(layer.notes):
             synapse = read_id(note.get("id"))
             if synapse not in self._prefixes:
@@ -151,7 +152,7 @@ class _Reader:
                 if self._read_flag(values, index, synapse):
                     self._add(found, mark, word)
             if labels:
-                self._read_label(found, layer, place, labels, synapse)
+                self._read_label(found, labels, verdicts[place], synapse)
             self._read_text(found, note.get("description"), synapse)
 
     def _list_tools(self, layer: LayerAnnotations) -> list[tuple[int, Mark | None, str]]:
@@ -182,15 +183,9 @@ class _Reader:
         return bool(number)
 
     def _read_label(
-        self,
-        found: _Found,
-        layer: LayerAnnotations,
-        place: int,
-        labels: Mapping[Any, str],
-        synapse: int,
+        self, found: _Found, labels: Mapping[Any, str], value: object, synapse: int
     ) -> None:
         """Read a mark from the label of a property."""
-        value = layer.read_property(VERDICT)[place]
         label = labels.get(_read_whole(value))
         if label is None:
             self._problems.append(
