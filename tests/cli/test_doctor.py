@@ -15,7 +15,7 @@ from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
 from synglancer.cave import http
 from synglancer.errors import DOCTOR
-from synglancer.render import screenshots
+from synglancer.render import browser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ ORDER = [
 BEHIND_LOGIN = ("terms", "datastack", "version", "table", "states", "viewer")
 NOWHERE = "http://127.0.0.1:1"
 EXPIRED = 661
-FIND_BROWSER = screenshots.find_browser
+FIND_BROWSER = browser.find_browser
 
 FAULTS = {
     # fault: (the failing check, its message, the checks skipped because of it)
@@ -68,7 +68,7 @@ def shared(
 @pytest.fixture(autouse=True)
 def _surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr(http, "_BACKOFF", 0.005)
-    monkeypatch.setattr(screenshots, "find_browser", lambda: "/usr/bin/chromium")
+    monkeypatch.setattr(browser, "find_browser", lambda: "/usr/bin/chromium")
     monkeypatch.chdir(tmp_path)
     yield
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -99,8 +99,8 @@ def examine(synglancer):
 @pytest.fixture
 def no_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine without any browser."""
-    monkeypatch.setattr(screenshots, "find_browser", FIND_BROWSER)
-    monkeypatch.setattr(screenshots, "BROWSERS", ("no-such-browser",))
+    monkeypatch.setattr(browser, "find_browser", FIND_BROWSER)
+    monkeypatch.setattr(browser, "BROWSERS", ("no-such-browser",))
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from cli.outcome import CELL, TOKEN
 from synglancer import Link
 from synglancer.links.link_record import Skipped
 from synglancer.links.opening import OpenedLink, open_link
-from synglancer.render.browser import BROWSERS, change_background
+from synglancer.render.browser import BROWSERS
 from synglancer.render.picture_options import Preview, PreviewOptions
 from synglancer.render.screenshots import render_previews
 from synglancer.states.urls import format_inline_link
@@ -290,23 +290,6 @@ def test_a_folder_without_a_picture_is_not_left_behind(synglancer, tmp_path):
         done.refuses(2, "no Neuroglancer state")
     assert not new.exists()
     assert mine.is_dir()
-
-
-def test_a_background_brings_what_stands_out_from_it():
-    """A dark view on white has a darker cell and darker rings, and can be converted back."""
-    dark = {
-        "layers": [
-            {"type": "segmentation", "segmentColors": {"1": "#e8e8dc", "2": "#123456"}},
-            {"type": "annotation", "shader": "f(vec4(1.000, 1.000, 1.000, opacity));"},
-        ],
-        "projectionBackgroundColor": "#000000",
-        "crossSectionBackgroundColor": "#202020",
-    }
-    white = change_background(dark, "white")
-    assert white["projectionBackgroundColor"] == "#ffffff"
-    assert white["layers"][0]["segmentColors"] == {"1": "#94947c", "2": "#123456"}
-    assert white["layers"][1]["shader"] == "f(vec4(0.314, 0.314, 0.314, opacity));"
-    assert change_background(white, "dark") == dark
 
 
 def test_a_plot_says_what_it_leaves_out(synglancer, tmp_path):

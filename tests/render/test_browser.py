@@ -40,6 +40,7 @@ def test_the_background_changes_what_must_stand_out_from_it(state) -> None:
     assert changed["title"] == "t"
     assert changed["projectionBackgroundColor"] == white.projection
     assert changed["crossSectionBackgroundColor"] == white.cross_section
+    assert change_background(changed, "dark")["layers"] == AS_LIST["layers"]
 
 
 @pytest.mark.parametrize("state", [AS_LIST, AS_OBJECT])
