@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 
 
 def list_compared(words: Sequence[str]) -> list[tuple[str, ...]]:
-    """List the comparisons: two links with each other, or else each word by itself.
+    """List the comparisons: two links with each other, or else each cell or link by itself.
+
+    Several links cannot be added up, because each has its own version and filters.
 
     Parameters
     ----------
@@ -32,11 +34,24 @@ def list_compared(words: Sequence[str]) -> list[tuple[str, ...]]:
     Raises
     ------
     UsageError
-        When a word is not one of these, or there are no words.
+        When a word is not one of these, there are no words, or more than two with a link.
     """
-    if len(words) == 2 and any(map(is_link, words)):  # noqa: PLR2004
-        return [tuple(words)]
-    given = list(dict.fromkeys(list_given_cells(words)))
+    given = list_given_cells(words)
+    links = sum(map(is_link, given))
+    if links and len(given) > 2:  # noqa: PLR2004
+        others = len(given) - links
+        raise UsageError(
+            f"{links} {'link' if links == 1 else 'links'} and {others} "
+            f"{'cell' if others == 1 else 'cells'} were given, but a link is compared only with a "
+            "version, or with one other link."
+            if others
+            else f"{links} links were given, but only two can be compared with each other.",
+            "Give LINK LINK or LINK --to VERSION, or compare their cells with CELL... --from "
+            "VERSION --to VERSION.",
+        )
+    if links:
+        return [tuple(given)]
+    given = list(dict.fromkeys(given))
     if not given:
         raise UsageError(
             "No cell was given.",

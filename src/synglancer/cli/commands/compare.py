@@ -40,13 +40,13 @@ def compare(
     """Compare the synapses of cells between two versions, and make links that show the changes.
 
     Cells are followed through edits. A link has layers for synapses that were gained, lost or given
-    another tag, and a hidden layer for unchanged ones. The older cell is a fainter mesh. Two links
-    are compared with each other.
+    another tag, and a hidden layer for unchanged ones. The older cell is a fainter mesh. A link is
+    compared with another version, and two links with each other.
 
     Parameters
     ----------
     given
-        Cells, files of cells, or links from make-link to compare with another version.
+        Cells, files of cells, one link from make-link, or two links.
     from_
         Older version: number, latest, or day (otherwise --version; links name their own).
     to
