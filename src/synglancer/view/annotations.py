@@ -33,8 +33,21 @@ DIRECTIONS = ("inputs", "outputs", BETWEEN)
 _POSITION = tuple(f"ctr_pt_position_{axis}" for axis in "xyz")
 _IDS = ("id", "pre_pt_root_id", "post_pt_root_id")
 _ROWS_AT_A_TIME = 1 << 12  # bounds the memory apart from the bytes that are made
-_UINT8_VALUES = 2**8
+_UINT8_VALUES, _UINT16_VALUES = 2**8, 2**16
 _UINT32_MAX = 2**32 - 1
+
+
+def choose_label_type(labels: int) -> str:
+    """Choose Neuroglancer's smallest integer type that holds the numbers of this many labels.
+
+    Examples
+    --------
+    >>> choose_label_type(256), choose_label_type(257)
+    ('uint8', 'uint16')
+    """
+    if labels <= _UINT8_VALUES:
+        return "uint8"
+    return "uint16" if labels <= _UINT16_VALUES else "uint32"
 
 
 @dataclass(frozen=True)
@@ -199,7 +212,7 @@ def _read_types(
         return ()
     given = predictions[PARTNER_TYPE]
     labels = (UNKNOWN_TYPE, *sorted(set(given) - {UNKNOWN_TYPE}))
-    kind = "uint8" if len(labels) <= _UINT8_VALUES else "uint32"
+    kind = choose_label_type(len(labels))
     numbers = {label: number for number, label in enumerate(labels)}
     columns[PARTNER_TYPE] = given.map(numbers).to_numpy(dtype=kind)
     described = "Cell type of the partner: the cell on the other side of the synapse"

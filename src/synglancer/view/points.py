@@ -11,6 +11,7 @@ from synglancer.cells.points import default_layer_name, parse_points
 from synglancer.states.layer_names import format_layer_name, spell_out, split_known_name
 from synglancer.states.reader import OWN_POINTS
 from synglancer.states.record_parts import PointSource
+from synglancer.view.annotations import choose_label_type
 from synglancer.view.kinds.source import PARTNERS
 from synglancer.view.layer_sources import build_local_source
 from synglancer.view.scene import NO_POINTS, OwnPoints
@@ -34,7 +35,6 @@ _FLOAT = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _CODE = re.compile(r"[+-]?0\d", re.ASCII)  # a number would lose leading zeros
 _INT32 = 2**31
 _UINT32 = 2**32
-_UINT8, _UINT16 = 2**8, 2**16
 _LARGEST_FLOAT = 3e38
 
 
@@ -139,7 +139,7 @@ def _build_property(
         spec["gaps"] = True
     labels = sorted(set(texts))
     places = {label: place for place, label in enumerate(labels)}
-    kind = "uint8" if len(labels) <= _UINT8 else "uint16" if len(labels) <= _UINT16 else "uint32"
+    kind = choose_label_type(len(labels))
     spec |= {"type": kind, "enum_values": [*range(len(labels))], "enum_labels": labels}
     return spec, [places[text] for text in texts]
 

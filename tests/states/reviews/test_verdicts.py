@@ -18,7 +18,7 @@ from synglancer.states.provenance import parse_provenance, parse_settings
 from synglancer.states.reviews.marks import list_marks
 from synglancer.states.reviews.verdicts import COLUMNS, parse_verdicts
 from synglancer.states.table import build_annotation_table
-from view.kinds.test_review import MARKINGS, TAGS, build, find_review
+from view.kinds.test_review import MANY, MARKINGS, TAGS, build, build_many, find_review
 
 FOLDER = Path(__file__).parents[2] / "data" / "reviews"
 """States as the viewers wrote them after keys were pressed and text was typed in a browser."""
@@ -33,6 +33,21 @@ SEEN = {
     "google": ["right", "is_shaft", "unsure", "unmarked", "is_shaft"],
     "wheel": ["is_shaft", "unmarked", "unmarked", "unmarked", "unmarked"],
 }
+
+
+@pytest.mark.parametrize("as_text", [False, True], ids=["as numbers", "as text"])
+def test_verdicts_beyond_a_byte_are_read(as_text: bool) -> None:
+    """With hundreds of tags, the number of a verdict has more than 8 bits, also written as text."""
+    state = build_many("labels")
+    layer = find_review(state)
+    number = 2 + len(MANY)  # unmarked is 0, then come right and unsure
+    layer["annotations"][0]["props"][-1] = str(number) if as_text else number
+    read = parse_verdicts(state)
+    assert read.problems == []
+    assert read.table["reviewed_tag"].tolist() == [MANY[-1]] + [""] * (len(MANY) - 1)
+    assert read.table["tag"].tolist() == MANY
+    shown = build_annotation_table(state)
+    assert shown["predicted"].tolist() == MANY
 
 
 def load(name: str) -> dict[str, Any]:

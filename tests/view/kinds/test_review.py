@@ -13,15 +13,19 @@ from synglancer.view.scene import Scene, ViewOptions
 from view.test_state import CELL, DATASTACK, VERSION, predictions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from synglancer.view.kinds.review import Marking
 
 TAGS = ["spine", "shaft", "soma", "multi-input", "Ach so"]
 MARKINGS = ("tags", "labels", "text")
 
 
-def build(marking: Marking, count: int = 40, **changes: Any) -> dict[str, Any]:
+def build(
+    marking: Marking, count: int = 40, tags: Sequence[str] = TAGS, **changes: Any
+) -> dict[str, Any]:
     """Build a review with this many synapses."""
-    frame = predictions([TAGS[i % 5] for i in range(count)])
+    frame = predictions([tags[i % len(tags)] for i in range(count)])
     rows = [
         Row(int(row.id), row.direction, row.tag, float(str(row.confidence)))
         for row in frame.itertuples()
@@ -37,11 +41,47 @@ def build(marking: Marking, count: int = 40, **changes: Any) -> dict[str, Any]:
         record={"cell": str(CELL)},
         **changes,
     )
-    return build_review(scene, ViewOptions(), Review(Listing(rows, TAGS), frame, marking)).to_dict()
+    return build_review(scene, ViewOptions(), Review(Listing(rows, tags), frame, marking)).to_dict()
 
 
 def find_review(state: dict[str, Any]) -> dict[str, Any]:
     return next(layer for layer in state["layers"] if layer["name"] == "review")
+
+
+MANY = [f"tag {number}" for number in range(300)]
+
+
+def build_many(marking: Marking) -> dict[str, Any]:
+    """Build a review in which each synapse has a tag of its own."""
+    return build(marking, len(MANY), MANY)
+
+
+@pytest.mark.parametrize("marking", MARKINGS)
+@pytest.mark.parametrize(
+    "make", [build, build_many], ids=["few tags", "more tags than a byte holds"]
+)
+def test_numbers_fit_the_types_of_their_properties(marking, make) -> None:
+    """A viewer refuses a layer with a number that its property's type cannot hold."""
+    layer = find_review(make(marking))
+    properties = layer["annotationProperties"]
+    most = {"uint8": 2**8, "uint16": 2**16, "uint32": 2**32}
+    for place, spec in enumerate(properties):
+        if spec["type"] != "float32":
+            numbers = [
+                *spec.get("enum_values", []),
+                *(n["props"][place] for n in layer["annotations"]),
+            ]
+            assert max(numbers) < most[spec["type"]], spec["id"]
+    kinds = {spec["id"]: spec["type"] for spec in properties}
+    assert kinds["predicted"] == ("uint16" if make is build_many else "uint8")
+    assert kinds["direction"] == "uint8"
+
+
+def test_the_shader_reads_no_more_properties_than_it_may() -> None:
+    """WebGL gives a shader 16 inputs, and each property that it reads is one."""
+    read = set(re.findall(r"prop_\w+", find_review(build_many("tags"))["shader"]))
+    assert len(read) <= 12
+    assert {"prop_right", "prop_unsure", "prop_predicted"} <= read
 
 
 @pytest.mark.parametrize("marking", MARKINGS)

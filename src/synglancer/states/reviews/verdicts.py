@@ -51,6 +51,9 @@ CONTRADICTORY, MISSING = "contradictory", "missing"
 """Verdicts on a synapse with marks that exclude each other, and on one that was deleted."""
 
 
+_MOST_DIGITS = 10  # of a uint32
+
+
 @dataclass
 class _Found:
     """The content of the layers for one synapse."""
@@ -278,7 +281,8 @@ def _read_whole(given: object) -> int | None:
     """Read an integer as viewers write it, also as text; None for anything else."""
     if isinstance(given, str):
         text = given.strip()
-        return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else None  # noqa: PLR2004  # uint8
+        whole = text.isascii() and text.isdigit() and len(text) <= _MOST_DIGITS
+        return int(text) if whole else None
     if isinstance(given, bool | int) or (isinstance(given, float) and given.is_integer()):
         return int(given)
     return None

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from synglancer.columns import CELL_COLUMN, POSITION_COLUMNS
 from synglancer.states.reviews.marks import REVIEW, RIGHT, UNMARKED, UNSURE, VERDICT, list_marks
 from synglancer.states.reviews.rows import SIDES, format_rows
-from synglancer.view.annotations import CONFIDENCE, SIZE
+from synglancer.view.annotations import CONFIDENCE, SIZE, choose_label_type
 from synglancer.view.colors import PALETTES, PARTNER, choose_colors
 from synglancer.view.layer_sources import build_local_source, pick_annotation
 from synglancer.view.shaders import format_rgb
@@ -45,6 +45,7 @@ _RELATED = ("pre", "post")
 _COLOURS = {RIGHT: "#8fe388", UNSURE: "#c8c8c8"}
 _SECTION_NM_PER_PIXEL = 7.0
 _HEIGHT_NM = 20_000.0  # of the 3D view
+_MOST_DRAWN = 10  # marks with a property each: WebGL has 16 inputs for a shader, and some are taken
 _MOST_SHOWN = 25  # partners whose meshes are loaded if stepping does not swap them
 
 
@@ -183,7 +184,7 @@ def _describe_labels(name: str, description: str, labels: Iterable[str]) -> dict
     listed = list(labels)
     return {
         "id": name,
-        "type": "uint8",
+        "type": choose_label_type(len(listed)),
         "description": description,
         "enum_values": list(range(len(listed))),
         "enum_labels": listed,
@@ -259,7 +260,8 @@ def _write_marks(review: Review, colours: Mapping[str, str]) -> list[str]:
     if review.marking == "text":
         return []
     lines = []
-    for place, mark in enumerate(review.marks, start=1):
+    drawn = review.marks[:_MOST_DRAWN] if review.marking == "tags" else review.marks
+    for place, mark in enumerate(drawn, start=1):
         colour = _COLOURS.get(mark.name) or colours[mark.tag]
         is_set = f"prop_{mark.name}() > 0u"
         if review.marking == "labels":
