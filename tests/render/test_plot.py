@@ -5,14 +5,24 @@ from __future__ import annotations
 import io
 import re
 import xml.etree.ElementTree as ET
+from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from PIL import Image, ImageChops
 
-from synglancer.errors import PictureError
+from synglancer.errors import PictureError, SynglancerError
 from synglancer.render.plot import choose_bar, explain_unplotted, plot_state
+from synglancer.states.reader import OWN_POINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    Place = tuple[str | int, ...]
 
 REFERENCES = Path(__file__).parents[1] / "data" / "pictures"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -158,13 +168,13 @@ def test_the_plane_is_that_of_the_view():
 def test_the_background_is_the_views_own_unless_asked():
     """The background is white for a white view and dark for a dark one, unless requested
     otherwise."""
-    for given, asked, expected in (
+    for own, asked, expected in (
         ("#ffffff", None, "#ffffff"),
         ("#000000", None, "#000000"),
         ("#000000", "white", "#ffffff"),
         ("not a colour", None, "#000000"),
     ):
-        root = read_svg(example_state(projectionBackgroundColor=given), background=asked)
+        root = read_svg(example_state(projectionBackgroundColor=own), background=asked)
         rect = root.find(f"{SVG}rect")
         assert rect is not None
         assert rect.get("fill") == expected
@@ -226,3 +236,49 @@ def test_points_that_cannot_be_placed_are_not_plotted_silently():
     hidden = example_state()
     hidden["layers"].append({**lost, "visible": False})
     assert explain_unplotted(hidden) == []
+
+
+JUNK = [
+    *(None, True, -1, 1.5, float("nan"), 10**400, "", "x", "9" * 30),
+    *([], [[1]], ["a"], [{}], {}, {"a": []}),
+]
+
+
+def list_places(
+    value: object, place: tuple[str | int, ...] = ()
+) -> Iterator[tuple[str | int, ...]]:
+    """Yield the place of each value within a state, but of one annotation a layer only."""
+    if place:
+        yield place
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from list_places(inner, (*place, name))
+    if isinstance(value, list):
+        for number, inner in enumerate(value[:1] if place[-1] == "annotations" else value):
+            yield from list_places(inner, (*place, number))
+
+
+def build_small_state() -> dict:
+    """A state with each kind of layer that a plot reads."""
+    points = [(0, 0, 0), (900, 800, 40)]
+    slider = {"shaderControls": {"min_confidence": 0.5}}
+    own = layer("mine", SOMA, points, shader=OWN_POINTS)
+    layers = [layer("● in: spine", SPINE, points, **slider), own]
+    camera = {"position": [1, 2, 3], "projectionOrientation": [0, 0, 0, 1], "projectionScale": 5}
+    return example_state(**camera, layers=layers, dimensions={axis: [1e-9, "m"] for axis in "xyz"})
+
+
+@given(st.sampled_from([*list_places(build_small_state())]), st.sampled_from(JUNK))
+@example(("projectionOrientation", 0), 10**400)
+@example(("layers", 0, "shaderControls"), 5)
+@example(("layers", 0, "shaderControls", "min_confidence"), 10**400)
+@example(("layers", 1, "annotations"), True)
+def test_a_state_with_any_odd_value_is_plotted_or_refused(place, value) -> None:
+    """Links of other tools, and states edited by hand, hold values of every kind."""
+    state: Any = build_small_state()
+    inner = state
+    for name in place[:-1]:
+        inner = inner[name]
+    inner[place[-1]] = value
+    with suppress(SynglancerError):
+        assert plot_state(state, suffix=".svg", size=(200, 150)).startswith(b"<")

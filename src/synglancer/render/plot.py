@@ -22,6 +22,7 @@ from synglancer.links.filling import fill_state
 from synglancer.render.canvas import Canvas, make_canvas
 from synglancer.settings import BETWEEN, UNKNOWN_TYPE
 from synglancer.states.annotations import explain_unread, read_layer
+from synglancer.states.coordinates import is_point
 from synglancer.states.layer_names import spell_out, split_layer_name
 from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import is_own_points, is_shown, list_layers
@@ -170,15 +171,16 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
         if layer.get("type") != "annotation" or not is_shown(layer):
             continue
         frame = parse_predictions({**state, "layers": [layer]})
-        least = (layer.get("shaderControls") or {}).get(MIN_CONFIDENCE, 0)
-        if isinstance(least, int | float) and least > 0:
+        least = _read_least_confidence(layer)
+        if least > 0:
             frame = frame[~(frame["confidence"] < np.float32(least))]
         name = str(layer.get("name", ""))
         direction, tag = split_layer_name(name)
         name = spell_out(name)  # the marker itself is drawn beside it
         colour = layer.get("annotationColor")
         if is_own_points(layer):
-            points = read_layer(layer, state).positions if layer.get("annotations") else _NOTHING
+            held = isinstance(layer.get("annotations"), list)
+            points = read_layer(layer, state).positions if held else _NOTHING
             read.append(_Layer(name, "", str(colour), points))
             continue
         if not _is_color(colour):
@@ -193,6 +195,13 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
         else:
             read.append(_Layer(name, direction, str(colour), _read_points(frame)))
     return _merge_layers(read) if types else read
+
+
+def _read_least_confidence(layer: Mapping[str, Any]) -> float:
+    """Read where the slider of a layer's confidence stands; 0 without one."""
+    controls = layer.get("shaderControls")
+    least = controls.get(MIN_CONFIDENCE) if isinstance(controls, dict) else None
+    return min(least, 1.0) if isinstance(least, int | float) else 0.0
 
 
 def _divide(frame: pd.DataFrame) -> Iterator[_Layer]:
@@ -265,7 +274,7 @@ def _read_background(state: Mapping[str, Any]) -> str:
 def _read_rotation(state: Mapping[str, Any]) -> Array:
     """Read the orientation of the 3D view: a matrix that takes rows of (x, y, z) to its axes."""
     turned = state.get("projectionOrientation")
-    if not isinstance(turned, list) or len(turned) != len("xyzw"):
+    if not is_point(turned, len("xyzw")):
         return np.eye(3)
     quaternion = np.array(turned, dtype=float)
     length = float(np.linalg.norm(quaternion))
