@@ -288,3 +288,22 @@ def test_words_that_lack_or_are_too_many_are_named(words, message):
     what, hint = two_sentences(said)
     assert (said.code, hint) == (2, "See --help for the options.")
     assert what.endswith(message)
+
+
+@pytest.mark.parametrize("command", ["preview", "table"])
+def test_a_bug_asks_for_a_report_that_every_command_can_give(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bug's hint names a variable, with which a command without --verbose prints a traceback."""
+
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("synglancer.links.opening.parse_link", fail)
+    words = (command, "https://viewer.org/#!{}")
+    message, hint = two_sentences(make_link(*words, build=build_synglancer))
+    assert message == "This is a bug in synglancer: ZeroDivisionError."
+    assert "SYNGLANCER_DEBUG=1" in hint
+    assert "--verbose" not in hint
+    monkeypatch.setenv("SYNGLANCER_DEBUG", "1")
+    assert "Traceback" in make_link(*words, build=build_synglancer).err

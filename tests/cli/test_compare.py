@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from cave_sandbox.server import Sandbox
     from cli.outcome import Outcome
 
 SITE = "https://spelunker.cave-explorer.org/#!"
@@ -323,3 +324,32 @@ def test_a_reverse_order_is_said(sandbox, synglancer: Callable[..., Outcome]) ->
     assert "earlier version 1718 (2026-03-07)" in said[0]
     assert all(said[0] in one["warnings"] for one in made)
     assert "newer to older" not in synglancer("compare", OLD, "--from", 1718, "--to", 1822).err
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "hint"),
+    [
+        ((OLD, "--from", 1718, "--version", 5), "Both --version and --from", "with --to"),
+        ((OLD, "--from=1718", "--version=5"), "Both --version and --from", "with --to"),
+        ((f"{SITE}{{}}", "--version", 5), "Links have their own version", "with --to"),
+    ],
+)
+def test_a_typed_version_is_never_ignored(
+    sandbox: Sandbox,
+    synglancer: Callable[..., Outcome],
+    words: tuple[object, ...],
+    said: str,
+    hint: str,
+) -> None:
+    """--version is refused beside --from or a link, before any request."""
+    synglancer("compare", *words).refuses(2, said, hint)
+    assert not sandbox.requests
+
+
+def test_the_default_version_of_a_lab_is_overridden(
+    sandbox: Sandbox, synglancer: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A version from the environment is only a default, which --from overrides."""
+    monkeypatch.setenv("SYNGLANCER_VERSION", "1822")
+    done = synglancer("compare", OLD, "--from", 1718, "--output", "json")
+    assert json.loads(done.out)["before"]["version"] == 1718

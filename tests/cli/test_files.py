@@ -103,6 +103,32 @@ def test_an_empty_value_is_refused(folder, synglancer, words, option) -> None:
     synglancer(*words).refuses(2, f"{option} is empty.")
 
 
+@pytest.mark.parametrize("empty", ["", " ", "\t"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["check", "--sandbox", "--fix"],
+        ["publish", "--dest", "x", "--version", "1718"],
+        ["publish", "verify"],
+        ["serve"],
+        ["table"],
+        ["trust"],
+        ["history"],
+        ["verdicts"],
+        ["preview"],
+        ["compare"],
+        ["link"],
+        ["report", "-o", "x.csv"],
+        ["templates", "show"],
+    ],
+)
+def test_an_empty_argument_is_refused(folder, synglancer, words, empty) -> None:
+    """An empty argument is refused by every command, and no file of the current folder changes."""
+    before = {path: path.stat() for path in folder.rglob("*")}
+    synglancer(*words, empty).refuses(2, "An argument is empty.")
+    assert {path: path.stat() for path in folder.rglob("*")} == before
+
+
 def test_an_empty_variable_is_refused(folder, make_link, monkeypatch) -> None:
     """An empty variable in the environment is named."""
     monkeypatch.setenv("SYNGLANCER_PUBLISH_TO", "")

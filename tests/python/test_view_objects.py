@@ -137,3 +137,10 @@ def test_numbers_stay_exact(number, real):
     assert read["x"] == real
     assert read_own_state(orjson.dumps(read)) == read
     assert make_exact(np.array([number], dtype="uint64")) == [exact]
+
+
+@pytest.mark.parametrize("empty", ["", " ", b""])
+def test_an_empty_text_is_no_state(empty: str | bytes) -> None:
+    """An empty text is refused as such, and is not taken for the current folder."""
+    with pytest.raises(UsageError, match="The text is empty, so it holds no state"):
+        Link.from_state(empty)

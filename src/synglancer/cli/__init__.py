@@ -14,6 +14,7 @@ from synglancer import __version__
 from synglancer.cli.interruption import INTERRUPTION
 from synglancer.cli.printing import OPTIONS, TYPED, complain, for_terminal, print_lines
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
+from synglancer.errors import is_debugging
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -195,7 +196,7 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
             raise KeyboardInterrupt from error
         from synglancer.cli.explaining import explain
 
-        if "--verbose" in arguments:
+        if "--verbose" in arguments or is_debugging():
             import traceback
 
             lines = "".join(traceback.format_exception(error)).splitlines()

@@ -88,20 +88,24 @@ def find_file() -> Path | None:
 
 
 def refuse_empty(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-    """Refuse options with an empty value: as a path, it would mean the current folder.
+    """Refuse empty arguments and options: as a path, one would mean the current folder.
 
     Raises
     ------
     UsageError
-        When one is empty; an empty tag has its own sentences.
+        When one is empty or white space; an empty tag has its own sentences.
     """
     for argument in arguments:
         for token in argument.tokens:
             flag = isinstance(token.implicit_value, bool)  # it has no value
-            if token.keyword and token.value == "" and not flag and argument.name != "--tag":
+            if token.value.strip() or flag or argument.name == "--tag":
+                continue
+            if not token.keyword:
                 raise UsageError(
-                    f"{token.keyword} is empty.", "Give a value, or leave the option out."
+                    "An argument is empty.",
+                    "Leave it out, or check that a variable in your script has a value.",
                 )
+            raise UsageError(f"{token.keyword} is empty.", "Give a value, or leave the option out.")
 
 
 def refuse_idle(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:

@@ -13,6 +13,10 @@ from synglancer.text.spelling import find_meant
 
 _NUMBERS: dict[type | None, str] = {int: "a whole number", float: "a number"}
 _BUG = 1
+_REPORT = (
+    "Please run the command again with the environment variable SYNGLANCER_DEBUG=1, and report it "
+    "with the output."
+)
 _USAGE = 2
 
 
@@ -32,7 +36,7 @@ def explain(error: Exception) -> tuple[int, str, str]:
         message = describe_os_error(error)
         return OutputError.exit_code, message, "Check free space and permissions, then try again."
     message = f"This is a bug in synglancer: {type(error).__name__}."
-    return _BUG, message, "Please report it with the output of --verbose."
+    return _BUG, message, _REPORT
 
 
 def _say_why_unread(cause: OSError | ValueError) -> str:

@@ -69,6 +69,8 @@ def _unpack(given: object) -> object:
 
 def _read_text(given: str | bytes) -> object:
     text = given.decode("utf-8", "replace") if isinstance(given, bytes) else given
+    if not text.strip():  # as a path, it would mean the current folder
+        raise UsageError("The text is empty, so it holds no state.", _HINT)
     if text.lstrip().startswith("{"):
         return _parse(text.encode("utf-8", "surrogatepass"), "The text")
     if "#!" in text or "://" in text:

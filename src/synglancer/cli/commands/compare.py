@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from synglancer.cli.files import STDOUT, check_files, write_beside, write_table
 from synglancer.cli.options import CELLS, OUTPUT, QuestionSettings, describe
 from synglancer.cli.printing import (
+    TYPED,
     check_options,
     complain,
     print_json,
@@ -17,7 +18,8 @@ from synglancer.cli.printing import (
     print_result,
     print_table,
 )
-from synglancer.errors import SOME_SKIPPED
+from synglancer.errors import SOME_SKIPPED, UsageError
+from synglancer.states.urls import is_link
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,6 +65,7 @@ def compare(
     from synglancer.report.comparisons import compare_all, list_compared
 
     check_options(given)
+    _check_typed(given, from_)
     if report is not None:
         check_page(report)
         check_files({"--report": report}, (*given, question.token_file))
@@ -81,6 +84,21 @@ def compare(
     if not found:
         return skipped[0].exit_code
     return SOME_SKIPPED if skipped else 0
+
+
+def _check_typed(given: Sequence[str], from_: str | None) -> None:
+    """Refuse a typed --version that would have no effect; one in a file is only a default."""
+    typed = any(word.partition("=")[0] == "--version" for word in TYPED.get() or ())
+    if typed and from_ is not None:
+        raise UsageError(
+            "Both --version and --from were given, and both are the older version.",
+            "Give the older version with --from, and the newer one with --to.",
+        )
+    if typed and any(map(is_link, given)):
+        raise UsageError(
+            "Links have their own version, but --version was given too.",
+            "Leave out --version. With one link, give the other version with --to.",
+        )
 
 
 def _print(found: Sequence[Comparison], output: str) -> None:
