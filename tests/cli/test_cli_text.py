@@ -87,7 +87,7 @@ def test_help_names_every_option():
 
 WRONG = [
     ([], "No cell was given", "root ID"),
-    ([""], "No cell was given", "root ID"),
+    ([""], "An argument is empty.", "a variable in your script"),
     (["abc"], "'abc' is not a root ID", "root ID"),
     (["0"], "above zero", "root ID"),
     (["-5"], "above zero", "root ID"),
