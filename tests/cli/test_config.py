@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synglancer.cli.config import GUARDED
+from synglancer import Link
+from synglancer.cli.config import GUARDED, is_trusted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,9 +90,71 @@ def test_a_file_that_cannot_be_read_is_named(make_link, project: Path) -> None:
     make_link(CELL).refuses(2, "synglancer.toml is a folder.")
 
 
-def test_what_cannot_be_trusted(synglancer: Callable[..., Outcome], project: Path) -> None:
-    """A missing file cannot be trusted."""
-    synglancer("trust", "missing.toml").refuses(2, "missing.toml could not be marked as trusted")
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("synglancer.toml", None, "could not be marked as trusted: No such file"),
+        ("synglancer.toml", b"", "sets no option, so there is nothing to trust."),
+        ("synglancer.toml", b"# version = 1718\n", "sets no option"),
+        ("synglancer.toml", b"server = [", "is not TOML: "),
+        ("synglancer.toml", b"a-good-token\n", "is not TOML: "),
+        ("synglancer.toml", b"\xff", "is not a text file in UTF-8."),
+        ("token.toml", b'server = "https://example.org"', "is not named synglancer.toml"),
+        ("missing.toml", None, "is not named synglancer.toml"),
+    ],
+)
+def test_what_cannot_be_trusted(
+    synglancer: Callable[..., Outcome], project: Path, name: str, content: bytes | None, said: str
+) -> None:
+    """Only a file of options can be trusted, and nothing else is marked."""
+    if content is not None:
+        (project / name).write_bytes(content)
+    synglancer("trust", name).refuses(2, f"The file {name} {said}", "Give a synglancer.toml")
+    assert not is_trusted(project / name)
+
+
+LAB = """
+layout = "3d"
+partners = 3
+figure = true
+palette = "safe"
+quiet = true
+renderer = "plot"
+pictures = "none"
+group-by = "cell_type"
+from = "1718"
+tag = ["soma"]
+"""
+"""Options of make-link, of report and of compare."""
+
+
+def test_the_options_of_other_commands_are_ignored(
+    sandbox: Sandbox,
+    make_link: Callable[..., Outcome],
+    synglancer: Callable[..., Outcome],
+    project: Path,
+) -> None:
+    """A file may set options of several commands, and each takes its own."""
+    (project / "synglancer.toml").write_text(LAB)
+    made = json.loads(make_link(CELL, "--output", "json").out)
+    assert made["counts"]["outputs"] == {"soma": 9}
+    assert Link.from_url(made["url"]).settings.layout == "3d"
+    compared = json.loads(synglancer("compare", CELL, "--to", 1718, "--output", "json").out)
+    assert compared["before"]["version"] == 1718
+    words = ("report", CELL, "-o", "report.csv")
+    synglancer(*words).refuses(2, "no column 'cell_type' to group the cells by")
+    (project / "synglancer.toml").write_text(LAB.replace("group-by", "# "))
+    assert synglancer(*words).code == 0
+
+
+@pytest.mark.parametrize("line", ["bogus = 1", "LAYOUT = '3d'", "[link]", "fix = true"])
+def test_an_option_that_no_command_takes_from_a_file_is_refused(
+    synglancer: Callable[..., Outcome], project: Path, line: str
+) -> None:
+    """Each command that reads the file refuses such a name, also beside correct ones."""
+    (project / "synglancer.toml").write_text(f"{LAB}{line}\n")
+    for words in (("compare", CELL), ("report", CELL, "-o", "report.csv"), ("link", CELL)):
+        synglancer(*words).refuses(2, "which is not an option.")
 
 
 @pytest.mark.parametrize(

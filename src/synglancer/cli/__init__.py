@@ -213,8 +213,10 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
 def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     app = build()
     if not {"--help", "-h"} & {*arguments}:
-        from synglancer.cli.variables import UNKNOWN, explain_unknown_variables
+        from synglancer.cli.config import FILE, FILE_OPTIONS, name_in_file
+        from synglancer.cli.variables import UNKNOWN, explain_unknown_variables, list_options
 
+        FILE_OPTIONS.set(lambda: map(name_in_file, list_options(build_synglancer(), FILE)))
         UNKNOWN.set(explain_unknown_variables(build_synglancer))
         print_lines(UNKNOWN.get())
     OPTIONS.set(lambda: _list_options(app, arguments))

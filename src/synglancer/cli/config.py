@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,12 @@ from cyclopts.config import Env, Toml
 from synglancer.cache.files import data_folder, replacing
 from synglancer.errors import UsageError
 from synglancer.option_values import check_needs
+from synglancer.text.printable import quote
+from synglancer.text.spelling import find_meant
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from cyclopts import App, ArgumentCollection
 
 CONFIG_FILE = "synglancer.toml"
@@ -42,19 +47,28 @@ PREFIX = "SYNGLANCER_"
 ENVIRONMENT = Env(PREFIX, command=False, show=False)
 
 
+FILE_OPTIONS: ContextVar[Callable[[], Iterable[str]]] = ContextVar("FILE_OPTIONS", default=tuple)
+"""Lists the options, such as ``min_confidence``, of all commands that read the file."""
+
+
 class GuardedToml(Toml):
-    """The options of a file; options that could do harm only if the user trusts the file."""
+    """The options of a file; options that could do harm only if the user trusts the file.
+
+    The file holds the defaults of a lab for all commands that read it. Each takes its own options.
+    """
 
     def __call__(self, app: App, commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
-        """Take the options of the file.
+        """Take the command's options from the file.
 
         Raises
         ------
         UsageError
-            When it sets an option that could do harm, and is not trusted.
+            When it sets an option that no command has, or one that could do harm, and is not
+            trusted.
         """
-        given = {key.strip("-").replace("-", "_").lower() for key in self.config}
-        guarded = [name for name in GUARDED if name in given]
+        own = {name_in_file(name) for argument in arguments for name in argument.names}
+        given = {name_in_file(key).lower() for key in self.config}
+        guarded = [name for name in GUARDED if name in own and name in given]
         if guarded:
             path = find_file()
             if path is None or not is_trusted(path):
@@ -64,20 +78,70 @@ class GuardedToml(Toml):
                     f"Read the file. If you trust it, run `synglancer trust {path}`.",
                 )
             print(f"Using {', '.join(guarded)} from {path}", file=sys.stderr)  # noqa: T201
+        _refuse_unknown(self.config, own)
         super().__call__(app, commands, arguments)
 
     def _load_config(self, path: Path) -> dict[str, Any]:
-        if sys.version_info >= (3, 11):
-            import tomllib
-        else:
-            import tomli as tomllib
-
         try:
-            return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+            return _read_toml(path)
         except OSError as error:  # otherwise cyclopts would raise a TypeError
             raise CycloptsError(msg=str(error)) from error
-        except RecursionError as error:
-            raise ValueError("its lists are nested too deep") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    """Read a file of options.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read.
+    ValueError
+        When it is not TOML in UTF-8.
+    """
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+
+    try:
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+    except RecursionError as error:
+        raise ValueError("its lists are nested too deep") from error
+
+
+def name_in_file(option: str) -> str:
+    """Write the name of an option as in the file: ``min_confidence`` for ``--min-confidence``."""
+    return option.strip("-").replace("-", "_")
+
+
+def _refuse_unknown(given: Iterable[str], own: set[str]) -> None:
+    """Refuse an option of the file that no command has, and name the one that was probably meant.
+
+    Parameters
+    ----------
+    given
+        The names in the file.
+    own
+        The options of the running command.
+
+    Raises
+    ------
+    UsageError
+        When there is one.
+    """
+    others = [name for name in given if name_in_file(name) not in own]
+    if not others:
+        return
+    known = own | set(FILE_OPTIONS.get()())
+    for name in others:
+        if name_in_file(name) not in known:
+            near = find_meant(name, sorted(known))
+            raise UsageError(
+                f"{find_file()} sets {quote(name)}, which is not an option.",
+                f"Did you mean {near}?"
+                if near
+                else "Correct or remove it. See --help for the options.",
+            )
 
 
 def find_file() -> Path | None:
@@ -136,9 +200,12 @@ CHECKS = (refuse_empty, refuse_idle)
 VARIABLES = (ENVIRONMENT, *CHECKS)
 """Where a command's options come from that no file may set."""
 
+FILE = GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False, allow_unknown=True)
+"""The file's options; unknown ones are refused before, because cyclopts knows one command only."""
+
 CONFIG = (
     ENVIRONMENT,
-    GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False),
+    FILE,
     *CHECKS,
 )
 """The sources of options that were not typed (the environment, then the file), and a check."""
@@ -150,17 +217,26 @@ def trust_file(path: Path) -> None:
     Raises
     ------
     UsageError
-        When it cannot be read, or the mark cannot be stored.
+        When it is no file of options, or cannot be read, or the mark cannot be stored.
     """
+    hint = f"Give a {CONFIG_FILE} that you have read."
+    if path.name != CONFIG_FILE:
+        raise UsageError(f"The file {path} is not named {CONFIG_FILE}, so it is never used.", hint)
     try:
+        if not _read_toml(path):
+            raise UsageError(f"The file {path} sets no option, so there is nothing to trust.", hint)
         trusted = {**_read_trusted(), str(path.resolve()): _hash(path)}
         with replacing(trust_list()) as temporary:
             temporary.write_bytes(orjson.dumps(trusted, option=orjson.OPT_INDENT_2))
     except OSError as error:
         raise UsageError(
             f"The file {path} could not be marked as trusted: {error.strerror}.",
-            "Give a synglancer.toml that you can read.",
+            f"Give a {CONFIG_FILE} that you can read.",
         ) from error
+    except UnicodeDecodeError as error:
+        raise UsageError(f"The file {path} is not a text file in UTF-8.", hint) from error
+    except ValueError as error:
+        raise UsageError(f"The file {path} is not TOML: {error}.", hint) from error
 
 
 def is_trusted(path: Path) -> bool:

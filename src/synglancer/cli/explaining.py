@@ -6,10 +6,9 @@ from cyclopts import CycloptsError
 from cyclopts.exceptions import UnknownOptionError
 
 from synglancer.cli.config import CONFIG_FILE, find_file
-from synglancer.cli.printing import OPTIONS, suggest_option
+from synglancer.cli.printing import suggest_option
 from synglancer.errors import OutputError, SynglancerError, describe_os_error
 from synglancer.text.printable import quote
-from synglancer.text.spelling import find_meant
 
 _NUMBERS: dict[type | None, str] = {int: "a whole number", float: "a number"}
 _BUG = 1
@@ -53,13 +52,7 @@ def _say_why_unread(cause: OSError | ValueError) -> str:
 def _explain_unknown(error: UnknownOptionError) -> tuple[str, str]:
     """Explain that the command has no such option, and name the one that was probably meant."""
     given = (error.token.keyword or error.token.value).partition("=")[0]
-    if not str(error.token.source).endswith(CONFIG_FILE):
-        return f"Unknown option: {quote(given)}.", suggest_option(given)
-    name = given.strip("-[]")
-    options = (option.removeprefix("--").replace("-", "_") for option in OPTIONS.get()())
-    near = find_meant(name, options)
-    hint = f"Did you mean {near}?" if near else "Correct or remove it. See --help for the options."
-    return f"{find_file()} sets {quote(name)}, which is not an option.", hint
+    return f"Unknown option: {quote(given)}.", suggest_option(given)
 
 
 def _say_what_is_wrong(error: CycloptsError) -> str:

@@ -44,15 +44,20 @@ def explain_unknown_variables(build: Callable[[], App]) -> tuple[str, ...]:
 
 def _list_variables(app: App) -> Iterator[str]:
     """List the variables that set options of an application's commands."""
+    return (_name_variable(name) for name in list_options(app, ENVIRONMENT))
+
+
+def list_options(app: App, source: object) -> Iterator[str]:
+    """List the options of those commands of an application that have a source of options."""
     for name in app:
         if name.startswith("-"):
             continue
         command = app[name]
-        if command.default_command is not None and ENVIRONMENT in (command.config or ()):
+        if command.default_command is not None and source in (command.config or ()):
             for argument in command.assemble_argument_collection():
                 names = (one for one in argument.names if one.startswith("--"))
-                yield from (_name_variable(one.removeprefix("--")) for one in names)
-        yield from _list_variables(command)
+                yield from (one.removeprefix("--") for one in names)
+        yield from list_options(command, source)
 
 
 def _name_variable(option: str) -> str:
