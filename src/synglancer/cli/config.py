@@ -23,7 +23,7 @@ from synglancer.text.printable import quote
 from synglancer.text.spelling import find_meant
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from cyclopts import App, ArgumentCollection
 
@@ -114,13 +114,13 @@ def name_in_file(option: str) -> str:
     return option.strip("-").replace("-", "_")
 
 
-def _refuse_unknown(given: Iterable[str], own: set[str]) -> None:
+def _refuse_unknown(given: Mapping[str, object], own: set[str]) -> None:
     """Refuse an option of the file that no command has, and name the one that was probably meant.
 
     Parameters
     ----------
     given
-        The names in the file.
+        The names in the file, and their values.
     own
         The options of the running command.
 
@@ -129,8 +129,9 @@ def _refuse_unknown(given: Iterable[str], own: set[str]) -> None:
     UsageError
         When there is one.
     """
+    sections = [name for name, value in given.items() if isinstance(value, dict)]
     others = [name for name in given if name_in_file(name) not in own]
-    if not others:
+    if not others and not sections:
         return
     known = own | set(FILE_OPTIONS.get()())
     for name in others:
@@ -142,6 +143,11 @@ def _refuse_unknown(given: Iterable[str], own: set[str]) -> None:
                 if near
                 else "Correct or remove it. See --help for the options.",
             )
+    if sections:
+        raise UsageError(
+            f"{find_file()} has a section {quote(sections[0])}, but options are not in sections.",
+            "Write each option on a line of its own, above all sections.",
+        )
 
 
 def find_file() -> Path | None:
