@@ -91,6 +91,16 @@ def test_any_table_is_read_back_exactly(rows):
         shutil.rmtree(folder)
 
 
+def test_what_is_missing_is_not_called_complete(tmp_path):
+    """A tag with a problem has no line among what was found in order; the other tags have one."""
+    path = write_parquet(tmp_path / "rows.parquet", make_rows(3_000))
+    run(tmp_path / "out", path)
+    shutil.rmtree(tmp_path / "out/spine/by_id")
+    found = verify(str(tmp_path / "out"))
+    assert any(problem.startswith("spine: IDs: 0 instead of ") for problem in found.problems)
+    assert [line.partition(":")[0] for line in found.checked] == ["shaft", "soma"]
+
+
 def test_many_rows_in_many_shards_are_read_back(tmp_path):
     """With little memory, there are several slabs, shards and levels, and still each row once."""
     rows = make_rows(200_000)

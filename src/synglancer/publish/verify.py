@@ -138,6 +138,7 @@ def _check_tag(
     """Check the source of one tag: every index, then random cells and IDs; return its counts."""
     counted: dict[str, _Counted] = {}
     name, rows = one["folder"], one["rows"]
+    before = len(findings.problems)
     single, keys, sides = _sum_single(reader)
     levels = _Sum()
     for level in reader.levels:
@@ -160,9 +161,11 @@ def _check_tag(
     if compare is not None:
         picked = generator.sample(keys, min(cells, len(keys)))
         compare.check_ids(reader, one["tag"], picked, findings)
-    findings.checked.append(
-        f"{name}: {_count(rows, 'annotation')}, each once in {_count(len(reader.levels), 'level')}."
-    )
+    if len(findings.problems) == before:
+        levels_read = _count(len(reader.levels), "level")
+        findings.checked.append(
+            f"{name}: {_count(rows, 'annotation')}, each once in {levels_read}."
+        )
     return counted
 
 
