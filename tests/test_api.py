@@ -109,7 +109,7 @@ TABLE = pd.DataFrame({"pt_root_id": [CELL]})
         (lambda: make_links("cells.txt"), "reads no files", "pandas.read_csv"),
         (lambda: make_links(TABLE), "A table", "add_links"),
         (lambda: make_links([CELL], workers="2"), "workers='2'", "whole number"),
-        (lambda: make_links([CELL], workers=10**20), "workers=", "1 to"),
+        (lambda: make_links([CELL], workers=10**20), "workers=", "of processes"),
         (lambda: make_links([CELL], scheduler=5), "scheduler=5", "tcp://"),
         (lambda: make_link(CELL, min_size=10**400), "min_size=1000", "number"),
         (lambda: make_link(CELL, version=10**5000), "thousands of digits", "whole number"),

@@ -136,8 +136,8 @@ def test_scalars_paths_and_timestamps_become_plain_values(name, value, plain):
 @pytest.mark.parametrize(
     ("options", "hint"),
     [
-        ({"timeout": "x"}, "Give a number."),
-        ({"timeout": True}, "Give a number."),
+        ({"timeout": "x"}, "Give a number of seconds."),
+        ({"timeout": True}, "Give a number of seconds."),
         ({"tag": 5}, "Give a text, or a list of texts."),
         ({"tag": ["spine", 5]}, "Give a text, or a list of texts."),
         ({"tag": b"spine"}, "Give a text, or a list of texts."),

@@ -19,7 +19,12 @@ from synglancer.text.printable import quote
 
 _MOST = 2**63
 _WORDS = {bool: "True or False", float: "a number", int: "a whole number", str: "a text"}
-
+_FORMS = {
+    "scheduler": "the address of a Dask scheduler, such as tcp://127.0.0.1:8786",
+    "timeout": "a number of seconds",
+    "workers": "a whole number of processes",
+}
+"""What to give for options whose type says too little."""
 
 _ANY = object()
 _NO = {"", "false", "0", "no", "n", "f", "off"}
@@ -130,7 +135,7 @@ def read_value(name: str, value: Any, kind: Any) -> Any:
     if str in kinds and isinstance(plain, PathLike):
         plain = fspath(plain)
     if not any(_is_of(plain, one) for one in kinds):
-        raise _build_error(name, value, f"Give {_describe(kinds)}.")
+        raise _build_error(name, value, f"Give {_FORMS.get(name) or _describe(kinds)}.")
     return plain
 
 
