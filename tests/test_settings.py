@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta, timezone
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -203,3 +205,11 @@ def test_extras_come_from_the_default_profile_where_they_are_asked_for() -> None
         Settings(datastack="other", table="t", multi_input=True)
     with pytest.raises(UsageError, match="no view of cell types"):
         Settings(datastack="other", table="t", color_by="partner-type")
+
+
+def test_a_day_may_be_today_but_not_in_the_future() -> None:
+    """The day after tomorrow has begun nowhere; today is accepted, though versions may follow."""
+    today = datetime.now(timezone.utc).date()
+    assert Settings(version=today).version == today.isoformat()
+    with pytest.raises(UsageError, match="is in the future"):
+        Settings(version=today + timedelta(days=2))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
-from datetime import date, datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from functools import lru_cache
 from os import PathLike, fspath
 from types import UnionType
@@ -18,6 +18,7 @@ from synglancer.errors import UsageError
 from synglancer.text.printable import quote
 
 _MOST = 2**63
+_EARLIEST = timezone(timedelta(hours=14))  # where days begin first
 _WORDS = {bool: "True or False", float: "a number", int: "a whole number", str: "a text"}
 _FORMS = {
     "scheduler": "the address of a Dask scheduler, such as tcp://127.0.0.1:8786",
@@ -162,6 +163,22 @@ def _read_day(value: Any) -> Any:
     if isinstance(value, datetime):
         value = (value.astimezone(timezone.utc) if value.tzinfo else value).date()
     return value.isoformat()
+
+
+def check_past(day: date) -> date:
+    """Refuse a day that has not begun anywhere, because later versions might still precede it.
+
+    Raises
+    ------
+    UsageError
+        When it is in the future.
+    """
+    if day > datetime.now(_EARLIEST).date():
+        raise UsageError(
+            f"The day {day} is in the future.",
+            "Give the day of a version, or latest for the newest version.",
+        )
+    return day
 
 
 def _is_of(value: Any, kind: Any) -> bool:

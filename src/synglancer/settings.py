@@ -14,7 +14,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
-from synglancer.option_values import settle_values
+from synglancer.option_values import check_past, settle_values
 from synglancer.text.printable import quote
 from synglancer.view_settings import SITES, ViewSettings, check_review, split_site
 
@@ -322,7 +322,7 @@ def _read_version(given: int | str) -> int | str:
         text = text[1:]
     if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
         with suppress(ValueError):
-            return date.fromisoformat(text).isoformat()
+            return check_past(date.fromisoformat(text)).isoformat()
     digits = len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit()
     if not (digits and 0 < int(text) < 2**31):
         raise UsageError(

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         ([CELL, "--datastack", "nope", "--table", "x"], 4, "no datastack 'nope'"),
         ([CELL, "--version", "9999"], 4, "no version 9999"),
         ([CELL, "--version", "2020-06-01"], 4, "no version before 2020-06-01"),
+        ([CELL, "--version", "9999-12-31"], 2, "The day 9999-12-31 is in the future."),
         ([CELL, "--version", "2026-02-30"], 2, "not a materialization version"),
         ([CELL, "--version", "1718.5"], 2, "not a materialization version"),
         ([CELL, "--version", "0x6b6"], 2, "not a materialization version"),

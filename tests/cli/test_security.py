@@ -259,3 +259,60 @@ def test_what_is_tried_again_is_shown_and_the_token_is_not(options, sandbox) -> 
     assert "Traceback" in done.stderr
     assert "/nglstate/api/v1/post" in done.stderr, "the libraries' own lines are there too"
     assert TOKEN not in done.stdout + done.stderr
+
+
+PASTED = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("link", PASTED),
+        ("link", CELL, "--token-file", PASTED),
+        ("link", CELL, f"--token-file={PASTED}", "--verbose"),
+        ("link", CELL, "--layout", PASTED),
+        ("link", CELL, "--server", PASTED),
+        ("link", CELL, "--site", PASTED),
+        ("link", CELL, "--version", PASTED),
+        ("link", CELL, "--partners", PASTED),
+        ("link", CELL, "--timeout", PASTED),
+        ("link", CELL, "--table", PASTED),
+        ("link", CELL, "--datastack", PASTED, "--table", "x"),
+        ("link", CELL, "--annotations", PASTED),
+        ("link", CELL, "--preview", PASTED),
+        ("link", CELL, "--source", PASTED),
+        ("link", CELL, f"--{PASTED}"),
+        ("report", CELL, "-o", PASTED),
+        ("check", PASTED),
+        ("check", "x.md", "--token-file", PASTED),
+        ("compare", PASTED),
+        ("table", PASTED),
+        ("preview", PASTED),
+        ("verdicts", PASTED),
+        ("history", PASTED),
+        ("history", "--limit", PASTED),
+        ("trust", PASTED),
+        ("publish", PASTED, "--dest", "x", "--version", "1718"),
+        ("publish", "verify", PASTED),
+        ("serve", PASTED),
+        ("templates", "show", PASTED),
+    ],
+)
+def test_a_pasted_token_is_not_repeated(sandbox, synglancer, tmp_path, monkeypatch, words) -> None:
+    """A token in the wrong place is hidden in the error of every command and option."""
+    monkeypatch.chdir(tmp_path)
+    done = synglancer(*words)
+    assert PASTED[:8] not in done.out + done.err
+    assert done.err or words[:1] == ("history",)
+
+
+@pytest.mark.parametrize("name", ["layout", "partners", "timeout", "version", PASTED])
+def test_a_pasted_token_in_a_file_is_not_repeated(
+    sandbox, make_link, tmp_path, monkeypatch, name
+) -> None:
+    """A token in place of an option's value or name in synglancer.toml is hidden."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "synglancer.toml").write_text(f"{name} = '{PASTED}'\n")
+    done = make_link(CELL)
+    assert done.err
+    assert PASTED[:8] not in done.out + done.err

@@ -17,6 +17,8 @@ from synglancer.text.printable import conceal, list_names, quote
         "results/cells-2026-11-27.txt",
         "cells-of-the-lab-2026-11-27.csv",
         "post_pt_root_id_at_some_version",
+        "aibs_metamodel_mtypes_v661_v2",
+        "minnie65_phase3_synapses_2026",
         "neuron 12345 of the left hemisphere",
         "https://cave.example.org/#!x12345",
         "",
@@ -33,6 +35,7 @@ def test_what_is_no_token_is_shown(text):
         "0123456789abcdef0123456789abcdef",
         " 0123456789abcdef0123456789abcdef\n",
         "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3",
+        "550e8400-e29b-41d4-a716-446655440000",
         "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     ],
 )
@@ -61,12 +64,13 @@ class Broken:
     [
         ("a\x1bb", "'a\\x1bb'"),
         ("x" * 100, f"'{'x' * 59}…'"),
+        ("0123456789abcdef0123456789abcdef", "'0123…'"),
         (5.0, "5.0"),
         ([1] * 100, "[" + "1, " * 19 + "1…"),
         (10**5000, "A number with thousands of digits"),
         (Broken(), "an object of the type Broken"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_any_value_can_be_quoted(value, shown):
     """Long values are cut, control characters escaped, and no object fails."""

@@ -20,7 +20,7 @@ from synglancer.cells.tables import (
 )
 from synglancer.cells.typed_positions import join_position
 from synglancer.errors import UsageError
-from synglancer.text.printable import conceal, list_names, quote
+from synglancer.text.printable import list_names, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -127,7 +127,7 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
         return tables[0]
     if column is not None:
         raise UsageError(
-            f"A column {quote(conceal(column))} was named, but no table was given.",
+            f"A column {quote(column)} was named, but no table was given.",
             "Give a table that has this column, or leave --column out.",
         )
     cells = [cell for one in lists for cell in one.cells]
@@ -230,7 +230,7 @@ def _take_cells(table: Table, source: str, column: str | None, *, by_option: boo
     column = column.strip()
     if column not in table.names:
         raise UsageError(
-            f"{source} has no column {quote(conceal(column))}.",
+            f"{source} has no column {quote(column)}.",
             f"{_BY_OPTION if named else _BY_NAME} The columns are: {list_names(table.names)}.",
         )
     if not table.rows:

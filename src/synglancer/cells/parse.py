@@ -19,7 +19,7 @@ from synglancer.cells.typed_positions import (
 )
 from synglancer.errors import UsageError
 from synglancer.states.urls import is_link
-from synglancer.text.printable import LONGEST, conceal, quote
+from synglancer.text.printable import LONGEST, quote
 
 _MAX_UINT64 = 2**64 - 1
 _MAX_INT64 = 2**63 - 1
@@ -118,7 +118,7 @@ def parse_cell(given: Any) -> Cell:
     if isinstance(given, str):
         text = given.strip()
         if any("\ud800" <= character <= "\udfff" for character in text):
-            raise UsageError(f"{_quote(text)} is not a cell: it is not text in UTF-8.", _HINT)
+            raise UsageError(f"{quote(text)} is not a cell: it is not text in UTF-8.", _HINT)
         if is_link(text):
             return LinkCells(text)
         if unwrapped := _AS_TEXT.fullmatch(text):
@@ -138,18 +138,18 @@ def _refuse_others(text: str) -> None:
     """Refuse a word that looks like another form of a cell but is not valid."""
     if "://" in text:
         raise UsageError(
-            f"{_quote(text)} is not a Neuroglancer link: it has no '#!'.",
+            f"{quote(text)} is not a Neuroglancer link: it has no '#!'.",
             "Copy the whole link from the browser's address bar, and give it in quotes.",
         )
     if _is_folder(text) and not re.fullmatch(r"[+-]?[0-9]+", text):  # a root ID is not a folder
         raise UsageError(
-            f"{_quote(text)} is a folder.", "Give a file of it with one cell per line, or a cell."
+            f"{quote(text)} is a folder.", "Give a file of it with one cell per line, or a cell."
         )
     _refuse_several(text)
     suffix = Path(text).suffix[1:]
     if suffix.isascii() and suffix.isalpha() and not is_file(text):
         raise UsageError(
-            f"There is no file {_quote(text)}, and it names no cell either.",
+            f"There is no file {quote(text)}, and it names no cell either.",
             "Check the file's name and folder; a file of cells has one per line.",
         )
     check_not_position(text)
@@ -160,14 +160,14 @@ def _refuse_several(text: str) -> None:
     if _GROUPED.fullmatch(text):
         digits = "".join(re.findall(r"[0-9]", text))
         raise UsageError(
-            f"{_quote(text)} is a number with thousands separators.",
+            f"{quote(text)} is a number with thousands separators.",
             f"Give its digits alone: {digits[:LONGEST]}.",
         )
     numbers = re.findall(r"[0-9]+", text)
     long = [number for number in numbers if int(number[:LONGEST]) >= FARTHEST]
     if len(numbers) > 1 and len(long) == len(numbers) and not re.search(r"[A-Za-z.]", text):
         raise UsageError(
-            f"{_quote(text)} holds {len(numbers)} root IDs.",
+            f"{quote(text)} holds {len(numbers)} root IDs.",
             "Separate them with spaces, or give a file with one per line.",
         )
 
@@ -200,8 +200,8 @@ def parse_root_id(given: str | int) -> int:
     except ValueError:  # an integer with more digits than Python converts
         text = "9" * (LONGEST + 1)
     except Exception:  # noqa: BLE001  # whatever the text of somebody's object raises
-        text = _quote(given)
-    shown = _quote(text)
+        text = quote(given)
+    shown = quote(text)
     if not text:
         raise UsageError("No cell was given.", _HINT)
     if _ROUNDED.fullmatch(text):
@@ -231,7 +231,7 @@ def _parse_nucleus(text: str) -> Nucleus:
     number = _read_row_id(text)
     if not number:
         raise UsageError(
-            f"{_quote(text)} does not name a nucleus, whose ID is a whole number above zero.",
+            f"{quote(text)} does not name a nucleus, whose ID is a whole number above zero.",
             "Give it as nucleus:ID, with the ID that the table of somata has, such as "
             "nucleus:264824.",
         )
@@ -243,7 +243,7 @@ def _parse_synapse(text: str) -> Synapse:
     if not number:
         rounded = _ROUNDED.fullmatch(text.partition(":")[2].strip())
         raise UsageError(
-            f"{_quote(text)} does not name a synapse, whose ID is a whole number above zero.",
+            f"{quote(text)} does not name a synapse, whose ID is a whole number above zero.",
             "A spreadsheet or a float has rounded it: give the ID as text or an integer."
             if rounded
             else "Give it as synapse:ID, by its digits alone, such as synapse:291322241.",
@@ -259,7 +259,7 @@ def _read_row_id(text: str) -> int:
         return 0
     if len(number.lstrip("0")) > len(str(_MAX_INT64)) or int(number) > _MAX_INT64:
         raise UsageError(
-            f"{_quote(text)} is too large for the ID of a {kind.lower()}.",
+            f"{quote(text)} is too large for the ID of a {kind.lower()}.",
             "Check for a digit too many, or two IDs that ran together.",
         )
     return int(number)
@@ -279,8 +279,3 @@ def _is_folder(word: str) -> bool:
         return bool(word) and Path(word).is_dir()
     except (OSError, ValueError):  # too long a name, or one with a NUL
         return False
-
-
-def _quote(value: object) -> str:
-    """Quote a word that is no cell, which may even be a token."""
-    return quote(conceal(value) if isinstance(value, str) else value)

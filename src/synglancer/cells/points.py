@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from synglancer.errors import UsageError
-from synglancer.text.printable import conceal, list_names, quote
+from synglancer.text.printable import list_names, quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -179,7 +179,7 @@ def _read_unit(
         for row, text in enumerate(_take(file, places, name)):
             value = float(text) * edge if _NUMBER.fullmatch(text) else math.nan
             if not math.isfinite(value):
-                shown = quote(conceal(text)) if text else "nothing"
+                shown = quote(text) if text else "nothing"
                 raise UsageError(
                     f"{file.name_row(row)}: {name} holds {shown}, which is not a coordinate.",
                     "Give each point three finite numbers, without thousands separators.",
@@ -249,7 +249,7 @@ def _rounded(file: PointFile, row: int, text: str) -> UsageError:
 def _read_color(file: PointFile, row: int, text: str) -> str:
     if text and not _COLOR.fullmatch(text):
         raise UsageError(
-            f"{file.name_row(row)}: {quote(conceal(text))} is not a colour.",
+            f"{file.name_row(row)}: {quote(text)} is not a colour.",
             "Give colours as #rrggbb.",
         )
     return text.lower()
@@ -263,7 +263,7 @@ def _read_ids(file: PointFile, row: int, text: str) -> list[str]:
             raise _rounded(file, row, part)
         if not (part.isascii() and part.isdigit() and int(part[:21]) <= _MAX_UINT64):
             raise UsageError(
-                f"{file.name_row(row)}: {quote(conceal(part))} is not the ID of a segment.",
+                f"{file.name_row(row)}: {quote(part)} is not the ID of a segment.",
                 "Give whole numbers of 64 bits, several separated by spaces, 0 for none.",
             )
     return list(dict.fromkeys(str(int(part)) for part in ids if int(part)))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import UsageError
-from synglancer.text.printable import conceal, quote
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -235,7 +235,7 @@ def _finish(
         rows = [[row[i] for i in kept] for row in rows]
     twice = [name for name in dict.fromkeys(stripped) if stripped.count(name) > 1]
     if twice:
-        what = f"the name {quote(conceal(twice[0]))}" if twice[0] else "no name"
+        what = f"the name {quote(twice[0])}" if twice[0] else "no name"
         number = stripped.count(twice[0])
         raise UsageError(
             f"The file {source} has {number} columns with {what}.",

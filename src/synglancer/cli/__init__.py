@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
 from synglancer.cli.interruption import INTERRUPTION
-from synglancer.cli.printing import OPTIONS, TYPED, complain, for_terminal, print_lines
+from synglancer.cli.printing import GIVEN, OPTIONS, TYPED, complain, print_lines
 from synglancer.cli.streams import check_stdout, drop_stdout, flush_stdout, prepare_streams
 from synglancer.errors import is_debugging
 
@@ -199,8 +199,7 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
         if "--verbose" in arguments or is_debugging():
             import traceback
 
-            lines = "".join(traceback.format_exception(error)).splitlines()
-            sys.stderr.write("".join(f"{for_terminal(line)}\n" for line in lines))
+            complain(*"".join(traceback.format_exception(error)).splitlines())
         code, message, hint = explain(error)
         complain(message, hint)
         try:
@@ -220,6 +219,7 @@ def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
         UNKNOWN.set(explain_unknown_variables(build_synglancer))
         print_lines(UNKNOWN.get())
     OPTIONS.set(lambda: _list_options(app, arguments))
+    GIVEN.set(())
     TYPED.set((app.name[0], *(_as_text(word) for word in arguments)))
     result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")
     return result if isinstance(result, int) else 0

@@ -17,6 +17,7 @@ from cyclopts import CycloptsError
 from cyclopts.config import Env, Toml
 
 from synglancer.cache.files import data_folder, replacing
+from synglancer.cli.printing import GIVEN
 from synglancer.errors import UsageError
 from synglancer.option_values import check_needs
 from synglancer.text.printable import quote
@@ -200,7 +201,12 @@ def refuse_idle(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollec
     check_needs(asked, values)
 
 
-CHECKS = (refuse_empty, refuse_idle)
+def note_values(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollection) -> None:
+    """Note the values of options, so that messages can hide a token that is among them."""
+    GIVEN.set(tuple(token.value for argument in arguments for token in argument.tokens))
+
+
+CHECKS = (note_values, refuse_empty, refuse_idle)
 """What is checked of the options of every command."""
 
 VARIABLES = (ENVIRONMENT, *CHECKS)

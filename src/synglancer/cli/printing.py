@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from synglancer.errors import OutputError, UsageError
 from synglancer.settings import UNLABELLED
-from synglancer.text.printable import REPLACEMENT, printable, quote
+from synglancer.text.printable import REPLACEMENT, conceal_given, printable, quote
 from synglancer.text.spelling import find_meant
 from synglancer.view.tag_order import sort_tags
 
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 TYPED: ContextVar[tuple[str, ...] | None] = ContextVar("TYPED", default=None)
 """The words of the running command, its name first."""
+
+GIVEN: ContextVar[tuple[str, ...]] = ContextVar("GIVEN", default=())
+"""The values of its options, from wherever they come."""
 
 OPTIONS: ContextVar[Callable[[], Iterable[str]]] = ContextVar("OPTIONS", default=tuple)
 """Lists the options of the running command, such as ``--server``."""
@@ -250,6 +253,8 @@ def for_terminal(text: str) -> str:
     return printable(text, REPLACEMENT)
 
 
-def complain(message: str, hint: str) -> None:
-    """Print an error: what happened, and what to do."""
-    print(f"{for_terminal(message)}\n{for_terminal(hint)}", file=sys.stderr)  # noqa: T201
+def complain(*lines: str) -> None:
+    """Print an error, such as what happened and what to do, without a token given by mistake."""
+    given = [*(TYPED.get() or ()), *GIVEN.get()]
+    for line in lines:
+        print(for_terminal(conceal_given(line, given)), file=sys.stderr)  # noqa: T201

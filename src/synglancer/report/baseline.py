@@ -9,7 +9,7 @@ from synglancer.cells.tables import read_table
 from synglancer.errors import SynglancerError, UsageError
 from synglancer.publish.manifest import MANIFEST, parse_manifest
 from synglancer.settings import DEFAULT_TABLE
-from synglancer.text.printable import conceal, quote
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -87,7 +87,7 @@ def read_baseline(path: Path) -> Baseline:
     for row, line in zip(table.rows, table.lines, strict=True):
         if not row[count].isdecimal():
             raise UsageError(
-                f"{path} has no valid count in {table.unit} {line}: {quote(conceal(row[count]))}.",
+                f"{path} has no valid count in {table.unit} {line}: {quote(row[count])}.",
                 "Give a whole number of synapses for each tag.",
             )
         counts[row[tag]] = counts.get(row[tag], 0) + int(row[count])

@@ -16,6 +16,9 @@ _SEEN = 4  # characters of what may be a token
 _SECRET = re.compile(
     r"(?=(?:.*[A-Za-z]){3})(?=(?:.*[0-9]){3})[A-Za-z0-9_.+=~-]{20,}", re.ASCII | re.DOTALL
 )
+_NAME = re.compile(r"[A-Za-z]+[0-9]*(?:[_-](?:[A-Za-z]+[0-9]*|[0-9]{1,8}))+", re.ASCII)
+"""A name of several words, such as a table's: ``aibs_metamodel_mtypes_v661_v2``."""
+_BEGINNING = 20  # characters that a token has at least
 _ENDING = re.compile(r"\.[A-Za-z]{1,8}$", re.ASCII)
 """The end of a file's name."""
 
@@ -65,8 +68,27 @@ def conceal(text: str) -> str:
     ('0123…', '864691135276234469')
     """
     word = text.strip()
-    secret = _SECRET.fullmatch(word) and not _ENDING.search(word)
+    secret = _SECRET.fullmatch(word) and not (_ENDING.search(word) or _NAME.fullmatch(word))
     return f"{word[:_SEEN]}…" if secret else text
+
+
+def conceal_given(text: str, given: Iterable[str]) -> str:
+    """Hide those given words that may be tokens wherever a message repeats them, whole or cut.
+
+    Examples
+    --------
+    >>> token = "0123456789abcdef0123456789abcdef"
+    >>> conceal_given(f"There is no file {token}.", [f"--token-file={token}"])
+    'There is no file 0123….'
+    """
+    for one in given:
+        option, _, value = one.partition("=")
+        for word in (option.lstrip("-"), value) if one.startswith("-") else (one.strip(),):
+            hidden = conceal(word)
+            if hidden != word:
+                beginning = re.escape(word.strip()[:_BEGINNING])
+                text = re.sub(rf"{beginning}(?:\.?[A-Za-z0-9_+=~-])*…?", hidden, text)
+    return text
 
 
 def list_names(names: Iterable[object]) -> str:
@@ -79,13 +101,15 @@ def list_names(names: Iterable[object]) -> str:
 def quote(value: object, most: int = LONGEST) -> str:
     r"""Quote a given value in a message: cut if it is long, and without control characters.
 
+    What may be a token is hidden.
+
     Examples
     --------
     >>> quote("a\x1bb"), quote(5.0)
     ("'a\\x1bb'", '5.0')
     """
     if isinstance(value, str):
-        return repr(shorten(value, most))
+        return repr(shorten(conceal(value), most))
     try:
         return shorten(printable(" ".join(repr(value).split())), most)
     except ValueError:  # an integer with more digits than Python writes
