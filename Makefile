@@ -15,16 +15,18 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.demo: $(BIN)/python pyproject.toml
+	@echo "Installing into $(VENV); this takes a minute or two." >&2
 	$(BIN)/pip install --quiet --editable '.[sandbox]'
 	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml
+	@echo "Installing into $(VENV) with all test tools; this takes some minutes." >&2
 	$(BIN)/pip install --quiet --editable '.[dev]'
 	@touch $@ $(VENV)/.demo
 
 demo: $(VENV)/.demo ## make a link for the synthetic cell on the embedded sandbox
 	@$(BIN)/make-link 864691135276234469 --sandbox
-	@echo "Open the link; the sandbox goes on serving it until 30 minutes after its last use." >&2
+	@echo "Open the link; the sandbox goes on serving it until 30 minutes after the last request." >&2
 
 # Without compiled files, each worker would compile all tests.
 test: $(VENV)/.dev ## set up and run every test, after the static checks
