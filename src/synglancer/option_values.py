@@ -15,10 +15,13 @@ from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from synglancer.errors import UsageError
-from synglancer.text.printable import quote
+from synglancer.text.printable import is_unicode, quote
 
 _MOST = 2**63
 _EARLIEST = timezone(timedelta(hours=14))  # where days begin first
+_PATHS = {"token_file"}
+"""Options that hold the names of files, which may have bytes that are not text."""
+
 _WORDS = {bool: "True or False", float: "a number", int: "a whole number", str: "a text"}
 _FORMS = {
     "scheduler": "the address of a Dask scheduler, such as tcp://127.0.0.1:8786",
@@ -137,7 +140,14 @@ def read_value(name: str, value: Any, kind: Any) -> Any:
         plain = fspath(plain)
     if not any(_is_of(plain, one) for one in kinds):
         raise _build_error(name, value, f"Give {_FORMS.get(name) or _describe(kinds)}.")
+    _check_text(name, plain)
     return plain
+
+
+def _check_text(name: str, value: object) -> None:
+    """Refuse a text that a link cannot hold."""
+    if isinstance(value, str) and name not in _PATHS and not is_unicode(value):
+        raise _build_error(name, value, "Give a text of Unicode characters only.")
 
 
 def _read_several(name: str, value: Any, kind: Any) -> tuple[Any, ...]:
@@ -151,6 +161,9 @@ def _read_several(name: str, value: Any, kind: Any) -> tuple[Any, ...]:
     if items is None or not all(kind is Any or _is_of(item, kind) for item in items):
         what = "a text, or a list of texts" if kind is str else "a file or a table, or a list"
         raise _build_error(name, value, f"Give {what}.")
+    for item in items:
+        if kind is str:
+            _check_text(name, item)
     return value if isinstance(value, tuple) else items
 
 

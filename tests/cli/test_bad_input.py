@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         (["90000000158110151"], 2, "supervoxel"),
         (["864691135999999001"], 3, "not the root ID of a cell"),
         ([CELL, "--datastack", "nope", "--table", "x"], 4, "no datastack 'nope'"),
+        ([CELL, "--tag", "\udcff"], 2, "tag='\\udcff' is not a valid value"),
         ([CELL, "--version", "9999"], 4, "no version 9999"),
         ([CELL, "--version", "2020-06-01"], 4, "no version before 2020-06-01"),
         ([CELL, "--version", "9999-12-31"], 2, "The day 9999-12-31 is in the future."),

@@ -70,6 +70,19 @@ def test_a_skipped_cell_is_named_and_ends_with_5(sandbox, synglancer, tmp_path):
     assert text.count('<a href="http') == 1
 
 
+@pytest.mark.parametrize("cells", [[UNKNOWN], [UNKNOWN, str(int(UNKNOWN) + 1)]])
+@pytest.mark.parametrize("ending", ["html", "csv"])
+def test_a_report_without_any_cell_is_not_written(sandbox, synglancer, tmp_path, cells, ending):
+    """If no cell is known, each is named, no file is written, and the exit code is that of a
+    cell."""
+    page, numbers = tmp_path / f"report.{ending}", tmp_path / "numbers.csv"
+    done = synglancer("report", *cells, "-o", page, "--numbers", numbers)
+    assert (done.code, done.out) == (3, "")
+    assert all(f"{cell} is not the root ID of a cell" in done.err for cell in cells)
+    assert not page.exists()
+    assert not numbers.exists()
+
+
 def test_a_tag_that_no_cell_has_is_named(sandbox, synglancer, tmp_path):
     """stderr says if no cell has a synapse with the tag, or if no synapse passes the filters."""
     cells = (CELL, who.PARTNERS[0].root_id)

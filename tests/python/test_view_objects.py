@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from pathlib import Path
+from typing import Any
 
 import neuroglancer
 import numpy as np
@@ -91,9 +92,28 @@ def test_each_form_of_a_state_is_read(link, sandbox, tmp_path):
     assert Link.from_url(inline.url).state == link.state
 
 
+def nest(levels: int) -> dict[str, Any]:
+    """Build a state with this many levels."""
+    state: dict[str, Any] = {}
+    for _ in range(levels):
+        state = {"a": state}
+    return {"layers": [], "a": state}
+
+
+ENDLESS: dict[str, Any] = {"layers": []}
+ENDLESS["layers"].append(ENDLESS)
+
+
 @pytest.mark.parametrize(
     ("state", "words"),
     [
+        ({"layers": [{"name": "a", "x": 10**5000}]}, "integer at /layers/0/x .* larger"),
+        ({"layers": [], 10**5000: 1}, "larger than any ID"),
+        ({"layers": [], "x": -(2**64)}, "larger than any ID"),
+        (nest(5000), "200 levels"),
+        (ENDLESS, "200 levels"),
+        ({"layers": [{"name": "a"}], "title": "\ud800"}, "text at /title .* not Unicode"),
+        ({"layers": [{"name": "a", "\ud800": 1}]}, "text at /layers/0 .* not Unicode"),
         (5, "int is not a Neuroglancer state"),
         ({}, "holds no Neuroglancer state"),
         ({"layers": 5}, "holds no Neuroglancer state"),

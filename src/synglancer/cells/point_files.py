@@ -6,11 +6,13 @@ import hashlib
 import os
 import re
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cells.tables import TEXTS, Table, read_table
 from synglancer.errors import UsageError
+from synglancer.text.printable import is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,6 +103,11 @@ def _read_frame(frame: pd.DataFrame) -> PointFile:
         for _, column in frame.items()
     ]
     rows = [[column[i] for column in columns] for i in range(len(frame))]
+    if not all(map(is_unicode, chain(names, *columns))):
+        raise UsageError(
+            "The DataFrame of points holds texts with characters that are not Unicode.",
+            "Read them again in their own encoding, or leave these characters out.",
+        )
     digest = hashlib.sha256(orjson.dumps([names, rows])).hexdigest()
     return PointFile(
         "DataFrame", digest, Table(names, rows, [*range(1, len(rows) + 1)], unit="row")

@@ -14,8 +14,11 @@ import orjson
 
 from synglancer.errors import BadAnswerError, UsageError
 from synglancer.states.fields import MAX_EXACT
-from synglancer.states.reader import check_state
+from synglancer.states.reader import MAX_DEPTH, build_depth_error, check_state
+from synglancer.text.printable import is_unicode
 
+_SOURCE = "What was given"
+_MAX_UINT64 = 2**64 - 1
 _HINT = (
     "Give a ViewerState of nglui or neuroglancer, its dict or JSON, or the path of a JSON file; "
     "for a link, use Link.from_url."
@@ -42,9 +45,8 @@ def read_own_state(given: object) -> dict[str, Any]:
     UsageError
         When it is not a state, or holds a number that JSON does not allow or that was rounded.
     """
-    value = make_exact(_unpack(given))
     try:
-        return check_state(value, "What was given")
+        return check_state(make_exact(_unpack(given)), _SOURCE)
     except BadAnswerError as error:
         raise UsageError(str(error), _HINT) from error
 
@@ -94,29 +96,61 @@ def _parse(content: bytes, source: str) -> object:
     return value
 
 
-def make_exact(value: object, path: str = "") -> Any:
+def make_exact(value: object, path: str = "", depth: int = 0) -> Any:
     """Copy values; numpy values become Python's, and integers beyond 2^53 - 1 become text.
 
     Raises
     ------
     UsageError
-        When a number is not finite, or is a float that may have been a larger integer.
+        When a number is not finite, is larger than an ID, or is a float that may have been a larger
+        integer; when a text is not Unicode.
+    BadAnswerError
+        When values are nested too deep, as in a list that holds itself.
     """
+    if depth > MAX_DEPTH:
+        raise build_depth_error(_SOURCE)
     if isinstance(value, Mapping):
-        return {str(key): make_exact(item, f"{path}/{key}") for key, item in value.items()}
+        named = [(_read_key(key, path), item) for key, item in value.items()]
+        return {key: make_exact(item, f"{path}/{key}", depth + 1) for key, item in named}
     if hasattr(value, "tolist"):  # numpy's arrays and scalars
         value = value.tolist()
     if isinstance(value, list | tuple | set | frozenset):
-        return [make_exact(item, f"{path}/{i}") for i, item in enumerate(value)]
-    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return [make_exact(item, f"{path}/{i}", depth + 1) for i, item in enumerate(value)]
+    if isinstance(value, str):
+        return _check_text(value, path)
+    if isinstance(value, bool) or value is None:
         return value
-    if isinstance(value, int):
-        return value if abs(value) <= MAX_EXACT else str(value)
-    if not isinstance(value, float):
+    if isinstance(value, int | float):
+        return _make_exact_number(value, path)
+    raise UsageError(
+        f"{type(value).__name__} at {path} of the state is not a JSON value.",
+        "Use only numbers, text, lists and dicts.",
+    )
+
+
+def _read_key(key: object, path: str) -> str:
+    """Read the name of a field, which is text in JSON."""
+    return _check_text(key if isinstance(key, str) else str(make_exact(key, path)), path)
+
+
+def _check_text(text: str, path: str) -> str:
+    if not is_unicode(text):
         raise UsageError(
-            f"{type(value).__name__} at {path} of the state is not a JSON value.",
-            "Use only numbers, text, lists and dicts.",
+            f"A text at {path or '/'} of the state has characters that are not Unicode.",
+            "Read it again in its own encoding, or leave these characters out.",
         )
+    return text
+
+
+def _make_exact_number(value: float, path: str) -> int | float | str:
+    """Keep a number that viewers do not round; a larger integer becomes text."""
+    if isinstance(value, int):
+        if abs(value) > _MAX_UINT64:
+            raise UsageError(
+                f"The integer at {path} of the state is larger than any ID, which has 64 bits.",
+                "Correct it, or leave it out.",
+            )
+        return value if abs(value) <= MAX_EXACT else str(value)
     if not math.isfinite(value):
         raise UsageError(
             f"{value} at {path} of the state is not a valid number in JSON.", "Leave it out."

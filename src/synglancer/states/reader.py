@@ -86,11 +86,16 @@ def check_state(state: object, source: str) -> dict[str, Any]:
     if not isinstance(state, dict) or not _has_layers(state):
         raise _build_error(source)
     if _measure_depth(state) > MAX_DEPTH:
-        raise BadAnswerError(
-            f"{source} holds JSON that is nested more than {MAX_DEPTH} levels deep.",
-            "No viewer writes such a state. Check where the link comes from.",
-        )
+        raise build_depth_error(source)
     return state
+
+
+def build_depth_error(source: str) -> BadAnswerError:
+    """Build the error for values that are nested too deep."""
+    return BadAnswerError(
+        f"{source} holds JSON that is nested more than {MAX_DEPTH} levels deep.",
+        "No viewer writes such a state. Check where the link comes from.",
+    )
 
 
 def _has_layers(state: Mapping[str, Any]) -> bool:

@@ -15,6 +15,7 @@ import pandas as pd
 
 from synglancer.columns import CELL_COLUMN, POSITION_COLUMNS
 from synglancer.errors import UsageError
+from synglancer.text.printable import is_unicode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -220,11 +221,29 @@ class _Reader:
     def read_tags(self) -> pd.Series[Any]:
         """Read the column of tags, which are texts."""
         tags = self._df[self.find("tag")].astype(object)
-        if not all(isinstance(tag, str) and tag.strip() and "\0" not in tag for tag in tags):
-            raise self._refuse(
-                "has rows with a tag that is not text",
-                "Leave them out: df = df[df['tag'].notna()].",
-            )
+        column = repr(str(tags.name))
+        clean = "tag.replace('\\0', '').encode('utf-8', 'ignore').decode()"
+        faults = {
+            "without a tag": (
+                tags.isna(),
+                f"Leave them out: df = df[df[{column}].notna()].",
+            ),
+            "with a tag that is not text": (
+                ~tags.map(lambda tag: isinstance(tag, str)),
+                f"Make them text: df[{column}] = df[{column}].astype(str).",
+            ),
+            "with an empty tag": (
+                tags.map(lambda tag: not str(tag).strip()),
+                f"Leave them out: df = df[df[{column}].str.strip() != ''].",
+            ),
+            "with a tag that holds characters that are not text": (
+                tags.map(lambda tag: "\0" in str(tag) or not is_unicode(str(tag))),
+                f"Leave them out: df[{column}] = df[{column}].map(lambda tag: {clean}).",
+            ),
+        }
+        for problem, (wrong, hint) in faults.items():
+            if wrong.any():
+                raise self._refuse(f"has {_rows(int(wrong.sum()))} {problem}", hint)
         return tags
 
     def read_positions(self, nm: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -327,4 +346,5 @@ def _find_table(attrs: Mapping[Any, Any]) -> tuple[str | None, Mapping[Any, Any]
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """Read a text of a table's attributes; None if it is empty or something else."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) and value else None

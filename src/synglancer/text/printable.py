@@ -46,6 +46,21 @@ def printable(text: str, instead: str = " ") -> str:
     return "".join(character if character.isprintable() else instead for character in text)
 
 
+def is_unicode(text: str) -> bool:
+    r"""Whether a text can be written as UTF-8; words of a command may hold other bytes.
+
+    Examples
+    --------
+    >>> is_unicode("é"), is_unicode("\ud800")
+    (True, False)
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def shorten(text: str, most: int = LONGEST) -> str:
     """Cut a long text, and mark the cut.
 

@@ -125,13 +125,19 @@ def report(
         baseline=baseline,
         whole=output.suffix.lower() in SUFFIXES,
     )
+    if len(made.skipped) == len(made.rows):  # a page without any cell would only mislead
+        return _explain_skipped(made.skipped)
     _write(made, output, reporting, settings)
-    for problem, count in made.picture_problems.items():
-        complain(problem, f"For this reason, {count:,} of the pictures are plots.")
-    for one in made.skipped:
-        complain(one.sentence, one.hint)
+    _explain_skipped(made.skipped)
     print_lines(_list_notes(made))
     return SOME_SKIPPED if made.skipped else 0
+
+
+def _explain_skipped(skipped: Sequence[Skipped]) -> int:
+    """Explain why each cell is missing; return the exit code of the first one's error."""
+    for one in skipped:
+        complain(one.sentence, one.hint)
+    return skipped[0].exit_code if skipped else 0
 
 
 def _list_notes(made: Report) -> list[str]:
@@ -190,7 +196,7 @@ def _read_cells(cells: Sequence[str], reporting: Reporting) -> CellList:
 
 
 def _write(report: Report, output: Path, reporting: Reporting, settings: LinkSettings) -> None:
-    """Write the report and its numbers, and print the report's name."""
+    """Write the report and its numbers, print the report's name, and explain missing pictures."""
     from synglancer.render.tables import format_table
     from synglancer.report.numbers import build_numbers
     from synglancer.report.pages import PAGES, render_report
@@ -203,6 +209,8 @@ def _write(report: Report, output: Path, reporting: Reporting, settings: LinkSet
         numbers = format_table(build_numbers(report), reporting.numbers.suffix.lower())
         write_beside("--numbers", reporting.numbers, numbers)
     print_result(str(output))
+    for problem, count in report.picture_problems.items():
+        complain(problem, f"For this reason, {count:,} of the pictures are plots.")
 
 
 def _read_baseline(reporting: Reporting, given: CellList) -> Baseline | None:
