@@ -63,6 +63,68 @@ def test_what_cannot_be_placed_is_said(synglancer: Callable[..., Outcome], tmp_p
     assert len(done.out.splitlines()) == 1
 
 
+SOURCE = "precomputed://https://lab.example.org/points"
+NOTE = {"type": "point", "id": "1", "point": [1, 2, 3]}
+UNREAD = {
+    "an object": (
+        {"type": "annotation", "name": "a", "annotations": {"a": 1}},
+        "The annotations of the layer 'a' are not a list and are not read.",
+    ),
+    "a source": (
+        {"type": "annotation", "name": "a", "source": SOURCE},
+        f"The layer 'a' shows annotations from '{SOURCE}', which are not read.",
+    ),
+    "a source as an object": (
+        {"type": "annotation", "name": "a", "source": [{"url": SOURCE}]},
+        f"The layer 'a' shows annotations from '{SOURCE}', which are not read.",
+    ),
+    "an address": (SOURCE, f"only names its source, '{SOURCE}'"),
+    "another type": (
+        {"type": "image", "name": "a", "annotations": [NOTE]},
+        "The layer 'a' is of the type 'image', so its 1 annotation cannot be read.",
+    ),
+    "no type": (
+        {"name": "a", "annotations": [NOTE, NOTE]},
+        "The layer 'a' is without a type, so its 2 annotations cannot be read.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_layers_that_are_not_read_are_named(
+    synglancer: Callable[..., Outcome], tmp_path: Path, name: str
+) -> None:
+    """A layer whose annotations are somewhere else, or in another form, is not left out
+    silently."""
+    layer, said = UNREAD[name]
+    file, out = tmp_path / "state.json", tmp_path / "table.csv"
+    file.write_text(json.dumps({"layers": [layer]}))
+    done = synglancer("table", file, "-o", out)
+    assert done.code == 0
+    assert said in done.err
+    assert "0 annotations written" in done.err
+
+
+def test_layers_without_annotations_are_not_named(
+    sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """Images, segmentations and empty layers leave nothing out, and our own links do not either."""
+    file = tmp_path / "state.json"
+    layers = [
+        {"type": "image", "name": "em", "source": SOURCE},
+        {"type": "segmentation", "name": "cells", "source": [SOURCE]},
+        {"type": "annotation", "name": "empty", "source": "local://annotations"},
+        {"type": "annotation", "name": "none", "annotations": []},
+    ]
+    file.write_text(json.dumps({"layers": layers}))
+    out = tmp_path / "table.csv"
+    assert synglancer("table", file, "-o", out).err.splitlines() == [
+        f"0 annotations written to {out}"
+    ]
+    url = make_link(CELL, "--tag", "soma").out.strip()
+    assert "left out" not in synglancer("table", url, "-o", out).err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

@@ -15,8 +15,13 @@ from synglancer.states.coordinates import (
 )
 from synglancer.states.fields import MAX_EXACT
 from synglancer.states.layer_names import split_layer_name
-from synglancer.states.reader import is_own_points, list_annotation_layers
-from synglancer.text.printable import quote
+from synglancer.states.reader import (
+    is_own_points,
+    list_annotation_layers,
+    list_layers,
+    list_source_urls,
+)
+from synglancer.text.printable import conceal, quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,6 +33,7 @@ DIRECTION = "direction"
 """The property with the direction of each annotation, in layers with several directions."""
 
 _MOST_DIGITS = 20
+_MOST_URLS, _LONGEST_URL = 3, 200  # of a layer's sources, in a sentence
 _CORNERS = ("pointA", "pointB")
 _SHAPES = {
     "point": ("point",),
@@ -205,6 +211,34 @@ def explain_unread(state: Mapping[str, Any]) -> list[str]:
         verb = "is not a point and is" if others == 1 else "are not points and are"
         sentences.append(f"{_count(others)} {verb} not read.")
     return sentences
+
+
+def explain_unread_layers(state: Mapping[str, Any]) -> list[str]:
+    """List the layers whose annotations are not lists in the state, one sentence each.
+
+    Layers that cannot hold annotations, such as images, are not listed.
+    """
+    return [sentence for layer in list_layers(state) if (sentence := _explain_layer(layer))]
+
+
+def _explain_layer(layer: Mapping[str, Any]) -> str:
+    """Explain why annotations of a layer may not be read; empty if none are missing."""
+    kind, notes, name = layer.get("type"), layer.get("annotations"), quote(layer["name"])
+    foreign = [url for url in list_source_urls(layer) if not url.startswith("local://")]
+    shown = ", ".join(quote(conceal(url), _LONGEST_URL) for url in foreign[:_MOST_URLS])
+    if notes is not None and not isinstance(notes, list):
+        return f"The annotations of the layer {name} are not a list and are not read."
+    if notes and kind != "annotation":
+        is_of = f"of the type {quote(kind)}" if kind else "without a type"
+        return f"The layer {name} is {is_of}, so its {_count(len(notes or ()))} cannot be read."
+    if foreign and kind == "annotation":
+        return f"The layer {name} shows annotations from {shown}, which are not read."
+    if foreign and kind in {None, "auto", "new"}:
+        return (
+            f"The layer {name} only names its source, {shown}; if there are annotations at that "
+            "address, they are not read."
+        )
+    return ""
 
 
 def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnotations:

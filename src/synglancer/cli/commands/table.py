@@ -38,7 +38,7 @@ def table(
     from synglancer.links.filling import fill_state
     from synglancer.links.opening import open_link
     from synglancer.render.tables import check_table_suffix
-    from synglancer.states.annotations import read_layers
+    from synglancer.states.annotations import explain_unread_layers, read_layers
     from synglancer.states.table import build_annotation_table
 
     check_options([link, out])
@@ -47,9 +47,9 @@ def table(
         check_files({"--out": out}, (link, token_file))
     state = fill_state(open_link(link, server=server, token_file=token_file).state)
     frame = build_annotation_table(state)
-    for layer in read_layers(state):
-        for problem in layer.problems:
-            complain(problem, "These annotations are left out of the table.")
+    problems = [problem for layer in read_layers(state) for problem in layer.problems]
+    for problem in [*problems, *explain_unread_layers(state)]:
+        complain(problem, "These annotations are left out of the table.")
     write_table("--out", out, frame)
     if out != STDOUT:
         count = f"{len(frame):,} annotation{'' if len(frame) == 1 else 's'}"
