@@ -390,7 +390,8 @@ def test_the_table_behind_a_link_on_a_source(sandbox, source, make_link, synglan
     for words in (["--inline"], ["--source", source]):
         url = make_link(CELL, *words).out.strip()
         path = tmp_path / f"{len(tables)}.parquet"
-        assert synglancer("table", url, "-o", path).code == 0
+        done = synglancer("table", url, "-o", path)
+        assert (done.code, done.err) == (0, f"3,392 annotations written to {path}\n")
         tables.append(pd.read_parquet(path).sort_values(["layer", "id"], ignore_index=True))
     own, read = tables
     assert len(own) == 3392
