@@ -112,11 +112,11 @@ def test_annotations_carry_a_number_that_is_named() -> None:
 
 
 def test_more_types_than_a_byte_holds_are_numbered() -> None:
-    """With 300 types, the numbers have 32 bits, and each still has its name."""
+    """With 300 types, the numbers have 16 bits, and each still has its name."""
     many = synapses(*(("inputs", root) for root in range(1, 301)))
     [group] = build_annotations(many.assign(partner_type=[f"t{number}" for number in range(300)]))
     prop = group.properties[-1]
-    assert prop.type == "uint32"
+    assert prop.type == "uint16"
     notes = json.loads(group.json)
     assert [prop.labels[note["props"][-1]] for note in notes] == [f"t{n}" for n in range(300)]
 
