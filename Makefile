@@ -32,7 +32,7 @@ demo: $(VENV)/.demo ## make a link for the synthetic cell on the embedded sandbo
 test: $(VENV)/.dev ## set up and run every test, after the static checks
 	@./tests/chromium.sh
 	@$(MAKE) --no-print-directory check
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --quiet --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## types, lint, format, import rules, dependencies
 	$(BIN)/ruff check
