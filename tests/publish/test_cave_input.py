@@ -71,6 +71,22 @@ def run(session: Session, out: Path, **options: object) -> dict[str, object]:
     )
 
 
+@pytest.fixture
+def asked(session, monkeypatch) -> list[Span]:
+    """The fetched ranges of a service that fails once, at the question `LATER`."""
+    asked: list[Span] = []
+    fetch = type(session.client).fetch_range
+
+    def fail_once(self, datastack, at, table, span):
+        asked.append(span)
+        if len(asked) == LATER:
+            raise ServiceError("The server is away.", "Try again.")
+        return fetch(self, datastack, at, table, span)
+
+    monkeypatch.setattr(type(session.client), "fetch_range", fail_once)
+    return asked
+
+
 def test_the_whole_table_is_published(session, expected, tmp_path):
     """Every prediction with a synapse is there, with its tag and its cells."""
     manifest = run(session, tmp_path / "out")
@@ -83,18 +99,8 @@ def test_the_whole_table_is_published(session, expected, tmp_path):
         assert (one["pre"], one["post"]) == ([row.pre_pt_root_id], [row.post_pt_root_id])
 
 
-def test_a_fetch_that_failed_goes_on_where_it_was(session, expected, tmp_path, monkeypatch):
+def test_a_fetch_that_failed_goes_on_where_it_was(session, expected, tmp_path, asked):
     """After a failure, fetched ranges are not queried again."""
-    asked: list[Span] = []
-    fetch = type(session.client).fetch_range
-
-    def fail_sometimes(self, datastack, at, table, span):
-        asked.append(span)
-        if len(asked) == LATER:
-            raise ServiceError("The server is away.", "Try again.")
-        return fetch(self, datastack, at, table, span)
-
-    monkeypatch.setattr(type(session.client), "fetch_range", fail_sometimes)
     with pytest.raises(ServiceError, match="is away"):
         run(session, tmp_path / "out")
     manifest = run(session, tmp_path / "out", resume=True)
@@ -125,18 +131,9 @@ def test_a_fetch_that_fails_before_the_first_row_leaves_nothing(session, tmp_pat
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"next": 5}'])
-def test_a_damaged_state_of_a_fetch_is_named(session, tmp_path, monkeypatch, content):
+@pytest.mark.usefixtures("asked")
+def test_a_damaged_state_of_a_fetch_is_named(session, tmp_path, content):
     """What was fetched is not continued from a place that nobody knows."""
-    fetch = type(session.client).fetch_range
-    asked: list[Span] = []
-
-    def fail_later(self, datastack, at, table, span):
-        asked.append(span)
-        if len(asked) == LATER:
-            raise ServiceError("The server is away.", "Try again.")
-        return fetch(self, datastack, at, table, span)
-
-    monkeypatch.setattr(type(session.client), "fetch_range", fail_later)
     with pytest.raises(ServiceError, match="is away"):
         run(session, tmp_path / "out")
     state = tmp_path / "out/.publishing/fetched/state.json"

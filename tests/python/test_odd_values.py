@@ -10,16 +10,10 @@ import pytest
 
 import synglancer
 from synglancer.errors import SynglancerError
+from test_option_values import Broken
 
 DEAD = {"server": "http://127.0.0.1:9", "no_cache": True}
 """A server that does not answer, for values that turn out to be good."""
-
-
-class Broken:
-    """An object that cannot even be shown."""
-
-    def __repr__(self) -> str:
-        raise TypeError("no")
 
 
 ODD: list[Any] = [

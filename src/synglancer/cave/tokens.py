@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from synglancer.errors import UsageError
 from synglancer.settings import DEFAULT_SERVER
-from synglancer.text.printable import conceal, printable, shorten
+from synglancer.text.printable import for_message
 
 _SECRETS = Path("~/.cloudvolume/secrets")
 """Where caveclient saves tokens: one for each host, and one for all of them."""
@@ -117,9 +117,8 @@ def _read_token_file(path: Path) -> FoundToken:
         text = path.read_text(encoding="utf-8-sig").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
-        name = printable(shorten(conceal(str(path)), 300))
         raise UsageError(
-            f"The token file {name} cannot be read: {reason}.",
+            f"The token file {for_message(str(path), 300)} cannot be read: {reason}.",
             "Give a file that holds the token, as plain text or as JSON with the key 'token'.",
         ) from error
     if text.startswith("{"):

@@ -1,6 +1,7 @@
-"""Such a file may belong to somebody else, for instance in a repository or a shared folder.
+"""Take options from a file ``synglancer.toml``, in the working folder or in one above it.
 
-Options that could do harm are taken only from a file that the user has trusted with its present
+Such a file may belong to somebody else, for instance in a repository or a shared folder. Options
+that could do harm are taken only from a file that the user has trusted with its present
 content.
 """
 
@@ -190,7 +191,7 @@ def refuse_idle(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollec
     asked: list[str] = []
     values: dict[str, object] = {}
     for argument in arguments:
-        name = argument.name.removeprefix("--").replace("-", "_")
+        name = name_in_file(argument.name)
         given = [*argument.tokens]
         values[name] = None
         if given:
@@ -220,7 +221,7 @@ CONFIG = (
     FILE,
     *CHECKS,
 )
-"""The sources of options that were not typed (the environment, then the file), and a check."""
+"""The sources of options that were not typed (the environment, then the file), and the checks."""
 
 
 def trust_file(path: Path) -> None:

@@ -14,7 +14,7 @@ from synglancer.states.fields import write_timestamp
 from synglancer.states.record import Provenance
 from synglancer.states.record_copy import read_record
 from synglancer.states.urls import parse_link
-from synglancer.text.printable import conceal, printable, shorten
+from synglancer.text.printable import for_message
 from synglancer.view.tag_order import sort_tags
 
 if TYPE_CHECKING:
@@ -254,5 +254,5 @@ class Skipped:
         """The reason, preceded by the cell as it was typed unless the reason contains it."""
         if self.given in self.reason:
             return self.reason
-        given = conceal(shorten(printable(self.given), _LONGEST_NAME))
+        given = for_message(self.given, _LONGEST_NAME)
         return self.reason if given in self.reason else f"{given}: {self.reason}"

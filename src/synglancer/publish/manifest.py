@@ -189,7 +189,10 @@ def parse_manifest(content: bytes, address: str) -> Manifest:
     BadAnswerError
         When it is not a manifest, has another format, or a value is missing or wrong.
     """
-    text = _parse(content, address)
+    return _build(_parse(content, address), content, address)
+
+
+def _build(text: Mapping[str, Any], content: bytes, address: str) -> Manifest:
     with _naming_fields(address):
         return Manifest(
             datastack=take(text, "datastack", read_name),
@@ -215,8 +218,8 @@ def load_manifest(content: bytes, address: str) -> dict[str, Any]:
     BadAnswerError
         When it is not a manifest, has another format, or a value is missing or wrong.
     """
-    parse_manifest(content, address)
     text = _parse(content, address)
+    _build(text, content, address)
     with _naming_fields(address):
         take(text, "rows", read_count)
         take(text, "tag_column", read_text)

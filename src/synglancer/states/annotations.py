@@ -21,7 +21,7 @@ from synglancer.states.reader import (
     list_layers,
     list_source_urls,
 )
-from synglancer.text.printable import conceal, quote
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -225,7 +225,7 @@ def _explain_layer(layer: Mapping[str, Any]) -> str:
     """Explain why annotations of a layer may not be read; empty if none are missing."""
     kind, notes, name = layer.get("type"), layer.get("annotations"), quote(layer["name"])
     foreign = [url for url in list_source_urls(layer) if not url.startswith("local://")]
-    shown = ", ".join(quote(conceal(url), _LONGEST_URL) for url in foreign[:_MOST_URLS])
+    shown = ", ".join(quote(url, _LONGEST_URL) for url in foreign[:_MOST_URLS])
     if notes is not None and not isinstance(notes, list):
         return f"The annotations of the layer {name} are not a list and are not read."
     if notes and kind != "annotation":

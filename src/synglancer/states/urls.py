@@ -13,7 +13,7 @@ import orjson
 from synglancer.errors import TooLargeError, UsageError
 from synglancer.settings import MAX_STATE, is_address
 from synglancer.states.url_safe import to_json
-from synglancer.text.printable import conceal, shorten
+from synglancer.text.printable import quote as quote_text
 from synglancer.view_settings import SITES, split_site
 
 MAX_INLINE = 2_000_000
@@ -125,13 +125,13 @@ def parse_link(link: str) -> ParsedLink:
         mark, fragment = "#!", parse_qs(query).get("json_url", [""])[0]
     if not mark and text.lower().endswith(".json") and "://" not in text:
         raise UsageError(
-            f"There is no file {shorten(text, 200)!r}.",
+            f"There is no file {quote_text(text, 200)}.",
             "Check its name and folder, and give a file with a Neuroglancer state, such as one "
             "from `make-link --save-state`.",
         )
     if not mark or not is_address(site):
         raise UsageError(
-            f"{conceal(shorten(text, 200))!r} is not a Neuroglancer link.",
+            f"{quote_text(text, 200)} is not a Neuroglancer link.",
             "Give a link with '#!' after the viewer's address, in quotes, or a state's JSON file.",
         )
     fragment = _decode(fragment).removeprefix("+")  # "#!+{…}" is a state on top of the default one

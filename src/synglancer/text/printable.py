@@ -106,9 +106,20 @@ def conceal_given(text: str, given: Iterable[str]) -> str:
     return text
 
 
+def for_message(text: str, most: int = LONGEST) -> str:
+    r"""Make a text fit for a message: printable, cut if it is long, and without a token.
+
+    Examples
+    --------
+    >>> for_message("a\x1bb"), for_message("0123456789abcdef0123456789abcdef")
+    ('a b', '0123…')
+    """
+    return shorten(printable(conceal(text)), most)
+
+
 def list_names(names: Iterable[object]) -> str:
     """List the names of a table's columns: a wrong file may hold anything in their place."""
-    shown = [conceal(printable(shorten(str(name)))) for name in names]
+    shown = [for_message(str(name)) for name in names]
     more = f" and {len(shown) - _MOST_NAMES:,} more" if len(shown) > _MOST_NAMES else ""
     return ", ".join(shown[:_MOST_NAMES]) + more
 

@@ -19,6 +19,7 @@ from synglancer.cli.printing import (
 )
 from synglancer.errors import DOCTOR, SOME_SKIPPED, ServiceError, UsageError
 from synglancer.settings import DEFAULT_DATASTACK
+from synglancer.text.printable import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -223,7 +224,7 @@ def _tell(anew: Anew) -> dict[str, list[str]]:
     from synglancer.check.repair import Refreshed
 
     return {
-        url: [f"Made again: {_shorten(one.url)}", *one.made.warnings]
+        url: [f"Made again: {shorten(one.url, _LONGEST)}", *one.made.warnings]
         if isinstance(one, Refreshed)
         else [f"{one.reason} {one.hint}"]
         for url, one in anew.items()
@@ -319,7 +320,7 @@ def _print_results(
                 str(result.version or ""),
                 until,
                 f"{number:,}" if result.parses else "",
-                _shorten(result.url),
+                shorten(result.url, _LONGEST),
             ]
         )
     print_table(["", "where", "cell", ">version", "until", ">synapses", "link"], rows)
@@ -327,7 +328,3 @@ def _print_results(
         told = (*result.problems, *result.unknown, *result.notes, *said.get(result.url, ()))
         for sentence in told:
             print(for_terminal(f"{row[1] or row[-1]}: {sentence}"))  # noqa: T201
-
-
-def _shorten(url: str) -> str:
-    return url if len(url) <= _LONGEST else url[: _LONGEST - 1] + "…"

@@ -10,6 +10,7 @@ from synglancer.cli.options import OUTPUT, describe
 from synglancer.cli.printing import for_terminal, print_json, print_table
 from synglancer.errors import UsageError
 from synglancer.settings import BETWEEN, SYNAPSE
+from synglancer.text.printable import shorten
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -106,13 +107,8 @@ def _format_row(record: Mapping[str, Any], directions: Sequence[str]) -> list[st
         named[0] + (f" and {more} more" if more else ""),
         str(record.get("version", "")),
         *(_count(counts.get(direction)) for direction in directions),
-        _shorten(record["url"]),
+        shorten(record["url"], _LONGEST),  # an inline link may have two million characters
     ]
-
-
-def _shorten(url: str) -> str:
-    """Cut an inline link, which may have two million characters; JSON has it whole."""
-    return url if len(url) <= _LONGEST else f"{url[: _LONGEST - 1]}…"
 
 
 def _count(tags: Any) -> str:
