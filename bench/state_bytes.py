@@ -23,7 +23,8 @@ from nglui.statebuilder import AnnotationLayer, ImageLayer, SegmentationLayer, V
 from synglancer.cave.records import Datastack, Materialization
 from synglancer.states.layer_names import format_layer_name, split_layer_name
 from synglancer.view.annotations import build_annotations
-from synglancer.view.state import Scene, build_state
+from synglancer.view.scene import Scene
+from synglancer.view.state import build_state
 
 CELL = 864691135276234469
 COMPARED = 50_000

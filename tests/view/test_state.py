@@ -23,14 +23,9 @@ from synglancer.view.annotations import build_annotations
 from synglancer.view.camera import frame_cell
 from synglancer.view.colors import PALETTES
 from synglancer.view.layer_sources import format_sources
+from synglancer.view.scene import Scene, ViewOptions
 from synglancer.view.shaders import choose_diameter
-from synglancer.view.state import (
-    Scene,
-    ViewOptions,
-    build_state,
-    format_timestamp,
-    make_plain,
-)
+from synglancer.view.state import build_state, format_timestamp, make_plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -203,13 +203,13 @@ class Batch(Generic[Result]):
             raise self._stop
         unknown = self._maker.find_unknown(cell)
         if unknown is not None:
-            return Skipped(cell, str(unknown), unknown.hint, unknown.exit_code)
+            return Skipped.from_error(cell, unknown)
         try:
             made = self._maker.make(cell)
         except SynglancerError as error:
             if self._ends(error):
                 raise
-            return Skipped(cell, str(error), error.advice, error.exit_code)
+            return Skipped.from_error(cell, error)
         finally:
             self._maker.forget(cell)
         with self._lock:

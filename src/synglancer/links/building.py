@@ -18,7 +18,7 @@ from synglancer.links.warnings import (
     explain_hidden,
     explain_size,
 )
-from synglancer.view.scene import NO_POINTS
+from synglancer.view.scene import NO_POINTS, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -189,7 +189,7 @@ def build_cell_state(
     from synglancer.view.annotations import build_annotations
     from synglancer.view.points import gather_positions
     from synglancer.view.staging import find_focus, stage_view
-    from synglancer.view.state import Scene, build_state
+    from synglancer.view.state import build_state
 
     shown = loaded.shown
     scene = Scene(

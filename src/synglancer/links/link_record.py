@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from typing_extensions import Self
 
+    from synglancer.errors import SynglancerError
+
 
 @dataclass(frozen=True)
 class LinkRecord:
@@ -248,6 +250,11 @@ class Skipped:
     reason: str
     hint: str
     exit_code: int
+
+    @classmethod
+    def from_error(cls, given: str, error: SynglancerError) -> Skipped:
+        """Make it from the error that kept a cell from having a link."""
+        return cls(given, str(error), error.advice, error.exit_code)
 
     @property
     def sentence(self) -> str:

@@ -34,17 +34,18 @@ def build_record(settings: Settings, session: Session, loaded: Loaded) -> Proven
     Provenance
         Merged cells have several somata, so none is recorded for them.
     """
+    from synglancer.synapses.partners import find_strongest_partners
     from synglancer.synapses.predictions import (
         count_autapses,
         count_predictions,
         name_directions,
     )
-    from synglancer.view.staging import describe_stage
+    from synglancer.view.staging import count_hidden
 
     cells, shown, data = loaded.cells, loaded.shown, loaded.data
     version = session.materialization
-    stage = describe_stage(settings, cells, shown)
-    partners = stage.get("partners")
+    directions = name_directions(settings.directions, cells)
+    partners = find_strongest_partners(shown, cells, int(settings.partners))
     return Provenance(
         cell=cells[0],
         cells=tuple(cells),
@@ -53,7 +54,7 @@ def build_record(settings: Settings, session: Session, loaded: Loaded) -> Proven
         version=version.version,
         timestamp=version.timestamp,
         table=loaded.table.name,
-        counts=count_predictions(shown, name_directions(settings.directions, cells)),
+        counts=count_predictions(shown, directions),
         shown=len(shown),
         # A review lists an autapse once, and others show it in both directions.
         total=loaded.frame["id"].nunique() if settings.review else len(loaded.frame),
@@ -66,9 +67,9 @@ def build_record(settings: Settings, session: Session, loaded: Loaded) -> Proven
         generator=f"synglancer {__version__}",
         notice=loaded.table.notice or "",
         with_unlabelled=settings.with_unlabelled,
-        view=stage.get("view", {}),
-        hidden=stage.get("hidden"),
-        partners=None if partners is None else tuple((int(root), n) for root, n in partners),
+        view=settings.describe_view(),
+        hidden=count_hidden(settings, shown, directions),
+        partners=tuple(partners) if settings.partners else None,
         multi_input=_describe_multi_input(settings, loaded),
         cell_types=_describe_cell_types(settings, loaded),
         somata=loaded.somata,

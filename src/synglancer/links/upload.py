@@ -14,7 +14,7 @@ from synglancer.states.urls import format_inline_link, format_link, hash_state, 
 from synglancer.view_settings import recognise_site
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from synglancer.cave.session import Session
     from synglancer.settings import Settings
@@ -110,17 +110,17 @@ def upload_properties(session: Session, content: bytes) -> str:
         When the server refuses them or returns different ones.
     """
     digest = hashlib.sha256(content).hexdigest()
-    known = _find_known(session, "properties", digest, "/info")
-    if known is not None:
-        return known
-    url = session.upload_properties(content)
-    if not _is_stored(session, f"{url}/info", digest):
-        raise ServiceError(
-            "The state server returned different segment properties from those it was sent.",
-            "Try again, or leave --cell-types out.",
-        )
-    session.store.save("links", [session.server, "properties", digest], {"url": url})
-    return url
+
+    def upload() -> str:
+        url = session.upload_properties(content)
+        if not _is_stored(session, f"{url}/info", digest):
+            raise ServiceError(
+                "The state server returned different segment properties from those it was sent.",
+                "Try again, or leave --cell-types out.",
+            )
+        return url
+
+    return _upload_once(session, "properties", digest, upload, "/info")
 
 
 def upload_state_once(session: Session, state: State) -> str:
@@ -133,22 +133,22 @@ def upload_state_once(session: Session, state: State) -> str:
     SynglancerError
         As `upload_state`.
     """
-    known = _find_known(session, "state", state.sha256)
-    if known is not None:
-        return known
-    url = upload_state(session, state)
-    session.store.save("links", [session.server, "state", state.sha256], {"url": url})
-    return url
+    return _upload_once(session, "state", state.sha256, lambda: upload_state(session, state))
 
 
-def _find_known(session: Session, kind: str, digest: str, end: str = "") -> str | None:
-    """Find the address of an earlier upload, if the server still has it."""
-    known = session.store.load("links", [session.server, kind, digest])
+def _upload_once(
+    session: Session, kind: str, digest: str, upload: Callable[[], str], end: str = ""
+) -> str:
+    """Return the address of an earlier upload if the server still has it, or else upload."""
+    question = [session.server, kind, digest]
+    known = session.store.load("links", question)
     if known is not None:
         with suppress(ServiceError):
             if _is_stored(session, f"{known['url']}{end}", digest):
                 return str(known["url"])
-    return None
+    url = upload()
+    session.store.save("links", question, {"url": url})
+    return url
 
 
 def _is_stored(session: Session, url: str, digest: str) -> bool:

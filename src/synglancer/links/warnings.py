@@ -79,8 +79,9 @@ def explain_missing(links: Sequence[Sequence[str]]) -> list[str]:
 def explain_autapses(count: int, cells: int = 1) -> str:
     """Count the synapses of cells onto themselves, and explain how they count."""
     one = count == 1
+    whose = "the cell" if cells == 1 else "a cell"
     return (
-        f"{count:,} {'synapse' if one else 'synapses'} of {_a_cell(cells)} onto itself (autapse"
+        f"{count:,} {'synapse' if one else 'synapses'} of {whose} onto itself (autapse"
         f"{'' if one else 's'}) {'counts' if one else 'count'} once among inputs and once among "
         "outputs."
     )
@@ -101,12 +102,9 @@ def explain_silence(cell: int) -> str:
 
 def explain_shared(count: int) -> str:
     """Explain that synapses between cells are in two layers of a source."""
-    verb = (
-        "synapse from one of the cells onto another is"
-        if count == 1
-        else ("synapses from one of the cells onto another are")
-    )
-    return f"{count:,} {verb} both among the inputs and among the outputs."
+    noun, verb = ("synapse", "is") if count == 1 else ("synapses", "are")
+    place = "both among the inputs and among the outputs"
+    return f"{count:,} {noun} from one of the cells onto another {verb} {place}."
 
 
 def explain_sliders() -> str:
@@ -115,10 +113,6 @@ def explain_sliders() -> str:
         "Layers on a source hold all synapses. --min-confidence only sets where the confidence "
         "sliders start."
     )
-
-
-def _a_cell(cells: int) -> str:
-    return "the cell" if cells == 1 else "a cell"
 
 
 def explain_tags(asked: Sequence[str], present: Sequence[str]) -> list[str]:
@@ -262,14 +256,8 @@ def _explain_multi_input(described: MultiInput, *, apart: bool) -> str:
 
 def _explain_types(described: CellTypes, whose: str) -> str:
     total, several = sum(described.partners.values()), described.ambiguous
-    rest = (
-        (
-            f"; {several:,} of the others have several types there, probably because they are "
-            "merged cells"
-        )
-        if several
-        else ""
-    )
+    why = "several types there, probably because they are merged cells"
+    rest = f"; {several:,} of the others have {why}" if several else ""
     verb = "has" if described.known == 1 else "have"
     return (
         f"{described.known:,} of {total:,} {whose} {verb} a type in {described.view} "

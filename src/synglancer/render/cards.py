@@ -7,7 +7,6 @@ format.
 from __future__ import annotations
 
 import base64
-import re
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
@@ -40,7 +39,7 @@ from synglancer.states.layer_names import get_sign, split_layer_name
 from synglancer.states.login import build_login_notice
 from synglancer.states.reader import list_layers
 from synglancer.text.printable import printable
-from synglancer.view.colors import PALETTES, choose_colors
+from synglancer.view.colors import PALETTES, choose_colors, is_color
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -170,7 +169,7 @@ def build_count_rows(link: LinkRecord) -> list[CountRow]:
     for layer in list_layers(link.state):
         direction, tag = split_layer_name(layer["name"])
         colour = layer.get("annotationColor")
-        if isinstance(colour, str) and re.fullmatch("#[0-9a-fA-F]{6}", colour):
+        if is_color(colour):
             colours[f"{direction}: {tag}"] = colour
     return [
         CountRow(

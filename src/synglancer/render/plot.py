@@ -28,7 +28,7 @@ from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import is_own_points, is_shown, list_layers
 from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
-from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors
+from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors, is_color
 from synglancer.view.shaders import MIN_CONFIDENCE, choose_diameter
 from synglancer.view.tag_order import sort_tags
 from synglancer.view.type_colors import choose_type_color
@@ -183,7 +183,7 @@ def _read_layers(state: Mapping[str, Any]) -> list[_Layer]:
             points = read_layer(layer, state).positions if held else _NOTHING
             read.append(_Layer(name, "", str(colour), points))
             continue
-        if not _is_color(colour):
+        if not is_color(colour):
             colour = choose_colors([tag], PALETTES["paper"])[tag]
         if not direction and any(frame["direction"]):  # a review, whose layer has all of them
             read += _divide(frame)
@@ -247,16 +247,6 @@ def _merge_layers(layers: Sequence[_Layer]) -> list[_Layer]:
     return sorted(merged, key=place)
 
 
-def _is_color(value: object) -> bool:
-    hexadecimal = "0123456789abcdefABCDEF"
-    return (
-        isinstance(value, str)
-        and len(value) == len("#rrggbb")
-        and value[0] == "#"
-        and all(digit in hexadecimal for digit in value[1:])
-    )
-
-
 def _read_somata(state: Mapping[str, Any]) -> Array:
     """Read the positions of the somata, shape (m, 3) in nm; (0, 3) if the state has none."""
     record, _ = parse_record(read_record(state)[0])
@@ -265,9 +255,9 @@ def _read_somata(state: Mapping[str, Any]) -> Array:
 
 def _read_background(state: Mapping[str, Any]) -> str:
     colour = state.get("projectionBackgroundColor")
-    if not _is_color(colour):
+    if not is_color(colour):
         return "dark"  # as the viewer's own
-    red, green, blue = (int(str(colour)[i : i + 2], 16) / 255 for i in (1, 3, 5))
+    red, green, blue = (part / 255 for part in bytes.fromhex(colour[1:]))
     return "white" if 0.2126 * red + 0.7152 * green + 0.0722 * blue > _BRIGHT else "dark"
 
 

@@ -80,7 +80,7 @@ def render_previews(
                 name = _choose_name(opened.name, taken)
                 results.append(painter.paint(opened, folder / f"{name}{suffix}"))
             except SynglancerError as error:
-                results.append(Skipped(str(link), str(error), error.advice, error.exit_code))
+                results.append(Skipped.from_error(str(link), error))
             if step:
                 step()
     return results

@@ -101,7 +101,7 @@ def compare_all(
             )
             if not mine:
                 raise
-            return Skipped(words[0], str(error), error.advice, error.exit_code)
+            return Skipped.from_error(words[0], error)
         finally:
             tick()
 

@@ -88,7 +88,7 @@ def frame_cell(
         centre = np.asarray(find_middle(points))
     height = max(_SMALLEST_NM, _needed_height(points - centre, aspect))
     x, y, z = (round(float(value), 2) for value in centre / voxel)
-    return CameraView((x, y, z), section, _round(height / smallest))
+    return CameraView((x, y, z), section, float(f"{height / smallest:.3g}"))  # more is not seen
 
 
 def find_middle(points: np.ndarray[Any, Any]) -> tuple[float, float, float] | None:
@@ -128,8 +128,3 @@ def _needed_height(offsets: np.ndarray[Any, Any], aspect: float) -> float:
     # Points straight towards the reader must stay in front of the camera, even after rounding.
     needed = np.maximum(2 * half - depth / _DISTANCE, -depth / _DISTANCE * _MARGIN)
     return float(np.max(needed))
-
-
-def _round(value: float) -> float:
-    """Round to three digits; more make no visible difference."""
-    return float(f"{value:.3g}")

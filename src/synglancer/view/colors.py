@@ -6,9 +6,11 @@ Colours are ``#rrggbb`` in sRGB.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
+from itertools import cycle
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeGuard
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,6 +109,11 @@ _NEAR_BLACK = 0.0031308
 _GOLDEN_ANGLE = 137.50776405003785
 
 
+def is_color(value: object) -> TypeGuard[str]:
+    """Whether a value of a state is a colour in the form ``#rrggbb``."""
+    return isinstance(value, str) and re.fullmatch("#[0-9a-fA-F]{6}", value) is not None
+
+
 def choose_colors(tags: list[str], palette: Palette) -> dict[str, str]:
     """Choose the colour of each tag; tags outside the palette take its cycle in sorted order.
 
@@ -144,14 +151,9 @@ def choose_cell_colors(count: int) -> list[str]:
     >>> choose_cell_colors(2)[:1] == choose_cell_colors(1)
     True
     """
-    return [
-        format_oklch(_CELL_LIGHTNESS[i % len(_CELL_LIGHTNESS)], _CELL_CHROMA, _turn(i))
-        for i in range(count)
-    ]
-
-
-def _turn(rank: int) -> float:
-    return (_FIRST_HUE + rank * _GOLDEN_ANGLE) % 360.0
+    hues = ((_FIRST_HUE + i * _GOLDEN_ANGLE) % 360.0 for i in range(count))
+    lightness = cycle(_CELL_LIGHTNESS)
+    return [format_oklch(next(lightness), _CELL_CHROMA, hue) for hue in hues]
 
 
 def format_oklch(lightness: float, chroma: float, hue: float) -> str:

@@ -7,11 +7,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+KEEP_SELECTION = {"swapVisbleSegmentsOnMove": False}
+"""Without this, stepping through synapses in Spelunker drops the selected cells. The spelling is
+Spelunker's.
+"""
+
 
 def build_local_source() -> list[dict[str, Any]]:
     """Build the source of annotations in the state itself, with positions in nm."""
     dimensions = {axis: [1e-9, "m"] for axis in "xyz"}
     return [{"url": "local://annotations", "transform": {"outputDimensions": dimensions}}]
+
+
+def build_local_layer(related: Sequence[str], segmentation: str, **further: Any) -> dict[str, Any]:
+    """Build a layer of annotations in the state, with what all such layers have in common.
+
+    Parameters
+    ----------
+    related
+        Names of the annotations' lists of segments.
+    segmentation
+        Name of the layer with these segments.
+    **further
+        Further keys of the layer, or other values.
+    """
+    return {
+        "type": "annotation",
+        "source": build_local_source(),
+        "annotationRelationships": [*related],
+        "linkedSegmentationLayer": dict.fromkeys(related, segmentation),
+        "codeVisible": False,
+        **KEEP_SELECTION,
+        **further,
+    }
 
 
 def pick_annotation(layer: str, annotation: str) -> dict[str, Any]:

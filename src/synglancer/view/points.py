@@ -13,7 +13,7 @@ from synglancer.states.reader import OWN_POINTS
 from synglancer.states.record_parts import PointSource
 from synglancer.view.annotations import choose_label_type
 from synglancer.view.kinds.source import PARTNERS
-from synglancer.view.layer_sources import build_local_source
+from synglancer.view.layer_sources import build_local_layer
 from synglancer.view.scene import NO_POINTS, OwnPoints
 from synglancer.view.shaders import MARKER_SIZE, choose_diameter
 from synglancer.view.state import SEGMENTATION
@@ -86,24 +86,20 @@ def build_point_layer(layer: PointLayer, name: str, rank: int) -> tuple[dict[str
             specs.append(spec)
             values.append(numbers)
     if any(layer.colors):
-        described = {"id": "color", "type": "rgb", "description": "color"}
-        specs.append({**described, "id": _name_property("color", [one["id"] for one in specs])})
+        named = _name_property("color", [one["id"] for one in specs])
+        specs.append({"id": named, "type": "rgb", "description": "color"})
         values.append([one or color for one in layer.colors])
     related = [name for name, ids in layer.segments.items() if any(ids)]
-    built = {
-        "type": "annotation",
-        "name": name,
-        "source": build_local_source(),
-        "annotationColor": color,
-        "annotationProperties": specs,
-        "annotationRelationships": related,
-        "annotations": _build_notes(layer, values, related),
-        "linkedSegmentationLayer": dict.fromkeys(related, SEGMENTATION),
-        "shader": _build_shader(len(layer.ids), specs),
-        "swapVisbleSegmentsOnMove": False,
-        "tab": "annotations",
-        "codeVisible": False,
-    }
+    built = build_local_layer(
+        related,
+        SEGMENTATION,
+        name=name,
+        annotationColor=color,
+        annotationProperties=specs,
+        annotations=_build_notes(layer, values, related),
+        shader=_build_shader(len(layer.ids), specs),
+        tab="annotations",
+    )
     return built, gaps
 
 
@@ -220,8 +216,6 @@ def place_points(
     """
     if not files:
         return NO_POINTS
-    from synglancer.view.state import SEGMENTATION
-
     taken = ["imagery", SEGMENTATION, PARTNERS, *(format_layer_name(*pair) for pair in groups)]
     layers: list[dict[str, Any]] = []
     sources, warnings, positions = [], [], []

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from synglancer.columns import PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.settings import BETWEEN, UNLABELLED
 from synglancer.synapses.partners import find_strongest_partners
-from synglancer.synapses.predictions import count_predictions, name_directions
+from synglancer.synapses.predictions import count_predictions
 from synglancer.view.camera import find_middle
 from synglancer.view.colors import choose_cell_colors
 from synglancer.view.scene import ViewOptions
@@ -64,36 +64,19 @@ def choose_options(
     )
 
 
-def describe_stage(settings: Settings, cells: Sequence[int], shown: pd.DataFrame) -> dict[str, Any]:
-    """Describe the effects of the view's options on these synapses, for the provenance record.
+def count_hidden(
+    settings: Settings, shown: pd.DataFrame, directions: Sequence[str]
+) -> dict[str, dict[str, int]] | None:
+    """Count the synapses that sliders hide at first, by direction and tag; None without a slider.
 
-    Returns
-    -------
-    dict
-        ``view``, the options that differ from the defaults; and, if requested, ``hidden``, the
-        synapses that sliders hide at first, by direction and tag, and ``partners``, the number of
-        shown synapses by root ID (a string), the strongest first.
+    They are compared with the sliders' start as the shader does it: in float32.
     """
-    described: dict[str, Any] = {}
-    if view := settings.describe_view():
-        described["view"] = view
-    if settings.soft_filter:
-        hidden = _find_hidden(shown, settings.min_confidence)
-        directions = name_directions(settings.directions, cells)
-        described["hidden"] = count_predictions(hidden, directions)
-    if settings.partners:
-        strongest = find_strongest_partners(shown, cells, int(settings.partners))
-        described["partners"] = [[str(root), count] for root, count in strongest]
-    return described
+    if not settings.soft_filter:
+        return None
+    below = shown["confidence"] < np.float32(settings.min_confidence)
+    return count_predictions(shown[below & (shown["tag"] != UNLABELLED)], directions)
 
 
 def find_focus(shown: pd.DataFrame) -> tuple[float, float, float] | None:
     """Find the middle synapse between cells, in nm, where a section shows two cells; or None."""
     return find_middle(shown.loc[shown["direction"] == BETWEEN, POSITION_COLUMNS].to_numpy())
-
-
-def _find_hidden(shown: pd.DataFrame, min_confidence: float) -> pd.DataFrame:
-    """Find the synapses below the sliders' start, compared as the shader does: in float32."""
-    below = shown["confidence"] < np.float32(min_confidence)
-    found: pd.DataFrame = shown[below & (shown["tag"] != UNLABELLED)]
-    return found

@@ -26,8 +26,8 @@ from synglancer.states.record_copy import add_copy
 from synglancer.states.urls import format_properties_source
 from synglancer.view.camera import CameraView, frame_cell
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors
-from synglancer.view.layer_sources import format_sources
-from synglancer.view.scene import Scene, ViewOptions, count_by_direction, format_title
+from synglancer.view.layer_sources import KEEP_SELECTION, format_sources
+from synglancer.view.scene import ViewOptions, count_by_direction, format_title
 from synglancer.view.shaders import (
     MIN_CONFIDENCE,
     Marker,
@@ -43,24 +43,11 @@ if TYPE_CHECKING:
 
     from synglancer.cave.records import Datastack
     from synglancer.view.annotations import AnnotationGroup, AnnotationProperty
-
-__all__ = [
-    "Scene",
-    "State",
-    "ViewOptions",
-    "build_frame",
-    "build_state",
-    "finish_state",
-    "format_timestamp",
-    "make_plain",
-]
+    from synglancer.view.scene import Scene
 
 SEGMENTATION = "segmentation"
 _IMAGERY = "imagery"
 _RARE_EXTRA = 1.5  # extra pixels for synapses that were given by their IDs
-# Without this, stepping through synapses in Spelunker drops the selected cells. The spelling is
-# Spelunker's.
-_KEEP_SELECTION = {"swapVisbleSegmentsOnMove": False}
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
@@ -229,7 +216,7 @@ def _build_outline(outline: _Outline) -> bytes:
     `_build_frame` sets the keys that differ from cell to cell.
     """
     load_libraries()
-    from nglui.statebuilder import ViewerState
+    from nglui.statebuilder import ImageLayer, ViewerState
 
     options = ViewOptions(**dict(zip(_SHARED_OPTIONS, outline.options, strict=True)))
     background = BACKGROUNDS["white" if options.figure else options.background]
@@ -246,7 +233,7 @@ def _build_outline(outline: _Outline) -> bytes:
         selected_layer=outline.layers[0].name if outline.layers else SEGMENTATION,
         selected_layer_visible=options.show_panel and not options.figure,
         layers=[
-            _build_imagery(outline.datastack),
+            ImageLayer(name=_IMAGERY, source=outline.datastack.image_source),
             _build_segmentation(outline),
             *(_build_synapses(layer, options) for layer in outline.layers),
         ],
@@ -318,12 +305,6 @@ def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:
     return max(1.0, float(f"{mean:.2g}"))
 
 
-def _build_imagery(datastack: Datastack) -> Any:
-    from nglui.statebuilder import ImageLayer
-
-    return ImageLayer(name=_IMAGERY, source=datastack.image_source)
-
-
 def _build_segmentation(outline: _Outline) -> Any:
     from nglui.statebuilder import SegmentationLayer
 
@@ -336,7 +317,7 @@ def _build_segmentation(outline: _Outline) -> Any:
         extra={
             # One click on Spelunker's clock would remove the pin, unless another layer owns it.
             "timestampOwner": [outline.layers[0].name if outline.layers else _IMAGERY],
-            **_KEEP_SELECTION,
+            **KEEP_SELECTION,
         },
     )
 
@@ -388,6 +369,6 @@ def _build_synapses(layer: _LayerOutline, options: ViewOptions) -> Any:
             # The side panel opens with the sliders, not with the code or the source.
             "tab": "rendering",
             "codeVisible": False,
-            **_KEEP_SELECTION,  # nglui's default is the opposite
+            **KEEP_SELECTION,  # nglui's default is the opposite
         },
     )

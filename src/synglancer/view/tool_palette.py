@@ -32,9 +32,9 @@ def build_palette(sliders: Mapping[str, Iterable[str]], *, shown: bool) -> dict[
     dict
         For the state's ``toolPalettes``.
     """
-    tools = [{"layer": layer, **_tool(name)} for layer, names in sliders.items() for name in names]
+    tools = [
+        {"layer": layer, "type": "shaderControl", "control": name}
+        for layer, names in sliders.items()
+        for name in names
+    ]
     return {PALETTE: {"row": 1, "tools": tools, "visible": shown}}
-
-
-def _tool(slider: str) -> dict[str, str]:
-    return {"type": "shaderControl", "control": slider}

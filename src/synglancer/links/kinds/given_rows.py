@@ -49,7 +49,8 @@ def find_given_cells(given: Sequence[int | str], tables: Sequence[GivenRows]) ->
 
     Raises
     ------
-    UsageError When the tables hold synapses of other cells, of several cells, or of none.
+    UsageError
+        When the tables hold synapses of other cells, of several cells, or of none.
     """
     inside = sorted({cell for table in tables for cell in table.cells})
     named = [parse_cell(one) for one in given]

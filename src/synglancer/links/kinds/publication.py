@@ -42,7 +42,6 @@ class PublishingMaker(LinkMaker):
     ) -> None:
         check_options(settings)
         self._asked = settings
-        self._typed = command
         self._known_token = token
         # All synapses of the cells are published, whichever are shown at first.
         whole = replace(
@@ -74,7 +73,7 @@ class PublishingMaker(LinkMaker):
         _publish(session, loaded, destination, self._settings.timeout)
         settings = _find_source(self._asked, destination)
         try:
-            maker = SourceMaker(settings, self._typed, self._known_token)
+            maker = SourceMaker(settings, self._command, self._known_token)
         except ServiceError as error:
             raise ServiceError(
                 f"The synapses were published to {destination}, but viewers cannot read them "

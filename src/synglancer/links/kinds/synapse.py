@@ -132,18 +132,19 @@ def _build(
     asking: Asking, synapses: Sequence[int], rows: NamedRows, loader: NamedLoader
 ) -> LinkRecord:
     """Build the record and the state of some synapses, and store the link."""
+    from synglancer.synapses.predictions import count_predictions
+    from synglancer.view.points import list_groups, place_points
+
     settings, session = asking.settings, asking.session
     named = [_describe(rows, synapse) for synapse in synapses]
     cells = _list_cells(named)
     shown, multi_input = _divide(settings, rows)
     loaded = Loaded(cells, rows.table, rows.frame, shown, CellData([], set(), {}))
-    from synglancer.view.points import list_groups, place_points
-
     points = place_points(asking.points, session.datastack.viewer_resolution, list_groups(shown))
     record = replace(
         build_record(settings, session, loaded),
         annotations=points.sources,
-        counts=_count(shown),
+        counts=count_predictions(shown, _name_directions(shown)),
         autapses=0,
         multi_input=multi_input,
         cell_types=_describe_types(settings, rows, named),
@@ -195,10 +196,8 @@ def _list_cells(named: Sequence[NamedSynapse]) -> list[int]:
                 "Give another synapse, or choose another --version.",
             )
     ends = [cell for one in named for cell in dict.fromkeys((one.post, one.pre)) if cell]
-    most = max(Counter(ends).values())
-    shared = [cell for cell in dict.fromkeys(ends) if Counter(ends)[cell] == most]
-    first = shared[0] if most > 1 and len(named) == most else ends[0]
-    return list(dict.fromkeys([first, *ends]))
+    commonest, number = Counter(ends).most_common(1)[0]
+    return list(dict.fromkeys([commonest, *ends] if number == len(named) else ends))
 
 
 def _divide(settings: Settings, rows: NamedRows) -> tuple[pd.DataFrame, MultiInput | None]:
@@ -219,12 +218,6 @@ def _divide(settings: Settings, rows: NamedRows) -> tuple[pd.DataFrame, MultiInp
 def _name_directions(shown: pd.DataFrame) -> list[str]:
     present = {*shown["direction"]}
     return [name for name in (SYNAPSE, SAME_SPINE) if name in present]
-
-
-def _count(shown: pd.DataFrame) -> dict[str, dict[str, int]]:
-    from synglancer.synapses.predictions import count_predictions
-
-    return count_predictions(shown, _name_directions(shown))
 
 
 def _describe_types(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.columns import POSITION_COLUMNS
 from synglancer.synapses.changes import GAINED, KEPT, LOST, RETAGGED
 from synglancer.view.annotations import CONFIDENCE, SIZE
-from synglancer.view.layer_sources import build_local_source
+from synglancer.view.layer_sources import build_local_layer
 from synglancer.view.shaders import Marker, build_marker_shader, choose_diameter
 from synglancer.view.state import SEGMENTATION, State, build_state, format_timestamp
 from synglancer.view.tag_order import sort_tags
@@ -27,7 +27,6 @@ COMPARISON = "synglancer_comparison"
 COLORS = {GAINED: "#35c46a", LOST: "#ff4b3e", RETAGGED: "#a05cff", KEPT: "#8c8c8c"}
 """Colour of each change."""
 
-_RELATED = ("pre", "post")
 _SINGULAR = {"inputs": "input", "outputs": "output"}
 _LARGER = {KEPT: 0.0, GAINED: 1.0, LOST: 1.5, RETAGGED: 1.0}  # in pixels; rings need to be larger
 _WITHIN = "#202020"  # the middle of a ring, dark so that the ring stands out
@@ -114,9 +113,8 @@ def _divide(changes: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
 
 def _build_layer(name: str, change: str, rows: pd.DataFrame, mesh: str) -> dict[str, Any]:
     labelled = bool(rows["confidence"].notna().all())
-    ring = _WITHIN if change == LOST else None
     marker = Marker(
-        ring=ring,
+        ring=_WITHIN if change == LOST else None,
         inverted=change == LOST,
         labelled=labelled,
         typical_size=max(1.0, float(rows["size"].median())),
@@ -124,21 +122,17 @@ def _build_layer(name: str, change: str, rows: pd.DataFrame, mesh: str) -> dict[
         pure=True,
     )
     properties = (CONFIDENCE, SIZE) if labelled else (SIZE,)
-    return {
-        "type": "annotation",
-        "name": name,
-        "source": build_local_source(),
-        "annotationColor": COLORS[change],
-        "annotationProperties": [one.describe() for one in properties],
-        "annotationRelationships": [*_RELATED],
-        "annotations": _build_notes(rows, labelled=labelled),
-        "linkedSegmentationLayer": dict.fromkeys(_RELATED, mesh),
-        "shader": build_marker_shader(marker),
-        "swapVisbleSegmentsOnMove": False,
-        "tab": "rendering",
-        "codeVisible": False,
+    return build_local_layer(
+        ("pre", "post"),
+        mesh,
+        name=name,
+        annotationColor=COLORS[change],
+        annotationProperties=[one.describe() for one in properties],
+        annotations=_build_notes(rows, labelled=labelled),
+        shader=build_marker_shader(marker),
+        tab="rendering",
         **({"visible": False} if change == KEPT else {}),
-    }
+    )
 
 
 def _build_notes(rows: pd.DataFrame, *, labelled: bool) -> list[dict[str, Any]]:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Literal
 from synglancer.columns import CELL_COLUMN, POSITION_COLUMNS
 from synglancer.states.reviews.marks import REVIEW, RIGHT, UNMARKED, UNSURE, VERDICT, list_marks
 from synglancer.states.reviews.rows import SIDES, format_rows
-from synglancer.view.annotations import CONFIDENCE, SIZE, choose_label_type
+from synglancer.view.annotations import CONFIDENCE, SIZE, AnnotationProperty, choose_label_type
 from synglancer.view.colors import PALETTES, PARTNER, choose_colors
-from synglancer.view.layer_sources import build_local_source, pick_annotation
+from synglancer.view.layer_sources import build_local_layer, pick_annotation
 from synglancer.view.shaders import format_rgb
 from synglancer.view.state import (
     SEGMENTATION,
@@ -25,7 +25,7 @@ from synglancer.view.state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     import pandas as pd
 
@@ -41,7 +41,6 @@ property, or by typing.
 KEYS = "QWASDFGHJKLZXCVBNMERTYUIOP"
 """Keys of the marks in Spelunker, used with Shift, in order; further marks have no key."""
 
-_RELATED = ("pre", "post")
 _COLOURS = {RIGHT: "#8fe388", UNSURE: "#c8c8c8"}
 _SECTION_NM_PER_PIXEL = 7.0
 _HEIGHT_NM = 20_000.0  # of the 3D view
@@ -151,28 +150,24 @@ def _list_partners(table: pd.DataFrame) -> list[str]:
 def _build_layer(options: ViewOptions, review: Review) -> dict[str, Any]:
     properties = [*_describe_own(review.listing), *_describe_marks(review)]
     colours = choose_colors(list(review.listing.tags), PALETTES[options.palette])
-    return {
-        "type": "annotation",
-        "name": REVIEW,
-        "source": build_local_source(),
-        "annotationColor": "#ffffff",
-        "annotationProperties": properties,
-        "annotationRelationships": [*_RELATED],
-        "annotations": _build_notes(review, len(properties)),
-        "linkedSegmentationLayer": dict.fromkeys(_RELATED, SEGMENTATION),
-        "shader": format_rows(review.listing) + _build_shader(review, colours),
-        "swapVisbleSegmentsOnMove": review.marking == "tags",
-        "tab": "annotations",
-        "codeVisible": False,
+    return build_local_layer(
+        ("pre", "post"),
+        SEGMENTATION,
+        name=REVIEW,
+        annotationColor="#ffffff",
+        annotationProperties=properties,
+        annotations=_build_notes(review, len(properties)),
+        shader=format_rows(review.listing) + _build_shader(review, colours),
+        swapVisbleSegmentsOnMove=review.marking == "tags",
+        tab="annotations",
         **_bind(review),
-    }
+    )
 
 
 def _describe_own(listing: Listing) -> list[dict[str, Any]]:
     """Describe the properties that every review has, the predicted tag and the side as labels."""
-    numbers = [one.describe() for one in (CONFIDENCE, SIZE)]
     return [
-        *numbers,
+        *(one.describe() for one in (CONFIDENCE, SIZE)),
         _describe_labels(
             "direction", "Whether the synapse is an input or an output of the cells", SIDES
         ),
@@ -181,14 +176,9 @@ def _describe_own(listing: Listing) -> list[dict[str, Any]]:
 
 
 def _describe_labels(name: str, description: str, labels: Iterable[str]) -> dict[str, Any]:
-    listed = list(labels)
-    return {
-        "id": name,
-        "type": choose_label_type(len(listed)),
-        "description": description,
-        "enum_values": list(range(len(listed))),
-        "enum_labels": listed,
-    }
+    listed = tuple(labels)
+    kind = choose_label_type(len(listed))
+    return AnnotationProperty(name, kind, description, listed).describe()
 
 
 def _describe_marks(review: Review) -> list[dict[str, Any]]:
@@ -237,11 +227,15 @@ def _build_shader(review: Review, colours: Mapping[str, str]) -> str:
     """Draw rings in the colour of the predicted tag, and discs in that of a mark."""
     marked = _write_marks(review, colours)
     boxes = ["#uicontrol bool hide_marked checkbox(default=false)"] if marked else []
-    predicted = _write_choice("predicted", [colours[tag] for tag in review.listing.tags])
+    predicted = [
+        f"  if (prop_predicted() == {number}u) color = {format_rgb(colours[tag])};"
+        for number, tag in enumerate(review.listing.tags)
+    ]
     lines = [
         "#uicontrol float marker_size slider(min=4, max=40, step=1, default=14)",
         *boxes,
         "void main() {",
+        "  vec3 color = vec3(1.0);",
         *predicted,
         "  float filled = 0.0;",
         *marked,
@@ -268,12 +262,3 @@ def _write_marks(review: Review, colours: Mapping[str, str]) -> list[str]:
             is_set = f"prop_{VERDICT}() == {place}u"
         lines.append(f"  if ({is_set}) {{ color = {format_rgb(colour)}; filled = 1.0; }}")
     return lines
-
-
-def _write_choice(name: str, colours: Sequence[str]) -> list[str]:
-    """Write the colour of each number that stands for a label."""
-    choices = [
-        f"  if (prop_{name}() == {number}u) color = {format_rgb(colour)};"
-        for number, colour in enumerate(colours)
-    ]
-    return ["  vec3 color = vec3(1.0);", *choices]
