@@ -59,10 +59,6 @@ def _describe(example: str | None) -> dict[str, Any]:
     return {**shown, "help_epilogue": format_examples(example)}
 
 
-def _usage(words: str) -> str:
-    return f"Usage: synglancer {words}"
-
-
 def build_make_link() -> App:
     """Build the command ``make-link``."""
     from synglancer.cli.commands.link import link
@@ -85,11 +81,11 @@ def build_synglancer() -> App:
     from synglancer.cli.commands.preview import preview
     from synglancer.cli.commands.publish import publish, verify
     from synglancer.cli.commands.report import report
-    from synglancer.cli.commands.serve import serve as serve_folder
+    from synglancer.cli.commands.serve import serve
     from synglancer.cli.commands.table import table
     from synglancer.cli.commands.trust import trust
     from synglancer.cli.commands.verdicts import verdicts
-    from synglancer.cli.config import CONFIG, VARIABLES
+    from synglancer.cli.config import CHECKS, CONFIG, VARIABLES
 
     app = _make_app(
         "synglancer",
@@ -97,33 +93,28 @@ def build_synglancer() -> App:
     )
     app.version_flags = ["--version", "--about"]
     app.register_install_completion_command(help=_COMPLETION)
-    app.command(
-        link, config=CONFIG, usage=_usage("link [OPTIONS] CELL..."), **_describe("make-link")
-    )
-    usage = _usage("report [OPTIONS] CELL... -o FILE")
-    app.command(report, config=CONFIG, usage=usage, **_describe("report"))
-    usage = _usage("check [OPTIONS] LINK|FILE|FOLDER...")
-    app.command(check, config=VARIABLES, usage=usage, **_describe("check"))
-    usage = _usage("compare [OPTIONS] CELL|LINK...")
-    app.command(compare, config=CONFIG, usage=usage, **_describe("compare"))
-    usage = _usage("verdicts [OPTIONS] LINK...")
-    app.command(verdicts, usage=usage, **_describe("verdicts"))
-    plain: dict[Callable[..., Any], str] = {
-        table: "[OPTIONS] LINK",
-        preview: "[OPTIONS] LINK...",
-        history: "[OPTIONS] [CELL...]",
-        trust: "[FILE]",
+    commands: dict[Callable[..., Any], tuple[str, Any]] = {
+        link: ("[OPTIONS] CELL...", CONFIG),
+        report: ("[OPTIONS] CELL... -o FILE", CONFIG),
+        compare: ("[OPTIONS] CELL|LINK...", CONFIG),
+        check: ("[OPTIONS] LINK|FILE|FOLDER...", VARIABLES),
+        verdicts: ("[OPTIONS] LINK...", CHECKS),
+        table: ("[OPTIONS] LINK", CHECKS),
+        preview: ("[OPTIONS] LINK...", CHECKS),
+        history: ("[OPTIONS] [CELL...]", CHECKS),
+        trust: ("[FILE]", CHECKS),
+        serve: ("[OPTIONS] FOLDER", CHECKS),
+        doctor: ("[OPTIONS]", CHECKS),
     }
-    for one, words in plain.items():
-        app.command(one, usage=_usage(f"{one.__name__} {words}"), **_describe(one.__name__))
-    usage = _usage("publish [OPTIONS] FILE... --dest FOLDER|BUCKET --version N")
+    for command, (words, config) in commands.items():
+        name = command.__name__
+        example = _describe("make-link" if command is link else name)
+        app.command(command, config=config, usage=f"Usage: synglancer {name} {words}", **example)
+    usage = "Usage: synglancer publish [OPTIONS] FILE... --dest FOLDER|BUCKET --version N"
     publishing = _make_app("publish", example="publish", config=VARIABLES, usage=usage)
     publishing.default(publish)
     publishing.command(verify, **_describe("publish verify"))
     app.command(publishing)
-    usage = _usage("serve [OPTIONS] FOLDER")
-    app.command(serve_folder, name="serve", usage=usage, **_describe("serve"))
-    app.command(doctor, **_describe("doctor"))
     _add_groups(app)
     return app
 

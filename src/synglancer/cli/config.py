@@ -216,11 +216,7 @@ VARIABLES = (ENVIRONMENT, *CHECKS)
 FILE = GuardedToml(CONFIG_FILE, search_parents=True, use_commands_as_keys=False, allow_unknown=True)
 """The file's options; unknown ones are refused before, because cyclopts knows one command only."""
 
-CONFIG = (
-    ENVIRONMENT,
-    FILE,
-    *CHECKS,
-)
+CONFIG = (ENVIRONMENT, FILE, *CHECKS)
 """The sources of options that were not typed (the environment, then the file), and the checks."""
 
 

@@ -50,7 +50,7 @@ def format_result(
     if output == "json":
         import orjson
 
-        return _escape_json(orjson.dumps(made.to_record()).decode())
+        return _escape_controls(orjson.dumps(made.to_record()).decode())
     from synglancer.render.cards import render_card
 
     card = render_card(made, output, template=template, picture=picture, qr=qr)
@@ -61,15 +61,13 @@ def format_result(
     return card
 
 
-def _escape_json(text: str) -> str:
+def _escape_controls(text: str) -> str:
     """Escape control characters in a line of JSON."""
-    return text if text.isprintable() else "".join(map(_escape_character, text))
-
-
-def _escape_character(character: str) -> str:
     import json
 
-    return character if character.isprintable() else json.dumps(character)[1:-1]
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def print_summary(made: LinkRecord) -> None:

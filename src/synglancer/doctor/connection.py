@@ -222,14 +222,11 @@ class Connection:
         datastack = None if given else self._fetch_datastack()
         own = datastack.viewer_site if datastack else None
         site = resolve_site(given, own)
+        whose = "because the datastack has no viewer of its own"
         if given:
             whose = "as you chose"
-        else:
-            whose = (
-                "the datastack's viewer"
-                if site == own
-                else ("because the datastack has no viewer of its own")
-            )
+        elif site == own:
+            whose = "the datastack's viewer"
         message = f"Links open in {_name_site(site)}, {whose}."
         lost = self._find_lost_pin(site)
         return Outcome("viewer", "warning" if lost else "ok", message, lost)

@@ -51,12 +51,8 @@ def make_link_of_tables(
     pin = _join_pins([one.pin for one in rows])
     asked = settle(settings, options if settings else _fill_in(pin, options, client), client)
     _check(asked.settings, pin)
-    asked_for = _with_directions(asked.settings, [*given])
-    return make_given_link(asked_for, pin, cells, rows, asked.token)
-
-
-def _with_directions(settings: Settings, directions: Sequence[str]) -> Settings:
-    return replace(settings, inputs="inputs" in directions, outputs="outputs" in directions)
+    shown = replace(asked.settings, inputs="inputs" in given, outputs="outputs" in given)
+    return make_given_link(shown, pin, cells, rows, asked.token)
 
 
 def _join_pins(pins: Sequence[Pin]) -> Pin:

@@ -116,7 +116,6 @@ def _print(found: Sequence[Comparison], output: str) -> None:
     elif output == "markdown":
         from synglancer.report.comparison_pages import render_comparisons
 
-        print_lines([])
         print_result(render_comparisons(found, [], ".md").rstrip())
     else:
         _print_table(found)

@@ -138,11 +138,9 @@ def _name_places() -> str:
     variables = sorted(name for name in os.environ if name.startswith(PREFIX))
     file = find_file()
     places = [*variables, *([str(file)] if file else [])]
-    return (
-        f"Settings come from {', '.join(places)}."
-        if places
-        else ("Only default settings are used.")
-    )
+    if not places:
+        return "Only default settings are used."
+    return f"Settings come from {', '.join(places)}."
 
 
 def _ask(server: str) -> bool:

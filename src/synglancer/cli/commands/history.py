@@ -36,13 +36,14 @@ def history(
         Print a table that shortens long links, one JSON object per line, or only the links.
     """
     from synglancer.cache.receipts import Damaged, history_file, read_receipts
+    from synglancer.cells.parse import parse_cell
 
     if limit is not None and limit < 1:
         raise UsageError(f"With --limit {limit}, no link is shown.", "Give --limit as 1 or more.")
     found: deque[Mapping[str, Any]] = deque(
         maxlen=None if limit is None else min(limit, sys.maxsize)
     )
-    wanted = {_read_cell(cell) for cell in cells}
+    wanted = {str(parse_cell(cell)) for cell in cells}
     try:
         for item in read_receipts():
             if isinstance(item, Damaged):
@@ -66,12 +67,6 @@ def history(
                 print_json(record)
             else:
                 print(for_terminal(record["url"]))  # noqa: T201
-
-
-def _read_cell(text: str) -> str:
-    from synglancer.cells.parse import parse_cell
-
-    return str(parse_cell(text))
 
 
 def _print_rows(found: Collection[Mapping[str, Any]]) -> None:

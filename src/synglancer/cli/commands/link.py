@@ -119,7 +119,11 @@ def link(
     asked = 1 if together else len(cells)
     _refuse_files(printing, read, asked)
     with ExitStack() as stack:
-        painter = stack.enter_context(_make_painter(printing)) if printing.preview else None
+        painter = None
+        if printing.preview:
+            from synglancer.render.screenshots import Painter
+
+            painter = stack.enter_context(Painter(PreviewOptions(renderer=printing.renderer)))
         if asked == 1:
             return _give(maker.make(*cells), printing, painter)
         links = stack.enter_context(closing(_make_many(maker, cells, settings, printing, workers)))
@@ -233,12 +237,6 @@ def _refuse_files(printing: Printing, read: Sequence[str | Path | None], links: 
     if printing.output == "latex":
         for name in (printing.preview, printing.qr):
             check_latex_name((name or "").replace("{cell}", ""))
-
-
-def _make_painter(printing: Printing) -> Painter:
-    from synglancer.render.screenshots import Painter
-
-    return Painter(PreviewOptions(renderer=printing.renderer))
 
 
 def _write_qr(made: LinkRecord, printing: Printing) -> None:

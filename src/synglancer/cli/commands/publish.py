@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from synglancer.cli.options import CELLS, CONNECTION, OUTPUT, ServiceSettings, describe
-from synglancer.cli.printing import complain, print_json
-from synglancer.errors import ServiceError, UsageError
+from synglancer.cli.printing import complain, print_json, print_lines
+from synglancer.errors import SOME_SKIPPED, ServiceError, UsageError
 from synglancer.text.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from typing_extensions import Self
+    from collections.abc import Callable, Iterator
 
     from synglancer.publish.inputs import InputFile
     from synglancer.publish.writing.runner import Progress
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 
     Fetch = Callable[[Path, Progress | None], list[InputFile]]
 
-_SOME_BAD = 5
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}
 _CAVE = "cave"
 _SERVICE = ServiceSettings()
@@ -124,10 +121,8 @@ def publish(
         facts=_find_facts(service, version, table),
     )
     folder = Path(work).absolute() if work else None
-    with closing(make_runner(workers, scheduler)) as runner, _Bar() as bar:
-        manifest = run(
-            asked, runner=runner, resume=resume, work=folder, progress=bar.show, fetch=fetch
-        )
+    with closing(make_runner(workers, scheduler)) as runner, _show_stages() as show:
+        manifest = run(asked, runner=runner, resume=resume, work=folder, progress=show, fetch=fetch)
     if output == "json":
         print_json(manifest)
     else:
@@ -162,11 +157,10 @@ def verify(
     if output == "json":
         print_json(findings.to_record())
     else:
-        for line in findings.checked:
-            print(printable(line), file=sys.stderr)  # noqa: T201
+        print_lines(findings.checked)
         for line in findings.problems:
             print(printable(line))  # noqa: T201
-    return _SOME_BAD if findings.problems else 0
+    return SOME_SKIPPED if findings.problems else 0
 
 
 def _open_cave(
@@ -251,51 +245,36 @@ def _read_timestamp(text: str | None) -> str | None:
     return moment.astimezone(timezone.utc).isoformat()
 
 
-class _Bar:
-    """A progress bar on stderr, if that is a terminal."""
+@contextmanager
+def _show_stages() -> Iterator[Progress]:
+    """Show a progress bar on stderr, if that is a terminal; yield the function that moves it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
 
-    def __enter__(self) -> Self:
-        self._progress: Any = None
-        if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    hidden = not sys.stderr.isatty()
+    tasks: dict[str, Any] = {}
+    with Bar(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar:
 
-            columns = (
-                "{task.description}",
-                BarColumn(),
-                MofNCompleteColumn(),
-                TimeRemainingColumn(),
-            )
-            self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-            self._progress.start()
-        self._tasks: dict[str, Any] = {}
-        return self
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(_STAGES.get(stage, stage), total=total)
+            bar.update(tasks[stage], completed=done)
 
-    def show(self, stage: str, done: int, total: int) -> None:
-        """Show how many tasks of a stage are done."""
-        if self._progress is None:
-            return
-        if stage not in self._tasks:
-            self._tasks[stage] = self._progress.add_task(_STAGES.get(stage, stage), total=total)
-        self._progress.update(self._tasks[stage], completed=done)
-
-    def __exit__(self, *_: object) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+        yield show
 
 
 def _say(manifest: dict[str, Any], dest: str) -> None:
+    lines = []
     for one in manifest["tags"]:
         line = f"{one['rows']:,} {'synapse' if one['rows'] == 1 else 'synapses'} in {one['folder']}"
-        if one["folder"] != one["tag"]:
-            line += f" (tag {one['tag']!r})"
-        print(printable(line), file=sys.stderr)  # noqa: T201
+        lines.append(line + f" (tag {one['tag']!r})" * (one["folder"] != one["tag"]))
     if "counts" in manifest:
         cells = manifest["counts"]["cells"]
-        line = f"{cells:,} {'cell' if cells == 1 else 'cells'} in {manifest['counts']['file']}"
-        print(line, file=sys.stderr)  # noqa: T201
-    for reason, number in manifest["left_out"].items():
-        print(f"{number:,} left out: {reason}", file=sys.stderr)  # noqa: T201
-    for reason, number in manifest["kept"].items():
-        print(f"{number:,} kept, {reason}", file=sys.stderr)  # noqa: T201
+        what = "cell" if cells == 1 else "cells"
+        lines.append(f"{cells:,} {what} in {manifest['counts']['file']}")
+    lines += [f"{number:,} left out: {reason}" for reason, number in manifest["left_out"].items()]
+    lines += [f"{number:,} kept, {reason}" for reason, number in manifest["kept"].items()]
+    print_lines(lines)
     print(printable(dest))  # noqa: T201
