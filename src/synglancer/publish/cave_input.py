@@ -6,7 +6,6 @@ kept, and an interrupted run continues after them.
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from synglancer.errors import NotServedError
 from synglancer.publish.inputs import InputFile
 from synglancer.publish.manifest import describe_facts
 from synglancer.publish.reading.profile import find_profile, find_version
-from synglancer.publish.writing.work import read_work, write_work
+from synglancer.publish.writing.work import finished, read_work, write_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +60,10 @@ def fetch_table(
     """
     folder = work / "fetched"
     folder.mkdir(parents=True, exist_ok=True)
-    state = _load(folder)
+    path = folder / _STATE
+    state: dict[str, Any] = {"next": 0, "step": _FIRST_STEP, "files": []}
+    if path.exists():
+        state = read_work(path, work)
     record = session.load_table(table, PREDICTIONS)
     at, datastack = session.materialization, session.datastack
     while state["next"] < _LAST_ID:
@@ -78,7 +80,7 @@ def fetch_table(
         elif rows < _ROWS // 2 or rows > 2 * _ROWS:
             step = max(1, min(step * _ROWS // rows, step * _WIDER))
         state |= {"next": span.end, "step": step}
-        write_work(folder / _STATE, state)
+        write_work(path, state)
         if progress:
             progress("fetch_range", len(state["files"]), 0)
     if not state["files"]:
@@ -124,22 +126,14 @@ def find_facts(session: Session, table: str | None) -> dict[str, Any]:
     return describe_facts(datastack, notice, timestamp)
 
 
-def _load(folder: Path) -> dict[str, Any]:
-    path = folder / _STATE
-    if path.exists():
-        return read_work(path, folder.parent)
-    return {"next": 0, "step": _FIRST_STEP, "files": []}
-
-
 def _save(frame: Any, folder: Path, number: int) -> str:
     """Save rows under a fixed name, which an interrupted run would have used too."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     name = f"{number:06d}.parquet"
-    temporary = folder / f"{name}.{os.getpid()}.tmp"
     # The server returns rows in any order, but the same rows must give the same file.
     ordered = frame.sort_values(["id", "value", "tag"])[sorted(frame.columns)]
-    pq.write_table(pa.Table.from_pandas(ordered, preserve_index=False), temporary)
-    temporary.replace(folder / name)
+    with finished(folder / name) as path:
+        pq.write_table(pa.Table.from_pandas(ordered, preserve_index=False), path)
     return name

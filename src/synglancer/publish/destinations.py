@@ -11,7 +11,7 @@ import os
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from synglancer.cache.files import is_full
@@ -27,6 +27,8 @@ from synglancer.publish.reading.access import MOST_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+Answer = TypeVar("Answer")
 
 TEMPORARY = ".tmp"
 
@@ -150,7 +152,7 @@ class ObjectStore:
                 raise OSError(f"only {size:,} of {len(content):,} bytes arrived")
             return size
 
-        return int(self._attempt(put, name, "written", len(content)))
+        return self._attempt(put, name, "written", len(content))
 
     def read(self, name: str) -> bytes | None:
         """Return an object's content, or None if it does not exist.
@@ -175,8 +177,7 @@ class ObjectStore:
                 return None
             return content
 
-        found = self._attempt(get, name, "read")
-        return found if isinstance(found, bytes) else None
+        return self._attempt(get, name, "read")
 
     def remove_leftovers(self) -> None:
         """Remove nothing, because objects are never left unfinished."""
@@ -192,7 +193,7 @@ class ObjectStore:
                     raise
                 return True
 
-        return bool(self._attempt(look, "", "listed"))
+        return self._attempt(look, "", "listed")
 
     def _call(self, method: str, seconds: float, *arguments: Any) -> Any:
         """Call a method of the store, and give up when the time is up.
@@ -207,7 +208,9 @@ class ObjectStore:
             self._system.loop, getattr(self._system, f"_{method}"), *arguments, timeout=seconds
         )
 
-    def _attempt(self, act: Callable[[float], Any], name: str, what: str, size: int = 0) -> Any:
+    def _attempt(
+        self, act: Callable[[float], Answer], name: str, what: str, size: int = 0
+    ) -> Answer:
         place = f"{self.address}/{name}".rstrip("/")
         most = self._timeout + size / _SLOWEST
         end = time.monotonic() + most
@@ -271,8 +274,7 @@ WORK = ".publishing"
 
 def open_destination(address: str, timeout: float = TIMEOUT) -> Folder | ObjectStore:
     """Open the folder or object store for the files."""
-    if address.startswith("file://"):
-        address = address.removeprefix("file://")
+    address = address.removeprefix("file://")
     if address.startswith(("http://", "https://")):
         raise UsageError(
             f"Nothing can be published to {address}, because web servers only give files.",
@@ -298,18 +300,14 @@ _PLAIN = re.compile(r"[a-z][a-z0-9_-]{0,39}")
 _DEVICES = {"con", "prn", "aux", "nul"}  # names that Windows keeps for itself
 
 
-def name_folders(tags: Iterable[str]) -> dict[str, str]:
-    """Name the folder of each tag.
+def name_folder(tag: str) -> str:
+    """Name the folder of a tag.
 
     Examples
     --------
-    >>> name_folders(["spine", "Spine/2"])
-    {'spine': 'spine', 'Spine/2': 'spine-2-4c4b0cf1'}
+    >>> name_folder("spine"), name_folder("Spine/2")
+    ('spine', 'spine-2-4c4b0cf1')
     """
-    return {tag: _name_folder(tag) for tag in tags}
-
-
-def _name_folder(tag: str) -> str:
     if _PLAIN.fullmatch(tag) and tag not in _DEVICES:
         return tag
     readable = re.sub(r"[^a-z0-9]+", "-", tag.lower()).strip("-")[:30]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import glob
 import os
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.files import is_full
-from synglancer.errors import UsageError
+from synglancer.errors import SynglancerError, UsageError
 from synglancer.text.printable import REPLACEMENT, printable
 
 if TYPE_CHECKING:
@@ -117,14 +118,12 @@ def find_files(given: Sequence[str]) -> list[InputFile]:
 
 
 def _expand(item: str) -> Iterator[InputFile]:
+    path = Path(item)
     if "://" in item:
         yield from _expand_address(item)
-        return
-    path = Path(item)
-    if (path / "_delta_log").is_dir():
+    elif (path / "_delta_log").is_dir():
         yield from _read_delta(item)
-        return
-    if path.is_dir():
+    elif path.is_dir():
         inside = sorted(
             str(one) for one in path.rglob("*") if one.is_file() and one.suffix in SUFFIXES
         )
@@ -195,30 +194,23 @@ def _read_delta(folder: str) -> Iterator[InputFile]:
     yield from (InputFile(path, "parquet", path) for path in files)
 
 
-class translated:  # noqa: N801  # a context manager, read as a participle
-    """Raise an error that says what cannot be read."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def __enter__(self) -> None:
-        """Do nothing."""
-
-    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
-        """Translate what libraries raise about files."""
-        from synglancer.errors import SynglancerError
-
-        if isinstance(error, SynglancerError) or not isinstance(error, Exception):
-            return
+@contextmanager
+def translated(name: str) -> Iterator[None]:
+    """Translate what libraries raise about a file into an error that names it."""
+    try:
+        yield
+    except SynglancerError:
+        raise
+    except Exception as error:
+        if is_full(error):
+            raise  # it concerns the work folder; the caller explains that error
         reason = (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
         if any(said in reason for said in _EMPTY):
-            raise UsageError(f"{self._name} is empty.", "Give a file with rows.") from error
-        # A full disk concerns the work folder; the caller explains that error.
-        if not is_full(error):
-            raise UsageError(
-                f"{self._name} cannot be read: {_without_bytes(reason)}.",
-                "Check the file and its permissions.",
-            ) from error
+            raise UsageError(f"{name} is empty.", "Give a file with rows.") from error
+        raise UsageError(
+            f"{name} cannot be read: {_without_bytes(reason)}.",
+            "Check the file and its permissions.",
+        ) from error
 
 
 def _without_bytes(reason: str) -> str:

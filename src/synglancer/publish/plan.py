@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.publish.destinations import name_folders
+from synglancer.publish.destinations import name_folder
 from synglancer.publish.encoding import RELATIONSHIPS
 from synglancer.publish.sharding import Sharding
 
@@ -202,41 +202,28 @@ def make_plan(work: Path, slabs: list[dict[str, Any]], dropped: list[int], most:
     rows: Counter[str] = Counter()
     for slab in slabs:
         rows.update(slab["tags"])
-    sample = _Sample(work, slabs)
-    folders = name_folders(sorted(rows))
+    sample = _load_sample(work, slabs)
     sources = []
     for tag in sorted(rows):
-        shardings = {"by_id": _plan_ids(sample.ids[tag], rows[tag], most)}
+        shardings = {"by_id": _plan_ids(sample["ids", tag], rows[tag], most)}
         for name in RELATIONSHIPS:
-            shardings[name] = _plan_cells(sample.count_rows(tag, name), rows[tag], name, most)
-        levels = _plan_levels(sample.points[tag], rows[tag], lower, extent, most)
-        sources.append(Source(tag, folders[tag], shardings, levels))
+            cells, share = sample[name, tag], slabs[0]["share"]
+            shardings[name] = _plan_cells(cells, share, rows[tag], name, most)
+        levels = _plan_levels(sample["points", tag], rows[tag], lower, extent, most)
+        sources.append(Source(tag, name_folder(tag), shardings, levels))
     kept = [{name: slab[name] for name in ("file", "tags")} for slab in slabs]
     return Plan(lower.tolist(), extent.tolist(), sources, kept, dropped)
 
 
-class _Sample:
-    """Rows sampled by ID, and by the cell on either side, for each tag."""
-
-    def __init__(self, work: Path, slabs: list[dict[str, Any]]) -> None:
-        parts: dict[tuple[str, str], list[Any]] = defaultdict(list)
-        for slab in slabs:
-            with np.load(work / f"{slab['file']}.npz") as stored:
-                for number, tag in enumerate(slab["tags"]):
-                    for name in ("points", "ids", *RELATIONSHIPS):
-                        parts[name, tag].append(stored[f"{name}-{number}"])
-        found = {place: np.concatenate(arrays) for place, arrays in parts.items()}
-        self.points = {tag: one for (name, tag), one in found.items() if name == "points"}
-        self.ids: dict[str, Keys] = {
-            tag: one for (name, tag), one in found.items() if name == "ids"
-        }
-        self._cells = {place: one for place, one in found.items() if place[0] in RELATIONSHIPS}
-        self._share = slabs[0]["share"]
-
-    def count_rows(self, tag: str, side: str) -> tuple[NDArray[np.int64], float]:
-        """Count the rows of each sampled cell; also return the estimated number of all cells."""
-        counts = np.unique(self._cells[side, tag], return_counts=True)[1]
-        return counts, len(counts) / self._share
+def _load_sample(work: Path, slabs: list[dict[str, Any]]) -> dict[tuple[str, str], NDArray[Any]]:
+    """Load the rows that were sampled: their points, IDs and cells on either side, by tag."""
+    parts: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for slab in slabs:
+        with np.load(work / f"{slab['file']}.npz") as stored:
+            for number, tag in enumerate(slab["tags"]):
+                for name in ("points", "ids", *RELATIONSHIPS):
+                    parts[name, tag].append(stored[f"{name}-{number}"])
+    return {place: np.concatenate(arrays) for place, arrays in parts.items()}
 
 
 def _count_bits(number: float) -> int:
@@ -249,11 +236,13 @@ def _most_rows(index: str, most: int) -> float:
     return 0.9 * min(_SHARD_BYTES / _ROW_BYTES[index], most)
 
 
-def _plan_cells(
-    sample: tuple[NDArray[np.int64], float], rows: int, side: str, most: int
-) -> Sharding:
-    """Plan the sharding of the cells on one side, compressed if most rows are in large cells."""
-    counts, cells = sample
+def _plan_cells(sample: Keys, share: float, rows: int, side: str, most: int) -> Sharding:
+    """Plan the sharding of the cells on one side, compressed if most rows are in large cells.
+
+    All rows of a share of the cells are sampled.
+    """
+    counts = np.unique(sample, return_counts=True)[1]
+    cells = len(counts) / share
     shards = _count_bits(rows / _most_rows(side, most))
     minishards = _count_bits(min(cells, rows) / (1 << shards) / _KEYS_A_MINISHARD)
     large = 2 * counts[counts >= _LARGE].sum() > counts.sum()

@@ -38,6 +38,8 @@ class Publication:
         Most memory for all processes together, in bytes.
     counts
         Whether each cell's number of synapses is written as well, as `manifest.COUNTS`.
+    timeout
+        Seconds that one answer of an object store may take.
     facts
         CAVE's description of the datastack and the table, from `manifest.describe_facts`.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -164,23 +164,19 @@ def _prepare(folder: Path, hint: str) -> None:
         raise UsageError(f"{folder} cannot be created: {error.strerror or error}.", hint) from error
 
 
+@dataclass
 class _Run:
-    def __init__(
-        self,
-        asked: Publication,
-        runner: Runner,
-        work: Path,
-        progress: Progress | None,
-        fetch: Callable[[Path, Progress | None], list[InputFile]] | None,
-    ) -> None:
-        self._asked = asked
-        self._runner = runner
-        self._work = work
-        self._progress = progress
-        self._fetch = fetch
-        self._mark = uuid4().hex  # of this run: what processes keep of another one is no good
-        self._identity: list[dict[str, Any]] = []
-        self._unjoined = 0
+    """One run, with the arguments of `publish`."""
+
+    asked: Publication
+    runner: Runner
+    work: Path
+    progress: Progress | None
+    fetch: Callable[[Path, Progress | None], list[InputFile]] | None
+    # Of this run: what processes keep of another one is no good.
+    _mark: str = field(default_factory=lambda: uuid4().hex)
+    _identity: list[dict[str, Any]] = field(default_factory=list)
+    _unjoined: int = 0
 
     def run(self) -> dict[str, Any]:
         """Run all steps in order."""
@@ -200,24 +196,24 @@ class _Run:
         spilled = self._stage(spill, range(len(plan.slabs)))
         for slab in plan.slabs:  # they are in the spilled files now
             for suffix in (".rows", ".mixed", ".confidence"):
-                (self._work / f"{slab['file']}{suffix}").unlink(missing_ok=True)
+                (self.work / f"{slab['file']}{suffix}").unlink(missing_ok=True)
         rows: Counter[str] = Counter()
         for outcome in spilled:
             rows.update(outcome["rows"])
-        shards = list_shards(plan, save_spans(self._work, spilled))
+        shards = list_shards(plan, save_spans(self.work, spilled))
         written = list(zip(shards, self._stage(write_shard, shards), strict=True))
         tables = self._stage(write_counts, [COUNTS] if request["counts"] else [])
         return self._finish(plan, rows, counts, written, tables, request)
 
     def _stage(self, task: Any, items: Any) -> list[dict[str, Any]]:
-        return run_stage(self._runner, task, items, self._work, self._mark, self._progress)
+        return run_stage(self.runner, task, items, self.work, self._mark, self.progress)
 
     def _find_inputs(self) -> list[InputFile]:
         """Find the input files, staged where they are not Parquet."""
-        asked = self._asked
-        if self._fetch is not None:
+        asked = self.asked
+        if self.fetch is not None:
             self._check_same(0)
-            return self._fetch(self._work, self._progress)
+            return self.fetch(self.work, self.progress)
         given, synapses = _find_given(asked)
         self._identity = _identify(given, synapses)
         self._check_same(len(given))
@@ -232,11 +228,11 @@ class _Run:
         return self._join(ready, others)
 
     def _make_parquet(self, file: InputFile, number: int, tag: str | None) -> InputFile:
-        return file if file.kind == "parquet" else stage_csv(str(self._work), file, number, tag)
+        return file if file.kind == "parquet" else stage_csv(str(self.work), file, number, tag)
 
     def _join(self, predictions: list[InputFile], synapses: list[InputFile]) -> list[InputFile]:
         parts = plan_join(
-            self._work, predictions, synapses, self._asked.tag_column, self._share_of_memory()
+            self.work, predictions, synapses, self.asked.tag_column, self._share_of_memory()
         )
         outcomes = self._stage(join_part, parts)
         self._unjoined = sum(one["predictions"] - one["joined"] for one in outcomes)
@@ -245,9 +241,9 @@ class _Run:
 
     def _share_of_memory(self) -> int:
         """Return the bytes that one process may use for rows."""
-        workers = self._runner.workers
+        workers = self.runner.workers
         own = _OWN * (workers + (workers > 1))
-        return max((self._asked.memory - own) // workers, _LEAST_ROWS * _ROW_MEMORY)
+        return max((self.asked.memory - own) // workers, _LEAST_ROWS * _ROW_MEMORY)
 
     def _check_same(self, inputs: int) -> None:
         """Check that a resumed run has the same inputs and options as before.
@@ -262,22 +258,22 @@ class _Run:
         UsageError
             When the inputs or options have changed.
         """
-        asked = {**asdict(self._asked), "identity": self._identity, "inputs": inputs}
+        asked = {**asdict(self.asked), "identity": self._identity, "inputs": inputs}
         del asked["synapses"]  # the files are identified, however they were given
         # A run may continue with less memory, and if CAVE does not answer.
         for name in ("memory", "facts", "timeout"):
             del asked[name]
-        path = self._work / _ASKED
+        path = self.work / _ASKED
         if path.exists():
-            check_unfinished(asked, path, self._work)
+            check_unfinished(asked, path, self.work)
         else:
             write_work(path, asked)
 
     def _settle_request(self, files: list[InputFile]) -> dict[str, Any]:
         """Write the settings that every process reads, unless an earlier run wrote them."""
-        path = self._work / REQUEST
+        path = self.work / REQUEST
         if not path.exists():
-            asked = self._asked
+            asked = self.asked
             most = int(self._share_of_memory() // _ROW_MEMORY)
             units, rows = make_units(files, asked.tag_column)
             properties = self._settle_properties(files)
@@ -297,14 +293,14 @@ class _Run:
                 "compressor": _name_compressor(),
             }
             write_work(path, request)
-        request = read_work(path, self._work)
-        if request["timeout"] != self._asked.timeout:
-            request["timeout"] = self._asked.timeout
+        request = read_work(path, self.work)
+        if request["timeout"] != self.asked.timeout:
+            request["timeout"] = self.asked.timeout
             write_work(path, request)
         if request["compressor"] != _name_compressor():
             raise UsageError(
                 f"The earlier run used {request['compressor']}, not {_name_compressor()}.",
-                f"Install that version, or remove {self._work} to start again.",
+                f"Install that version, or remove {self.work} to start again.",
             )
         return request
 
@@ -313,7 +309,7 @@ class _Run:
         found = []
         for file in files:
             names = open_parquet(file.path).schema_arrow.names
-            found.append(match_columns(names, self._asked.tag_column, file.name).properties)
+            found.append(match_columns(names, self.asked.tag_column, file.name).properties)
         for file, properties in zip(files, found, strict=True):
             if properties != found[0]:
                 raise UsageError(
@@ -326,17 +322,17 @@ class _Run:
     def _settle_plan(
         self, slabs: list[dict[str, Any]], request: dict[str, Any], counts: Counter[str]
     ) -> Plan:
-        write_file(self._work / "slabs.json", json.dumps(slabs).encode())
+        write_file(self.work / "slabs.json", json.dumps(slabs).encode())
         dropped: list[int] = []
         if len(slabs) > 1:
             outcomes = self._stage(find_repeated, range(request["repeat_parts"]))
             dropped = [number for number, one in enumerate(outcomes) if one["dropped"]]
             counts["repeating a synapse"] += sum(one["dropped"] for one in outcomes)
-        path = self._work / PLAN
+        path = self.work / PLAN
         if not path.exists():
-            plan = make_plan(self._work, slabs, dropped, request["slab_rows"])
+            plan = make_plan(self.work, slabs, dropped, request["slab_rows"])
             write_work(path, plan.to_json())
-        return Plan.from_json(read_work(path, self._work))
+        return Plan.from_json(read_work(path, self.work))
 
     def _finish(
         self,
@@ -348,7 +344,7 @@ class _Run:
         request: dict[str, Any],
     ) -> dict[str, Any]:
         """Write the info files, which complete the sources, and then the manifest."""
-        destination = open_destination(self._asked.destination, self._asked.timeout)
+        destination = open_destination(self.asked.destination, self.asked.timeout)
         for number, source in enumerate(plan.sources):
             limits = [0] * len(source.levels)
             for (index, owner, level, _), outcome in written:
@@ -361,9 +357,9 @@ class _Run:
             )  # fmt: skip
             destination.write(f"{source.folder}/info", [dump_json(info)])
         said = {
-            **{name: getattr(self._asked, name) for name in ABOUT},
+            **{name: getattr(self.asked, name) for name in ABOUT},
             "input": self._identity,
-            "facts": self._asked.facts,
+            "facts": self.asked.facts,
             "counts": tables[0] if tables else None,
             "properties": request["properties"],
             "bytes": sum(outcome["bytes"] for _, outcome in written),

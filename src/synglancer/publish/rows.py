@@ -241,7 +241,9 @@ class RowReader:
         for place in np.flatnonzero(used):
             text = texts[place] if place < len(texts) else None
             if text is None:
-                text = _name_untagged()
+                from synglancer.synapses.predictions import UNTAGGED  # imports pandas
+
+                text = UNTAGGED
                 self._counts["without a tag"] += int((numbers == place).sum())
             codes[place] = self._tags.setdefault(text, len(self._tags))
         if len(self._tags) > MOST_TAGS:
@@ -283,12 +285,6 @@ def _find_missing(column: Any) -> NDArray[np.bool_]:
     if not column.null_count:
         return np.zeros(len(column), dtype=bool)
     return np.from_dlpack(pc.cast(column.is_null(), pa.uint8())).astype(bool)
-
-
-def _name_untagged() -> str:
-    from synglancer.synapses.predictions import UNTAGGED  # imports pandas, and is rarely needed
-
-    return UNTAGGED
 
 
 def drop_repeated(

@@ -7,16 +7,17 @@ import sys
 from functools import partial
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from synglancer.errors import UsageError
 from synglancer.publish.destinations import TEMPORARY, WORK
 from synglancer.publish.manifest import MANIFEST
+from synglancer.publish.reading.access import find_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 _BLOCK = 1 << 20
@@ -48,11 +49,7 @@ def make_server(folder: str, port: int = 0) -> ThreadingHTTPServer:
     UsageError
         When the folder and its sub-folders hold no published source, or the port is taken.
     """
-    root = Path(folder)
-    if not root.exists():
-        raise UsageError(f"There is no folder {folder}.", "Give the folder of a published source.")
-    if not root.is_dir():
-        raise UsageError(f"{folder} is not a folder.", "Give the folder of a published source.")
+    root = find_folder(folder)
     if not any(any(root.glob(f"{inside}{MANIFEST}")) for inside in ("", "*/")):
         found = "an unfinished" if (root / WORK).exists() else "no"
         raise UsageError(
@@ -190,10 +187,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(length))
 
 
-def _read(file: object, length: int) -> Iterator[bytes]:
-    while length > 0:
-        block: bytes = file.read(min(length, _BLOCK))  # type: ignore[attr-defined]
-        if not block:
-            return
+def _read(file: BinaryIO, length: int) -> Iterator[bytes]:
+    while block := file.read(min(length, _BLOCK)):
         length -= len(block)
         yield block

@@ -6,13 +6,13 @@ Both become Parquet files in the work folder.
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.files import write_file
 from synglancer.errors import UsageError
 from synglancer.publish.inputs import InputFile, list_names, match_columns, open_parquet, translated
+from synglancer.publish.writing.work import finished
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,8 +52,7 @@ def stage_csv(work: str, file: InputFile, number: int, tag: str | None) -> Input
     staged = InputFile(str(path), "parquet", file.name)
     if path.exists():
         return staged
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with translated(file.name):
+    with finished(path) as temporary, translated(file.name):
         with csv.open_csv(_open(file.path), csv.ReadOptions(use_threads=False)) as reader:
             names = reader.schema.names
         if len(set(names)) < len(names):
@@ -68,7 +67,6 @@ def stage_csv(work: str, file: InputFile, number: int, tag: str | None) -> Input
             null_values=[""],
         )
         reading = csv.ReadOptions(block_size=_BLOCK, use_threads=False)
-        temporary = path.with_suffix(f".{os.getpid()}.tmp")
         # Quoted text may hold line ends: descriptions in notebooks' tables do.
         parsing = csv.ParseOptions(newlines_in_values=True)
         with (
@@ -77,7 +75,6 @@ def stage_csv(work: str, file: InputFile, number: int, tag: str | None) -> Input
         ):
             for batch in reader:
                 writer.write_batch(batch)
-    temporary.replace(path)
     return staged
 
 
@@ -184,9 +181,7 @@ def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
     folder = Path(work)
     asked = json.loads((folder / "join.json").read_bytes())
     path = folder / "staged" / f"joined-{part:05d}.parquet"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with duckdb.connect() as connection:
+    with finished(path) as temporary, duckdb.connect() as connection:
         connection.execute("SET threads = 1")
         connection.execute("SET preserve_insertion_order = false")
         predictions = _scan(asked["predictions"], "target_id", part, parts)
@@ -203,7 +198,6 @@ def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
         joined = connection.execute(
             f"SELECT count(*) FROM read_parquet({quote_sql(str(temporary))})"
         ).fetchone()
-    temporary.replace(path)
     return {"file": str(path), "predictions": counted[0], "joined": joined[0]}
 
 

@@ -108,15 +108,12 @@ class TagReader:
         self.info: dict[str, Any] = parse_info(content, address, properties)
         self.levels: list[dict[str, Any]] = self.info["spatial"]
 
-    def _open_base(self, key: str) -> Any:
-        return open_files(f"{self._base}/{key}" if key else self._base)
-
     def open(self, index: dict[str, Any]) -> Any:
         """Open an index as a store of chunks by key."""
         spec = {
             "driver": "neuroglancer_uint64_sharded",
             "metadata": index["sharding"],
-            "base": self._open_base(index["key"]).spec().to_json(),
+            "base": open_files(f"{self._base}/{index['key']}").spec().to_json(),
         }
         return _open(spec)
 
@@ -138,7 +135,8 @@ class TagReader:
 
     def _list_keys(self, index: dict[str, Any]) -> Iterator[list[int]]:
         """List the keys of each shard file; tensorstore's own listing sometimes hangs."""
-        sharding, base = Sharding.from_json(index["sharding"]), self._open_base(index["key"])
+        sharding = Sharding.from_json(index["sharding"])
+        base = open_files(f"{self._base}/{index['key']}")
         size = INDEX_ENTRY * sharding.minishards
         for shard in range(sharding.shards):
             name = sharding.name_file(shard)

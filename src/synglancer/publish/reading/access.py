@@ -28,6 +28,23 @@ _PIECE = 16 * 1024  # bytes before they are unpacked: gzip packs a thousandfold 
 _HOW_TO_SERVE = "Serve it with range requests and CORS, as object stores and `synglancer serve` do."
 
 
+def find_folder(address: str) -> Path:
+    """Find the folder of a source on this machine.
+
+    Raises
+    ------
+    UsageError
+        When there is no such folder.
+    """
+    folder = Path(address)
+    if not folder.is_dir():
+        problem = (
+            f"{address} is not a folder" if folder.exists() else f"There is no folder {address}"
+        )
+        raise UsageError(f"{problem}.", "Give the folder of a published source.")
+    return folder
+
+
 class Folder:
     """A source in a folder of this machine.
 
@@ -43,15 +60,7 @@ class Folder:
     """
 
     def __init__(self, address: str) -> None:
-        self._root = Path(address)
-        if not self._root.exists():
-            raise UsageError(
-                f"There is no folder {address}.", "Give the folder of a published source."
-            )
-        if not self._root.is_dir():
-            raise UsageError(
-                f"{address} is not a folder.", "Give the folder of a published source."
-            )
+        self._root = find_folder(address)
 
     def read(self, name: str, start: int, size: int | None) -> bytes | None:
         """Read bytes of a file; None if it does not exist."""

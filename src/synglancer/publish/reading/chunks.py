@@ -99,8 +99,9 @@ class ChunkReader:
     address
         The address of the source.
     read
-        Reads bytes of its files. It is called from several threads at a time. at_once Number of
-        reads at a time.
+        Reads bytes of its files. It is called from several threads at a time.
+    at_once
+        Number of reads at a time.
     """
 
     def __init__(self, address: str, read: Read, at_once: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from synglancer.publish.destinations import open_destination
 from synglancer.publish.manifest import COUNTS, name_counts
 from synglancer.publish.source import RELATIONSHIP_OF
 from synglancer.publish.staging import quote_sql
-from synglancer.publish.writing.work import load_plan, load_request
+from synglancer.publish.writing.work import finished, load_plan, load_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,10 +31,8 @@ def keep_counts(
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = work / f"counts-{index}-{source}-{shard}.parquet"
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    pq.write_table(pa.table({"cell": cells, "rows": rows}), temporary, compression="lz4")
-    temporary.replace(path)
+    with finished(work / f"counts-{index}-{source}-{shard}.parquet") as path:
+        pq.write_table(pa.table({"cell": cells, "rows": rows}), path, compression="lz4")
 
 
 def write_counts(work: str, mark: str, name: str) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import hashlib
 import os
 from contextlib import contextmanager
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from synglancer import __version__
@@ -18,6 +17,7 @@ from synglancer.text.printable import printable, shorten
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     Task = Callable[[str, str, Any], dict[str, Any]]
     Progress = Callable[[str, int, int], None]
@@ -220,7 +220,7 @@ def make_runner(workers: int | None, scheduler: str | None) -> Runner:
     check_workers(workers, scheduler)
     if scheduler is not None:
         return Cluster(scheduler)
-    return Processes(workers or count_cores())
+    return Processes(workers or _count_cores())
 
 
 def check_workers(workers: int | None, scheduler: str | None) -> None:
@@ -269,23 +269,17 @@ def _keeping_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def count_cores() -> int:
+def _count_cores() -> int:
     """Count the cores that this process can use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-class _Call:
-    """A task for a worker, which runs it and stores its result."""
-
-    def __init__(self, task: Task, work: Path, mark: str, stage: str) -> None:
-        self.task, self.work, self.mark, self.stage = task, str(work), mark, stage
-
-    def __call__(self, item: Any) -> None:
-        outcome = self.task(self.work, self.mark, item)
-        write_work(done_file(Path(self.work), self.stage, item), outcome)
+def _run_task(task: Task, work: Path, mark: str, item: Any) -> None:
+    """Run a task in a worker, and store its result."""
+    write_work(_done_file(work, task.__name__, item), task(str(work), mark, item))
 
 
-def done_file(work: Path, stage: str, item: Any) -> Path:
+def _done_file(work: Path, stage: str, item: Any) -> Path:
     """Return the file that marks a task as done and holds its result."""
     name = "-".join(map(str, item)) if isinstance(item, (tuple, list)) else str(item)
     return work / "done" / f"{stage}-{name}.json"
@@ -313,16 +307,16 @@ def run_stage(
     """
     stage = task.__name__
     every = list(items)
-    todo = [item for item in every if not done_file(work, stage, item).exists()]
+    todo = [item for item in every if not _done_file(work, stage, item).exists()]
     done = len(every) - len(todo)
     if progress:
         progress(stage, done, len(every))
     if todo:
-        for _ in runner.run(_Call(task, work, mark, stage), todo):
+        for _ in runner.run(partial(_run_task, task, work, mark), todo):
             done += 1
             if progress:
                 progress(stage, done, len(every))
-    return [read_work(done_file(work, stage, item), work) for item in every]
+    return [read_work(_done_file(work, stage, item), work) for item in every]
 
 
 def make_mark(content: bytes) -> str:

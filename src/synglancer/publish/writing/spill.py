@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +11,7 @@ from synglancer.publish.encoding import RELATIONSHIPS, record_type, take_records
 from synglancer.publish.plan import INDEXES, Plan, Source
 from synglancer.publish.sharding import mix, sort_small
 from synglancer.publish.writing.survey import load_slab
-from synglancer.publish.writing.work import load_plan
+from synglancer.publish.writing.work import finished, load_plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +47,12 @@ def spill(work: str, mark: str, number: int) -> dict[str, Any]:
             if mine is not None:
                 pieces.append(take_records(mine, index, order))
         parts[index] = np.concatenate(counts).tolist()
-        _write(_name_file(folder, index, number), pieces)
+        with (
+            finished(_name_file(folder, index, number)) as path,
+            path.open("wb", buffering=0) as file,
+        ):
+            for piece in pieces:
+                piece.tofile(file)
     return {"rows": {tag: len(mine) for tag, mine in by_tag.items()}, "parts": parts}
 
 
@@ -76,14 +80,6 @@ def find_levels(ids: NDArray[np.uint64], until: list[float]) -> NDArray[np.int64
 
 def _name_file(folder: Path, index: str, slab: int) -> Path:
     return folder / f"{index}-{slab:05d}.spill"
-
-
-def _write(path: Path, pieces: list[NDArray[Any]]) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    with temporary.open("wb", buffering=0) as file:
-        for piece in pieces:
-            piece.tofile(file)
-    temporary.replace(path)
 
 
 def save_spans(work: Path, spilled: list[dict[str, Any]]) -> dict[str, NDArray[np.int64]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from synglancer.errors import UsageError
 from synglancer.publish.plan import PLAN, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 REQUEST = "request.json"
 """Name of the file with the settings that every process reads."""
@@ -48,6 +50,15 @@ def read_work(path: Path, work: Path) -> dict[str, Any]:
         )
     content: dict[str, Any] = json.loads(text)
     return content
+
+
+@contextmanager
+def finished(path: Path) -> Iterator[Path]:
+    """Yield the name under which a file is written; it gets its own name when it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    yield temporary
+    temporary.replace(path)
 
 
 @lru_cache(maxsize=4)
