@@ -1,8 +1,6 @@
 """The script that a user would write today for one cell: two queries, a layer per tag with nglui,
 and an upload. Run it as ``python notebook.py SERVER CELL``; it prints the link. It is used only for
 comparison, and not shipped.
-
-Run as ``python notebook.py SERVER CELL``; prints the link. It is measured against, not shipped.
 """
 
 import sys

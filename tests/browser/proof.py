@@ -254,8 +254,6 @@ def prove(
 def await_loaded(page: Page, expected: Expected, patience: float) -> dict[str, Any]:
     """Wait until all layers are ready on two looks, or something has failed for good. Returns the
     last look, even when the time is up; ``settled`` says whether it was in time.
-
-    Returns what was seen last, also when the time is over; ``settled`` says whether it was not.
     """
     names = [*BASE_LAYERS, *expected.counts]
     looks: list[dict[str, Any]] = [{"ready": False, "layers": [], "status": [], "modal": []}]
@@ -379,8 +377,6 @@ class Shown:
     def count_among_others(self) -> int:
         """Count the pixels that change when only this layer is hidden. They need not have its
         colour, because its markers may lie over others of the same colour.
-
-        They need not have its colour: its markers may lie over others of the same colour.
         """
         layers = [*BASE_LAYERS, *self.expected.counts]
         if not self.whole:
@@ -440,8 +436,6 @@ def decode_picture(png: bytes) -> Picture:
 def near(picture: Picture, colour: str) -> Picture:
     """Return which pixels have a colour, even mixed with black, grey or white. Such a mixture keeps
     the direction of the chroma, which is the colour without its grey part.
-
-    Such a mixture keeps the direction of the chroma, that is of the colour less its grey part.
     """
     wanted = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)])
     if np.ptp(wanted) < 20:

@@ -56,8 +56,6 @@ def expect(
 ) -> Expected:
     """Return what a link must show for these rows of one or several cells. ``colours`` also gives
     the order of the tags.
-
-    ``colours`` gives the order of the tags too.
     """
     found = rows.groupby(["direction", "tag"]).size()
     sides = [*SIDES, "between"]

@@ -119,8 +119,6 @@ def test_what_does_not_read_back_is_fetched_again(damage):
 def test_a_flipped_bit_is_found(kind, place, bit):
     """One flipped bit anywhere in a file causes no wrong answer and no error. In the last digit of
     a number it may mean the same number; then the answer is the right one.
-
-    In the last digit of a number it may mean the same number: then the answer is the right one.
     """
     store = Store()
     fill(store)

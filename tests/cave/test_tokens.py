@@ -28,8 +28,6 @@ def save(path: Path, token: str) -> None:
 def test_places_are_looked_at_in_order(secrets, tmp_path, monkeypatch):
     """A named file takes precedence over the environment, then the host's file, then the general
     file. Each place is added below the earlier ones, and takes over.
-
-    Each place is added below the ones before it, and takes over.
     """
     assert find_token(SERVER) is None
     save(secrets / "cave-secret.json", "everyone")

@@ -90,6 +90,13 @@ class Store:
     enabled
         Whether to read and write the cache.
 
+    Attributes
+    ----------
+    folder
+        The folder of its files.
+    bound
+        The size limit in bytes.
+
     Raises
     ------
     UsageError
@@ -98,7 +105,7 @@ class Store:
 
     def __init__(self, *, enabled: bool = True) -> None:
         self._enabled = enabled
-        self._bound = read_bound() if enabled else 0
+        self.bound = read_bound() if enabled else 0
         self._room = -1  # bytes to write before the size has to be measured again
         self.folder = cache_folder()
 
@@ -173,12 +180,8 @@ class Store:
         pq.write_table(table, buffer, compression="zstd")
         content = buffer.getvalue().to_pybytes()
         # A digest precedes the table, because Parquet's own checksums do not cover its metadata.
-        with (
-            suppress(
-                OSError
-            ),  # with a full or read-only disk, nothing is cached, but the link is made
-            replacing(self._path("predictions", key, ".table")) as temporary,
-        ):
+        # With a full or read-only disk, nothing is cached, but the link is made.
+        with suppress(OSError), replacing(self._path("predictions", key, ".table")) as temporary:
             temporary.write_bytes(_digest(content).encode() + content)
         self._room -= len(content)
         if self._room < 0:
@@ -205,11 +208,6 @@ class Store:
             sizes = [size for _, size, _ in self._files(kind)]
             found.append(Kept(kind, len(sizes), sum(sizes)))
         return found
-
-    @property
-    def bound(self) -> int:
-        """The size limit in bytes."""
-        return self._bound
 
     def clear(self, kinds: Sequence[Kind] = KINDS) -> list[Kept]:
         """Remove the files of these kinds, and nothing else; return what was removed.
@@ -258,12 +256,12 @@ class Store:
         files = sorted(item for kind in KINDS for item in self._files(kind))
         size = sum(item[1] for item in files)
         for _, bytes_, path in files:
-            if size <= self._bound:
+            if size <= self.bound:
                 break
             with suppress(OSError):
                 path.unlink()
             size -= bytes_
-        return min(self._bound - size, self._bound // _PART)
+        return min(self.bound - size, self.bound // _PART)
 
 
 def _touch(path: Path) -> None:

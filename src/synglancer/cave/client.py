@@ -343,24 +343,24 @@ class Cave:
         with _caveclient_errors(datastack.server):
             return [*map(int, self._graph(datastack).get_roots(supervoxels, timestamp=at))]
 
-    def upload_state(self, state: bytes) -> str:
-        """Upload a state (1 request) and return its address.
+    def upload(self, content: bytes, kind: str = "") -> str:
+        """Upload a state, or segment properties (1 request), and return the address.
 
         The bytes are posted unchanged: caveclient's own `upload_state_json` would encode them
         again, so the stored bytes would differ from the hashed ones.
+
+        Parameters
+        ----------
+        content
+            The JSON.
+        kind
+            The part of the address that stands for the kind: ``/property``; empty for a state.
 
         Raises
         ------
         ServiceError
             When the server refuses it, or its answer holds no address.
         """
-        return self._upload(state, "")
-
-    def upload_properties(self, properties: bytes) -> str:
-        """Upload segment properties (1 request), also unchanged, and return their address."""
-        return self._upload(properties, "/property")
-
-    def _upload(self, content: bytes, kind: str) -> str:
         client = self._client(JSONService, self._server, api_version=1, repeatable=False)
         base = client.state_service_endpoint.removesuffix("/post") + kind
         response = client.session.post(f"{base}/post", data=content)

@@ -247,12 +247,8 @@ class Fetcher:
     ----------
     credentials
         The token and the servers that get it; others get requests without it.
-    timeout
-        Seconds that one request may take, retries included.
-    observe
-        Called with each answer, good or refused.
-    slots
-        Held while a request is under way.
+    timeout, observe, slots
+        As for `GuardedAdapter`.
     """
 
     def __init__(
@@ -296,14 +292,8 @@ def guard(
         A session.
     credentials
         The token, and who may see it.
-    timeout
-        Seconds that one request may take, retries included.
-    repeatable
-        Whether a request that may have reached the server can be sent again.
-    observe
-        Called with each answer, good or refused.
-    slots
-        Held while a request is under way.
+    timeout, repeatable, observe, slots
+        As for `GuardedAdapter`.
     """
     adapter = GuardedAdapter(timeout, repeatable=repeatable, observe=observe, slots=slots)
     session.mount("http://", adapter)

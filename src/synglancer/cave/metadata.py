@@ -324,11 +324,7 @@ def _optional_text(value: Any) -> str | None:
 
 def _read_utc(text: str) -> datetime:
     timestamp = datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return (
-        timestamp.astimezone(timezone.utc)
-        if timestamp.tzinfo
-        else timestamp.replace(tzinfo=timezone.utc)
-    )
+    return timestamp.replace(tzinfo=timestamp.tzinfo or timezone.utc).astimezone(timezone.utc)
 
 
 def _enumerate(names: list[Any]) -> str:

@@ -24,8 +24,6 @@ _FORM: dict[str, Any] = {
 }
 """Options of each query: positions in nm, one column per axis, and only the rows."""
 
-_QUIET: dict[str, Any] = {"log_warning": False}
-
 
 def one_or_several(cells: Sequence[int]) -> int | list[int]:
     """Return the filter's value for these cells: a single root ID, or a list of several."""
@@ -84,7 +82,7 @@ def ask_table(
         merge_reference=False,
         **asked,
         **_FORM,
-        **_QUIET,
+        log_warning=False,
     )
     return frame
 
@@ -131,7 +129,7 @@ def ask_join(
         materialization_version=at.version,
         **asked,
         **_FORM,
-        **_QUIET,
+        log_warning=False,
     )
     return frame
 
@@ -171,7 +169,7 @@ def _ask_live(client: Any, table: str, at: Materialization, **asked: Any) -> pd.
     # caveclient warns every caller that this method is in beta; our users get our own explanation.
     with _unsaid("", "Deprecation: this method is to facilitate beta"):
         frame: pd.DataFrame = client.live_live_query(
-            table, at.timestamp, **asked, **_FORM, **_QUIET
+            table, at.timestamp, **asked, **_FORM, log_warning=False
         )
     return frame
 

@@ -288,11 +288,11 @@ class Session(Access):
 
     def upload_state(self, state: bytes) -> str:
         """Upload a state (1 request) and return its address."""
-        return self.client.upload_state(state)
+        return self.client.upload(state)
 
     def upload_properties(self, properties: bytes) -> str:
         """Upload segment properties (1 request) and return their address."""
-        return self.client.upload_properties(properties)
+        return self.client.upload(properties, "/property")
 
 
 def _read_materialization(record: dict[str, Any]) -> Materialization:

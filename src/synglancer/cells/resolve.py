@@ -130,7 +130,9 @@ def resolve_link(session: Session, cell: LinkCells) -> list[int]:
     Raises
     ------
     UsageError
-        When it is not such a link. CellError When it selects no cells.
+        When it is not such a link.
+    CellError
+        When it selects no cells.
     ServiceError
         When its state cannot be fetched.
     """

@@ -23,7 +23,9 @@ class Skeleton:
     Attributes
     ----------
     vertices : array, shape (n, 3), float64, nm
-        Its points. edges : array, shape (m, 2), int64 Pairs of joined points.
+        Its points.
+    edges : array, shape (m, 2), int64
+        Pairs of joined points.
     """
 
     vertices: NDArray[np.float64]
