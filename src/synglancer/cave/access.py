@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from functools import partial
 from threading import BoundedSemaphore, Lock
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -273,14 +274,9 @@ def fetch_link_state(
         When the state cannot be fetched.
     """
     if token is not None:
-        fetcher = Fetcher(Credentials(check_token(token, "token="), state_url), timeout)
-        try:
+        credentials = Credentials(check_token(token, "token="), state_url)
+        with closing(Fetcher(credentials, timeout)) as fetcher:
             return fetcher.fetch(state_url)
-        finally:
-            fetcher.close()
     own = server or os.environ.get("SYNGLANCER_SERVER") or None
-    access = Access(Service(server=own, token_file=token_file, timeout=timeout))
-    try:
+    with closing(Access(Service(server=own, token_file=token_file, timeout=timeout))) as access:
         return access.fetch_state(state_url)
-    finally:
-        access.close()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,7 +142,7 @@ def _refuse_others(text: str) -> None:
             f"{quote(text)} is not a Neuroglancer link: it has no '#!'.",
             "Copy the whole link from the browser's address bar, and give it in quotes.",
         )
-    if _is_folder(text) and not re.fullmatch(r"[+-]?[0-9]+", text):  # a root ID is not a folder
+    if os.path.isdir(text) and not re.fullmatch(r"[+-]?[0-9]+", text):  # noqa: PTH112  # a root ID is not a folder
         raise UsageError(
             f"{quote(text)} is a folder.", "Give a file of it with one cell per line, or a cell."
         )
@@ -267,15 +268,6 @@ def _read_row_id(text: str) -> int:
 
 def is_file(word: str) -> bool:
     """Whether a word is the path of an existing file or pipe, not of a folder."""
-    try:
-        path = Path(word)
-        return bool(word.strip()) and path.exists() and not path.is_dir()
-    except (OSError, ValueError):  # too long a name, or one with a NUL
-        return False
-
-
-def _is_folder(word: str) -> bool:
-    try:
-        return bool(word) and Path(word).is_dir()
-    except (OSError, ValueError):  # too long a name, or one with a NUL
-        return False
+    path = Path(word)
+    # Unlike the methods of paths, these accept names that are too long or hold a NUL.
+    return bool(word.strip()) and os.path.exists(path) and not os.path.isdir(path)  # noqa: PTH110, PTH112

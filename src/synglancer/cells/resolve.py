@@ -165,19 +165,15 @@ def _check_other_segmentation(session: Session, state: Mapping[str, Any]) -> tup
         return cells
     layers = [layer for layer in list_segmentation_layers(state) if read_segments(layer)]
     source = next((url for layer in layers for url in list_source_urls(layer)), "no source")
+    number = "a cell" if len(cells) == 1 else f"{len(cells):,} cells"
     raise CellError(
-        f"The link selects {_count_cells(len(cells))} of another segmentation ({source}), not of "
+        f"The link selects {number} of another segmentation ({source}), not of "
         f"{session.name_version()}.",
         "Name the link's datastack with --datastack, or give a root ID.",
     )
 
 
-def _count_cells(number: int) -> str:
-    return "a cell" if number == 1 else f"{number:,} cells"
-
-
 def _fetch_state(session: Session, state_url: str) -> bytes:
-    """Fetch the state of a link."""
     try:
         return session.fetch_state(state_url)
     except ServiceError as error:
@@ -325,8 +321,7 @@ def _ambiguous(
     ]
     return CellError(
         f"{root_id} is not valid in {session.name_version()}, and its parts now belong to several "
-        f"cells: "
-        f"{enumerate_some(named, _MANY)}.",
+        f"cells: {enumerate_some(named, _MANY)}.",
         "Look at them in the viewer and give the one that you mean, or give the cell's nucleus "
         "(nucleus:ID) or a position in the cell (x,y,z).",
     )

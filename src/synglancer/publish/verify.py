@@ -175,7 +175,6 @@ def _say(error: Exception) -> str:
 
 
 def _count(number: int, noun: str) -> str:
-    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 

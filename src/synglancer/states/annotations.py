@@ -230,7 +230,7 @@ def _explain_layer(layer: Mapping[str, Any]) -> str:
         return f"The annotations of the layer {name} are not a list and are not read."
     if notes and kind != "annotation":
         is_of = f"of the type {quote(kind)}" if kind else "without a type"
-        return f"The layer {name} is {is_of}, so its {_count(len(notes or ()))} cannot be read."
+        return f"The layer {name} is {is_of}, so its {_count(len(notes))} cannot be read."
     if foreign and kind == "annotation":
         return f"The layer {name} shows annotations from {shown}, which are not read."
     if foreign and kind in {None, "auto", "new"}:

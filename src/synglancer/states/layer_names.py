@@ -9,21 +9,13 @@ spine``, the form in earlier versions, means the same.
 
 from __future__ import annotations
 
-from types import MappingProxyType
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_SHORT: Mapping[str, str] = MappingProxyType(
-    {
-        "inputs": "● in",
-        "outputs": "○ out",
-        "between": "◎ between",
-        "synapse": "○ synapse",
-        "same spine": "○ same spine",
-    }
-)
+_SHORT = {
+    "inputs": "● in",
+    "outputs": "○ out",
+    "between": "◎ between",
+    "synapse": "○ synapse",
+    "same spine": "○ same spine",
+}
 _DIRECTIONS = {
     **{short: direction for direction, short in _SHORT.items()},
     **{f"{short[0]} {direction}": direction for direction, short in _SHORT.items()},

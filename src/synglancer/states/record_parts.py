@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -263,12 +263,7 @@ class PointSource(Part):
 
     def to_json(self) -> dict[str, Any]:
         """Return it as JSON values."""
-        return {
-            "name": self.name,
-            "sha256": self.sha256,
-            "rows": self.rows,
-            "layers": [*self.layers],
-        }
+        return {**asdict(self), "layers": [*self.layers]}
 
     @classmethod
     def _read(cls, read: Reader) -> Self:
@@ -318,7 +313,7 @@ class PublishedSource(Part):
 
     def to_json(self) -> dict[str, str]:
         """Return it as JSON values."""
-        return {"address": self.address, "sha256": self.sha256}
+        return asdict(self)
 
     @classmethod
     def _read(cls, read: Reader) -> Self:

@@ -72,16 +72,14 @@ def _read_equivalences(layer: Mapping[str, Any]) -> dict[int, set[int]]:
     """Read the set of equivalent segments of each segment."""
     given = layer.get("equivalences")
     sets: dict[int, set[int]] = {}
-    for group in given if isinstance(given, list) else []:
-        cells = (
-            [cell for item in group if (cell := read_id(item))] if isinstance(group, list) else []
-        )
+    groups = given if isinstance(given, list) else []
+    for group in (one for one in groups if isinstance(one, list)):
+        cells = [cell for item in group if (cell := read_id(item))]
         for cell in cells:
             whole, other = (sets.setdefault(one, {one}) for one in (cells[0], cell))
             if other is not whole:
-                small, large = sorted(
-                    (whole, other), key=len
-                )  # otherwise a long chain takes very long
+                # The smaller joins the larger: otherwise a long chain takes very long.
+                small, large = sorted((whole, other), key=len)
                 large |= small
                 sets.update(dict.fromkeys(small, large))
     return sets

@@ -7,7 +7,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Hashable, Mapping, Sequence
 
     from synglancer.cave.session import Session
 
@@ -29,6 +29,12 @@ class Size:
 
     rows: int = 0
     limit: int | None = None
+
+    @classmethod
+    def of_largest(cls, sizes: Sequence[Size]) -> Size:
+        """Return the size of the largest of some answers, with the lowest of their limits."""
+        limits = [size.limit for size in sizes if size.limit is not None]
+        return cls(max(size.rows for size in sizes), min(limits, default=None))
 
 
 class Ahead:

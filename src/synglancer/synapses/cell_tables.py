@@ -82,8 +82,6 @@ class CellTables:
         question: Question,
         cells: Sequence[int],
         check: Callable[[pd.DataFrame], Read],
-        *,
-        kept: bool = True,
     ) -> Read:
         """Load cached rows and fetch the rest, which is cached once everything has been checked.
 
@@ -95,17 +93,15 @@ class CellTables:
             Whose synapses.
         check
             Converts all rows to the common form, or refuses them.
-        kept
-            Whether answers are cached.
         """
         from synglancer.synapses.predictions import join_raw  # imports pandas
 
-        ready = self._find_ready(question, cells, kept=kept)
+        ready = self._find_ready(question, cells)
         parts = [found.raw for found in ready.values()]
         missing = [cell for cell in cells if cell not in ready]
         fetched = question.fetch(missing) if missing else None
         checked = check(join_raw(parts if fetched is None else [*parts, fetched]))
-        if kept:
+        if self._keeps:
             fresh = {cell: found.raw for cell, found in ready.items() if found.unsaved}
             if fetched is not None:
                 fresh |= _divide(question, missing, fetched)
@@ -113,12 +109,12 @@ class CellTables:
                 self._unsaved[self._build_key(question.name, str(cell), question.direction)] = raw
         return checked
 
-    def fetch_ahead(self, question: Question, cells: Sequence[int], *, kept: bool = True) -> Size:
+    def fetch_ahead(self, question: Question, cells: Sequence[int]) -> Size:
         """Fetch the rows of a group of cells together, for the `load` of each cell.
 
         Parameters
         ----------
-        question, cells, kept
+        question, cells
             As for `load`.
 
         Returns
@@ -132,7 +128,7 @@ class CellTables:
             When it fails, or cannot be divided by cell. Nothing is held then.
         """
         data = self._session.identity.value
-        ready = self._find_ready(question, cells, kept=kept)
+        ready = self._find_ready(question, cells)
         missing = [cell for cell in cells if cell not in ready]
         size = Size()
         if missing:
@@ -144,16 +140,20 @@ class CellTables:
         self._ahead.hold((question.name, question.direction), ready, data)
         return size
 
-    def _find_ready(
-        self, question: Question, cells: Sequence[int], *, kept: bool
-    ) -> dict[int, _Ready]:
+    @property
+    def _keeps(self) -> bool:
+        """Whether tables are cached; live queries are not, because annotations can still change."""
+        return not self._session.materialization.expired
+
+    def _find_ready(self, question: Question, cells: Sequence[int]) -> dict[int, _Ready]:
         """Find cells' rows among those fetched ahead, or in the cache."""
         ready: dict[int, _Ready] = {}
+        keeps = self._keeps
         for cell in cells:
             held = self._ahead.find((question.name, question.direction), cell)
             if held is not NOTHING:
                 ready[cell] = held
-            elif kept:
+            elif keeps:
                 raw = self._load_kept(question.name, str(cell), question.direction)
                 if raw is not None:
                     ready[cell] = _Ready(raw, unsaved=False)
@@ -164,8 +164,6 @@ class CellTables:
         key: Sequence[str],
         fetch: Callable[[], pd.DataFrame],
         check: Callable[[pd.DataFrame], Read],
-        *,
-        kept: bool = True,
     ) -> Read:
         """Load a table that is not of one cell from the cache, or fetch, check and cache it.
 
@@ -173,15 +171,17 @@ class CellTables:
         ----------
         key
             The key of the table in the cache.
-        fetch, check, kept
+        fetch
+            Fetches its raw rows.
+        check
             As for `load`.
         """
-        loaded = self._load_kept(*key) if kept else None
+        loaded = self._load_kept(*key) if self._keeps else None
         if loaded is not None:
             return check(loaded)
         raw = fetch()
         checked = check(raw)
-        if kept:
+        if self._keeps:
             self._unsaved[self._build_key(*key)] = raw
         return checked
 

@@ -143,12 +143,7 @@ class ContextLoader:
                 f"the predictions refer to {expected!r}.",
                 f"Choose a table that refers to {expected!r} with --multi-input-table.",
             )
-        return self._tables.load(self._ask_spines(direction), asked, read_spines, kept=self._keeps)
-
-    @property
-    def _keeps(self) -> bool:
-        """Whether tables are cached; live queries are not, because annotations can still change."""
-        return not self._session.materialization.expired
+        return self._tables.load(self._ask_spines(direction), asked, read_spines)
 
     def _load_sharing(self, asked: Sequence[int], own: pd.DataFrame) -> pd.DataFrame:
         """Load or fetch all synapses on the spines of cells; others may come along."""
@@ -158,7 +153,6 @@ class ContextLoader:
             (self._load_spine_table().name, "shared", *map(str, sorted(asked))),
             lambda: self._fetch_sharing(own),
             read_spines,
-            kept=self._keeps,
         )
 
     def _fetch_sharing(self, own: pd.DataFrame) -> pd.DataFrame:
@@ -183,9 +177,7 @@ class ContextLoader:
     def fetch_same_spine_ahead(self, synapses: Sequence[int]) -> list[Size]:
         """Fetch the data for `load_same_spine` of a group of synapses at once."""
         questions = (self._ask_spines("synapse"), self._ask_same_spine())
-        return [
-            self._tables.fetch_ahead(question, synapses, kept=self._keeps) for question in questions
-        ]
+        return [self._tables.fetch_ahead(question, synapses) for question in questions]
 
     def load_same_spine(self, synapses: Sequence[int]) -> dict[int, list[int]]:
         """Load or fetch the other synapses on the spine of each synapse (2 requests).
@@ -195,10 +187,7 @@ class ContextLoader:
         from synglancer.synapses.shared_spines import read_spines
 
         rows = self._tables.load(
-            self._ask_same_spine(),
-            synapses,
-            lambda raw: read_spines(raw, [SHARING_COLUMN]),
-            kept=self._keeps,
+            self._ask_same_spine(), synapses, lambda raw: read_spines(raw, [SHARING_COLUMN])
         )
         others = rows[rows["id"] != rows[SHARING_COLUMN]]
         return {

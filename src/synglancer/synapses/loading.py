@@ -204,26 +204,15 @@ class CellLoader:
 
         questions = self._list_questions(direction)
         labelled = self._tables.load(
-            questions[0],
-            cells,
-            lambda raw: build_predictions(raw, cells, direction),
-            kept=self._keeps,
+            questions[0], cells, lambda raw: build_predictions(raw, cells, direction)
         )
         unlabelled = [
             self._tables.load(
-                question,
-                cells,
-                lambda raw: build_unlabelled(raw, cells, direction, labelled),
-                kept=self._keeps,
+                question, cells, lambda raw: build_unlabelled(raw, cells, direction, labelled)
             )
             for question in questions[1:]
         ]
         return [labelled, *unlabelled]
-
-    @property
-    def _keeps(self) -> bool:
-        """Whether tables are cached; live queries are not, because annotations can still change."""
-        return not self._session.materialization.expired
 
     def expect(self, cells: Sequence[int]) -> None:
         """Announce cells that will be loaded one by one, to query their somata in groups."""
@@ -256,12 +245,11 @@ class CellLoader:
             names = self._settings.directions
             questions = [item for name in names for item in self._list_questions(name)]
             jobs = [
-                pool.submit(self._tables.fetch_ahead, question, cells, kept=self._keeps)
+                pool.submit(self._tables.fetch_ahead, question, cells)
                 for question in [*questions, *self._context.list_questions()]
             ]
             sizes = [job.result() for job in jobs]
-        limits = [size.limit for size in sizes if size.limit is not None]
-        return Size(max(size.rows for size in sizes), min(limits, default=None))
+        return Size.of_largest(sizes)
 
     def forget(self, cell: int) -> None:
         """Forget a cell and the data fetched ahead for it."""

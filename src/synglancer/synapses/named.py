@@ -97,16 +97,15 @@ class NamedLoader:
             others = sorted({other for each in sharing.values() for other in each} - {*synapses})
             sizes += self._fetch_rows_ahead(table, others) if others else []
         self._waiting |= sharing
-        limits = [size.limit for size in sizes if size.limit is not None]
-        return Size(max(size.rows for size in sizes), min(limits, default=None))
+        return Size.of_largest(sizes)
 
     def _fetch_rows_ahead(self, table: PredictionTable, synapses: Sequence[int]) -> list[Size]:
         """Fetch predictions, and synapses without a prediction."""
         labelled, unlabelled = self._list_questions(table)
-        sizes = [self._tables.fetch_ahead(labelled, synapses, kept=self._keeps)]
-        rest = self._find_unlabelled(self._load_labelled(table, synapses), synapses)
+        sizes = [self._tables.fetch_ahead(labelled, synapses)]
+        rest = _find_unlabelled(self._load_checked(labelled, synapses), synapses)
         if rest:
-            sizes.append(self._tables.fetch_ahead(unlabelled, rest, kept=self._keeps))
+            sizes.append(self._tables.fetch_ahead(unlabelled, rest))
         return sizes
 
     def forget(self, synapse: int) -> None:
@@ -162,33 +161,17 @@ class NamedLoader:
 
     def _load_rows(self, table: PredictionTable, synapses: Sequence[int]) -> list[Checked]:
         """Load or fetch predictions, and synapses without a prediction."""
-        from synglancer.synapses.predictions import build_predictions
+        labelled, unlabelled = self._list_questions(table)
+        found = self._load_checked(labelled, synapses)
+        rest = _find_unlabelled(found, synapses)
+        return [found, self._load_checked(unlabelled, rest)] if rest else [found]
 
-        labelled = self._load_labelled(table, synapses)
-        rest = self._find_unlabelled(labelled, synapses)
-        if not rest:
-            return [labelled]
-        unlabelled = self._tables.load(
-            self._list_questions(table)[1],
-            rest,
-            lambda raw: build_predictions(raw, rest, SYNAPSE),
-            kept=self._keeps,
-        )
-        return [labelled, unlabelled]
-
-    def _load_labelled(self, table: PredictionTable, synapses: Sequence[int]) -> Checked:
+    def _load_checked(self, question: Question, synapses: Sequence[int]) -> Checked:
         from synglancer.synapses.predictions import build_predictions
 
         return self._tables.load(
-            self._list_questions(table)[0],
-            synapses,
-            lambda raw: build_predictions(raw, synapses, SYNAPSE),
-            kept=self._keeps,
+            question, synapses, lambda raw: build_predictions(raw, synapses, SYNAPSE)
         )
-
-    def _find_unlabelled(self, labelled: Checked, synapses: Sequence[int]) -> list[int]:
-        known = {*labelled.ids.tolist()}
-        return [synapse for synapse in synapses if synapse not in known]
 
     def _list_questions(self, table: PredictionTable) -> tuple[Question, Question]:
         """List the queries: predictions, and synapses without a prediction."""
@@ -202,11 +185,6 @@ class NamedLoader:
             ),
             Question(name, SYNAPSE, lambda ids: client.fetch_synapses(*where, name, ids, SYNAPSE)),
         )
-
-    @property
-    def _keeps(self) -> bool:
-        """Whether tables are cached; live queries are not, because annotations can still change."""
-        return not self._session.materialization.expired
 
     def _check_found(
         self, synapses: Sequence[int], table: PredictionTable, tables: Sequence[Checked]
@@ -227,6 +205,11 @@ class NamedLoader:
                     f"The synapse {synapse} cannot be shown: {why}",
                     "Choose another --version, or tell the owner of the table.",
                 )
+
+
+def _find_unlabelled(labelled: Checked, synapses: Sequence[int]) -> list[int]:
+    known = {*labelled.ids.tolist()}
+    return [synapse for synapse in synapses if synapse not in known]
 
 
 def _explain(tables: Sequence[Checked]) -> list[str]:

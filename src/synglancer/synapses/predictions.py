@@ -83,15 +83,15 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
     voxels = _floats(raw, "size", "float64")
     frame = pd.DataFrame(
         {
-            "id": _integers(raw, "id", "uint64"),
+            "id": _read_ids(raw, "id"),
             "direction": pd.Series(direction, index=range(len(raw)), dtype=object),
             "tag": pd.Series(
                 _tags(raw) if labelled else UNLABELLED, index=range(len(raw)), dtype=object
             ),
             "confidence": _floats(raw, "value") if labelled else np.float32("nan"),
             "size": np.minimum(voxels, _LARGEST).astype("float32"),
-            "pre_pt_root_id": _integers(raw, "pre_pt_root_id", "uint64"),
-            "post_pt_root_id": _integers(raw, "post_pt_root_id", "uint64"),
+            "pre_pt_root_id": _read_ids(raw, "pre_pt_root_id"),
+            "post_pt_root_id": _read_ids(raw, "post_pt_root_id"),
         },
         index=pd.RangeIndex(len(raw)),
     )
@@ -130,8 +130,7 @@ def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str)
         f"{{count:,}} {{name}}{kind} {{have}} no {what} and {{are}} left out.": frame[~there]
         for what, there in has.items()
     }
-    frame = frame[whole]
-    frame = _sort_rows(frame)
+    frame = _sort_rows(frame[whole])
     repeated = frame["id"].duplicated()
     why = (
         f"{{count:,}} further {{rows}} of {{names}}{kind} {{repeat}} a synapse; the most confident "
@@ -170,14 +169,14 @@ def _wrong_kind(name: str) -> BadAnswerError:
     )
 
 
-def _integers(raw: pd.DataFrame, name: str, dtype: str) -> np.ndarray:
+def _read_ids(raw: pd.DataFrame, name: str) -> np.ndarray:
     column = _column(raw, name)
     # Floats are refused, because they have already rounded 64-bit IDs.
     if len(column) and not pd.api.types.is_integer_dtype(column.dtype):
         raise _wrong_kind(name)
     if column.isna().any() or (len(column) and column.min() < 0):
         raise _wrong_kind(name)
-    return column.to_numpy(dtype=dtype)
+    return column.to_numpy(dtype="uint64")
 
 
 def _floats(raw: pd.DataFrame, name: str, dtype: str = "float32") -> np.ndarray:
@@ -235,7 +234,7 @@ def build_unlabelled(
     labelled
         The synapses with a prediction, in the same direction.
     """
-    rest = ~np.isin(_integers(raw, "id", "uint64"), labelled.ids)
+    rest = ~np.isin(_read_ids(raw, "id"), labelled.ids)
     return build_predictions(raw[rest], cells, direction)
 
 
@@ -249,7 +248,8 @@ def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Join tables of predictions, keeping columns and dtypes even if all are empty."""
     filled = [part for part in parts if len(part)]
     if not filled:
-        return _empty()
+        kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
     joined: pd.DataFrame = pd.concat(filled, ignore_index=True)
     return joined
 
@@ -340,11 +340,6 @@ def _count_rows(why: str, count: int, names: str) -> str:
 def name_directions(asked: Sequence[str], cells: Collection[int]) -> tuple[str, ...]:
     """List the directions of counts: the requested ones, and ``between`` for several cells."""
     return (*asked, BETWEEN) if len(cells) > 1 else (*asked,)
-
-
-def _empty() -> pd.DataFrame:
-    kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
 
 
 def filter_predictions(

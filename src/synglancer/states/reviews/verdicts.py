@@ -235,17 +235,17 @@ class _Reader:
         return Verdicts(table, list(dict.fromkeys(self._problems)))
 
     def _conclude_row(self, row: Row) -> dict[str, Any]:
-        found = self._found.get(row.id)
-        marks = list(found.marks.values()) if found else []
+        found = self._found.get(row.id, _Found())
+        marks = list(found.marks.values())
         said = {mark.means(row.tag) for mark in marks}
-        verdict = marks[0].name if marks else UNMARKED if found else MISSING
+        verdict = marks[0].name if marks else UNMARKED if row.id in self._found else MISSING
         if len(said) > 1:
             verdict = CONTRADICTORY
             names = " and ".join(mark.name for mark in marks)
             self._problems.append(f"Synapse {row.id} has marks that exclude each other: {names}.")
-        if found and found.confidence is not None:
+        if found.confidence is not None:
             self._check_confidence(row, found.confidence)
-        x, y, z = found.position if found else _Found().position
+        x, y, z = found.position
         return {
             "id": row.id,
             "direction": row.direction,
@@ -253,7 +253,7 @@ class _Reader:
             "confidence": row.confidence,
             "verdict": verdict,
             "reviewed_tag": said.pop() if len(said) == 1 else "",
-            "comment": "; ".join(found.comments) if found else "",
+            "comment": "; ".join(found.comments),
             "x_nm": x,
             "y_nm": y,
             "z_nm": z,
