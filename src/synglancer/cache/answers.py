@@ -135,8 +135,7 @@ class Store:
         if max_age is not None and not 0 <= time.time() - content["saved"] < max_age:
             return None
         _touch(path)
-        record: dict[str, Any] = content["record"]
-        return record
+        return content["record"]
 
     def save(self, kind: Kind, key: Sequence[Any], record: Mapping[str, Any]) -> None:
         """Save a record; with a full or read-only disk, nothing is cached."""
@@ -165,8 +164,7 @@ class Store:
 
         _touch(path)
         reader = pa.BufferReader(pa.py_buffer(kept[_DIGEST_LENGTH:]))
-        frame: pd.DataFrame = pq.read_table(reader).to_pandas()
-        return frame
+        return pq.read_table(reader).to_pandas()
 
     def save_table(self, key: Sequence[Any], frame: pd.DataFrame) -> None:
         """Save a table, and remove the least recently used files above the limit."""

@@ -89,8 +89,7 @@ def build_receipt(
         words.append(f"… and {len(command) - _MAX_WORDS:,} more")
     when = datetime.now(timezone.utc).isoformat(timespec="seconds")
     receipt = {**record, "when": when, "command": words, "options": dict(options)}
-    masked: dict[str, Any] = _mask(receipt, token) if token else receipt
-    return masked
+    return _mask(receipt, token) if token else receipt
 
 
 def _mask(value: Any, token: str) -> Any:

@@ -46,8 +46,7 @@ class Answers:
         with alone:
             if question not in self._known:
                 self._known[question] = ask()
-            answer: Answer = self._known[question]
-            return answer
+            return self._known[question]
 
     def list(self) -> list[Any]:
         """List all answers."""

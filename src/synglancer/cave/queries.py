@@ -76,7 +76,7 @@ def ask_table(
     if at.expired:
         conditions = {name: {table: value} for name, value in asked.items() if value}
         return _ask_live(client, table, at, **conditions)
-    frame: pd.DataFrame = client.query_table(
+    return client.query_table(
         table,
         materialization_version=at.version,
         merge_reference=False,
@@ -84,7 +84,6 @@ def ask_table(
         **_FORM,
         log_warning=False,
     )
-    return frame
 
 
 def ask_join(
@@ -124,14 +123,13 @@ def ask_join(
         # The live service looks for the ID of each table among its selected columns.
         asked["select_columns"] = {**columns, table.name: ["id", *columns[table.name]]}
         return _ask_live(client, table.name, at, joins=[join], **asked).drop(columns="id_ref")
-    frame: pd.DataFrame = client.join_query(
+    return client.join_query(
         tables=[[table.name, "target_id"], [synapses, "id"]],
         materialization_version=at.version,
         **asked,
         **_FORM,
         log_warning=False,
     )
-    return frame
 
 
 def ask_view(
@@ -148,7 +146,7 @@ def ask_view(
     """
     # For tables, logging of the owner's notice can be turned off; for views it cannot.
     with _unsaid("caveclient.base", "Table Owner Notice"):
-        frame: pd.DataFrame = client.query_view(
+        return client.query_view(
             view,
             materialization_version=at.version,
             filter_greater_equal_dict=span.at_least,
@@ -156,7 +154,6 @@ def ask_view(
             select_columns=columns,
             **_FORM,
         )
-    return frame
 
 
 def _by_table(table: str, condition: dict[str, int] | None) -> dict[str, dict[str, int]] | None:
@@ -168,10 +165,7 @@ def _ask_live(client: Any, table: str, at: Materialization, **asked: Any) -> pd.
     """Query rows as they were at the timestamp of an expired version."""
     # caveclient warns every caller that this method is in beta; our users get our own explanation.
     with _unsaid("", "Deprecation: this method is to facilitate beta"):
-        frame: pd.DataFrame = client.live_live_query(
-            table, at.timestamp, **asked, **_FORM, log_warning=False
-        )
-    return frame
+        return client.live_live_query(table, at.timestamp, **asked, **_FORM, log_warning=False)
 
 
 @contextmanager

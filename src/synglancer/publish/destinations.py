@@ -170,12 +170,11 @@ class ObjectStore:
                     raise BadAnswerError(
                         f"{self.address}/{name} is too large.", "Check the address of the source."
                     )
-                content: bytes = self._call("cat_file", seconds, path)
+                return self._call("cat_file", seconds, path)
             except FileNotFoundError as error:
                 if _is_without_bucket(error):
                     raise
                 return None
-            return content
 
         return self._attempt(get, name, "read")
 

@@ -193,8 +193,7 @@ def _view_field(records: NDArray[Any], first: str, size: int) -> NDArray[Any]:
         {"names": ["part"], "formats": [f"V{size}"], "offsets": [offset],
          "itemsize": records.dtype.itemsize}
     )  # fmt: skip
-    viewed: NDArray[Any] = records.view(kind)["part"]
-    return viewed
+    return records.view(kind)["part"]
 
 
 def _take_bodies(records: NDArray[Any], body: np.dtype[Any]) -> NDArray[Any]:

@@ -209,8 +209,7 @@ def compress(data: Any) -> bytes:
     """Compress a larger piece of data as gzip."""
     from isal import igzip_lib
 
-    packed: bytes = igzip_lib.compress(data, 1, igzip_lib.COMP_GZIP)
-    return packed
+    return igzip_lib.compress(data, 1, igzip_lib.COMP_GZIP)
 
 
 def decompress(content: bytes, most: int, *, whole: bool = True) -> bytes:

@@ -293,8 +293,7 @@ def _find_place(note: Note, rank: int) -> tuple[str, ...] | None:
 
 def _find_middle(note: Note, keys: tuple[str, ...]) -> list[float]:
     if len(keys) == 1:
-        found: list[float] = note[keys[0]]
-        return found
+        return note[keys[0]]
     first, last = (note[key] for key in keys)
     return [(low + high) / 2 for low, high in zip(first, last, strict=True)]
 

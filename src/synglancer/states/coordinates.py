@@ -64,8 +64,7 @@ class Placement:
         -------
         array, shape (n, 3), nm
         """
-        placed: Array = points @ self.matrix.T + self.offset
-        return placed
+        return points @ self.matrix.T + self.offset
 
 
 @dataclass(frozen=True)

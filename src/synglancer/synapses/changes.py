@@ -69,8 +69,7 @@ def find_moved(changes: pd.DataFrame) -> np.ndarray[Any, Any]:
     """Find the synapses with the same tag and a different confidence, shape (n,), bool."""
     now, then = changes["confidence"].to_numpy(), changes["former_confidence"].to_numpy()
     alike = (now == then) | (np.isnan(now) & np.isnan(then))
-    moved: np.ndarray[Any, Any] = (changes["change"] == KEPT).to_numpy() & ~alike
-    return moved
+    return (changes["change"] == KEPT).to_numpy() & ~alike
 
 
 def count_changes(

@@ -158,8 +158,7 @@ def _column(raw: pd.DataFrame, name: str) -> pd.Series:
             f"The server's answer lacks the column {name!r} or has it twice.",
             "Check that --table names a table of predictions that refers to synapses.",
         )
-    column: pd.Series = raw[name]
-    return column
+    return raw[name]
 
 
 def _wrong_kind(name: str) -> BadAnswerError:
@@ -250,8 +249,7 @@ def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     if not filled:
         kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
         return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
-    joined: pd.DataFrame = pd.concat(filled, ignore_index=True)
-    return joined
+    return pd.concat(filled, ignore_index=True)
 
 
 def find_cells(frame: pd.DataFrame) -> set[int]:
@@ -299,8 +297,7 @@ def _lie_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.Series[bool]
     """Find the rows of synapses from one of the cells onto another."""
     known = np.array([*cells], dtype="uint64")
     pre, post = frame["pre_pt_root_id"], frame["post_pt_root_id"]
-    inside: pd.Series[bool] = pre.isin(known) & post.isin(known) & (pre != post)
-    return inside
+    return pre.isin(known) & post.isin(known) & (pre != post)
 
 
 def explain_left_out(tables: Sequence[Checked], cells: Collection[int]) -> list[str]:
@@ -374,8 +371,7 @@ def filter_predictions(
         keep &= (frame["confidence"] >= np.float32(min_confidence)) | unlabelled
     if max_confidence < 1:
         keep &= (frame["confidence"] <= np.float32(max_confidence)) | unlabelled
-    kept: pd.DataFrame = frame[keep].reset_index(drop=True)
-    return kept
+    return frame[keep].reset_index(drop=True)
 
 
 def count_predictions(frame: pd.DataFrame, directions: Sequence[str]) -> dict[str, dict[str, int]]:

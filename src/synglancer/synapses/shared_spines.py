@@ -53,8 +53,7 @@ def read_spines(raw: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
             raise _bad(f"holds values that are not integers in the column {name!r}")
         columns[name] = column.to_numpy(dtype="int64", na_value=-1)
     frame = pd.DataFrame(columns)
-    placed: pd.DataFrame = frame[frame["group_id"] >= 0].drop_duplicates(ignore_index=True)
-    return placed
+    return frame[frame["group_id"] >= 0].drop_duplicates(ignore_index=True)
 
 
 def find_multi_input(spines: pd.DataFrame) -> np.ndarray[Any, Any]:
@@ -135,8 +134,7 @@ def divide_tags(
     if tags:
         keep = frame["tag"].isin(list(tags)) | unlabelled | (shared & (MULTI_INPUT in tags))
     divided = frame.assign(tag=frame["tag"].where(~shared, MULTI_INPUT))
-    kept: pd.DataFrame = divided[keep].reset_index(drop=True)
-    return kept
+    return divided[keep].reset_index(drop=True)
 
 
 def count_former_tags(

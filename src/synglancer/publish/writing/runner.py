@@ -69,8 +69,7 @@ class Processes:
                 self.workers, mp_context=get_context("spawn"), initializer=_end_with_parent
             )
         with _keeping_interrupts():
-            future: Future[Result] = self._pool.submit(function, item)
-        return future
+            return self._pool.submit(function, item)
 
     def explain(self, error: Exception) -> str | None:
         """Return what happened if an error means that a worker was lost; otherwise None."""
@@ -162,8 +161,7 @@ class Cluster:
 
     def submit(self, function: Callable[[Any], Result], item: Any) -> Future[Result]:
         """Call a function for an item, in a worker."""
-        future: Future[Result] = self._client.submit(function, item, pure=False)
-        return future
+        return self._client.submit(function, item, pure=False)
 
     def explain(self, error: Exception) -> str | None:
         """Return what happened if an error means that a worker was lost; otherwise None."""

@@ -48,8 +48,7 @@ def read_work(path: Path, work: Path) -> dict[str, Any]:
             f"The earlier run cannot be continued, because {path} is damaged.",
             f"Remove {work}, then publish again without --resume.",
         )
-    content: dict[str, Any] = json.loads(text)
-    return content
+    return json.loads(text)
 
 
 @contextmanager
