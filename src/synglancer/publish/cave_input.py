@@ -15,7 +15,8 @@ from synglancer.errors import NotServedError
 from synglancer.publish.inputs import InputFile
 from synglancer.publish.manifest import describe_facts
 from synglancer.publish.reading.profile import find_profile, find_version
-from synglancer.publish.writing.work import finished, read_work, write_work
+from synglancer.publish.staging import finished
+from synglancer.publish.writing.work import read_work, write_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable

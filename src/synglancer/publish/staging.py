@@ -6,16 +6,17 @@ Both become Parquet files in the work folder.
 from __future__ import annotations
 
 import json
+import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.files import write_file
 from synglancer.errors import UsageError
 from synglancer.publish.inputs import InputFile, list_names, match_columns, open_parquet, translated
-from synglancer.publish.writing.work import finished
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _BLOCK = 1 << 23
 _ROW_GROUP = 1 << 20
@@ -23,6 +24,15 @@ _JOIN_ROW_BYTES = 60
 """Measured memory of the join for each row of both sides, in bytes."""
 
 _SYNAPSE_COLUMNS = ("id", "pre_pt_root_id", "post_pt_root_id")
+
+
+@contextmanager
+def finished(path: Path) -> Iterator[Path]:
+    """Yield the name under which a file of work is written until it is whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_suffix(f".{os.getpid()}.tmp")
+    yield temporary
+    temporary.replace(path)
 
 
 def stage_csv(work: str, file: InputFile, number: int, tag: str | None) -> InputFile:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from synglancer.publish.destinations import open_destination
 from synglancer.publish.manifest import COUNTS, name_counts
 from synglancer.publish.source import RELATIONSHIP_OF
-from synglancer.publish.staging import quote_sql
-from synglancer.publish.writing.work import finished, load_plan, load_request
+from synglancer.publish.staging import finished, quote_sql
+from synglancer.publish.writing.work import load_plan, load_request
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

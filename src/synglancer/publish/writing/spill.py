@@ -10,8 +10,9 @@ import numpy as np
 from synglancer.publish.encoding import RELATIONSHIPS, record_type, take_records
 from synglancer.publish.plan import INDEXES, Plan, Source
 from synglancer.publish.sharding import mix, sort_small
+from synglancer.publish.staging import finished
 from synglancer.publish.writing.survey import load_slab
-from synglancer.publish.writing.work import finished, load_plan
+from synglancer.publish.writing.work import load_plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

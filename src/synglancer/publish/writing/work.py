@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +13,7 @@ from synglancer.errors import UsageError
 from synglancer.publish.plan import PLAN, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 REQUEST = "request.json"
 """Name of the file with the settings that every process reads."""
@@ -49,15 +47,6 @@ def read_work(path: Path, work: Path) -> dict[str, Any]:
             f"Remove {work}, then publish again without --resume.",
         )
     return json.loads(text)
-
-
-@contextmanager
-def finished(path: Path) -> Iterator[Path]:
-    """Yield the name under which a file is written; it gets its own name when it is whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    yield temporary
-    temporary.replace(path)
 
 
 @lru_cache(maxsize=4)
