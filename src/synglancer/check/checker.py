@@ -96,9 +96,7 @@ class Checker:
         """
         receipts = _index_receipts()
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-            self._states = (
-                Answers()
-            )  # each state is downloaded once, even if several links share it
+            self._states = Answers()  # each state is downloaded once, even if links share it
             findings = list(pool.map(self._open, links))
             findings = self._ask_again(findings, receipts)
             for finding in findings:
@@ -242,10 +240,8 @@ class Checker:
         by_timestamp = {(name, at): answer for (name, at, _), answer in answers.items()}
         for finding in findings:
             name = finding.facts.get("datastack")
-            then = (
-                by_timestamp.get((name, finding.timestamp)) if name and finding.timestamp else None
-            )
-            _judge_cells(finding, then, by_timestamp.get((name, now)) if name else None)
+            then = by_timestamp.get((name, finding.timestamp))
+            _judge_cells(finding, then, by_timestamp.get((name, now)))
 
 
 def _ask_all(
@@ -347,15 +343,13 @@ def _judge_version(
     elif answer.expired:
         finding.facts.update(served=False)
         live = finding.facts["source"].get("live") is True  # made when it was not either
-        sentence = f"Version {key[1]} of {key[0]} has expired"
+        sentence = f"Version {key[1]} of {key[0]} has expired."
         if live:
-            finding.notes.append(
-                f"{sentence}. The link was made with live queries at its timestamp."
-            )
+            more = "The link was made with live queries at its timestamp."
+            finding.notes.append(f"{sentence} {more}")
         else:
-            finding.problems.append(
-                f"{sentence}. `synglancer compare` shows what has changed since."
-            )
+            more = "`synglancer compare` shows what has changed since."
+            finding.problems.append(f"{sentence} {more}")
     else:
         finding.facts.update(served=True, served_until=answer.expires_on)
 

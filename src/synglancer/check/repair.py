@@ -122,14 +122,12 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
             "Make it again with make-link and --annotations, and replace it by hand.",
         )
     try:
-        settings = (
-            _read_receipt(source) if "options" in source else parse_settings({RECORD: source})
-        )
+        recorded = "options" in source
+        settings = _read_receipt(source) if recorded else parse_settings({RECORD: source})
         settings = replace(settings, **{name: getattr(own, name) for name in _OWN})
         inline = parse_link(result.url).state_url is None
-        settings = replace(
-            settings, inline=inline, upload=settings.source is not None and not inline
-        )
+        upload = settings.source is not None and not inline
+        settings = replace(settings, inline=inline, upload=upload)
         _check_kinds(settings)
         synapses = [f"synapse:{one}" for one in read_recorded_synapses(source)]
         return Asked(tuple(synapses) or _some(result.cells), settings)
@@ -194,11 +192,10 @@ def refresh_links(
     alike: dict[Asked, list[CheckResult]] = {}
     bad = [result.url for result in checked if result.status == "bad"]
     for result in checker.check(bad) if bad else ():
-        asked = _find_asked(result, own)
-        if isinstance(asked, Skipped):
-            results[result.url] = asked
-        else:
-            alike.setdefault(asked, []).append(result)
+        try:
+            alike.setdefault(read_asked(result, own), []).append(result)
+        except SynglancerError as error:  # noqa: PERF203  # making links takes longer
+            results[result.url] = Skipped.from_error(result.url, error)
     with ThreadPoolExecutor(max_workers=THREADS) as pool:
         jobs = [pool.submit(_make, asked, these, command) for asked, these in alike.items()]
         for job in jobs:
@@ -206,13 +203,6 @@ def refresh_links(
     made = list(dict.fromkeys(one.url for one in results.values() if isinstance(one, Refreshed)))
     judged = {result.url: result for result in (checker.check(made) if made else ())}
     return {url: _judge(one, judged) for url, one in results.items()}
-
-
-def _find_asked(result: CheckResult, own: Service) -> Asked | Skipped:
-    try:
-        return read_asked(result, own)
-    except SynglancerError as error:
-        return _skip(result.url, error)
 
 
 def _judge(one: Refreshed | Skipped, judged: Mapping[str, CheckResult]) -> Refreshed | Skipped:
@@ -240,7 +230,7 @@ def _make(
             made = open_maker(settings, command).make(*asked.cells)
         return {url: Refreshed(url, _place(made, parse_link(url).site), made) for url in urls}
     except SynglancerError as error:
-        return {url: _skip(url, error) for url in urls}
+        return {url: Skipped.from_error(url, error) for url in urls}
 
 
 def _is_as_bad(made: LinkRecord, bad: Sequence[CheckResult]) -> bool:
@@ -255,7 +245,3 @@ def _place(made: LinkRecord, site: str) -> str:
     if made.state_url is None:
         return format_inline_link(site, made.state_json)
     return format_link(site, made.state_url)
-
-
-def _skip(url: str, error: SynglancerError) -> Skipped:
-    return Skipped(url, str(error), error.advice, error.exit_code)

@@ -328,10 +328,8 @@ def _expect(state: Mapping[str, Any]) -> dict[str, int | None]:
     expected: dict[str, int | None] = {}
     for layer in list_layers(state):
         own = layer.get("annotations") if layer.get("type") == "annotation" else None
-        ids = (
-            {str(note.get("id")) for note in own if isinstance(note, dict)}
-            if isinstance(own, list)
-            else None
-        )
-        expected[layer["name"]] = None if ids is None else len(ids)
+        expected[layer["name"]] = None
+        if isinstance(own, list):
+            ids = {str(note.get("id")) for note in own if isinstance(note, dict)}
+            expected[layer["name"]] = len(ids)
     return expected

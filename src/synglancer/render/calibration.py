@@ -32,7 +32,8 @@ def check_plot_suffix(name: str | Path) -> None:
 
     Raises
     ------
-    UsageError When it is not supported.
+    UsageError
+        When it is not supported.
     """
     check_kind("A plot", name, SUFFIXES)
 
@@ -60,10 +61,10 @@ def plot_calibration(bins: pd.DataFrame, suffix: str = ".png") -> bytes:
         x = row.mean_confidence
         canvas.line(_place(x, row.low), _place(x, row.high), _DOT, 2.0)
         for end in (row.low, row.high):
-            (across, up) = _place(x, end)
+            across, up = _place(x, end)
             canvas.line((across - _WHISKER, up), (across + _WHISKER, up), _DOT, 2.0)
-        canvas.discs(np.array([_place(x, row.share_right)]), 11.0, _DOT)
-        (across, up) = _place(x, row.share_right)
+        across, up = _place(x, row.share_right)
+        canvas.discs(np.array([[across, up]]), 11.0, _DOT)
         canvas.words((across + 9, up - 9), str(row.judged), _INK)
     total = int(bins["judged"].sum())
     what = "synapse" if total == 1 else "synapses"

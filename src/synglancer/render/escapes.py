@@ -112,8 +112,7 @@ def escape_latex(text: str) -> str:
 
 
 def _escape_beyond_latin(part: str) -> str:
-    known = [c.isascii() or _is_latin(c) for c in part]
-    if all(known):
+    if all(map(_is_latin, part)):
         return part
     codes = " ".join(f"U+{ord(c):04X}" for c in part)
     return rf"\ifdefined\Umathchar {part}\else [{codes}]\fi{{}}"

@@ -40,7 +40,8 @@ def check_table_suffix(name: str | Path) -> None:
 
     Raises
     ------
-    UsageError When it is not supported.
+    UsageError
+        When it is not supported.
     """
     check_kind("A table", name, SUFFIXES)
 

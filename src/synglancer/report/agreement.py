@@ -68,12 +68,10 @@ def compute_kappa(first: np.ndarray[Any, Any], second: np.ndarray[Any, Any]) -> 
     Cohen (1960): the share of equal labels beyond what two raters with these frequencies of labels
     reach by chance, as a part of what is possible beyond it.
     """
-    if not len(first):
-        return math.nan
     labels = sorted({*first, *second})
-    expected = sum(float(np.mean(first == one)) * float(np.mean(second == one)) for one in labels)
-    if len(labels) == 1:
+    if len(labels) <= 1:
         return math.nan
+    expected = sum(float(np.mean(first == one)) * float(np.mean(second == one)) for one in labels)
     observed = float(np.mean(first == second))
     return (observed - expected) / (1 - expected)
 
@@ -99,7 +97,8 @@ def calibrate(table: pd.DataFrame) -> pd.DataFrame:
     import pandas as pd
 
     agreed = list_agreed(table)
-    places = np.minimum((agreed["confidence"].to_numpy(float) * BINS).astype(int), BINS - 1)
+    confidence = agreed["confidence"].to_numpy(float)
+    places = np.minimum((confidence * BINS).astype(int), BINS - 1)
     right = (agreed["tag"] == agreed["reviewed_tag"]).to_numpy()
     rows = []
     for place in range(BINS):
@@ -112,11 +111,7 @@ def calibrate(table: pd.DataFrame) -> pd.DataFrame:
                 "confidence_to": (place + 1) / BINS,
                 "judged": judged,
                 "right": good,
-                "mean_confidence": (
-                    float(agreed["confidence"].to_numpy(float)[inside].mean())
-                    if judged
-                    else math.nan
-                ),
+                "mean_confidence": float(confidence[inside].mean()) if judged else math.nan,
                 "share_right": good / judged if judged else math.nan,
                 "low": low,
                 "high": high,

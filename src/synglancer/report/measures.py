@@ -13,16 +13,16 @@ from synglancer.states.predictions import parse_predictions
 from synglancer.synapses.partners import read_partners
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
 
     from synglancer.links.link_record import LinkRecord
-    from synglancer.report.path_lengths import AlongSkeletons
 
     Distances = NDArray[np.float32]
     Point = tuple[float, float, float]
+    MeasurePaths = Callable[[int, Point, pd.DataFrame], Mapping[str, Mapping[str, Distances]]]
 
 BINS = 20
 """Bins of the confidence, 0 to 1."""
@@ -92,8 +92,8 @@ class Measures:
     corners: Sequence[Point] = ()
 
 
-def measure(link: LinkRecord, along: AlongSkeletons | None = None) -> Measures:
-    """Measure the synapses of a link, and with `along` also their path lengths."""
+def measure(link: LinkRecord, measure_paths: MeasurePaths | None = None) -> Measures:
+    """Measure the synapses of a link, and their path lengths if there is a function for them."""
     shown = parse_predictions(fill_state(link.state))
     shown = shown.assign(partner=read_partners(shown))
     soma = link.provenance.somata.get(link.cell)
@@ -123,7 +123,7 @@ def measure(link: LinkRecord, along: AlongSkeletons | None = None) -> Measures:
             for name, rows in sides.items()
             if PARTNER_TYPE in rows
         },
-        paths={} if along is None or soma is None else along.measure(link.cell, soma, shown),
+        paths=measure_paths(link.cell, soma, shown) if measure_paths and soma else {},
         soma=soma,
         corners=_find_corners(shown),
     )

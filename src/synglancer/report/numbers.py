@@ -55,18 +55,7 @@ def _list_pooled(report: Report) -> Iterator[dict[str, Any]]:
     """List the numbers of all cells, or of a group."""
     numbers = report.statistics
     for one in numbers.proportions:
-        yield {
-            "what": "proportion",
-            "group": one.group,
-            "direction": one.direction,
-            "tag": one.tag,
-            "count": one.count,
-            "total": one.total,
-            "value": one.share,
-            "low": one.low,
-            "high": one.high,
-            "baseline": one.baseline,
-        }
+        yield {"what": "proportion", "value": one.share, **vars(one)}
     kinds = {"distance": numbers.distances, "path length": numbers.paths}
     for what, away in [(what, one) for what, found in kinds.items() for one in found]:
         which = {"what": what, "direction": away.direction, "tag": away.tag, "count": away.count}

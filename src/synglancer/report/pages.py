@@ -101,22 +101,22 @@ def build_table(report: Report) -> pd.DataFrame:
     import pandas as pd
 
     made = [row.summary for row in report.rows]
-    ours: dict[str, pd.Series] = {
-        "cell": pd.Series([one.link["cell"] if one else None for one in made], dtype=object),
-        "link": pd.Series([one.link["url"] if one else "" for one in made], dtype=object),
-        "link_problem": pd.Series(
-            [row.skipped.reason if row.skipped else "" for row in report.rows], dtype=object
-        ),
-        "followed": pd.Series([row.followed for row in report.rows], dtype=object),
+    texts: dict[str, list[str | None]] = {
+        "cell": [one.link["cell"] if one else None for one in made],
+        "link": [one.link["url"] if one else "" for one in made],
+        "link_problem": [row.skipped.reason if row.skipped else "" for row in report.rows],
+        "followed": [row.followed for row in report.rows],
     }
-    for name in ("version", "shown", "total"):
-        ours[name] = pd.Series([one.link[name] if one else None for one in made], dtype="Int64")
+    numbers: dict[str, list[int | None]] = {
+        name: [one.link[name] if one else None for one in made]
+        for name in ("version", "shown", "total")
+    }
     for side in report.directions:
-        totals = [one.all_synapses(side) if one else None for one in made]
-        ours[f"all_{side}"] = pd.Series(totals, dtype="Int64")
+        numbers[f"all_{side}"] = [one.all_synapses(side) if one else None for one in made]
         for tag in report.tags:
-            counts = [one.count(side, tag) if one else None for one in made]
-            ours[f"{side}_{tag}"] = pd.Series(counts, dtype="Int64")
+            numbers[f"{side}_{tag}"] = [one.count(side, tag) if one else None for one in made]
+    ours = {name: pd.Series(values, dtype=object) for name, values in texts.items()}
+    ours |= {name: pd.Series(values, dtype="Int64") for name, values in numbers.items()}
     values = {
         name: pd.Series([row.extras[i] for row in report.rows], dtype=object)
         for i, name in enumerate(report.columns)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -25,52 +24,42 @@ _BLOCK = 2_000_000  # distances between synapses and vertices that are held at a
 _ABSENT = (ServiceError, NotServedError, BadAnswerError)
 
 
-@dataclass(frozen=True)
-class AlongSkeletons:
-    """Measures path lengths of cells' synapses; it can be sent to a worker.
+def measure_paths(
+    settings: Settings, cell: int, soma: tuple[float, float, float], shown: pd.DataFrame
+) -> dict[str, dict[str, NDArray[np.float32]]]:
+    """Measure the path lengths of a cell's synapses along its skeleton (1 request).
 
-    Attributes
+    Parameters
     ----------
     settings
         The options.
+    cell
+        Its root ID.
+    soma
+        Position of its soma, in nm.
+    shown : DataFrame, shape (n,)
+        Its synapses; see `synglancer.columns.DTYPES`.
+
+    Returns
+    -------
+    dict
+        Direction → tag → lengths in µm, sorted; empty if the cell has no skeleton.
     """
-
-    settings: Settings
-
-    def measure(
-        self, cell: int, soma: tuple[float, float, float], shown: pd.DataFrame
-    ) -> dict[str, dict[str, NDArray[np.float32]]]:
-        """Measure the path lengths of a cell's synapses along its skeleton (1 request).
-
-        Parameters
-        ----------
-        cell
-            Its root ID.
-        soma
-            Position of its soma, in nm.
-        shown : DataFrame, shape (n,)
-            Its synapses; see `synglancer.columns.DTYPES`.
-
-        Returns
-        -------
-        dict
-            Direction → tag → lengths in µm, sorted; empty if the cell has no skeleton.
-        """
-        try:
-            skeleton = open_skeletons(self.settings).fetch(cell)
-        except ServiceError as error:
-            if type(error) not in _ABSENT:
-                raise
-            return {}
-        points = shown[POSITION_COLUMNS].to_numpy(dtype=float)
-        shown = shown.assign(path=find_path_lengths(skeleton, soma, points))
-        return {
-            str(side): {
-                str(tag): np.sort(part["path"].to_numpy(dtype=np.float32))
-                for tag, part in rows.groupby("tag")
-            }
-            for side, rows in shown.groupby("direction")
+    try:
+        skeleton = open_skeletons(settings).fetch(cell)
+    except ServiceError as error:
+        if type(error) not in _ABSENT:
+            raise
+        return {}
+    points = shown[POSITION_COLUMNS].to_numpy(dtype=float)
+    shown = shown.assign(path=find_path_lengths(skeleton, soma, points))
+    return {
+        str(side): {
+            str(tag): np.sort(part["path"].to_numpy(dtype=np.float32))
+            for tag, part in rows.groupby("tag")
         }
+        for side, rows in shown.groupby("direction")
+    }
 
 
 @lru_cache(maxsize=1)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from synglancer.errors import PictureError, UsageError
 from synglancer.links.batch import map_links
 from synglancer.render.picture_options import PreviewOptions
-from synglancer.report.path_lengths import AlongSkeletons, open_skeletons
+from synglancer.report.path_lengths import measure_paths, open_skeletons
 from synglancer.report.summary import summarise
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from synglancer.links.spread import Spread
     from synglancer.render.picture_options import Pictures
     from synglancer.render.screenshots import Painter
+    from synglancer.report.measures import MeasurePaths
     from synglancer.report.summary import CellSummary
     from synglancer.settings import Settings
 
@@ -70,33 +71,34 @@ def summarise_cells(
             "Screenshots are taken by this process, not by workers.",
             "Leave out --workers and --scheduler, or choose --pictures plot.",
         )
-    along = AlongSkeletons(settings) if path_length else None
-    if along:
+    paths = None
+    if path_length:
         open_skeletons(settings)  # checked before any link is made
+        paths = partial(measure_paths, settings)
     with ExitStack() as stack:
-        use: Callable[[LinkRecord], CellSummary] = partial(summarise, along=along)
+        use: Callable[[LinkRecord], CellSummary] = partial(summarise, measure_paths=paths)
         if pictures == "plot":
-            use = partial(plot_cell, along=along)
+            use = partial(plot_cell, paths=paths)
         elif pictures == "browser":
             from synglancer.render.screenshots import Painter
 
             folder = Path(stack.enter_context(TemporaryDirectory()))
             painter = stack.enter_context(Painter(_SIZE))
-            use = partial(screenshot_cell, painter=painter, folder=folder, along=along)
+            use = partial(screenshot_cell, painter=painter, folder=folder, paths=paths)
         return [*map_links(cells, settings, use, spread=spread, progress=progress)]
 
 
-def plot_cell(link: LinkRecord, along: AlongSkeletons | None = None) -> CellSummary:
+def plot_cell(link: LinkRecord, paths: MeasurePaths | None = None) -> CellSummary:
     """Summarise a link, with a plot of its synapses as SVG."""
     from synglancer.render.plot import plot_state
 
     # The page's own colours replace white.
     plotted = plot_state(link.state, suffix=".svg", size=_SIZE.pixels, background="white")
-    return summarise(link, plotted.decode(), along)
+    return summarise(link, plotted.decode(), paths)
 
 
 def screenshot_cell(
-    link: LinkRecord, painter: Painter, folder: Path, along: AlongSkeletons | None = None
+    link: LinkRecord, painter: Painter, folder: Path, paths: MeasurePaths | None = None
 ) -> CellSummary:
     """Summarise a link with a screenshot; or with a plot, and why it is a plot."""
     from synglancer.render.canvas import shrink_screenshot
@@ -108,6 +110,6 @@ def screenshot_cell(
         try:
             painter.paint(link.opened(), path)
         except PictureError as error:
-            return replace(plot_cell(link, along), picture_problem=str(error))
+            return replace(plot_cell(link, paths), picture_problem=str(error))
         content = shrink_screenshot(path.read_bytes())
-    return summarise(link, format_data_uri(content, ".webp"), along)
+    return summarise(link, format_data_uri(content, ".webp"), paths)

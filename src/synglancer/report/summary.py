@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import fmean
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from synglancer.links.link_record import LinkRecord, Skipped
     from synglancer.report.baseline import Baseline
-    from synglancer.report.path_lengths import AlongSkeletons
+    from synglancer.report.measures import MeasurePaths
 
 _NOTEBOOK_COLUMNS = ("cell", "link")
 _CITATIONS = [
@@ -100,14 +101,13 @@ class CellSummary:
 
 
 def summarise(
-    link: LinkRecord, picture: str = "", along: AlongSkeletons | None = None
+    link: LinkRecord, picture: str = "", measure_paths: MeasurePaths | None = None
 ) -> CellSummary:
     """Summarise a link for a report, with path lengths if requested."""
     server, notice = link.provenance.server, link.provenance.notice
-    followed = " ".join(
-        link.warnings[: len(link.followed)]
-    )  # the first warnings are about followed root IDs
-    measures = measure(link, along)
+    # The first warnings are about followed root IDs.
+    followed = " ".join(link.warnings[: len(link.followed)])
+    measures = measure(link, measure_paths)
     return CellSummary(link.to_record(), server, measures, picture, notice, followed=followed)
 
 
@@ -155,7 +155,9 @@ class Group:
     Attributes
     ----------
     name
-        That value. cells, members The number of cells with a link; and these cells, each once.
+        That value.
+    cells, members
+        The number of cells with a link; and these cells, each once.
     mean, low, high
         Direction → tag → share of the cells' synapses: the mean over cells, the least, the most.
         Cells without a synapse in a direction are not counted there.
@@ -266,8 +268,7 @@ class Report:
     @cached_property
     def picture_problems(self) -> dict[str, int]:
         """Reason why plots replace screenshots → number of cells."""
-        problems = [cell.picture_problem for cell in self.cells if cell.picture_problem]
-        return {problem: problems.count(problem) for problem in dict.fromkeys(problems)}
+        return Counter(cell.picture_problem for cell in self.cells if cell.picture_problem)
 
     @cached_property
     def confidence(self) -> dict[str, list[int]]:
@@ -281,22 +282,17 @@ class Report:
             ]
             for tag in self.tags
         }
-        return {tag: [sum(bins) for bins in zip(*part, strict=True)] for tag, part in parts.items()}
+        return {tag: [*map(sum, zip(*part, strict=True))] for tag, part in parts.items()}
 
     @cached_property
     def partners(self) -> dict[str, list[int]]:
         """Direction → partners of all cells for each of `PARTNER_STEPS`."""
         zero = [0] * len(PARTNER_STEPS)
-        return {
-            direction: [
-                sum(steps)
-                for steps in zip(
-                    *(cell.measures.partners.get(direction, zero) for cell in self.cells),
-                    strict=True,
-                )
-            ]
-            for direction in self.directions
+        parts = {
+            side: [cell.measures.partners.get(side, zero) for cell in self.cells]
+            for side in self.directions
         }
+        return {side: [*map(sum, zip(*part, strict=True))] for side, part in parts.items()}
 
     @cached_property
     def totals(self) -> dict[str, int]:
@@ -318,17 +314,15 @@ class Report:
 
     def _compare(self, name: str) -> Group:
         cells = _list_distinct([row for row in self.rows if row.group == name])
+        parts = {side: [cell for cell in cells if cell.total(side)] for side in self.directions}
 
         def over(take: Any) -> dict[str, dict[str, float]]:
-            result: dict[str, dict[str, float]] = {}
-            for side in self.directions:
-                counted = [cell for cell in cells if cell.total(side)]
-                result[side] = {
-                    tag: take([cell.share(side, tag) for cell in counted])
-                    for tag in self.tags
-                    if counted
-                }
-            return result
+            return {
+                side: {tag: take([one.share(side, tag) for one in part]) for tag in self.tags}
+                if part
+                else {}
+                for side, part in parts.items()
+            }
 
         return Group(name, len(cells), cells, over(fmean), over(min), over(max))
 
@@ -339,17 +333,15 @@ class Report:
         if origin is None:
             return "No cell could be shown."
         link, many = origin.link, sum(not cell.is_synapse for cell in self.cells)
-        filters = f" Only synapses with {' and '.join(self.filters)} are shown." * bool(
-            self.filters
-        )
+        filtered = bool(self.filters)
+        filters = f" Only synapses with {' and '.join(self.filters)} are shown." * filtered
         totals = " and ".join(f"{count:,} {side}" for side, count in self.totals.items())
         having = "these cells have" if many > 1 else "this cell has"
         in_all = f"; with or without one, {having} {totals}" * bool(totals)
         unpredicted = "or without " * bool(self.options.get("with_unlabelled"))
         table = (link.get("multi_input") or {}).get("table")
-        several = (
-            f" Synapses on spines with several inputs were found with the table {table}."
-        ) * bool(table)
+        found = f" Synapses on spines with several inputs were found with the table {table}."
+        several = found * bool(table)
         synthetic = " These data are SYNTHETIC and do not describe a real cell." * self.synthetic
         return (
             f"Synapses of {self._count_subjects()} and their predicted postsynaptic targets "

@@ -313,9 +313,7 @@ def _print_results(
         rows.append(
             [
                 "fixed" if result.url in fixed else result.status,
-                where[0] + (f" and {len(where) - 1} more" if len(where) > 1 else "")
-                if where
-                else "",
+                enumerate_some(where, 1),
                 enumerate_some(result.cells, 2),
                 str(result.version or ""),
                 until,

@@ -248,14 +248,16 @@ def _read_timestamp(text: str | None) -> str | None:
 @contextmanager
 def _show_stages() -> Iterator[Progress]:
     """Show a progress bar on stderr, if that is a terminal; yield the function that moves it."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
     from rich.progress import Progress as Bar
 
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    hidden = not sys.stderr.isatty()
     tasks: dict[str, Any] = {}
-    with Bar(*columns, console=Console(stderr=True), transient=True, disable=hidden) as bar:
+    with Bar(*columns, console=Console(stderr=True), transient=True) as bar:
 
         def show(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
