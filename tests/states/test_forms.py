@@ -16,7 +16,7 @@ from synglancer.errors import BadAnswerError
 from synglancer.states.annotations import count_annotations, explain_unread, read_layers
 from synglancer.states.coordinates import UnplacedError, find_placement, read_state_resolution
 from synglancer.states.predictions import parse_predictions
-from synglancer.states.reader import MAX_DEPTH, check_state, parse_state
+from synglancer.states.reader import MAX_DEPTH, check_state, list_layers, parse_state
 from synglancer.states.selection import read_id, read_pin, read_selected_cells
 
 FOLDER = Path(__file__).parents[1] / "data" / "states"
@@ -161,6 +161,12 @@ def test_pins(name) -> None:
     assert read_pin(read(name)) == PINS[name]
 
 
+@pytest.mark.parametrize("layers", [[{}], {"": {}}, ["x"]])
+def test_a_layer_without_a_name_has_an_empty_one(layers) -> None:
+    """In no form of a state is a name made up."""
+    assert [layer["name"] for layer in list_layers({"layers": layers})] == [""]
+
+
 def test_other_shapes_have_a_place_too() -> None:
     """A line or box is at its middle, an ellipsoid at its centre; other shapes are named."""
     state = read("other-shapes")
@@ -174,6 +180,16 @@ def test_other_shapes_have_a_place_too() -> None:
         "and cannot be read."
     )
     assert others == "3 annotations are not points and are not read."
+
+
+def test_own_annotations_are_placed_by_their_own_source() -> None:
+    """Beside another source, the transform of the local one counts."""
+    local, other = (
+        {"url": url, "transform": {"outputDimensions": {axis: [size, "m"] for axis in "xyz"}}}
+        for url, size in [("local://annotations", 4e-9), ("precomputed://x", 8e-9)]
+    )
+    placement = find_placement({"type": "annotation", "source": [other, local]}, {})
+    assert placement.to_nm(np.array([[1, 2, 3]])).tolist() == [[4, 8, 12]]
 
 
 MATRIX = [[2, 0, 0, 5], [0, 3, 0, 6], [0, 0, 4, 7], [0, 0, 0, 1]]
@@ -298,7 +314,9 @@ def test_a_long_chain_of_equivalences_is_read() -> None:
     assert read_selected_cells(state) == tuple(range(1, 100_002))
 
 
-@pytest.mark.parametrize("broken", [None, "12", {"1": "2"}, [None, 5, "1", ["x", None, {}], []]])
+@pytest.mark.parametrize(
+    "broken", [None, "12", {"1": "2"}, [None, 5, "1", ["x", None, {}], []], [["7"]]]
+)
 def test_equivalences_that_are_none_change_nothing(broken) -> None:
     """Whatever replaces the equivalences, the segments themselves are read."""
     layer = {"type": "segmentation", "source": "x", "segments": ["7"], "equivalences": broken}

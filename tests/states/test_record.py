@@ -59,6 +59,7 @@ colours = st.dictionaries(texts, st.from_regex("#[0-9a-f]{6}", fullmatch=True), 
 shares = st.floats(0, 1)
 digests = st.from_regex("[0-9a-f]{64}", fullmatch=True)
 sources = st.builds(PointSource, words, digests, numbers, st.lists(texts, max_size=3).map(tuple))
+addresses = st.sampled_from(["https://example.org/published", "http://127.0.0.1:8000"])
 ends = st.integers(0, 2**64 - 1)
 others = st.lists(ids, max_size=2).map(tuple)
 synapses = st.builds(
@@ -98,6 +99,7 @@ def records(draw: st.DrawFn) -> Provenance:
             draw(st.lists(st.builds(Replacement, ids, ids, texts, texts, texts), max_size=2))
         ),
         live=draw(st.booleans()),
+        given_rows=draw(st.booleans()),
         all_synapses=draw(st.none() | counts),
         generator=draw(texts),
         notice=draw(texts),
@@ -111,6 +113,7 @@ def records(draw: st.DrawFn) -> Provenance:
             | st.builds(CellTypes, words, words, two_levels, counts, numbers, numbers, colours)
         ),
         synapses=tuple(draw(st.lists(synapses, max_size=2))),
+        source=draw(st.none() | st.builds(PublishedSource, addresses, digests)),
         annotations=tuple(draw(st.lists(sources, max_size=2))),
         somata={cell: draw(places) for cell in cells[: draw(st.sampled_from([1, len(cells)]))]},
     )
@@ -240,6 +243,7 @@ def test_any_shader_is_read(text):
         ("counts", {"inputs": {"spine": 2**53}}),
         ("filters", {"tag": "spine"}),
         ("filters", {"whatever": 1}),
+        ("filters", {"min_confidence": True}),
         ("followed", [{"given": "x", "used": "1"}]),
         ("live", "yes"),
         ("partners", [["1"]]),

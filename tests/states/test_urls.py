@@ -68,6 +68,15 @@ def test_a_state_in_the_link(encodings) -> None:
 
 
 @pytest.mark.parametrize(
+    ("title", "read"), [("%2541", "%41"), ("%FF", "%FF"), ("5%", "5%"), ("%5C%22", '"')]
+)
+def test_a_percent_sign_is_decoded_once_where_that_is_possible(title, read) -> None:
+    """An escape within a text is left where viewers leave it, even if it stands for no letter."""
+    state = parse_link(f'{SITE}#!{{"layers":[],"title":"{title}"}}').state
+    assert orjson.loads(state or b"")["title"] == read
+
+
+@pytest.mark.parametrize(
     "fragment",
     [
         quote(orjson.dumps(SHADER).decode(), safe=":#!"),
@@ -165,7 +174,9 @@ def test_a_file_of_a_state(tmp_path: Path) -> None:
     path = tmp_path / "state.JSON"
     path.write_bytes(orjson.dumps(SHADER))
     assert is_link(str(path))
-    assert orjson.loads(parse_link(str(path)).state or b"") == SHADER
+    parsed = parse_link(str(path))
+    assert orjson.loads(parsed.state or b"") == SHADER
+    assert parsed.place == f"The file {path}"
     assert not is_link(str(tmp_path / "missing.json"))
 
 

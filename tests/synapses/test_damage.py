@@ -64,6 +64,7 @@ def damage(**values: Any) -> dict[str, Any]:
         ({"props": [0.9]}, "does not have a valid number for each property."),
         ({"props": [0.9, 10**400]}, "does not have a valid number for each property."),
         ({"props": [float("nan"), -1]}, "does not have a valid number for each property."),
+        ({"props": None}, "does not have a valid number for each property."),
         ({"props": "0.9"}, "does not have a valid number for each property."),
     ],
 )

@@ -349,6 +349,14 @@ def test_each_synapse_of_several_cells_is_there_once(pairs, cells, asked):
     assert find_cells(joined) == {pair[ends[d]] for pair in pairs for d in asked} & {*cells}
 
 
+def test_a_cell_with_almost_the_same_id_is_another_one():
+    """Neighbouring root IDs, which a double cannot tell apart, are not taken for each other."""
+    rows = raw_answer(post_pt_root_id=[CELL, CELL, CELL], pre_pt_root_id=[PARTNER - 1] * 3)
+    frame = build_predictions(rows, [CELL], "inputs").frame
+    assert set(gather_between(frame, [CELL, PARTNER])["direction"]) == {"inputs"}
+    assert set(gather_between(frame, [CELL, PARTNER - 1])["direction"]) == {"between"}
+
+
 def predictions() -> pd.DataFrame:
     raw = raw_answer(
         4,
