@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from synglancer.check import documents
@@ -85,6 +85,7 @@ def test_a_link_that_was_cut_short_is_found_too() -> None:
     assert found.url.startswith(f"{SITE}#!%7B%22layers")
 
 
+@example("%22{")
 @given(st.text(alphabet="ab {}[]()\"'#!:,%27\\n<>", max_size=40))
 def test_any_state_is_found_whole(text) -> None:
     """Whatever texts a state holds, its encoded link is found completely between other words."""

@@ -102,7 +102,9 @@ def test_the_pin_is_exact_to_the_millisecond(age: timedelta) -> None:
 def test_several_selected_cells_are_no_one_cell() -> None:
     """If a foreign state selects several cells, none of them is called *the* cell."""
     state = {"layers": [{"type": "segmentation", "segments": ["5", "6"]}]}
-    assert (read(state).cell, read(state).cells) == (0, (5, 6))
+    link = read(state)
+    assert (link.cell, link.cells) == (0, (5, 6))
+    assert link.warnings == ["The state does not say which cell, version, timestamp it shows."]
 
 
 @pytest.mark.parametrize(

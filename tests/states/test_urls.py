@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
 from synglancer.states.url_safe import to_json
-from synglancer.states.urls import format_inline_link, is_link, parse_link
+from synglancer.states.urls import format_inline_link, hash_state, is_link, parse_link
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,6 +141,14 @@ def test_our_inline_links_come_back(more) -> None:
 def test_what_looks_like_a_link(text) -> None:
     """Either way to name a state makes a link, whatever stands around it."""
     assert is_link(text)
+
+
+def test_a_state_is_known_by_its_values() -> None:
+    """White space and the order of keys do not change the hash of a state; other text has none."""
+    canonical = b'{"a":[2],"b":1}'
+    assert hash_state(b' {"b": 1, "a": [2]}\n') == hashlib.sha256(canonical).hexdigest()
+    assert hash_state(canonical) != hash_state(b'{"a":[2],"b":"1"}')
+    assert hash_state(b"{") is None
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch) -> None:

@@ -19,6 +19,7 @@ VIEW = pd.DataFrame(
     [
         *((1, CELL, "23P"), (2, 5, "BC"), (3, 5, "BC"), (4, 6, "BC"), (5, 6, "MC")),
         *((6, 7, None), (7, 8, " "), (8, 0, "NGC"), (9, 9, "L2/3 IT")),
+        (10, pd.NA, "MC"),
     ],
     columns=["id", "pt_root_id", "cell_type"],
 ).astype({"pt_root_id": "Int64", "cell_type": "string"})

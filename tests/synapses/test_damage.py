@@ -135,6 +135,14 @@ def test_positions_that_no_volume_has_are_not_returned() -> None:
     assert explain_unread(state) == [f"1 annotation of the layer '● in: spine' {FAR}"]
 
 
+def test_a_position_that_no_number_holds_is_named() -> None:
+    """In voxels, a position may be a number that its nm are not."""
+    state = damage(point=[1e308, 0, 0])
+    transform = state["layers"][0]["source"]["transform"]
+    transform["outputDimensions"] = {axis: [4e-9, "m"] for axis in "xyz"}
+    assert explain_damage(state) == [f"1 annotation of the layer '● in: spine' {FAR}"]
+
+
 def test_only_states_of_ours_must_be_whole() -> None:
     """A foreign state, or a user's layer beside ours, may have annotations of any kind."""
     state = damage(id="abc", props=[], segments=[])

@@ -43,7 +43,7 @@ def prepare_review(settings: Settings, session: Session, loaded: Loaded) -> Load
 
 def take_least_sure(loaded: Loaded) -> Loaded:
     """Keep the least confident synapses, each once, and explain how to see the next ones."""
-    shown = loaded.shown.sort_values(["confidence", "id"], kind="stable").drop_duplicates("id")
+    shown = loaded.shown.sort_values(["confidence", "id"]).drop_duplicates("id")
     left_out = shown.iloc[MOST_ROWS:]
     warnings = [*loaded.warnings, *_explain_left_out(shown, left_out)]
     taken = shown.iloc[:MOST_ROWS].reset_index(drop=True)
