@@ -3,12 +3,12 @@ loopback."""
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import os
-import typing
 from typing import TYPE_CHECKING
 
-import cyclopts.field_info
 import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
@@ -22,8 +22,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Commands run thousands of times in a process, which resolves their annotations once.
-cyclopts.field_info.get_type_hints = functools.cache(typing.get_type_hints)
+# Threads of the matrix library wait by spinning, which would slow down the other workers.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+# Commands run thousands of times in a process, which reads their annotations and finds the groups
+# of their options once, where this release of cyclopts has these functions.
+for place, name in (
+    ("cyclopts.field_info", "get_type_hints"),
+    ("cyclopts.argument._collection", "_resolve_groups_from_callable"),
+):
+    with contextlib.suppress(ImportError, AttributeError):
+        module = importlib.import_module(place)
+        setattr(module, name, functools.cache(getattr(module, name)))
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")

@@ -22,6 +22,8 @@ def main(arguments: list[str]) -> int:
         )
         return 2
     message = json.load(sys.stdin)
+    # The sample needs no large matrices, and threads that wait for them would spin.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # The parent process ends here. `daemon` waits for that and has no child process to look after.
     # Nothing heavy is imported yet, so there are no threads that a fork would lose.
     if os.fork():

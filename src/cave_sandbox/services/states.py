@@ -12,6 +12,8 @@ import json
 import zlib
 from typing import TYPE_CHECKING, ClassVar
 
+import orjson
+
 from cave_sandbox.web.handler import ConstantHandler, Handler
 
 if TYPE_CHECKING:
@@ -139,9 +141,12 @@ class RawHandler(GetHandler):
 def is_json(body: bytes) -> bool:
     """Whether Python can read the bytes as JSON: NaN is accepted, an empty body is not."""
     try:
-        json.loads(body)
-    except (ValueError, RecursionError):
-        return False
+        orjson.loads(body)  # the faster one, which accepts less
+    except ValueError:
+        try:
+            json.loads(body)
+        except (ValueError, RecursionError):
+            return False
     return True
 
 

@@ -70,7 +70,7 @@ def to_arrow(rows: pa.Table, outputs: Sequence[Output], *, direct: bool) -> pa.T
 def to_stream(table: pa.Table, compression: str | None) -> bytes:
     """Write a table as an Arrow IPC stream of one record batch."""
     sink = pa.BufferOutputStream()
-    options = pa.ipc.IpcWriteOptions(compression=compression)
+    options = pa.ipc.IpcWriteOptions(compression=compression, use_threads=False)
     arrays = [column.combine_chunks() for column in table.columns]
     batch = pa.RecordBatch.from_arrays(arrays, schema=table.schema)
     with pa.ipc.new_stream(sink, table.schema, options=options) as writer:

@@ -38,7 +38,7 @@ from synglancer.links.link_record import LinkRecord
 from synglancer.links.loaded import Loaded, combine
 from synglancer.links.record import build_question, build_record, list_given_options
 from synglancer.links.warnings import explain_lost_receipt
-from synglancer.states.urls import hash_state
+from synglancer.states.urls import has_hash
 from synglancer.synapses.loading import CellData, CellLoader
 from synglancer.view_settings import MAX_CELLS
 
@@ -210,7 +210,7 @@ class LinkMaker:
         except ServiceError:
             return None  # the state is lost, so the link is made again
         other_data = kept["data_identity"] != self._session.identity.value
-        if other_data or hash_state(state) != record["state_sha256"]:
+        if other_data or not has_hash(state, record["state_sha256"]):
             return None
         seconds = time.monotonic() - started
         try:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from synglancer.errors import ServiceError, TooLargeError
 from synglancer.links.warnings import explain_inline, explain_lost_pin
 from synglancer.settings import MAX_STATE
-from synglancer.states.urls import format_inline_link, format_link, hash_state, resolve_site
+from synglancer.states.urls import format_inline_link, format_link, has_hash, resolve_site
 from synglancer.view_settings import recognise_site
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def upload_state(session: Session, state: State) -> str:
             "Show fewer synapses with --tag, --min-confidence, --inputs or --outputs.",
         )
     state_url = session.upload_state(state.json)
-    if hash_state(session.fetch_state(state_url)) != state.sha256:
+    if not has_hash(session.fetch_state(state_url), state.sha256):
         raise ServiceError(
             "The state server returned a different state from the one it was sent.",
             "Try again; if it happens again, use --inline and tell the server's administrators.",
@@ -152,4 +152,4 @@ def _upload_once(
 
 
 def _is_stored(session: Session, url: str, digest: str) -> bool:
-    return hash_state(session.fetch_state(url)) == digest
+    return has_hash(session.fetch_state(url), digest)

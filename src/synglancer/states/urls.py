@@ -276,6 +276,12 @@ def hash_state(state: bytes) -> str | None:
     return hashlib.sha256(canonical).hexdigest()
 
 
+def has_hash(state: bytes, sha256: str) -> bool:
+    """Whether a stored state has this hash in canonical form, as `hash_state` gives it."""
+    # Most servers return the bytes that they were sent, which are canonical and need no parsing.
+    return hashlib.sha256(state).hexdigest() == sha256 or hash_state(state) == sha256
+
+
 def _with_slash(site: str) -> str:
     # A site with a path and no slash, or with a query, stays unchanged.
     parts = urlsplit(site)

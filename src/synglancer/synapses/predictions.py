@@ -81,19 +81,21 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
     """
     labelled = "tag" in raw.columns or "value" in raw.columns
     voxels = _floats(raw, "size", "float64")
+    unsure = np.full(len(raw), np.nan, dtype="float32")
+    positions, placed = _place(raw)
     frame = pd.DataFrame(
         {
             "id": _read_ids(raw, "id"),
-            "direction": pd.Series(direction, index=range(len(raw)), dtype=object),
+            "direction": np.full(len(raw), direction, dtype=object),
             "tag": pd.Series(
                 _tags(raw) if labelled else UNLABELLED, index=range(len(raw)), dtype=object
             ),
-            "confidence": _floats(raw, "value") if labelled else np.float32("nan"),
+            "confidence": _floats(raw, "value") if labelled else unsure,
             "size": np.minimum(voxels, _LARGEST).astype("float32"),
             "pre_pt_root_id": _read_ids(raw, "pre_pt_root_id"),
             "post_pt_root_id": _read_ids(raw, "post_pt_root_id"),
+            **positions,
         },
-        index=pd.RangeIndex(len(raw)),
     )
     if not frame[ASKED_COLUMN[direction]].isin(np.array([*cells], dtype="uint64")).all():
         named = ", ".join(str(cell) for cell in cells)
@@ -102,54 +104,62 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
             f"The server's answer holds {others} than {named}.",
             "Try again; if it happens again, tell the server's administrators.",
         )
-    has = {"position": _place(frame, raw)}
+    has = {"position": placed}
     # NaN fails all of these comparisons.
     has[f"size between 0 and {_MOST_VOXELS:,} voxels"] = (voxels >= 0) & (voxels <= _MOST_VOXELS)
     if labelled:
         sure = frame["confidence"].to_numpy()
         has["confidence between 0 and 1"] = (sure >= 0) & (sure <= 1)
     kind = "" if labelled else " without a prediction"
-    return _keep_whole_rows(frame.astype({"confidence": "float32"})[list(DTYPES)], has, kind)
+    return _keep_whole_rows(frame, has, kind)
 
 
-def _place(frame: pd.DataFrame, raw: pd.DataFrame) -> np.ndarray:
-    """Add the positions to the rows, and return which rows have a position."""
+def _place(raw: pd.DataFrame) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Return the columns of positions, and which rows have a position."""
     placed = np.ones(len(raw), dtype=bool)
+    positions = {}
     for column in POSITION_COLUMNS:
         values = _floats(raw, column, "float64")
         placed &= np.isfinite(values)
-        frame[column] = np.rint(np.where(np.isfinite(values), values, 0)).astype("int64")
-    return placed
+        positions[column] = np.rint(np.where(np.isfinite(values), values, 0)).astype("int64")
+    return positions, placed
 
 
 def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str) -> Checked:
     """Leave out incomplete rows and repeated rows of the same synapse, and record why."""
     ids = frame["id"].to_numpy()
-    whole = np.logical_and.reduce([*has.values()])
-    left_out = {
-        f"{{count:,}} {{name}}{kind} {{have}} no {what} and {{are}} left out.": frame[~there]
+    left_out = [
+        frame[~there].assign(
+            why=f"{{count:,}} {{name}}{kind} {{have}} no {what} and {{are}} left out."
+        )
         for what, there in has.items()
-    }
-    frame = _sort_rows(frame[whole])
-    repeated = frame["id"].duplicated()
-    why = (
-        f"{{count:,}} further {{rows}} of {{names}}{kind} {{repeat}} a synapse; the most confident "
-        "is shown."
-    )
-    left_out[why] = frame[repeated]
-    parts = [rows.assign(why=why) for why, rows in left_out.items()]
-    return Checked(
-        frame[~repeated].reset_index(drop=True), pd.concat(parts, ignore_index=True), ids
-    )
+        if not there.all()
+    ]
+    if left_out:
+        frame = frame[np.logical_and.reduce([*has.values()])]
+    frame, repeated = _sort_rows(frame)
+    if len(repeated):
+        why = (
+            f"{{count:,}} further {{rows}} of {{names}}{kind} {{repeat}} a synapse; the most "
+            "confident is shown."
+        )
+        left_out.append(repeated.assign(why=why))
+    none = frame[:0].assign(why="")
+    return Checked(frame, pd.concat(left_out, ignore_index=True) if left_out else none, ids)
 
 
-def _sort_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Sort by synapse ID and falling confidence, independent of the server's order."""
-    if not frame["id"].duplicated().any():
-        return frame.sort_values("id")
+def _sort_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Sort by synapse ID, independent of the server's order, and separate the repeated rows.
+
+    Of several rows of a synapse, the most confident is kept.
+    """
+    if frame["id"].is_unique:
+        return frame.sort_values("id", ignore_index=True), frame[:0]
     others = [name for name in DTYPES if name not in {"id", "confidence"}]
     ascending = [True, False, *(True for _ in others)]
-    return frame.sort_values(["id", "confidence", *others], ascending=ascending)
+    frame = frame.sort_values(["id", "confidence", *others], ascending=ascending)
+    repeated = frame["id"].duplicated()
+    return frame[~repeated].reset_index(drop=True), frame[repeated]
 
 
 def _column(raw: pd.DataFrame, name: str) -> pd.Series:
@@ -247,9 +257,9 @@ def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Join tables of predictions, keeping columns and dtypes even if all are empty."""
     filled = [part for part in parts if len(part)]
     if not filled:
-        kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
-        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
-    return pd.concat(filled, ignore_index=True)
+        return _empty()
+    joined: pd.DataFrame = pd.concat(filled, ignore_index=True)
+    return joined
 
 
 def find_cells(frame: pd.DataFrame) -> set[int]:
@@ -297,7 +307,8 @@ def _lie_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.Series[bool]
     """Find the rows of synapses from one of the cells onto another."""
     known = np.array([*cells], dtype="uint64")
     pre, post = frame["pre_pt_root_id"], frame["post_pt_root_id"]
-    return pre.isin(known) & post.isin(known) & (pre != post)
+    inside: pd.Series[bool] = pre.isin(known) & post.isin(known) & (pre != post)
+    return inside
 
 
 def explain_left_out(tables: Sequence[Checked], cells: Collection[int]) -> list[str]:
@@ -339,6 +350,11 @@ def name_directions(asked: Sequence[str], cells: Collection[int]) -> tuple[str, 
     return (*asked, BETWEEN) if len(cells) > 1 else (*asked,)
 
 
+def _empty() -> pd.DataFrame:
+    kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+
+
 def filter_predictions(
     frame: pd.DataFrame,
     *,
@@ -371,7 +387,8 @@ def filter_predictions(
         keep &= (frame["confidence"] >= np.float32(min_confidence)) | unlabelled
     if max_confidence < 1:
         keep &= (frame["confidence"] <= np.float32(max_confidence)) | unlabelled
-    return frame[keep].reset_index(drop=True)
+    kept: pd.DataFrame = frame[keep].reset_index(drop=True)
+    return kept
 
 
 def count_predictions(frame: pd.DataFrame, directions: Sequence[str]) -> dict[str, dict[str, int]]:
