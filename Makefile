@@ -28,11 +28,12 @@ demo: $(VENV)/.demo ## make a link for the synthetic cell on the embedded sandbo
 	@$(BIN)/make-link 864691135276234469 --sandbox
 	@echo "Open the link; the sandbox goes on serving it until 30 minutes after the last request." >&2
 
-# Without compiled files, each worker would compile all tests.
+# Without compiled files, each worker would compile all tests. Threads of the matrix library wait by
+# spinning, which takes time from the other workers.
 test: $(VENV)/.dev ## set up and run every test, after the static checks
 	@./tests/chromium.sh
 	@$(MAKE) --no-print-directory check
-	PYTHONDONTWRITEBYTECODE= $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 check: $(VENV)/.dev ## types, lint, format, import rules, dependencies
 	$(BIN)/ruff check

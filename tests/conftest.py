@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-# Threads of the matrix library wait by spinning, which would slow down the other workers.
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-
 # Commands run thousands of times in a process, which reads their annotations and finds the groups
 # of their options once, where this release of cyclopts has these functions.
 for place, name in (

@@ -26,10 +26,17 @@ HELP = Path(__file__).parent / "help"
 _FIRST_ROWS = 2
 _HELP_WIDTH = "100"
 _RUN = """
-import sys
+import json, sys
+from contextlib import redirect_stdout
+from io import StringIO
 from synglancer.cli import build_make_link, build_synglancer, run
-build = build_make_link if sys.argv[1] == "make-link" else build_synglancer
-sys.exit(run(build, [*sys.argv[2:], "--help"]))
+
+def read_help(name, *words):
+    with redirect_stdout(StringIO()) as out:
+        run(build_make_link if name == "make-link" else build_synglancer, [*words, "--help"])
+    return out.getvalue()
+
+print(json.dumps({command: read_help(*command.split()) for command in sys.argv[1:]}))
 """
 
 
@@ -52,19 +59,19 @@ def name_help(command: str) -> str:
     return command.removeprefix("synglancer ").replace(" ", "-") + ".txt"
 
 
-def read_help(command: str) -> str:
-    """Return a command's help at a fixed width and without colours."""
+def read_help() -> dict[str, str]:
+    """Return the help of each command at a fixed width and without colours."""
     plain = {"COLUMNS": _HELP_WIDTH, "NO_COLOR": "1", "TERM": "dumb", "PYTHONIOENCODING": "utf-8"}
     ours = {name: value for name, value in os.environ.items() if not name.startswith("SYNGLANCER")}
     ours.pop("FORCE_COLOR", None)
     done = subprocess.run(
-        [sys.executable, "-c", _RUN, *command.split()],
+        [sys.executable, "-c", _RUN, *list_commands()],
         env={**ours, **plain},
         capture_output=True,
         encoding="utf-8",
         check=True,
     )
-    return done.stdout
+    return dict(json.loads(done.stdout))
 
 
 def write_help() -> None:
@@ -72,8 +79,8 @@ def write_help() -> None:
     HELP.mkdir(exist_ok=True)
     for path in HELP.glob("*.txt"):
         path.unlink()
-    for command in list_commands():
-        (HELP / name_help(command)).write_text(read_help(command), encoding="utf-8")
+    for command, text in read_help().items():
+        (HELP / name_help(command)).write_text(text, encoding="utf-8")
 
 
 def summarise(state: dict[str, Any], origin: str) -> str:

@@ -116,10 +116,7 @@ OPTIONS = (
 
 def test_links_in_groups_are_those_of_single_cells(options, monkeypatch, small) -> None:
     """Any cells in any order, with any options, get the same bytes, counts and warnings as one by
-    one. The server cuts long answers off; refused cells get the same reason.
-
-    The server cuts long answers off; cells that are refused get the same reason.
-    """
+    one, even if the server cuts long answers off; refused cells get the same reason."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     with Sandbox(replace(options, row_limit=700)) as sandbox:
 
@@ -144,11 +141,11 @@ def test_links_in_groups_are_those_of_single_cells(options, monkeypatch, small) 
         compare()
 
 
-@pytest.mark.parametrize("number", range(len(OPTIONS)))
-def test_odd_cells_in_a_group(sandbox, small, number) -> None:
+@pytest.mark.parametrize("wanted", [OPTIONS[1], OPTIONS[2], OPTIONS[4], OPTIONS[7], OPTIONS[8]])
+def test_odd_cells_in_a_group(sandbox, small, wanted) -> None:
     """In a group, cells with mutual synapses, autapses, edits or no rows get the same links as
     alone."""
-    asked = {**ASKED, "server": sandbox.origin, **OPTIONS[number]}
+    asked = {**ASKED, "server": sandbox.origin, **wanted}
     cells = [small[0], *ODD, small[1]]
     made = make_links(cells, no_cache=True, **asked)
     assert [tell(link) for link in made] == [ask_alone(cell, **asked) for cell in cells]

@@ -76,7 +76,7 @@ OPTIONS = (
 @pytest.mark.parametrize(("wanted", "no_cache"), OPTIONS)
 def test_links_in_groups_are_those_of_single_synapses(sandbox, tables, wanted, no_cache) -> None:
     """Synapses among cells and invalid words get the same bytes and reasons as alone."""
-    given = [*choose(tables, 12), UNKNOWN, "synapse:x", CELL, str(who.PARTNERS[0].root_id)]
+    given = [*choose(tables, 8), UNKNOWN, "synapse:x", CELL, str(who.PARTNERS[0].root_id)]
     random.Random(7).shuffle(given)
     asked = {**ASKED, "server": sandbox.origin, **wanted}
     made = make_links(given, no_cache=no_cache, **asked)

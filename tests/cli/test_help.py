@@ -96,10 +96,11 @@ def test_completion_scripts_are_made(shell) -> None:
     or "metavar" not in signature(Parameter).parameters,
     reason="the release of cyclopts for Python 3.10 shows neither examples nor names of values",
 )
-@pytest.mark.parametrize("command", list_commands())
-def test_help_is_the_golden_one(command) -> None:
+def test_help_is_the_golden_one(subtests) -> None:
     """The help of each command equals the file in git; `make golden` renews it for a review."""
-    assert read_whole_help(command) == (HELP / name_help(command)).read_text(encoding="utf-8")
+    for command, text in read_whole_help().items():
+        with subtests.test(command=command):
+            assert text == (HELP / name_help(command)).read_text(encoding="utf-8")
 
 
 def test_each_golden_help_is_of_a_command() -> None:

@@ -144,8 +144,8 @@ def _keep_whole_rows(frame: pd.DataFrame, has: dict[str, np.ndarray], kind: str)
             "confident is shown."
         )
         left_out.append(repeated.assign(why=why))
-    none = frame[:0].assign(why="")
-    return Checked(frame, pd.concat(left_out, ignore_index=True) if left_out else none, ids)
+    left_out = left_out or [frame[:0].assign(why="")]
+    return Checked(frame, pd.concat(left_out, ignore_index=True), ids)
 
 
 def _sort_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -257,9 +257,9 @@ def join_predictions(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Join tables of predictions, keeping columns and dtypes even if all are empty."""
     filled = [part for part in parts if len(part)]
     if not filled:
-        return _empty()
-    joined: pd.DataFrame = pd.concat(filled, ignore_index=True)
-    return joined
+        kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+    return pd.concat(filled, ignore_index=True)
 
 
 def find_cells(frame: pd.DataFrame) -> set[int]:
@@ -307,8 +307,7 @@ def _lie_between(frame: pd.DataFrame, cells: Collection[int]) -> pd.Series[bool]
     """Find the rows of synapses from one of the cells onto another."""
     known = np.array([*cells], dtype="uint64")
     pre, post = frame["pre_pt_root_id"], frame["post_pt_root_id"]
-    inside: pd.Series[bool] = pre.isin(known) & post.isin(known) & (pre != post)
-    return inside
+    return pre.isin(known) & post.isin(known) & (pre != post)
 
 
 def explain_left_out(tables: Sequence[Checked], cells: Collection[int]) -> list[str]:
@@ -350,11 +349,6 @@ def name_directions(asked: Sequence[str], cells: Collection[int]) -> tuple[str, 
     return (*asked, BETWEEN) if len(cells) > 1 else (*asked,)
 
 
-def _empty() -> pd.DataFrame:
-    kinds = {name: "object" if kind == "str" else kind for name, kind in DTYPES.items()}
-    return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
-
-
 def filter_predictions(
     frame: pd.DataFrame,
     *,
@@ -387,8 +381,7 @@ def filter_predictions(
         keep &= (frame["confidence"] >= np.float32(min_confidence)) | unlabelled
     if max_confidence < 1:
         keep &= (frame["confidence"] <= np.float32(max_confidence)) | unlabelled
-    kept: pd.DataFrame = frame[keep].reset_index(drop=True)
-    return kept
+    return frame[keep].reset_index(drop=True)
 
 
 def count_predictions(frame: pd.DataFrame, directions: Sequence[str]) -> dict[str, dict[str, int]]:
