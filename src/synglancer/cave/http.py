@@ -179,7 +179,7 @@ def _translate_exception(
     error: requests.RequestException,
     request: requests.PreparedRequest,
     seconds: float,
-    proxy: str | None = None,
+    proxy: str | None,
 ) -> ServiceError:
     """Explain why no complete answer arrived."""
     host = name_host(request.url)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from synglancer.cave.records import Direction
+    from synglancer.cave.records import Direction, PredictionTable
     from synglancer.cave.session import Session
 
 Read = TypeVar("Read")
@@ -59,6 +59,24 @@ class _Ready:
 
     raw: pd.DataFrame
     unsaved: bool
+
+
+def ask_synapses(
+    session: Session, table: PredictionTable, direction: Direction
+) -> tuple[Question, Question]:
+    """Return the queries in one direction: for predictions, and for all synapses."""
+    where, client = (session.datastack, session.materialization), session.client
+    every = table.synapse_table
+    return (
+        Question(
+            table.name,
+            direction,
+            lambda cells: client.fetch_predictions(*where, table, cells, direction),
+        ),
+        Question(
+            every, direction, lambda cells: client.fetch_synapses(*where, every, cells, direction)
+        ),
+    )
 
 
 class CellTables:

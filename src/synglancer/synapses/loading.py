@@ -12,7 +12,7 @@ from synglancer.cave.metadata import PREDICTIONS
 from synglancer.errors import BadAnswerError, NotServedError, ServiceError, TruncatedError
 from synglancer.settings import BETWEEN
 from synglancer.synapses.ahead import NOTHING, Ahead, Size
-from synglancer.synapses.cell_tables import CellTables, Question
+from synglancer.synapses.cell_tables import CellTables, ask_synapses
 from synglancer.synapses.context import Context, ContextLoader
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from synglancer.cave.records import Direction, PredictionTable
     from synglancer.cave.session import Session
     from synglancer.settings import Settings
+    from synglancer.synapses.cell_tables import Question
     from synglancer.synapses.predictions import Checked
 
     Point = tuple[float, float, float]
@@ -84,9 +85,7 @@ class CellLoader:
         """The prediction table's record."""
         return self._session.load_table(str(self._settings.table), PREDICTIONS)
 
-    def load_cells(
-        self, cells: Sequence[int], warm_up: Callable[[], None] | None = None
-    ) -> CellData:
+    def load_cells(self, cells: Sequence[int], warm_up: Callable[[], None]) -> CellData:
         """Load or fetch cells' synapses and somata, and other requested data.
 
         All queries run in parallel, and for all cells at once. If the version has expired, live
@@ -121,8 +120,7 @@ class CellLoader:
             totals = pool.submit(self._fetch_totals, cells) if self._settings.with_total else None
             somata = pool.submit(self._load_somata, cells)
             context = self._context.ask(pool, cells)
-            if warm_up is not None:
-                warm_up()
+            warm_up()
             with session.explain_refused_live():
                 tables = [table for job in directions for table in job.result()]
                 counts = totals.result() if totals else None
@@ -181,36 +179,24 @@ class CellLoader:
         table.result()
         context.result()
 
-    def _list_questions(self, direction: Direction) -> list[Question]:
+    def _list_questions(self, direction: Direction) -> tuple[Question, ...]:
         """List the queries for one direction: predictions, and all synapses if requested."""
-        session, table = self._session, self.table
-        where, name = (session.datastack, session.materialization), table.synapse_table
-        client = session.client
-        labelled = Question(
-            table.name,
-            direction,
-            lambda cells: client.fetch_predictions(*where, table, cells, direction),
-        )
-        if not self._settings.with_unlabelled:
-            return [labelled]
-        every = Question(
-            name, direction, lambda cells: client.fetch_synapses(*where, name, cells, direction)
-        )
-        return [labelled, every]
+        questions = ask_synapses(self._session, self.table, direction)
+        return questions if self._settings.with_unlabelled else questions[:1]
 
     def _load_direction(self, cells: Sequence[int], direction: Direction) -> list[Checked]:
         """Load or fetch the predictions of one direction, and the synapses without one."""
         from synglancer.synapses.predictions import build_predictions, build_unlabelled
 
-        questions = self._list_questions(direction)
+        first, *further = self._list_questions(direction)
         labelled = self._tables.load(
-            questions[0], cells, lambda raw: build_predictions(raw, cells, direction)
+            first, cells, lambda raw: build_predictions(raw, cells, direction)
         )
         unlabelled = [
             self._tables.load(
                 question, cells, lambda raw: build_unlabelled(raw, cells, direction, labelled)
             )
-            for question in questions[1:]
+            for question in further
         ]
         return [labelled, *unlabelled]
 

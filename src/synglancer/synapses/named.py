@@ -10,7 +10,7 @@ from synglancer.cave.metadata import PREDICTIONS
 from synglancer.errors import BadAnswerError, CellError
 from synglancer.settings import SAME_SPINE, SYNAPSE
 from synglancer.synapses.ahead import Ahead, Size
-from synglancer.synapses.cell_tables import CellTables, Question
+from synglancer.synapses.cell_tables import CellTables, ask_synapses
 from synglancer.synapses.context import ContextLoader
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from synglancer.cave.records import PredictionTable
     from synglancer.cave.session import Session
     from synglancer.settings import Settings
+    from synglancer.synapses.cell_tables import Question
     from synglancer.synapses.cell_types import CellTypes
     from synglancer.synapses.predictions import Checked
 
@@ -101,7 +102,7 @@ class NamedLoader:
 
     def _fetch_rows_ahead(self, table: PredictionTable, synapses: Sequence[int]) -> list[Size]:
         """Fetch predictions, and synapses without a prediction."""
-        labelled, unlabelled = self._list_questions(table)
+        labelled, unlabelled = ask_synapses(self._session, table, SYNAPSE)
         sizes = [self._tables.fetch_ahead(labelled, synapses)]
         rest = _find_unlabelled(self._load_checked(labelled, synapses), synapses)
         if rest:
@@ -161,7 +162,7 @@ class NamedLoader:
 
     def _load_rows(self, table: PredictionTable, synapses: Sequence[int]) -> list[Checked]:
         """Load or fetch predictions, and synapses without a prediction."""
-        labelled, unlabelled = self._list_questions(table)
+        labelled, unlabelled = ask_synapses(self._session, table, SYNAPSE)
         found = self._load_checked(labelled, synapses)
         rest = _find_unlabelled(found, synapses)
         return [found, self._load_checked(unlabelled, rest)] if rest else [found]
@@ -171,19 +172,6 @@ class NamedLoader:
 
         return self._tables.load(
             question, synapses, lambda raw: build_predictions(raw, synapses, SYNAPSE)
-        )
-
-    def _list_questions(self, table: PredictionTable) -> tuple[Question, Question]:
-        """List the queries: predictions, and synapses without a prediction."""
-        session, name = self._session, table.synapse_table
-        where, client = (session.datastack, session.materialization), session.client
-        return (
-            Question(
-                table.name,
-                SYNAPSE,
-                lambda ids: client.fetch_predictions(*where, table, ids, SYNAPSE),
-            ),
-            Question(name, SYNAPSE, lambda ids: client.fetch_synapses(*where, name, ids, SYNAPSE)),
         )
 
     def _check_found(
