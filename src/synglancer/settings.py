@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from typing import Literal
 from urllib.parse import urlsplit
@@ -216,14 +216,7 @@ class Question:
     @property
     def service(self) -> Service:
         """The address of the CAVE server."""
-        return Service(
-            server=self.server,
-            token_file=self.token_file,
-            sandbox=self.sandbox,
-            datastack=self.datastack,
-            timeout=self.timeout,
-            concurrency=self.concurrency,
-        )
+        return Service(**{field.name: getattr(self, field.name) for field in fields(Service)})
 
     def _settle_extras(self, *, is_default: bool) -> None:
         """Fill in the tables of spines and cell types, and drop tables not requested."""

@@ -133,8 +133,7 @@ def _check_names(file: PointFile, places: Mapping[str, int]) -> None:
             f"{file.name} has two columns whose names differ only in upper and lower case.",
             "Give each column a name of its own.",
         )
-    twice = [name for name in ("color", "colour") if name in places]
-    if len(twice) > 1:
+    if {"color", "colour"} <= places.keys():
         raise UsageError(f"{file.name} has the columns color and colour.", "Keep one of them.")
 
 

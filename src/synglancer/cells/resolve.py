@@ -25,6 +25,7 @@ from synglancer.states.reader import (
     list_source_urls,
     parse_link_state,
 )
+from synglancer.states.record_parts import Replacement
 from synglancer.states.selection import read_segments, read_selected_cells
 from synglancer.states.urls import parse_link
 
@@ -79,16 +80,13 @@ class Followed:
             return f"it was created on {self.valid_from:%Y-%m-%d}"
         return f"it was valid until {self.valid_until:%Y-%m-%d}"
 
-    def to_record(self) -> dict[str, str]:
-        """Return the entry for the provenance record; 64-bit IDs are strings."""
-        until = self.valid_until and self.valid_until.isoformat(timespec="milliseconds")
-        return {
-            "given": str(self.given),
-            "valid_from": self.valid_from.isoformat(timespec="milliseconds"),
-            **({"valid_until": until} if until else {}),
-            "used": str(self.used),
-            "why": self.why,
-        }
+    def to_replacement(self) -> Replacement:
+        """Return the entry for the provenance record."""
+        since, until = (
+            "" if time is None else time.isoformat(timespec="milliseconds")
+            for time in (self.valid_from, self.valid_until)
+        )
+        return Replacement(self.given, self.used, since, until, self.why)
 
 
 def resolve_cell(session: Session, cell: Cell) -> int:

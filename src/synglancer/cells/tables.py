@@ -171,16 +171,13 @@ def parse_table(text: str, source: str, column: str | None = None) -> Table:
     (line, names), *rest = records
     for number, row in rest:
         if len(row) != len(names):
+            values = "1 value" if len(row) == 1 else f"{len(row):,} values"
             raise UsageError(
-                f"The file {source}, line {number}: it has {_count(len(row))}, and line {line} "
+                f"The file {source}, line {number}: it has {values}, and line {line} "
                 f"names {len(names)} columns.",
                 "Correct that line; a value that contains the separator needs double quotes.",
             )
     return _finish(names, [row for _, row in rest], [at for at, _ in rest], source, "line")
-
-
-def _count(values: int) -> str:
-    return "1 value" if values == 1 else f"{values:,} values"
 
 
 def _find_separator(text: str, source: str, column: str | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer import __version__
 from synglancer.settings import Settings
 from synglancer.states.record import Provenance
-from synglancer.states.record_parts import CellTypes, MultiInput, Replacement
+from synglancer.states.record_parts import CellTypes, MultiInput
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,7 +59,7 @@ def build_record(settings: Settings, session: Session, loaded: Loaded) -> Proven
         # A review lists an autapse once, and others show it in both directions.
         total=loaded.frame["id"].nunique() if settings.review else len(loaded.frame),
         autapses=count_autapses(shown),
-        followed=tuple(Replacement.from_json(one.to_record()) for one in loaded.followed),
+        followed=tuple(one.to_replacement() for one in loaded.followed),
         live=version.expired and not loaded.given,
         given_rows=loaded.given,
         all_synapses=data.all_synapses,

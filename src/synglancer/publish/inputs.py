@@ -5,7 +5,7 @@ from __future__ import annotations
 import glob
 import os
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -75,7 +75,7 @@ class InputFile:
 
     path: str
     kind: str
-    name: str = field(default="")
+    name: str
 
     def identify(self) -> dict[str, Any]:
         """Return a description that changes when the file changes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,7 @@ FARTHEST = 1e9
 _MOST_SIZE = 2**32 - 1
 
 
+@dataclass
 class RowReader:
     """Reads batches of one file.
 
@@ -41,19 +43,11 @@ class RowReader:
         Number of rows that were left out or changed, by reason; updated with each batch.
     """
 
-    def __init__(
-        self,
-        file: str,
-        columns: Columns,
-        resolution: Sequence[float],
-        tags: dict[str, int],
-        counts: Counter[str],
-    ) -> None:
-        self._file = file
-        self._columns = columns
-        self._resolution = np.array(resolution, np.float64)
-        self._tags = tags
-        self._counts = counts
+    file: str
+    columns: Columns
+    resolution: Sequence[float]
+    tags: dict[str, int]
+    counts: Counter[str]
 
     def read(self, batch: Any, first_row: int) -> NDArray[Any]:
         """Return the publishable rows of a batch.
@@ -75,13 +69,13 @@ class RowReader:
         UsageError
             When a value has the wrong type; the error names the file, the column and the row.
         """
-        names = self._columns
+        names = self.columns
         rows = np.zeros(batch.num_rows, ROW)
         kept = np.ones(len(rows), dtype=bool)
 
         def leave_out(reason: str, found: Any) -> None:
             if found.any():
-                self._counts[reason] += int((found & kept).sum())
+                self.counts[reason] += int((found & kept).sum())
                 kept[found] = False
 
         ids, missing = self._read_integers(batch, names.id, first_row)
@@ -110,13 +104,13 @@ class RowReader:
             rows["size"] = np.rint(sizes)
         rows["tag"] = self._read_tags(batch)
         for side, values in roots.items():
-            self._counts[f"with root 0 as {side}"] += int(((values == 0) & kept).sum())
+            self.counts[f"with root 0 as {side}"] += int(((values == 0) & kept).sum())
         return rows if kept.all() else rows[kept]
 
     def _bad(self, name: str, what: str, row: int, value: object = None) -> UsageError:
         said = "" if value is None else f" ({str(value)[:40]!r})"
         return UsageError(
-            f"{self._file}: column {name!r} holds {what} in row {row:,}{said}.",
+            f"{self.file}: column {name!r} holds {what} in row {row:,}{said}.",
             "Correct the file. Nothing was published.",
         )
 
@@ -174,7 +168,7 @@ class RowReader:
         """
         absent, far = np.zeros((2, len(points)), dtype=bool)
         for axis, (values, step) in enumerate(
-            zip(self._read_axes(batch, first_row), self._resolution, strict=True)
+            zip(self._read_axes(batch, first_row), self.resolution, strict=True)
         ):
             scaled = values * step
             bad = ~(np.abs(scaled) <= FARTHEST)
@@ -187,7 +181,7 @@ class RowReader:
 
     def _read_axes(self, batch: Any, first_row: int) -> Sequence[NDArray[np.float64]]:
         """Read positions in the file's unit: all x, then all y, then all z; NaN if missing."""
-        names = self._columns.position
+        names = self.columns.position
         if len(names) > 1:
             return [self._read_floats(batch, name, first_row) for name in names]
         import pyarrow as pa
@@ -226,7 +220,7 @@ class RowReader:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        name = self._columns.tag
+        name = self.columns.tag
         column = batch.column(name)
         if not pa.types.is_dictionary(column.type):
             column = pc.dictionary_encode(column)
@@ -244,11 +238,11 @@ class RowReader:
                 from synglancer.synapses.predictions import UNTAGGED  # imports pandas
 
                 text = UNTAGGED
-                self._counts["without a tag"] += int((numbers == place).sum())
-            codes[place] = self._tags.setdefault(text, len(self._tags))
-        if len(self._tags) > MOST_TAGS:
+                self.counts["without a tag"] += int((numbers == place).sum())
+            codes[place] = self.tags.setdefault(text, len(self.tags))
+        if len(self.tags) > MOST_TAGS:
             raise UsageError(
-                f"{self._file}: column {name!r} holds more than {MOST_TAGS} different tags.",
+                f"{self.file}: column {name!r} holds more than {MOST_TAGS} different tags.",
                 "Give the column of the predicted target with --tag-column.",
             )
         return codes[numbers]

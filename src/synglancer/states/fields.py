@@ -173,17 +173,13 @@ def read_filters(given: object) -> dict[str, Any]:
     if not isinstance(given, dict):
         raise ValueError(given)  # noqa: TRY004
     kinds: dict[str, Callable[[Any], Any]] = {
-        "tag": _read_texts,
+        "tag": lambda tags: list(read_list(read_text, tags)),
         "min_confidence": read_number,
         "max_confidence": read_number,
         "min_size": read_number,
         "soft_filter": _read_flag,
     }
     return {name: kinds[name](value) for name, value in given.items()}
-
-
-def _read_texts(given: object) -> list[str]:
-    return list(read_list(read_text, given))
 
 
 def read_timestamp(given: object) -> datetime:

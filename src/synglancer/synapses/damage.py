@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.states.annotations import DIRECTION, read_labels, read_synapse_layers
 from synglancer.states.layer_names import split_layer_name
-from synglancer.states.reader import list_annotation_layers
 from synglancer.states.selection import read_id
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ def explain_damage(state: Mapping[str, Any]) -> list[str]:
 
     Layers that a user added beside ours have a name without a direction and are not examined.
     """
-    if not any(True for _ in list_annotation_layers(state)):
-        return []
     sentences = []
     for layer in read_synapse_layers(state):
         if split_layer_name(layer.name)[0] or read_labels(layer.layer, DIRECTION):

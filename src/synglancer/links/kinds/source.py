@@ -31,7 +31,7 @@ from synglancer.links.warnings import explain_autapses, explain_shared, explain_
 from synglancer.publish.reading.profile import find_profile, find_version
 from synglancer.publish.source import RELATIONSHIP_OF
 from synglancer.states.record import Provenance
-from synglancer.states.record_parts import PublishedSource, Replacement
+from synglancer.states.record_parts import PublishedSource
 from synglancer.states.urls import resolve_site
 from synglancer.synapses.ahead import Size
 
@@ -198,7 +198,7 @@ class SourceMaker(LinkMaker):
             shown=held.shown,
             total=held.total,
             autapses=len(held.autapses),
-            followed=tuple(Replacement.from_json(one.to_record()) for one in followed),
+            followed=tuple(one.to_replacement() for one in followed),
             filters=build_filters(settings),
             generator=f"synglancer {__version__}",
             notice=self._manifest.notice,
