@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -193,3 +194,14 @@ def test_bytes_that_are_no_text_are_not_quoted(tmp_path):
     many = {f"column_{number}": [1] for number in range(1000)}
     with pytest.raises(UsageError, match="and 950 more"):
         run(tmp_path / "out", write_parquet(tmp_path / "wide.parquet", many))
+
+
+@pytest.mark.parametrize("given", ["s3://bucket/table.parquet", "table.csv"])
+def test_without_the_extra_nothing_is_begun(tmp_path, monkeypatch, given):
+    """Without its libraries, publishing says how to install them, whatever is to be published."""
+    for library in ("isal", "fsspec", "duckdb"):
+        monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(UsageError) as caught:
+        run(tmp_path / "out", given)
+    assert caught.value.hint == "Install it with: pip install 'synglancer[publish]'."
+    assert not (tmp_path / "out").exists()

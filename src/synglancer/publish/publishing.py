@@ -94,6 +94,7 @@ def publish(
     ServiceError
         When an object store or a cluster fails.
     """
+    _name_compressor()  # first: without the extra `publish`, other libraries are missing as well
     runner = runner or Processes(1)
     destination = open_destination(asked.destination, asked.timeout)
     folder = work or choose_work(asked.destination)
