@@ -62,8 +62,7 @@ def name_proxy(address: str) -> str:
 
 def find_certificates() -> tuple[str, str] | None:
     """Find the variable with the file of certificates; None for the default of requests."""
-    found = ((name, os.environ.get(name)) for name in _BUNDLES)
-    return next(((name, path) for name, path in found if path), None)
+    return next(((name, os.environ[name]) for name in _BUNDLES if os.environ.get(name)), None)
 
 
 def explain_failure(error: SynglancerError) -> str | None:

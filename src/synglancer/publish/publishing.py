@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from collections import Counter
@@ -27,7 +28,7 @@ from synglancer.publish.writing.resuming import (
     no_empty_folders,
     nothing_left_of_a_failed_start,
 )
-from synglancer.publish.writing.runner import Processes, make_mark, run_stage
+from synglancer.publish.writing.runner import Processes, run_stage
 from synglancer.publish.writing.shards import list_shards, write_shard
 from synglancer.publish.writing.spill import save_spans, spill
 from synglancer.publish.writing.survey import find_repeated, make_units, survey
@@ -150,7 +151,8 @@ def _clear(folder: Path, destination: Folder | ObjectStore) -> None:
 def choose_work(destination: str) -> Path:
     """Choose the folder for temporary files of a run."""
     if "://" in destination.removeprefix("file://"):
-        return cache_folder() / "publish" / make_mark(destination.encode())
+        digest = hashlib.sha256(destination.encode()).hexdigest()[:16]
+        return cache_folder() / "publish" / digest
     return Path(destination.removeprefix("file://")).absolute() / WORK
 
 

@@ -44,22 +44,18 @@ def format_copy(record: Mapping[str, Any]) -> str:
         root IDs, requested synapses and files of points, until it fits. ``left_out`` lists them.
     """
     kept, left_out = dict(record), []
-    text = _format_line(kept)
+    text = format_comment(RECORD, kept)
     if len(text) > LARGEST_COPY and isinstance(kept.get("cell_types"), dict):
         types = kept["cell_types"]
         kept["cell_types"] = {name: types[name] for name in types if name not in _LONG_TYPES}
         left_out.append("cell_types")
-        text = _format_line({**kept, _LEFT_OUT: left_out})
+        text = format_comment(RECORD, {**kept, _LEFT_OUT: left_out})
     for name in _DISPENSABLE:
         if len(text) > LARGEST_COPY and name in kept:
             del kept[name]
             left_out.append(name)
-            text = _format_line({**kept, _LEFT_OUT: left_out})
+            text = format_comment(RECORD, {**kept, _LEFT_OUT: left_out})
     return text
-
-
-def _format_line(record: Mapping[str, Any]) -> str:
-    return format_comment(RECORD, record)
 
 
 def format_comment(word: str, content: Mapping[str, Any]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from contextlib import contextmanager
 from functools import partial
@@ -315,8 +314,3 @@ def run_stage(
             if progress:
                 progress(stage, done, len(every))
     return [read_work(_done_file(work, stage, item), work) for item in every]
-
-
-def make_mark(content: bytes) -> str:
-    """Return a mark that identifies a request."""
-    return hashlib.sha256(content).hexdigest()[:16]
