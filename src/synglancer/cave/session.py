@@ -22,12 +22,7 @@ from synglancer.cave.metadata import (
     fetch_view_columns,
 )
 from synglancer.cave.records import Datastack, Materialization, PredictionTable
-from synglancer.errors import (
-    BadAnswerError,
-    NotServedError,
-    PermissionMissingError,
-    ServiceError,
-)
+from synglancer.errors import BadAnswerError, NotServedError, PermissionMissingError, ServiceError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator, Sequence

@@ -14,17 +14,8 @@ from synglancer.cells.naming import enumerate_some
 from synglancer.cells.parse import Cell, LinkCells, Nucleus, Synapse
 from synglancer.cells.positions import fetch_segment
 from synglancer.cells.typed_positions import Position
-from synglancer.errors import (
-    CellError,
-    NotServedError,
-    ServiceError,
-    UsageError,
-)
-from synglancer.states.reader import (
-    list_segmentation_layers,
-    list_source_urls,
-    parse_link_state,
-)
+from synglancer.errors import CellError, NotServedError, ServiceError, UsageError
+from synglancer.states.reader import list_segmentation_layers, list_source_urls, parse_link_state
 from synglancer.states.record_parts import Replacement
 from synglancer.states.selection import read_segments, read_selected_cells
 from synglancer.states.urls import parse_link

@@ -7,12 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.states.coordinates import (
-    UnplacedError,
-    find_placement,
-    is_point,
-    stack_points,
-)
+from synglancer.states.coordinates import UnplacedError, find_placement, is_point, stack_points
 from synglancer.states.fields import MAX_EXACT
 from synglancer.states.layer_names import split_layer_name
 from synglancer.states.reader import (
