@@ -221,17 +221,11 @@ class _Run:
         self._identity = _identify(given, synapses)
         self._check_same(len(given))
         tag = None if synapses else asked.tag_column
-        ready = [self._make_parquet(file, number, tag) for number, file in enumerate(given)]
-        if not synapses:
-            return ready
-        others = [
-            self._make_parquet(file, len(given) + number, None)
-            for number, file in enumerate(synapses)
+        ready = [
+            file if file.kind == "parquet" else stage_csv(str(self.work), file, number, tag)
+            for number, file in enumerate([*given, *synapses])
         ]
-        return self._join(ready, others)
-
-    def _make_parquet(self, file: InputFile, number: int, tag: str | None) -> InputFile:
-        return file if file.kind == "parquet" else stage_csv(str(self.work), file, number, tag)
+        return self._join(ready[: len(given)], ready[len(given) :]) if synapses else ready
 
     def _join(self, predictions: list[InputFile], synapses: list[InputFile]) -> list[InputFile]:
         parts = plan_join(
