@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from inspect import signature
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 from cyclopts import Group, Parameter
 
-from synglancer.settings import (
-    DEFAULT_CELL_TYPE_COLUMN,
-    DEFAULT_CONCURRENCY,
-    DEFAULT_DATASTACK,
-    Question,
-    Service,
-    Settings,
-)
-from synglancer.view_settings import BackgroundName, ColorBy, Layout, PaletteName  # noqa: TC001
+from synglancer.settings import Question, Service, Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from synglancer.links.spread import Spread
+
+Record = TypeVar("Record", bound=type)
 
 CELLS = Group.create_ordered("Cells and data")
 SYNAPSES = Group.create_ordered("Which synapses")
@@ -40,68 +36,70 @@ def describe(group: Group | None, value: str | None = None, **more: Any) -> Para
     return Parameter(**where, **shown, **more)
 
 
+_OPTIONS = {
+    name: describe(group, value)
+    for group, options in (
+        (CELLS, {
+            "version": "VERSION", "datastack": "NAME", "table": "NAME", "strict": "",
+            "source": "URL|FOLDER", "publish_to": "FOLDER|BUCKET", "public_url": "URL",
+        }),
+        (SYNAPSES, {
+            "inputs": "", "outputs": "", "tag": "TAG", "min_confidence": "0..1",
+            "max_confidence": "0..1", "min_size": "VOXELS", "with_unlabelled": "", "with_total": "",
+            "multi_input": "", "multi_input_table": "NAME", "cell_types": "",
+            "cell_type_view": "NAME", "cell_type_column": "NAME",
+        }),
+        (VIEW, {
+            "site": "SITE", "layout": "", "background": "", "figure": "", "palette": "",
+            "color_by": "", "soft_filter": "", "partners": "N", "review": "",
+            "annotations": "FILE", "panel": "", "filter_by_selection": "",
+        }),
+        (OUTPUT, {"inline": "", "upload": ""}),
+        (CONNECTION, {
+            "sandbox": "", "server": "ADDRESS", "token_file": "FILE", "timeout": "SECONDS",
+            "concurrency": "N", "no_cache": "",
+        }),
+    )
+    for name, value in options.items()
+}  # fmt: skip
+"""The group under which help shows each option, and the word for its value."""
+
+
+def show_as(options: Mapping[str, Parameter]) -> Callable[[Record], Record]:
+    """Decorate a record that inherits its options, so that help shows them as described.
+
+    All types are resolved, because cyclopts looks up their names in the record's own module. An
+    option that has more than a default must be repeated in the record.
+    """
+
+    def decorate(record: Record) -> Record:
+        record.__annotations__ = {
+            name: Annotated[kind, options[name]] if name in options else kind
+            for name, kind in get_type_hints(record).items()
+        }
+        return record
+
+    return decorate
+
+
 @dataclass(frozen=True, kw_only=True)
+@show_as(_OPTIONS)
 class ServiceSettings(Service):
     """`Service`, with each option in the group under which help shows it."""
 
-    datastack: Annotated[str, describe(CELLS, "NAME")] = DEFAULT_DATASTACK
-    sandbox: Annotated[bool, describe(CONNECTION)] = False
-    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
-    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None
-    timeout: Annotated[float, describe(CONNECTION, "SECONDS")] = 60.0
-    concurrency: Annotated[int, describe(CONNECTION, "N")] = DEFAULT_CONCURRENCY
-
 
 @dataclass(frozen=True, kw_only=True)
+@show_as(_OPTIONS)
 class QuestionSettings(Question):
     """`Question`, with each option in the group under which help shows it."""
 
-    version: Annotated[str | int | None, describe(CELLS, "VERSION")] = None
-    datastack: Annotated[str, describe(CELLS, "NAME")] = DEFAULT_DATASTACK
-    table: Annotated[str | None, describe(CELLS, "NAME")] = None
-    strict: Annotated[bool, describe(CELLS)] = False
-    inputs: Annotated[bool, describe(SYNAPSES)] = False
-    outputs: Annotated[bool, describe(SYNAPSES)] = False
-    tag: Annotated[tuple[str, ...], describe(SYNAPSES, "TAG")] = ()
-    min_confidence: Annotated[float, describe(SYNAPSES, "0..1")] = 0.0
-    max_confidence: Annotated[float, describe(SYNAPSES, "0..1")] = 1.0
-    min_size: Annotated[float, describe(SYNAPSES, "VOXELS")] = 0.0
-    with_unlabelled: Annotated[bool, describe(SYNAPSES)] = False
-    with_total: Annotated[bool, describe(SYNAPSES)] = False
-    multi_input: Annotated[bool, describe(SYNAPSES)] = False
-    multi_input_table: Annotated[str | None, describe(SYNAPSES, "NAME")] = None
-    cell_types: Annotated[bool, describe(SYNAPSES)] = False
-    cell_type_view: Annotated[str | None, describe(SYNAPSES, "NAME")] = None
-    cell_type_column: Annotated[str, describe(SYNAPSES, "NAME")] = DEFAULT_CELL_TYPE_COLUMN
-    site: Annotated[str | None, describe(VIEW, "SITE")] = None
-    inline: Annotated[bool, describe(OUTPUT)] = False
-    sandbox: Annotated[bool, describe(CONNECTION)] = False
-    server: Annotated[str | None, describe(CONNECTION, "ADDRESS")] = None
-    token_file: Annotated[str | None, describe(CONNECTION, "FILE")] = None
-    timeout: Annotated[float, describe(CONNECTION, "SECONDS")] = 60.0
-    concurrency: Annotated[int, describe(CONNECTION, "N")] = DEFAULT_CONCURRENCY
-    no_cache: Annotated[bool, describe(CONNECTION)] = False
-
 
 @dataclass(frozen=True, kw_only=True)
-class LinkSettings(QuestionSettings, Settings):
+@show_as(_OPTIONS)
+class LinkSettings(Settings):
     """`Settings`, with each option in the group under which help shows it."""
 
-    source: Annotated[str | None, describe(CELLS, "URL|FOLDER")] = None
-    publish_to: Annotated[str | None, describe(CELLS, "FOLDER|BUCKET")] = None
-    public_url: Annotated[str | None, describe(CELLS, "URL")] = None
-    layout: Annotated[Layout, describe(VIEW)] = "xy-3d"
-    background: Annotated[BackgroundName, describe(VIEW)] = "dark"
-    figure: Annotated[bool, describe(VIEW)] = False
-    palette: Annotated[PaletteName, describe(VIEW)] = "paper"
-    color_by: Annotated[ColorBy, describe(VIEW)] = "tag"
-    soft_filter: Annotated[bool, describe(VIEW)] = False
-    partners: Annotated[str | int, describe(VIEW, "N")] = 0
-    review: Annotated[bool, describe(VIEW)] = False
-    annotations: Annotated[tuple[str, ...], describe(VIEW, "FILE")] = ()
-    panel: Annotated[bool, describe(VIEW)] = False
-    filter_by_selection: Annotated[bool, describe(VIEW)] = False
-    upload: Annotated[bool, describe(OUTPUT)] = False
+    annotations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,25 +11,18 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from synglancer.cli.files import check_folder_kept, list_read
-from synglancer.cli.options import CONNECTION, OUTPUT, VIEW, describe
+from synglancer.cli.options import CONNECTION, OUTPUT, VIEW, describe, show_as
 from synglancer.cli.printing import check_options, complain, print_warnings
 from synglancer.errors import SOME_SKIPPED, UsageError
-from synglancer.render.picture_options import (
-    Preview,
-    PreviewOptions,
-    Renderer,
-)
+from synglancer.render.picture_options import Preview, PreviewOptions
+
+_VALUES = {"size": "WIDTHxHEIGHT", "scale": "N", "wait": "SECONDS"}
 
 
 @dataclass(frozen=True, kw_only=True)
+@show_as({name: describe(None, value) for name, value in _VALUES.items()})
 class PictureOptions(PreviewOptions):
     """`PreviewOptions`, with the placeholders that help shows for values."""
-
-    size: Annotated[str, describe(None, "WIDTHxHEIGHT")] = "960x640"
-    scale: Annotated[float, describe(None, "N")] = 1.0
-    background: Literal["dark", "white"] | None = None
-    renderer: Renderer = "browser"
-    wait: Annotated[float, describe(None, "SECONDS")] = 60.0
 
 
 _DEFAULTS = PictureOptions()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path  # noqa: TC003 - cyclopts reads the annotations
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -11,24 +10,22 @@ from cyclopts import Parameter
 from cave_sandbox.process import daemon
 from cave_sandbox.process.daemon import StartOptions
 from synglancer.cave.sandbox import translate_sandbox_errors
-from synglancer.cli.options import describe
+from synglancer.cli.options import describe, show_as
 from synglancer.cli.printing import print_lines
 from synglancer.errors import ServiceError, UsageError
 
+_VALUES = {
+    "data": "FOLDER", "host": "ADDRESS", "port": "N", "token": "TOKEN", "token_file": "FILE",
+    "row_limit": "N", "latency_ms": "MS", "fault": "SPEC", "idle_minutes": "MINUTES",
+}  # fmt: skip
+
 
 @dataclass(frozen=True)
+@show_as({name: describe(None, value) for name, value in _VALUES.items()})
 class SandboxOptions(StartOptions):
     """`StartOptions`, with the placeholders that help shows for values."""
 
-    data: Annotated[Path | None, describe(None, "FOLDER")] = None
-    host: Annotated[str, describe(None, "ADDRESS")] = "127.0.0.1"
-    port: Annotated[int, describe(None, "N")] = 0
-    token: Annotated[str | None, describe(None, "TOKEN")] = field(default=None, repr=False)
-    token_file: Annotated[Path | None, describe(None, "FILE")] = None
-    row_limit: Annotated[int | None, describe(None, "N")] = None
-    latency_ms: Annotated[int, describe(None, "MS")] = 0
-    fault: Annotated[str | None, describe(None, "SPEC")] = None
-    idle_minutes: Annotated[float, describe(None, "MINUTES")] = 30.0
+    token: str | None = field(default=None, repr=False)
 
 
 _DEFAULTS = SandboxOptions()
