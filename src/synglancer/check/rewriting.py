@@ -25,19 +25,7 @@ _SEPARATORS = ",;&$~"
 
 
 def replace_links(document: Document, replacements: Mapping[str, str]) -> bytes:
-    """Replace links in a document.
-
-    Parameters
-    ----------
-    document
-        The document.
-    replacements
-        Old link → new link; other links stay unchanged.
-
-    Returns
-    -------
-    bytes
-        The file's new content.
+    """Replace links in a document: return its new content, with other links unchanged.
 
     Raises
     ------

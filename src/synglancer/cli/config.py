@@ -119,17 +119,7 @@ def name_in_file(option: str) -> str:
 def _refuse_unknown(given: Mapping[str, object], own: set[str]) -> None:
     """Refuse an option of the file that no command has, and name the one that was probably meant.
 
-    Parameters
-    ----------
-    given
-        The names in the file, and their values.
-    own
-        The options of the running command.
-
-    Raises
-    ------
-    UsageError
-        When there is one.
+    `own` are the options of the running command.
     """
     sections = [name for name, value in given.items() if isinstance(value, dict)]
     others = [name for name in given if name_in_file(name) not in own]

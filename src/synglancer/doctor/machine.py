@@ -29,25 +29,15 @@ _FOR_DEVELOPERS = frozenset({"dev", "test", "docs"})
 
 def check_python() -> Outcome:
     """Check the version of Python, and show its path."""
-    running = f"Python {platform.python_version()} at {sys.executable}, synglancer {__version__}."
-    needed = _read_needed_python()
-    if needed and not _fits(platform.python_version(), needed):
-        hint = f"Install synglancer with Python {needed}."
-        return Outcome("python", "failed", running, hint)
-    return Outcome("python", "ok", running)
-
-
-def _read_needed_python() -> str:
-    try:
-        return str(metadata(_PACKAGE)["Requires-Python"])
-    except PackageNotFoundError:
-        return ""
-
-
-def _fits(found: str, needed: str) -> bool:
     from packaging.specifiers import SpecifierSet
 
-    return SpecifierSet(needed).contains(found, prereleases=True)
+    running = f"Python {platform.python_version()} at {sys.executable}, synglancer {__version__}."
+    with suppress(PackageNotFoundError):
+        needed = str(metadata(_PACKAGE)["Requires-Python"])
+        if not SpecifierSet(needed).contains(platform.python_version(), prereleases=True):
+            hint = f"Install synglancer with Python {needed}."
+            return Outcome("python", "failed", running, hint)
+    return Outcome("python", "ok", running)
 
 
 def check_packages() -> Outcome:

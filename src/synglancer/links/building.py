@@ -65,14 +65,7 @@ def build_link(
 ) -> LinkRecord:
     """Build the state for loaded data, store it, and return its link.
 
-    Parameters
-    ----------
-    asking
-        The request for a link.
-    loaded
-        The data that the link shows.
-    meanwhile
-        Called while the upload waits for its answer.
+    `meanwhile` is called while the upload waits for its answer.
 
     Raises
     ------
@@ -102,20 +95,9 @@ def store_link(
     warnings: Sequence[str],
     meanwhile: Callable[[], object] | None = None,
 ) -> LinkRecord:
-    """Store a state of cells or synapses, and return its link.
+    """Store a state of cells or synapses, and return its link with these and further warnings.
 
-    Parameters
-    ----------
-    asking
-        The request for a link.
-    state
-        The state.
-    record
-        The provenance record in the state.
-    warnings
-        What readers should know, one sentence each.
-    meanwhile
-        Called while the upload waits for its answer.
+    `meanwhile` is called while the upload waits for its answer.
 
     Raises
     ------
@@ -170,18 +152,8 @@ def build_cell_state(
 ) -> State:
     """Build the state of cells with their synapses, with a layer per direction and tag.
 
-    Parameters
-    ----------
-    settings, session
-        The options and the session.
-    loaded
-        The data to show.
-    record
-        The provenance record for the state.
-    properties
-        Address of the segments' properties, or None.
-    points
-        The user's own points; their layers follow the layers of synapses.
+    `properties` is the address of the segments' properties. The layers of the user's own points
+    follow the layers of synapses.
     """
     if settings.review:
         return build_review_state(settings, session, loaded, record, properties)

@@ -151,8 +151,7 @@ class LinkRecord:
     @cached_property
     def state(self) -> dict[str, Any]:
         """The Neuroglancer state, as a dict; 64-bit IDs are strings."""
-        state: dict[str, Any] = orjson.loads(self.state_json)
-        return state
+        return orjson.loads(self.state_json)
 
     def to_record(self) -> dict[str, Any]:
         """Return what ``--output json`` prints: 64-bit IDs are strings, and keys are stable.

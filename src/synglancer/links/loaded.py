@@ -81,15 +81,7 @@ def combine(
     *,
     given: bool = False,
 ) -> Loaded:
-    """Combine the tables of cells, apply the filters, and collect the warnings.
-
-    Parameters
-    ----------
-    settings, session
-        The options and the session.
-    table, cells, data, followed, given
-        As in `Loaded`.
-    """
+    """Combine the tables of cells, apply the filters, and collect the warnings."""
     from synglancer.synapses.predictions import (
         count_autapses,
         explain_left_out,

@@ -280,17 +280,7 @@ def keep_receipt(
     session: Session,
     command: Sequence[str] | None = None,
 ) -> LinkRecord:
-    """Add a link to the history; if that fails, the returned link has a warning.
-
-    Parameters
-    ----------
-    link
-        The link.
-    settings, session
-        The options and the session.
-    command
-        The words that were typed, or None.
-    """
+    """Add a link to the history; if that fails, the returned link has a warning."""
     options = {**list_given_options(settings), "server": session.server}
     try:
         add_receipt(build_receipt(link.to_record(), options, command, session.token))

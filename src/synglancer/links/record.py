@@ -22,17 +22,7 @@ _UNTOLD = {"annotations", "token_file", "timeout", "concurrency", "no_cache"}
 def build_record(settings: Settings, session: Session, loaded: Loaded) -> Provenance:
     """Build the provenance record.
 
-    Parameters
-    ----------
-    settings, session
-        The options and the session.
-    loaded
-        The data of the link.
-
-    Returns
-    -------
-    Provenance
-        Merged cells have several somata, so none is recorded for them.
+    Merged cells have several somata, so none is recorded for them.
     """
     from synglancer.synapses.partners import find_strongest_partners
     from synglancer.synapses.predictions import (
@@ -109,12 +99,7 @@ def _describe_cell_types(settings: Settings, loaded: Loaded) -> CellTypes | None
 def build_question(settings: Settings, session: Session, cells: Sequence[object]) -> dict[str, Any]:
     """Return everything that decides what a link shows, as the key of the cache.
 
-    Parameters
-    ----------
-    settings, session
-        The options and the session.
-    cells
-        The cells, as given or as root IDs.
+    Cells may be root IDs, or in the form in which they were given.
     """
     types = [settings.cell_type_view, settings.cell_type_column]
     return {

@@ -117,19 +117,7 @@ def build_review_state(
     record: Provenance,
     properties: str | None,
 ) -> State:
-    """Build the state of a review.
-
-    Parameters
-    ----------
-    settings, session
-        The options and the session.
-    loaded
-        The synapses to review, in their order.
-    record
-        The provenance record for the state.
-    properties
-        Address of the segments' properties, or None.
-    """
+    """Build the state of a review, as `build_cell_state` does for cells, with synapses in order."""
     from synglancer.columns import POSITION_COLUMNS
     from synglancer.states.reviews.rows import Listing, Row
     from synglancer.view.kinds.review import Review, build_review

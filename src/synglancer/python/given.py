@@ -83,5 +83,4 @@ def _name_cell(given: Any) -> int | str:
         return quote(given)
     except Exception as error:
         raise UsageError(f"{quote(given)} is not a cell.", _CELL) from error
-    named: int | str = given
-    return named
+    return given

@@ -98,13 +98,7 @@ def find_browser() -> str:
 
 
 class Traffic:
-    """Follows the requests of a page and of its workers.
-
-    Parameters
-    ----------
-    page
-        A page of Playwright.
-    """
+    """Follows the requests of a page and of its workers."""
 
     def __init__(self, page: Page) -> None:
         self._open: set[Request] = set()

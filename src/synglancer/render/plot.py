@@ -107,8 +107,8 @@ def plot_state(
     title = str(state.get("title") or "Synapses")
     canvas = make_canvas(suffix, size, scale, BACKGROUNDS[background].projection, title)
     rotation = _read_rotation(state)
-    points = [layer.points for layer in layers] + ([somata] if len(somata) else [])
-    seen = np.vstack([np.empty((0, 3)), *(part @ rotation for part in points)])[:, :2]
+    points = [*(layer.points for layer in layers), somata]
+    seen = np.vstack([part @ rotation for part in points])[:, :2]
     head = split_title(title, size[0])
     project, nm_per_pixel = _fit_beside_legend(seen, size, layers, len(head))
     text = _TEXT[background]
@@ -215,8 +215,7 @@ def _divide(frame: pd.DataFrame) -> Iterator[_Layer]:
 
 
 def _read_points(frame: pd.DataFrame) -> Array:
-    points: Array = frame[POSITION_COLUMNS].to_numpy(dtype=float)
-    return points
+    return frame[POSITION_COLUMNS].to_numpy(dtype=float)
 
 
 def _read_type_colors(state: Mapping[str, Any]) -> dict[str, str]:

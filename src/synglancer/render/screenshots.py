@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from synglancer.cache.files import write_file
 from synglancer.errors import PictureError, ServiceError, SynglancerError, UsageError
+from synglancer.links.batch import show_nothing
 from synglancer.links.link_record import LinkRecord, Skipped
 from synglancer.links.opening import open_link
 from synglancer.render.browser import Browser, find_browser
@@ -73,7 +74,7 @@ def render_previews(
             folder.mkdir(parents=True)
             stack.callback(_remove_empty, folder)
         painter = stack.enter_context(Painter(options))
-        step = stack.enter_context(progress(len(links))) if progress else None
+        step = stack.enter_context((progress or show_nothing)(len(links)))
         for link in links:
             try:
                 opened = find_state(link) if isinstance(link, str) else link.opened()
@@ -81,8 +82,7 @@ def render_previews(
                 results.append(painter.paint(opened, folder / f"{name}{suffix}"))
             except SynglancerError as error:
                 results.append(Skipped.from_error(str(link), error))
-            if step:
-                step()
+            step()
     return results
 
 
@@ -104,11 +104,6 @@ def _choose_name(name: str, taken: set[str]) -> str:
 
 class Painter:
     """Makes pictures one after the other in one browser, which is opened for the first screenshot.
-
-    Parameters
-    ----------
-    options
-        The options.
 
     Raises
     ------

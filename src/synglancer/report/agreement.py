@@ -124,5 +124,4 @@ def list_agreed(table: pd.DataFrame) -> pd.DataFrame:
     """List each synapse on which at least one reviewer decided and no other disagreed, once."""
     decided = table[table["reviewed_tag"] != ""]
     opinions = decided.groupby("id")["reviewed_tag"].transform("nunique")
-    agreed: pd.DataFrame = decided[opinions == 1].drop_duplicates("id")
-    return agreed
+    return decided[opinions == 1].drop_duplicates("id")

@@ -136,13 +136,12 @@ def _split(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
 def _count_bins(rows: pd.DataFrame) -> list[int]:
     values = rows["confidence"].to_numpy(dtype=float)
     counts, _ = np.histogram(values[np.isfinite(values)], bins=BINS, range=(0, 1))
-    return [int(count) for count in counts]
+    return counts.tolist()
 
 
 def _measure_distances(rows: pd.DataFrame, soma: Point) -> Distances:
     away = rows[POSITION_COLUMNS].to_numpy(dtype=float) - np.array(soma)
-    distances: Distances = np.sort(np.linalg.norm(away, axis=1) / 1000).astype(np.float32)
-    return distances
+    return np.sort(np.linalg.norm(away, axis=1) / 1000).astype(np.float32)
 
 
 def _find_corners(rows: pd.DataFrame) -> list[Point]:
@@ -153,7 +152,7 @@ def _find_corners(rows: pd.DataFrame) -> list[Point]:
 
 def _count_steps(rows: pd.DataFrame) -> list[int]:
     steps = np.minimum(rows["partner"].value_counts().to_numpy(), len(PARTNER_STEPS))
-    return [int(count) for count in np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:]]
+    return np.bincount(steps, minlength=len(PARTNER_STEPS) + 1)[1:].tolist()
 
 
 def _find_strongest(rows: pd.DataFrame) -> list[Partner]:

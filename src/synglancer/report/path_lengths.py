@@ -107,8 +107,7 @@ def find_path_lengths(
     reached = nx.single_source_dijkstra_path_length(graph, root)
     paths = np.full(len(vertices), np.nan)
     paths[list(reached)] = list(reached.values())
-    found: NDArray[np.float64] = paths[_find_nearest(vertices, points)]
-    return found
+    return paths[_find_nearest(vertices, points)]
 
 
 def _find_nearest(vertices: NDArray[np.float64], points: NDArray[np.float64]) -> NDArray[np.int64]:

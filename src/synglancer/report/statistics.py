@@ -217,7 +217,7 @@ def _count_thresholds(
         for cell in cells:
             bins += np.array(cell.measures.confidence.get(side, {}).get(tag, [0] * BINS))
         if bins.any():
-            thresholds[tag] = [int(count) for count in np.cumsum(bins[::-1])[::-1]]
+            thresholds[tag] = np.cumsum(bins[::-1])[::-1].tolist()
     return thresholds
 
 
@@ -241,8 +241,7 @@ def _find_distances(
 def keep_finite(values: Distances | Sequence[float]) -> Distances:
     """Keep only the known distances."""
     array = np.asarray(values, dtype=np.float32)
-    kept: Distances = array[np.isfinite(array)]
-    return kept
+    return array[np.isfinite(array)]
 
 
 def _count_types(cells: Sequence[CellSummary], side: str) -> dict[str, dict[str, int]]:

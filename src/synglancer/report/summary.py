@@ -66,8 +66,7 @@ class CellSummary:
     @property
     def counts(self) -> Mapping[str, Mapping[str, int]]:
         """Shown synapses: direction → tag → count."""
-        counts: Mapping[str, Mapping[str, int]] = self.link["counts"]
-        return counts
+        return self.link["counts"]
 
     @property
     def is_synapse(self) -> bool:
@@ -139,8 +138,7 @@ class Row:
     @property
     def notes(self) -> Sequence[str]:
         """The warnings of the row's link, one sentence each."""
-        notes: Sequence[str] = self.summary.link["warnings"] if self.summary else ()
-        return notes
+        return self.summary.link["warnings"] if self.summary else ()
 
     @property
     def followed(self) -> str:

@@ -235,8 +235,7 @@ def _read_integers(column: pd.Series[Any], dtype: Any) -> np.ndarray[Any, Any]:
         values = values.combine_chunks()
     if values.null_count:
         raise _bad(f"A synapse came without {column.name}")
-    array: np.ndarray[Any, Any] = values.to_numpy(zero_copy_only=False)
-    return array
+    return values.to_numpy(zero_copy_only=False)
 
 
 def _check_group(

@@ -113,8 +113,7 @@ def _leave_out_strays(points: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     if len(points) < _MANY:
         return points
     away = np.linalg.norm(points - np.median(points, axis=0), axis=1)
-    kept: np.ndarray[Any, Any] = points[away <= max(2 * np.quantile(away, 0.99), _SMALLEST_NM)]
-    return kept
+    return points[away <= max(2 * np.quantile(away, 0.99), _SMALLEST_NM)]
 
 
 def _needed_height(offsets: np.ndarray[Any, Any], aspect: float) -> float:

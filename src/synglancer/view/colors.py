@@ -117,13 +117,6 @@ def is_color(value: object) -> TypeGuard[str]:
 def choose_colors(tags: list[str], palette: Palette) -> dict[str, str]:
     """Choose the colour of each tag; tags outside the palette take its cycle in sorted order.
 
-    Parameters
-    ----------
-    tags
-        The shown tags, in any order.
-    palette
-        The palette.
-
     Examples
     --------
     >>> choose_colors(["spine"], PALETTES["paper"])
@@ -140,11 +133,6 @@ def choose_cell_colors(count: int) -> list[str]:
     Hues advance by the golden angle, so that neighbours in rank differ strongly and repeats come
     late. Lightness alternates for people who cannot tell the hues apart. Colours are muted, so that
     meshes do not outshine the synapses.
-
-    Parameters
-    ----------
-    count
-        How many.
 
     Examples
     --------

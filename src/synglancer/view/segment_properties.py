@@ -151,15 +151,7 @@ def _tag_group(group: str, group_by: str, taken: Collection[str]) -> dict[str, s
 
 
 def _describe_tags(name: str, tagged: Sequence[Mapping[str, str]]) -> dict[str, Any]:
-    """Describe all tags as one property, because viewers read only one.
-
-    Parameters
-    ----------
-    name
-        Name of the property.
-    tagged
-        For each segment, its tags with their descriptions.
-    """
+    """Describe each segment's tags, with their descriptions, as the one property that is read."""
     described = {tag: about for each in tagged for tag, about in each.items()}
     tags = sorted(described)
     places = {tag: place for place, tag in enumerate(tags)}

@@ -74,8 +74,7 @@ class State:
 
     def to_dict(self) -> dict[str, Any]:
         """Read the JSON."""
-        state: dict[str, Any] = orjson.loads(self.json)
-        return state
+        return orjson.loads(self.json)
 
 
 def build_state(scene: Scene, options: ViewOptions | None = None) -> State:
@@ -185,9 +184,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         for group, marker in zip(scene.groups, markers, strict=True)
     )
     shared = tuple(getattr(options, name) for name in _SHARED_OPTIONS)
-    frame: dict[str, Any] = orjson.loads(
-        _build_outline(_Outline(scene.datastack, shared, outlines))
-    )
+    frame = orjson.loads(_build_outline(_Outline(scene.datastack, shared, outlines)))
     camera = _choose_camera(scene, options)
     if camera.position:
         frame["position"] = list(camera.position)

@@ -148,7 +148,7 @@ def _read_targets(
                 empty = False
                 continue
             empty = empty and not document.found
-            if any(_is_same(document, other) for other in documents.values()):
+            if document.path.resolve() in {other.path.resolve() for other in documents.values()}:
                 continue
             documents[name] = document
             for found in document.found:
@@ -213,10 +213,6 @@ def _read_stdin() -> Document:
     if sys.stdin is None or sys.stdin.closed:
         raise UsageError("Standard input is closed.", "Give a file, or pipe text into the command.")
     return parse_document(Path(_STDIN), sys.stdin.buffer.read())
-
-
-def _is_same(one: Document, other: Document) -> bool:
-    return one.path.resolve() == other.path.resolve()
 
 
 def _tell(anew: Anew) -> dict[str, list[str]]:

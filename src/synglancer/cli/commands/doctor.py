@@ -129,8 +129,7 @@ def _parse(words: Sequence[str], config: tuple[Any, ...]) -> Settings:
     app.default(link)
     _, bound, _ = app.parse_args([_CELL, *words], exit_on_error=False, print_error=False)
     bound.apply_defaults()
-    settings: Settings = bound.arguments["settings"]
-    return settings
+    return bound.arguments["settings"]
 
 
 def _name_places() -> str:

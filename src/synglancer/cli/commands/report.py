@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -89,9 +90,8 @@ def report(
     output
         File for the report: .html, .md, .tex, .ipynb, .csv, .parquet or .xlsx.
     """
-    from datetime import datetime, timezone
-
     from synglancer import __version__
+    from synglancer.links.warnings import explain_missing
     from synglancer.render.progress import show_progress
     from synglancer.render.tables import SUFFIXES
     from synglancer.report.building import build_report
@@ -129,7 +129,8 @@ def report(
         return _explain_skipped(made.skipped)
     _write(made, output, reporting, settings)
     _explain_skipped(made.skipped)
-    print_lines(_list_notes(made))
+    noted = [row.notes for row in made.rows if row.summary]
+    print_lines([*made.followed, *explain_missing(noted)])
     return SOME_SKIPPED if made.skipped else 0
 
 
@@ -138,13 +139,6 @@ def _explain_skipped(skipped: Sequence[Skipped]) -> int:
     for one in skipped:
         complain(one.sentence, one.hint)
     return skipped[0].exit_code if skipped else 0
-
-
-def _list_notes(made: Report) -> list[str]:
-    """List the notes on all cells: root IDs that were followed, and what every cell lacks."""
-    from synglancer.links.warnings import explain_missing
-
-    return [*made.followed, *explain_missing([row.notes for row in made.rows if row.summary])]
 
 
 def _check_files(output: Path, reporting: Reporting, read: Sequence[str | Path | None]) -> None:

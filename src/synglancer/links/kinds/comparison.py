@@ -40,7 +40,6 @@ _ALIKE = {
     "multi_input_table": "division by shared spines",
 }
 
-
 _MOST_NAMED = 5
 
 
@@ -375,9 +374,8 @@ def _explain(before: Side, after: Side) -> list[str]:
         warnings.append(f"Both sides are version {old.version}.")
     if old.timestamp > new.timestamp:
         warnings.append(
-            f"The order is from newer to older: version {old.version} "
-            f"({old.timestamp:%Y-%m-%d}) is "
-            f"compared with the earlier version {new.version} ({new.timestamp:%Y-%m-%d})."
+            f"The order is from newer to older: version {old.version} ({old.timestamp:%Y-%m-%d}) "
+            f"is compared with the earlier version {new.version} ({new.timestamp:%Y-%m-%d})."
         )
     if old.table != new.table:
         warnings.append(f"The predictions are from two tables: {old.table} and {new.table}.")

@@ -81,8 +81,7 @@ class CellRows:
     @property
     def positions(self) -> NDArray[Any]:
         """Positions of the shown rows, shape (n, 3), in nm."""
-        points: NDArray[Any] = _join([*self._layers.values()])["point"]
-        return points
+        return _join([*self._layers.values()])["point"]
 
     def count_below(self, confidence: float) -> dict[str, dict[str, int]]:
         """Count the rows that a slider hides, compared in float32 as in the shader."""
@@ -104,8 +103,7 @@ class CellRows:
         for cell in self.cells:
             received, made = (self._gather(cell, name)["id"] for name in RELATIONSHIP_OF)
             own.append(np.intersect1d(received, made, assume_unique=True))  # each occurs once
-        found: NDArray[np.uint64] = np.concatenate(own)
-        return found
+        return np.concatenate(own)
 
     @cached_property
     def shared(self) -> Rows:
@@ -115,8 +113,7 @@ class CellRows:
         made = _join([self._gather(cell, "outputs") for cell in self.cells])
         received = _join([self._gather(cell, "inputs") for cell in self.cells])
         inside = np.isin(made["id"], received["id"])
-        found: Rows = made[inside & ~np.isin(made["id"], self.autapses)]
-        return found
+        return made[inside & ~np.isin(made["id"], self.autapses)]
 
     def find_focus(self) -> tuple[float, float, float] | None:
         """Find the centre of the view: a synapse between the cells, or the middle of a soma."""
@@ -129,7 +126,7 @@ class CellRows:
         return x, y, z
 
     def _gather(self, cell: int, direction: str) -> Rows:
-        """Gather a cell's rows with the shown tags, in both directions."""
+        """Gather a cell's rows of a direction with the shown tags."""
         return _join([self._rows[cell][direction, tag] for tag in self._tags])
 
     def build_groups(self, properties: Sequence[str]) -> list[AnnotationGroup]:
