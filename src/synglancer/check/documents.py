@@ -22,13 +22,7 @@ if TYPE_CHECKING:
 
 _ENTITY = re.compile(r"&(?:#[0-9]{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 _JSON_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|[\"\\/bfnrt])")
-_MARKDOWN_ESCAPE = re.compile(r"\\[!-/:-@\[-`{-~]")
 _LATEX_ESCAPE = re.compile(r"\\[#%_&{}$]|\\textasciitilde(?:\{\}|(?![A-Za-z]))|\\~\{\}")
-_CSV_ESCAPE = re.compile('""')
-
-
-def _read_latex(escape: str) -> str:
-    return "~" if "~" in escape or "tilde" in escape else escape[1]
 
 
 @dataclass(frozen=True)
@@ -61,14 +55,14 @@ _JSON = Layer(
     lambda escape: str(json.loads(f'"{escape}"', strict=False)),
     {'"': '\\"', "\\": "\\\\"},
 )
-_MARKDOWN = Layer(_MARKDOWN_ESCAPE, lambda escape: escape[1])
+_MARKDOWN = Layer(re.compile(r"\\[!-/:-@\[-`{-~]"), lambda escape: escape[1])
 _LATEX = Layer(
     _LATEX_ESCAPE,
-    _read_latex,
+    lambda escape: "~" if "~" in escape or "tilde" in escape else escape[1],
     {**{char: f"\\{char}" for char in "#%_&{}$"}, "~": "\\textasciitilde{}"},
     verbatim=True,
 )
-_CSV = Layer(_CSV_ESCAPE, lambda _: '"', {'"': '""'})
+_CSV = Layer(re.compile('""'), lambda _: '"', {'"': '""'})
 
 _LAYERS: dict[str, tuple[Layer, ...]] = {
     **dict.fromkeys((".html", ".htm", ".xhtml", ".xml", ".svg"), (_HTML,)),

@@ -5,12 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from synglancer.links.warnings import (
-    explain_autapses,
-    explain_live,
-    explain_silence,
-    explain_tags,
-)
+from synglancer.links.warnings import explain_autapses, explain_live, explain_silence, explain_tags
 from synglancer.settings import MULTI_INPUT
 from synglancer.synapses.shown import select_shown
 

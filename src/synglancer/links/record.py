@@ -25,11 +25,7 @@ def build_record(settings: Settings, session: Session, loaded: Loaded) -> Proven
     Merged cells have several somata, so none is recorded for them.
     """
     from synglancer.synapses.partners import find_strongest_partners
-    from synglancer.synapses.predictions import (
-        count_autapses,
-        count_predictions,
-        name_directions,
-    )
+    from synglancer.synapses.predictions import count_autapses, count_predictions, name_directions
     from synglancer.view.staging import count_hidden
 
     cells, shown, data = loaded.cells, loaded.shown, loaded.data

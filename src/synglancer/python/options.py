@@ -11,13 +11,7 @@ from collections.abc import Iterable, Mapping  # noqa: TC003  # signatures show 
 from dataclasses import MISSING, fields
 from datetime import date  # noqa: TC003
 from pathlib import Path  # noqa: TC003
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    TypedDict,
-    TypeVar,
-    get_type_hints,
-)
+from typing import TYPE_CHECKING, Any, TypedDict, TypeVar, get_type_hints
 
 from synglancer.errors import UsageError
 from synglancer.option_values import check_needs

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -103,40 +104,33 @@ def measure(link: LinkRecord, measure_paths: MeasurePaths | None = None) -> Meas
         name: rows[~rows["partner"].isin([0, link.cell])]
         for name, rows in sides.items()
     }
+
+    def by_tag(measure_part: Callable[[pd.DataFrame], Any]) -> dict[str, dict[str, Any]]:
+        return {
+            name: {str(tag): measure_part(part) for tag, part in rows.groupby("tag")}
+            for name, rows in sides.items()
+        }
+
     return Measures(
-        confidence={
-            name: {tag: _count_bins(part) for tag, part in _split(rows)}
-            for name, rows in sides.items()
-        },
-        distances={
-            name: {tag: _measure_distances(part, soma) for tag, part in _split(rows)}
-            for name, rows in sides.items()
-            if soma is not None
-        },
+        confidence=by_tag(_count_bins),
+        distances=by_tag(partial(_measure_distances, soma=soma)) if soma else {},
         partners={name: _count_steps(rows) for name, rows in foreign.items()},
         strongest={name: _find_strongest(rows) for name, rows in foreign.items()},
-        types={
-            name: {
-                tag: {str(kind): int(n) for kind, n in part[PARTNER_TYPE].value_counts().items()}
-                for tag, part in _split(rows)
-            }
-            for name, rows in sides.items()
-            if PARTNER_TYPE in rows
-        },
+        types=by_tag(_count_types) if PARTNER_TYPE in shown else {},
         paths=measure_paths(link.cell, soma, shown) if measure_paths and soma else {},
         soma=soma,
         corners=_find_corners(shown),
     )
 
 
-def _split(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    return [(str(tag), part) for tag, part in rows.groupby("tag")]
-
-
 def _count_bins(rows: pd.DataFrame) -> list[int]:
     values = rows["confidence"].to_numpy(dtype=float)
     counts, _ = np.histogram(values[np.isfinite(values)], bins=BINS, range=(0, 1))
     return counts.tolist()
+
+
+def _count_types(rows: pd.DataFrame) -> dict[str, int]:
+    return {str(kind): int(n) for kind, n in rows[PARTNER_TYPE].value_counts().items()}
 
 
 def _measure_distances(rows: pd.DataFrame, soma: Point) -> Distances:

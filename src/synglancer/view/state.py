@@ -151,15 +151,6 @@ def load_libraries() -> None:
 
 
 @dataclass(frozen=True)
-class _Outline:
-    """The common part of the states of many cells, built by nglui only once."""
-
-    datastack: Datastack
-    options: tuple[Any, ...]
-    layers: tuple[_LayerOutline, ...]
-
-
-@dataclass(frozen=True)
 class _LayerOutline:
     """A layer of synapses without its shader and annotations."""
 
@@ -184,7 +175,7 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
         for group, marker in zip(scene.groups, markers, strict=True)
     )
     shared = tuple(getattr(options, name) for name in _SHARED_OPTIONS)
-    frame = orjson.loads(_build_outline(_Outline(scene.datastack, shared, outlines)))
+    frame = orjson.loads(_build_outline(scene.datastack, shared, outlines))
     camera = _choose_camera(scene, options)
     if camera.position:
         frame["position"] = list(camera.position)
@@ -207,32 +198,35 @@ def _build_frame(scene: Scene, options: ViewOptions) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=16)
-def _build_outline(outline: _Outline) -> bytes:
-    """Build the common part of states as JSON, because nglui takes 10 ms for it.
+def _build_outline(
+    datastack: Datastack, shared: tuple[Any, ...], layers: tuple[_LayerOutline, ...]
+) -> bytes:
+    """Build the common part of the states of many cells once, because nglui takes 10 ms for it.
 
     `_build_frame` sets the keys that differ from cell to cell.
     """
     load_libraries()
     from nglui.statebuilder import ImageLayer, ViewerState
 
-    options = ViewOptions(**dict(zip(_SHARED_OPTIONS, outline.options, strict=True)))
+    options = ViewOptions(**dict(zip(_SHARED_OPTIONS, shared, strict=True)))
     background = BACKGROUNDS["white" if options.figure else options.background]
+    first = layers[0].name if layers else None
     viewer = ViewerState(
         # Without a named site and capabilities, nglui would query the site for its capabilities.
         capabilities="legacy",
         infer_coordinates=False,
-        dimensions=list(outline.datastack.viewer_resolution),
+        dimensions=list(datastack.viewer_resolution),
         layout=options.layout,
         show_axis_lines=False,  # they would be the most saturated colours in the picture
         show_default_annotations=False,
         projection_background_color=background.projection,
         cross_section_background_color=background.cross_section,
-        selected_layer=outline.layers[0].name if outline.layers else SEGMENTATION,
+        selected_layer=first or SEGMENTATION,
         selected_layer_visible=options.show_panel and not options.figure,
         layers=[
-            ImageLayer(name=_IMAGERY, source=outline.datastack.image_source),
-            _build_segmentation(outline),
-            *(_build_synapses(layer, options) for layer in outline.layers),
+            ImageLayer(name=_IMAGERY, source=datastack.image_source),
+            _build_segmentation(datastack, first or _IMAGERY),
+            *(_build_synapses(layer, options) for layer in layers),
         ],
     )
     frame: dict[str, Any] = make_plain(viewer.to_dict())
@@ -302,18 +296,18 @@ def _choose_typical_size(groups: Sequence[AnnotationGroup]) -> float:
     return max(1.0, float(f"{mean:.2g}"))
 
 
-def _build_segmentation(outline: _Outline) -> Any:
+def _build_segmentation(datastack: Datastack, owner: str) -> Any:
     from nglui.statebuilder import SegmentationLayer
 
     return SegmentationLayer(
         name=SEGMENTATION,
-        source=[outline.datastack.segmentation_source],
+        source=[datastack.segmentation_source],
         selected_alpha=0.35,
         not_selected_alpha=0.0,
         alpha_3d=0.6,
         extra={
             # One click on Spelunker's clock would remove the pin, unless another layer owns it.
-            "timestampOwner": [outline.layers[0].name if outline.layers else _IMAGERY],
+            "timestampOwner": [owner],
             **KEEP_SELECTION,
         },
     )

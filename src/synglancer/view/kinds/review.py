@@ -17,12 +17,7 @@ from synglancer.view.annotations import CONFIDENCE, SIZE, AnnotationProperty, ch
 from synglancer.view.colors import PALETTES, PARTNER, choose_colors
 from synglancer.view.layer_sources import build_local_layer, pick_annotation
 from synglancer.view.shaders import format_rgb
-from synglancer.view.state import (
-    SEGMENTATION,
-    State,
-    build_frame,
-    finish_state,
-)
+from synglancer.view.state import SEGMENTATION, State, build_frame, finish_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
