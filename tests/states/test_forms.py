@@ -15,9 +15,10 @@ from synglancer.columns import POSITION_COLUMNS
 from synglancer.errors import BadAnswerError
 from synglancer.states.annotations import count_annotations, explain_unread, read_layers
 from synglancer.states.coordinates import UnplacedError, find_placement, read_state_resolution
+from synglancer.states.fields import read_id
 from synglancer.states.predictions import parse_predictions
 from synglancer.states.reader import MAX_DEPTH, check_state, list_layers, parse_state
-from synglancer.states.selection import read_id, read_pin, read_selected_cells
+from synglancer.states.selection import read_pin, read_selected_cells
 
 FOLDER = Path(__file__).parents[1] / "data" / "states"
 CELL = 864691135276234469

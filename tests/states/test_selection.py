@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from synglancer.states.selection import read_id, read_pin, read_segments
+from synglancer.states.fields import read_id
+from synglancer.states.selection import read_pin, read_segments
 
 
 @pytest.mark.parametrize(

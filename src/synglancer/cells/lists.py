@@ -224,14 +224,13 @@ def _read_text(content: bytes, source: str, column: str | None, *, by_option: bo
 
 
 def _take_cells(table: Table, source: str, column: str | None, *, by_option: bool) -> CellList:
-    named = column is not None or by_option
     if column is None:
         column = next((name for name in ID_COLUMNS if name in table.names), ID_COLUMNS[0])
     column = column.strip()
     if column not in table.names:
         raise UsageError(
             f"{source} has no column {quote(column)}.",
-            f"{_BY_OPTION if named else _BY_NAME} The columns are: {list_names(table.names)}.",
+            f"{_BY_OPTION if by_option else _BY_NAME} The columns are: {list_names(table.names)}.",
         )
     if not table.rows:
         raise UsageError(f"{source} names no cell.", "Give one with a row for each cell.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.states.coordinates import UnplacedError, find_placement, is_point, stack_points
-from synglancer.states.fields import MAX_EXACT
+from synglancer.states.fields import MAX_DIGITS, MAX_EXACT
 from synglancer.states.layer_names import split_layer_name
 from synglancer.states.reader import (
     is_own_points,
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 DIRECTION = "direction"
 """The property with the direction of each annotation, in layers with several directions."""
 
-_MOST_DIGITS = 20
 _MOST_URLS, _LONGEST_URL = 3, 200  # of a layer's sources, in a sentence
 _CORNERS = ("pointA", "pointB")
 _SHAPES = {
@@ -322,7 +321,7 @@ def read_labels(layer: Mapping[str, Any], name: str) -> dict[Any, str]:
 def find_label(labels: Mapping[Any, str], value: Any, otherwise: Any) -> Any:
     """Find the label of a value, even if a viewer has written the value as text."""
     if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:_MOST_DIGITS])
+        value = int(value[:MAX_DIGITS])
     return labels.get(value, otherwise) if isinstance(value, int | float) else otherwise
 
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 Value = TypeVar("Value")
 
 _MAX_UINT64 = 2**64 - 1
-_MAX_DIGITS = 20
+MAX_DIGITS = 20
+"""Most digits of a 64-bit ID."""
+
 MAX_EXACT = 2**53 - 1
 """The largest integer that viewers do not round; they read JSON numbers as doubles."""
 _WRONG = (ValueError, TypeError, KeyError, OverflowError)
@@ -107,14 +109,25 @@ def _read_flag(given: object) -> bool:
     return given
 
 
+def read_id(given: object) -> int:
+    """Read a 64-bit ID; 0 for anything else.
+
+    Some tools write IDs as JSON numbers. Viewers round these, but Python reads them exactly.
+    """
+    if isinstance(given, bool):
+        return 0
+    if isinstance(given, str):
+        whole = given.isascii() and given.isdigit() and len(given) <= MAX_DIGITS
+        given = int(given) if whole else 0
+    return given if isinstance(given, int) and 0 <= given <= _MAX_UINT64 else 0
+
+
 def read_cell(given: object) -> int:
     """Read a root ID, as digits or as an integer, up to 2^64 - 1."""
-    text = "" if isinstance(given, bool | float) else str(given)
-    if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
+    cell = read_id(given)
+    if not cell:
         raise ValueError(given)
-    if not 0 < int(text) <= _MAX_UINT64:
-        raise ValueError(given)
-    return int(text)
+    return cell
 
 
 def read_count(given: object) -> int:

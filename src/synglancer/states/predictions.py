@@ -13,7 +13,7 @@ import pandas as pd
 from synglancer.columns import DTYPES, PARTNER_TYPE, POSITION_COLUMNS
 from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.annotations import find_label, read_labels, read_synapse_layers
-from synglancer.states.selection import read_id
+from synglancer.states.fields import read_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

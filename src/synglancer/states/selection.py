@@ -6,6 +6,7 @@ import math
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
+from synglancer.states.fields import MAX_DIGITS, read_id
 from synglancer.states.reader import is_shown, list_segmentation_layers, list_source_urls
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 """The timestamp of states that have none."""
 
-_MAX_UINT64 = 2**64 - 1
-_MAX_DIGITS = 20
 _HIDDEN = "!"
 _LEAST_MILLISECONDS = 10**11
 """Smaller numbers are seconds, because as milliseconds they would be before March 1973."""
@@ -85,19 +84,6 @@ def _read_equivalences(layer: Mapping[str, Any]) -> dict[int, set[int]]:
     return sets
 
 
-def read_id(given: object) -> int:
-    """Read a 64-bit ID; 0 for anything else.
-
-    Some tools write IDs as JSON numbers. Viewers round these, but Python reads them exactly.
-    """
-    if isinstance(given, bool):
-        return 0
-    if isinstance(given, str):
-        whole = given.isascii() and given.isdigit() and len(given) <= _MAX_DIGITS
-        given = int(given) if whole else 0
-    return given if isinstance(given, int) and 0 <= given <= _MAX_UINT64 else 0
-
-
 def is_source(layer: Mapping[str, Any], segmentation: str) -> bool:
     """Whether a layer draws a segmentation, whatever its scheme and login."""
     name = _strip_scheme(segmentation)
@@ -137,7 +123,7 @@ def read_pin(state: Mapping[str, Any]) -> datetime | None:
 def _read_number(given: object) -> int | float | None:
     """Read a number or a number in a text; integers stay integers, so that no digit is lost."""
     if isinstance(given, str):
-        text = given.strip()[: _MAX_DIGITS + 1]
+        text = given.strip()[: MAX_DIGITS + 1]
         return int(text) if text.isascii() and text.isdigit() else None
     if isinstance(given, float):
         return given if math.isfinite(given) else None

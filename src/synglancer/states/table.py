@@ -9,7 +9,7 @@ import pandas as pd
 
 from synglancer.states.annotations import find_label, read_labels, read_layers
 from synglancer.states.coordinates import AXES, read_state_resolution
-from synglancer.states.selection import read_id
+from synglancer.states.fields import read_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from synglancer.states.annotations import DIRECTION, read_labels, read_synapse_layers
+from synglancer.states.fields import MAX_DIGITS, read_id
 from synglancer.states.layer_names import split_layer_name
-from synglancer.states.selection import read_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,7 +18,6 @@ _RANGES = {
     **{f"uint{bits}": (0, 2**bits - 1) for bits in (8, 16, 32)},
     **{f"int{bits}": (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) for bits in (8, 16, 32)},
 }
-_MOST_DIGITS = 20
 
 
 def explain_damage(state: Mapping[str, Any]) -> list[str]:
@@ -66,6 +65,6 @@ def _is_valid(value: object, kind: str) -> bool:
     if kind in {"rgb", "rgba"}:
         return True
     if isinstance(value, str) and value.isascii() and value.isdigit():  # as some viewers write it
-        value = float(value[:_MOST_DIGITS])
+        value = float(value[:MAX_DIGITS])
     lowest, highest = _RANGES.get(kind, _FLOAT32)
     return isinstance(value, int | float) and lowest <= value <= highest

@@ -15,10 +15,10 @@ import pandas as pd
 
 from synglancer.errors import UsageError
 from synglancer.states.annotations import read_labels, read_layer
+from synglancer.states.fields import read_id
 from synglancer.states.reader import list_layers
 from synglancer.states.reviews.marks import UNMARKED, VERDICT, list_marks, read_typed
 from synglancer.states.reviews.rows import Row, read_rows
-from synglancer.states.selection import read_id
 from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
