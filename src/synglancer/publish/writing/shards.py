@@ -63,8 +63,7 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``file``, ``bytes``, ``rows``, ``keys`` and ``largest``, the largest number of rows of a
-        key.
+        ``bytes``, and ``largest``, the largest number of rows of a key.
     """
     index, number, level, shard = task
     plan = load_plan(work, mark)
@@ -95,10 +94,9 @@ def write_shard(work: str, mark: str, task: Task) -> dict[str, Any]:
     data, sizes = pack_chunks(sharding, encoded, lengths)
     del encoded
     pieces = build_shard(sharding, keys, sizes, data)
-    name = f"{folder}/{sharding.name_file(shard)}"
     destination = open_destination(request["destination"], request["timeout"])
-    size = destination.write(name, pieces)
-    return {"file": name, "bytes": size, "rows": rows, "keys": len(keys), "largest": largest}
+    size = destination.write(f"{folder}/{sharding.name_file(shard)}", pieces)
+    return {"bytes": size, "largest": largest}
 
 
 def _order_single(ids: Keys, sharding: Sharding) -> tuple[Keys, NDArray[np.int64]]:
