@@ -27,13 +27,7 @@ _MOST_WITNESSES = 3
 def wait_for_servers(
     suspects: Iterable[str], witnesses: Collection[str], fetch: Callable[[str], bytes]
 ) -> None:
-    """Pause, unless the server of each suspect serves another state now.
-
-    Parameters
-    ----------
-    suspects, witnesses, fetch
-        As for `find_missing`.
-    """
+    """Pause, unless the server of each suspect serves another state now; see `find_missing`."""
     for server in dict.fromkeys(map(read_origin, suspects)):
         if not _is_working(server, witnesses, fetch):
             time.sleep(PAUSE)

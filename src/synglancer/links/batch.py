@@ -113,10 +113,7 @@ def map_links(
 class Batch(Generic[Result]):
     """The state that the cells of a batch share, and whether the batch continues.
 
-    Parameters
-    ----------
-    settings, use, command, token, maker
-        As for `map_links`.
+    `map_links` describes what it takes.
     """
 
     def __init__(

@@ -17,11 +17,6 @@ def open_maker(
 ) -> LinkMaker:
     """Open the maker of links for several cells with the same settings.
 
-    Parameters
-    ----------
-    settings, command, token
-        As for `LinkMaker`.
-
     Raises
     ------
     UsageError

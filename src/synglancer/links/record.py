@@ -6,15 +6,15 @@ from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
-from synglancer.settings import Settings
 from synglancer.states.record import Provenance
 from synglancer.states.record_parts import CellTypes, MultiInput
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from synglancer.cave.session import Session
     from synglancer.links.loaded import Loaded
+    from synglancer.settings import Question, Settings
 
 _UNTOLD = {"annotations", "token_file", "timeout", "concurrency", "no_cache"}
 
@@ -135,10 +135,11 @@ def build_filters(settings: Settings) -> dict[str, Any]:
 
 def list_given_options(settings: Settings) -> dict[str, Any]:
     """Return the options that differ from the defaults and affect the link, by name."""
-    default = Settings()
-    return {
-        field.name: given
-        for field in fields(settings)
-        if field.name not in _UNTOLD
-        and (given := getattr(settings, field.name)) != getattr(default, field.name)
-    }
+    names = [field.name for field in fields(settings) if field.name not in _UNTOLD]
+    return {name: getattr(settings, name) for name in list_changed(settings, names)}
+
+
+def list_changed(options: Question, names: Iterable[str]) -> list[str]:
+    """List those of some options that differ from their defaults."""
+    default = type(options)()
+    return [name for name in names if getattr(options, name) != getattr(default, name)]

@@ -6,8 +6,7 @@ import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from synglancer.links.record import list_given_options
-from synglancer.settings import Settings
+from synglancer.links.record import list_changed, list_given_options
 from synglancer.text.spelling import find_meant
 
 MANY_ANNOTATIONS = 10_000
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 
     from synglancer.cave.records import Materialization
     from synglancer.links.link_record import LinkRecord
+    from synglancer.settings import Settings
     from synglancer.states.record import Provenance
     from synglancer.states.record_parts import CellTypes, MultiInput
 
@@ -216,12 +216,10 @@ def describe_publishing(cells: Sequence[int], settings: Settings) -> str:
 
 def list_unshowable(settings: Settings) -> list[str]:
     """List the given options that links on a published source do not support."""
-    default = Settings()
     asked = [
         name
-        for name in _UNSHOWABLE
-        if getattr(settings, name) != getattr(default, name)
-        and not (name == "with_unlabelled" and settings.source is not None)  # which may have them
+        for name in list_changed(settings, _UNSHOWABLE)
+        if not (name == "with_unlabelled" and settings.source is not None)  # which may have them
     ]
     names = {"cell_types": "--cell-types and --color-by partner-type"}
     return [names.get(name, f"--{name.replace('_', '-')}") for name in asked]

@@ -12,7 +12,7 @@ from synglancer.errors import CellError, NotServedError, ServiceError, UsageErro
 from synglancer.links.filling import fill_state
 from synglancer.links.make import LinkMaker
 from synglancer.links.opening import open_link
-from synglancer.links.record import build_filters
+from synglancer.links.record import build_filters, list_changed
 from synglancer.links.upload import place_state
 from synglancer.settings import Question, Settings
 from synglancer.states.fields import write_timestamp
@@ -182,12 +182,8 @@ def _check_words(
             "Links have their own version, but another version was given too.",
             "Leave out --from; with two links, also leave out --to.",
         )
-    default = Question()
-    typed = [
-        one.name
-        for one in fields(Question)
-        if one.name not in _OF_LINK and getattr(question, one.name) != getattr(default, one.name)
-    ]
+    own = [one.name for one in fields(Question) if one.name not in _OF_LINK]
+    typed = list_changed(question, own)
     if any(links) and typed:
         options = ", ".join("--" + name.replace("_", "-") for name in typed)
         raise UsageError(

@@ -26,11 +26,6 @@ if TYPE_CHECKING:
 class PublishingMaker(LinkMaker):
     """Publishes the synapses of cells, and makes one link for them on that source.
 
-    Parameters
-    ----------
-    settings, command, token
-        As for `LinkMaker`.
-
     Raises
     ------
     UsageError

@@ -56,11 +56,6 @@ _ROW_BYTES = 200
 class SourceMaker(LinkMaker):
     """Makes links on a published source for several cells with the same settings.
 
-    Parameters
-    ----------
-    settings, command, token
-        As for `LinkMaker`.
-
     Raises
     ------
     UsageError

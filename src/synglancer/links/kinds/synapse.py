@@ -12,9 +12,9 @@ from synglancer.errors import CellError, UsageError
 from synglancer.links.building import BUILDING, Asking, store_link
 from synglancer.links.loaded import Loaded
 from synglancer.links.make import Cells, LinkMaker, warm_up
-from synglancer.links.record import build_record
+from synglancer.links.record import build_record, list_changed
 from synglancer.links.warnings import explain_live
-from synglancer.settings import SAME_SPINE, SYNAPSE, Settings
+from synglancer.settings import SAME_SPINE, SYNAPSE
 from synglancer.states.record_parts import CellTypes, MultiInput, NamedSynapse
 from synglancer.synapses.loading import CellData
 from synglancer.synapses.named import NamedLoader
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from synglancer.links.link_record import LinkRecord
+    from synglancer.settings import Settings
     from synglancer.states.record import Provenance
     from synglancer.synapses.ahead import Size
     from synglancer.synapses.named import NamedRows
@@ -42,8 +43,6 @@ _OF_CELLS = (
     "review",
 )
 """Options that choose among a cell's synapses."""
-
-_DEFAULT = Settings()
 
 
 class SynapseMaker(LinkMaker):
@@ -113,13 +112,12 @@ def _read_synapses(cells: Sequence[str]) -> list[int]:
 
 def _check_settings(settings: Settings) -> None:
     """Refuse options that choose among a cell's synapses or compare them by colour."""
-    for name in _OF_CELLS:
-        if getattr(settings, name) != getattr(_DEFAULT, name):
-            option = "--" + name.replace("_", "-")
-            raise UsageError(
-                f"{option} chooses among the synapses of a cell, but a single synapse was given.",
-                f"Leave out {option}, or give the cell.",
-            )
+    for name in list_changed(settings, _OF_CELLS):
+        option = "--" + name.replace("_", "-")
+        raise UsageError(
+            f"{option} chooses among the synapses of a cell, but a single synapse was given.",
+            f"Leave out {option}, or give the cell.",
+        )
     if settings.color_by != "tag":
         raise UsageError(
             f"--color-by {settings.color_by} compares the synapses of a cell, but a single "
