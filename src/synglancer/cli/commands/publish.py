@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import closing, contextmanager
+from datetime import timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -229,20 +230,16 @@ def _read_size(text: str) -> int:
 
 
 def _read_timestamp(text: str | None) -> str | None:
-    from datetime import datetime, timezone
+    from synglancer.states.fields import read_timestamp
 
     if text is None:
         return None
     try:
-        # Python 3.10 knows no Z.
-        moment = datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return read_timestamp(text).astimezone(timezone.utc).isoformat()
     except ValueError as error:
         raise UsageError(
             f"--timestamp {text!r} is not a timestamp.", "Give a time such as 2026-03-07T08:10:01Z."
         ) from error
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return moment.astimezone(timezone.utc).isoformat()
 
 
 @contextmanager
