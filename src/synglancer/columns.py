@@ -22,9 +22,7 @@ CELL_COLUMN = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 """The column with the cell's own root ID, for each direction."""
 
 ASKED_COLUMN = {**CELL_COLUMN, "synapse": "id"}
-"""The column with the requested ID: the root ID of the cell in one direction, or the synapse's
-ID.
-"""
+"""The column with the requested ID: of the cell in one direction, or of the synapse."""
 
 SHARING_COLUMN = "asked_id"
 """The column with the requested synapse, in rows of other synapses on its spine."""
@@ -33,6 +31,4 @@ PARTNER_COLUMN = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 """The column with the root ID of the cell on the other side, for each direction."""
 
 PARTNER_TYPE = "partner_type"
-"""The column with the type of the cell on the other side of a synapse; present only if
-requested.
-"""
+"""The column with the type of the cell on the other side; present only if requested."""

@@ -21,7 +21,6 @@ from urllib3.exceptions import ReadTimeoutError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-
 _ARROW = "data.arrow"
 """The content type of a table, which may be of any size: its rows are limited by the server."""
 

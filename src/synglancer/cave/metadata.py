@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from synglancer.cave.http import Fetcher
 
-
 _FINISHED = ("AVAILABLE", "EXPIRED")
 _PERMANENT = timedelta(days=20 * 365)
 

@@ -29,9 +29,7 @@ _MOST_REQUESTS = 1000
 """Most requests for one answer."""
 
 _USUAL_LIMITS = frozenset({200_000, 500_000})
-"""Row limits of CAVE servers; an answer with exactly this many rows counts as cut off even without
-a warning.
-"""
+"""Row limits of CAVE servers: an answer of exactly this size counts as cut off."""
 
 _MAX_ID = 2**63 - 1
 _MOST_PARTS = 16

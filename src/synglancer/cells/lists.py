@@ -32,7 +32,6 @@ _MISSING = {"0", "0.0", "nan", "none", "<na>", "null"}
 
 _NO_CELLS = "Give a text file with one cell per line, or a table with a column of cells."
 
-
 _QUOTABLE = re.compile(
     r"""(=?["']|(nucleus|synapse):)?[-+0-9.,;:\s'"_()\[\]{}@e\u00a0\u202f\u2009\u2019]*(nm)?""",
     re.IGNORECASE,

@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from synglancer.states.urls import ParsedLink
 
 OWN_POINTS = "// synglancer points\n"
-"""The first line of the shader of a layer with a user's own points. Viewers keep it when the layer
-is renamed or the state is shared again.
-"""
+"""The first line of the shader of a user's own points; viewers keep it when a state is shared."""
 
 _OWN_POINTS = re.compile(r"^\s*// synglancer points[ \t\r]*$", re.MULTILINE)
 _LONGEST = 65_536  # of a shader, the most that is searched

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     Point = tuple[float, float, float]
 
-
 _MOST_SOMATA = 999
 """Number of further cells whose somata are queried together with one cell's."""
 

@@ -45,7 +45,6 @@ COLUMNS = {
 CONTRADICTORY, MISSING = "contradictory", "missing"
 """Verdicts on a synapse with marks that exclude each other, and on one that was deleted."""
 
-
 _MOST_DIGITS = 10  # of a uint32
 
 
