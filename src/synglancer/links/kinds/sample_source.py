@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
-from synglancer.errors import UsageError
-from synglancer.settings import DEFAULT_DATASTACK, DEFAULT_TABLE, DEFAULT_VERSION
+from synglancer.settings import Question
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,17 +40,12 @@ def publish_sample(settings: Settings) -> str:
     from synglancer.cave.sandbox import find_published
     from synglancer.publish.manifest import MANIFEST
 
-    is_default = settings.datastack == DEFAULT_DATASTACK
-    table = settings.table or (DEFAULT_TABLE if is_default else None)
-    if table is None:
-        raise UsageError(
-            f"The datastack {settings.datastack} has no table of predictions by default.",
-            "Check the name of the datastack, or choose a table with --table.",
-        )
-    version = settings.version or (DEFAULT_VERSION if is_default else "latest")
-    session = Session(settings.service, Store(enabled=not settings.no_cache), version)
+    datastack = settings.datastack
+    asked = Question(datastack=datastack, version=settings.version, table=settings.table)
+    table = str(asked.table)
+    session = Session(settings.service, Store(enabled=not settings.no_cache), asked.version)
     session.confirm_data()
-    told = [session.identity.value, settings.datastack, session.version, table]
+    told = [session.identity.value, datastack, session.version, table]
     name = hashlib.sha256(repr(told).encode()).hexdigest()[:16]
     folder = find_published() / name
     folder.parent.mkdir(parents=True, exist_ok=True)
