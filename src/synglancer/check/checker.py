@@ -82,18 +82,7 @@ class Checker:
         self._states = Answers()
 
     def check(self, links: Sequence[str]) -> list[CheckResult]:
-        """Check links, step by step.
-
-        Parameters
-        ----------
-        links
-            Neuroglancer links, each of them once.
-
-        Returns
-        -------
-        list of CheckResult
-            One for each link, in the same order.
-        """
+        """Check links, each of them given once, step by step; the results are in their order."""
         receipts = _index_receipts()
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
             self._states = Answers()  # each state is downloaded once, even if links share it

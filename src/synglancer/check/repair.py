@@ -78,14 +78,7 @@ class Asked:
 
 
 def read_asked(result: CheckResult, own: Service) -> Asked:
-    """Read the original cells and options of a link.
-
-    Parameters
-    ----------
-    result
-        The result of its check.
-    own
-        The present server, token and timeout.
+    """Read the original cells and options of a link, with the present server, token and timeout.
 
     Raises
     ------

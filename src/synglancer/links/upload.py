@@ -92,17 +92,10 @@ def upload_state(session: Session, state: State) -> str:
 
 
 def upload_properties(session: Session, content: bytes) -> str:
-    """Upload segment properties and read them back (2 requests); return their address.
+    """Upload segment properties, in canonical JSON, and read them back (2 requests).
 
-    Each machine uploads the same properties only once, so that the same question gives the same
-    state. Each time, one request checks that they still exist.
-
-    Parameters
-    ----------
-    session
-        The session, with the state server and the cache of addresses.
-    content
-        Canonical JSON.
+    Returns their address. Each machine uploads the same properties only once, so that the same
+    question gives the same state. Each time, one request checks that they still exist.
 
     Raises
     ------

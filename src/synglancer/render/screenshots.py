@@ -128,14 +128,7 @@ class Painter:
         self._thread.shutdown()
 
     def paint(self, opened: OpenedLink, path: Path) -> Preview:
-        """Make the picture of a link, and write its file completely or not at all.
-
-        Parameters
-        ----------
-        opened
-            The link and its state.
-        path
-            The file, PNG or SVG.
+        """Make the picture of a link, and write its file, PNG or SVG, completely or not at all.
 
         Raises
         ------

@@ -46,14 +46,9 @@ class Baseline:
 
 
 def find_known_baseline(settings: Settings, *, synthetic: bool) -> Baseline | None:
-    """Find the proportions of the whole table; None if filters are set.
+    """Find the proportions of the whole table.
 
-    Parameters
-    ----------
-    settings
-        The options.
-    synthetic
-        Whether the data are synthetic, from a table of the same name.
+    None if filters are set, or if the data are synthetic, from a table of the same name.
     """
     counts = _KNOWN.get(str(settings.table))
     selected = settings.tag or settings.min_confidence or settings.min_size or settings.multi_input

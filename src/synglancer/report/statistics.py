@@ -123,13 +123,7 @@ class Statistics:
 
 
 def build_statistics(report: Report) -> Statistics:
-    """Build the numbers of a report.
-
-    Parameters
-    ----------
-    report
-        Its cells, groups, directions, tags and baseline.
-    """
+    """Build the numbers of a report from its cells, groups, directions, tags and baseline."""
     cells, tags = report.whole_cells, report.tags
     sides = [side for side in report.directions if side in CELL_COLUMN]
     parts: dict[str | None, list[CellSummary]] = {None: cells} | {

@@ -27,14 +27,7 @@ REPLACEMENT = "\ufffd"
 
 
 def printable(text: str, instead: str = " ") -> str:
-    r"""Replace control characters and characters that cannot be displayed.
-
-    Parameters
-    ----------
-    text
-        The text.
-    instead
-        The replacement for each such character.
+    r"""Replace each control character and each character that cannot be displayed.
 
     Examples
     --------

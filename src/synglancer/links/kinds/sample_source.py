@@ -24,11 +24,6 @@ _PATIENCE = 300.0
 def publish_sample(settings: Settings) -> str:
     """Publish the sandbox's table unless it is already published, and return its address.
 
-    Parameters
-    ----------
-    settings
-        The options, with the datastack, version and table.
-
     Raises
     ------
     UsageError

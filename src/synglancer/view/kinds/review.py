@@ -69,17 +69,7 @@ class Review:
 
 
 def build_review(scene: Scene, options: ViewOptions, review: Review) -> State:
-    """Build the state of a review.
-
-    Parameters
-    ----------
-    scene
-        The cells, without annotations.
-    options
-        Layout, background and palette.
-    review
-        The synapses.
-    """
+    """Build the state of a review; the scene holds the cells, without annotations."""
     frame = build_frame(scene, options)
     layers = frame["layers"]
     place = next(i for i, one in enumerate(layers) if one["name"] == SEGMENTATION)

@@ -51,16 +51,9 @@ def choose_end_colors(cells: Sequence[int], background: str) -> dict[int, str]:
 def build_synapse_state(
     scene: Scene, options: ViewOptions, synapses: Sequence[NamedSynapse]
 ) -> State:
-    """Build the state that shows synapses, with the first one selected.
+    """Build the state that shows the requested synapses, with the first one selected.
 
-    Parameters
-    ----------
-    scene
-        The cells, with the synapses as groups; its focus is the first one's position.
-    options
-        How it is shown.
-    synapses
-        The requested synapses.
+    The scene holds the cells, with the synapses as groups; its focus is the first one's position.
     """
     frame = build_state(scene, options).to_dict()
     picked = synapses[0]
