@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from synglancer.cave.records import Datastack, Materialization
-from synglancer.check.checker import _is_of, _judge_cells, _judge_version
+from synglancer.check.checker import _is_of, _judge_cells, _judge_version, _read_foreign
 from synglancer.check.results import Finding
 from synglancer.errors import NotServedError, UnreachableError
 
@@ -132,6 +132,19 @@ def test_without_both_answers_nothing_is_known_of_cells(then, now) -> None:
     [unknown] = found.unknown
     assert str(DOWN) in unknown
     assert found.problems == found.notes == []
+
+
+@pytest.mark.parametrize(
+    ("url", "cells", "datastack"),
+    [(GRAPH, (1,), "minnie"), ("precomputed://gs://other/seg", (), None)],
+)
+def test_only_segments_of_a_chunked_graph_are_cells(url, cells, datastack) -> None:
+    """Of a foreign state, segments of other layers are not looked up as root IDs."""
+    layer = {"type": "segmentation", "source": url, "segments": ["1"], "timestamp": 1772871001190}
+    finding = Finding("x", state={"layers": [layer]})
+    _read_foreign(finding, "minnie")
+    assert (finding.facts["cells"], finding.facts["datastack"]) == (cells, datastack)
+    assert (finding.timestamp is None) is not bool(cells)
 
 
 @pytest.mark.parametrize(

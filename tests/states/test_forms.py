@@ -94,6 +94,8 @@ def test_what_cannot_be_placed_is_said(name) -> None:
     """A point without a known unit is never returned as if it were in nm."""
     state = read(name)
     assert parse_predictions(state).empty
+    assert [layer.positions.shape for layer in read_layers(state)] == [(0, 3)]
+    assert count_annotations(state) == {"": {"notes": 0}}
     expected = f"1 annotation of the layer 'notes' cannot be placed: {UNPLACED[name]}."
     assert explain_unread(state) == [expected]
 

@@ -186,7 +186,10 @@ def test_a_file_of_a_state(tmp_path: Path) -> None:
     parsed = parse_link(str(path))
     assert orjson.loads(parsed.state or b"") == SHADER
     assert parsed.place == f"The file {path}"
-    assert not is_link(str(tmp_path / "missing.json"))
+    missing = str(tmp_path / "missing.json")
+    assert not is_link(missing)
+    with pytest.raises(UsageError, match=r"^There is no file "):
+        parse_link(missing)
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def test_each_synapse_is_in_one_row_with_its_dtypes(before, after) -> None:
     """Every synapse of either table comes back once, with all 64 bits of its ID."""
     changes = find_changes(_build(before), _build(after))
     keys = list(zip(changes["direction"], changes["id"].tolist(), strict=True))
-    assert sorted(keys) == sorted(set(before) | set(after))
+    assert keys == sorted(set(before) | set(after))
+    assert changes.index.tolist() == [*range(len(keys))]
     former = changes.set_index(["direction", "id"])["former_tag"].to_dict()
     assert former == {both: before.get(both, ("",))[0] for both in former}
     assert str(changes["id"].dtype) == "uint64"

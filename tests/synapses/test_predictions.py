@@ -184,6 +184,9 @@ def test_a_synapse_is_shown_once_and_the_rest_is_counted():
     assert checked.frame["confidence"].tolist() == np.float32([0.1, 0.9, 0.5]).tolist()
     told = "2 further rows of inputs repeat a synapse; the most confident is shown."
     assert explain_left_out([checked], [CELL]) == [told]
+    once = build_predictions(raw_answer(id=[7, 7, 9]), [CELL], "inputs")
+    told = "1 further row of inputs repeats a synapse; the most confident is shown."
+    assert explain_left_out([once], [CELL]) == [told]
 
 
 @pytest.mark.parametrize(

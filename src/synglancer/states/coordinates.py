@@ -189,7 +189,7 @@ def _read_space(given: object, what: str) -> _Space:
             and isinstance(pair[1], str)
         )
         scales.append(pair[0] * _LENGTHS.get(pair[1], math.nan) if known else math.nan)
-    return _Space(tuple(map(str, given)), np.array(scales, dtype=float))
+    return _Space(tuple(map(str, given)), np.array(scales))
 
 
 def _is_length(value: object) -> bool:

@@ -26,6 +26,12 @@ def test_names_are_legal_in_every_viewer_and_differ(names: list[str]) -> None:
     assert [mark.tag for mark in marks[2:]] == names
 
 
+def test_a_tag_without_a_latin_letter_is_named_by_its_place() -> None:
+    """So that it can be typed as well."""
+    names = [mark.name for mark in list_marks(["+", "spine", "µ"])[2:]]
+    assert names == ["is_1", "is_spine", "is_3"]
+
+
 @pytest.mark.parametrize(
     ("text", "names", "unknown", "rest"),
     [
