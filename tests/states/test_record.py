@@ -332,6 +332,35 @@ def test_a_link_on_a_source_is_made_again_on_it():
     assert (asked.source, asked.table, asked.version) == (source.address, None, 1718)
 
 
+SYNAPSE = NamedSynapse(7, "spine", 0.456, 1234, 5, 6)
+
+
+@pytest.mark.parametrize(
+    ("synapse", "told"),
+    [
+        (SYNAPSE, "spine, confidence 0.46, 1,234 voxels; from 5 onto 6."),
+        (
+            replace(SYNAPSE, confidence=None, size=1, pre=0),
+            "no prediction, 1 voxel; from no cell onto 6.",
+        ),
+        (
+            replace(SYNAPSE, pre_type="BC", post_type="23P", same_spine=(8, 9)),
+            (
+                "spine, confidence 0.46, 1,234 voxels; from 5 (BC) onto 6 (23P). Synapses 8, 9 "
+                "on the same spine."
+            ),
+        ),
+        (
+            replace(SYNAPSE, same_spine=(8,)),
+            "spine, confidence 0.46, 1,234 voxels; from 5 onto 6. Synapse 8 on the same spine.",
+        ),
+    ],
+)
+def test_a_synapse_is_described_in_a_sentence(synapse, told):
+    """It names the tag, the size and both cells, and the synapses on the same spine."""
+    assert str(synapse) == f"Synapse 7: {told}"
+
+
 @pytest.mark.parametrize("name", ["server", "datastack", "version", "table"])
 def test_a_record_that_lacks_a_part_cannot_be_used_again(name):
     """Otherwise a link would be made again from other data than its own."""

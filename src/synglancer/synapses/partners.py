@@ -31,7 +31,7 @@ def read_partners(frame: pd.DataFrame) -> pd.Series[int]:
     received = (frame["direction"] == "inputs").to_numpy()
     columns = {name: frame[column].to_numpy("uint64") for name, column in PARTNER_COLUMN.items()}
     chosen = np.where(received, columns["inputs"], columns["outputs"])
-    return pd.Series(chosen, index=frame.index)
+    return pd.Series(chosen, index=frame.index, dtype="uint64")
 
 
 def find_strongest_partners(

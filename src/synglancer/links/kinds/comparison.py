@@ -212,7 +212,7 @@ def _read(link: str, question: Question) -> Side:
             "Give links from make-link, or a cell.",
         )
     asked = parse_settings(state)
-    if str(asked.server).rstrip("/") != service.server:
+    if asked.server != service.server:
         raise UsageError(
             f"The link was made with the CAVE server {asked.server}, not with {service.server}.",
             "Choose the link's server with --server, or with --sandbox for the sandbox.",
