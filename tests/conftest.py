@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import importlib
 import os
 from typing import TYPE_CHECKING
@@ -21,6 +22,9 @@ from synglancer.cache.locks import locked
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+# As the commands do, because collecting garbage among many long-lived objects is slow.
+gc.set_threshold(100_000)
 
 # Commands run thousands of times in a process, which reads their annotations and finds the groups
 # of their options once, where this release of cyclopts has these functions.

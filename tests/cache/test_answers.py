@@ -113,7 +113,7 @@ def test_what_does_not_read_back_is_fetched_again(damage):
     assert all(found is not None for found in load(Store()))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 @pytest.mark.parametrize("kind", ["datastacks", "links", "predictions"])
 def test_a_flipped_bit_is_found(kind, place, bit):

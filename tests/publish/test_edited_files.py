@@ -87,7 +87,7 @@ def act(folder, table, do):
 
 @given(data=st.data(), name=st.sampled_from([MANIFEST, INFO]))
 @settings(
-    max_examples=150,
+    max_examples=80,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @pytest.mark.parametrize("do", ["verify", "resume", "read"])
