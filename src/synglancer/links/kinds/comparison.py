@@ -219,22 +219,18 @@ def _read(link: str, question: Question) -> Side:
         )
     settings = replace(asked, **{name: getattr(question, name) for name in _OWN})
     provenance, warnings = parse_provenance(state)
+    number, refusal = len(provenance.cells), ""
     if asked.review:
-        raise UsageError(
+        refusal = (
             "The link is a review, which shows only the least confident synapses, and these may "
-            "differ at another version.",
-            _advise_cells(provenance),
+            "differ at another version."
         )
-    if provenance.synapses:
-        raise UsageError(
-            "The link shows a single synapse, but only cells can be compared.",
-            _advise_cells(provenance),
-        )
-    if len(provenance.cells) != 1:
-        raise UsageError(
-            f"The link shows {len(provenance.cells)} cells, but only single cells can be compared.",
-            _advise_cells(provenance),
-        )
+    elif provenance.synapses:
+        refusal = "The link shows a single synapse, but only cells can be compared."
+    elif number != 1:
+        refusal = f"The link shows {number} cells, but only single cells can be compared."
+    if refusal:
+        raise UsageError(refusal, _advise_cells(provenance))
     synapses = parse_predictions(fill_state(state))
     recorded = parse_record(read_record(state)[0])[0].shown
     changed = explain_damage(state)
