@@ -239,6 +239,7 @@ REFUSED = {
     "no memory": (["{table}", "--memory", "3MB"], "--memory '3MB' is not a size"),
     "no workers": (["{table}", "--workers", "0"], "--workers 0 is not a number"),
     "twice": (["{table}", "{table}"], "was given twice"),
+    "twice, in two ways": (["{table}", "/.{table}"], "was given twice"),
     "no version": (["{table}", "--version", "0"], "--version 0 is not a materialization version."),
     "below 0": (["{table}", "--version", "-1"], "--version -1 is not a materialization version."),
     "a web server": (

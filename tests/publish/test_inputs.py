@@ -12,6 +12,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from publish.tables import make_rows, read_files, run, write_parquet
 from synglancer.errors import UsageError
+from synglancer.publish.inputs import find_files
 from synglancer.publish.verify import verify
 
 
@@ -44,6 +45,17 @@ def test_several_files_a_glob_and_a_folder_are_one_table(tmp_path, rows, expecte
     assert published(tmp_path, *files)[0] == expected
     assert published(tmp_path, tmp_path / "parts/*.parquet")[0] == expected
     assert published(tmp_path, tmp_path / "parts")[0] == expected
+
+
+def test_a_file_given_twice_among_thousands_is_found(tmp_path):
+    """However many files there are, each is published once, also one that is given by a link."""
+    files = [tmp_path / f"{number}.csv" for number in range(2000)]
+    for file in files:
+        file.touch()
+    assert len(find_files([str(tmp_path)])) == len(files)
+    (tmp_path / "again.csv").symlink_to(files[-1])
+    with pytest.raises(UsageError, match=r"1999\.csv was given twice\.$"):
+        find_files([str(tmp_path)])
 
 
 def test_the_columns_of_the_notebook_are_known(tmp_path, rows, expected):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,10 @@ class InputFile:
     kind: str
     name: str
 
+    def find_place(self) -> str:
+        """Return where it is, which is the same for all ways to write its path."""
+        return self.path if "://" in self.path else os.path.realpath(self.path)
+
     def identify(self) -> dict[str, Any]:
         """Return a description that changes when the file changes."""
         if "://" in self.path:
@@ -105,11 +110,12 @@ def find_files(given: Sequence[str]) -> list[InputFile]:
         When there is none, or a file has an unsupported format.
     """
     found = [file for item in given for file in _expand(item)]
-    twice = {file.path for file in found if found.count(file) > 1} if len(found) < 1000 else set()  # noqa: PLR2004
-    if twice:
-        raise UsageError(
-            f"{min(twice)} was given twice.", "Give each file once, so that no row is repeated."
-        )
+    places = Counter(file.find_place() for file in found)
+    for place, times in places.most_common(1):
+        if times > 1:
+            raise UsageError(
+                f"{place} was given twice.", "Give each file once, so that no row is repeated."
+            )
     if not found:
         raise UsageError(
             "Nothing to publish was given.", "Give Parquet or CSV files, or a Delta Lake folder."
