@@ -268,7 +268,7 @@ def _say(manifest: dict[str, Any], dest: str) -> None:
     lines = []
     for one in manifest["tags"]:
         line = f"{one['rows']:,} {'synapse' if one['rows'] == 1 else 'synapses'} in {one['folder']}"
-        lines.append(line + f" (tag {one['tag']!r})" * (one["folder"] != one["tag"]))
+        lines.append(line if one["folder"] == one["tag"] else f"{line} (tag {one['tag']!r})")
     if "counts" in manifest:
         cells = manifest["counts"]["cells"]
         what = "cell" if cells == 1 else "cells"
