@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 import pytest
 
 from synglancer.cave.records import Datastack, Materialization
-from synglancer.check.checker import _is_of, _judge_cells, _judge_version, _read_foreign
+from synglancer.check.checker import _compare, _is_of, _judge_cells, _judge_version, _read_foreign
 from synglancer.check.results import Finding
 from synglancer.errors import NotServedError, UnreachableError
 
@@ -132,6 +132,21 @@ def test_without_both_answers_nothing_is_known_of_cells(then, now) -> None:
     [unknown] = found.unknown
     assert str(DOWN) in unknown
     assert found.problems == found.notes == []
+
+
+@pytest.mark.parametrize(
+    ("record", "found"),
+    [
+        ({"datastack": "minnie", "version": 1718}, ("minnie", 1718)),
+        ({"datastack": "", "version": "1718"}, (None, None)),
+        ({"datastack": 5, "version": True}, (None, None)),
+    ],
+)
+def test_a_record_is_believed_where_it_has_the_right_form(record, found) -> None:
+    """What is no name or no number of a version is not asked for."""
+    finding = Finding("x", state={"layers": [], "synglancer": {"cell": "1", **record}})
+    _compare(finding, None)
+    assert (finding.facts["datastack"], finding.facts["version"]) == found
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,13 @@ from hypothesis import strategies as st
 
 from synglancer.errors import UsageError
 from synglancer.states.url_safe import to_json
-from synglancer.states.urls import format_inline_link, hash_state, is_link, parse_link
+from synglancer.states.urls import (
+    format_inline_link,
+    format_properties_source,
+    hash_state,
+    is_link,
+    parse_link,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,6 +56,14 @@ def test_addresses_of_states(fragment, address) -> None:
     """A stored state is found over http, also behind a login or in a public bucket."""
     parsed = parse_link(f"{SITE}#!{fragment}")
     assert (parsed.site, parsed.state_url, parsed.state) == (SITE, address, None)
+
+
+def test_properties_that_need_a_login_say_so() -> None:
+    """Viewers log in over https only."""
+    address = "https://cave.org/property/1"
+    assert format_properties_source(address) == f"precomputed://middleauth+{address}"
+    local = "http://127.0.0.1/property/1"
+    assert format_properties_source(local) == f"precomputed://{local}"
 
 
 def test_the_older_way_to_name_an_address() -> None:

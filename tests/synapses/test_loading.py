@@ -51,6 +51,9 @@ def test_expected_cells_are_asked_for_with_the_first() -> None:
     assert [service.load(cell) for cell in (6, 5)] == [{6: [(6, 0, 0)]}, {5: [(5, 0, 0)]}]
     assert service.asked == [[6, 5, 7]]
     assert service.kept["nuclei", "7"] == {"points": [(7, 0, 0)]}
+    later = Somata()
+    later.kept = service.kept
+    assert (later.load(7), later.asked) == ({7: [(7, 0, 0)]}, [])
     service.loader.expect(range(8, 3_000))
     service.load(8)
     assert service.asked[1:] == [[*range(8, 1_008)]]

@@ -39,7 +39,7 @@ from synglancer.errors import (
     UnreachableError,
     UsageError,
 )
-from synglancer.states.fields import Reader, read_timestamp
+from synglancer.states.fields import Reader, read_count, read_timestamp
 from synglancer.states.provenance import read_recorded_cells
 from synglancer.states.reader import list_segmentation_layers, parse_state
 from synglancer.states.record_copy import read_record
@@ -270,11 +270,10 @@ def _compare(finding: Finding, receipt: Receipt | None) -> None:
     facts["source"] = source
     if source is not None:
         facts["cells"] = read_recorded_cells(source)
-        name = source.get("datastack")
-        facts["datastack"] = name if isinstance(name, str) and name else None
-        version = source.get("version")
-        facts["version"] = version if isinstance(version, int) else None
-        finding.timestamp = Reader(source).maybe("timestamp", read_timestamp)
+        reader = Reader(source)
+        facts["datastack"] = reader.text("datastack") or None
+        facts["version"] = reader.maybe("version", read_count)
+        finding.timestamp = reader.maybe("timestamp", read_timestamp)
     if state is None:
         return
     facts["layers"] = count_layers(finding.held or state)
