@@ -231,6 +231,14 @@ def test_any_shader_is_read(text):
     parse_record(raw)
 
 
+def test_a_damaged_copy_does_not_hide_a_whole_one():
+    """The first copy that can be read counts, in whichever layer it is."""
+    whole = format_copy(WHOLE.to_json())
+    layers = [{"shader": whole.replace(":", "=")}, {"shader": whole.replace("}", "]}")}]
+    assert read_record({"layers": layers})[0] == {}
+    assert read_record({"layers": [*layers, {"shader": whole}]})[0] == WHOLE.to_json()
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
