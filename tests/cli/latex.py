@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 def compile_latex(path: Path) -> str:
     """Compile a document and return the engine's log; any error fails the test. The test is skipped
     if there is no engine, unless CI requires one.
-
-    The test is skipped where there is no engine, unless CI says that there has to be one.
     """
     engine = shutil.which("pdflatex")
     if engine is None:

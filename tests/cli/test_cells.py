@@ -40,8 +40,6 @@ def ask(make_link, *words: object) -> dict:
 def test_an_outdated_root_id_is_followed(sandbox, make_link, given, until, why) -> None:
     """A certain successor is shown and reported: given ID, end of validity, replacement; once in
     the link. It is certain if it is the only one, or if it holds the nucleus of the given root ID.
-
-    It is certain when it is the only one, or when it holds the nucleus that the given one held.
     """
     made = make_link(given, "--output", "json")
     record = json.loads(made.out)

@@ -245,8 +245,6 @@ def test_many_cells_make_one_table_and_a_page(
 ) -> None:
     """The counts of many cells are the sums of each cell's; each has a link, and one page has all.
     An unknown cell is named, and the others are there.
-
-    A cell that is not known is named, and the others are there.
     """
     cells = tmp_path / "cells.txt"
     cells.write_text("\n".join([str(OLD), *OTHERS, "864691135999999999", str(OLD)]))

@@ -121,8 +121,6 @@ def test_path_lengths_are_longer_than_the_straight_line(sandbox, synglancer, tmp
     """Every synapse has a path length along the skeleton, and each tag's median is longer than the
     straight distance. The sample's skeletons are its cells' own branches: dendrites bend, and axons
     turn.
-
-    The sample's skeletons are its cells' own branches, on which dendrites bend and axons turn.
     """
     page, out = tmp_path / "report.tex", tmp_path / "numbers.parquet"
     words = ("--path-length", "--numbers", out, "--outputs", "--workers", "2")

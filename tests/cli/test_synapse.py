@@ -242,10 +242,7 @@ def test_it_works_at_any_version(
     sandbox, make_link: Callable[..., Outcome], version: int, spine: int, *, live: bool
 ) -> None:
     """At an expired version, live queries give the synapse and its cells of that time, and a
-    warning says so.
-
-    The cells are those of that moment.
-    """
+    warning says so."""
     done = make_link(f"synapse:{spine}", "--version", version, "--output", "json")
     assert done.code == 0, done.err
     record = json.loads(done.out)
