@@ -4,9 +4,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SAMPLE := $(VENV)/sample
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench docs sentences pictures examples golden clean
+.PHONY: help demo test sample check bench docs sentences pictures examples golden clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -32,8 +33,15 @@ demo: $(VENV)/.demo ## make a link for the synthetic cell on the embedded sandbo
 # spinning, which takes time from the other workers.
 test: $(VENV)/.dev ## set up and run every test, after the static checks
 	@./tests/chromium.sh
-	@$(MAKE) --no-print-directory check
-	PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --quiet --numprocesses 3 --dist loadfile --no-loadscope-reorder
+	@$(MAKE) --no-print-directory --jobs 2 check sample
+	TESTS_SAMPLE=$(abspath $(SAMPLE)) PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --quiet \
+	  --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
+# During the static checks, which use one processor; otherwise, all workers would wait for it.
+sample: $(VENV)/.dev
+	@rm -rf $(SAMPLE)
+	@$(BIN)/python -c 'from pathlib import Path; from cave_sandbox.sample.build import ensure_sample; \
+	  ensure_sample(Path("$(SAMPLE)"))'
 
 check: $(VENV)/.dev ## types, lint, format, import rules, dependencies
 	$(BIN)/ruff check

@@ -8,6 +8,7 @@ import functools
 import gc
 import importlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
@@ -21,7 +22,6 @@ from synglancer.cache.locks import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 # As the commands do, because collecting garbage among many long-lived objects is slow.
 gc.set_threshold(100_000)
@@ -79,7 +79,10 @@ def _session_home(
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the synthetic sample, generated once for all workers of a run."""
+    """The folder of the synthetic sample, which `make test` has generated, or else the first worker
+    generates for all."""
+    if given := os.environ.get("TESTS_SAMPLE"):
+        return ensure_sample(Path(given))
     folder = _find_shared_folder(tmp_path_factory)
     with locked(folder / "sample.lock", 300):
         return ensure_sample(folder / "sample")
