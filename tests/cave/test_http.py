@@ -577,6 +577,14 @@ def test_silence_ends_with_the_timeout(server, silence):
     assert not server.closing.is_set()
 
 
+def test_silence_after_a_retry_is_told_with_the_whole_timeout(server):
+    """The error names the time that was set, not what the first attempt has left of it."""
+    server.answers = [as_html(503, "503 Service Unavailable"), stay_silent]
+    with pytest.raises(UnreachableError, match=r"did not answer within 0\.3 s\.$"):
+        Fetcher(Credentials(TOKEN, server.url), 0.3).fetch(server.url)
+    assert len(server.requests) == 2
+
+
 # -- answers that do not match their headers
 # --------------------------------------------------------
 

@@ -158,7 +158,7 @@ class GuardedAdapter(HTTPAdapter):
             ) from error
         except requests.RequestException as error:
             proxy = select_proxy(str(request.url), options["proxies"])
-            raise _translate_exception(error, request, seconds, proxy) from error
+            raise _translate_exception(error, request, self._timeout, proxy) from error
         if self._observe is not None:
             self._observe(response)
         check_answer(response)
