@@ -99,6 +99,15 @@ def test_links_are_compared_with_a_version_and_with_each_other(
     told = [json.loads(synglancer("compare", *one, "--output", "json").out) for one in asked]
     assert told[0]["counts"] == told[1]["counts"] == told[2]["counts"]
     assert told[0]["state_sha256"] == told[1]["state_sha256"] == told[2]["state_sha256"]
+    sides = [told[0][side] for side in ("before", "after")]
+    assert [one["cell"] for one in sides] == [str(OLD), str(NEW)]
+    assert [one["timestamp"] for one in sides] == [
+        "2026-03-07T08:10:01.190228Z",
+        "2026-06-27T08:10:01.306917Z",
+    ]
+    assert told[0]["state_url"] in told[0]["url"]
+    turned = json.loads(synglancer("compare", new, old, "--output", "json").out)
+    assert [turned[side]["cell"] for side in ("before", "after")] == [str(NEW), str(OLD)]
 
 
 def test_filters_hold_on_both_sides(sandbox, synglancer: Callable[..., Outcome]) -> None:
@@ -107,6 +116,7 @@ def test_filters_hold_on_both_sides(sandbox, synglancer: Callable[..., Outcome])
     made = json.loads(done.out)
     assert set(made["counts"]) == {"outputs"}
     assert set(made["counts"]["outputs"]) == {"shaft"}
+    assert made["filters"] == {"tag": ["shaft"]}
 
 
 @pytest.mark.parametrize("output", ["table", "markdown", "csv"])
