@@ -129,8 +129,12 @@ def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglance
 
 @pytest.mark.browser
 @needs_browser
-def test_make_link_takes_a_picture_for_its_card(sandbox, make_link, tmp_path):
-    """--preview writes the picture, and the card shows it."""
+@pytest.mark.parametrize("browser", ["chromium-headless-shell", "chromium"])
+def test_make_link_takes_a_picture_for_its_card(sandbox, make_link, tmp_path, monkeypatch, browser):
+    """--preview writes the picture, with windows or without, and the card shows it."""
+    if shutil.which(browser) is None:
+        pytest.skip(f"no {browser}")
+    monkeypatch.setattr("synglancer.render.browser.BROWSERS", (browser,))
     path = tmp_path / "cell.png"
     done = make_link(CELL, "--tag", "soma", "--preview", path, "--output", "markdown")
     assert done.code == 0, done.err

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from synglancer.render.picture_options import PreviewOptions
 
 BROWSERS = (
+    "chromium-headless-shell",
     "chromium",
     "chromium-browser",
     "google-chrome",
@@ -40,7 +41,8 @@ BROWSERS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
-"""Names and paths of browsers, in the order of the search."""
+"""Names and paths of browsers, in the order of the search. The first has no windows, and takes
+little more than half of the others' processor time."""
 
 _FLAGS = [
     "--use-gl=angle",
