@@ -4,10 +4,10 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SAMPLE := $(VENV)/sample
+SHARED := $(VENV)/shared
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sample check bench docs sentences pictures examples golden clean
+.PHONY: help demo test shared check bench docs sentences pictures examples golden clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 8
@@ -29,19 +29,17 @@ demo: $(VENV)/.demo ## make a link for the synthetic cell on the embedded sandbo
 	@$(BIN)/make-link 864691135276234469 --sandbox
 	@echo "Open the link; the sandbox goes on serving it until 30 minutes after the last request." >&2
 
-# Without compiled files, each worker would compile all tests. Threads of the matrix library wait by
-# spinning, which takes time from the other workers.
+# What all workers share is made during the static checks, which use one processor. Threads of the
+# matrix library wait by spinning, which takes time from the other workers.
 test: $(VENV)/.dev ## set up and run every test, after the static checks
 	@./tests/chromium.sh
-	@$(MAKE) --no-print-directory --jobs 2 check sample
-	TESTS_SAMPLE=$(abspath $(SAMPLE)) PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --quiet \
+	@$(MAKE) --no-print-directory --jobs 2 check shared
+	TESTS_SHARED=$(abspath $(SHARED)) PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 $(BIN)/pytest --quiet \
 	  --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
-# During the static checks, which use one processor; otherwise, all workers would wait for it.
-sample: $(VENV)/.dev
-	@rm -rf $(SAMPLE)
-	@$(BIN)/python -c 'from pathlib import Path; from cave_sandbox.sample.build import ensure_sample; \
-	  ensure_sample(Path("$(SAMPLE)"))'
+shared: $(VENV)/.dev
+	@PYTHONDONTWRITEBYTECODE= $(BIN)/python tests/prepare.py $(SHARED) >$(SHARED).log || \
+	  { cat $(SHARED).log; exit 1; }
 
 check: $(VENV)/.dev ## types, lint, format, import rules, dependencies
 	$(BIN)/ruff check

@@ -79,10 +79,7 @@ def _session_home(
 
 @pytest.fixture(scope="session")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the synthetic sample, which `make test` has generated, or else the first worker
-    generates for all."""
-    if given := os.environ.get("TESTS_SAMPLE"):
-        return ensure_sample(Path(given))
+    """The folder of the synthetic sample, generated once for all workers of a run."""
     folder = _find_shared_folder(tmp_path_factory)
     with locked(folder / "sample.lock", 300):
         return ensure_sample(folder / "sample")
@@ -105,7 +102,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _find_shared_folder(factory: pytest.TempPathFactory) -> Path:
-    """Return the folder that all workers of a run share."""
+    """Return the folder that all workers of a run share; `make test` has filled it before."""
+    if given := os.environ.get("TESTS_SHARED"):
+        return Path(given)
     folder = factory.getbasetemp()
     return folder.parent if "PYTEST_XDIST_WORKER" in os.environ else folder
 
