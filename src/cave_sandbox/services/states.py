@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from contextlib import suppress
 from typing import TYPE_CHECKING, ClassVar
 
 import orjson
@@ -140,14 +141,11 @@ class RawHandler(GetHandler):
 
 def is_json(body: bytes) -> bool:
     """Whether Python can read the bytes as JSON: NaN is accepted, an empty body is not."""
-    try:
-        orjson.loads(body)  # the faster one, which accepts less
-    except ValueError:
-        try:
-            json.loads(body)
-        except (ValueError, RecursionError):
-            return False
-    return True
+    for read in (orjson.loads, json.loads):  # the faster one first, which accepts less
+        with suppress(ValueError, RecursionError):
+            read(body)
+            return True
+    return False
 
 
 ROUTES = [

@@ -122,29 +122,18 @@ class Tables:
         self, dataset: Dataset, suffix: str, values: Iterable[int]
     ) -> dict[int, set[int]]:
         """Return the root IDs beside given values of the columns with a suffix, by value."""
-        wanted = [value for value in values if 0 < value < 2**63]
-        sql = (
-            f"SELECT key, root FROM {self._collect_roots(dataset, suffix)} "  # noqa: S608 - quoted names
-            "WHERE key IN (SELECT unnest(?::BIGINT[]))"
-        )
+        collected = quote(f"{dataset.name} roots by {suffix}")
+        with self._lock:
+            if collected not in self._collected:  # to look into all tables each time is slow
+                pairs = " UNION ".join([NO_ROOTS, *_pair_roots(dataset, suffix)])
+                self._connection.execute(f"CREATE TABLE {collected} AS {pairs}")
+                self._collected.add(collected)
+        sql = f"SELECT key, root FROM {collected} WHERE key IN (SELECT unnest(?::BIGINT[]))"  # noqa: S608 - quoted names
+        found = self.run(sql, [[value for value in values if 0 < value < 2**63]])
         roots: dict[int, set[int]] = {}
-        found = self.run(sql, [wanted])
         for value, held in zip(*(item.to_pylist() for item in found.columns), strict=True):
             roots.setdefault(value, set()).add(held)
         return roots
-
-    def _collect_roots(self, dataset: Dataset, suffix: str) -> str:
-        """Return the name of a table of all root IDs beside the columns with a suffix.
-
-        It is made when it is first needed: looking into every table each time is ten times as slow.
-        """
-        name = quote(f"{dataset.name} roots by {suffix}")
-        with self._lock:
-            if name not in self._collected:
-                pairs = " UNION ".join([NO_ROOTS, *_pair_roots(dataset, suffix)])
-                self._connection.execute(f"CREATE TABLE {name} AS {pairs}")
-                self._collected.add(name)
-        return name
 
     def _load(self, datastack: str, table: Table, first: datetime) -> None:
         filled = first.isoformat()
