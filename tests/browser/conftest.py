@@ -17,14 +17,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from pages import open_page
 
 from cave_sandbox.server import Sandbox, SandboxOptions
+from synglancer.render.browser import BROWSERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from playwright.sync_api import Browser, Page
 
-# The first has no windows, and takes little more than half of the others' processor time.
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
 FLAGS = (
     "--use-gl=angle",
     "--use-angle=gl-egl",

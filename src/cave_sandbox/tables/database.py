@@ -41,6 +41,7 @@ WORDS = {
     "TIMESTAMPTZ": "time in ISO 8601",
 }
 
+#: SQL that selects no root ID, but gives both columns their names and types.
 NO_ROOTS = "SELECT NULL::BIGINT AS key, NULL::BIGINT AS root"
 
 
@@ -124,7 +125,7 @@ class Tables:
         """Return the root IDs beside given values of the columns with a suffix, by value."""
         collected = quote(f"{dataset.name} roots by {suffix}")
         with self._lock:
-            if collected not in self._collected:  # to look into all tables each time is slow
+            if collected not in self._collected:  # looking into all tables each time is slow
                 pairs = " UNION ".join([NO_ROOTS, *_pair_roots(dataset, suffix)])
                 self._connection.execute(f"CREATE TABLE {collected} AS {pairs}")
                 self._collected.add(collected)

@@ -110,15 +110,14 @@ def find_files(given: Sequence[str]) -> list[InputFile]:
         When there is none, or a file has an unsupported format.
     """
     found = [file for item in given for file in _expand(item)]
-    places = Counter(file.find_place() for file in found)
-    for place, times in places.most_common(1):
-        if times > 1:
-            raise UsageError(
-                f"{place} was given twice.", "Give each file once, so that no row is repeated."
-            )
     if not found:
         raise UsageError(
             "Nothing to publish was given.", "Give Parquet or CSV files, or a Delta Lake folder."
+        )
+    place, times = Counter(file.find_place() for file in found).most_common(1)[0]
+    if times > 1:
+        raise UsageError(
+            f"{place} was given twice.", "Give each file once, so that no row is repeated."
         )
     return found
 

@@ -41,8 +41,8 @@ BROWSERS = (
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 )
-"""Names and paths of browsers, in the order of the search. The first has no windows, and takes
-little more than half of the others' processor time."""
+"""Names and paths of browsers, in the order of the search. The first opens no windows, and
+takes little more than half of the others' processor time."""
 
 _FLAGS = [
     "--use-gl=angle",

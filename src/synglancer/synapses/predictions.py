@@ -81,7 +81,6 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
     """
     labelled = "tag" in raw.columns or "value" in raw.columns
     voxels = _floats(raw, "size", "float64")
-    unsure = np.full(len(raw), np.nan, dtype="float32")
     positions, placed = _place(raw)
     frame = pd.DataFrame(
         {
@@ -90,7 +89,9 @@ def build_predictions(raw: pd.DataFrame, cells: Collection[int], direction: str)
             "tag": pd.Series(
                 _tags(raw) if labelled else UNLABELLED, index=range(len(raw)), dtype=object
             ),
-            "confidence": _floats(raw, "value") if labelled else unsure,
+            "confidence": _floats(raw, "value")
+            if labelled
+            else np.full(len(raw), np.nan, dtype="float32"),
             "size": np.minimum(voxels, _LARGEST).astype("float32"),
             "pre_pt_root_id": _read_ids(raw, "pre_pt_root_id"),
             "post_pt_root_id": _read_ids(raw, "post_pt_root_id"),
