@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from synglancer.cave.access import Answer
     from synglancer.cave.client import Cave
     from synglancer.cave.records import Soma
-    from synglancer.settings import Service
+    from synglancer.settings import Service, Settings
 
 _DAY = 24 * 3600.0
 """Seconds for which changeable records are cached: datastacks, and expiry times of versions."""
@@ -65,6 +65,14 @@ class Session(Access):
         self._given = version or "latest"
         self._records = Answers()
         self.store = store or Store(enabled=False)
+
+    @classmethod
+    def begin(
+        cls, settings: Settings, *, version: int | str | None = None, token: str | None = None
+    ) -> Session:
+        """Begin a session with the service, version and cache that the options of a link name."""
+        store = Store(enabled=not settings.no_cache)
+        return cls(settings.service, store, version or settings.version, token)
 
     @property
     def client(self) -> Cave:

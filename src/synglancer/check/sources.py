@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import ServiceError, UnreachableError
 from synglancer.links.filling import fill_state, open_recorded
-from synglancer.states.record import parse_record
-from synglancer.states.record_copy import read_record
+from synglancer.states.provenance import read_recorded
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +25,7 @@ def read_held(finding: Finding) -> Mapping[str, Any] | None:
         The state with the synapses in it; None if they cannot be read.
     """
     state = finding.state
-    record = parse_record(read_record(state or {})[0])[0]
+    record = read_recorded(state or {})
     if state is None or record.source is None:
         return state
     try:

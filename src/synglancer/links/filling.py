@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from synglancer.errors import ServiceError
+from synglancer.states.provenance import read_recorded
 from synglancer.states.reader import list_layers, list_segmentation_layers, list_source_urls
-from synglancer.states.record import parse_record
-from synglancer.states.record_copy import read_record
 from synglancer.states.selection import read_segments
 from synglancer.view.layer_sources import build_local_source
 
@@ -37,7 +36,7 @@ def fill_state(state: Mapping[str, Any], *, partners: bool = True) -> Mapping[st
     ServiceError
         When the source cannot be read, or its datastack, version or table has changed.
     """
-    record = parse_record(read_record(state)[0])[0]
+    record = read_recorded(state)
     if record.source is None:
         return state
     source = open_recorded(record)

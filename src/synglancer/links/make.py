@@ -10,7 +10,6 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cache.answers import Store
 from synglancer.cache.receipts import add_receipt, build_receipt
 from synglancer.cave.session import Session
 from synglancer.cells.parse import LinkCells, Nucleus, RootId, Synapse, parse_cell
@@ -79,8 +78,7 @@ class LinkMaker:
     ) -> None:
         self._settings = settings
         self._command = command
-        store = Store(enabled=not settings.no_cache)
-        self._session = Session(settings.service, store, settings.version, token)
+        self._session = Session.begin(settings, token=token)
         self._loader = CellLoader(settings, self._session)
         self._root_ids = RootIds(self._session)
         self._points = read_point_files(settings.annotations)

@@ -12,10 +12,8 @@ from synglancer.cave.auth import is_loopback
 from synglancer.cells.naming import name_in_files
 from synglancer.errors import TooLargeError, UsageError
 from synglancer.states.login import find_login_host
-from synglancer.states.provenance import read_shown_cells
+from synglancer.states.provenance import read_recorded, read_shown_cells
 from synglancer.states.reader import parse_link_state
-from synglancer.states.record import parse_record
-from synglancer.states.record_copy import read_record
 from synglancer.states.urls import format_inline_link, is_state_file, parse_link
 
 if TYPE_CHECKING:
@@ -45,7 +43,7 @@ class OpenedLink:
     @property
     def name(self) -> str:
         """The part of file names with the synapses or cells, if the state names them."""
-        synapses = parse_record(read_record(self.state)[0])[0].synapses
+        synapses = read_recorded(self.state).synapses
         return name_for_files(read_shown_cells(self.state), synapses)
 
     def for_browser(self) -> OpenedLink:
@@ -58,7 +56,7 @@ class OpenedLink:
         """
         if not is_state_file(self.url):
             return self
-        server = parse_record(read_record(self.state)[0])[0].server
+        server = read_recorded(self.state).server
         # The sandbox has its own viewer, and others may be unable to read it.
         own = is_loopback(urlsplit(server).hostname)
         site = f"{server}/v/synglancer/" if own else self.site

@@ -25,8 +25,8 @@ from synglancer.states.annotations import explain_unread, read_layer
 from synglancer.states.coordinates import is_point
 from synglancer.states.layer_names import spell_out, split_layer_name
 from synglancer.states.predictions import parse_predictions
+from synglancer.states.provenance import read_recorded
 from synglancer.states.reader import is_own_points, is_shown, list_layers
-from synglancer.states.record import parse_record
 from synglancer.states.record_copy import read_record
 from synglancer.view.colors import BACKGROUNDS, PALETTES, choose_colors, is_color
 from synglancer.view.shaders import MIN_CONFIDENCE, choose_diameter
@@ -220,7 +220,7 @@ def _read_points(frame: pd.DataFrame) -> Array:
 
 def _read_type_colors(state: Mapping[str, Any]) -> dict[str, str]:
     """Read the colours of the partners' types, the colour of unknown types first."""
-    types = parse_record(read_record(state)[0])[0].cell_types
+    types = read_recorded(state).cell_types
     if types is None or not types.colours:
         return {}
     return {UNKNOWN_TYPE: choose_type_color(UNKNOWN_TYPE), **types.colours}
@@ -248,8 +248,7 @@ def _merge_layers(layers: Sequence[_Layer]) -> list[_Layer]:
 
 def _read_somata(state: Mapping[str, Any]) -> Array:
     """Read the positions of the somata, shape (m, 3) in nm; (0, 3) if the state has none."""
-    record, _ = parse_record(read_record(state)[0])
-    return np.array([*record.somata.values()], dtype=float).reshape(-1, 3)
+    return np.array([*read_recorded(state).somata.values()], dtype=float).reshape(-1, 3)
 
 
 def _read_background(state: Mapping[str, Any]) -> str:

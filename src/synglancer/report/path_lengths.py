@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
 from synglancer.cells.skeletons import SkeletonSource
 from synglancer.columns import POSITION_COLUMNS
@@ -73,8 +72,7 @@ def open_skeletons(settings: Settings) -> SkeletonSource:
     ServiceError
         When it cannot be read.
     """
-    store = Store(enabled=not settings.no_cache)
-    return SkeletonSource(Session(settings.service, store, settings.version))
+    return SkeletonSource(Session.begin(settings))
 
 
 def find_path_lengths(

@@ -103,6 +103,11 @@ def _merge_asked(
     return {name: dict(sorted(counts.get(name, {}).items())) for name in dict.fromkeys(asked)}
 
 
+def read_recorded(state: Mapping[str, Any]) -> Provenance:
+    """Read what the record of a state says; what it does not say is 0, empty or the year 1970."""
+    return parse_record(read_record(state)[0])[0]
+
+
 def read_recorded_cells(record: Mapping[str, Any]) -> tuple[int, ...]:
     """Read the cells of a record or a receipt: one, or several with the main cell first."""
     return parse_record(record)[0].cells
@@ -115,4 +120,4 @@ def read_recorded_synapses(record: Mapping[str, Any]) -> tuple[int, ...]:
 
 def read_shown_cells(state: Mapping[str, Any]) -> tuple[int, ...]:
     """Read the cells of a state: those in its record, or else all selected cells."""
-    return read_recorded_cells(read_record(state)[0]) or read_selected_cells(state)
+    return read_recorded(state).cells or read_selected_cells(state)

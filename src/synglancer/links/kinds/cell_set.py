@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
 from synglancer.errors import ServiceError, UsageError
 from synglancer.links.upload import upload_properties, upload_state_once
@@ -61,7 +60,7 @@ def link_cells(
     from synglancer.view.kinds.cell_set import build_cell_set
     from synglancer.view.segment_properties import build_cell_properties
 
-    session = Session(settings.service, Store(enabled=not settings.no_cache), version)
+    session = Session.begin(settings, version=version)
     types = _load_types(session, settings)
     content = build_cell_properties(cells, settings.directions, tags, group_by, types)
     state = build_cell_set(

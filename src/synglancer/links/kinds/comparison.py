@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
 from synglancer.cells.parse import parse_cell
 from synglancer.errors import CellError, NotServedError, ServiceError, UsageError
@@ -16,8 +15,7 @@ from synglancer.links.record import build_filters, list_changed
 from synglancer.links.upload import place_state
 from synglancer.settings import Question, Settings
 from synglancer.states.fields import write_timestamp
-from synglancer.states.provenance import parse_provenance, parse_settings
-from synglancer.states.record import parse_record
+from synglancer.states.provenance import parse_provenance, parse_settings, read_recorded
 from synglancer.states.record_copy import read_record
 from synglancer.states.urls import is_link
 
@@ -232,7 +230,7 @@ def _read(link: str, question: Question) -> Side:
     if refusal:
         raise UsageError(refusal, _advise_cells(provenance))
     synapses = parse_predictions(fill_state(state))
-    recorded = parse_record(read_record(state)[0])[0].shown
+    recorded = read_recorded(state).shown
     changed = explain_damage(state)
     if len(synapses) != recorded:
         changed.append(f"it holds {len(synapses):,} of {recorded:,} synapses.")
@@ -302,8 +300,7 @@ def _show(before: Side, after: Side) -> Comparison:
     from synglancer.view.tag_order import sort_tags
 
     settings = after.settings
-    store = Store(enabled=not settings.no_cache)
-    session = Session(settings.service, store, after.provenance.version)
+    session = Session.begin(settings, version=after.provenance.version)
     _check_cell(before, after, session)
     try:
         changes = find_changes(before.synapses, after.synapses)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from synglancer.cache.answers import Store
 from synglancer.cave.records import PredictionTable
 from synglancer.cave.session import Session
 from synglancer.cells.naming import name_cells
@@ -114,9 +113,7 @@ def make_given_link(
     from synglancer.synapses.predictions import build_predictions
 
     cells = find_given_cells(given, tables)
-    session = Session(
-        settings.service, Store(enabled=not settings.no_cache), settings.version, token
-    )
+    session = Session.begin(settings, token=token)
     points = read_point_files(settings.annotations)
     asking = Asking(settings, session, name_cells(cells), points=points)
     _check_pin(session, pin)

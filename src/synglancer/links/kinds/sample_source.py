@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
 from synglancer.settings import Question
 
@@ -38,7 +37,7 @@ def publish_sample(settings: Settings) -> str:
     datastack = settings.datastack
     asked = Question(datastack=datastack, version=settings.version, table=settings.table)
     table = str(asked.table)
-    session = Session(settings.service, Store(enabled=not settings.no_cache), asked.version)
+    session = Session.begin(settings, version=asked.version)
     session.confirm_data()
     told = [session.identity.value, datastack, session.version, table]
     name = hashlib.sha256(repr(told).encode()).hexdigest()[:16]

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from synglancer.cache.answers import Store
 from synglancer.cave.session import Session
 from synglancer.links.link_record import LinkRecord
 from synglancer.links.upload import place_state
@@ -49,8 +48,7 @@ def store_state(
         When the server refuses the state or returns a different one.
     """
     started = time.monotonic()
-    store = Store(enabled=not settings.no_cache)
-    session = Session(settings.service, store, settings.version, token)
+    session = Session.begin(settings, token=token)
     content = orjson.dumps(state)
     sha256 = hash_state(content) or ""
     provenance, warnings = parse_provenance(state)
