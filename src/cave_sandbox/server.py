@@ -248,11 +248,15 @@ class Sandbox:
             await server.close_all_connections()
 
 
+def bind(host: str, port: int) -> socket.socket:
+    """Listen at a port; ``localhost`` means its IPv4 address."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
+
+
 def _listen(options: SandboxOptions) -> socket.socket:
-    """Bind the port; ``localhost`` means its IPv4 address."""
-    family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
     try:
-        bound = socket.create_server((options.host, options.port), family=family, backlog=128)
+        bound = bind(options.host, options.port)
     except (OSError, OverflowError) as error:
         raise InputError(
             f"The sandbox cannot listen at {options.host}:{options.port}: "

@@ -9,10 +9,10 @@ import logging
 import os
 import secrets
 import signal
-import socket
 import sys
 import threading
 import time
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from cave_sandbox.process.idle import IdleWatch
 from cave_sandbox.process.options import StartOptions
 from cave_sandbox.process.residence import Residence
 from cave_sandbox.sample.build import ensure_sample
-from cave_sandbox.server import Sandbox, SandboxOptions
+from cave_sandbox.server import Sandbox, SandboxOptions, bind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,12 +154,10 @@ def _open_sandbox(
 
 def _is_free(host: str, port: int) -> bool:
     """Return whether a port at an address is free to listen on."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        socket.create_server((host, port), family=family).close()
-    except OSError:
-        return False
-    return True
+    with suppress(OSError):
+        bind(host, port).close()
+        return True
+    return False
 
 
 def _wait_until_idle(sandbox: Sandbox, ended: threading.Event, limit: float) -> None:

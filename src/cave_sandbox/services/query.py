@@ -113,11 +113,9 @@ class QueryHandler(MaterializeHandler):
         return list(dict.fromkeys(ordered if self.direct else [*ordered, PANDAS_WARNING]))
 
     def _send(self, query: Query, content: bytes, warnings: list[str]) -> None:
+        self.set_header("Content-Type", "data.arrow" if self.arrow else "application/json")
         if self.arrow:
-            self.set_header("Content-Type", "data.arrow")
             self.set_header("Cache-Control", "no-cache")
-        else:
-            self.set_header("Content-Type", "application/json")
         for warning in warnings:
             self.add_header("Warning", _header_safe(warning))
         for size in query.resolution:

@@ -128,14 +128,9 @@ def draw_lineage(handler: GraphHandler, dataset: Dataset) -> Any:
     lineage = handler.lineage(dataset)
     past, future = handler.timestamp("timestamp_past"), handler.timestamp("timestamp_future")
     nodes, links = lineage.graph(handler.numbers("root_ids"), past, future)
-    found = lineage.find(nodes)
+    begun = {root: found.created.timestamp() for root, found in lineage.find(nodes).items()}
     described = [
-        {
-            "id": root,
-            "timestamp": found[root].created.timestamp() if root in found else 0.0,
-            "operation_id": 0,
-        }
-        for root in sorted(nodes)
+        {"id": root, "timestamp": begun.get(root, 0.0), "operation_id": 0} for root in sorted(nodes)
     ]
     return {
         "directed": True,

@@ -300,9 +300,7 @@ def _read_roots(path: Path | None) -> list[Root]:
             for row in table.to_pylist()
         ]
     except (OSError, KeyError, TypeError, ValueError, pa.ArrowException) as error:
-        raise _unusable(
-            f"The root IDs in {path} cannot be read ({error!r})", "Correct them"
-        ) from error
+        raise _unusable(f"The list of root IDs in {path} cannot be read ({error!r})") from error
 
 
 def _with_successors(roots: Iterable[Root]) -> dict[int, Root]:

@@ -17,7 +17,6 @@ from cave_sandbox.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
     from pathlib import Path
 
     from cave_sandbox.tables.dataset import Dataset, Table
@@ -73,7 +72,7 @@ class Tables:
         self._connection.execute("SET TimeZone='UTC'")
         for dataset in datasets.values():
             self._connection.execute(f"CREATE SCHEMA IF NOT EXISTS {quote(dataset.name)}")
-            first = min(version.time_stamp for version in dataset.versions)
+            first = min(version.time_stamp for version in dataset.versions).isoformat()
             stored = (dataset.tables, dataset.editions, dataset.views)
             for table in (one for tables in stored for one in tables.values()):
                 self._load(dataset.name, table, first)
@@ -136,11 +135,9 @@ class Tables:
             roots.setdefault(value, set()).add(held)
         return roots
 
-    def _load(self, datastack: str, table: Table, first: datetime) -> None:
-        filled = first.isoformat()
-        columns = [
-            _column(item, name, table, filled) for item in table.fields for name in item.columns
-        ]
+    def _load(self, datastack: str, table: Table, first: str) -> None:
+        named = ((item, name) for item in table.fields for name in item.columns)
+        columns = [_column(item, name, table, first) for item, name in named]
         target = table_path(datastack, table.rows)
         source = "read_parquet(?)"
         if table.path.suffix != ".parquet":

@@ -142,8 +142,6 @@ class Handler(RequestHandler):
         """Run slow work outside the event loop."""
         return await IOLoop.current().run_in_executor(None, work, *given)
 
-    # --- answers --------------------------------------------------------------------------------
-
     def send_json(self, value: Any, status: int = 200) -> None:
         """Finish the request with a JSON body."""
         self.set_status(status)
@@ -172,8 +170,6 @@ class Handler(RequestHandler):
     def write_error(self, status_code: int, **_kwargs: Any) -> None:
         """Answer an unhandled error without revealing internals."""
         self.send_error_page(status_code)
-
-    # --- tokens ---------------------------------------------------------------------------------
 
     def authorise(self, dataset: str | None = None) -> None:
         """Check that a request may read a datastack; if not, refuse as CAVE and raise `Finish`.

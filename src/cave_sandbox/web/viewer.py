@@ -70,10 +70,9 @@ class HomeHandler(Handler):
 
     def get(self) -> None:
         """Answer with the page, which names the datastacks that have files."""
-        names = sorted(
-            name for name, item in self.context.data.datasets.items() if item.precomputed
-        )
-        listed = ", ".join(f"<code>{html.escape(name)}</code>" for name in names)
+        served = self.context.data.datasets
+        names = (html.escape(name) for name in sorted(served) if served[name].precomputed)
+        listed = ", ".join(f"<code>{name}</code>" for name in names)
         self.set_header("Cache-Control", "no-cache")
         self.set_header("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'")
         self.send_text(HOME_PAGE.substitute(datastacks=listed or "none", viewer=VIEWER_PATH))
@@ -188,8 +187,7 @@ class EmptyHandler(Handler):
     def get(self) -> None:
         """Answer that there is no icon, without an error in the browser's console."""
         self.set_header("Cache-Control", "max-age=86400")
-        self.set_status(204)
-        self.finish()
+        self.post("")
 
 
 #: The routes of the viewer, the files and the home page.
