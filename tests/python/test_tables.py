@@ -14,7 +14,6 @@ from cli.outcome import TOKEN
 from synglancer import Link, make_link
 from synglancer.cache.receipts import history_file, read_receipts
 from synglancer.errors import CellError, SynglancerWarning, UsageError
-from synglancer.synapses.given import read_given
 
 CELL = 864691135276234469
 TABLE = "synapse_target_predictions_ssa_v2"
@@ -190,76 +189,14 @@ def edit(df, **columns) -> pd.DataFrame:
     return changed
 
 
-WRONG = {
-    "floats": (
-        lambda df: edit(df, post_pt_root_id=df["post_pt_root_id"].astype(float)),
-        "as floats, which round",
-    ),
-    "floats once": (
-        lambda df: edit(df, post_pt_root_id=df["post_pt_root_id"].astype(float).astype("int64")),
-        "holds rounded IDs",
-    ),
-    "no such IDs": (lambda df: edit(df, target_id="12x"), "that are not IDs"),
-    "negative": (lambda df: edit(df, target_id=-df["target_id"]), "that are not IDs"),
-    "missing IDs": (
-        lambda df: edit(df, pre_pt_root_id=df["pre_pt_root_id"].mask(df.index == 3)),
-        "has 1 row without 'pre_pt_root_id'",
-    ),
-    "twice": (lambda df: pd.concat([df, df[:2]]), "2 rows that repeat a synapse"),
-    "no tag": (lambda df: edit(df, tag=df["tag"].mask(df.index == 3)), "1 row without a tag"),
-    "numbers as tags": (lambda df: edit(df, tag=5), "a tag that is not text"),
-    "no confidence": (lambda df: edit(df, value=df["value"].mask(df.index == 3)), "'value'"),
-    "too sure": (lambda df: edit(df, value=2.0), "between 0 and 1"),
-    "no size": (lambda df: edit(df, size=np.nan), "'size'"),
-    "no position": (
-        lambda df: edit(df, ctr_pt_position=[None, *df["ctr_pt_position"][1:]]),
-        "not three numbers",
-    ),
-    "flat": (lambda df: edit(df, ctr_pt_position=[[1, 2]] * len(df)), "not three numbers"),
-    "no column": (lambda df: df.drop(columns="tag"), "has no column 'tag'"),
-    "ambiguous": (lambda df: df.drop(columns="target_id"), "no target_id"),
-    "a column twice": (
-        lambda df: pd.concat([df, df[["value"]]], axis=1),
-        "has 'value' twice",
-    ),
-    "no table": (lambda df: df["id"].to_frame().T.to_numpy().tolist(), "is not a table"),
-}
-
-
-@pytest.mark.parametrize("wrong", WRONG)
-def test_what_cannot_be_shown_rightly_is_refused(client, own, sandbox, wrong):
-    """Each error is reported with its column before anything is stored; no row is left out."""
-    change, words = WRONG[wrong]
-    given = change(own)
+def test_what_cannot_be_shown_rightly_is_refused(client, own, sandbox):
+    """A table with a wrong column is refused before anything is requested or stored."""
     before = len(sandbox.requests)
-    with pytest.raises(UsageError, match=words) as caught:
-        make_link(outputs=given, inputs=own[:0], client=client)
+    floats = edit(own, post_pt_root_id=own["post_pt_root_id"].astype(float))
+    with pytest.raises(UsageError, match="as floats, which round") as caught:
+        make_link(outputs=floats, inputs=own[:0], client=client)
     assert caught.value.hint
     assert len(sandbox.requests) == before
-
-
-@pytest.mark.parametrize(
-    ("tag", "words"),
-    [
-        (None, "1 row without a tag"),
-        (5, "1 row with a tag that is not text"),
-        ("", "1 row with an empty tag"),
-        (" ", "1 row with an empty tag"),
-        ("a\0b", "1 row with a tag that holds characters that are not text"),
-        ("a\ud800b", "1 row with a tag that holds characters that are not text"),
-    ],
-)
-def test_the_hint_about_a_tag_mends_the_table(client, own, tag, words):
-    """What the hint says to type makes a table that is accepted."""
-    df = edit(own, tag=[tag, *own["tag"][1:]])
-    with pytest.raises(UsageError, match=words) as caught:
-        read_given(df, "outputs", [4, 4, 40])
-    code = caught.value.hint.partition(": ")[2].removesuffix(".")
-    names = {"df": df}
-    exec(code, names)  # our own hint
-    mended = read_given(names["df"], "outputs", [4, 4, 40]).raw
-    assert len(mended) == len(df) - (tag is None or not str(tag).strip())
-    assert mended["tag"].tolist()[-len(df) + 1 :] == own["tag"].tolist()[1:]
 
 
 def test_rows_of_another_cell_are_refused(client, tables, own):
