@@ -4,9 +4,7 @@ loopback."""
 from __future__ import annotations
 
 import contextlib
-import functools
 import gc
-import importlib
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +13,7 @@ import hypothesis
 import pytest
 from pytest_socket import socket_allow_hosts
 
+from assembled import assemble_options_once
 from cave_sandbox.sample.build import ensure_sample
 from cave_sandbox.tables.loaded import LoadedFolder, load_folder
 from docs.site import ensure_site
@@ -26,15 +25,9 @@ if TYPE_CHECKING:
 # As the commands do, because collecting garbage among many long-lived objects is slow.
 gc.set_threshold(100_000)
 
-# Commands run thousands of times in a process, which reads their annotations and finds the groups
-# of their options once, where this release of cyclopts has these functions.
-for place, name in (
-    ("cyclopts.field_info", "get_type_hints"),
-    ("cyclopts.argument._collection", "_resolve_groups_from_callable"),
-):
-    with contextlib.suppress(ImportError, AttributeError):
-        module = importlib.import_module(place)
-        setattr(module, name, functools.cache(getattr(module, name)))
+# Where this release of cyclopts has these functions.
+with contextlib.suppress(ImportError, AttributeError):
+    assemble_options_once()
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 hypothesis.settings.load_profile("untimed")
