@@ -25,7 +25,7 @@ from synglancer.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-PROCESSES = 8
+PROCESSES = 4
 CODE = "import sys; from synglancer.cli import make_link_main; make_link_main()"
 
 
@@ -51,7 +51,7 @@ def uploads(sandbox) -> int:
                 and "/nglstate/" in request.path])  # fmt: skip
 
 
-def test_eight_processes_with_the_same_cell_upload_once(sandbox, synglancer) -> None:
+def test_processes_with_the_same_cell_upload_once(sandbox, synglancer) -> None:
     """All print the same link, it was uploaded once, and each leaves a complete receipt."""
     records = run_at_once([CELL] * PROCESSES)
     assert len({record["url"] for record in records}) == 1
@@ -63,8 +63,8 @@ def test_eight_processes_with_the_same_cell_upload_once(sandbox, synglancer) -> 
     assert list(locks.iterdir()) == []
 
 
-def test_eight_processes_with_different_cells_do_not_disturb_each_other(
-    sandbox, sample, monkeypatch, tmp_path
+def test_processes_with_different_cells_do_not_disturb_each_other(
+    sandbox, sample, make_link, monkeypatch, tmp_path
 ) -> None:
     """Each prints its own cell's link, with the same state as when run alone."""
     tables = sample / "minnie65_public" / "tables"
@@ -78,8 +78,8 @@ def test_eight_processes_with_different_cells_do_not_disturb_each_other(
         state = requests.get(record["state_url"], timeout=30).json()
         assert state["synglancer"]["cell"] == record["cell"]
     monkeypatch.setenv("SYNGLANCER_CACHE_DIR", str(tmp_path / "another-cache"))
-    [alone] = run_at_once(cells[3:4])
-    assert alone["state_sha256"] == together[3]["state_sha256"]
+    alone = make_link(cells[3], "--output", "json")
+    assert json.loads(alone.out)["state_sha256"] == together[3]["state_sha256"]
 
 
 def test_an_interrupted_command_waits_for_no_server(sandbox) -> None:

@@ -1,4 +1,7 @@
-"""Full disks, closed streams, other encodings and odd names are handled, in real processes."""
+"""Full disks, closed streams, other encodings and odd names are handled.
+
+What a process does with its own streams is tested in real processes.
+"""
 
 from __future__ import annotations
 
@@ -66,29 +69,30 @@ def test_closed_stderr_and_stdin_change_nothing(sandbox) -> None:
     returned, out, err = run("-", shell="<&-")
     assert (returned, out) == (2, b"")
     assert "Standard input is closed" in err or "names no cell" in err
+    assert run("1", shell="2>&-")[0] == 3, "an unknown cell"
 
 
 @pytest.mark.parametrize("shell", ["2> /dev/full", "2>&-", "2> >(true)"])
-def test_what_stderr_cannot_take_changes_no_exit_code(sandbox, shell) -> None:
-    """A link, an invalid word and an unknown cell exit with 0, 2 and 3, even if stderr cannot be
-    written."""
+def test_what_stderr_cannot_take_changes_no_exit_code(sandbox, make_link, shell) -> None:
+    """A link and an invalid word exit with 0 and 2, even if stderr cannot be written."""
+    made = make_link(CELL)  # and is not made again
     returned, out, _ = run(CELL, shell=shell)
-    assert (returned, out.count(b"\n")) == (0, 1)
+    assert (returned, out.decode()) == (0, made.out)
     assert run("abc", shell=shell)[0] == 2
-    assert run("1", shell=shell)[0] == 3
 
 
-def test_any_text_can_be_printed_in_ascii(sandbox, tmp_path) -> None:
+def test_any_text_can_be_printed_in_ascii(sandbox, make_link) -> None:
     """On an ASCII terminal, a card has escapes for other characters."""
-    plain = run(CELL, "--output", "markdown", PYTHONIOENCODING="utf-8")
+    plain = make_link(CELL, "--output", "markdown").out
     returned, out, err = run(CELL, "--output", "markdown", PYTHONIOENCODING="ascii", LC_ALL="C")
     assert returned == 0, err
-    assert "█" in plain[1].decode()
-    assert out.decode("ascii").count("\\u2588") == plain[1].decode().count("█")
+    assert "█" in plain
+    assert out.decode("ascii").count("\\u2588") == plain.count("█")
 
 
-def test_names_are_any_bytes(sandbox, tmp_path) -> None:
+def test_names_are_any_bytes(sandbox, make_link, tmp_path) -> None:
     """A file whose name is not UTF-8 is read, written and printed with the same bytes."""
+    make_link(CELL)  # and is not made again
     name = b"caf\xe9"
     folder = os.fsencode(tmp_path) + b"/" + name
     Path(os.fsdecode(folder)).mkdir()
@@ -113,32 +117,33 @@ def test_names_are_any_bytes(sandbox, tmp_path) -> None:
 @pytest.mark.parametrize(
     ("option", "name"), [("--save-state", "s.json"), ("--qr", "q.png"), ("--preview", "p.png")]
 )
-def test_a_link_is_printed_without_its_side_file(sandbox, tmp_path, option, name) -> None:
+def test_a_link_is_printed_without_its_side_file(
+    sandbox, make_link, tmp_path, option, name
+) -> None:
     """If another file cannot be written, it is named, the exit code is 4, and the link is
     printed."""
     (tmp_path / name).symlink_to(FULL)
     plot = ("--renderer", "plot") if option == "--preview" else ()
-    returned, out, err = run(CELL, option, tmp_path / name, *plot, "--output", "html")
-    assert returned == 4
-    assert b'href="http' in out
-    assert name not in out.decode(), "a card shows no file that is not there"
-    assert name in err
-    assert "No space left on device" in err
+    made = make_link(CELL, option, tmp_path / name, *plot, "--output", "html")
+    assert made.code == 4
+    assert 'href="http' in made.out
+    assert name not in made.out, "a card shows no file that is not there"
+    assert name in made.err
+    assert "No space left on device" in made.err
 
 
-def test_a_lost_receipt_is_said(sandbox, tmp_path) -> None:
+def test_a_lost_receipt_is_said(sandbox, make_link, tmp_path, monkeypatch) -> None:
     """The link is printed with exit code 0, and a warning says that the history has no line for
     it."""
     (tmp_path / "history.jsonl").symlink_to(FULL)
-    returned, out, err = run(CELL, SYNGLANCER_DATA_DIR=str(tmp_path))
-    assert returned == 0, err
-    assert out.startswith(b"http")
-    assert "This link could not be added to the history" in err
+    monkeypatch.setenv("SYNGLANCER_DATA_DIR", str(tmp_path))
+    made = make_link(CELL)
+    assert made.code == 0, made.err
+    assert made.out.startswith("http")
+    assert "This link could not be added to the history" in made.err
 
 
-def test_a_report_that_cannot_be_written_is_said(sandbox, tmp_path) -> None:
+def test_a_report_that_cannot_be_written_is_said(sandbox, synglancer, tmp_path) -> None:
     """A full disk leaves no report, and gives a message and exit code 4."""
     (tmp_path / "r.csv").symlink_to(FULL)
-    returned, out, err = run("report", CELL, "-o", tmp_path / "r.csv", code=OTHER)
-    assert (returned, out) == (4, b"")
-    assert "No space left on device" in err
+    synglancer("report", CELL, "-o", tmp_path / "r.csv").refuses(4, "No space left on device")
