@@ -35,7 +35,7 @@ ODD = st.one_of(
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    return write_parquet(tmp_path_factory.mktemp("table") / "rows.parquet", make_rows(400))
+    return write_parquet(tmp_path_factory.mktemp("table") / "rows.parquet", make_rows(60))
 
 
 @pytest.fixture(scope="module")
@@ -162,7 +162,7 @@ def test_the_file_and_the_key_are_named(table, whole, tmp_path, name, place, val
 @pytest.mark.parametrize(
     ("place", "value"),
     [
-        (("rows",), "400"),
+        (("rows",), "60"),
         (("rows",), None),
         (("tag_column",), ["tag"]),
         (("resolution_nm",), [4, 4]),
@@ -193,7 +193,7 @@ def test_a_count_that_is_wrong_is_a_problem(whole, table, tmp_path):
     text["tags"][0]["rows"] += 1
     (folder / MANIFEST).write_text(json.dumps(text))
     problems = act(folder, table, "verify")
-    assert any("The tags have 401 rows, but the manifest says 400." in one for one in problems)
+    assert any("The tags have 61 rows, but the manifest says 60." in one for one in problems)
     copied = copy.deepcopy(text)
     copied["counts"]["cells"] = 5
     (folder / MANIFEST).write_text(json.dumps(copied))

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from publish.tables import CELL, group_ids, make_rows, run, write_parquet
+from synglancer.publish import plan, publishing
 from synglancer.publish.source import open_source
 from synglancer.publish.tag_reader import TagReader
 from synglancer.publish.verify import verify
@@ -101,12 +102,15 @@ def test_what_is_missing_is_not_called_complete(tmp_path):
     assert [line.partition(":")[0] for line in found.checked] == ["shaft", "soma"]
 
 
-def test_many_rows_in_many_shards_are_read_back(tmp_path):
+def test_many_rows_in_many_shards_are_read_back(tmp_path, monkeypatch):
     """With little memory, there are several slabs, shards and levels, and still each row once."""
-    rows = make_rows(200_000)
-    path = write_parquet(tmp_path / "rows.parquet", rows, row_group_size=30_000)
-    run(tmp_path / "out", path, memory=100_000_000)
-    assert len([*(tmp_path / "out/spine/by_id").iterdir()]) > 1
+    monkeypatch.setattr(publishing, "_LEAST_ROWS", 6_000)
+    monkeypatch.setattr(plan, "_LIMIT", 600)
+    rows = make_rows(24_000)
+    path = write_parquet(tmp_path / "rows.parquet", rows, row_group_size=3_600)
+    run(tmp_path / "out", path, memory=1)
+    assert len([*(tmp_path / "out/spine/by_id").iterdir()]) == 4
+    assert len(json.loads((tmp_path / "out/spine/info").read_bytes())["spatial"]) == 4
     found = verify(str(tmp_path / "out"), [path])
     assert found.problems == []
     source = open_source(str(tmp_path / "out"))
@@ -149,11 +153,12 @@ def test_forty_tags_with_odd_names_have_folders_of_their_own(tmp_path):
     assert_exact(tmp_path / "out", rows)
 
 
-def test_a_hundred_thousand_rows_at_one_point(tmp_path):
+def test_many_rows_at_one_point(tmp_path, monkeypatch):
     """Rows that no grid cell can divide are all stored, in a limited number of levels."""
-    rows = make_rows(100_000)
+    monkeypatch.setattr(plan, "_LIMIT", 300)
+    rows = make_rows(6_000)
     for axis in "xyz":
-        rows[f"ctr_pt_position_{axis}"] = np.full(100_000, 777_777)
+        rows[f"ctr_pt_position_{axis}"] = np.full(6_000, 777_777)
     run(tmp_path / "out", write_parquet(tmp_path / "rows.parquet", rows))
     assert verify(str(tmp_path / "out")).problems == []
     info = json.loads((tmp_path / "out/spine/info").read_bytes())
