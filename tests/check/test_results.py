@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from synglancer.check.results import compare_layers, find_flaws
+from synglancer.check.results import compare_layers, count_layers, find_flaws, read_expected
 
 
 def build_state(**more) -> dict:
@@ -45,3 +45,49 @@ def test_layers_are_compared_by_name_and_number() -> None:
     assert ("inputs: shaft" in shaft, "3 " in shaft, "1,200" in shaft) == (True, True, True)
     assert ("outputs: soma" in soma, " 0 " in soma, "2" in soma) == (True, True, True)
     assert ("outputs: spine" in spine, "missing" in spine) == (True, True)
+
+
+def test_the_synapses_of_each_layer_are_counted() -> None:
+    """Only local layers have a count; in a review, each direction and tag has its own."""
+    sides = {"id": "direction", "type": "uint8", "enum_values": [0, 1]}
+    tags = {"id": "tag", "type": "uint8", "enum_values": [0, 1], "enum_labels": ["spine", "soma"]}
+    properties = [{**sides, "enum_labels": ["inputs", "outputs"]}, tags]
+    values = [[0, 0], [0, 1], [0, 1], [1, 0]]
+    review = [{"id": str(row), "point": [1, 2, 3], "props": one} for row, one in enumerate(values)]
+    state = {
+        "dimensions": {axis: [1e-9, "m"] for axis in "xyz"},
+        "layers": [
+            {"type": "annotation", "name": "review", "annotations": review}
+            | {"annotationProperties": properties},
+            {"type": "annotation", "name": "● in: shaft", "annotations": [review[0]]},
+            {"type": "annotation", "name": "none", "annotations": []}
+            | {"annotationProperties": properties},
+            {"type": "annotation", "name": "published", "source": "precomputed://x"},
+            {"type": "segmentation", "name": "cells", "annotations": review},
+            {"type": "annotation", "annotations": [review[0]]},
+        ],
+    }
+    assert count_layers(state) == {
+        "inputs: spine": 1,
+        "inputs: soma": 2,
+        "outputs: spine": 1,
+        "inputs: shaft": 1,
+        "none": 0,
+        "published": None,
+        "cells": None,
+        "": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("counts", "expected"),
+    [
+        ({"inputs": {"spine": 3, "soma": 0}, "outputs": {}}, {"inputs: spine": 3}),
+        ({"inputs": {"spine": "3", "soma": None, "shaft": -1}, "outputs": [4]}, {}),
+        (None, None),
+        ([1], None),
+    ],
+)
+def test_a_record_tells_how_many_synapses_each_layer_has(counts, expected) -> None:
+    """Tags without synapses have no layer, and what is no number is not expected."""
+    assert read_expected({"counts": counts}) == expected

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synglancer.columns import DTYPES, POSITION_COLUMNS
+from synglancer.settings import UNKNOWN_TYPE
 from synglancer.states.predictions import parse_predictions
 from synglancer.view.annotations import build_annotations
 
@@ -93,6 +94,24 @@ def test_a_state_without_synapses_keeps_columns_and_dtypes(state):
     back = parse_predictions(state)
     assert len(back) == 0
     assert kinds(back) == EXPECTED
+
+
+def test_types_of_partners_are_read_where_a_layer_names_them():
+    """A number without a name is an unknown type, as are all synapses of a layer without types."""
+    points = [{"id": str(row), "point": [1, 2, 3], "props": [row]} for row in range(3)]
+    named = {
+        "id": "partner_type",
+        "type": "uint8",
+        "enum_values": [0, 1],
+        "enum_labels": ["BC", "MC"],
+    }
+    state = {
+        **NM,
+        "layers": [layer(points, annotationProperties=[named]), layer(points, name="inputs: soma")],
+    }
+    back = parse_predictions(state)
+    assert back["partner_type"].tolist() == ["BC", "MC", *([UNKNOWN_TYPE] * 4)]
+    assert back["tag"].tolist() == [*(["spine"] * 3), *(["soma"] * 3)]
 
 
 def test_points_in_voxels_are_read_in_nm():

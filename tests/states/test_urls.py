@@ -41,6 +41,7 @@ SEGMENTS = {
         ("middleauth+https://example.org/nglstate/5", "https://example.org/nglstate/5"),
         ("https://example.org/nglstate/5", "https://example.org/nglstate/5"),
         ("https%3A%2F%2Fexample.org%2Fnglstate%2F5", "https://example.org/nglstate/5"),
+        ("https%253A%252F%252Fexample.org%252Fnglstate%252F5", "https://example.org/nglstate/5"),
         (
             "gs://some-bucket/explore.json",
             "https://storage.googleapis.com/some-bucket/explore.json",
@@ -79,6 +80,7 @@ def test_a_state_in_the_link(encodings) -> None:
     for _ in range(encodings):
         fragment = quote(fragment, safe="")
     parsed = parse_link(f" {SITE}#!{fragment}\n")
+    assert (parsed.site, parsed.state_url) == (SITE, None)
     assert orjson.loads(parsed.state or b"") == SHADER
 
 

@@ -26,6 +26,12 @@ def test_names_are_legal_in_every_viewer_and_differ(names: list[str]) -> None:
     assert [mark.tag for mark in marks[2:]] == names
 
 
+def test_tags_that_would_share_a_name_are_numbered() -> None:
+    """The first keeps the plain name, and the others count from 2."""
+    names = [mark.name for mark in list_marks(["a b", "a-b", "A_B", "a_b_2"])[2:]]
+    assert names == ["is_a_b", "is_a_b_2", "is_a_b_3", "is_a_b_2_2"]
+
+
 def test_a_tag_without_a_latin_letter_is_named_by_its_place() -> None:
     """So that it can be typed as well."""
     names = [mark.name for mark in list_marks(["+", "spine", "µ"])[2:]]

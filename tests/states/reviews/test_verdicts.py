@@ -149,6 +149,16 @@ def test_what_was_predicted_is_not_read_from_edited_annotations() -> None:
     )
 
 
+def test_a_single_synapse_or_point_is_told_in_the_singular() -> None:
+    """One deleted synapse is missing, and one added point is not of the review."""
+    state = copy.deepcopy(MADE["tags"])
+    notes = find_review(state)["annotations"]
+    notes[0] = {"type": "point", "id": "5b2f", "point": [1, 2, 3], "props": [0] * 11}
+    missing, added = parse_verdicts(state).problems
+    assert missing.startswith("1 synapse of the review is missing from the link")
+    assert added.startswith("1 annotation of the layer is not of this review")
+
+
 def test_deleted_synapses_are_missing_and_added_points_are_named() -> None:
     """A deleted synapse is in the table as missing; a reviewer's own point is not in it."""
     state = copy.deepcopy(MADE["tags"])
