@@ -23,7 +23,6 @@ from synglancer.synapses import cell_types
 from synglancer.synapses.context import Context
 from synglancer.synapses.loading import CellData
 from synglancer.view.state import State
-from view.test_state import VERSION
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +87,18 @@ def test_the_view_is_centred_on_what_is_shown() -> None:
     assert centre(frame, somata) == [between.iloc[0] / 4, between.iloc[1] / 4, between.iloc[2] / 40]
     assert centre(frame[:3], somata) == [1000, 2000, 1000]
     assert centre(frame[:3], {}) not in ([1000, 2000, 1000], centre(frame, somata))
+
+
+def test_cells_and_partners_have_colours_of_their_own() -> None:
+    """The strongest partners are found among the synapses shown, and options of the view hold."""
+    asking = ask(inline=True, partners=1, layout="3d", color_by="confidence")
+    link = build_link(asking, load(synapses(*ROWS), [A, B], shown=synapses(*ROWS[1:])))
+    mesh = link.state["layers"][1]
+    assert [*mesh["segmentColors"]] == [str(A), str(B), str(Q)]
+    assert len({*mesh["segmentColors"].values()}) == 3
+    assert {one.lstrip("!") for one in mesh["segments"]} == {str(A), str(B), str(Q)}
+    assert link.provenance.partners == ((Q, 1),)
+    assert link.state["layout"] == "3d"
 
 
 def test_only_what_passes_the_filters_is_in_the_state() -> None:
@@ -239,9 +250,8 @@ def test_a_large_link_names_the_command_that_publishes_its_cells() -> None:
 
 def test_a_state_has_no_properties_and_points_unless_they_are_given() -> None:
     """The state of a cell needs neither."""
-    session, loaded = Shelf(version=replace(VERSION, version=9)), load(synapses(*ROWS))
+    session, loaded = Shelf(), load(synapses(*ROWS))
     record = build_record(Settings(), session, loaded)
     state = orjson.loads(build_cell_state(Settings(), session, loaded, record).json)
     assert len(state["layers"]) == 6
     assert "property" not in str(state["layers"][1]["source"])
-    assert "predictions_v7" in str(state)
