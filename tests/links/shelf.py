@@ -13,12 +13,14 @@ from synglancer.cave.session import Session
 from synglancer.columns import DTYPES
 from synglancer.errors import NotServedError
 from synglancer.links.loaded import Loaded
-from synglancer.settings import Service
+from synglancer.settings import Service, Settings
 from synglancer.synapses.loading import CellData
 from view.test_state import DATASTACK, VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    import pytest
 
     from synglancer.cave.records import Datastack, Materialization
 
@@ -91,3 +93,15 @@ class Shelf(Session):
         if state_url not in self.kept:
             raise NotServedError(f"There is nothing at {state_url}.", "Store it again.")
         return self.kept[state_url]
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, session: Shelf) -> list[tuple[Any, ...]]:
+    """Let every session that begins be this shelf; return what each was begun with."""
+    begun: list[tuple[Any, ...]] = []
+
+    def begin(settings: Settings, **more: Any) -> Shelf:
+        begun.append((settings, more))
+        return session
+
+    monkeypatch.setattr(Session, "begin", begin)
+    return begun

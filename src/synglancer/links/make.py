@@ -222,11 +222,7 @@ class LinkMaker:
 
     def _parse_cells(self, given: Sequence[int | str]) -> Cells:
         """Read the given cells; for a link, its state is fetched first (1 request)."""
-        if not 0 < len(given) <= MAX_CELLS:
-            raise UsageError(
-                f"{len(given):,} cells cannot be shown together.",
-                f"Give at least one, and at most {MAX_CELLS}.",
-            )
+        check_number(given)
         cells = [parse_cell(one) for one in given]  # all first: a typing error costs no request
         read: list[RootId | Nucleus | Synapse | Position] = [
             RootId(resolve_cell(self._session, cell)) if isinstance(cell, LinkCells) else cell
@@ -263,6 +259,21 @@ class LinkMaker:
             cells = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
             data = self._loader.load_cells(cells, warm_up)
         return cells, data, followed
+
+
+def check_number(cells: Sequence[object]) -> None:
+    """Refuse no cell, and more cells than one link shows.
+
+    Raises
+    ------
+    UsageError
+        Naming the limit.
+    """
+    if not 0 < len(cells) <= MAX_CELLS:
+        raise UsageError(
+            f"{len(cells):,} cells cannot be shown together.",
+            f"Give at least one, and at most {MAX_CELLS}.",
+        )
 
 
 def warm_up() -> None:

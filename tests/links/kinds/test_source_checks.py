@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +18,14 @@ from synglancer.links.kinds.source_checks import (
     settle,
 )
 from synglancer.publish.manifest import Manifest, TagSource
+from synglancer.publish.source import open_source
 from synglancer.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from synglancer.publish.source import Source
 
 ADDRESS = "https://data.example.org/source"
 
@@ -57,14 +61,19 @@ def test_a_source_is_read_and_named_at_its_address(served, form) -> None:
     assert source.manifest.version == 1718
 
 
-def test_the_limits_of_requests_hold_for_the_sources_server(served, monkeypatch) -> None:
-    """--timeout and --concurrency are not only for CAVE."""
+def test_the_limits_of_requests_hold_for_the_sources_server(served, folder, monkeypatch) -> None:
+    """--timeout and --concurrency are not only for CAVE; a folder needs no server."""
     opened = []
-    monkeypatch.setattr(
-        "synglancer.links.kinds.source_checks.open_source", lambda *given: opened.append(given)
-    )
-    open_asked_source(Settings(source=served, timeout=7.0, concurrency=3))
-    assert opened == [(served, 7.0, 3)]
+
+    def spy(*given: Any) -> Source:
+        opened.append(given)
+        return open_source(*given)
+
+    monkeypatch.setattr("synglancer.links.kinds.source_checks.open_source", spy)
+    settings = Settings(source=served, timeout=7.0, concurrency=3)
+    open_asked_source(settings)
+    open_asked_source(replace(settings, source=str(folder), public_url=served))
+    assert opened == [(served, 7.0, 3), (str(folder),), (served, 7.0)]
 
 
 @pytest.mark.parametrize("form", ["{}", "{}/", "precomputed://{}"])

@@ -18,9 +18,8 @@ from synglancer.cells.point_files import read_point_files
 from synglancer.errors import CellError, UsageError
 from synglancer.links.building import Asking, build_link
 from synglancer.links.loaded import combine
-from synglancer.links.make import keep_receipt
+from synglancer.links.make import check_number, keep_receipt
 from synglancer.synapses.loading import CellLoader
-from synglancer.view_settings import MAX_CELLS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +48,8 @@ def find_given_cells(given: Sequence[int | str], tables: Sequence[GivenRows]) ->
     Raises
     ------
     UsageError
-        When the tables hold synapses of other cells, of several cells, or of none.
+        When the tables hold synapses of other cells, of several cells, or of none, or too many
+        cells are named.
     """
     inside = sorted({cell for table in tables for cell in table.cells})
     named = [parse_cell(one) for one in given]
@@ -59,7 +59,9 @@ def find_given_cells(given: Sequence[int | str], tables: Sequence[GivenRows]) ->
             "Give the root ID, or leave out the cell to read it from the tables.",
         )
     cells = list(dict.fromkeys(int(str(one)) for one in named)) or inside
-    if not 0 < len(cells) <= MAX_CELLS or (not named and len(cells) > 1):
+    if named:
+        check_number(cells)
+    elif len(cells) != 1:
         found = f"{len(inside):,} cells" if inside else "no cell"
         raise UsageError(
             f"The tables hold synapses of {found}.",

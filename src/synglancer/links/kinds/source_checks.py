@@ -40,12 +40,7 @@ def open_asked_source(settings: Settings) -> tuple[Source, str]:
                 "Give only one of them, or the source's folder with --public-url.",
             )
         return open_source(address, settings.timeout, settings.concurrency), address
-    if "://" in address:
-        raise UsageError(
-            f"Viewers cannot read {address}.",
-            "Give an address that begins with https://, or a folder.",
-        )
-    near = open_source(address)
+    near = open_source(address)  # which refuses other addresses
     if settings.public_url is None:
         raise UsageError(
             f"Viewers cannot read the folder {address}.",
@@ -157,14 +152,14 @@ def check_reach(address: str, site: str) -> list[str]:
         When browsers would block it.
     """
     source, viewer = urlsplit(address), urlsplit(site)
-    local = is_loopback(source.hostname or "")
+    local = is_loopback(source.hostname)
     if source.scheme == "http" and viewer.scheme == "https" and not local:
         raise UsageError(
             f"Browsers do not let a viewer at https://{viewer.netloc} read {address}, because "
             "that address does not use https.",
             "Serve the source over https, or choose a viewer with an http:// address with --site.",
         )
-    if not local or is_loopback(viewer.hostname or ""):
+    if not local or is_loopback(viewer.hostname):
         return []
     told = (
         f"Only browsers on this machine can read the source at {address}, as long as it is served; "
