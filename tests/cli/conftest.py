@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from cave_sandbox.tables.loaded import LoadedFolder
+
+# Built once in a process, not for each of thousands of commands.
+BUILD_MAKE_LINK = functools.cache(build_make_link)
+BUILD_SYNGLANCER = functools.cache(build_synglancer)
 
 
 @pytest.fixture(scope="session")
@@ -62,7 +67,7 @@ def make_link(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Run ``make-link`` with these words."""
 
     def call(*words: object) -> Outcome:
-        code = run(build_make_link, [str(word) for word in words])
+        code = run(BUILD_MAKE_LINK, [str(word) for word in words])
         out, err = capfd.readouterr()
         check_advice(code, err)
         return Outcome(code, out, err)
@@ -75,7 +80,7 @@ def synglancer(capfd: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
     """Run ``synglancer`` with these words."""
 
     def call(*words: object) -> Outcome:
-        code = run(build_synglancer, [str(word) for word in words])
+        code = run(BUILD_SYNGLANCER, [str(word) for word in words])
         out, err = capfd.readouterr()
         check_advice(code, err)
         return Outcome(code, out, err)

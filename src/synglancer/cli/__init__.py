@@ -6,6 +6,7 @@ handled; the functions that build the commands load the rest.
 
 from __future__ import annotations
 
+import functools
 import gc
 import sys
 from typing import TYPE_CHECKING, Any
@@ -47,16 +48,22 @@ def _make_app(name: str, *, example: str | None = None, **options: Any) -> App:
 
 def _describe(example: str | None) -> dict[str, Any]:
     """Return the common parts of commands: the program's version, and examples after the help."""
+    from synglancer.cli.examples import format_examples
+
+    shown = {"version": __version__, "version_flags": ["--about"]}  # --version is the data's
+    if example is None or not _takes_epilogue():
+        return shown
+    return {**shown, "help_epilogue": format_examples(example)}
+
+
+@functools.cache
+def _takes_epilogue() -> bool:
+    """Whether this release of cyclopts prints text after the help."""
     from inspect import signature
 
     from cyclopts import App
 
-    from synglancer.cli.examples import format_examples
-
-    shown = {"version": __version__, "version_flags": ["--about"]}  # --version is the data's
-    if example is None or "help_epilogue" not in signature(App).parameters:  # of this release
-        return shown
-    return {**shown, "help_epilogue": format_examples(example)}
+    return "help_epilogue" in signature(App).parameters
 
 
 def build_make_link() -> App:
