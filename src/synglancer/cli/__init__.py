@@ -225,8 +225,10 @@ def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
 
 def _list_options(app: App, arguments: Sequence[str]) -> list[str]:
     """List the options of the command that was typed."""
+    from synglancer.cli.config import list_names
+
     *_, command = app.parse_commands(arguments)[1]
-    named = (name for one in command.assemble_argument_collection() for name in one.names)
+    named = (name for one in command.assemble_argument_collection() for name in list_names(one))
     return [name for name in named if name.startswith("--")]
 
 

@@ -27,7 +27,7 @@ from synglancer.text.spelling import find_meant
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from cyclopts import App, ArgumentCollection
+    from cyclopts import App, Argument, ArgumentCollection
 
 CONFIG_FILE = "synglancer.toml"
 
@@ -68,7 +68,9 @@ class GuardedToml(Toml):
             When it sets an option that no command has, or one that could do harm, and is not
             trusted.
         """
-        own = {name_in_file(name) for argument in arguments for name in argument.names}
+        if not self.config:
+            return
+        own = {name_in_file(name) for argument in arguments for name in list_names(argument)}
         given = {name_in_file(key).lower() for key in self.config}
         guarded = [name for name in GUARDED if name in own and name in given]
         if guarded:
@@ -109,6 +111,14 @@ def _read_toml(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
     except RecursionError as error:
         raise ValueError("its lists are nested too deep") from error
+
+
+def list_names(argument: Argument) -> tuple[str, ...]:
+    """List the names of an option or argument.
+
+    Its own ``names`` looks for the opposites of flags each time, and ours have none.
+    """
+    return tuple(argument.parameter.name or ())
 
 
 def name_in_file(option: str) -> str:
@@ -160,7 +170,7 @@ def refuse_empty(_app: App, _commands: tuple[str, ...], arguments: ArgumentColle
     for argument in arguments:
         for token in argument.tokens:
             flag = isinstance(token.implicit_value, bool)  # it has no value
-            if token.value.strip() or flag or argument.name == "--tag":
+            if token.value.strip() or flag or "--tag" in list_names(argument):
                 continue
             if not token.keyword:
                 raise UsageError(
@@ -181,7 +191,7 @@ def refuse_idle(_app: App, _commands: tuple[str, ...], arguments: ArgumentCollec
     asked: list[str] = []
     values: dict[str, object] = {}
     for argument in arguments:
-        name = name_in_file(argument.name)
+        name = name_in_file(list_names(argument)[0])
         given = [*argument.tokens]
         values[name] = None
         if given:

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import fields
 from typing import TYPE_CHECKING
 
-from synglancer.cli.config import ENVIRONMENT, PREFIX
+from synglancer.cli.config import ENVIRONMENT, PREFIX, list_names
 from synglancer.settings import Settings
 from synglancer.text.spelling import find_meant
 
@@ -55,7 +55,7 @@ def list_options(app: App, source: object) -> Iterator[str]:
         command = app[name]
         if command.default_command is not None and source in (command.config or ()):
             for argument in command.assemble_argument_collection():
-                names = (one for one in argument.names if one.startswith("--"))
+                names = (one for one in list_names(argument) if one.startswith("--"))
                 yield from (one.removeprefix("--") for one in names)
         yield from list_options(command, source)
 
