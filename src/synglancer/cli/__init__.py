@@ -209,6 +209,9 @@ def run(build: Callable[[], App], arguments: Sequence[str]) -> int:
 
 def _run(build: Callable[[], App], arguments: Sequence[str]) -> int:
     app = build()
+    if [*arguments] in (["--help"], ["-h"]):  # cyclopts would assemble the options twice
+        app.help_print([])
+        return 0
     if not {"--help", "-h"} & {*arguments}:
         from synglancer.cli.config import FILE, FILE_OPTIONS, name_in_file
         from synglancer.cli.variables import UNKNOWN, explain_unknown_variables, list_options
