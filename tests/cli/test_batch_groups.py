@@ -141,7 +141,9 @@ def test_links_in_groups_are_those_of_single_cells(options, monkeypatch, small) 
         compare()
 
 
-@pytest.mark.parametrize("wanted", [OPTIONS[1], OPTIONS[2], OPTIONS[4], OPTIONS[7], OPTIONS[8]])
+@pytest.mark.parametrize(
+    "wanted", [OPTIONS[2], {**OPTIONS[1], **OPTIONS[4]}, OPTIONS[7], OPTIONS[8]]
+)
 def test_odd_cells_in_a_group(sandbox, small, wanted) -> None:
     """In a group, cells with mutual synapses, autapses, edits or no rows get the same links as
     alone."""

@@ -56,31 +56,31 @@ def test_100_synapses_cost_few_requests(sandbox, make_link, tables) -> None:
 def test_others_on_spines_are_asked_for_in_groups(sandbox, tables) -> None:
     """With the other synapses on their spines, 100 synapses cost 0.25 queries each."""
     synapses = choose(tables, 100)
-    links = make_links(synapses, server=sandbox.origin, multi_input=True)
+    links = make_links(synapses, server=sandbox.origin, multi_input=True, **ASKED)
     assert any(one.same_spine for link in links for one in link.provenance.synapses)
     assert count(sandbox, "/query") <= 0.25 * len(synapses)
 
 
 OPTIONS = (
-    # and whether nothing is kept of earlier answers
-    ({}, False),
-    ({}, True),
-    ({"multi_input": True}, False),
-    ({"multi_input": True}, True),
-    ({"cell_types": True, "multi_input": True}, False),
-    ({"version": 661, "multi_input": True}, True),
-    ({"tag": "spine"}, False),  # refused for synapses
+    {},
+    {"multi_input": True},
+    {"cell_types": True, "multi_input": True},
+    {"version": 661, "multi_input": True},
+    {"tag": "spine"},  # refused for synapses
 )
 
 
-@pytest.mark.parametrize(("wanted", "no_cache"), OPTIONS)
-def test_links_in_groups_are_those_of_single_synapses(sandbox, tables, wanted, no_cache) -> None:
-    """Synapses among cells and invalid words get the same bytes and reasons as alone."""
+@pytest.mark.parametrize("wanted", OPTIONS)
+def test_links_in_groups_are_those_of_single_synapses(sandbox, tables, wanted) -> None:
+    """Synapses among cells and invalid words get the same bytes and reasons as alone, whether
+    answers are kept or not."""
     given = [*choose(tables, 8), UNKNOWN, "synapse:x", CELL, str(who.PARTNERS[0].root_id)]
     random.Random(7).shuffle(given)
     asked = {**ASKED, "server": sandbox.origin, **wanted}
-    made = make_links(given, no_cache=no_cache, **asked)
-    assert [tell(link) for link in made] == [ask_alone(one, **asked) for one in given]
+    alone = [ask_alone(one, **asked) for one in given]
+    for no_cache in (True, False):
+        made = make_links(given, no_cache=no_cache, **asked)
+        assert [tell(link) for link in made] == alone
 
 
 def test_a_synapse_that_spoils_its_group_is_named(sandbox, tables, monkeypatch) -> None:

@@ -38,7 +38,7 @@ def tell(made: Link | Skipped) -> tuple:
 @pytest.fixture(scope="module")
 def scheduler():
     with LocalCluster(
-        n_workers=2, threads_per_worker=2, processes=True, dashboard_address=":0",
+        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0",
         host="127.0.0.1", silence_logs=50,
     ) as cluster:  # fmt: skip
         yield cluster.scheduler_address
