@@ -102,10 +102,10 @@ def open_link(link: str, *, server: str | None = None, token_file: str | None = 
         When its state cannot be fetched (1 request) or is not a Neuroglancer state.
     """
     parsed = parse_link(link)
-    text = parsed.state
+    fetched = None
     if parsed.state_url is not None:
         from synglancer.cave.access import fetch_link_state  # imports requests
 
-        text = fetch_link_state(parsed.state_url, server=server, token_file=token_file)
-    state = parse_link_state(parsed, text)
+        fetched = fetch_link_state(parsed.state_url, server=server, token_file=token_file)
+    state = parse_link_state(parsed, fetched)
     return OpenedLink(link.strip(), parsed.site, state)
