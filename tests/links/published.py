@@ -25,7 +25,19 @@ ROWS = {
 }
 
 
-def publish(folder: Path, **facts: Any) -> Path:
-    """Publish the rows of `ROWS` in a folder."""
-    run(folder / "source", write_parquet(folder / "rows.parquet", ROWS), **facts)
+def make_rows(*rows: tuple[int, str, float, int, int, int]) -> dict[str, Any]:
+    """Make columns to publish from IDs, tags, confidences, sizes, and both ends."""
+    names = ("id", "tag", "value", "size", "pre_pt_root_id", "post_pt_root_id")
+    kinds = {"id": "uint64", "value": "float32", names[4]: "uint64", names[5]: "uint64"}
+    columns = zip(names, zip(*rows, strict=True), strict=True)
+    places = {f"ctr_pt_position_{axis}": [10 * one[0] for one in rows] for axis in "xyz"}
+    return {
+        **{name: np.array(one, kinds[name]) if name in kinds else [*one] for name, one in columns},
+        **places,
+    }
+
+
+def publish(folder: Path, rows: dict[str, Any] = ROWS, **facts: Any) -> Path:
+    """Publish rows in a folder."""
+    run(folder / "source", write_parquet(folder / "rows.parquet", rows), **facts)
     return folder / "source"

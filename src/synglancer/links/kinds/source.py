@@ -6,7 +6,6 @@ CAVE is queried only if a cell is not given by its root ID, or has no rows in th
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from synglancer import __version__
@@ -15,7 +14,7 @@ from synglancer.cave.session import Session
 from synglancer.cells.naming import enumerate_some
 from synglancer.cells.parse import Synapse
 from synglancer.cells.resolve import resolve_outdated
-from synglancer.errors import BadAnswerError, CellError, ServiceError, UsageError
+from synglancer.errors import CellError, ServiceError, UsageError
 from synglancer.links.building import BUILDING, Asking, store_link
 from synglancer.links.groups import read_root_ids
 from synglancer.links.kinds.source_checks import (
@@ -30,6 +29,7 @@ from synglancer.links.record import build_filters
 from synglancer.links.warnings import explain_autapses, explain_shared, explain_sliders
 from synglancer.publish.reading.profile import find_profile, find_version
 from synglancer.publish.source import RELATIONSHIP_OF
+from synglancer.states.fields import read_timestamp
 from synglancer.states.record import Provenance
 from synglancer.states.record_parts import PublishedSource
 from synglancer.states.urls import resolve_site
@@ -271,13 +271,7 @@ class _ManifestSession(Session):
         if told is None:
             known = find_version(self._cave, self._manifest.datastack, version)
             return known or self._cave.materialization
-        try:
-            return Materialization(version, datetime.fromisoformat(told), None)
-        except ValueError as error:
-            raise BadAnswerError(
-                f"The manifest of the source has no valid timestamp: {told[:40]!r}.",
-                "Publish the table again.",
-            ) from error
+        return Materialization(version, read_timestamp(told), None)
 
     def upload_state(self, state: bytes) -> str:
         """Upload a state (1 request) and return its address."""

@@ -22,6 +22,8 @@ _SOMA = "soma"
 _ENOUGH = 10
 """The number of synapses onto a soma that is enough for their middle to lie inside it."""
 
+_NO_ROWS = np.zeros(0, [("id", "<u8"), ("point", "<f4", 3)])
+
 
 class CellRows:
     """The rows of the cells that one link shows.
@@ -150,7 +152,7 @@ class CellRows:
 
     def find_partners(self, count: int, source: Source) -> list[tuple[int, int]]:
         """Find the partners with the most synapses, as `find_strongest_partners` does."""
-        if not count:
+        if not count or not self._layers:
             return []
         import pandas as pd
 
@@ -175,5 +177,7 @@ class CellRows:
 
 
 def _join(parts: Sequence[Rows]) -> Rows:
-    """Join rows of the same kind; a single part stays unchanged."""
+    """Join rows of the same kind; a single part stays unchanged, and there may be none."""
+    if not parts:
+        return _NO_ROWS
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
