@@ -73,6 +73,17 @@ def test_every_answer_has_the_same_columns_and_dtypes(count, labelled):
     assert kinds(join_predictions([checked.frame, checked.frame[:0]])) == EXPECTED
 
 
+def test_rows_are_numbered_from_zero():
+    """Whatever was sorted, left out, filtered or joined, a row's number is its place."""
+    orders = {"id": [9, 4, 7]}, {"id": [4, 4, 7]}, {"id": [4, 7, 9], "value": [0.5, 2.0, 0.75]}
+    frames = [build_predictions(raw_answer(3, **one), [CELL], "inputs").frame for one in orders]
+    assert [len(frame) for frame in frames] == [3, 2, 2]
+    frames += [join_predictions(frames), filter_predictions(frames[2], min_confidence=0.6)]
+    for frame in frames:
+        assert frame.index.equals(pd.RangeIndex(len(frame)))
+    assert join_predictions(frames[:2])["id"].tolist() == [4, 7, 9, 4, 7]
+
+
 def test_no_tables_at_all_have_the_documented_form():
     """Joining nothing, or only empty tables, keeps columns and dtypes."""
     empty = build_predictions(raw_answer(0), [CELL], "outputs").frame
