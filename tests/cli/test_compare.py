@@ -254,10 +254,11 @@ def test_many_cells_make_one_table_and_a_page(
     sandbox, synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
     """The counts of many cells are the sums of each cell's; each has a link, and one page has all.
-    An unknown cell is named, and the others are there.
+    An unknown cell is named, and the others are there; a cell in two forms is there once.
     """
     cells = tmp_path / "cells.txt"
-    cells.write_text("\n".join([str(OLD), *OTHERS, "864691135999999999", str(OLD)]))
+    twice = [str(OLD), f"nucleus:{who.SEED_NUCLEUS_ID}"]
+    cells.write_text("\n".join([str(OLD), *OTHERS, "864691135999999999", *twice]))
     page = tmp_path / "page.html"
     done = synglancer("compare", cells, "--output", "json", "--report", page)
     assert done.code == 5

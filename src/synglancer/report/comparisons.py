@@ -81,7 +81,7 @@ def compare_all(
     Returns
     -------
     list of Comparison or Skipped
-        One for each, in their order.
+        One for each, in their order; a cell that was given in two forms has only one.
 
     Raises
     ------
@@ -109,10 +109,21 @@ def compare_all(
         first = attempt(asked[0])
         jobs = [pool.submit(attempt, words) for words in asked[1:]]
         try:
-            return [first, *(job.result() for job in jobs)]
+            return _keep_once([first, *(job.result() for job in jobs)])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _keep_once(results: Sequence[Comparison | Skipped]) -> list[Comparison | Skipped]:
+    """Keep the first comparison of each cell, which may be given by root ID and by nucleus."""
+    distinct: dict[object, Comparison | Skipped] = {}
+    for one in results:
+        if isinstance(one, Comparison):
+            distinct.setdefault((one.before.provenance.cell, one.after.provenance.cell), one)
+        else:
+            distinct[one.given] = one
+    return list(distinct.values())
 
 
 def sum_counts(comparisons: Sequence[Comparison]) -> pd.DataFrame:
