@@ -340,16 +340,18 @@ def test_a_reverse_order_is_said(sandbox, synglancer: Callable[..., Outcome]) ->
         ((OLD, "--from", 1718, "--version", 5), "Both --version and --from", "with --to"),
         ((OLD, "--from=1718", "--version=5"), "Both --version and --from", "with --to"),
         ((f"{SITE}{{}}", "--version", 5), "Links have their own version", "with --to"),
+        ((f"{SITE}{{}}", "--table=t"), "Links have their own table", "Leave out --table."),
+        ((f"{SITE}{{}}", "--datastack", "d"), "own datastack", "Leave out --datastack."),
     ],
 )
-def test_a_typed_version_is_never_ignored(
+def test_a_typed_option_is_never_ignored(
     sandbox: Sandbox,
     synglancer: Callable[..., Outcome],
     words: tuple[object, ...],
     said: str,
     hint: str,
 ) -> None:
-    """--version is refused beside --from or a link, before any request."""
+    """--version beside --from, and what a link says itself, are refused before any request."""
     synglancer("compare", *words).refuses(2, said, hint)
     assert not sandbox.requests
 

@@ -87,18 +87,22 @@ def compare(
 
 
 def _check_typed(given: Sequence[str], from_: str | None) -> None:
-    """Refuse a typed --version that would have no effect; one in a file is only a default."""
-    typed = any(word.partition("=")[0] == "--version" for word in TYPED.get() or ())
-    if typed and from_ is not None:
+    """Refuse typed options that would have no effect; in a file, they are only defaults."""
+    typed = {word.partition("=")[0] for word in TYPED.get() or ()}
+    if "--version" in typed and from_ is not None:
         raise UsageError(
             "Both --version and --from were given, and both are the older version.",
             "Give the older version with --from, and the newer one with --to.",
         )
-    if typed and any(map(is_link, given)):
-        raise UsageError(
-            "Links have their own version, but --version was given too.",
-            "Leave out --version. With one link, give the other version with --to.",
-        )
+    if not any(map(is_link, given)):
+        return
+    for name in ("version", "table", "datastack"):
+        if f"--{name}" in typed:
+            other = " With one link, give the other version with --to." * (name == "version")
+            raise UsageError(
+                f"Links have their own {name}, but --{name} was given too.",
+                f"Leave out --{name}.{other}",
+            )
 
 
 def _print(found: Sequence[Comparison], output: str) -> None:
