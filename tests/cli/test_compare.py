@@ -341,7 +341,7 @@ def test_a_reverse_order_is_said(sandbox, synglancer: Callable[..., Outcome]) ->
         ((OLD, "--from=1718", "--version=5"), "Both --version and --from", "with --to"),
         ((f"{SITE}{{}}", "--version", 5), "Links have their own version", "with --to"),
         ((f"{SITE}{{}}", "--table=t"), "Links have their own table", "Leave out --table."),
-        ((f"{SITE}{{}}", "--datastack", "d"), "own datastack", "Leave out --datastack."),
+        ((f"{SITE}{{}}", "--datastack", who.MINNIE), "own datastack", "Leave out --datastack."),
     ],
 )
 def test_a_typed_option_is_never_ignored(

@@ -240,6 +240,7 @@ REFUSED = {
     "no workers": (["{table}", "--workers", "0"], "--workers 0 is not a number"),
     "twice": (["{table}", "{table}"], "was given twice"),
     "twice, in two ways": (["{table}", "/.{table}"], "was given twice"),
+    "twice, as a path and as an address": (["{table}", "file://{table}"], "was given twice"),
     "no version": (["{table}", "--version", "0"], "--version 0 is not a materialization version."),
     "below 0": (["{table}", "--version", "-1"], "--version -1 is not a materialization version."),
     "a web server": (

@@ -80,7 +80,8 @@ class InputFile:
 
     def find_place(self) -> str:
         """Return where it is, which is the same for all ways to write its path."""
-        return self.path if "://" in self.path else os.path.realpath(self.path)
+        path = self.path.removeprefix("file://")
+        return path if "://" in path else os.path.realpath(path)
 
     def identify(self) -> dict[str, Any]:
         """Return a description that changes when the file changes."""
