@@ -167,17 +167,41 @@ def test_the_types_of_partners_are_uploaded_for_the_list_of_segments(review) -> 
     assert plain.asked == ["put /state", "get /nglstate/api/v1/5"]
 
 
-def test_a_review_has_one_layer_and_tells_the_keys() -> None:
+@pytest.mark.parametrize(
+    ("site", "told"),
+    [
+        ("spelunker", "Shift+A is spine, Shift+S is shaft, Shift+D is soma, Shift+F is odd;"),
+        ("google", "2 right, 3 unsure, 4 is spine, 5 is shaft, 6 is soma, 7 is odd,"),
+        ("https://ng.lab.org/", "type one of =right, =unsure, =spine, =shaft, =soma, =odd after"),
+    ],
+)
+def test_a_review_has_one_layer_and_tells_the_keys(site, told) -> None:
     """The least confident synapse comes first, and all tags of the cells can be chosen."""
-    frame = synapses(*ROWS[:3], (5, "inputs", "odd", 0.1, 10, P, A))
-    loaded = load(frame, shown=frame[:3], warnings=["From loading."])
-    link = build_link(ask(review=True, site="spelunker"), loaded)
+    frame = synapses(
+        *ROWS[:3], (5, "inputs", "odd", 0.1, 9, P, A), (6, "inputs", "unlabelled", 0.1, 9, P, A)
+    )
+    data = CellData([], {A}, {A: [(4000.0, 8000.0, 40000.0)]})
+    loaded = load(frame, data=data, shown=frame[:3], warnings=["From loading."])
+    link = build_link(ask(review=True, site=site), loaded)
     assert len(link.state["layers"]) == 3
-    ids = [one["id"] for one in link.state["layers"][2]["annotations"]]
-    assert ids == [str(2**63 + number) for number in (2, 3, 1)]
-    first, keys = link.warnings
-    assert (first, "is odd" in keys) == ("From loading.", True)
-    assert (link.shown, link.total) == (3, 4)
+    notes = [one["id"] for one in link.state["layers"][2]["annotations"]]
+    assert notes == [str(2**63 + number) for number in (2, 3, 1)]
+    assert link.state["synglancer"]["shown"] == link.shown == 3
+    assert link.total == 5
+    first, keys, *further = link.warnings
+    assert (first, told in keys) == ("From loading.", True)
+    assert ["viewer at ng.lab.org are not known" in one for one in further] == (
+        [True] if "lab" in site else [False] * (site == "google")
+    )
+    assert ("skeletoncache" in link.state_json.decode()) is False
+    marks = str(link.state["layers"][2])
+    assert ("tag_is_odd" in marks or "is_odd" in marks) == (site == "spelunker")
+
+
+def test_a_review_without_synapses_has_no_keys() -> None:
+    """There is nothing to mark."""
+    link = build_link(ask(review=True, site="spelunker"), load(synapses()))
+    assert link.warnings == ["The cell has no synapse with a prediction in this table."]
 
 
 def test_the_server_confirms_its_data_before_a_link_is_given() -> None:

@@ -87,7 +87,7 @@ def test_a_link_on_a_source_needs_no_request_to_cave(open_maker, address) -> Non
             "outputs": {"shaft": 1, "soma": 1, "spine": 1},
         },
         shown=7,
-        total=9,
+        total=7,
         autapses=1,
         generator=f"synglancer {__version__}",
         notice="The owner's notice.",
@@ -133,7 +133,7 @@ def test_options_decide_the_layers_the_sliders_and_the_partners(open_maker) -> N
 def test_several_cells_say_what_counts_twice(open_maker) -> None:
     """Synapses between them and onto themselves are told where both directions are shown."""
     link = open_maker(with_unlabelled=True).make(A, B)
-    assert link.cells == (A, B)
+    assert (link.cells, link.shown, link.total) == ((A, B), 10, 10)
     autapses, shared, *_ = link.warnings
     assert autapses.startswith("2 synapses of a cell onto itself")
     assert shared.startswith("1 synapse from one of the cells onto another is both")
@@ -268,8 +268,11 @@ def test_a_source_of_unlabelled_synapses_alone_is_an_empty_link(open_maker, tmp_
     folder = publish(tmp_path, rows, **FACTS)
     with serve(folder) as address:
         asked = {"source": folder, "public_url": address, "partners": 2}
-        assert open_maker(**asked).make(A).counts_by_tag == {"inputs": {}, "outputs": {}}
-        assert open_maker(**asked, with_unlabelled=True).make(A).shown == 1
+        link = open_maker(**asked).make(A)
+        assert link.counts_by_tag == {"inputs": {}, "outputs": {}}
+        assert link.warnings[-1] == "The cell has no synapse with a prediction in this table."
+        for wanted in ({"with_unlabelled": True}, {"tag": ("unlabelled",)}):
+            assert open_maker(**asked, **wanted).make(A).shown == 1
 
 
 def test_own_points_are_shown_on_a_source(open_maker, tmp_path) -> None:

@@ -10,6 +10,9 @@ import pandas as pd
 import pytest
 
 from links.shelf import TABLE, A, B, P, Q, Shelf, synapses
+from links.test_make import Tables
+from synglancer.cache.receipts import read_receipts
+from synglancer.cells.root_ids import RootIds
 from synglancer.errors import CellError, UsageError
 from synglancer.links.kinds.synapse import SynapseMaker
 from synglancer.settings import Settings
@@ -186,6 +189,9 @@ def test_the_types_of_both_cells_are_told() -> None:
     )
     assert [*(told.cell_types or CellTypes("", "")).partners] == ["BC", "L2 IT", "unknown"]
     assert "2 of 4 cells have a type in v (mtype)" in link.warnings[-1]
+    told = make(S, rows=Rows(cell_types=TYPES), **asked).provenance
+    partners = {"BC": 1, "L2 IT": 1}
+    assert told.cell_types == CellTypes("v", "mtype", partners=partners, known=2, ambiguous=0)
 
 
 def test_warnings_come_in_the_order_of_their_weight(tmp_path) -> None:
@@ -203,7 +209,7 @@ def test_warnings_come_in_the_order_of_their_weight(tmp_path) -> None:
         "From the rows.",
         "The layer '○ synapse: spine' of points.csv is shown as '○ synapse: spine",
     ]
-    assert link.provenance.live
+    assert (link.provenance.live, link.provenance.autapses) == (True, 0)
     assert [one.rows for one in link.provenance.annotations] == [1]
     assert link.state["layers"][-1]["name"] == "○ synapse: spine (2)"
     assert not make(S).provenance.live
@@ -258,6 +264,16 @@ def test_the_same_synapses_are_answered_once() -> None:
     links = [maker.make(f"synapse:{one}", f"synapse:{other}") for one, other in [(S, T), (T, S)]]
     assert links[0].url != links[1].url
     assert [told for told in maker._named.told if told != "kept"] == [[S], [S, T], [T, S]]
+
+
+def test_cells_have_their_links_as_ever() -> None:
+    """The same maker serves both, with the typed words and the time of the question."""
+    maker = open_maker()
+    maker._loader, maker._root_ids = Tables(), RootIds(maker._session)
+    link = maker.make(f" {A}")
+    assert (link.cells, link.given) == ((A,), f" {A}")
+    assert 0 <= link.elapsed_s < 1000
+    assert [receipt.record["command"] for receipt in read_receipts()] == [["make-link"]]
 
 
 class Cells:

@@ -79,6 +79,8 @@ class SourceMaker(LinkMaker):
             settings.service, self._session.store, self._manifest, self._session
         )
         self._tags = list_shown_tags(settings, self._manifest)
+        unfiltered = list_shown_tags(replace(settings, tag=()), self._manifest)
+        self._counted = {*self._tags, *unfiltered}  # those without a prediction only if asked for
 
     def _parse_cells(self, given: Sequence[int | str]) -> Cells:
         """Read the given cells; single synapses are refused, as sources cannot look them up."""
@@ -148,7 +150,10 @@ class SourceMaker(LinkMaker):
         used = {found.given: found.used for found in followed}
         kept = list(dict.fromkeys(used.get(cell, cell) for cell in cells))
         self._check_held(kept)
-        shown = {cell: rows[cell] for cell in kept}
+        shown = {
+            cell: {layer: own for layer, own in rows[cell].items() if layer[1] in self._counted}
+            for cell in kept
+        }
         return CellRows(shown, self._settings.directions, self._tags), followed
 
     def _read_rows(self, cells: Sequence[int]) -> dict[int, Mapping[Layer, Rows]]:

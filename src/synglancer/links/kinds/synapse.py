@@ -137,7 +137,7 @@ def _build(
     named = [_describe(rows, synapse) for synapse in synapses]
     cells = _list_cells(named)
     shown, multi_input = _divide(settings, rows)
-    loaded = Loaded(cells, rows.table, rows.frame, shown, CellData([], set(), {}))
+    loaded = Loaded(cells, rows.table, rows.frame, shown, CellData([], set()))
     points = place_points(asking.points, session.datastack.viewer_resolution, list_groups(shown))
     record = replace(
         build_record(settings, session, loaded),
