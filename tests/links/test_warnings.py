@@ -88,10 +88,11 @@ def test_shared_spines_are_explained_by_direction(former, synapses, subject, whe
     """Directions without such synapses are left out; single synapses have no directions."""
     named = (NamedSynapse(5, "spine", 0.5, 1),) * synapses
     record = Provenance(cell=A, multi_input=MultiInput("spines", former), synapses=named)
-    assert explain_context(record) == [
+    (told,) = explain_context(record)
+    assert told == (
         f"According to spines, {subject} on a spine with several inputs{where} and counted as "
         f"multi-input instead of {tags}."
-    ]
+    )
 
 
 @pytest.mark.parametrize("former", [{}, {"inputs": {}}])
@@ -110,10 +111,11 @@ def test_types_are_explained_with_their_source() -> None:
     assert explain_context(record) == ["1 of 1,201 partners has a type in v (mtype)."]
     types = replace(types, partners={"BC": 2, "unknown": 3}, known=2, ambiguous=1_100)
     named = (NamedSynapse(5, "spine", 0.5, 1),)
-    assert explain_context(replace(record, cell_types=types, synapses=named)) == [
+    (told,) = explain_context(replace(record, cell_types=types, synapses=named))
+    assert told == (
         "2 of 5 cells have a type in v (mtype); 1,100 of the others have several types there, "
         "probably because they are merged cells."
-    ]
+    )
     assert explain_context(Provenance(cell=A)) == []
 
 

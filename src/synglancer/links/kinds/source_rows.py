@@ -168,11 +168,7 @@ class CellRows:
                 }
                 columns = {f"{side}_pt_root_id": cells for side, cells in sides.items()}
                 size = rows["size"] if "size" in (rows.dtype.names or ()) else 0
-                parts.append(
-                    pd.DataFrame(
-                        {"id": rows["id"], "direction": direction, "size": size, **columns}
-                    )
-                )
+                parts.append(pd.DataFrame({"direction": direction, "size": size, **columns}))
         return find_strongest_partners(pd.concat(parts, ignore_index=True), self.cells, count)
 
 
