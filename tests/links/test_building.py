@@ -199,8 +199,10 @@ def test_a_review_has_one_layer_and_tells_the_keys(site, told) -> None:
 
 
 def test_a_review_without_synapses_has_no_keys() -> None:
-    """There is nothing to mark."""
-    link = build_link(ask(review=True, site="spelunker"), load(synapses()))
+    """There is nothing to mark, and the cell is shown at its soma."""
+    data = CellData([], {A}, {A: [(4000.0, 8000.0, 40000.0)]})
+    link = build_link(ask(review=True, site="spelunker"), load(synapses(), data=data))
+    assert link.state["position"] == [1000, 2000, 1000]
     assert link.warnings == ["The cell has no synapse with a prediction in this table."]
 
 

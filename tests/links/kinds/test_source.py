@@ -13,6 +13,7 @@ from links.shelf import A, B, C, P, Q, R, Shelf, stand_in
 from links.test_make import DAY, NEVER, OLD, Graph
 from publish.sample import edit_manifest, serve
 from synglancer import __version__
+from synglancer.cache.receipts import read_receipts
 from synglancer.cells.resolve import Followed
 from synglancer.errors import BadAnswerError, CellError, NotServedError, UsageError
 from synglancer.links.kinds.source import SourceMaker
@@ -95,6 +96,8 @@ def test_a_link_on_a_source_needs_no_request_to_cave(open_maker, address) -> Non
     )
     assert link.state["synglancer"] == link.provenance.to_json()
     assert (link.state_url, link.given) == (None, str(A))
+    assert 0 <= link.elapsed_s < 1000
+    assert [receipt.record["command"] for receipt in read_receipts()] == [["make-link"]]
     assert names(link) == [
         "imagery", "segmentation",
         "● in: spine", "● in: shaft", "● in: soma", "○ out: spine", "○ out: shaft", "○ out: soma",
@@ -247,7 +250,7 @@ def test_a_timestamp_is_in_utc(open_maker, tmp_path, monkeypatch, told) -> None:
 
 def test_what_the_manifest_lacks_comes_from_cave(open_maker, tmp_path) -> None:
     """The datastack and the timestamp; of the default server's default version, both are known."""
-    folder = publish(tmp_path, ROWS, table="predictions_v7")
+    folder = publish(tmp_path, ROWS)
     moment = datetime(2024, 1, 2, tzinfo=timezone.utc)
     own = replace(DATASTACK, viewer_site="https://own.lab.org/")
     with serve(folder) as address:
@@ -255,6 +258,7 @@ def test_what_the_manifest_lacks_comes_from_cave(open_maker, tmp_path) -> None:
         lab = Graph("https://cave.lab.org", own, replace(VERSION, timestamp=moment))
         link = open_maker(lab, **asked).make(A)
         assert (link.timestamp, link.url.split("#")[0]) == (moment, "https://own.lab.org/")
+        assert link.table == ""
         public = Graph("https://global.daf-apis.com", own, replace(VERSION, timestamp=moment))
         known = open_maker(public, **asked).make(A)
         assert known.timestamp == VERSION.timestamp

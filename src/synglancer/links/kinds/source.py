@@ -38,7 +38,6 @@ from synglancer.synapses.ahead import Size
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from synglancer.cache.answers import Store
     from synglancer.cave.records import Datastack
     from synglancer.cells.resolve import Followed
     from synglancer.links.link_record import LinkRecord
@@ -75,9 +74,7 @@ class SourceMaker(LinkMaker):
         self._ahead: dict[int, Mapping[Layer, Rows]] = {}
         settings = settle(settings, self._manifest, self._address)
         super().__init__(settings, command, token)
-        self._view = _ManifestSession(
-            settings.service, self._session.store, self._manifest, self._session
-        )
+        self._view = _ManifestSession(settings.service, self._manifest, self._session)
         self._tags = list_shown_tags(settings, self._manifest)
         unfiltered = list_shown_tags(replace(settings, tag=()), self._manifest)
         self._counted = {*self._tags, *unfiltered}  # those without a prediction only if asked for
@@ -250,7 +247,7 @@ class _ManifestSession(Session):
 
     Parameters
     ----------
-    service, store
+    service
         As for `Session`.
     manifest
         The manifest. A server named in it never gets a request or a token.
@@ -258,8 +255,8 @@ class _ManifestSession(Session):
         The session with CAVE, for data that the manifest lacks.
     """
 
-    def __init__(self, service: Service, store: Store, manifest: Manifest, cave: Session) -> None:
-        super().__init__(service, store, manifest.version)
+    def __init__(self, service: Service, manifest: Manifest, cave: Session) -> None:
+        super().__init__(service)
         self._manifest = manifest
         self._cave = cave
 
