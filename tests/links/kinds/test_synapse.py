@@ -87,6 +87,7 @@ def make(*named: int, rows: Rows | None = None, **options: Any) -> LinkRecord:
         ([T, S], [P, B, A]),
         ([S, U], [A, P, Q]),
         ([T, U], [B, P, A, Q]),
+        ([T, S, U], [B, P, A, Q]),
         ([8], [A]),
         ([8, S], [A, P]),
         ([9], [B]),
