@@ -101,14 +101,30 @@ def test_link_of_several_cells_opens(page: Page, sandbox: Sandbox, sample: Path)
 
 
 @pytest.mark.usefixtures("_token")
-@pytest.mark.parametrize("layout", ["4panel", "xy"])
-def test_layout_opens(page: Page, sandbox: Sandbox, rows: pd.DataFrame, layout: str) -> None:
-    """Each --layout shows its panels and the synapses in them."""
+def test_sections_alone_open(page: Page, sandbox: Sandbox, rows: pd.DataFrame) -> None:
+    """--layout xy shows one section and the synapses in it."""
     kept = rows[rows["tag"] == "soma"]
-    link = make_link(CELL, server=sandbox.origin, tag="soma", layout=layout)
-    prove(page, link.url, expect(kept, CELL, in_sections=layout == "xy"))
-    shown = page.evaluate("() => viewer.layout.toJSON()")
-    assert (shown if isinstance(shown, str) else shown["type"]) == layout
+    link = make_link(CELL, server=sandbox.origin, tag="soma", layout="xy")
+    prove(page, link.url, expect(kept, CELL, in_sections=True))
+    assert page.evaluate("() => viewer.layout.toJSON()") == "xy"
+
+
+@pytest.mark.usefixtures("_token")
+def test_a_state_shared_again_says_where_it_comes_from(
+    page: Page, sandbox: Sandbox, rows: pd.DataFrame
+) -> None:
+    """--layout 4panel shows its panels and the synapses in them. A state rewritten by the viewer
+    lacks the record's key, but its shader still holds the record."""
+    link = make_link(CELL, server=sandbox.origin, tag="soma", layout="4panel")
+    prove(page, link.url, expect(rows[rows["tag"] == "soma"], CELL))
+    shared = page.evaluate("() => viewer.state.toJSON()")
+    layout = shared["layout"]
+    assert (layout if isinstance(layout, str) else layout["type"]) == "4panel"
+    assert RECORD not in shared
+    again = Link.from_url(format_inline_link(sandbox.origin, orjson.dumps(shared)))
+    assert again.provenance == link.provenance
+    assert again.settings == link.settings
+    assert again.warnings == []
 
 
 def test_second_datastack_opens(page: Page, sandbox: Sandbox, sample: Path) -> None:
@@ -144,19 +160,3 @@ def test_selected_synapse_is_the_row(printed: tuple[Page, str, Proof], rows: pd.
         }
         assert shown.properties["size"] == str(row["size"])
         assert float(shown.properties["confidence"]) == pytest.approx(row["value"], rel=1e-5)
-
-
-@pytest.mark.usefixtures("_token")
-def test_a_state_shared_again_says_where_it_comes_from(
-    page: Page, sandbox: Sandbox, rows: pd.DataFrame
-) -> None:
-    """A state rewritten by the viewer lacks the record's key, but its shader still holds the
-    record."""
-    link = make_link(CELL, server=sandbox.origin, tag="soma")
-    prove(page, link.url, expect(rows[rows["tag"] == "soma"], CELL))
-    shared = page.evaluate("() => viewer.state.toJSON()")
-    assert RECORD not in shared
-    again = Link.from_url(format_inline_link(sandbox.origin, orjson.dumps(shared)))
-    assert again.provenance == link.provenance
-    assert again.settings == link.settings
-    assert again.warnings == []

@@ -42,7 +42,7 @@ INPUTS = {
     864691135559552342: 19,
     864691134240471483: 1,
 }
-"""Cells in the data, with their numbers of inputs."""
+"""Cells in the data, with their numbers of inputs; the largest and the smallest are opened."""
 
 COLUMNS = [
     "id",
@@ -97,7 +97,8 @@ def served(real: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[San
 def test_real_cell(
     page: Page, served: Sandbox, real: Path, cell: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The link of a real cell holds each of its synapses as in the table, and opens."""
+    """The link of a real cell, large or small, holds each of its synapses as in the table, and
+    opens."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     rows = read_rows(real, SYNAPSES, PREDICTIONS, cell)
     assert (rows["direction"] == "inputs").sum() == INPUTS[cell]
@@ -108,5 +109,6 @@ def test_real_cell(
         np.testing.assert_array_equal(held[column], rows[column], err_msg=column)
     np.testing.assert_array_equal(held["confidence"], rows["value"])
     np.testing.assert_array_equal(held[POSITION], rows[POSITION] * VOXEL)
-    proof = prove(page, link.url, expect(rows, cell))
-    assert str(cell) in proof.title
+    if INPUTS[cell] in {min(INPUTS.values()), max(INPUTS.values())}:
+        proof = prove(page, link.url, expect(rows, cell))
+        assert str(cell) in proof.title

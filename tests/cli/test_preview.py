@@ -117,13 +117,13 @@ def test_a_view_that_is_not_drawn_gives_no_picture(sandbox, make_link, synglance
     state = orjson.loads(parsed.state)
     state["layers"][1]["source"] = f"precomputed://{sandbox.origin}/precomputed/none/such"
     broken = format_inline_link(parsed.site, orjson.dumps(state))
-    small = ("--size", "480x320", "--wait", "8")
-    done = synglancer("preview", broken, good, "-o", tmp_path, *small)
+    small = ("--size", "480x320", "--wait")
+    done = synglancer("preview", broken, good, "-o", tmp_path, *small, "8")
     assert done.code == 5
     assert len(done.lines) == 1
     assert "did not finish drawing" in done.err
     assert len(list(tmp_path.glob("*.png"))) == 1
-    assert synglancer("preview", broken, "-o", tmp_path / "x", *small).code == 4
+    assert synglancer("preview", broken, "-o", tmp_path / "x", *small, "1").code == 4
     assert not (tmp_path / "x").exists()
 
 
@@ -202,12 +202,9 @@ def test_a_state_file_is_opened_in_a_browser(sandbox, make_link, synglancer, tmp
     """A state file gives the same picture as the link that was saved to it."""
     state = tmp_path / "state.json"
     link = make_link(CELL, "--tag", "soma", "--save-state", state, "--quiet").out.strip()
-    done = synglancer("preview", state, "-o", tmp_path, "--size", "480x320")
+    done = synglancer("preview", state, link, "-o", tmp_path, "--size", "480x320")
     assert (done.code, done.err) == (0, "")
-    assert synglancer("preview", link, "-o", tmp_path / "link", "--size", "480x320").code == 0
-    from_file, from_link = (
-        read_picture(folder / f"{CELL}.png") for folder in (tmp_path, tmp_path / "link")
-    )
+    from_file, from_link = (read_picture(Path(line)) for line in done.lines)
     assert (from_file == from_link).mean() > 0.99
 
 
