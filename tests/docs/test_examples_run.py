@@ -103,12 +103,20 @@ def test_commands_of_documents_run(document, tmp_path, monkeypatch, capfd) -> No
 
 
 @pytest.mark.usefixtures("_shared_sandbox")
-@pytest.mark.parametrize("document", WITH_PYTHON, ids=name)
-def test_python_of_documents_runs(document, tmp_path) -> None:
-    """The Python blocks of a document run unchanged, one after the other."""
-    code = "\n".join(read_blocks(document, "python"))
+def test_python_of_the_readme_runs(tmp_path) -> None:
+    """The Python blocks run unchanged, one after the other, in a process of their own."""
+    code = "\n".join(read_blocks(README, "python"))
     done = run([sys.executable, "-c", code], tmp_path)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.usefixtures("_shared_sandbox")
+@pytest.mark.parametrize("document", [one for one in WITH_PYTHON if one != README], ids=name)
+def test_python_of_documents_runs(document, tmp_path, monkeypatch) -> None:
+    """The Python blocks of a document run unchanged, one after the other."""
+    monkeypatch.chdir(tmp_path)
+    code = "\n".join(read_blocks(document, "python"))
+    exec(compile(code, name(document), "exec"), {"__name__": "__main__"})
 
 
 def test_the_readme_has_examples() -> None:
