@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from distributed import LocalCluster
 
 from cave_sandbox.sample import identity as who
 from cli.outcome import CELL, TOKEN
@@ -37,6 +36,8 @@ def tell(made: Link | Skipped) -> tuple:
 
 @pytest.fixture(scope="module")
 def scheduler():
+    from distributed import LocalCluster
+
     with LocalCluster(
         n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0",
         host="127.0.0.1", silence_logs=50,

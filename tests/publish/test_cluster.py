@@ -7,7 +7,6 @@ import resource
 
 import numpy as np
 import pytest
-from distributed import LocalCluster
 
 from publish.tables import make_rows, read_files, run, write_parquet
 from synglancer.errors import ServiceError, UsageError
@@ -16,6 +15,8 @@ from synglancer.publish.writing.runner import Cluster, Processes
 
 @pytest.fixture(scope="module")
 def scheduler():
+    from distributed import LocalCluster
+
     with LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0",
         host="127.0.0.1", silence_logs=50,

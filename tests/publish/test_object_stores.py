@@ -7,10 +7,8 @@ import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-import boto3
 import fsspec
 import pytest
-from moto.server import ThreadedMotoServer
 
 from publish.tables import make_rows, read_files, write_parquet
 from synglancer.errors import NotServedError, ServiceError, UsageError
@@ -74,6 +72,8 @@ class Proxy(BaseHTTPRequestHandler):
 
 @pytest.fixture(scope="module")
 def moto():
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     yield "{}:{}".format(*server.get_host_and_port())
@@ -95,6 +95,8 @@ def store(moto, monkeypatch):
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(fsspec.get_filesystem_class("s3"), "retries", 1)
     monkeypatch.setattr(destinations, "_PATIENCE", 0.0)
+    import boto3
+
     client = boto3.client("s3", endpoint_url=f"http://{moto}")
     client.create_bucket(Bucket=BUCKET)
     yield client
