@@ -56,6 +56,41 @@ def test_texts_are_texts() -> None:
     assert build_annotation_table(state)["description"].tolist() == ["look", "", "", ""]
 
 
+def test_without_a_voxel_of_the_state_positions_are_in_nm_alone() -> None:
+    """Layers may have units of their own where the state has none; voxels are then unknown."""
+    own = {"url": "local://annotations", "transform": {"outputDimensions": VOXELS}}
+    point = {"type": "point", "id": "1", "point": [10, 20, 30]}
+    frame = build_annotation_table({"layers": [layer(point, source=own)]})
+    assert frame[["x_nm", "y_nm", "z_nm"]].to_numpy().tolist() == [[40, 80, 1200]]
+    assert frame[["x_voxel", "y_voxel", "z_voxel"]].isna().to_numpy().all()
+
+
+def test_tags_of_older_viewers_are_read() -> None:
+    """IDs in annotations stand for labels beside the layer; what has no ID or label is no tag."""
+    tags = [{"id": 0, "label": "good"}, {"id": "b", "label": 5}, {"id": 2}, {"label": "x"}, "y"]
+    notes = [
+        {"type": "point", "id": str(row), "point": [1, 2, 3], "tagIds": given}
+        for row, given in enumerate([[0], [0, "b"], [2], [7, [], None], "b", None])
+    ]
+    frame = build_annotation_table(
+        {"dimensions": VOXELS, "layers": [layer(*notes, annotationTags=tags)]}
+    )
+    assert frame["tag"].tolist() == ["good", "good, 5", "", "", "", ""]
+
+
+def test_values_beyond_the_labels_of_an_enum_have_no_label() -> None:
+    """A list of labels may be shorter than the list of values; numbers stay numbers."""
+    kind = {"id": "kind", "enum_values": [0, 1, 2], "enum_labels": ["a", "b"]}
+    notes = [
+        {"type": "point", "id": str(row), "point": [1, 2, 3], "props": [row]} for row in (1, 2)
+    ]
+    frame = build_annotation_table(
+        {"dimensions": VOXELS, "layers": [layer(*notes, annotationProperties=[kind])]}
+    )
+    assert frame["kind"].tolist() == ["b", 2]
+    assert frame["tag"].tolist() == ["b", ""]
+
+
 @pytest.mark.parametrize("state", [{"layers": []}, {"layers": [layer()]}])
 def test_a_state_without_annotations_has_the_columns(state) -> None:
     """Without annotations, the table is empty, and has the columns of every table."""
