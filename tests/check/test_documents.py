@@ -97,10 +97,12 @@ def test_any_state_is_found_whole(text) -> None:
 def test_links_are_found_in_their_lines(end) -> None:
     """Lines count from 1, whatever ends them; a link without encryption is one too."""
     first, second = (f"{scheme}://viewer.example.org/#!gs://b/x" for scheme in ("http", "https"))
-    text = end.join([first, "a #! that follows no address", "", f"http:// or {second} {first}"])
+    lone = ["a #! that follows no address", '#!{"layers":[]}', f"#!{SITE}"]
+    text = end.join([first, *lone, f"http:// or {second} {first}", f"http://a.b or {first}"])
     found = find_links(text, ".txt")
-    assert [(one.url, one.line) for one in found] == [(first, 1), (second, 4), (first, 4)]
-    assert [text[one.start : one.end] for one in found] == [first, second, first]
+    places = [(first, 1), (second, 5), (first, 5), (first, 6)]
+    assert [(one.url, one.line) for one in found] == places
+    assert [text[one.start : one.end] for one in found] == [url for url, _ in places]
 
 
 class Counting:

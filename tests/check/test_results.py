@@ -31,6 +31,15 @@ def test_each_cell_that_is_not_selected_is_named() -> None:
     assert [sentence.split()[2] for sentence in found] == ["7", "8"]
 
 
+def test_only_states_of_ours_must_have_lengths_and_whole_synapses() -> None:
+    """Another program's state may be in any units; without lengths, ours would be misplaced."""
+    assert find_flaws(build_state(), []) == []
+    lengths = "The state's dimensions are not lengths of x, y and z."
+    assert find_flaws(build_state(), [], ours=True) == [lengths]
+    whole = {**build_state(), "dimensions": {axis: [1e-9, "m"] for axis in "xyz"}}
+    assert find_flaws(whole, [], ours=True) == []
+
+
 def test_a_state_without_layers_shows_nothing() -> None:
     """An empty state is a problem."""
     [flaw] = find_flaws({"layers": []}, [])
@@ -57,9 +66,9 @@ def test_the_synapses_of_each_layer_are_counted() -> None:
     state = {
         "dimensions": {axis: [1e-9, "m"] for axis in "xyz"},
         "layers": [
+            {"type": "annotation", "name": "● in: shaft", "annotations": [review[0]]},
             {"type": "annotation", "name": "review", "annotations": review}
             | {"annotationProperties": properties},
-            {"type": "annotation", "name": "● in: shaft", "annotations": [review[0]]},
             {"type": "annotation", "name": "none", "annotations": []}
             | {"annotationProperties": properties},
             {"type": "annotation", "name": "published", "source": "precomputed://x"},
