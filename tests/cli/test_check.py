@@ -34,7 +34,10 @@ def test_links_are_found_in_each_format(suffix, text, times) -> None:
 
 def test_a_good_link_is_good(sandbox, make_link, synglancer, tmp_path) -> None:
     """A link of ours is reachable, complete and current; each of its places is named; exit code
-    0."""
+    0. Without its receipt, the record in its state says what it must hold.
+    """
+    from synglancer.cache.receipts import history_file
+
     link = make_link(CELL).out.strip()
     paper = tmp_path / "paper.md"
     paper.write_text(f"See [it]({link}).\n\nAgain: {link}.\n")
@@ -46,6 +49,9 @@ def test_a_good_link_is_good(sandbox, make_link, synglancer, tmp_path) -> None:
     assert result["expected_from"] == "receipt"
     assert sum(result["expected"].values()) == 3392
     assert (result["valid_then"], result["served"]) == (True, True)
+    history_file().unlink()
+    again = json.loads(synglancer("check", link, "--output", "json").out)
+    assert (again["expected"], again["expected_from"]) == (result["expected"], "record")
 
 
 def test_a_lost_state_is_bad(sandbox, make_link, synglancer) -> None:
