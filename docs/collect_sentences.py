@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
 FEWEST_WORDS = 3
@@ -88,10 +88,10 @@ def _find(folder: str, *patterns: str) -> list[Path]:
 
 def _read_strings(path: Path, tree: ast.Module) -> Iterator[Sentence]:
     """Yield the docstrings of a module, and its other strings as messages."""
-    docstrings = {id(node) for node in _find_docstrings(tree)}
-    quoted = {id(part) for node in ast.walk(tree) if isinstance(node, ast.JoinedStr)
-              for part in node.values}  # fmt: skip
-    for node in ast.walk(tree):
+    nodes = [*ast.walk(tree)]
+    docstrings = {id(node) for node in _find_docstrings(nodes)}
+    quoted = {id(part) for node in nodes if isinstance(node, ast.JoinedStr) for part in node.values}
+    for node in nodes:
         if id(node) in quoted:
             continue
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -105,13 +105,13 @@ def _read_strings(path: Path, tree: ast.Module) -> Iterator[Sentence]:
 
 
 def _read_docstrings(path: Path, tree: ast.Module, kind: str) -> Iterator[Sentence]:
-    for node in _find_docstrings(tree):
+    for node in _find_docstrings(ast.walk(tree)):
         yield from _split(path, node.lineno, str(node.value), kind)
 
 
-def _find_docstrings(tree: ast.Module) -> Iterator[ast.Constant]:
+def _find_docstrings(nodes: Iterable[ast.AST]) -> Iterator[ast.Constant]:
     """Yield the strings that stand alone as a statement."""
-    for node in ast.walk(tree):
+    for node in nodes:
         if (
             isinstance(node, ast.Expr)
             and isinstance(node.value, ast.Constant)
