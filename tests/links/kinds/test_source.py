@@ -181,18 +181,39 @@ def test_without_cave_a_cell_without_rows_is_refused(open_maker, address) -> Non
 
 def test_a_source_of_some_cells_shows_only_those(tmp_path, monkeypatch) -> None:
     """Of others, it holds only the synapses with its own cells."""
-    cells = {**FACTS, "facts": {**FACTS["facts"], "cells": [str(A), str(B)]}}
+    cells = {**FACTS, "facts": {**FACTS["facts"], "cells": [str(one) for one in (A, B, C, R)]}}
     folder = publish(tmp_path, ROWS, **cells)
     with serve(folder) as address:
         stand_in(monkeypatch, Graph())
         maker = SourceMaker(Settings(source=address))
         assert maker.make(B, A).cells == (B, A)
-        with pytest.raises(CellError, match=f"only the synapses of {A}, {B}, not those of {P}."):
+        words = f"only the synapses of {A}, {B}, {C} and 1 more, not those of {P}."
+        with pytest.raises(CellError, match=words):
             maker.make(A, P)
 
 
-def test_single_synapses_are_refused(open_maker) -> None:
-    """A source is read by cell."""
+@pytest.mark.parametrize(
+    ("site", "own", "told"),
+    [
+        (None, "http://localhost:9000/v/", 0),
+        (None, "https://viewer.org/", 1),
+        ("http://localhost:9000/v/", "https://viewer.org/", 0),
+        ("https://viewer.org/", "http://localhost:9000/v/", 1),
+    ],
+)
+def test_the_viewer_decides_who_can_read_the_source(open_maker, tmp_path, site, own, told) -> None:
+    """The datastack's own, or the one that was asked for."""
+    folder = publish(tmp_path, ROWS)
+    session = Graph("https://cave.lab.org", replace(DATASTACK, viewer_site=own))
+    with serve(folder) as address:
+        link = open_maker(session, folder, public_url=address, site=site).make(A)
+    assert sum("Only browsers on this machine" in one for one in link.warnings) == told
+
+
+def test_a_question_that_does_not_fit_the_source_is_refused(open_maker, address) -> None:
+    """A source is read by cell, and has one version."""
+    with pytest.raises(UsageError, match=f"The source {address} has the version 1718, but 943"):
+        open_maker(version=943)
     with pytest.raises(UsageError, match="A single synapse was given"):
         open_maker().make("synapse:1")
 
