@@ -71,7 +71,7 @@ class Graph(Shelf):
 class Tables:
     """The loader: the rows of each cell, and what it was asked for."""
 
-    table = TABLE
+    table, rows = TABLE, ROWS
 
     def __init__(self) -> None:
         self.loaded: list[list[int]] = []
@@ -83,12 +83,13 @@ class Tables:
         self.loaded.append([*cells])
         if self.errors:
             raise self.errors.pop()
+        rows = self.rows
         parts = [
-            ROWS[(ROWS["direction"] == side) & ROWS[column].isin(np.array(cells, "uint64"))]
+            rows[(rows["direction"] == side) & rows[column].isin(np.array(cells, "uint64"))]
             for side, column in CELL_COLUMN.items()
         ]
         found = {cell for part in parts for cell in find_cells(part)}
-        nothing = ROWS[:0].assign(why="")
+        nothing = rows[:0].assign(why="")
         return CellData([Checked(part, nothing) for part in parts], found, {})
 
     def keep_tables(self) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from links.shelf import A, B, P, Q, stand_in
-from links.test_make import Graph, Tables
+from links.shelf import A, B, P, Q, stand_in, synapses
+from links.test_make import ROWS, Graph, Tables
 from synglancer.cells.root_ids import RootIds
 from synglancer.errors import NotServedError, ServiceError, UsageError
 from synglancer.links.kinds import publication
@@ -79,15 +80,20 @@ def test_all_synapses_of_the_cells_are_published(open_maker, tmp_path, opened) -
     original = maker._asked
     assert settings == replace(original, publish_to=None, source=str(tmp_path / "out"))
     assert (settings.tag, settings.inputs) == (("spine",), True)
+    assert maker._settings.directions == ("inputs", "outputs")
 
 
 def test_a_synapse_between_the_cells_is_published_once(open_maker, tmp_path, opened) -> None:
-    """It is among the outputs of one and the inputs of another."""
+    """It is among the outputs of one and the inputs of another; a synapse of a cell onto itself is
+    among both of one."""
     maker = open_maker(public_url=PUBLIC)
+    own = [(9, side, "shaft", 0.5, 90, B, B) for side in ("inputs", "outputs")]
+    maker._loader.rows = pd.concat([ROWS, synapses(*own)], ignore_index=True)
     maker.make(B, Q)
     source = open_source(str(tmp_path / "out"))
     assert source.manifest.find("spine").rows == 1
     assert source.count_rows(Q)["inputs"] == {"spine": 1, "shaft": 0}
+    assert source.read_rows(B, "inputs", "shaft")["id"].tolist() == [2, 9]
 
 
 def test_a_folder_alone_is_published_and_has_no_link(open_maker, tmp_path, opened) -> None:

@@ -32,7 +32,7 @@ def link_cells(
     version: int,
     table: str,
     tags: Sequence[str],
-    group_by: str = "",
+    group_by: str,
 ) -> str:
     """Make a link that shows cells, and lists the type and the numbers of each.
 

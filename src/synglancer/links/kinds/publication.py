@@ -38,12 +38,8 @@ class PublishingMaker(LinkMaker):
         check_options(settings)
         self._asked = settings
         self._known_token = token
-        # All synapses of the cells are published, whichever are shown at first.
-        whole = replace(
-            settings, inputs=False, outputs=False, tag=(), min_confidence=0.0, soft_filter=False,
-            partners=0,
-        )  # fmt: skip
-        super().__init__(whole, command, token)
+        # Both directions are published, and all tags, whichever are shown at first.
+        super().__init__(replace(settings, inputs=False, outputs=False), command, token)
 
     def expect(self, cells: Sequence[str]) -> None:
         """Refuse a batch, because all of its links would be published to the same place."""
@@ -109,7 +105,7 @@ def _publish(session: Session, loaded: Loaded, destination: str, timeout: float)
         **describe_facts(session.datastack, table.notice, at.timestamp),
         "cells": [str(cell) for cell in loaded.cells],
     }
-    rows = loaded.frame.drop_duplicates("id").rename(columns={"confidence": "value"})
+    rows = loaded.frame.drop_duplicates("id")
     with TemporaryDirectory() as folder:
         file = Path(folder) / "synapses.parquet"
         rows.drop(columns="direction").to_parquet(file, index=False)
