@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -31,17 +32,17 @@ except ServiceError as error:
 """
 
 
+@cache
 def pack(size: int, times: int = 1) -> bytes:
     """Compress a state that consists of many spaces, once or several times."""
+    if times > 1:
+        return gzip.compress(pack(size, times - 1))
     content = io.BytesIO()
     with gzip.GzipFile(fileobj=content, mode="wb", compresslevel=1) as file:
         file.write(b'{"layers": []')
         for _ in range(size // 2**20):
             file.write(b" " * 2**20)
-    packed = content.getvalue()
-    for _ in range(times - 1):
-        packed = gzip.compress(packed)
-    return packed
+    return content.getvalue()
 
 
 class Attacker(BaseHTTPRequestHandler):

@@ -77,7 +77,7 @@ def stream(handler: BaseHTTPRequestHandler) -> None:
 
 
 def send_bomb(handler: BaseHTTPRequestHandler, times: int = 1) -> None:
-    body = b"".join(gzip.compress(b" " * MIB, 1) for _ in range(500))
+    body = gzip.compress(b" " * MIB, 1) * 500
     for _ in range(times - 1):
         body = gzip.compress(body)
     send(handler, body, Content_Encoding=", ".join(["gzip"] * times))
