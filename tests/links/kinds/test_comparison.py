@@ -19,7 +19,7 @@ from synglancer.links.kinds.comparison import compare
 from synglancer.links.record import build_record
 from synglancer.settings import Question, Settings
 from synglancer.states.record_parts import NamedSynapse
-from synglancer.states.urls import format_inline_link, parse_link
+from synglancer.states.urls import format_inline_link, format_link, hash_state, parse_link
 from synglancer.synapses.loading import CellData
 from synglancer.view.kinds.comparison import COMPARISON
 from view.test_state import VERSION
@@ -133,20 +133,35 @@ def test_two_links_are_compared(shelf) -> None:
     assert record["counts"] == counts
     assert (record["datastack"], record["filters"]) == ("minnie65_public", {})
     assert (record["url"], record["state_url"]) == (found.url, f"{SERVER}/nglstate/api/v1/5")
-    assert record["state_sha256"] == found.state_sha256
+    assert record["state_sha256"] == hash_state(found.state_json)
     assert shelf.kept == {found.state_url: found.state_json}
     ((_, more),) = shelf.begun
     assert more == {"version": 1822}
     state = orjson.loads(found.state_json)
     kept = {**record, "server": SERVER}
-    told = {name: state[COMPARISON][name] for name in ("before", "after", "counts", "server")}
-    assert told == {name: kept[name] for name in told}
+    names = ("before", "after", "counts", "server", "datastack", "filters")
+    assert state[COMPARISON] == {name: kept[name] for name in names}
     assert state["title"] == f"{A} · minnie65_public v1718 → v1822"
     assert state["position"] == [1000, 2000, 1000]
     (pin,) = found.warnings
     assert "ignores the timestamp" in pin
     assert record["warnings"] == [pin]
     assert found.changes["id"].is_unique
+
+
+def test_stored_links_are_read_with_the_users_token(shelf, monkeypatch) -> None:
+    """Which is for the user's own server."""
+    asked = []
+
+    def fetch(url: str, **given: Any) -> bytes:
+        asked.append((url, given))
+        return parse_link(make(OLD_ROWS)).state or b""
+
+    monkeypatch.setattr("synglancer.cave.access.fetch_link_state", fetch)
+    stored = f"{SERVER}/nglstate/api/v1/5"
+    link = format_link("https://a.org/", stored)
+    compare(link, make(NEW_ROWS, LATER), question=ask(token_file="/token"))
+    assert asked == [(stored, {"server": SERVER, "token_file": "/token"})]
 
 
 def test_a_cell_is_loaded_at_both_versions(shelf, loaded) -> None:
