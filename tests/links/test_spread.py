@@ -20,11 +20,13 @@ class Runner:
         self.workers = workers
         self.open: list[tuple[Future[Any], Any]] = []
         self.parts: list[list[str]] = []
+        self.runs: set[tuple[str, Any]] = set()
         self.most = 0
 
     def submit(self, function: Any, task: Any) -> Future[Any]:
         assert callable(function)
         shared, cells = task
+        self.runs.add((shared.run, shared.command))
         future: Future[Any] = Future()
         self.open.append((future, [(cell, shared.use(cell)) for cell in cells]))
         self.parts.append([*cells])
@@ -110,3 +112,10 @@ def test_no_more_tasks_run_than_there_are_workers(spread, workers, concurrency, 
     assert runner.most == busy
     assert ahead <= 4 * busy * 100
     assert (ahead > busy * 100) == (busy > 1)
+
+
+def test_the_tasks_of_a_batch_are_told_from_those_of_another(spread) -> None:
+    """A cluster's workers may serve several batches; each has its command for the history."""
+    ((first, command),), ((second, _),) = (spread(20, 2)[1].runs for _ in range(2))
+    assert first != second
+    assert command == ("make-link",)

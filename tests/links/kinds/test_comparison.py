@@ -312,6 +312,10 @@ def test_two_root_ids_must_be_one_cell(shelf, monkeypatch, related, good, turned
         found = compare(*links, question=ask())
         sides = [found.before.provenance.cell, found.after.provenance.cell]
         assert sides == ([B, A] if turned else [A, B])
+        layers = orjson.loads(found.state_json)["layers"]
+        meshes = [layer for layer in layers if layer["type"] == "segmentation"]
+        pins = {layer["timestamp"]: layer["segments"] for layer in meshes}
+        assert pins == {1772871001190: [str(A)], 1782518400000: [str(B)]}
     else:
         with pytest.raises(LoginError if good is None else CellError) as caught:
             compare(*links, question=ask())

@@ -80,7 +80,8 @@ def test_all_synapses_of_the_cells_are_published(open_maker, tmp_path, opened) -
     original = maker._asked
     assert settings == replace(original, publish_to=None, source=str(tmp_path / "out"))
     assert (settings.tag, settings.inputs) == (("spine",), True)
-    assert maker._settings.directions == ("inputs", "outputs")
+    for options in ({"inputs": True}, {"outputs": True}):
+        assert open_maker(**options)._settings.directions == ("inputs", "outputs")
 
 
 def test_a_synapse_between_the_cells_is_published_once(open_maker, tmp_path, opened) -> None:
