@@ -62,7 +62,9 @@ def test_the_table_is_published_when_it_is_first_used(monkeypatch, published) ->
     assert asked.table == "synapse_target_predictions_ssa_v2"
     told = {"notice": "The owner's notice.", "timestamp": VERSION.timestamp.isoformat()}
     assert asked.facts == told
-    assert session.asked[0] == "confirm minnie65_public"
+    confirmed, described = session.asked
+    assert confirmed == "confirm minnie65_public"
+    assert described.startswith("describe synapse_target_predictions_ssa_v2")
     assert publish_sample(settings) == address
     assert len(published) == 1
 
@@ -75,12 +77,13 @@ def test_other_data_have_a_source_of_their_own(monkeypatch, published) -> None:
     others = [publish_sample(Settings(source="sample", table="other"))]
     session.identity.value = "edited"
     others.append(publish_sample(Settings(source="sample")))
-    stand_in(monkeypatch, newer := Sandbox(SERVER))
+    begun = stand_in(monkeypatch, newer := Sandbox(SERVER))
     newer._given = 1822
     others.append(publish_sample(Settings(source="sample", version=1822)))
     asked = Settings(source="sample", datastack="other", version=1718, table="other")
     others.append(publish_sample(asked))
     assert len({plain, *others}) == 5
+    assert [more["version"] for _, more in begun] == [1822, 1718]
     assert [one.table for one, _ in published][1] == "other"
 
 
