@@ -73,7 +73,6 @@ def build_ours(predictions: pd.DataFrame) -> bytes:
         cells=[CELL],
         datastack=DATASTACK,
         materialization=VERSION,
-        table="synapse_target_predictions_ssa_v2",
         groups=build_annotations(predictions),
         positions=predictions[POINTS].to_numpy(),
         somata=[],

@@ -77,9 +77,9 @@ def test_100_cells_cost_few_requests(sandbox, small) -> None:
     for cell, link in [*zip(cells, links, strict=True)][::20]:
         assert tell(link) == ask_alone(cell, server=sandbox.origin)
     sandbox.take_requests()
-    again = make_links(cells, server=sandbox.origin)
-    assert [link.url for link in again] == [link.url for link in links]
-    assert len(sandbox.requests) == len(cells)
+    again = make_links(cells[:30], server=sandbox.origin)
+    assert [link.url for link in again] == [link.url for link in links[:30]]
+    assert len(sandbox.requests) == 30
 
 
 def test_a_batch_that_stopped_asks_for_the_rest_only(sandbox, small) -> None:

@@ -48,9 +48,9 @@ def test_100_synapses_cost_few_requests(sandbox, make_link, tables) -> None:
     assert count(sandbox, "/query") <= 0.1 * len(synapses)
     assert len(sandbox.requests) <= 2.2 * len(synapses)
     sandbox.take_requests()
-    again = make_link(*synapses, "--quiet")
-    assert again.out == made.out
-    assert len(sandbox.requests) == len(synapses)
+    again = make_link(*synapses[:30], "--quiet")
+    assert again.lines == made.lines[:30]
+    assert len(sandbox.requests) == 30
 
 
 def test_others_on_spines_are_asked_for_in_groups(sandbox, tables) -> None:

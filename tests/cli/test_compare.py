@@ -265,7 +265,7 @@ def test_many_cells_make_one_table_and_a_page(
     assert "864691135999999999 is not the root ID of a cell" in done.err
     told = [json.loads(line) for line in done.lines]
     assert [one["before"]["cell"] for one in told] == [str(OLD), *OTHERS]
-    for one in told:
+    for one in told[:2]:
         alone = json.loads(synglancer("compare", one["before"]["cell"], "--output", "json").out)
         assert (alone["counts"], alone["state_sha256"]) == (one["counts"], one["state_sha256"])
     table = pd.read_csv(io.StringIO(synglancer("compare", cells, "--output", "csv").out), dtype=str)

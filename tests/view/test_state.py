@@ -74,7 +74,6 @@ def scene_of(frame: pd.DataFrame, **changes: Any) -> Scene:
         cells=[CELL],
         datastack=DATASTACK,
         materialization=VERSION,
-        table="synapse_target_predictions_ssa_v2",
         groups=build_annotations(frame),
         positions=frame[[f"ctr_pt_position_{axis}" for axis in "xyz"]].to_numpy(),
         somata=[(650_000.0, 500_000.0, 850_000.0)],

@@ -168,7 +168,6 @@ def build_cell_state(
         cells=loaded.cells,
         datastack=session.datastack,
         materialization=session.materialization,
-        table=loaded.table.name,
         groups=build_annotations(shown),
         positions=gather_positions(shown[POSITION_COLUMNS].to_numpy(dtype=float), points),
         somata=[*loaded.somata.values()],

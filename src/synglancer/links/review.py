@@ -136,7 +136,6 @@ def build_review_state(
         # Many partners have no skeleton, and viewers would wait for it.
         datastack=replace(session.datastack, skeleton_source=None),
         materialization=session.materialization,
-        table=loaded.table.name,
         positions=shown[POSITION_COLUMNS].to_numpy(dtype=float),
         somata=[*loaded.somata.values()],
         record=record.to_json(),

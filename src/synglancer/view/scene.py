@@ -28,7 +28,7 @@ class Scene:
     ----------
     cells
         Root IDs of the cells that are shown, in their order.
-    datastack, materialization, table
+    datastack, materialization
         The source of the predictions.
     positions : array, shape (n, 3), nm
         Positions of all synapses shown.
@@ -49,7 +49,6 @@ class Scene:
     cells: Sequence[int]
     datastack: Datastack
     materialization: Materialization
-    table: str
     positions: np.ndarray[Any, Any]
     groups: Sequence[AnnotationGroup] = ()
     somata: Sequence[tuple[float, float, float]] = ()

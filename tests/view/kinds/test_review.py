@@ -34,7 +34,6 @@ def build(
         cells=[CELL],
         datastack=DATASTACK,
         materialization=VERSION,
-        table="predictions",
         groups=[],
         positions=frame.filter(like="position").to_numpy(dtype=float),
         somata=[],

@@ -350,7 +350,6 @@ def _build_scene(session: Session, told: Provenance, changes: pd.DataFrame) -> A
         cells=[told.cell],
         datastack=session.datastack,
         materialization=replace(session.materialization, timestamp=told.timestamp),
-        table=told.table,
         positions=changes[POSITION_COLUMNS].to_numpy(dtype=float),
         somata=[*told.somata.values()],
     )

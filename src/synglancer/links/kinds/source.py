@@ -218,7 +218,6 @@ class SourceMaker(LinkMaker):
             cells=held.cells,
             datastack=self._view.datastack,
             materialization=self._view.materialization,
-            table=record.table,
             groups=held.build_groups(self._manifest.properties),
             positions=gather_positions(held.positions, points),
             record=record.to_json(),

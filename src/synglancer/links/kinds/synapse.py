@@ -266,7 +266,6 @@ def _build_state(asking: Asking, loaded: Loaded, record: Provenance, points: Own
         cells=loaded.cells,
         datastack=session.datastack,
         materialization=session.materialization,
-        table=loaded.table.name,
         groups=build_annotations(shown),
         positions=positions,
         record=record.to_json(),

@@ -46,7 +46,6 @@ def build_cell_set(
         cells=cells,
         datastack=datastack,
         materialization=materialization,
-        table=str(record["table"]),
         positions=np.array(points, dtype=float).reshape(-1, 3),
         properties_url=properties_url,
     )
