@@ -218,6 +218,40 @@ def test_several_cells_have_lists_where_one_has_a_value():
     assert parse_record(one_soma.to_json()) == (one_soma, ())
 
 
+def test_the_options_of_a_whole_record_come_back():
+    """Where the data come from, filters, directions, context and the view are asked for again."""
+    told = replace(
+        EVERYTHING,
+        given_rows=False,
+        synapses=(),
+        datastack="another",
+        counts={"inputs": {"spine": 3}},
+        filters={"tag": ["spine"], "min_confidence": 0.9, "min_size": 5.0, "soft_filter": True},
+        view={"palette": "safe", "soft_filter": True},
+    )
+    settings = told.settings()
+    assert settings == Settings(
+        datastack="another",
+        version=1718,
+        table="predictions",
+        server="https://cave.example.org",
+        source="https://example.org/published",
+        inputs=True,
+        with_unlabelled=True,
+        with_total=True,
+        multi_input=True,
+        multi_input_table="spines",
+        cell_types=True,
+        cell_type_view="types",
+        cell_type_column="cell_type",
+        tag=("spine",),
+        min_confidence=0.9,
+        min_size=5.0,
+        soft_filter=True,
+        palette="safe",
+    )
+
+
 def test_what_a_link_does_not_have_is_not_in_its_record():
     """A plain record has the fields of every link, and an unknown record is empty."""
     assert {*Provenance().to_json()} == {*WRITTEN} - {

@@ -20,6 +20,7 @@ from synglancer.states.urls import (
     is_link,
     parse_link,
 )
+from synglancer.view_settings import SITES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -201,7 +202,7 @@ def test_a_file_of_a_state(tmp_path: Path) -> None:
     assert is_link(str(path))
     parsed = parse_link(str(path))
     assert orjson.loads(parsed.state or b"") == SHADER
-    assert parsed.place == f"The file {path}"
+    assert (parsed.place, parsed.site) == (f"The file {path}", SITES["spelunker"])
     missing = str(tmp_path / "missing.json")
     assert not is_link(missing)
     with pytest.raises(UsageError, match=r"^There is no file "):

@@ -119,7 +119,7 @@ def parse_link(link: str) -> ParsedLink:
     """
     text = link.strip()
     if is_state_file(text):
-        return ParsedLink(_with_slash(SITES["spelunker"]), None, _read_state_file(text), text)
+        return ParsedLink(SITES["spelunker"], None, _read_state_file(text), text)
     site, mark, fragment = text.partition("#!")
     if not mark and "json_url=" in site:  # an older form of a state's address
         site, _, query = site.partition("?")
