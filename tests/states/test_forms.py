@@ -145,6 +145,21 @@ def test_a_source_is_its_address_in_every_form(source, same) -> None:
     assert read_selected_cells(state, GRAPH) == ((CELL,) if same else ())
 
 
+def test_layers_of_old_states_have_names_and_sources() -> None:
+    """A layer is an object with a name, stands under its name, or is the address of its source."""
+    whole = {"name": "a", "type": "image"}
+    layers = {"em": "gs://b/em", "seg": {"type": "segmentation"}, "x": 5}
+    assert [*list_layers({"layers": layers})] == [
+        {"name": "em", "source": "gs://b/em"},
+        {"name": "seg", "type": "segmentation"},
+    ]
+    assert [*list_layers({"layers": [whole, "gs://b/em", None]})] == [
+        whole,
+        {"name": "", "source": "gs://b/em"},
+    ]
+    assert [*list_layers({"layers": 5})] == []
+
+
 def test_the_pin_is_that_of_the_first_graph_that_has_one() -> None:
     """Layers without a timestamp are ignored, and a chunked graph takes precedence over other
     layers."""

@@ -262,6 +262,15 @@ def test_what_a_link_does_not_have_is_not_in_its_record():
     assert parse_record({}) == (Provenance(), ())
     none = replace(WHOLE, all_synapses={}, hidden={}, partners=())
     assert parse_record(none.to_json()) == (none, ())
+    assert "colours" not in CellTypes("types", "cell_type").to_json()
+    assert "same_spine" not in NamedSynapse(5, "spine", None, 7).to_json()
+
+
+def test_only_colours_are_read_as_colours():
+    """They are written into pages and shaders, so everything else is left out."""
+    colours = {"BC": "#0000ff", "MC": "red", "a": "#0000FF", "b": 5, "c": "#0000ff;", "d": None}
+    told = {"view": "types", "column": "cell_type", "colours": colours}
+    assert CellTypes.from_json(told).colours == {"BC": "#0000ff"}
 
 
 @settings(max_examples=40)
@@ -399,6 +408,8 @@ def test_a_damaged_copy_does_not_hide_a_whole_one():
         ("filters", {"tag": "spine"}),
         ("filters", {"whatever": 1}),
         ("filters", {"min_confidence": True}),
+        ("filters", {"min_size": -1}),
+        ("filters", {"min_size": float("inf")}),
         ("followed", [{"given": "x", "used": "1"}]),
         ("live", "yes"),
         ("partners", [["1"]]),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from synglancer.states.annotations import explain_unread
 from synglancer.states.reader import OWN_POINTS
 from synglancer.states.table import FIRST_COLUMNS, build_annotation_table
 
@@ -78,6 +79,33 @@ def test_tags_of_older_viewers_are_read() -> None:
     assert frame["tag"].tolist() == ["good", "good, 5", "", "", "", ""]
 
 
+def test_segments_of_a_single_relationship_may_be_a_flat_list() -> None:
+    """Viewers write both forms; with several relationships, each has a list of its own."""
+    notes = [
+        {"type": "point", "id": str(row), "point": [1, 2, 3], "segments": given}
+        for row, given in enumerate([["864691135276234469"], [["864691135276234469"]], [], None])
+    ]
+    one = layer(*notes, annotationRelationships=["cell"])
+    frame = build_annotation_table({"dimensions": VOXELS, "layers": [one]})
+    assert frame["cell_segment"].tolist() == ["864691135276234469"] * 2 + ["0"] * 2
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_annotations_that_cannot_be_read_are_told_by_layer(count: int) -> None:
+    """One has a shape and a position; two have theirs."""
+    odd = [{"type": "star", "id": str(row), "point": [1, 2, 3]} for row in range(count)]
+    far = [{"type": "point", "id": str(row), "point": [1e300, 0, 0]} for row in range(count)]
+    state = {"dimensions": VOXELS, "layers": [layer(*odd, name="odd"), layer(*far, name="far")]}
+    assert build_annotation_table(state).empty
+    notes, have = ("1 annotation", "has") if count == 1 else ("2 annotations", "have")
+    where = "its position is" if count == 1 else "their positions are"
+    shapes = "a shape or a number of coordinates other than 3 and cannot be read."
+    assert explain_unread(state) == [
+        f"{notes} of the layer 'odd' {have} {shapes}",
+        f"{notes} of the layer 'far' cannot be placed: {where} beyond any volume.",
+    ]
+
+
 def test_values_beyond_the_labels_of_an_enum_have_no_label() -> None:
     """A list of labels may be shorter than the list of values; numbers stay numbers."""
     kind = {"id": "kind", "enum_values": [0, 1, 2], "enum_labels": ["a", "b"]}
@@ -134,7 +162,9 @@ def test_tags_and_directions_of_own_points_stand_in_their_columns_alone(props, e
         {"id": "confidence", "type": "float32"},
         {"type": "uint8"},
     ]
-    own = layer(note, annotationProperties=properties, shader=OWN_POINTS)
+    own = layer(
+        note, name="inputs: soma", annotationProperties=properties, shader=OWN_POINTS
+    )  # the user's name for it is neither a direction nor a tag
     frame = build_annotation_table({"dimensions": VOXELS, "layers": [own]})
     assert list(frame.columns[len(FIRST_COLUMNS) :]) == ["confidence", ""]
     [row] = frame.to_dict("records")

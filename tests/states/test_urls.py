@@ -72,6 +72,8 @@ def test_the_older_way_to_name_an_address() -> None:
     """A link with json_url in its query gives the state's address."""
     parsed = parse_link(f"{SITE}?json_url=https://example.org/nglstate/5409525645443072")
     assert parsed.state_url == "https://example.org/nglstate/5409525645443072"
+    parsed = parse_link(f"{SITE}?json_url=https://example.org/state?version=3")
+    assert (parsed.site, parsed.state_url) == (SITE, "https://example.org/state?version=3")
 
 
 @pytest.mark.parametrize("encodings", [0, 1, 2, 3])
