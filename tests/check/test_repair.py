@@ -2,20 +2,91 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from synglancer.check.repair import Refreshed, _is_as_bad, _judge, _make
+from synglancer.check.repair import Refreshed, _is_as_bad, _judge, _make, read_asked
 from synglancer.check.results import CheckResult
-from synglancer.errors import CellError, UnreachableError
+from synglancer.errors import CellError, UnreachableError, UsageError
 from synglancer.links.link_record import Skipped
+from synglancer.settings import Service
 from synglancer.states.urls import format_inline_link
 
 OLD = "https://old.example.org/#!https://cave.example.org/nglstate/api/v1/1"
 NEW = "https://old.example.org/#!https://cave.example.org/nglstate/api/v1/2"
 STATE = "https://cave.example.org/nglstate/api/v1/"
 MADE = Refreshed(OLD, NEW, SimpleNamespace())
+
+
+RECORD = {
+    "cell": "864691135276234469",
+    "datastack": "another",
+    "server": "https://cave.example.org",
+    "version": 7,
+    "table": "predictions",
+    "counts": {"inputs": {"spine": 3}},
+    "filters": {"tag": ["spine"]},
+}
+SOURCE = {"address": "https://example.org/published", "sha256": "0" * 64}
+OWN = Service(server="https://cave.example.org", token_file="token.txt", timeout=7.0)
+
+
+def bad(url: str = OLD, **source: Any) -> CheckResult:
+    """A bad link with a record."""
+    told = {"datastack": "another", "cells": (864691135276234469,), "problems": ("It is bad.",)}
+    return CheckResult(url=url, source={**RECORD, **source}, **told)
+
+
+def test_a_bad_link_is_asked_for_as_it_was_with_the_present_service() -> None:
+    """Cells, options and the way to hold the state are the link's; server, token and timeout are
+    the present ones."""
+    asked = read_asked(bad(), OWN)
+    assert asked.cells == (864691135276234469,)
+    settings = asked.settings
+    assert (settings.datastack, settings.version, settings.tag) == ("another", 7, ("spine",))
+    assert (settings.inputs, settings.inline, settings.upload) == (True, False, False)
+    assert (settings.token_file, settings.timeout) == ("token.txt", 7.0)
+    assert str(asked) == "864691135276234469 in another at version 7"
+    inline = read_asked(bad(format_inline_link("https://old.example.org", b"{}")), OWN).settings
+    assert (inline.inline, inline.upload) == (True, False)
+    stored = read_asked(bad(source=SOURCE), OWN).settings
+    assert (stored.source, stored.inline, stored.upload) == (SOURCE["address"], False, True)
+
+
+@pytest.mark.parametrize(
+    ("result", "said"),
+    [
+        (replace(bad(), problems=()), "On a second check it is good, so it is left unchanged."),
+        (replace(bad(), source=None), "neither the history on this machine nor its state holds"),
+        (bad(given_rows=True), "because its synapses were given as tables."),
+        (replace(bad(), datastack=None), "because it was made with another CAVE server."),
+        (
+            bad(annotations=[{"name": "my.csv", "sha256": "1" * 64, "rows": 2}]),
+            "It also shows points from my.csv, which are not available here",
+        ),
+        (bad(version=None), "because its receipt or record was changed."),
+        (bad(filters={"tag": 5}), "because its receipt or record was changed."),
+    ],
+)
+def test_a_link_that_cannot_be_asked_for_again_says_why(result: CheckResult, said: str) -> None:
+    """Each reason has its sentence, and the hint says what to do by hand."""
+    with pytest.raises(UsageError) as caught:
+        read_asked(result, OWN)
+    assert said in str(caught.value)
+    assert caught.value.hint
+
+
+def test_the_record_of_a_new_link_has_its_own_address() -> None:
+    """It also says which cells, version and synapses it shows, but not where its state is."""
+    told = {name: name.upper() for name in ("cell", "cells", "version", "counts", "shown")}
+    told |= {"state_sha256": "ab", "warnings": ["w"]}
+    made = SimpleNamespace(to_record=lambda: {**told, "url": "x", "state_url": "y", "given": "z"})
+    assert Refreshed(OLD, NEW, made).to_record() == {"url": NEW, **told}
+    del told["cells"]  # of one cell
+    assert Refreshed(OLD, NEW, made).to_record() == {"url": NEW, **told}
 
 
 def test_a_new_link_is_taken_where_it_is_good() -> None:

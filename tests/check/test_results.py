@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timezone
+
 import pytest
 
-from synglancer.check.results import compare_layers, count_layers, find_flaws, read_expected
+from synglancer.check.results import (
+    CheckResult,
+    compare_layers,
+    count_layers,
+    find_flaws,
+    read_expected,
+    read_server,
+)
 
 
 def build_state(**more) -> dict:
@@ -100,3 +109,56 @@ def test_the_synapses_of_each_layer_are_counted() -> None:
 def test_a_record_tells_how_many_synapses_each_layer_has(counts, expected) -> None:
     """Tags without synapses have no layer, and what is no number is not expected."""
     assert read_expected({"counts": counts}) == expected
+
+
+def test_a_result_has_these_names_in_json() -> None:
+    """Scripts read them; root IDs are text, a time is in UTC, and what is unknown is null."""
+    until = datetime(2026, 3, 7, 8, 10, tzinfo=timezone.utc)
+    facts = {"parses": True, "layers": {"inputs: spine": 3, "published": None}, "valid_then": True}
+    facts |= {"valid_now": False, "datastack": "d", "version": 7, "served": True, "notes": ("n",)}
+    counted = {"expected": {"inputs: spine": 4}, "expected_from": "record"}
+    whole = CheckResult(
+        url="u",
+        reachable=True,
+        cells=(864691135276234469,),
+        served_until=until,
+        problems=("p",),
+        unknown=("q",),
+        source={"cell": "x"},
+        **counted,
+        **facts,
+    )
+    assert whole.to_record() == {
+        "url": "u",
+        "status": "bad",
+        "reachable": True,
+        "cells": ["864691135276234469"],
+        "served_until": "2026-03-07T08:10:00Z",
+        "problems": ["p"],
+        "unknown": ["q"],
+        **counted,
+        **facts,
+        "notes": ["n"],
+    }
+    nothing = CheckResult(url="u").to_record()
+    empty = {"url": "u", "status": "good", "layers": {}, "cells": []}
+    empty |= {"problems": [], "unknown": [], "notes": []}
+    assert nothing == {**dict.fromkeys(whole.to_record()), **empty}
+    assert CheckResult(url="u", unknown=("q",)).status == "unknown"
+
+
+@pytest.mark.parametrize(
+    ("source", "server"),
+    [
+        ({"server": "https://a.org", "options": {"server": "https://b.org"}}, "https://a.org"),
+        ({"options": {"server": "https://b.org"}}, "https://b.org"),
+        ({"server": 5}, None),
+        ({"options": "https://b.org"}, None),
+        ({}, None),
+    ],
+)
+def test_the_server_of_a_link_is_in_its_record_or_in_the_options_of_its_receipt(
+    source, server
+) -> None:
+    """A token is only ever sent there, so what is no text is no server."""
+    assert read_server(source) == server
