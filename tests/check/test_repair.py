@@ -56,6 +56,16 @@ def test_a_bad_link_is_asked_for_as_it_was_with_the_present_service() -> None:
     assert (stored.source, stored.inline, stored.upload) == (SOURCE["address"], False, True)
 
 
+def test_a_receipt_tells_the_options_and_a_record_the_synapses() -> None:
+    """A day in a receipt stands for the version that it meant; synapses are asked for by ID."""
+    options = {"version": "2026-03-07", "figure": True, "timeout": 99.0, "tag": ["shaft"]}
+    settings = read_asked(bad(options=options), OWN).settings
+    assert (settings.version, settings.figure, settings.timeout) == (7, True, 7.0)
+    assert tuple(settings.tag) == ("shaft",)
+    one = {"id": str(2**64 - 1), "tag": "spine", "size": 5, "pre": "1", "post": "2"}
+    assert read_asked(bad(synapses=[one]), OWN).cells == (f"synapse:{2**64 - 1}",)
+
+
 @pytest.mark.parametrize(
     ("result", "said"),
     [
