@@ -145,6 +145,23 @@ def test_a_source_is_its_address_in_every_form(source, same) -> None:
     assert read_selected_cells(state, GRAPH) == ((CELL,) if same else ())
 
 
+@pytest.mark.parametrize("side", ["inputDimensions", "outputDimensions"])
+def test_points_with_a_length_on_one_side_only_are_not_placed(side) -> None:
+    """A transform from or to seconds gives no position in nm, whatever the other side is."""
+    lengths = {axis: [4e-9, "m"] for axis in "xyz"}
+    both = {"inputDimensions": lengths, "outputDimensions": lengths}
+    point = {"type": "point", "id": "1", "point": [1, 2, 3]}
+
+    def build(transform: dict[str, Any]) -> dict[str, Any]:
+        source = {"url": "local://annotations", "transform": transform}
+        layer = {"type": "annotation", "name": "a", "source": source, "annotations": [point]}
+        return {"dimensions": lengths, "layers": [layer]}
+
+    assert explain_unread(build(both)) == []
+    (said,) = explain_unread(build({**both, side: {**lengths, "x": [1, "s"]}}))
+    assert "the unit of the axis x is not a length" in said
+
+
 def test_layers_of_old_states_have_names_and_sources() -> None:
     """A layer is an object with a name, stands under its name, or is the address of its source."""
     whole = {"name": "a", "type": "image"}

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from synglancer.errors import UsageError
 from synglancer.states.url_safe import to_json
 from synglancer.states.urls import (
+    find_bucket_url,
     format_inline_link,
     format_properties_source,
     hash_state,
@@ -58,6 +59,23 @@ def test_addresses_of_states(fragment, address) -> None:
     """A stored state is found over http, also behind a login or in a public bucket."""
     parsed = parse_link(f"{SITE}#!{fragment}")
     assert (parsed.site, parsed.state_url, parsed.state) == (SITE, address, None)
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("gs://bucket/a b/c", "https://storage.googleapis.com/bucket/a%20b/c"),
+        ("s3://bucket/c", "https://bucket.s3.amazonaws.com/c"),
+        ("gs://bucket", None),
+        ("gs://bucket/", None),
+        ("gs:///c", None),
+        ("s3:///c", None),
+        ("https://bucket/c", None),
+    ],
+)
+def test_files_in_public_buckets_have_addresses(address, found) -> None:
+    """A bucket needs its name, and a file in it."""
+    assert find_bucket_url(address) == found
 
 
 def test_properties_that_need_a_login_say_so() -> None:
