@@ -187,6 +187,8 @@ def test_the_pin_is_that_of_the_first_graph_that_has_one() -> None:
     assert read_pin({"layers": [nuclei, unpinned, old]}) == expected
     assert read_pin({"layers": [nuclei, {**unpinned, "timestamp": "1700000002000"}]}) == expected
     assert read_pin({"layers": [unpinned]}) is None
+    beyond = {**old, "timestamp": "99999999999999999"}  # in the year 3,170,843
+    assert read_pin({"layers": [beyond, old]}) == expected
 
 
 @pytest.mark.parametrize("name", PINS)
@@ -303,12 +305,17 @@ def test_what_is_no_state_is_refused(content) -> None:
         parse_state(content, "notes.json")
 
 
+def nest(depth: int) -> bytes:
+    """A state whose lists and objects are this deep."""
+    return b'{"layers": [], "a": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
 @pytest.mark.parametrize("depth", [MAX_DEPTH + 1, 900, 100_000])
 def test_a_state_that_is_nested_too_deep_is_refused(depth) -> None:
     """Deep nesting gives one sentence, not a crash."""
-    content = b'{"layers": [], "a": ' + b"[" * depth + b"]" * depth + b"}"
-    with pytest.raises(BadAnswerError):
-        parse_state(content, "The link")
+    assert parse_state(nest(MAX_DEPTH), "The link")
+    with pytest.raises(BadAnswerError, match=r"^The link "):
+        parse_state(nest(depth), "The link")
 
 
 def test_a_state_that_viewers_write_is_not_too_deep() -> None:

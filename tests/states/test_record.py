@@ -263,7 +263,11 @@ def test_what_a_link_does_not_have_is_not_in_its_record():
     none = replace(WHOLE, all_synapses={}, hidden={}, partners=())
     assert parse_record(none.to_json()) == (none, ())
     assert "colours" not in CellTypes("types", "cell_type").to_json()
-    assert "same_spine" not in NamedSynapse(5, "spine", None, 7).to_json()
+    unsure = NamedSynapse(5, "spine", None, 7)
+    assert not {"same_spine", "confidence"} & {*unsure.to_json()}
+    assert NamedSynapse.from_json(unsure.to_json()) == unsure
+    sure = replace(unsure, confidence=1.0)
+    assert NamedSynapse.from_json(sure.to_json()) == sure
 
 
 def test_only_colours_are_read_as_colours():
@@ -369,6 +373,8 @@ def test_a_copy_stays_small_and_says_what_it_leaves_out():
     left_out = json.loads(line.partition(": ")[2])["left_out"]
     assert left_out == ["cell_types", "somata", "notice", "partners", "followed"]
     layers = [{"type": "annotation", "shader": line + SHADER}]
+    read, _ = read_record({"layers": layers})
+    assert (read["cell"], read["left_out"]) == (str(CELL), left_out)
     assert read_record({"layers": layers, RECORD: large.to_json()})[1] == ""
     assert parse_settings({"layers": layers}) == large.settings()
 
@@ -409,6 +415,8 @@ def test_a_damaged_copy_does_not_hide_a_whole_one():
         ("filters", {"whatever": 1}),
         ("filters", {"min_confidence": True}),
         ("filters", {"min_size": -1}),
+        ("annotations", [{"name": "a.csv", "sha256": "0", "rows": 1}]),
+        ("synapses", [{**WRITTEN["synapses"][0], "confidence": 1.5}]),
         ("filters", {"min_size": float("inf")}),
         ("followed", [{"given": "x", "used": "1"}]),
         ("live", "yes"),

@@ -119,7 +119,17 @@ def test_values_beyond_the_labels_of_an_enum_have_no_label() -> None:
     assert frame["tag"].tolist() == ["b", ""]
 
 
-@pytest.mark.parametrize("state", [{"layers": []}, {"layers": [layer()]}])
+NO_LAYER_OF_ANNOTATIONS = {**layer({"id": "1", "point": [1, 2, 3]}), "type": "segmentation"}
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"layers": []},
+        {"layers": [layer()]},
+        {"dimensions": VOXELS, "layers": [NO_LAYER_OF_ANNOTATIONS]},
+    ],
+)
 def test_a_state_without_annotations_has_the_columns(state) -> None:
     """Without annotations, the table is empty, and has the columns of every table."""
     frame = build_annotation_table(state)
