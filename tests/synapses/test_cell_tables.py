@@ -107,6 +107,7 @@ def test_groups_are_fetched_ahead_and_their_size_is_told() -> None:
     assert tables.fetch_ahead(ask(server), [A, NONE]) == Size(0, 4)
     assert tables.fetch_ahead(ask(server), [A]) == Size()
     assert load(tables, ask(server), B, A, NONE) == [4, 2, 1, 3]
+    assert tables.load(ask(server), [A], lambda raw: [*raw.columns]) == [*ROWS.columns]
     assert server.asked == [[A, B], [NONE]]
     tables.keep()
     assert load(open_tables(session), ask(server), A, B, NONE) == [1, 3, 4, 2]
