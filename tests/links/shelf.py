@@ -43,10 +43,15 @@ def synapses(*rows: tuple[int, str, str, float, int, int, int]) -> pd.DataFrame:
 def load(
     frame: pd.DataFrame, cells: Sequence[int] = (A,), data: CellData | None = None, **more: Any
 ) -> Loaded:
-    """Load synapses, all of which are shown unless `more` says otherwise."""
+    """Load synapses; all of them are shown unless `more` names others as shown."""
     data = data or CellData([], {*cells}, {})
     parts = {"table": TABLE, "frame": frame, "shown": frame, "data": data, **more}
     return Loaded(cells, **parts)
+
+
+def layer_names(link: Any) -> list[str]:
+    """List the names of a link's layers, in their order."""
+    return [layer["name"] for layer in link.state["layers"]]
 
 
 class Shelf(Session):

@@ -10,7 +10,7 @@ import orjson
 import pandas as pd
 import pytest
 
-from links.shelf import A, B, P, Q, R, Shelf, load, synapses
+from links.shelf import A, B, P, Q, R, Shelf, layer_names, load, synapses
 from synglancer.cells.point_files import read_point_files
 from synglancer.errors import ServiceError
 from synglancer.links.building import Asking, build_cell_state, build_link, store_link
@@ -42,10 +42,6 @@ STATE = State(b'{"layers":[]}', hash_state(b'{"layers":[]}') or "")
 def ask(session: Shelf | None = None, points: Any = (), **options: Any) -> Asking:
     files = read_point_files(points)
     return Asking(Settings(**options), session or Shelf(), "what was typed", points=files)
-
-
-def layer_names(link: Any) -> list[str]:
-    return [layer["name"] for layer in link.state["layers"]]
 
 
 def test_a_link_its_state_and_its_record_say_the_same() -> None:

@@ -1,4 +1,4 @@
-"""The cells of a batch are divided among workers, of which each has enough and none too much."""
+"""The cells of a batch are divided so that each worker has enough to do, and none too much."""
 
 from __future__ import annotations
 

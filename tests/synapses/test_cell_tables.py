@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 A, B, NONE = 864691135276234469, 864691135276234471, 864691135276234473
-"""Neighbouring root IDs, of which the last has no synapses."""
+"""Neighbouring root IDs; the last cell has no synapses."""
 ROWS = pd.DataFrame(
     {"id": [4, 1, 3, 2], ASKED_COLUMN["inputs"]: [B, A, A, B], "tag": ["a", "b", "c", "d"]}
 )

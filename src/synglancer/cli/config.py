@@ -116,7 +116,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
 def list_names(argument: Argument) -> tuple[str, ...]:
     """List the names of an option or argument.
 
-    Its own ``names`` looks for the opposites of flags each time, and ours have none.
+    ``argument.names`` also looks for the opposites of flags each time, but our flags have none.
     """
     return tuple(argument.parameter.name or ())
 

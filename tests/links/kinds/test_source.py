@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from links.published import make_rows, publish
-from links.shelf import A, B, C, P, Q, R, Shelf, stand_in
+from links.shelf import A, B, C, P, Q, R, Shelf, layer_names, stand_in
 from links.test_make import DAY, NEVER, OLD, Graph
 from publish.sample import edit_manifest, serve
 from synglancer import __version__
@@ -66,10 +66,6 @@ def open_maker(folder, address, monkeypatch):
     return open_maker
 
 
-def names(link: Any) -> list[str]:
-    return [layer["name"] for layer in link.state["layers"]]
-
-
 def test_a_link_on_a_source_needs_no_request_to_cave(open_maker, address) -> None:
     """The record is the manifest's and the rows' own; the layers are on the source."""
     session = Graph("http://127.0.0.1:9000")
@@ -98,7 +94,7 @@ def test_a_link_on_a_source_needs_no_request_to_cave(open_maker, address) -> Non
     assert (link.state_url, link.given) == (None, str(A))
     assert 0 <= link.elapsed_s < 1000
     assert [receipt.record["command"] for receipt in read_receipts()] == [["make-link"]]
-    assert names(link) == [
+    assert layer_names(link) == [
         "imagery", "segmentation",
         "● in: spine", "● in: shaft", "● in: soma", "○ out: spine", "○ out: shaft", "○ out: soma",
     ]  # fmt: skip
@@ -305,6 +301,6 @@ def test_own_points_are_shown_on_a_source(open_maker, tmp_path) -> None:
     path = tmp_path / "points.csv"
     path.write_text("x_nm,y_nm,z_nm,layer\n1,2,3,● in: soma\n")
     link = open_maker(annotations=(str(path),), inputs=True).make(B)
-    assert names(link)[-1] == "● in: soma (2)"
+    assert layer_names(link)[-1] == "● in: soma (2)"
     assert [one.rows for one in link.provenance.annotations] == [1]
     assert "is shown as" in link.warnings[0]

@@ -98,11 +98,10 @@ def _check_typed(given: Sequence[str], from_: str | None) -> None:
         return
     for name in ("version", "table", "datastack"):
         if f"--{name}" in typed:
-            other = " With one link, give the other version with --to." * (name == "version")
-            raise UsageError(
-                f"Links have their own {name}, but --{name} was given too.",
-                f"Leave out --{name}.{other}",
-            )
+            advice = f"Leave out --{name}."
+            if name == "version":
+                advice += " With one link, give the other version with --to."
+            raise UsageError(f"Links have their own {name}, but --{name} was given too.", advice)
 
 
 def _print(found: Sequence[Comparison], output: str) -> None:

@@ -255,7 +255,7 @@ class _ManifestSession(Session):
     """
 
     def __init__(self, service: Service, manifest: Manifest, cave: Session) -> None:
-        super().__init__(service)
+        super().__init__(service, version=manifest.version)
         self._manifest = manifest
         self._cave = cave
 
