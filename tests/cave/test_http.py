@@ -266,21 +266,49 @@ def test_missing_terms_of_service_name_the_form(server):
     assert MISSING_TOS["data"]["tos_form_url"] in error.hint
 
 
-def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
-    """caveclient never sees a missing_tos answer, for which it would open a web browser."""
+def open_client(server: Server) -> tuple[Any, Any]:
+    """Open a client that asks this server through caveclient, and describe its datastack."""
     from synglancer.cave.client import Cave  # a second of imports
     from synglancer.cave.records import Datastack
 
-    server.answers = [as_json(403, MISSING_TOS)]
     origin = server.url.removesuffix("/nglstate/api/v1/5")
     datastack = Datastack(
         "d", origin, "", f"graphene://{origin}/table/t", None, (1,) * 3, *[None] * 3
     )
     guard_session = partial(guard, credentials=Credentials(TOKEN, origin), timeout=5)
-    cave = Cave(origin, "d", guard_session)
+    return Cave(origin, "d", guard_session), datastack
+
+
+def test_missing_terms_of_service_open_no_browser_through_caveclient(server):
+    """caveclient never sees a missing_tos answer, for which it would open a web browser."""
+    server.answers = [as_json(403, MISSING_TOS)]
+    cave, datastack = open_client(server)
     with pytest.raises(TermsOfServiceError):
-        cave.fetch_validity(datastack, 864691135276234469, datetime.now(timezone.utc))
+        cave.fetch_validity(datastack, [864691135276234469], datetime.now(timezone.utc))
     assert not Path("~/.cloudvolume").expanduser().exists(), "and nothing is written at home"
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_an_answer_about_another_number_of_ids_is_refused(server, number):
+    """Whether root IDs are valid, and which roots supervoxels have, is one answer for each."""
+    cave, datastack = open_client(server)
+    at = datetime.now(timezone.utc)
+    server.answers = [as_json(200, {"is_latest": [True] * number})]
+    with pytest.raises(BadAnswerError):
+        cave.fetch_validity(datastack, [5, 6], at)
+    server.answers = [(200, {}, struct.pack("<Q", 2**64 - 1) * number)]
+    with pytest.raises(BadAnswerError):
+        cave.fetch_roots(datastack, [7, 8], at)
+
+
+def test_answers_belong_to_the_ids_in_their_order(server):
+    """Root IDs keep every bit."""
+    cave, datastack = open_client(server)
+    at = datetime.now(timezone.utc)
+    server.answers = [as_json(200, {"is_latest": [True, False]})]
+    assert cave.fetch_validity(datastack, (2**63 + 1, 2**63), at) == {2**63 + 1: True, 2**63: False}
+    server.answers = [(200, {}, struct.pack("<QQ", 2**64 - 1, 2**53 + 1))]
+    assert cave.fetch_roots(datastack, [7, 8], at) == [2**64 - 1, 2**53 + 1]
 
 
 def test_a_missing_permission_names_the_dataset(server):

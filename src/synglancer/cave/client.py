@@ -313,11 +313,13 @@ class Cave:
         table = datastack.segmentation_source.rstrip("/").rsplit("/", 1)[-1]
         return self._client(ChunkedGraphClient, datastack.server, table, api_version=1)
 
-    def fetch_validity(self, datastack: Datastack, cells: list[int], at: datetime) -> list[bool]:
+    def fetch_validity(
+        self, datastack: Datastack, cells: Sequence[int], at: datetime
+    ) -> dict[int, bool]:
         """Fetch which root IDs were valid at a timestamp (1 request)."""
         with _caveclient_errors(datastack.server):
-            valid = self._graph(datastack).is_latest_roots(cells, timestamp=at)
-            return [bool(item) for item in valid]
+            valid = self._graph(datastack).is_latest_roots([*cells], timestamp=at)
+            return {cell: bool(item) for cell, item in zip(cells, valid, strict=True)}
 
     def fetch_timestamps(
         self, datastack: Datastack, cells: list[int], *, latest: bool = False
@@ -341,7 +343,8 @@ class Cave:
     def fetch_roots(self, datastack: Datastack, supervoxels: list[int], at: datetime) -> list[int]:
         """Fetch the root ID that each supervoxel had at a timestamp, 0 for none (1 request)."""
         with _caveclient_errors(datastack.server):
-            return [*map(int, self._graph(datastack).get_roots(supervoxels, timestamp=at))]
+            roots = self._graph(datastack).get_roots(supervoxels, timestamp=at)
+            return [int(root) for _, root in zip(supervoxels, roots, strict=True)]
 
     def upload(self, content: bytes, kind: str = "") -> str:
         """Upload a state, or segment properties (1 request), and return the address.

@@ -247,8 +247,7 @@ class Session(Access):
         distinct, at = list(dict.fromkeys(cells)), self.materialization.timestamp
         for first in range(0, len(distinct), _MOST_IDS):
             some = distinct[first : first + _MOST_IDS]
-            answers = self.client.fetch_validity(self.datastack, some, at)
-            valid.update(zip(some, answers, strict=True))
+            valid |= self.client.fetch_validity(self.datastack, some, at)
         return valid
 
     def fetch_first_timestamps(self, cells: list[int]) -> list[datetime]:

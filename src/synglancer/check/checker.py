@@ -85,7 +85,7 @@ class Checker:
         """Check links, each of them given once, step by step; the results are in their order."""
         receipts = _index_receipts()
         with ThreadPoolExecutor(max_workers=_SIDE_BY_SIDE) as pool:
-            self._states = Answers()  # each state is downloaded once, even if links share it
+            self._states.clear()  # each state is downloaded once, even if links share it
             findings = list(pool.map(self._open, links))
             findings = self._ask_again(findings, receipts)
             for finding in findings:
@@ -212,8 +212,8 @@ class Checker:
         now = datetime.now(timezone.utc)
         asked: dict[tuple[str, datetime], set[int]] = defaultdict(set)
         for finding in findings:
-            if finding.state is not None and not _is_of(finding, stacks):
-                finding.facts.update(cells=finding.facts.get("cells", ()), datastack=None)
+            if not _is_of(finding, stacks):
+                finding.facts.update(datastack=None)
             for timestamp in (finding.timestamp, now):
                 if timestamp is not None and finding.facts.get("datastack"):
                     asked[finding.facts["datastack"], timestamp].update(finding.facts["cells"])
@@ -222,8 +222,7 @@ class Checker:
         def ask(question: tuple[str, datetime, tuple[int, ...]]) -> dict[int, bool]:
             name, at, cells = question
             stack = _or_raise(stacks[name])
-            client = self._access.build_client(name)
-            return dict(zip(cells, client.fetch_validity(stack, list(cells), at), strict=True))
+            return self._access.build_client(name).fetch_validity(stack, cells, at)
 
         answers = _ask_all(pool, questions, ask)
         by_timestamp = {(name, at): answer for (name, at, _), answer in answers.items()}
@@ -298,7 +297,7 @@ def _compare(finding: Finding, receipt: Receipt | None) -> None:
 
 def _read_foreign(finding: Finding, datastack: str) -> None:
     """Read the cells and the timestamp of a state made by another tool."""
-    state = finding.state or {"layers": []}
+    state = finding.state or {}
     graphs = {**state, "layers": [*filter(is_graph, list_segmentation_layers(state))]}
     cells = read_selected_cells(graphs)
     finding.timestamp = read_pin(graphs)
