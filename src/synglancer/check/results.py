@@ -168,11 +168,15 @@ def compare_layers(layers: Mapping[str, int | None], expected: Mapping[str, int]
     sentences = []
     for name, number in expected.items():
         if name not in layers:
-            sentences.append(f"The layer {name!r} with its {number:,} synapses is missing.")
+            sentences.append(f"The layer {name!r} with its {_count(number)} is missing.")
         elif layers[name] != number:
-            held = layers[name] or 0
-            sentences.append(f"The layer {name!r} has {held:,} synapses instead of {number:,}.")
+            held = _count(layers[name] or 0)
+            sentences.append(f"The layer {name!r} has {held} instead of {number:,}.")
     return sentences
+
+
+def _count(number: int) -> str:
+    return f"{number:,} synapse{'' if number == 1 else 's'}"
 
 
 def find_flaws(state: Mapping[str, Any], cells: Sequence[int], *, ours: bool = False) -> list[str]:
