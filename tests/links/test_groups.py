@@ -135,6 +135,9 @@ def test_what_is_true_of_all_cells_is_not_asked_again(error, most) -> None:
         (100, Size(rows=40_000, limit=20_000), 25),
         (400, Size(rows=4), 500),
         (7, Size(rows=60_000), 5),
+        (10, Size(rows=10, limit=5), 2),
+        (10, Size(rows=5, limit=5), 4),
+        (10, Size(rows=1, limit=2), 10),
     ],
 )
 def test_the_next_group(cells, size, expected) -> None:

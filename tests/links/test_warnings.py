@@ -15,6 +15,7 @@ from synglancer.links.warnings import (
     explain_hidden,
     explain_inline,
     explain_lost_pin,
+    explain_lost_receipt,
     explain_shared,
     explain_size,
     explain_tags,
@@ -145,6 +146,17 @@ def test_hidden_synapses_are_counted_over_all_layers() -> None:
     ]
     for none in ({"inputs": {"spine": 0}}, {}, None):
         assert explain_hidden(Provenance(cell=A, shown=5, hidden=none)) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OSError(28, "No space left on device"), "No space left on device"), (OSError(), "OSError")],
+)
+def test_a_history_that_cannot_be_written_is_told_with_the_reason(error, reason) -> None:
+    """In the words of the system, if it has any."""
+    assert explain_lost_receipt(error) == (
+        f"This link could not be added to the history: {reason}."
+    )
 
 
 def test_a_slow_link_says_how_it_becomes_quick() -> None:

@@ -178,8 +178,7 @@ class Batch(Generic[Result]):
                     made, following = jobs, fetching.submit(self._take_next)
                 yield from _collect(made)
             except BaseException:
-                for waiting in (pool, fetching):
-                    waiting.shutdown(wait=False, cancel_futures=True)
+                pool.shutdown(cancel_futures=True)
                 raise
 
     def _take_next(self) -> list[str]:

@@ -124,8 +124,8 @@ def choose_next(cells: int, size: Size) -> int:
 
 def read_root_ids(cells: Sequence[str]) -> list[int]:
     """Read the root IDs among the given cells, each once; other forms wait for their turn."""
-    root_ids: dict[int, None] = {}
+    root_ids = []
     for cell in cells:
         with suppress(UsageError):
-            root_ids[parse_root_id(cell)] = None
-    return [*root_ids]
+            root_ids.append(parse_root_id(cell))
+    return [*dict.fromkeys(root_ids)]

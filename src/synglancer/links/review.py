@@ -122,7 +122,7 @@ def build_review_state(
     from synglancer.states.reviews.rows import Listing, Row
     from synglancer.view.kinds.review import Review, build_review
     from synglancer.view.scene import Scene
-    from synglancer.view.staging import stage_view
+    from synglancer.view.staging import choose_options
 
     shown = loaded.shown
     # Written as in numpy: the shortest decimals of a float32 are the value in the table.
@@ -143,7 +143,7 @@ def build_review_state(
     )
     listing = Listing(rows, list_tags(loaded))
     review = Review(listing, shown, choose_marking(settings, session)[0])
-    return build_review(scene, stage_view(settings, loaded.cells, shown), review)
+    return build_review(scene, choose_options(settings, loaded.cells, []), review)
 
 
 def list_tags(loaded: Loaded) -> list[str]:

@@ -16,6 +16,7 @@ from synglancer.settings import Settings
 from synglancer.synapses.cell_types import CellTypes
 from synglancer.view.kinds.cell_set import CELL_SET
 from synglancer.view.segment_properties import CellNumbers
+from view.test_state import DATASTACK
 
 MANY = [
     CellNumbers(A + 2 * n, "young" if n % 2 else "", {"inputs": {"spine": n, "shaft": 1}})
@@ -31,8 +32,10 @@ def shelf(monkeypatch) -> Shelf:
     session.begun, session.types, session.kept_tables = stand_in(monkeypatch, session), TYPES, 0
 
     class Loader:
-        def __init__(self, settings: Settings, *_: Any) -> None:
+        def __init__(self, settings: Settings, asked: Any, tables: Any) -> None:
             assert (settings.cell_types, settings.multi_input) == (True, False)
+            assert asked is tables._session is tables._ahead._session is session
+            assert settings.datastack == "minnie65_public"
 
         def load_shared(self) -> None:
             if isinstance(session.types, Exception):
@@ -89,7 +92,9 @@ def test_the_same_cells_are_uploaded_once(shelf) -> None:
     """Another run gets the same link; other options get another one."""
     assert link() == link() != link(inputs=True)
     assert shelf.asked.count("put /state") == shelf.asked.count("put /property") == 2
-    _, listed = read(shelf, link(inputs=True))
+    url = link(inputs=True)
+    _, listed = read(shelf, url)
+    assert url.startswith(f"{DATASTACK.viewer_site}/#!middleauth+")
     assert [one["id"] for one in listed["properties"]] == ["cell_type", "inputs", "inputs_spine"]
 
 

@@ -50,7 +50,7 @@ def make(rows: Any, version: Materialization = VERSION, cells: Any = (A,), **opt
 
 
 def change(link: str, **changes: Any) -> str:
-    """Change a link's state: its record, or all of its annotations."""
+    """Change a link's state: its record, all of its annotations, or a layer more."""
     state = orjson.loads(parse_link(link).state or b"")
     state["synglancer"] |= changes.get("record", {})
     for layer in state["layers"]:
@@ -58,6 +58,7 @@ def change(link: str, **changes: Any) -> str:
             layer["shader"] = ""  # which holds a copy of the record
             changed = [{**note, **changes.get("note", {})} for note in layer["annotations"]]
             layer["annotations"] = changed * changes.get("times", 1)
+    state["layers"] += [changes["layer"]] if "layer" in changes else []
     return format_inline_link("https://a.org/", orjson.dumps(state))
 
 
@@ -135,8 +136,8 @@ def test_two_links_are_compared(shelf) -> None:
     assert (record["url"], record["state_url"]) == (found.url, f"{SERVER}/nglstate/api/v1/5")
     assert record["state_sha256"] == hash_state(found.state_json)
     assert shelf.kept == {found.state_url: found.state_json}
-    ((_, more),) = shelf.begun
-    assert more == {"version": 1822}
+    assert found.url == format_link("https://neuroglancer-demo.appspot.com", found.state_url)
+    assert shelf.begun == [(found.after.settings, {"version": 1822})]
     state = orjson.loads(found.state_json)
     kept = {**record, "server": SERVER}
     names = ("before", "after", "counts", "server", "datastack", "filters")
@@ -329,6 +330,12 @@ def test_what_is_odd_about_two_sides_is_told(shelf) -> None:
     assert compare(old, old, question=ask()).warnings == ["Both sides are version 1718."]
     (told,) = compare(new, old, question=ask()).warnings
     assert "version 1822 (2026-06-27) is compared with the earlier version 1718 (2026-0" in told
+    lines = [{"type": "line", "id": "1", "pointA": [0, 0, 0], "pointB": [1, 1, 1]}]
+    added = change(old, layer={"type": "annotation", "name": "mine", "annotations": lines})
+    for links in [(added, new), (new, added)]:
+        assert compare(*links, question=ask()).warnings[0] == (
+            "1 annotation is not a point and is not read."
+        )
     other = change(old, record={"table": "other_v8"})
     assert compare(old, other, question=ask()).warnings == [
         "The predictions are from two tables: predictions_v7 and other_v8."

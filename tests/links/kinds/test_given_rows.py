@@ -14,6 +14,7 @@ from synglancer.errors import CellError, UsageError
 from synglancer.links.kinds.given_rows import find_given_cells, make_given_link
 from synglancer.settings import Settings
 from synglancer.synapses.given import GivenRows, Pin
+from synglancer.synapses.loading import CellLoader
 from view.test_state import DATASTACK, VERSION
 
 if TYPE_CHECKING:
@@ -105,11 +106,17 @@ def test_a_link_shows_the_given_rows(monkeypatch, tmp_path) -> None:
     points = tmp_path / "points.csv"
     points.write_text("x_nm,y_nm,z_nm\n1,2,3\n")
     session = Graph(version=replace(VERSION, expired=True))
-    begun = stand_in(monkeypatch, session)
+    begun, kept = stand_in(monkeypatch, session), []
+
+    def keep(loader: CellLoader) -> None:
+        kept.append(type(loader))
+
+    monkeypatch.setattr(CellLoader, "keep_tables", keep)
     settings = Settings(table="my_table", min_confidence=0.65, annotations=(str(points),))
     tables = [replace(INPUTS, warnings=("Cut off.",)), replace(OUTPUTS, warnings=("Also cut.",))]
     link = make_given_link(settings, PIN, [], tables, "a-known-token")
     assert begun == [(settings, {"token": "a-known-token"})]
+    assert kept == [CellLoader]
     told = link.provenance
     assert (told.given_rows, told.live, told.table) == (True, False, "my_table")
     assert (told.notice, told.cells) == ("The owner's notice.", (A,))

@@ -6,15 +6,18 @@ from dataclasses import replace
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet
 import pytest
 
 from links.shelf import A, B, P, Q, stand_in, synapses
 from links.test_make import ROWS, Graph, Tables
 from synglancer.cells.root_ids import RootIds
+from synglancer.columns import DTYPES
 from synglancer.errors import NotServedError, ServiceError, UsageError
 from synglancer.links.kinds import publication
 from synglancer.links.kinds.publication import PublishingMaker
-from synglancer.publish.publishing import choose_work
+from synglancer.publish.destinations import open_destination
+from synglancer.publish.publishing import choose_work, publish
 from synglancer.publish.source import open_source
 from synglancer.settings import Settings
 from view.test_state import DATASTACK, VERSION
@@ -84,13 +87,24 @@ def test_all_synapses_of_the_cells_are_published(open_maker, tmp_path, opened) -
         assert open_maker(**options)._settings.directions == ("inputs", "outputs")
 
 
-def test_a_synapse_between_the_cells_is_published_once(open_maker, tmp_path, opened) -> None:
+def test_a_synapse_between_the_cells_is_published_once(
+    open_maker, tmp_path, opened, monkeypatch
+) -> None:
     """It is among the outputs of one and the inputs of another; a synapse of a cell onto itself is
     among both of one."""
     maker = open_maker(public_url=PUBLIC)
     own = [(9, side, "shaft", 0.5, 90, B, B) for side in ("inputs", "outputs")]
     maker._loader.rows = pd.concat([ROWS, synapses(*own)], ignore_index=True)
+    given: list[Any] = []
+
+    def spy(asked: Any) -> None:
+        given.append(pyarrow.parquet.read_table(asked.inputs[0]).to_pydict())
+        publish(asked)
+
+    monkeypatch.setattr("synglancer.publish.publishing.publish", spy)
     maker.make(B, Q)
+    assert [[*columns] for columns in given] == [[name for name in DTYPES if name != "direction"]]
+    assert sorted(given[0]["id"]) == [2, 3, 9]
     source = open_source(str(tmp_path / "out"))
     assert source.manifest.find("spine").rows == 1
     assert source.count_rows(Q)["inputs"] == {"spine": 1, "shaft": 0}
@@ -125,6 +139,20 @@ def test_a_store_has_its_own_address_or_a_public_one(destination, public, found)
     assert publication._find_source(settings, destination) == Settings(
         source=found, partners=2, version=1718, table=settings.table
     )
+
+
+def test_the_limit_of_time_holds_for_the_place(open_maker, tmp_path, monkeypatch) -> None:
+    """A store may be slow to say whether it is empty."""
+    opened: list[Any] = []
+
+    def spy(*given: Any) -> Any:
+        opened.append(given)
+        return open_destination(*given)
+
+    monkeypatch.setattr("synglancer.publish.destinations.open_destination", spy)
+    with pytest.raises(UsageError, match="viewers cannot read a folder"):
+        open_maker(timeout=7.0).make(A)
+    assert opened[0] == (str(tmp_path / "out"), 7.0)
 
 
 @pytest.mark.parametrize(
@@ -164,14 +192,16 @@ def test_a_source_that_viewers_cannot_read_yet_stays(open_maker, tmp_path, monke
     assert open_source(str(tmp_path / "out")).manifest.cells == (A,)
 
 
-def test_publishing_that_failed_is_not_continued(open_maker, tmp_path, monkeypatch) -> None:
-    """Its file of synapses is gone, so the unfinished work is removed."""
+@pytest.mark.parametrize("begun", [True, False])
+def test_publishing_that_failed_is_not_continued(open_maker, tmp_path, monkeypatch, begun) -> None:
+    """Its file of synapses is gone, so the unfinished work is removed, if there is any."""
     out = str(tmp_path / "out")
 
     def fail(asked: Any) -> None:
-        work = choose_work(out)
-        work.mkdir(parents=True)
-        (work / "part").touch()
+        if begun:
+            work = choose_work(out)
+            work.mkdir(parents=True)
+            (work / "part").touch()
         assert (asked.destination, asked.timeout) == (out, 7.0)
         raise ServiceError("The disk is full.", "Make room.")
 

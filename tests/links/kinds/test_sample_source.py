@@ -8,6 +8,7 @@ import pytest
 
 from links.shelf import TABLE, Shelf, stand_in
 from synglancer.cave.sandbox import find_published
+from synglancer.errors import UsageError
 from synglancer.links.kinds.sample_source import publish_sample
 from synglancer.publish.manifest import MANIFEST
 from synglancer.publish.publishing import choose_work
@@ -34,13 +35,16 @@ def published(monkeypatch) -> list[Any]:
     published: list[Any] = []
 
     def publish(asked: Any, *, resume: bool, fetch: Any) -> None:
-        assert callable(fetch)
         published.append((asked, resume))
+        session, *given = fetch("its work", "its progress")
+        assert session.asked[0].startswith("confirm ")
+        assert (given, asked.inputs) == ([asked.table, "its work", "its progress"], ())
         folder = find_published() / asked.destination.rpartition("/")[2]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / MANIFEST).touch()
 
     monkeypatch.setattr("synglancer.publish.publishing.publish", publish)
+    monkeypatch.setattr("synglancer.publish.cave_input.fetch_table", lambda *given: given)
     return published
 
 
@@ -85,6 +89,14 @@ def test_other_data_have_a_source_of_their_own(monkeypatch, published) -> None:
     assert len({plain, *others}) == 5
     assert [more["version"] for _, more in begun] == [1822, 1718]
     assert [one.table for one, _ in published][1] == "other"
+
+
+def test_a_datastack_without_a_usual_table_needs_one(monkeypatch, published) -> None:
+    """As for any link; nothing is published."""
+    stand_in(monkeypatch, Sandbox(SERVER))
+    with pytest.raises(UsageError, match="other"):
+        publish_sample(Settings(source="sample", datastack="other"))
+    assert published == []
 
 
 def test_an_interrupted_run_is_continued(monkeypatch, published) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -92,7 +93,6 @@ def test_a_link_on_a_source_needs_no_request_to_cave(open_maker, address) -> Non
     )
     assert link.state["synglancer"] == link.provenance.to_json()
     assert (link.state_url, link.given) == (None, str(A))
-    assert 0 <= link.elapsed_s < 1000
     assert [receipt.record["command"] for receipt in read_receipts()] == [["make-link"]]
     assert layer_names(link) == [
         "imagery", "segmentation",
@@ -173,6 +173,15 @@ def test_without_cave_a_cell_without_rows_is_refused(open_maker, address) -> Non
         "the root ID of a cell: CAVE is away."
     )
     assert caught.value.hint == "Check the root ID; or wait a minute."
+
+
+def test_the_time_of_a_link_counts_from_its_question(open_maker, monkeypatch) -> None:
+    """Reading the source is part of it."""
+    maker, clock = open_maker(), iter(range(0, 10_000, 100))
+    read = maker._source.read_cells
+    monkeypatch.setattr(time, "monotonic", lambda: next(clock))
+    maker._source.read_cells = lambda cells: next(clock) and read(cells)
+    assert maker.make(A).elapsed_s >= 200
 
 
 def test_a_source_of_some_cells_shows_only_those(tmp_path, monkeypatch) -> None:

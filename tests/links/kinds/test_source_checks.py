@@ -76,6 +76,17 @@ def test_the_limits_of_requests_hold_for_the_sources_server(served, folder, monk
     assert opened == [(served, 7.0, 3), (str(folder),), (served, 7.0)]
 
 
+def test_only_slashes_are_taken_from_the_end_of_a_name(tmp_path) -> None:
+    """Other characters belong to it."""
+    folder = publish(tmp_path).rename(tmp_path / "DOUBLEX")
+    with serve(tmp_path) as root:
+        address = f"{root}/DOUBLEX"
+        assert open_asked_source(Settings(source=f"{address}/"))[1] == address
+        settings = Settings(source=f"{folder}/", public_url=f"{address}/")
+        source, public = open_asked_source(settings)
+    assert (source.address, public) == (str(folder), address)
+
+
 @pytest.mark.parametrize("form", ["{}", "{}/", "precomputed://{}"])
 def test_a_folder_is_read_here_and_by_viewers_at_its_public_address(folder, served, form) -> None:
     """The synapses are counted without requests, and the link names the public address."""

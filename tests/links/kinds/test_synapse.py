@@ -171,6 +171,17 @@ def test_synapses_on_the_same_spine_are_shown_and_named(wanted) -> None:
     assert "2 synapses are on a spine with several inputs and counted as multi-input" in sentence
 
 
+def test_neighbouring_synapses_are_told_apart() -> None:
+    """As doubles, the two IDs are the same; only one of them shares its spine."""
+    assert float(S) == float(S - 1)
+    rows = Rows(same_spine={S: [12]})
+    rows.load = lambda *_: NamedRows(
+        TABLE, synapses(ROWS[S], (S - 1, *ROWS[S][1:])), same_spine={S: [12], S - 1: []}
+    )
+    told = make(S, S - 1, rows=rows, multi_input=True).provenance
+    assert told.counts == {"synapse": {"multi-input": 1, "spine": 1}}
+
+
 def test_spines_without_other_synapses_are_told() -> None:
     """The table of spines is named, and no tag is changed."""
     told = make(S, rows=Rows(same_spine={S: []}), multi_input=True).provenance

@@ -124,7 +124,7 @@ class CellRows:
         around = self._rows[self.cells[0]].get(("inputs", _SOMA))
         if around is None or len(around) < _ENOUGH:
             return None
-        x, y, z = np.median(around["point"].astype(float), axis=0).tolist()
+        x, y, z = np.median(around["point"], axis=0).tolist()
         return x, y, z
 
     def _gather(self, cell: int, direction: str) -> Rows:
@@ -169,7 +169,7 @@ class CellRows:
                 columns = {f"{side}_pt_root_id": cells for side, cells in sides.items()}
                 size = rows["size"] if "size" in (rows.dtype.names or ()) else 0
                 parts.append(pd.DataFrame({"direction": direction, "size": size, **columns}))
-        return find_strongest_partners(pd.concat(parts, ignore_index=True), self.cells, count)
+        return find_strongest_partners(pd.concat(parts), self.cells, count)
 
 
 def _join(parts: Sequence[Rows]) -> Rows:

@@ -101,13 +101,11 @@ class SynapseMaker(LinkMaker):
 
 def _read_synapses(cells: Sequence[str]) -> list[int]:
     """Read the synapse IDs among the given words, each once; other words wait for their turn."""
-    synapses: dict[int, None] = {}
+    named = []
     for cell in cells:
         with suppress(UsageError):
-            named = parse_cell(cell) if cell.strip().lower().startswith("synapse:") else None
-            if isinstance(named, Synapse):
-                synapses[named.value] = None
-    return [*synapses]
+            named.append(parse_cell(cell))
+    return [*dict.fromkeys(one.value for one in named if isinstance(one, Synapse))]
 
 
 def _check_settings(settings: Settings) -> None:
@@ -256,7 +254,7 @@ def _build_state(asking: Asking, loaded: Loaded, record: Provenance, points: Own
     from synglancer.view.annotations import build_annotations
     from synglancer.view.kinds.synapse import build_synapse_state, choose_end_colors
     from synglancer.view.scene import Scene
-    from synglancer.view.staging import stage_view
+    from synglancer.view.staging import choose_options
 
     settings, session, shown = asking.settings, asking.session, loaded.shown
     positions = shown[POSITION_COLUMNS].to_numpy(dtype=float)
@@ -274,7 +272,7 @@ def _build_state(asking: Asking, loaded: Loaded, record: Provenance, points: Own
     )
     background = "white" if settings.figure else settings.background
     options = replace(
-        stage_view(settings, loaded.cells, shown),
+        choose_options(settings, loaded.cells, []),
         cells=choose_end_colors(loaded.cells, background),
     )
     return build_synapse_state(scene, options, record.synapses)
