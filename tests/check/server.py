@@ -105,20 +105,23 @@ def open_checker(
     return checker.Checker(service)
 
 
+ROWS = {
+    A: [
+        (2**63 + 1, "inputs", "spine", 0.9, 500, P, A),
+        (2**63 + 2, "inputs", "spine", 0.6, 300, Q, A),
+        (2**63 + 3, "outputs", "shaft", 0.7, 100, A, R),
+    ],
+    B: [(2**63 + 4, "inputs", "spine", 0.8, 200, P, B)],
+}
+
+
+def make(server: Shelf, cell: int, settings: Settings | None = None) -> LinkRecord:
+    """Make a link to A with three synapses, or to B with one."""
+    settings = settings or Settings(server=SERVER, site=SITE)
+    return build_link(Asking(settings, server, str(cell)), load(synapses(*ROWS[cell]), [cell]))
+
+
 def build_links() -> dict[int, LinkRecord]:
-    """Build a link to A with three synapses, and one to B, whose state is in the link, with one."""
-    rows = {
-        A: [
-            (2**63 + 1, "inputs", "spine", 0.9, 500, P, A),
-            (2**63 + 2, "inputs", "spine", 0.6, 300, Q, A),
-            (2**63 + 3, "outputs", "shaft", 0.7, 100, A, R),
-        ],
-        B: [(2**63 + 4, "inputs", "spine", 0.8, 200, P, B)],
-    }
-    return {
-        cell: build_link(
-            Asking(Settings(server=SERVER, site=SITE, inline=cell == B), Shelf(SERVER), str(cell)),
-            load(synapses(*those), [cell]),
-        )
-        for cell, those in rows.items()
-    }
+    """Make a link to A, and one to B that holds its state."""
+    inline = Settings(server=SERVER, site=SITE, inline=True)
+    return {A: make(Shelf(SERVER), A), B: make(Shelf(SERVER), B, inline)}

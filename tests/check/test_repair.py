@@ -4,16 +4,35 @@ from __future__ import annotations
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
-from synglancer.check.repair import Refreshed, _is_as_bad, _judge, _make, read_asked
+from check.server import SERVER, SITE, STATES, Server, make, open_checker
+from links.shelf import A, B
+from synglancer.check.documents import read_document
+from synglancer.check.repair import (
+    Asked,
+    Refreshed,
+    _is_as_bad,
+    _judge,
+    _make,
+    read_asked,
+    refresh_links,
+)
 from synglancer.check.results import CheckResult
-from synglancer.errors import CellError, UnreachableError, UsageError
+from synglancer.check.rewriting import replace_links
+from synglancer.errors import CellError, NotServedError, UnreachableError, UsageError
 from synglancer.links.link_record import Skipped
-from synglancer.settings import Service
-from synglancer.states.urls import format_inline_link
+from synglancer.settings import Service, Settings
+from synglancer.states.urls import format_inline_link, format_link
+from view.test_state import VERSION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from synglancer.links.link_record import LinkRecord
 
 OLD = "https://old.example.org/#!https://cave.example.org/nglstate/api/v1/1"
 NEW = "https://old.example.org/#!https://cave.example.org/nglstate/api/v1/2"
@@ -50,6 +69,8 @@ def test_a_bad_link_is_asked_for_as_it_was_with_the_present_service() -> None:
     assert (settings.inputs, settings.inline, settings.upload) == (True, False, False)
     assert (settings.token_file, settings.timeout) == ("token.txt", 7.0)
     assert str(asked) == "864691135276234469 in another at version 7"
+    several = replace(asked, cells=(A, B, "synapse:7", "synapse:8"))
+    assert str(several) == f"{A}, {B}, synapse:7 and 1 more in another at version 7"
     inline = read_asked(bad(format_inline_link("https://old.example.org", b"{}")), OWN).settings
     assert (inline.inline, inline.upload) == (True, False)
     stored = read_asked(bad(source=SOURCE), OWN).settings
@@ -160,9 +181,6 @@ def makers(monkeypatch):
 
 def ask(cells=(7, 8)):
     """The original request for a link."""
-    from synglancer.check.repair import Asked
-    from synglancer.settings import Settings
-
     return Asked(cells, Settings())
 
 
@@ -211,3 +229,135 @@ def test_what_cannot_be_made_is_skipped_for_each_link(monkeypatch, error) -> Non
     assert found == {
         url: Skipped(url, str(error), error.advice, error.exit_code) for url in (OLD, NEW)
     }
+
+
+COMMAND = ["synglancer", "check", "--fix"]
+
+
+class Makers:
+    """Makers whose links are stored on the server; and what each of them was asked for."""
+
+    def __init__(self, server: Server) -> None:
+        self.server = server
+        self.asked: list[tuple[Any, ...]] = []
+
+    def open(self, settings: Settings, command: Sequence[str] | None) -> Any:
+        def make_link(cell: int) -> LinkRecord:
+            self.asked.append((cell, settings.table, settings.inline, settings.timeout, command))
+            if settings.table == "gone":
+                raise NotServedError("There is no such table.", "Choose another.")
+            return make(self.server, cell, settings)
+
+        return SimpleNamespace(make=make_link)
+
+
+@pytest.fixture
+def server() -> Server:
+    """A server that knows the datastack, its version and the cells."""
+    return Server()
+
+
+@pytest.fixture
+def makers_of_all(monkeypatch, server) -> Makers:
+    """The makers that `refresh_links` opens."""
+    opened = Makers(server)
+    monkeypatch.setattr("synglancer.check.repair.open_maker", opened.open)
+    return opened
+
+
+@pytest.fixture
+def refresh(monkeypatch, server, makers_of_all) -> Callable[..., Any]:
+    """Check links on the server, and make bad ones again."""
+    own = Service(server=SERVER, timeout=7.0)
+    checker = open_checker(monkeypatch, server, own)
+    return lambda *links: refresh_links(checker, checker.check(links), own, COMMAND)
+
+
+def write_state(cell: int) -> bytes:
+    """Write the state of a link to a cell, as it is made."""
+    return make(Server(), cell).state_json
+
+
+def spoil(cell: int, **record: Any) -> bytes:
+    """Take the last synapse out of the state of a link to a cell, and change its record."""
+    state = orjson.loads(write_state(cell))
+    state["layers"][-1]["annotations"].pop()
+    state["layers"][2]["shader"] = ""  # without the copy of the record
+    state["synglancer"] |= record
+    return orjson.dumps(state)
+
+
+def test_bad_links_are_made_again_and_no_others(server, makers_of_all, refresh, tmp_path) -> None:
+    """Equal links are made once, each for its own viewer, and an inline link stays inline; in a
+    document, only bad links are replaced."""
+    elsewhere = "https://other.example.org/"
+    bad, inline = server.put(spoil(A), 50), format_inline_link(SITE, spoil(B))
+    twin, good = bad.replace(SITE, elsewhere), server.put(write_state(A), 51)
+    silent = server.put(UnreachableError("The server is down.", "Try again later."), 52)
+    anew = refresh(silent, bad, twin, good, inline)
+    new = f"{STATES}/10"
+    assert server.kept[new] == write_state(A)
+    expected = {
+        bad: format_link(SITE, new),
+        twin: format_link(elsewhere, new),
+        inline: format_inline_link(SITE, write_state(B)),
+    }
+    assert {old: (one.old, one.url) for old, one in anew.items()} == {
+        old: (old, url) for old, url in expected.items()
+    }
+    assert sorted(makers_of_all.asked) == [
+        (A, "predictions_v7", False, 7.0, COMMAND),
+        (B, "predictions_v7", True, 7.0, COMMAND),
+    ]
+    paper, text = tmp_path / "paper.md", "[a]({}) <{}>, \n{} and ({})\n"
+    paper.write_text(text.format(bad, good, silent, twin))
+    written = replace_links(read_document(paper), {old: one.url for old, one in anew.items()})
+    assert written.decode() == text.format(expected[bad], good, silent, expected[twin])
+
+
+def test_links_that_cannot_be_made_again_say_why(server, makers_of_all, refresh) -> None:
+    """Each has its own reason: no record, an error, or a new link that is not good either."""
+    foreign = server.put({"layers": []}, 50)
+    gone = server.put(spoil(A, table="gone"), 51)
+    old = server.put(spoil(B), 52)
+    server.ended[B] = VERSION.timestamp
+    new = format_link(SITE, f"{STATES}/10")
+    assert refresh(foreign, gone, old) == {
+        foreign: Skipped(
+            foreign,
+            "It cannot be made again, because neither the history on this machine nor its state "
+            "holds its options.",
+            "Make it again with make-link, and replace it by hand.",
+            2,
+        ),
+        gone: Skipped(gone, "There is no such table.", "Choose another.", 4),
+        old: Skipped(
+            old,
+            f"It was made again as {new}, but the new link is not good either: {B} was not a "
+            "valid root ID at the link's timestamp.",
+            "Check the new link, and replace the old one by hand.",
+            4,
+        ),
+    }
+    asked = [(cell, table) for cell, table, *_ in makers_of_all.asked]
+    assert sorted(asked) == [(A, "gone"), (B, "predictions_v7")]
+
+
+def test_a_link_that_is_good_after_all_is_left_unchanged(
+    server, makers_of_all, monkeypatch
+) -> None:
+    """A bad link is checked again first, because its server may have failed only for a moment."""
+    own = Service(server=SERVER)
+    checker = open_checker(monkeypatch, server, own)
+    bad = server.put(spoil(A), 50)
+    checked = checker.check([bad])
+    server.put(write_state(A), 50)
+    said = "On a second check it is good, so it is left unchanged."
+    assert refresh_links(checker, checked, own) == {bad: Skipped(bad, said, "Check it again.", 2)}
+    assert makers_of_all.asked == []
+
+
+def test_good_links_are_not_checked_again(server, refresh) -> None:
+    """Without a bad link there is nothing to do."""
+    assert refresh(server.put(write_state(A), 50)) == {}
+    assert [one for one in server.asked if "nglstate" in one] == ["get /nglstate/api/v1/50"]

@@ -184,7 +184,7 @@ def refresh_links(
     results: dict[str, Refreshed | Skipped] = {}
     alike: dict[Asked, list[CheckResult]] = {}
     bad = [result.url for result in checked if result.status == "bad"]
-    for result in checker.check(bad) if bad else ():
+    for result in checker.check(bad):
         try:
             alike.setdefault(read_asked(result, own), []).append(result)
         except SynglancerError as error:  # noqa: PERF203  # making links takes longer
@@ -194,7 +194,7 @@ def refresh_links(
         for job in jobs:
             results.update(job.result())
     made = list(dict.fromkeys(one.url for one in results.values() if isinstance(one, Refreshed)))
-    judged = {result.url: result for result in (checker.check(made) if made else ())}
+    judged = {result.url: result for result in checker.check(made)}
     return {url: _judge(one, judged) for url, one in results.items()}
 
 
