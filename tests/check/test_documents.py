@@ -67,10 +67,12 @@ def test_other_forms(link) -> None:
         ("""{'title':'a b'_'layers':[]}""", ""),
         ("""{'title':'a"_'layers':[]}""", ""),
         ("""{"title":"a<b","layers":[]}""", ""),
+        ("""%7B%22title%22:1","layers%7D""", "%7B%22title%22:1"),
     ],
 )
 def test_where_a_state_that_is_not_encoded_ends(text, state) -> None:
-    """Spaces belong to texts in double quotes, and single quotes to these as well.
+    """Spaces belong to texts in double quotes, and single quotes to these as well; a bare quote
+    ends an encoded state.
 
     Of a state that ends elsewhere, only the viewer's address is taken, which is reported as bad.
     """

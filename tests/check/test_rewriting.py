@@ -56,9 +56,9 @@ def test_a_state_in_a_link_breaks_no_table(tmp_path) -> None:
     table = tmp_path / "links.csv"
     table.write_text("id,link\n1,https://s.org/#!%7B%22a%22:1%2C%22b%22:2%7D\n")
     document = read_document(table)
-    new = {document.found[0].url: "https://s.org/#!%7B%22a%22:1,%22b%22:3%7D"}
+    new = {document.found[0].url: "https://s.org/#!%7B%22a%22:1,%22b%22:%22#!%22%7D"}
     assert replace_links(document, new) == (
-        b"id,link\n1,https://s.org/#!%7B%22a%22:1%2C%22b%22:3%7D\n"
+        b"id,link\n1,https://s.org/#!%7B%22a%22:1%2C%22b%22:%22#!%22%7D\n"
     )
 
 
@@ -124,8 +124,31 @@ def test_a_file_is_rewritten_beside_its_backup(tmp_path) -> None:
         )
 
 
+def test_a_backup_is_for_its_owner_alone_until_it_has_the_files_permissions(
+    tmp_path, monkeypatch
+) -> None:
+    """Nobody else can open it while it is written."""
+    path = tmp_path / "paper.md"
+    path.write_bytes(b"old")
+    path.chmod(0o644)
+    modes, fdopen = [], os.fdopen
+
+    def look(handle, mode):
+        modes.append(os.fstat(handle).st_mode & 0o777)
+        return fdopen(handle, mode)
+
+    document = read_document(path)
+    monkeypatch.setattr("synglancer.check.rewriting.os.fdopen", look)
+    backup = rewrite_file(document, b"new")
+    assert modes[0] == 0o600
+    assert backup.stat().st_mode & 0o777 == 0o644
+
+
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_file_that_cannot_be_rewritten_leaves_no_backup(gone, tmp_path, monkeypatch) -> None:
+@pytest.mark.parametrize("step", ["synglancer.check.rewriting.write_file", "pathlib.Path.chmod"])
+def test_a_file_that_cannot_be_rewritten_leaves_no_backup(
+    step, gone, tmp_path, monkeypatch
+) -> None:
     """It stays as it was, and the error says what to check."""
     path = tmp_path / "paper.md"
     path.write_text(OLD)
@@ -136,7 +159,7 @@ def test_a_file_that_cannot_be_rewritten_leaves_no_backup(gone, tmp_path, monkey
             (tmp_path / "paper.md.bak").unlink()
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("synglancer.check.rewriting.write_file", fail)
+    monkeypatch.setattr(step, fail)
     with pytest.raises(UsageError) as refused:
         rewrite_file(document, b"new")
     assert str(refused.value) == f"{path} cannot be rewritten: No space left on device."
@@ -194,3 +217,15 @@ def test_a_link_in_latex_is_escaped_as_the_old_one(old, new, written, tmp_path) 
     document = read_document(paper)
     [found] = document.found
     assert replace_links(document, {found.url: new}).decode() == f"\\url{{{written or new}}}\n"
+
+
+@pytest.mark.parametrize("sign", ["&", r"\&", "&amp;", r"\&amp;"])
+def test_a_link_in_markdown_is_escaped_as_the_old_one(sign, tmp_path) -> None:
+    """Markdown may hold the entities of HTML, or bare characters, each with a backslash or not."""
+    paper = tmp_path / "paper.md"
+    text = "See <https://s.org/?x=1{0}y=2#!https://g.org/{1}>.\n"
+    paper.write_text(text.format(sign, 1))
+    document = read_document(paper)
+    new = {document.found[0].url: "https://s.org/?x=1&y=2#!https://g.org/2"}
+    assert [*new] == ["https://s.org/?x=1&y=2#!https://g.org/1"]
+    assert replace_links(document, new).decode() == text.format(sign, 2)

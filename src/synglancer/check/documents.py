@@ -251,8 +251,7 @@ def _find_places(text: str) -> Iterator[tuple[int, int]]:
     position = unended = 0
     while mark := _MARK.search(text, position):
         before = text[max(position, mark.start() - _LONGEST_SITE) : mark.start()]
-        scheme = max(before.rfind("http://"), before.rfind("https://"))
-        site = _SITE.match(before, scheme) if scheme >= 0 else None
+        site = _SITE.match(before, max(0, before.rfind("http://"), before.rfind("https://")))
         position = mark.end()
         if site is None:
             continue
@@ -272,7 +271,6 @@ def _find_state_end(text: str, start: int) -> tuple[int | None, int]:
     None as the end where the braces do not close before the link must end.
     """
     depth, quoted, quotes = 0, False, ""
-    place = start
     for piece in _STATE_PIECE.finditer(text, start):
         kind, place = piece.lastgroup, piece.start()
         if kind == "quote":

@@ -138,7 +138,7 @@ def count_layers(state: Mapping[str, Any]) -> dict[str, int | None]:
             pairs = zip(read.read_directions(), read.read_tags(), strict=True)
             counts |= Counter(f"{direction}: {tag}" for direction, tag in pairs)
             continue
-        counts[spell_out(str(layer.get("name", "")))] = len(notes or ()) if local else None
+        counts[spell_out(layer["name"])] = len(notes or ()) if local else None
     return counts
 
 
