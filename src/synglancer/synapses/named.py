@@ -110,10 +110,14 @@ class NamedLoader:
         return sizes
 
     def forget(self, synapse: int) -> None:
-        """Forget the data fetched ahead for a synapse, and for others on its spine."""
-        for one in (synapse, *self._waiting.pop(synapse, ())):
-            if one not in self._waiting:
-                self._ahead.forget(one)
+        """Forget the data fetched ahead for a synapse and others on its spine.
+
+        Data that the link of another synapse needs are kept until that one is forgotten.
+        """
+        done = {synapse, *self._waiting.pop(synapse, ())}
+        needed = {one for other, shared in [*self._waiting.items()] for one in (other, *shared)}
+        for one in done - needed:
+            self._ahead.forget(one)
 
     def load(self, synapses: Sequence[int], warm_up: Callable[[], None]) -> NamedRows:
         """Load or fetch synapses, with or without a prediction (1 or 2 requests), and context.
