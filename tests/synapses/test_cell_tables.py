@@ -140,6 +140,37 @@ def test_an_answer_that_cannot_be_divided_is_refused(rows: pd.DataFrame) -> None
     assert server.asked == [[A]]
 
 
+def test_rows_of_one_answer_have_several_origins() -> None:
+    """Rows fetched ahead, cached ones and new ones are joined; those that are not cached yet are
+    cached, and cached ones are not written again."""
+    session, server = Shelf(), Server()
+    session.identity.value = "first data"
+    tables = open_tables(session)
+    load(tables, ask(server), B)
+    tables.keep()
+    tables = open_tables(session)
+    tables.fetch_ahead(ask(server), [A, B])
+    session.store.clear()
+    assert load(tables, ask(server), A, NONE, B) == [1, 3, 4, 2]
+    assert server.asked == [[B], [A], [NONE]]
+    tables.keep()
+    assert [kept.files for kept in session.store.measure() if kept.files] == [2]
+    assert load(open_tables(session), ask(server), A, NONE) == [1, 3]
+    assert server.asked == [[B], [A], [NONE]]
+
+
+def test_rows_fetched_ahead_for_other_data_are_not_used() -> None:
+    """The server may have other tables now, so they are asked for again."""
+    session, server = Shelf(version=replace(VERSION, expired=True)), Server()
+    session.identity.value = "first data"
+    tables = open_tables(session)
+    tables.fetch_ahead(ask(server), [A, B])
+    assert load(tables, ask(server), A) == [1, 3]
+    session.identity.value = "second data"
+    assert load(tables, ask(server), A) == [1, 3]
+    assert server.asked == [[A, B], [A]]
+
+
 def test_a_table_of_no_cell_is_fetched_once() -> None:
     """It is found by its own key, in the process and then in the cache."""
     session, fetched = Shelf(), []
@@ -156,3 +187,9 @@ def test_a_table_of_no_cell_is_fetched_once() -> None:
     assert len(fetched) == 1
     assert open_tables(session).load_one(("types", "other"), fetch, len) == 4
     assert len(fetched) == 2
+    expired = Shelf(version=replace(VERSION, expired=True))
+    for _ in range(2):
+        later = open_tables(expired)
+        assert later.load_one(("types", "view"), fetch, len) == 4
+        later.keep()
+    assert len(fetched) == 4

@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from links.shelf import TABLE, A, B, C, P, Q
-from synapses.served import OUTDATED, SPINES, S, Served, choose, expire, synapses_of
+from synapses.served import OUTDATED, ROWS, SPINES, S, Served, choose, expire, synapses_of
 from synglancer.cache.answers import Store
+from synglancer.cave.records import PredictionTable
 from synglancer.errors import BadAnswerError, NotServedError, ServiceError, UnreachableError
 from synglancer.settings import BETWEEN
 from synglancer.synapses.ahead import Size
@@ -124,6 +125,25 @@ def test_everything_about_cells_is_loaded_at_once() -> None:
     check_context(later.context, [1, 3, 4, 5, 6, 8, 11])
     swapped = [(*question[:-2], B, A) for question in counts]
     assert again.take() == sorted([*swapped, *records], key=repr)
+
+
+def test_another_table_is_not_answered_from_the_cache_of_the_first() -> None:
+    """Its predictions, and the synapses that it refers to, are fetched and cached on their own."""
+    session = Served()
+    usual = {"with_unlabelled": True, "inputs": True}
+    loader = CellLoader(choose(**usual), session)
+    first = [synapses_of("inputs", 1, 2), synapses_of("inputs", 6)]
+    check_tables(load(loader, A), *first)
+    loader.keep_tables()
+    session.tables["predictions_v8", ""] = PredictionTable("predictions_v8", "synapses_v3", None)
+    session.rows = ROWS.assign(tag=ROWS["tag"].where(ROWS["id"] == S + 2))
+    other = CellLoader(choose(table="predictions_v8", **usual), session)
+    check_tables(
+        load(other, A),
+        synapses_of("inputs", 2),
+        synapses_of("inputs", 1, 6).assign(tag="unlabelled", confidence=np.float32("nan")),
+    )
+    check_tables(load(CellLoader(choose(**usual), session), A), *first)
 
 
 def test_nothing_is_loaded_that_was_not_requested() -> None:

@@ -214,8 +214,8 @@ class CellTables:
 
     def keep(self) -> None:
         """Cache the fetched tables. This is the last step, because no other step waits for it."""
-        with suppress(KeyError):  # another thread may have cached the last of them
-            while self._unsaved:
+        with suppress(KeyError):  # none is left; other threads take some, too
+            while True:
                 key, raw = self._unsaved.popitem()
                 self._session.store.save_table(orjson.loads(key), raw)
 
@@ -224,7 +224,7 @@ def _divide(question: Question, cells: Sequence[int], raw: pd.DataFrame) -> dict
     """Divide an answer by cell, in the order of its rows."""
     if len(cells) == 1:
         return {cells[0]: raw}
-    groups = raw.groupby(question.column, sort=False).indices
+    groups = raw.groupby(question.column).indices
     empty = raw.iloc[:0]
     parts = {cell: raw.iloc[rows].reset_index(drop=True) for cell, rows in groups.items()}
     return {cell: parts.get(cell, empty) for cell in cells}
