@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import orjson
 import pytest
 
 from links.shelf import TABLE, A, B, C, P, Q, Shelf, synapses
@@ -317,7 +318,8 @@ def test_what_cannot_be_shown_is_refused_without_a_request(given, words) -> None
 
 
 def test_a_link_stands_for_the_cells_that_it_selects() -> None:
-    """One cell gives its link, several are listed; any other form stands for itself."""
+    """One cell gives its link, which answers the same question by root ID; several are listed, and
+    any other form stands for itself."""
     source = Shelf().datastack.segmentation_source
     layer = b'{"type":"segmentation","source":"%s","segments":["%d"%s]}'
     one, two = (
@@ -331,10 +333,21 @@ def test_a_link_stands_for_the_cells_that_it_selects() -> None:
     assert maker.expand(A) == [str(A)]
     assert maker.expand(" nucleus:5") == [" nucleus:5"]
     assert shelf.asked == []
-    assert maker.make(one, B).cells == (A, B)
+    assert maker.make(one, B).cells == maker.make(A, one, B).cells == (A, B)
     with pytest.raises(CellError, match="selects 2 cells"):
         maker.make(two)
     assert tables.loaded == [[A, B]]
+
+
+def test_a_link_is_read_again_each_time() -> None:
+    """The state at an address may select another cell later, and is never answered from the
+    cache."""
+    maker, shelf, _ = open_maker()
+    source, address = shelf.datastack.segmentation_source, f"{shelf.server}/nglstate/api/v1/77"
+    for cell in (A, B):
+        layer = {"type": "segmentation", "source": source, "segments": [str(cell)]}
+        shelf.kept[address] = orjson.dumps({"layers": [layer]})
+        assert maker.make(f"https://a.org/#!{address}").cells == (cell,)
 
 
 @pytest.mark.parametrize("renewed", [True, False])

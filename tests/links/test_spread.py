@@ -20,22 +20,19 @@ class Runner:
         self.workers = workers
         self.open: list[tuple[Future[Any], Any]] = []
         self.parts: list[list[str]] = []
-        self.runs: set[tuple[str, Any]] = set()
+        self.batches: list[Batch] = []
         self.most = 0
 
     def submit(self, function: Any, task: Any) -> Future[Any]:
-        assert callable(function)
-        shared, cells = task
-        self.runs.add((shared.run, shared.command))
         future: Future[Any] = Future()
-        self.open.append((future, [(cell, shared.use(cell)) for cell in cells]))
-        self.parts.append([*cells])
+        self.open.append((future, (function, task)))
+        self.parts.append([*task[1]])
         self.most = max(self.most, len(self.open))
         return future
 
     def finish(self) -> None:
-        future, result = self.open.pop()
-        future.set_result(result)
+        future, (function, task) = self.open.pop()
+        future.set_result(function(task))
 
     def explain(self, error: Exception) -> None: ...
 
@@ -44,15 +41,14 @@ class Runner:
 
 
 class Batch:
-    """A batch whose first link this process makes."""
+    """A batch, of this process or of a worker."""
 
-    def __init__(self, concurrency: int) -> None:
-        self.settings = Settings(concurrency=concurrency)
-        self.use, self.command = str.upper, ("make-link",)
+    def __init__(self, settings: Settings, use: Any, command: Any) -> None:
+        self.settings, self.use, self.command = settings, use, command
 
     def make_links(self, cells: Any, tick: Any) -> Any:
-        assert callable(tick)
-        return iter([(cell, cell.upper()) for cell in cells])
+        tick()
+        return iter([(cell, self.use(cell)) for cell in cells])
 
 
 @pytest.fixture
@@ -71,10 +67,15 @@ def spread(monkeypatch):
                     runner.finish()
                 return super().get()
 
+        def open_batch(*given: Any) -> Batch:
+            runner.batches.append(Batch(*given))
+            return runner.batches[-1]
+
+        monkeypatch.setattr(spreading, "Batch", open_batch)
         monkeypatch.setattr(spreading, "SimpleQueue", Queue)
         monkeypatch.setattr(spreading, "make_runner", lambda *_: runner)
         cells = [f"a{one}" for one in range(number)]
-        batch: Any = Batch(concurrency)
+        batch: Any = Batch(Settings(concurrency=concurrency), str.upper, ("make-link",))
         for one in Spread(workers=workers).make_links(batch, cells, lambda: None):
             results.append(one)
             ahead = max(ahead, sum(map(len, runner.parts)) + 1 - len(results))
@@ -114,8 +115,12 @@ def test_no_more_tasks_run_than_there_are_workers(spread, workers, concurrency, 
     assert (ahead > busy * 100) == (busy > 1)
 
 
-def test_the_tasks_of_a_batch_are_told_from_those_of_another(spread) -> None:
-    """A cluster's workers may serve several batches; each has its command for the history."""
-    ((first, command),), ((second, _),) = (spread(20, 2)[1].runs for _ in range(2))
-    assert first != second
-    assert command == ("make-link",)
+def test_a_worker_opens_one_batch_for_all_of_its_tasks(spread) -> None:
+    """Shared data are requested once. Each batch has its share of the requests at a time, and the
+    command for the history; a worker that serves another one later opens that."""
+    for concurrency, share in [(8, 4), (3, 1)]:
+        _, runner, _ = spread(20, 2, concurrency)
+        assert len(runner.parts) > 1
+        (batch,) = runner.batches
+        assert batch.settings == Settings(concurrency=share)
+        assert batch.command == ("make-link",)

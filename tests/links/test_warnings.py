@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from links.shelf import A, B
+from links.shelf import A, B, P, Q
+from synglancer.links.link_record import LinkRecord
 from synglancer.links.warnings import (
     describe_publishing,
     explain_autapses,
@@ -14,17 +15,23 @@ from synglancer.links.warnings import (
     explain_emptiness,
     explain_hidden,
     explain_inline,
+    explain_live,
     explain_lost_pin,
     explain_lost_receipt,
+    explain_missing,
     explain_shared,
+    explain_silence,
     explain_size,
+    explain_sliders,
     explain_tags,
     list_unshowable,
+    select_essential,
 )
 from synglancer.settings import Settings
 from synglancer.states.record import Provenance
-from synglancer.states.record_parts import CellTypes, MultiInput, NamedSynapse
+from synglancer.states.record_parts import CellTypes, MultiInput, NamedSynapse, Replacement
 from synglancer.view_settings import recognise_site, split_site
+from view.test_state import VERSION
 
 GRAPHENE = "graphene://https://minnie.microns-daf.com/segmentation/table/minnie65_public"
 
@@ -118,6 +125,57 @@ def test_types_are_explained_with_their_source() -> None:
         "probably because they are merged cells."
     )
     assert explain_context(Provenance(cell=A)) == []
+
+
+def test_what_is_not_what_was_asked_for_is_said_even_with_quiet() -> None:
+    """Another cell, an expired version, an empty link, a missing tag and today's segmentation;
+    not what only explains."""
+    site, source = "https://neuroglancer-demo.appspot.com", "graphene://https://a.org"
+    essential = [
+        explain_live(VERSION), explain_emptiness(0), explain_emptiness(5), explain_silence(A),
+        *explain_tags(["spin"], ["spine"]), *explain_lost_pin(site, "google", source),
+    ]  # fmt: skip
+    others = [explain_autapses(1), explain_sliders(), *explain_inline(site, "https://a.org")]
+    made = LinkRecord(
+        "", "", None, None, "", Provenance(), [*others, *essential, *others], 0.0, b""
+    )
+    assert select_essential(made) == essential
+    followed = (Replacement(B, A), Replacement(P, Q))
+    made = replace(made, provenance=Provenance(followed=followed))
+    assert select_essential(made) == [*others[:2], *essential]
+
+
+SPIN = "No synapse here has the tag 'spin'. "
+FEW, MANY = f"{SPIN}The tags are 'spine'.", f"{SPIN}The tags are 'shaft', 'spine'."
+EMPTY, HIDDEN = explain_emptiness(0), explain_emptiness(7)
+
+
+@pytest.mark.parametrize(
+    ("links", "told"),
+    [
+        ([[FEW]], [FEW]),
+        ([[FEW], [FEW, EMPTY], ["Other.", FEW]], [FEW]),
+        (
+            [explain_tags(["a. b"], ["c"]), explain_tags(["a. b"], ["d"])],
+            ["No synapse here has the tag 'a. b'."],
+        ),
+        ([explain_tags(["spin"], [tag]) for tag in ("spine", "shaft")], [SPIN.strip()]),
+        ([[FEW, "Other."], [MANY]], [SPIN.strip()]),
+        ([[FEW], []], []),
+        ([[], [FEW]], []),
+        ([[EMPTY], [EMPTY, "Other."]], []),
+        ([], []),
+        ([["Other. More."], ["Other. More."]], []),
+        ([[FEW, explain_emptiness(1)], [HIDDEN, MANY]], [SPIN.strip(), f"{HIDDEN.split(';')[0]}."]),
+        ([[HIDDEN], ["Other."]], []),
+        ([[HIDDEN], [EMPTY], ["Other.", HIDDEN]], [f"{HIDDEN.split(';')[0]}."]),
+        ([[f"{SPIN[:-3]}e'. The tags are 'a'."], [FEW]], []),
+    ],
+)
+def test_what_all_links_lack_is_said_once(links, told) -> None:
+    """Cells without a prediction have no tag that could be missing; the list of tags is only told
+    if it is the same for all."""
+    assert explain_missing(links) == told
 
 
 def test_a_mistyped_tag_is_recognised() -> None:

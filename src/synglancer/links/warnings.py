@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ _NOTHING_PASSES = "No synapse passes the filters"
 _NO_PREDICTION = "no synapse with a prediction in this table"
 _NOTHING_REQUESTED = "none of the requested synapses"
 _NO_TAG = "No synapse here has the tag"
+_AFTER_TAG = re.compile(r"\. (?=The tags are |Did you mean )")
 _EXPIRED = "has expired. The synapses come from a live query"
 _PIN_IGNORED = "ignores the timestamp and shows today's segmentation"
 _ESSENTIAL = (
@@ -68,7 +70,7 @@ def explain_missing(links: Sequence[Sequence[str]]) -> list[str]:
     lines = [
         one if all(one in told for told in filled) else f"{start}."
         for one in filled[0]
-        if (start := one.partition(". ")[0]).startswith(_NO_TAG)
+        if (start := _AFTER_TAG.split(one, 1)[0]).startswith(_NO_TAG)
         and all(any(other.startswith(f"{start}. ") for other in told) for told in filled)
     ]
     if all(any(_NOTHING_PASSES in one for one in told) for told in filled):
