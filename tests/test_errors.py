@@ -5,15 +5,28 @@ from __future__ import annotations
 import ast
 import pickle
 import re
+import sys
+from importlib.metadata import requires
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import synglancer
 from synglancer import errors
+from synglancer.cells.positions import _read_voxel
+from synglancer.cells.tables import read_table
 from synglancer.errors import CellError, ServiceError, SynglancerError, UnreachableError, UsageError
+from synglancer.publish.destinations import open_destination
+from synglancer.publish.inputs import _read_delta
+from synglancer.publish.publishing import _name_compressor
+from synglancer.publish.tag_reader import _check_tensorstore
+from synglancer.publish.writing.runner import Cluster
+from synglancer.render.browser import find_browser
+from synglancer.render.notebook import show_link
+from synglancer.render.tables import format_table
 
 SOURCE = Path(synglancer.__file__).parent
 CLASSES = [
@@ -153,3 +166,36 @@ def test_errors_on_the_way_to_the_data_name_the_doctor():
     copy = pickle.loads(pickle.dumps(errors.build_not_cave_error("https://cave.example.org")))
     assert copy.advice == f"{copy.hint} {errors.DOCTOR}"
     assert errors.DOCTOR not in copy.hint
+
+
+TABLE = pd.DataFrame({"cell": ["1"]})
+
+
+@pytest.mark.parametrize(
+    ("library", "name", "extra", "call"),
+    [
+        ("openpyxl", "openpyxl", "excel", lambda folder: read_table(folder / "cells.xlsx")),
+        ("openpyxl", "openpyxl", "excel", lambda _: format_table(TABLE, ".xlsx")),
+        ("IPython.display", "IPython", "notebook", lambda _: show_link(None, 600, 400)),
+        ("cloudvolume", "cloud-volume", "positions", lambda _: _read_voxel("a", None, (0, 0, 0))),
+        ("playwright", "Playwright", "preview", lambda _: find_browser()),
+        ("isal", "isal", "publish", lambda _: _name_compressor()),
+        ("fsspec", "fsspec", "publish", lambda _: open_destination("s3://bucket/folder", 5.0)),
+        ("tensorstore", "tensorstore", "publish", lambda _: _check_tensorstore()),
+        ("deltalake", "deltalake", "delta", lambda folder: [*_read_delta(str(folder))]),
+        ("distributed", "Dask", "dask", lambda _: Cluster("tcp://127.0.0.1:1")),
+    ],
+)
+def test_a_missing_library_is_named_with_its_extra(
+    monkeypatch, tmp_path, library, name, extra, call
+) -> None:
+    """The extra has the library, and the error does not say that a service failed."""
+    TABLE.to_excel(tmp_path / "cells.xlsx")
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(SynglancerError, match=name) as caught:
+        call(tmp_path)
+    assert f"pip install 'synglancer[{extra}]'" in caught.value.hint
+    wanted = "distributed" if name == "Dask" else name.lower()
+    listed = [one for one in requires("synglancer") or [] if f"extra == '{extra}'" in one]
+    assert any(one.startswith(f"{wanted}>") for one in listed)
+    assert not isinstance(caught.value, ServiceError)

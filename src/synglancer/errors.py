@@ -25,7 +25,12 @@ from __future__ import annotations
 
 import os
 import traceback
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _PACKAGE = Path(__file__).parent
 
@@ -214,6 +219,36 @@ class DataChangedError(ServiceError):
 
 class BadAnswerError(ServiceError):
     """The answer does not look like one from a CAVE service."""
+
+
+@contextmanager
+def needs_extra(extra: str, message: str, otherwise: str = "") -> Iterator[None]:
+    """Explain a failed import by the extra that has the library.
+
+    Parameters
+    ----------
+    extra
+        Name of the extra.
+    message
+        The sentence that says what needs which library.
+    otherwise
+        What else the user can do, after "or".
+
+    Raises
+    ------
+    UsageError
+        When the library is not installed.
+    """
+    try:
+        yield
+    except ImportError as error:
+        raise UsageError(message, advise_extra(extra, otherwise)) from error
+
+
+def advise_extra(extra: str, otherwise: str = "") -> str:
+    """Say how to install an extra, and what else to do."""
+    also = f"; or {otherwise}" if otherwise else ""
+    return f"Install it with: pip install 'synglancer[{extra}]'{also}."
 
 
 def describe_os_error(error: OSError) -> str:

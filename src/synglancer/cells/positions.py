@@ -19,8 +19,8 @@ from synglancer.errors import (
     ServiceError,
     SynglancerError,
     UnreachableError,
-    UsageError,
     build_not_cave_error,
+    needs_extra,
 )
 
 if TYPE_CHECKING:
@@ -92,15 +92,13 @@ def fetch_segment(
 
 def _read_voxel(volume: str, info: dict[str, Any] | None, point: tuple[float, float, float]) -> int:
     """Read one voxel, at the finest scale that covers the position."""
-    try:
-        from cloudvolume import CloudVolume  # an extra, and three seconds
+    told = (
+        "To find the cell at a position, the segmentation has to be read with cloud-volume, "
+        "which is not installed."
+    )
+    with needs_extra("positions", told, "give a root ID instead"):
+        from cloudvolume import CloudVolume  # three seconds
         from cloudvolume.exceptions import EmptyVolumeException
-    except ImportError as error:
-        raise UsageError(
-            "To find the cell at a position, the segmentation has to be read with cloud-volume, "
-            "which is not installed.",
-            "Install it with: pip install 'synglancer[positions]'; or give a root ID instead.",
-        ) from error
     reader = CloudVolume(volume, info=info, progress=False, use_https=True, secrets={})
     where = f"The position {', '.join(f'{value:,.0f}' for value in point)} nm"
     for mip, scale in enumerate(reader.info["scales"]):

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synglancer.errors import UsageError
+from synglancer.errors import UsageError, needs_extra
 from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
@@ -81,13 +81,10 @@ def read_table(path: Path, column: str | None = None) -> Table:
         if kind in COLUMNAR:
             return _read_columnar(path, kind)
         if kind in WORKBOOKS:
-            return _read_workbook(path)
+            told = "Excel files cannot be read without openpyxl."
+            with needs_extra("excel", told, "save the table as CSV"):
+                return _read_workbook(path)
         return parse_table(decode_text(path.read_bytes(), f"The file {path}"), str(path), column)
-    except ImportError as error:
-        raise UsageError(
-            "Excel files cannot be read without openpyxl.",
-            "Install it with: pip install 'synglancer[excel]'; or save the table as CSV.",
-        ) from error
     except UsageError:
         raise
     except Exception as error:  # whatever a library makes of a damaged file

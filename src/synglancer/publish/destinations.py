@@ -22,6 +22,7 @@ from synglancer.errors import (
     ServiceError,
     SynglancerError,
     UsageError,
+    needs_extra,
 )
 from synglancer.publish.reading.access import MOST_BYTES
 
@@ -116,13 +117,8 @@ class ObjectStore:
     def __init__(self, address: str, timeout: float = TIMEOUT) -> None:
         self.address = address.rstrip("/")
         self._timeout = timeout
-        try:
+        with needs_extra("publish", "Publishing to an object store needs fsspec."):
             import fsspec
-        except ImportError as error:
-            raise UsageError(
-                "Publishing to an object store needs fsspec.",
-                "Install it with: pip install 'synglancer[publish]'.",
-            ) from error
         if not urlsplit(self.address).netloc:
             raise UsageError(f"{address} names no bucket.", "Give one, such as s3://bucket/folder.")
         try:

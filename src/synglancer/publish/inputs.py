@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.files import is_full
-from synglancer.errors import SynglancerError, UsageError
+from synglancer.errors import SynglancerError, UsageError, needs_extra
 from synglancer.text.printable import REPLACEMENT, printable
 
 if TYPE_CHECKING:
@@ -174,13 +174,9 @@ def _take(path: str) -> InputFile:
 
 def _read_delta(folder: str) -> Iterator[InputFile]:
     """List the current files of a Delta Lake folder, without removed ones."""
-    try:
+    told = f"{folder} is a Delta Lake folder, but deltalake is not installed."
+    with needs_extra("delta", told):
         from deltalake import DeltaTable
-    except ImportError as error:
-        raise UsageError(
-            f"{folder} is a Delta Lake folder, but deltalake is not installed.",
-            "Install it with: pip install 'synglancer[delta]'.",
-        ) from error
     with translated(folder):
         table = DeltaTable(folder)
         features = {str(name) for name in table.protocol().reader_features or ()}

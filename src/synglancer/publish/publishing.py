@@ -13,7 +13,7 @@ from uuid import uuid4
 
 from synglancer.cache.files import cache_folder, write_file
 from synglancer.cache.locks import locked
-from synglancer.errors import UsageError
+from synglancer.errors import UsageError, needs_extra
 from synglancer.publish.destinations import WORK, dump_json, open_destination
 from synglancer.publish.encoding import build_info
 from synglancer.publish.inputs import InputFile, find_files, match_columns, open_parquet
@@ -375,10 +375,6 @@ def _list_counts(counts: Counter[str]) -> str:
 
 
 def _name_compressor() -> str:
-    try:
+    with needs_extra("publish", "Publishing needs isal."):
         from isal import __version__
-    except ImportError as error:
-        raise UsageError(
-            "Publishing needs isal.", "Install it with: pip install 'synglancer[publish]'."
-        ) from error
     return f"isal {__version__}"

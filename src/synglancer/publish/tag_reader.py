@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from synglancer.errors import UsageError
+from synglancer.errors import UsageError, needs_extra
 from synglancer.publish.destinations import TIMEOUT, open_destination
 from synglancer.publish.encoding import RELATIONSHIPS, body_type
 from synglancer.publish.manifest import MANIFEST
@@ -43,13 +43,8 @@ def _open(spec: Any) -> Any:
 
 
 def _check_tensorstore() -> None:
-    try:
+    with needs_extra("publish", "Checking a source needs tensorstore."):
         import tensorstore  # noqa: F401
-    except ImportError as error:
-        raise UsageError(
-            "Checking a source needs tensorstore.",
-            "Install it with: pip install 'synglancer[publish]'.",
-        ) from error
 
 
 def read_manifest(address: str) -> bytes:

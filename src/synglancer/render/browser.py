@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import cave_sandbox
-from synglancer.errors import PictureError
+from synglancer.errors import PictureError, advise_extra
 from synglancer.states.reader import list_layers
 from synglancer.view.colors import BACKGROUNDS
 from synglancer.view.shaders import format_color
@@ -86,8 +86,7 @@ def find_browser() -> str:
     if find_spec("playwright") is None:
         raise PictureError(
             "Screenshots need Playwright, which is not installed.",
-            "Install it with: pip install 'synglancer[preview]'; or use --renderer plot, which "
-            "needs no browser.",
+            advise_extra("preview", "use --renderer plot, which needs no browser"),
         )
     for name in BROWSERS:
         if found := shutil.which(name):

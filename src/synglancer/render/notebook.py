@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from synglancer.cave.auth import is_loopback
-from synglancer.errors import UsageError
+from synglancer.errors import UsageError, needs_extra
 from synglancer.render.cards import render_template
 from synglancer.states.login import build_login_notice
 
@@ -38,13 +38,9 @@ def show_link(link: LinkRecord, width: int | str, height: int | str) -> None:
                 f"{length!r} is not a valid width or height.",
                 "Give pixels, such as 600, or '100%'.",
             )
-    try:
+    told = "The view cannot be shown here without IPython."
+    with needs_extra("notebook", told, "open link.url in a browser"):
         from IPython.display import display
-    except ImportError as error:
-        raise UsageError(
-            "The view cannot be shown here without IPython.",
-            "Install it with: pip install 'synglancer[notebook]'; or open link.url in a browser.",
-        ) from error
     frame = render_template(
         "frame.html.j2",
         link=link,

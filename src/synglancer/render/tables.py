@@ -6,7 +6,7 @@ import io
 import re
 from typing import TYPE_CHECKING, Any
 
-from synglancer.errors import UsageError
+from synglancer.errors import UsageError, needs_extra
 from synglancer.render.endings import check_kind
 
 if TYPE_CHECKING:
@@ -140,14 +140,10 @@ def _list_texts(column: pd.Series[Any]) -> Sequence[str]:
 
 def _write_excel(frame: pd.DataFrame, content: io.BytesIO) -> None:
     """Write a workbook in which text stays text, whatever it begins with."""
-    try:
+    told = "Excel files cannot be written without openpyxl."
+    with needs_extra("excel", told, "write a CSV or Parquet file"):
         from openpyxl import Workbook
         from openpyxl.cell import WriteOnlyCell
-    except ImportError as error:
-        raise UsageError(
-            "Excel files cannot be written without openpyxl.",
-            "Install it with: pip install 'synglancer[excel]'; or write a CSV or Parquet file.",
-        ) from error
     columns = [_list_cells(column) for _, column in frame.items()]
     rows = [[_escape_controls(str(name)) for name in frame.columns], *zip(*columns, strict=True)]
     longest = max(

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from synglancer import __version__
-from synglancer.errors import ServiceError, UsageError
+from synglancer.errors import ServiceError, UsageError, needs_extra
 from synglancer.publish.writing.memory import keep_freed_memory
 from synglancer.publish.writing.work import read_work, write_work
 from synglancer.text.printable import printable, shorten
@@ -114,12 +114,8 @@ class Cluster:
     """
 
     def __init__(self, address: str, *, timeout: float = 10.0) -> None:
-        try:
+        with needs_extra("dask", "--scheduler needs Dask."):
             from distributed import Client
-        except ImportError as error:
-            raise UsageError(
-                "--scheduler needs Dask.", "Install it with: pip install 'synglancer[dask]'."
-            ) from error
         try:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError, TimeoutError) as error:
