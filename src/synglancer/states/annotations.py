@@ -131,7 +131,7 @@ class LayerAnnotations:
         read = None if direction else self._find_tag_reader()
         if read is None:
             return [tag] * len(self.notes)
-        return [read(note) or "" for note in self.notes]
+        return [read(note) for note in self.notes]
 
     def read_own(self, name: str) -> list[str] | None:
         """Read an enum property of a user's own points; None if there is none."""
@@ -236,9 +236,9 @@ def _explain_layer(layer: Mapping[str, Any]) -> str:
 
 
 def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnotations:
-    """Read the annotations of one layer; those without a known position become problems."""
+    """Read the annotations of one listed layer; those without a known position become problems."""
     given = [note for note in layer["annotations"] if isinstance(note, dict)]
-    name = str(layer.get("name", ""))
+    name = layer["name"]
     properties = tuple(
         spec for spec in _read_list(layer.get("annotationProperties")) if isinstance(spec, dict)
     )
@@ -320,8 +320,8 @@ def read_labels(layer: Mapping[str, Any], name: str) -> dict[Any, str]:
 
 def find_label(labels: Mapping[Any, str], value: Any, otherwise: Any) -> Any:
     """Find the label of a value, even if a viewer has written the value as text."""
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        value = int(value[:MAX_DIGITS])
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS:
+        value = int(value)
     return labels.get(value, otherwise) if isinstance(value, int | float) else otherwise
 
 

@@ -196,6 +196,7 @@ def _is_length(value: object) -> bool:
     return _is_finite(value) and float(value) > 0  # type: ignore[arg-type]
 
 
+@np.errstate(over="ignore")  # lengths too large for a number are infinite and place no point
 def _place(inputs: _Space, output: _Space, matrix: object) -> Placement:
     """Build the map from coordinates to nm, for the axes x, y and z of the output.
 

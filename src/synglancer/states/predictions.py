@@ -62,7 +62,7 @@ def _series(values: list[Any], kind: str) -> pd.Series[Any]:
 
 
 def _read_layer(layer: LayerAnnotations) -> dict[str, Sequence[Any]]:
-    nm = np.rint(layer.positions).astype("int64")
+    nm = np.rint(layer.positions)
     columns: dict[str, Sequence[Any]] = {
         "id": [read_id(note.get("id")) for note in layer.notes],
         "direction": layer.read_directions(),

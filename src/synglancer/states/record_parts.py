@@ -234,8 +234,8 @@ class NamedSynapse(Part):
         tag = "no prediction" if self.confidence is None else self.tag
         pre, post = _name_end(self.pre, self.pre_type), _name_end(self.post, self.post_type)
         others = ", ".join(map(str, self.same_spine))
-        word = "synapse" if len(self.same_spine) == 1 else "synapses"
-        spine = f" {word.capitalize()} {others} on the same spine." if others else ""
+        word = "Synapse" if len(self.same_spine) == 1 else "Synapses"
+        spine = f" {word} {others} on the same spine." if others else ""
         size = f"{self.size:,} voxel{'' if self.size == 1 else 's'}"
         return f"Synapse {self.id}: {tag}{sure}, {size}; from {pre} onto {post}.{spine}"
 

@@ -123,8 +123,9 @@ def read_pin(state: Mapping[str, Any]) -> datetime | None:
 def _read_number(given: object) -> int | float | None:
     """Read a number or a number in a text; integers stay integers, so that no digit is lost."""
     if isinstance(given, str):
-        text = given.strip()[: MAX_DIGITS + 1]
-        return int(text) if text.isascii() and text.isdigit() else None
+        text = given.strip()
+        whole = text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS
+        return int(text) if whole else None
     if isinstance(given, float):
         return given if math.isfinite(given) else None
     return given if isinstance(given, int) and not isinstance(given, bool) else None

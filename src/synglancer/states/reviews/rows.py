@@ -73,8 +73,8 @@ class Listing:
         '1/1 input · spine 0.34'
         """
         row = self.rows[place]
-        side = SIDES.get(row.direction, row.direction)
-        return f"{place + 1}/{len(self.rows)} {side} · {row.tag} {row.confidence:.2f}"
+        said = f"{SIDES[row.direction]} · {row.tag} {row.confidence:.2f}"
+        return f"{place + 1}/{len(self.rows)} {said}"
 
 
 def format_rows(listing: Listing) -> str:
