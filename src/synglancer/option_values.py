@@ -6,6 +6,7 @@ timestamps become plain values.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import date, datetime, timedelta, timezone
@@ -21,6 +22,11 @@ _MOST = 2**63
 _EARLIEST = timezone(timedelta(hours=14))  # where days begin first
 _PATHS = {"token_file"}
 """Options that hold the names of files, which may have bytes that are not text."""
+
+_PLACES = {"source", "publish_to"}
+"""Options that may hold the name of a folder, which may be a hash."""
+
+_TOKEN = re.compile(r"(?=.*[a-f])\s*[0-9a-f]{32,}\s*", re.IGNORECASE | re.ASCII)
 
 _WORDS = {bool: "True or False", float: "a number", int: "a whole number", str: "a text"}
 _FORMS = {
@@ -146,8 +152,16 @@ def read_value(name: str, value: Any, kind: Any) -> Any:
 
 def _check_text(name: str, value: object) -> None:
     """Refuse a text that a link cannot hold."""
-    if isinstance(value, str) and name not in _PATHS and not is_unicode(value):
+    if not isinstance(value, str) or name in _PATHS:
+        return
+    if not is_unicode(value):
         raise _build_error(name, value, "Give a text of Unicode characters only.")
+    if _TOKEN.fullmatch(value) and name not in _PLACES:
+        raise UsageError(
+            f"{_name_option(name, True)} was given what looks like a token, which a link would "
+            "make public.",
+            "Give the file with the token with --token-file, or set CAVE_TOKEN.",
+        )
 
 
 def _read_several(name: str, value: Any, kind: Any) -> tuple[Any, ...]:

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+PASTED = "0123456789abcdef" * 2
+"""What a CAVE token looks like."""
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
@@ -30,6 +34,8 @@ if TYPE_CHECKING:
         (["90000000158110151"], 2, "supervoxel"),
         (["864691135999999001"], 3, "not the root ID of a cell"),
         ([CELL, "--datastack", "nope", "--table", "x"], 4, "no datastack 'nope'"),
+        ([CELL, "--tag", f" {PASTED}"], 2, "--tag was given what looks like a token"),
+        ([CELL, "--table", PASTED.upper()], 2, "--table was given what looks like a token"),
         ([CELL, "--tag", "\udcff"], 2, "tag='\\udcff' is not a valid value"),
         ([CELL, "--version", "9999"], 4, "no version 9999"),
         ([CELL, "--version", "2020-06-01"], 4, "no version before 2020-06-01"),
