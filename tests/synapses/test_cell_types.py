@@ -41,24 +41,28 @@ def test_a_view_gives_one_type_a_cell() -> None:
     types = build_cell_types(VIEW, "types", "cell_type")
     assert types.types.to_dict() == {CELL: "23P", 5: "BC", 9: "L2/3 IT"}
     assert types.types.index.dtype == "uint64"
+    assert (types.view, types.column) == ("types", "cell_type")
     assert types.ambiguous == {6}
     none = build_cell_types(VIEW[:0].astype({"cell_type": object}), "types", "cell_type")
     assert none.types.empty
 
 
 @pytest.mark.parametrize(
-    "raw",
+    ("raw", "why"),
     [
-        VIEW.drop(columns="cell_type"),
-        VIEW.assign(cell_type=3),
-        VIEW.astype({"pt_root_id": "float64"}),
+        (VIEW.drop(columns="cell_type"), "the column 'cell_type' is missing or occurs twice"),
+        (VIEW.assign(cell_type=3), "the column 'cell_type' holds values that are not text"),
+        (VIEW.astype({"pt_root_id": "float64"}), "the root IDs are not integers"),
     ],
 )
-def test_views_of_another_kind_are_refused(raw: pd.DataFrame) -> None:
+def test_views_of_another_kind_are_refused(raw: pd.DataFrame, why: str) -> None:
     """A view without the column, with values other than text, or with rounded IDs is an error."""
-    with pytest.raises(BadAnswerError, match="types") as refused:
+    with pytest.raises(BadAnswerError) as refused:
         build_cell_types(raw, "types", "cell_type")
-    assert refused.value.hint.startswith("Check the names given with --cell-type-view and ")
+    assert f"{refused.value} {refused.value.hint}" == (
+        f"The view 'types' of cell types cannot be read: {why}. Check the names given with "
+        "--cell-type-view and --cell-type-column."
+    )
 
 
 SHOWN = synapses(

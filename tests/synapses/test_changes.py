@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from synglancer.columns import DTYPES
-from synglancer.synapses.changes import COUNTED, count_changes, find_changes
+from synglancer.synapses.changes import COUNTED, count_changes, find_changes, find_moved
 
 DIRECTIONS = ("inputs", "outputs")
 SURE = {0.25, 0.5, 0.75}
@@ -92,6 +92,51 @@ def test_each_synapse_is_in_one_row_with_its_dtypes(before, after) -> None:
     assert former == {both: before.get(both, ("",))[0] for both in former}
     assert str(changes["id"].dtype) == "uint64"
     assert str(changes["confidence"].dtype) == "float32"
+
+
+def test_changes_are_counted_by_direction_and_tag() -> None:
+    """All counts are whole numbers, also those of no synapses."""
+    big = 2**63
+    before = {
+        ("inputs", big): ("spine", 0.25),
+        ("inputs", big + 1): ("spine", 0.5),
+        ("inputs", big + 2): ("spine", 0.5),
+        ("inputs", 4): ("shaft", 0.75),
+        ("outputs", big): ("soma", 0.5),
+    }
+    after = {
+        ("inputs", big): ("spine", 0.5),
+        ("inputs", big + 1): ("shaft", 0.5),
+        ("inputs", big + 3): ("spine", 0.5),
+        ("inputs", 4): ("shaft", 0.75),
+    }
+    changes = find_changes(_build(before), _build(after))
+    assert str(changes["former_confidence"].dtype) == "float32"
+    expected = pd.DataFrame(
+        [
+            ["inputs", "shaft", 1, 2, 0, 0, 1, 0, 1, 0],
+            ["inputs", "spine", 3, 2, 1, 1, 0, 1, 1, 1],
+            ["outputs", "shaft", 0, 0, 0, 0, 0, 0, 0, 0],
+            ["outputs", "spine", 0, 0, 0, 0, 0, 0, 0, 0],
+        ],
+        columns=["direction", "tag", *COUNTED],
+    )
+    counts = count_changes(changes, DIRECTIONS, ["shaft", "spine"])
+    pd.testing.assert_frame_equal(counts, expected)
+    none = count_changes(changes, [], [])
+    pd.testing.assert_frame_equal(none, expected[:0], check_index_type=False)
+
+
+def test_a_confidence_that_appears_has_moved() -> None:
+    """Only two missing confidences are alike."""
+    changes = pd.DataFrame(
+        {
+            "confidence": np.float32([0.5, np.nan, 0.5, np.nan, 0.25, 0.25]),
+            "former_confidence": np.float32([np.nan, 0.5, 0.5, np.nan, 0.5, 0.5]),
+            "change": ["kept", "kept", "kept", "kept", "kept", "gained"],
+        }
+    )
+    assert find_moved(changes).tolist() == [True, True, False, False, True, False]
 
 
 def test_a_synapse_that_stands_twice_is_refused() -> None:

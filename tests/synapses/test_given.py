@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -75,12 +76,18 @@ def test_tables_of_every_form_are_read_alike(df: object) -> None:
     assert kinds == {"uint64"}
 
 
-@pytest.mark.parametrize("ids", [[0, LARGEST], ["0", str(LARGEST)]])
-def test_ids_of_all_64_bits_are_read(ids: list[Any]) -> None:
+@pytest.mark.parametrize(
+    "ids",
+    [
+        pd.Series([0, LARGEST], dtype="uint64"),
+        pd.Series([0, LARGEST], dtype=object),
+        pd.Series(["0", str(LARGEST)], dtype=object),
+        pd.Series([Decimal(0), Decimal(LARGEST)], dtype=object),  # as some databases give them
+    ],
+)
+def test_ids_of_all_64_bits_are_read(ids: pd.Series) -> None:
     """The largest ID keeps its last digit; 0 is a segment without an ID."""
-    for kind in (object, "uint64"):
-        raw = read(table(pre_pt_root_id=pd.Series(ids, dtype=kind)))
-        assert [int(value) for value in raw["pre_pt_root_id"]] == [0, LARGEST]
+    assert read(table(pre_pt_root_id=ids))["pre_pt_root_id"].tolist() == [0, LARGEST]
 
 
 def test_numbers_may_be_zero_and_tables_empty() -> None:
@@ -100,11 +107,15 @@ def test_what_is_no_id_is_refused(wrong: Any) -> None:
         "Make pre_pt_root_id a column of integers."
     )
     assert "that are not IDs" in refusal(table(pre_pt_root_id=[1, -1]))
+    assert refusal(table(target_id=["11", "twelve"])) == (
+        "The table inputs= holds values in 'target_id' that are not IDs. "
+        "Make target_id a column of integers."
+    )
 
 
 def test_the_first_synapse_that_is_repeated_is_named() -> None:
     """One repeated row is enough, and of several the first repeated synapse is named."""
-    assert "has 1 row that repeat a synapse, the first of them 12." in refusal(
+    assert "has 1 row that repeats a synapse, the first of them 12." in refusal(
         table(target_id=[12, 12])
     )
     several = pd.concat([table(target_id=[7, 9]), table(target_id=[9, 7])])
@@ -149,6 +160,8 @@ def test_root_ids_that_were_once_floats_are_refused() -> None:
     df = five.assign(**{str(name): usual[name][0] for name in usual if name not in five})
     assert "holds rounded IDs in 'pre_pt_root_id': all are multiples of 64" in refusal(df)
     assert len(read(df[:4])) == 4
+    exact = df.assign(pre_pt_root_id=[2**53, *rounded[:4]])  # a double holds 2^53 exactly
+    assert read(exact)["pre_pt_root_id"].tolist() == [2**53, *rounded[:4]]
 
 
 @pytest.mark.parametrize(
@@ -158,10 +171,21 @@ def test_root_ids_that_were_once_floats_are_refused() -> None:
         (table().drop(columns="target_id"), "has no column 'id'"),
         (
             table(id=[1, 2], id_ref=[1, 2]).drop(columns="target_id"),
-            "has id and id_ref but no target_id",
+            (
+                "has id and id_ref but no target_id, so it is unclear which is the ID of the "
+                "synapse. Keep the column target_id, or drop the column that is not the ID of the "
+                "synapse."
+            ),
         ),
         (pd.concat([table(), table()[["value"]]], axis=1), "has 'value' twice"),
-        ([[1, 2]], "inputs= is not a table: list"),
+        (
+            [[1, 2]],
+            (
+                "inputs= is not a table: list. Give the rows that caveclient returns for "
+                "predictions joined with their synapses: id or target_id, tag, value, size, "
+                "pre_pt_root_id, post_pt_root_id and ctr_pt_position."
+            ),
+        ),
     ],
 )
 def test_columns_that_are_missing_or_doubtful_are_refused(df: object, told: str) -> None:
@@ -195,7 +219,12 @@ def test_the_hint_about_a_tag_mends_the_table(tag: object, words: str) -> None:
 
 @pytest.mark.parametrize(
     ("given", "nm"),
-    [(1, [1, 1, 1]), ([4, 4, 40], [4, 4, 40]), (np.float32(0.5), [0.5, 0.5, 0.5])],
+    [
+        (1, [1, 1, 1]),
+        ([4, 4, 40], [4, 4, 40]),
+        (["4", "4", "40"], [4, 4, 40]),
+        (np.float32(0.5), [0.5, 0.5, 0.5]),
+    ],
 )
 def test_the_voxel_of_a_table_is_one_size_or_three(given: object, nm: list[float]) -> None:
     """One size holds for x, y and z; a given size goes before the one in the table."""
@@ -208,8 +237,18 @@ def test_the_voxel_of_a_table_is_one_size_or_three(given: object, nm: list[float
 )
 def test_what_is_no_voxel_is_refused(given: object) -> None:
     """A size must be a number above 0 for each axis: a negative one would mirror the cell."""
-    with pytest.raises(UsageError, match="is not a voxel size"):
+    with pytest.raises(UsageError) as caught:
         read_resolution(given, {})
+    assert f"{caught.value} {caught.value.hint}" == (
+        f"resolution={given!r} is not a voxel size. Give resolution= in nm, such as [4, 4, 40] "
+        "for voxels of minnie65, or 1 for nm."
+    )
+
+
+def test_a_wrong_voxel_of_a_table_is_named() -> None:
+    """The error gives the value that the table holds."""
+    with pytest.raises(UsageError, match=r"resolution=\[4, 0, 40\] is not a voxel size"):
+        read_resolution(None, {"dataframe_resolution": [4, 0, 40]})
 
 
 @pytest.mark.parametrize(
@@ -278,3 +317,10 @@ def test_a_table_without_a_unit_is_refused(known: object) -> None:
 def test_the_source_of_a_table_is_text_and_a_number(attrs: dict[str, Any], pin: Pin) -> None:
     """Half a character becomes a question mark; what has another type is unknown."""
     assert read_pin(attrs) == pin
+
+
+def test_rows_know_their_source() -> None:
+    """The version and the table that caveclient stored go with the rows."""
+    df = table()
+    df.attrs = {"materialization_version": 3, "table_name": "predictions_v7"}
+    assert read_given(df, "outputs", 1).pin == Pin(table="predictions_v7", version=3)

@@ -63,6 +63,13 @@ def test_no_synapses_no_partners() -> None:
     assert read_partners(empty).dtype == "uint64"
 
 
+def test_columns_of_different_types_lose_no_digit() -> None:
+    """Signed and unsigned IDs together would become floats."""
+    frame = synapses([("inputs", 864691135276234469, 1), ("outputs", 864691135276234471, 1)])
+    frame = frame.assign(pre_pt_root_id=[864691135276234469, 5])
+    assert read_partners(frame).tolist() == [864691135276234469, 864691135276234471]
+
+
 def test_colours_of_cells_are_distinct_and_stable() -> None:
     """A hundred colours are all different, and a shorter list is the beginning of a longer one."""
     colours = choose_cell_colors(100)

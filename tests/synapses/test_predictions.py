@@ -25,8 +25,11 @@ from synglancer.synapses.predictions import (
     explain_left_out,
     filter_predictions,
     find_cells,
+    find_ends,
     gather_between,
     join_predictions,
+    join_raw,
+    name_directions,
     name_tag,
 )
 from synglancer.synapses.shared_spines import divide_tags
@@ -183,8 +186,47 @@ def test_rows_of_another_cell_are_refused(direction):
     """One row of another cell makes the whole answer invalid, in either direction."""
     column = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}[direction]
     for cells in ([CELL, CELL, CELL + 1], [CELL + 1] * 3):
-        with pytest.raises(BadAnswerError, match=f"cells other than {CELL}"):
-            build_predictions(raw_answer(**{column: cells}), [CELL], direction)
+        with pytest.raises(BadAnswerError, match=f"cells other than {CELL}, {CELL - 2}[.]"):
+            build_predictions(raw_answer(**{column: cells}), [CELL, CELL - 2], direction)
+
+
+def test_rows_of_another_synapse_are_refused():
+    """Of synapses requested by their IDs, the error names synapses, not cells."""
+    with pytest.raises(BadAnswerError, match=r"holds synapses other than 1, 2\."):
+        build_predictions(raw_answer(3), [1, 2], "synapse")
+
+
+def test_positions_beyond_24_bits_are_exact():
+    """In nm, a float32 would round them."""
+    raw = raw_answer(1, ctr_pt_position_x=[2**24 + 1], ctr_pt_position_z=[2.0**40 + 1])
+    frame = build_predictions(raw, [CELL], "inputs").frame
+    assert frame[POSITION_COLUMNS].to_numpy().tolist() == [[2**24 + 1, 8, 2**40 + 1]]
+
+
+def test_raw_answers_are_joined_in_their_order():
+    """Empty ones give no rows and decide no type; they are an answer if there is no other."""
+    first, last, none = raw_answer(2), raw_answer(1, id=[9]), pd.DataFrame({"id": []})
+    joined = join_raw([none, first, none, last])
+    assert joined["id"].tolist() == [1, 2, 9]
+    assert joined.index.tolist() == [0, 1, 2]
+    assert joined.dtypes.equals(first.dtypes)
+    for alone in ([first], [none, first], [first, none]):
+        pd.testing.assert_frame_equal(join_raw(alone), first)
+    pd.testing.assert_frame_equal(join_raw([none, none]), none)
+
+
+def test_cells_on_both_sides_are_found():
+    """All ends count, with all digits of their IDs."""
+    raw = raw_answer(2, pre_pt_root_id=[PARTNER, PARTNER - 1])
+    assert find_ends(build_predictions(raw, [CELL], "inputs").frame) == {CELL, PARTNER, PARTNER - 1}
+    assert find_ends(join_predictions([])) == set()
+
+
+@pytest.mark.parametrize("cells", [1, 2, 3])
+def test_several_cells_have_synapses_between_them(cells):
+    """Only then do counts have the direction `between`, after the requested ones."""
+    further = () if cells == 1 else ("between",)
+    assert name_directions(["outputs"], range(cells)) == ("outputs", *further)
 
 
 def test_a_synapse_is_shown_once_and_the_rest_is_counted():
@@ -408,6 +450,9 @@ def predictions() -> pd.DataFrame:
 def test_filters_keep_what_passes_all_of_them(filters, ids):
     """A stored 0.9 passes 0.9; without a prediction, only the size decides."""
     kept = filter_predictions(predictions(), **filters)
+    if "min_size" not in filters:  # the smallest sizes pass as well
+        small = filter_predictions(predictions().assign(size=np.float32(0)), **filters)
+        assert small["id"].tolist() == ids
     assert kept["id"].tolist() == ids
     assert kept.index.tolist() == list(range(len(ids)))
 
@@ -526,3 +571,5 @@ def test_the_order_of_the_server_decides_nothing(order):
     again = build_predictions(raw.iloc[list(order)].reset_index(drop=True), [CELL], "inputs")
     pd.testing.assert_frame_equal(again.frame, expected.frame)
     pd.testing.assert_frame_equal(again.left_out, expected.left_out)
+    assert again.frame["tag"].tolist() == ["soma", "shaft"]  # the first by name, then the smallest
+    assert again.frame["size"].tolist() == [8, 3]

@@ -13,6 +13,7 @@ from synglancer.synapses.shared_spines import (
     count_former_tags,
     divide_tags,
     find_multi_input,
+    keep_own,
     read_spines,
 )
 
@@ -39,10 +40,24 @@ def test_synapses_share_a_spine_within_one_cell() -> None:
         *((5, BIG, -1), (6, BIG, -1), (7, BIG, None), (8, BIG, None)),
         *((9, BIG, 8), (10, BIG, 8), (11, BIG, 8)),
     )
-    found = find_multi_input(read_spines(raw))
+    spines = read_spines(raw)
+    rows = [*((1, BIG, 0), (2, BIG, 0), (3, BIG + 1, 0), (4, BIG, 7))]
+    rows += [(9, BIG, 8), (10, BIG, 8), (11, BIG, 8)]
+    columns = ["id", "post_pt_root_id", "group_id"]
+    pd.testing.assert_frame_equal(spines, pd.DataFrame(rows, columns=columns))
+    found = find_multi_input(spines)
     assert found.dtype == np.uint64
     assert found.tolist() == [1, 2, 9, 10, 11]
     assert find_multi_input(read_spines(raw[:0])).tolist() == []
+
+
+@pytest.mark.parametrize("name", ["id", "post_pt_root_id", "asked_id"])
+def test_rows_without_an_id_are_refused(name: str) -> None:
+    """Else a missing ID would be taken for one of a synapse or a cell."""
+    raw = raw_spines((1, BIG, 0), (2, BIG, 0)).assign(asked_id=1).astype({"asked_id": "Int64"})
+    raw.loc[1, name] = pd.NA
+    with pytest.raises(BadAnswerError, match=f"has rows without a value in the column '{name}'"):
+        read_spines(raw, ["asked_id"])
 
 
 @pytest.mark.parametrize(
@@ -57,6 +72,13 @@ def test_answers_of_another_kind_are_refused(raw: pd.DataFrame) -> None:
     with pytest.raises(BadAnswerError, match="group_id") as refused:
         read_spines(raw)
     assert refused.value.hint.startswith("Check that --multi-input-table names a table with the ")
+
+
+def test_only_a_cells_own_synapses_are_kept() -> None:
+    """IDs that are the same as floats are different synapses, also among many others."""
+    found = np.array([5, BIG, BIG + 1, BIG + 2], dtype="uint64")
+    own = read_spines(raw_spines((BIG + 1, BIG, 0), *((number, BIG, 1) for number in range(5, 50))))
+    assert keep_own(found, own).tolist() == [5, BIG + 1]
 
 
 TABLE = synapses(

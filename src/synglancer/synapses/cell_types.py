@@ -75,7 +75,7 @@ def build_cell_types(raw: pd.DataFrame, view: str, column: str) -> CellTypes:
     return CellTypes(
         view,
         column,
-        pd.Series(single["type"].to_numpy(), index=single["root"].to_numpy("uint64"), dtype=object),
+        pd.Series(single["type"].to_numpy(), index=single["root"].to_numpy(), dtype=object),
         frozenset(int(root) for root in rows.loc[several, "root"]),
     )
 

@@ -55,7 +55,7 @@ def find_changes(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
     changed = new.assign(
         change=np.select([~known, same], [GAINED, KEPT], RETAGGED).astype(object),
         former_tag=np.where(known, former["tag"].to_numpy(), "").astype(object),
-        former_confidence=former["confidence"].to_numpy(dtype="float32"),
+        former_confidence=former["confidence"].to_numpy(),
     )
     lost = old[~old.index.isin(new.index)]
     lost = lost.assign(change=LOST, former_tag=lost["tag"], former_confidence=lost["confidence"])

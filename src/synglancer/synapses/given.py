@@ -107,12 +107,12 @@ def read_given(table: object, direction: Direction, resolution: object = None) -
     if not isinstance(df, pd.DataFrame):
         raise UsageError(f"{direction}= is not a table: {type(df).__name__}.", _COLUMNS)
     reader = _Reader(df.reset_index(drop=True), direction)
-    ids = reader.read_ids("id", reader.find_ids())
+    ids = reader.read_ids(reader.find_ids())
     reader.check_unique(ids)
     raw: dict[str, Any] = {
         "id": ids,
         "size": reader.read_numbers("size", "size"),
-        **{name: reader.read_ids(name, reader.find(name)) for name in CELL_COLUMN.values()},
+        **{name: reader.read_ids(reader.find(name)) for name in CELL_COLUMN.values()},
         "tag": reader.read_tags(),
         "value": reader.read_numbers("value", "value", "confidence", most=1.0),
     }
@@ -158,7 +158,7 @@ class _Reader:
             )
         return self.find("id")
 
-    def read_ids(self, name: str, column: str) -> np.ndarray[Any, Any]:
+    def read_ids(self, column: str) -> np.ndarray[Any, Any]:
         """Read a column of 64-bit IDs as uint64: integers, or text of digits."""
         values = self._df[column]
         if values.isna().any():
@@ -179,7 +179,8 @@ class _Reader:
             numbers = _parse_ids(values)
         if numbers is None:
             raise self._refuse(
-                f"holds values in {column!r} that are not IDs", f"Make {name} a column of integers."
+                f"holds values in {column!r} that are not IDs",
+                f"Make {column} a column of integers.",
             )
         return numbers
 
@@ -187,9 +188,10 @@ class _Reader:
         """Refuse a synapse that has several rows."""
         again = pd.Series(ids).duplicated()
         if again.any():
+            count = int(again.sum())
             raise self._refuse(
-                f"has {_rows(int(again.sum()))} that repeat a synapse, the first of them "
-                f"{ids[again.to_numpy()][0]}",
+                f"has {_rows(count)} that repeat{'s' if count == 1 else ''} a synapse, the first "
+                f"of them {ids[again.to_numpy()][0]}",
                 "Keep one row for each synapse, for instance with df.drop_duplicates('target_id').",
             )
 
@@ -251,7 +253,7 @@ class _Reader:
         if _POSITION in self._names:
             values = [*self._df[_POSITION]]
             try:
-                points = np.array([[*map(float, point)] for point in values], dtype=float)
+                points = np.array([[*map(float, point)] for point in values])
             except (TypeError, ValueError):
                 points = np.full((len(values), _AXES), np.nan)
             points = points.reshape(-1, _AXES) if points.size == _AXES * len(values) else points
@@ -280,10 +282,10 @@ def _rows(count: int) -> str:
 
 
 def _parse_ids(values: pd.Series[Any]) -> np.ndarray[Any, Any] | None:
-    """Read IDs from texts or integers; None if a value is something else."""
+    """Read IDs from whole numbers or texts of digits; None if a value is something else."""
     numbers = []
     for value in values:
-        text = str(value).strip() if isinstance(value, str | int | np.integer) else ""
+        text = str(value).strip()
         if isinstance(value, bool) or not (text.isascii() and text.isdigit()):
             return None
         numbers.append(int(text))
@@ -309,7 +311,7 @@ def read_resolution(given: object, attrs: Mapping[Any, Any]) -> np.ndarray[Any, 
     except (TypeError, ValueError):
         nm = np.full(_AXES, np.nan)
     if nm.shape != (_AXES,) or not (np.isfinite(nm) & (nm > 0)).all():
-        raise UsageError(f"resolution={given!r} is not a voxel size.", hint)
+        raise UsageError(f"resolution={known!r} is not a voxel size.", hint)
     return nm
 
 

@@ -374,14 +374,11 @@ def filter_predictions(
         The least size, in voxels.
     """
     unlabelled = frame["tag"] == UNLABELLED
-    keep = frame["size"] >= min_size
+    # Compared as float32, the table's own precision: 0.9 keeps a stored 0.9.
+    sure = frame["confidence"].between(np.float32(min_confidence), np.float32(max_confidence))
+    keep = (frame["size"] >= min_size) & (sure | unlabelled)
     if tags:
         keep &= frame["tag"].isin(list(tags)) | unlabelled
-    if min_confidence > 0:
-        # Compared as float32, the table's own precision: 0.9 keeps a stored 0.9.
-        keep &= (frame["confidence"] >= np.float32(min_confidence)) | unlabelled
-    if max_confidence < 1:
-        keep &= (frame["confidence"] <= np.float32(max_confidence)) | unlabelled
     return frame[keep].reset_index(drop=True)
 
 

@@ -51,6 +51,8 @@ def read_spines(raw: pd.DataFrame, further: Sequence[str] = ()) -> pd.DataFrame:
         column = raw[name]
         if len(raw) and not pd.api.types.is_integer_dtype(column.dtype):
             raise _bad(f"holds values that are not integers in the column {name!r}")
+        if name != "group_id" and column.isna().any():
+            raise _bad(f"has rows without a value in the column {name!r}")
         columns[name] = column.to_numpy(dtype="int64", na_value=-1)
     frame = pd.DataFrame(columns)
     return frame[frame["group_id"] >= 0].drop_duplicates(ignore_index=True)
