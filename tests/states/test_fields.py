@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synglancer.states.fields import read_timestamp, write_timestamp
+from synglancer.states.fields import Reader, read_count, read_timestamp, write_timestamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,3 +43,30 @@ def test_timestamps_are_in_utc_in_every_time_zone(written: str, moment: datetime
     assert read_timestamp(written).utcoffset() is not None
     there = moment.astimezone(timezone(timedelta(hours=-7)))
     assert write_timestamp(there) == f"2026-03-07T08:10:01.{moment.microsecond:06}+00:00"
+
+
+def test_invalid_fields_are_named() -> None:
+    """An optional field is read as missing, a required one is refused, and all are named at the
+    end."""
+    reader = Reader({"count": "3", "name": 5, "empty": "", "live": 1})
+    assert (reader.maybe("count", read_count), reader.text("name")) == (None, "")
+    assert (reader.flag("live"), reader.flag("other")) == (False, False)
+    for need in (
+        lambda name: reader.need(name, read_count),
+        reader.need_text,
+    ):
+        for name in ("empty", "missing"):
+            with pytest.raises(ValueError, match=rf"^{name}$"):
+                need(name)
+    with pytest.raises(ValueError, match=r"^count, name, live, empty$"):
+        reader.check()
+
+
+def test_what_is_no_object_has_no_fields() -> None:
+    """A list or a text instead of an object is one error, not one for each field."""
+    for given in ([], "x", None):
+        reader = Reader(given)
+        assert reader.text("name") == ""
+        with pytest.raises(ValueError, match=r"^the whole$"):
+            reader.check()
+    Reader({}).check()

@@ -114,6 +114,13 @@ def test_types_of_partners_are_read_where_a_layer_names_them():
     assert back["tag"].tolist() == [*(["spine"] * 3), *(["soma"] * 3)]
 
 
+def test_texts_are_read_to_their_end():
+    """Even a character that some arrays drop at the end of a text is part of a tag."""
+    point = {"id": "1", "point": [1, 2, 3]}
+    back = parse_predictions({**NM, "layers": [layer([point], name="inputs: odd\0")]})
+    assert back[["direction", "tag"]].to_numpy().tolist() == [["inputs", "odd\0"]]
+
+
 def test_points_in_voxels_are_read_in_nm():
     """A foreign layer is in voxels of its own source, or else of the whole state."""
     dimensions = {"x": [4e-9, "m"], "y": [4e-9, "m"], "z": [4e-8, "m"]}

@@ -14,7 +14,15 @@ from hypothesis import strategies as st
 from synglancer.cave.tokens import find_saved_token
 from synglancer.errors import UsageError
 from synglancer.link import Link
-from synglancer.states.provenance import parse_provenance
+from synglancer.states.provenance import (
+    parse_provenance,
+    read_recorded,
+    read_recorded_cells,
+    read_recorded_synapses,
+    read_shown_cells,
+)
+from synglancer.states.record import Provenance
+from synglancer.states.record_parts import NamedSynapse
 from synglancer.states.urls import format_inline_link
 from synglancer.view.state import format_timestamp
 
@@ -62,7 +70,8 @@ def test_links_of_other_tools_are_read_as_far_as_they_say(cell: int) -> None:
     link = read(nglui_like(cell))
     assert link.cell == cell
     assert link.timestamp == datetime(2026, 3, 7, 8, 10, 1, 190000, tzinfo=timezone.utc)
-    assert (link.version, link.datastack, link.table, link.shown) == (0, "", "", 1)
+    assert (link.version, link.datastack, link.table) == (0, "", "")
+    assert (link.shown, link.total) == (1, 1)
     (row,) = link.predictions.to_dict("records")
     assert (row["id"], row["tag"], row["direction"]) == (5, "post", "")
     assert row["pre_pt_root_id"] == cell
@@ -182,3 +191,18 @@ def test_a_token_goes_to_no_host_that_a_link_chooses(monkeypatch, tmp_path) -> N
     assert find_saved_token("cave.org") == "for-cave-org"
     for host in ("evil.org", "cave.org.evil.org", "cave.org:444", "../secrets/cave.org", ""):
         assert find_saved_token(host) is None
+
+
+def test_the_record_of_a_state_is_read_by_itself() -> None:
+    """Its cells and synapses are the recorded ones; without a record, the selected cells are
+    shown."""
+    synapse = NamedSynapse(2**64 - 1, "spine", 0.5, 300, 5, 6)
+    record = Provenance(cell=5, cells=(5, 7), version=3, synapses=(synapse,))
+    layers = [{"type": "segmentation", "segments": ["6", "8"]}]
+    state = {"layers": layers, "synglancer": record.to_json()}
+    assert read_recorded(state) == record
+    assert read_recorded_cells(record.to_json()) == (5, 7)
+    assert read_recorded_synapses(record.to_json()) == (2**64 - 1,)
+    assert read_shown_cells(state) == (5, 7)
+    assert read_recorded({"layers": layers}) == Provenance()
+    assert read_shown_cells({"layers": layers}) == (6, 8)

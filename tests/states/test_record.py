@@ -21,7 +21,13 @@ from synglancer.states.record import (
     Provenance,
     parse_record,
 )
-from synglancer.states.record_copy import LARGEST_COPY, add_copy, format_copy, read_record
+from synglancer.states.record_copy import (
+    LARGEST_COPY,
+    add_copy,
+    format_comment,
+    format_copy,
+    read_record,
+)
 from synglancer.states.record_parts import (
     CellTypes,
     MultiInput,
@@ -379,6 +385,32 @@ def test_a_copy_stays_small_and_says_what_it_leaves_out():
     assert parse_settings({"layers": layers}) == large.settings()
 
 
+def test_a_comment_is_written_in_one_way():
+    """Keys are sorted, without spaces, and everything beyond ASCII is an escape."""
+    written = format_comment("word", {"b": 1, "a": ["é", "a<b"]})
+    assert written == '// word: {"a":["\\u00e9","a\\u003cb"],"b":1}\n'
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_copy_that_just_fits_is_kept_whole(more):
+    """The largest copy is one of 4,096 characters, with its line break."""
+    record = {**WHOLE.to_json(), "cell_types": {"view": "v", "colours": {"a": "#000000"}}}
+    short = len(format_comment(RECORD, {**record, "notice": ""}))
+    record["notice"] = "x" * (LARGEST_COPY - short + more)
+    line = format_copy(record)
+    if more:
+        kept = {**record, "cell_types": {"view": "v"}, "left_out": ["cell_types"]}
+        assert line == format_comment(RECORD, kept)
+    else:
+        assert (len(line), line) == (LARGEST_COPY, format_comment(RECORD, record))
+
+
+def test_a_copy_is_sought_at_the_beginning_of_a_shader_only():
+    """A comment longer than any copy is not read, however long the shader is."""
+    layers = [{"type": "annotation", "shader": format_comment(RECORD, {"notice": "x" * 66_000})}]
+    assert read_record({"layers": layers}) == ({}, "")
+
+
 @given(
     st.text(max_size=60)
     | st.recursive(
@@ -448,6 +480,8 @@ def test_all_fields_of_the_wrong_form_are_named_together():
     _, warnings = parse_provenance({"layers": [], RECORD: record})
     told = "Its provenance record has invalid values for table, shown, filters, which are ignored."
     assert told in warnings
+    with pytest.raises(ValueError, match=r"^table, shown, filters$"):
+        Provenance.from_json(record)
 
 
 def test_records_without_a_format_are_read():

@@ -62,7 +62,10 @@ def pin(timestamp: object) -> Any:
 
 @pytest.mark.parametrize(
     "timestamp",
-    [SECONDS, SECONDS * 1000, float(SECONDS), str(SECONDS), f" {SECONDS * 1000} "],
+    [
+        *(SECONDS, SECONDS * 1000, float(SECONDS), str(SECONDS), f" {SECONDS * 1000} "),
+        f"{SECONDS:020}",
+    ],
 )
 def test_timestamps_of_each_form_mean_the_same(timestamp: object) -> None:
     """Viewers write seconds or milliseconds, as numbers or as texts."""
@@ -73,10 +76,23 @@ def test_timestamps_of_each_form_mean_the_same(timestamp: object) -> None:
     "timestamp",
     [
         *(None, True, 0, -1, "-1", "", "now", "٣", f"{SECONDS}x", [SECONDS]),
-        *(float("nan"), float("inf"), 10**400, 10**5000, "9" * 20, "1" * 5000),
+        *(float("nan"), float("inf"), 10**400, 10**5000, "9" * 20, "1" * 5000, f"{SECONDS:021}"),
     ],
     ids=lambda value: repr(value % 10**6 if isinstance(value, int) else value)[:20],
 )
 def test_other_timestamps_do_not_pin(timestamp: object) -> None:
     """A link is said to be pinned only where its viewer pins it, and nothing makes reading fail."""
     assert pin(timestamp) is None
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "pinned"),
+    [
+        (1, datetime(1970, 1, 1, 0, 0, 1, tzinfo=timezone.utc)),
+        (10**11 - 1, datetime(5138, 11, 16, 9, 46, 39, tzinfo=timezone.utc)),
+        (10**11, datetime(1973, 3, 3, 9, 46, 40, tzinfo=timezone.utc)),
+    ],
+)
+def test_numbers_below_a_hundred_billion_are_seconds(timestamp: int, pinned: datetime) -> None:
+    """In milliseconds they would be before March 1973."""
+    assert pin(timestamp) == pinned

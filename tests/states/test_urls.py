@@ -17,6 +17,7 @@ from synglancer.states.urls import (
     find_bucket_url,
     format_inline_link,
     format_properties_source,
+    has_hash,
     hash_state,
     is_link,
     parse_link,
@@ -186,6 +187,9 @@ def test_a_state_is_known_by_its_values() -> None:
     assert hash_state(b' {"b": 1, "a": [2]}\n') == hashlib.sha256(canonical).hexdigest()
     assert hash_state(canonical) != hash_state(b'{"a":[2],"b":"1"}')
     assert hash_state(b"{") is None
+    known = hash_state(canonical) or ""
+    states = (canonical, b' {"b": 1, "a": [2]}\n', b'{"a":[2],"b":"1"}', b"{")
+    assert [has_hash(state, known) for state in states] == [True, True, False, False]
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path, monkeypatch) -> None:
@@ -251,3 +255,41 @@ def test_what_is_no_link(text) -> None:
     with pytest.raises(UsageError) as refused:
         parse_link(text)
     assert refused.value.hint
+
+
+FILE = "a file with a Neuroglancer state"
+NO_FILE = (
+    "There is no file {}.",
+    f"Check its name and folder, and give {FILE}, such as one from `make-link --save-state`.",
+)
+NO_LINK = (
+    "{} is not a Neuroglancer link.",
+    "Give a link with '#!' after the viewer's address, in quotes, or a state's JSON file.",
+)
+NO_STATE = (
+    "This Neuroglancer link holds neither a state nor the address of a state.",
+    "Copy the complete link again from the browser's address bar.",
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "told", "named"),
+    [
+        ("gone.json", NO_FILE, "'gone.json'"),
+        ("Gone.JSON ", NO_FILE, "'Gone.JSON'"),
+        ("x" * 5000 + ".json", NO_FILE, f"'{'x' * 199}…'"),
+        ("864691135276234469", NO_LINK, "'864691135276234469'"),
+        ("https://example.org/a.json", NO_LINK, "'https://example.org/a.json'"),
+        ("ftp://a.b/#!https://example.org/5", NO_LINK, "'ftp://a.b/#!https://example.org/5'"),
+        ("x" * 5000, NO_LINK, f"'{'x' * 199}…'"),
+        (f"{SITE}#!ftp://example.org/5", NO_STATE, ""),
+        (f"{SITE}?json_url=", NO_STATE, ""),
+        (f"{SITE}?json_url=x", NO_STATE, ""),
+    ],
+)
+def test_what_is_no_link_is_told_from_a_file_that_is_not_there(text, told, named) -> None:
+    """What was given is named, shortened where it is long, and the hint fits."""
+    with pytest.raises(UsageError) as refused:
+        parse_link(text)
+    sentence, hint = told
+    assert (str(refused.value), refused.value.hint) == (sentence.format(named), hint)

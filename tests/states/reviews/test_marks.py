@@ -100,6 +100,11 @@ def test_what_was_predicted_comes_back_from_the_shader(given_rows: list[Row]) ->
         '// synglancer_rows: {"tags":["a"],"id":["1"],"direction":[9],"tag":[0],"confidence":[1]}',
         '// synglancer_rows: {"tags":["a"],"id":["x"],"direction":[0],"tag":[0],"confidence":[1]}',
         '// synglancer_rows: {"tags":["a"],"id":["1"],"direction":[0],"tag":[0],"confidence":[]}',
+        *(
+            '// synglancer_rows: {"tags":["a"],"id":["1"],"direction":[0],"tag":[0],'
+            f'"confidence":[{number}]}}'
+            for number in ("NaN", "Infinity", "true", '"0.5"', "null")
+        ),
     ],
 )
 def test_a_damaged_comment_is_none(shader) -> None:

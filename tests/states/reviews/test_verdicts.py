@@ -195,9 +195,10 @@ def test_marks_that_cannot_be_read_are_named() -> None:
 
     state = copy.deepcopy(MADE["tags"])
     note = find_review(state)["annotations"][0]
-    note["props"] = "marked"
-    read = parse_verdicts(state)
-    assert f"A mark of synapse {note['id']} is not a number and is ignored." in read.problems
+    for values in ("marked", 5, None):
+        note["props"] = values
+        read = parse_verdicts(state)
+        assert f"A mark of synapse {note['id']} is not a number and is ignored." in read.problems
 
     state = copy.deepcopy(MADE["labels"])
     layer = find_review(state)
@@ -223,10 +224,66 @@ def test_tags_of_the_reviewers_own_are_comments() -> None:
     layer["annotationProperties"].append({"id": "tag11", "type": "uint8", "tag": "bouton"})
     for note in layer["annotations"]:
         note["props"].append(0)
-    layer["annotations"][0]["props"][4] = layer["annotations"][0]["props"][-1] = 1
+    first = layer["annotations"][0]
+    first["props"][4] = first["props"][-1] = 1
+    first["description"] += " sits on the shaft"
     read = parse_verdicts(state)
-    assert read.table.loc[0, ["verdict", "comment"]].tolist() == ["right", "bouton"]
+    said = ["right", "bouton; sits on the shaft"]
+    assert read.table.loc[0, ["verdict", "comment"]].tolist() == said
     assert read.problems == []
+
+
+def test_a_label_of_the_reviewers_own_is_a_comment() -> None:
+    """A verdict whose label was changed in the viewer is no mark of ours."""
+    state = copy.deepcopy(MADE["labels"])
+    layer = find_review(state)
+    names = [spec["id"] for spec in layer["annotationProperties"]]
+    place = names.index("verdict")
+    layer["annotationProperties"][place]["enum_labels"][3] = "is bouton"
+    layer["annotations"][0]["props"][place] = layer["annotationProperties"][place]["enum_values"][3]
+    read = parse_verdicts(state)
+    assert read.table.loc[0, ["verdict", "comment"]].tolist() == ["unmarked", "is bouton"]
+    assert read.problems == []
+
+
+def test_our_text_is_left_out_of_a_comment_once() -> None:
+    """What a reviewer repeats of it is the reviewer's."""
+    state = copy.deepcopy(MADE["text"])
+    note = find_review(state)["annotations"][0]
+    own = note["description"].strip()
+    note["description"] = f"{own} not '{own}'"
+    assert parse_verdicts(state).table.loc[0, "comment"] == f"not '{own}'"
+
+
+def test_marks_are_counted_from_the_beginning_of_the_values() -> None:
+    """Where values are missing at the end, the last marks are not numbers."""
+    state = copy.deepcopy(MADE["tags"])
+    note = find_review(state)["annotations"][0]
+    note["props"].pop()
+    note["props"][4] = 1
+    read = parse_verdicts(state)
+    assert read.table.loc[0, "verdict"] == "right"
+    assert read.problems == [f"A mark of synapse {note['id']} is not a number and is ignored."]
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"), [("4294967295", "right"), ("04294967295", "unmarked"), (" 1 ", "right")]
+)
+def test_marks_written_as_texts_have_at_most_ten_digits(text, verdict) -> None:
+    """No larger number fits into the property of a viewer."""
+    state = copy.deepcopy(MADE["tags"])
+    find_review(state)["annotations"][0]["props"][4] = text
+    assert parse_verdicts(state).table.loc[0, "verdict"] == verdict
+
+
+def test_a_layer_without_dimensions_of_its_own_is_in_those_of_the_state() -> None:
+    """As in the viewer."""
+    state = copy.deepcopy(MADE["tags"])
+    axes = ["x_nm", "y_nm", "z_nm"]
+    own = parse_verdicts(state).table[axes]
+    find_review(state)["source"] = "local://annotations"
+    state["dimensions"] = {axis: [2e-9, "m"] for axis in "xyz"}
+    assert parse_verdicts(state).table[axes].equals(2 * own)
 
 
 def test_right_and_the_predicted_tag_agree() -> None:

@@ -1,0 +1,37 @@
+"""The state of a link is parsed, or refused with the right error."""
+
+from __future__ import annotations
+
+import pytest
+
+from synglancer.errors import BadAnswerError, UsageError
+from synglancer.states.reader import parse_link_state
+from synglancer.states.urls import ParsedLink
+
+SITE = "https://viewer.example.org/"
+STORED = ParsedLink(SITE, "https://cave.example.org/nglstate/5", None)
+INLINE = ParsedLink(SITE, None, b'{"layers":[],"title":"inline"}')
+FILE = ParsedLink(SITE, None, b"[]", "a.json")
+
+
+def test_the_state_is_the_fetched_one_or_the_one_in_the_link() -> None:
+    """A fetched state has precedence."""
+    assert parse_link_state(INLINE, None) == {"layers": [], "title": "inline"}
+    assert parse_link_state(STORED, b'{"layers":[]}') == {"layers": []}
+
+
+@pytest.mark.parametrize(
+    ("link", "fetched", "error", "place"),
+    [
+        (STORED, b"", BadAnswerError, "https://cave.example.org/nglstate/5"),
+        (STORED, b"<html>", BadAnswerError, "https://cave.example.org/nglstate/5"),
+        (ParsedLink(SITE, None, b"{}"), None, UsageError, "The link"),
+        (FILE, None, UsageError, "The file a.json"),
+    ],
+)
+def test_what_is_no_state_is_refused_with_its_place(link, fetched, error, place) -> None:
+    """A bad answer is the server's fault, and a bad link or file is the user's."""
+    with pytest.raises(error) as refused:
+        parse_link_state(link, fetched)
+    assert str(refused.value) == f"{place} holds no Neuroglancer state."
+    assert refused.value.hint == "Check that it is the right one, and that it is complete."
