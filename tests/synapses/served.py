@@ -12,12 +12,14 @@ import pandas as pd
 from links.shelf import TABLE, A, B, P, Q, Shelf, synapses
 from synglancer.cave.records import PredictionTable
 from synglancer.columns import ASKED_COLUMN, POSITION_COLUMNS
-from synglancer.errors import NotServedError
+from synglancer.errors import NotServedError, ServiceError, UnreachableError
 from synglancer.settings import Settings
 from view.test_state import VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    import pytest
 
     from synglancer.cave.records import Datastack, Direction, Materialization
 
@@ -85,6 +87,11 @@ class Served(Shelf):
         """List what was asked since the last time, sorted."""
         asked, self.asked = sorted(self.asked, key=repr), []
         return asked
+
+    def take_queries(self) -> list[Any]:
+        """List the queries since the last time, without those for records."""
+        records = {"datastack", "version", "table", "columns"}
+        return [question for question in self.take() if question[0] not in records]
 
     def _load_datastack(self) -> Datastack:
         self.note("datastack")
@@ -169,6 +176,25 @@ class Served(Shelf):
 def expire() -> Served:
     """Begin a session with a version that has expired."""
     return Served(version=replace(VERSION, expired=True))
+
+
+def fail_at(
+    kind: str, *about: int | str, error: type[ServiceError] = UnreachableError
+) -> Callable[..., None]:
+    """Fail for a kind of query, about one of these if there are any."""
+
+    def fail(asked: str, *rest: Any) -> None:
+        if asked == kind and (not about or {*about} & {*rest}):
+            raise error("No answer.", "Try again.")
+
+    return fail
+
+
+def serve_only(monkeypatch: pytest.MonkeyPatch, version: int) -> None:
+    """Let this be the only version that has not expired."""
+    left = replace(VERSION, version=version)
+    monkeypatch.setattr("synglancer.cave.session.fetch_served", lambda *_: [left])
+    monkeypatch.setattr(Served, "fetcher", None)
 
 
 def choose(**more: Any) -> Settings:

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from links.shelf import TABLE, A, B, P, Q
-from synapses.served import ROWS, SPINES, VIEW, S, Served, choose, expire
-from synglancer.errors import NotServedError
+from synapses.served import ROWS, SPINES, VIEW, S, Served, choose, expire, fail_at
+from synglancer.errors import NotServedError, UnreachableError
 from synglancer.synapses.ahead import Ahead, Size
 from synglancer.synapses.cell_tables import CellTables
 from synglancer.synapses.context import Context, ContextLoader
@@ -50,12 +50,6 @@ def ask_on_spines(*numbers: int) -> tuple[Any, ...]:
     return ("on spines", STACK, AT, SPINES.name, *numbers)
 
 
-def take_queries(session: Served) -> list[Any]:
-    """List the queries since the last time, without those for records."""
-    records = {"datastack", "version", "table", "columns"}
-    return [question for question in session.take() if question[0] not in records]
-
-
 def test_spines_of_each_cell_have_their_own_synapses() -> None:
     """Two cells have a spine of the same number; a cell without outputs on spines has no other
     synapses to look for; and the next cell is not answered with the tables of the last one."""
@@ -63,16 +57,16 @@ def test_spines_of_each_cell_have_their_own_synapses() -> None:
     loading = Loading(session, choose(multi_input=True))
     assert loading.find_shared(A) == [1, 3, 5, 6, 11]
     queries = [ask_spines("inputs", A), ask_on_spines(*sorted([P, B, Q]), 3, 4, 7)]
-    assert take_queries(session) == [queries[1], queries[0], ask_spines("outputs", A)]
+    assert session.take_queries() == [queries[1], queries[0], ask_spines("outputs", A)]
     assert loading.find_shared(B) == [4, 5, 8]
-    assert take_queries(session) == [
+    assert session.take_queries() == [
         ask_on_spines(P, 3),
         ask_spines("inputs", B),
         ask_spines("outputs", B),
     ]
     lonely = Loading(session, choose(multi_input=True, outputs=True))
     assert lonely.find_shared(A + 8) == []
-    assert take_queries(session) == [ask_spines("outputs", A + 8)]
+    assert session.take_queries() == [ask_spines("outputs", A + 8)]
 
 
 def test_nothing_is_asked_without_a_request() -> None:
@@ -96,7 +90,7 @@ def test_spines_of_other_synapses_are_refused() -> None:
         "'synapses_pni_2'. Choose a table that refers to 'synapses_pni_2' with "
         "--multi-input-table."
     )
-    assert take_queries(session) == []
+    assert session.take_queries() == []
 
 
 @pytest.mark.parametrize(
@@ -147,13 +141,13 @@ def test_types_are_asked_for_once_for_each_column() -> None:
             ("cells_v3", "mtype", {P: "x", B: "x", Q: "x"}),
         ]
     asked = [("types", STACK, AT, "cells_v3", column) for column in columns]
-    assert take_queries(session) == asked
+    assert session.take_queries() == asked
     loaders[0].tables.keep()
     again = Served()
     later = Loading(again, choose(cell_types=True)).load(A).cell_types
     assert later is not None
     assert later.types.to_dict() == {P: "BC", B: "23P", Q: "BC"}
-    assert take_queries(again) == []
+    assert again.take_queries() == []
 
 
 def test_other_synapses_on_the_same_spine_are_found() -> None:
@@ -164,14 +158,14 @@ def test_other_synapses_on_the_same_spine_are_found() -> None:
     expected = {S + 3: [S + 4, S + 9, S + 11], S + 1: [S + 6], S + 2: [], S + 7: []}
     assert loading.loader.load_same_spine([*expected]) == expected
     queries = [ask_on_spines(A, P, 3, 7, 8), ask_spines("synapse", *expected)]
-    assert take_queries(session) == queries
+    assert session.take_queries() == queries
     assert loading.loader.load_same_spine([S + 3]) == {S + 3: [S + 4, S + 9, S + 11]}
     assert loading.loader.load_same_spine([S + 7]) == {S + 7: []}
     loading.tables.keep()
     again = Served()
     later = Loading(again, choose(multi_input=True)).loader
     assert later.load_same_spine([S + 1, S + 3]) == {S + 1: [S + 6], S + 3: expected[S + 3]}
-    assert take_queries(session) + take_queries(again) == []
+    assert session.take_queries() + again.take_queries() == []
 
 
 def test_synapses_on_no_spine_share_none() -> None:
@@ -179,7 +173,7 @@ def test_synapses_on_no_spine_share_none() -> None:
     session = Served()
     loading = Loading(session, choose(multi_input=True))
     assert loading.loader.load_same_spine([S + 7]) == {S + 7: []}
-    assert take_queries(session) == [ask_spines("synapse", S + 7)]
+    assert session.take_queries() == [ask_spines("synapse", S + 7)]
 
 
 def test_spines_of_a_group_of_synapses_are_fetched_ahead() -> None:
@@ -189,10 +183,10 @@ def test_spines_of_a_group_of_synapses_are_fetched_ahead() -> None:
     loader = Loading(session, choose(multi_input=True)).loader
     group = [S + 1, S + 3, S + 4, S + 7]
     assert loader.fetch_same_spine_ahead(group) == [Size(3), Size(10)]
-    assert take_queries(session) == [ask_on_spines(A, P, 3, 7), ask_spines("synapse", *group)]
+    assert session.take_queries() == [ask_on_spines(A, P, 3, 7), ask_spines("synapse", *group)]
     assert loader.load_same_spine([S + 4]) == {S + 4: [S + 3, S + 9, S + 11]}
     assert loader.load_same_spine([S + 7]) == {S + 7: []}
-    assert take_queries(session) == []
+    assert session.take_queries() == []
 
 
 def test_another_table_is_not_answered_from_the_cache_of_the_first() -> None:
@@ -215,18 +209,15 @@ def test_another_table_is_not_answered_from_the_cache_of_the_first() -> None:
     assert other.loader.load_same_spine([S + 1]) == {S + 1: [S + 2, S + 6]}
 
 
-@pytest.mark.parametrize("refused", [("multi_input", SPINES.name), ("cell_types", "columns")])
-def test_shared_records_are_asked_for_before_the_cells(refused: tuple[str, str]) -> None:
+@pytest.mark.parametrize(
+    "refused", [("multi_input", "table", SPINES.name), ("cell_types", "columns")]
+)
+def test_shared_records_are_asked_for_before_the_cells(refused: tuple[str, ...]) -> None:
     """A table of spines or a view that the version lacks is refused before any query."""
-    option, named = refused
+    option, kind, *named = refused
     session = Served()
-
-    def fail(*question: Any) -> None:
-        if named in question:
-            raise NotServedError("There is none.", "Choose another.")
-
-    session.trouble = fail
-    with pytest.raises(NotServedError, match="There is none"):
+    session.trouble = fail_at(kind, *named)
+    with pytest.raises(UnreachableError):
         Loading(session, choose(**{option: True})).loader.load_shared()
 
 

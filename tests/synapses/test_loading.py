@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +13,18 @@ import pandas as pd
 import pytest
 
 from links.shelf import TABLE, A, B, C, P, Q
-from synapses.served import OUTDATED, ROWS, SPINES, S, Served, choose, expire, synapses_of
+from synapses.served import (
+    OUTDATED,
+    ROWS,
+    SPINES,
+    S,
+    Served,
+    choose,
+    expire,
+    fail_at,
+    serve_only,
+    synapses_of,
+)
 from synglancer.cache.answers import Store
 from synglancer.cave.records import PredictionTable
 from synglancer.errors import BadAnswerError, NotServedError, ServiceError, UnreachableError
@@ -21,7 +35,7 @@ from synglancer.synapses.loading import CellData, CellLoader
 from view.test_state import DATASTACK, VERSION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
 STACK, AT = DATASTACK.name, VERSION.version
 EVERYTHING = dict.fromkeys(("with_unlabelled", "with_total", "multi_input", "cell_types"), True)
@@ -39,22 +53,7 @@ def ask_somata(*cells: int) -> tuple[Any, ...]:
 
 
 def load(loader: CellLoader, *cells: int) -> CellData:
-    """Load cells; what prepares other things is called once."""
-    calls: list[None] = []
-    data = loader.load_cells(cells, lambda: calls.append(None))
-    return replace(data, tables=[*data.tables])
-
-
-def fail_at(
-    kind: str, *cells: int, error: type[ServiceError] = UnreachableError
-) -> Callable[..., None]:
-    """Fail for a kind of query, about one of these cells if there are any."""
-
-    def fail(asked: str, *rest: Any) -> None:
-        if asked == kind and (not cells or {*cells} & {*rest}):
-            raise error("No answer.", "Try again.")
-
-    return fail
+    return loader.load_cells(cells, lambda: None)
 
 
 def check_tables(data: CellData, *expected: pd.DataFrame) -> None:
@@ -232,9 +231,7 @@ def test_refused_live_queries_name_the_versions_that_are_left(
     kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each query of an expired version may be refused; the error says what to choose."""
-    left = replace(VERSION, version=1800)
-    monkeypatch.setattr("synglancer.cave.session.fetch_served", lambda *_: [left])
-    monkeypatch.setattr(Served, "fetcher", None)
+    serve_only(monkeypatch, 1800)
     session = expire()
     session.trouble = fail_at(kind, error=ServiceError)
     loader = CellLoader(choose(with_total=True, multi_input=True), session)
@@ -318,6 +315,31 @@ def test_expected_cells_are_asked_for_with_the_first() -> None:
     loader.expect(range(8, 3_000))
     loader.load_around([8], [])
     assert session.take() == [ask_somata(*range(8, 1_008))]
+
+
+def test_threads_that_load_expected_cells_ask_once() -> None:
+    """The others wait for the first one's answer, which holds their cells too."""
+    session = Served()
+    loader = CellLoader(choose(), session)
+    cells = [A, B, *range(5, 11)]
+    loader.expect(cells)
+    begun = Barrier(len(cells))
+
+    def let_others_run(*_: Any) -> None:
+        for _ in range(100):
+            time.sleep(0)
+
+    session.trouble = let_others_run
+
+    def use(cell: int) -> Any:
+        begun.wait(60)
+        return loader.load_around([cell], []).somata
+
+    with ThreadPoolExecutor(len(cells)) as pool:
+        somata = [*pool.map(use, cells)]
+    assert somata == [{A: OF_A}, {B: OF_B}, *({cell: []} for cell in cells[2:])]
+    [asked] = [question for question in session.asked if question[0] == "somata"]
+    assert {*asked[4:]} == {*cells}
 
 
 @pytest.mark.parametrize("error", [ServiceError, BadAnswerError])

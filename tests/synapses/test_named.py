@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import pandas as pd
 import pytest
 
 from links.shelf import TABLE, A, B, P, Q
-from synapses.served import SPINES, S, Served, choose, expire, synapses_of
+from synapses.served import SPINES, S, Served, choose, expire, fail_at, serve_only, synapses_of
 from synglancer.errors import BadAnswerError, CellError, NotServedError, ServiceError
 from synglancer.synapses.ahead import Size
 from synglancer.synapses.named import NamedLoader, NamedRows
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 STACK, AT = DATASTACK.name, VERSION.version
-RECORDS = {"datastack", "version", "table", "columns"}
 
 
 def load(loader: NamedLoader, *numbers: int) -> NamedRows:
@@ -43,11 +41,6 @@ def ask(kind: str, table: str, *numbers: int) -> tuple[Any, ...]:
 def ask_rows(labelled: Sequence[int], unlabelled: Sequence[int] = ()) -> list[Any]:
     rest = [ask("synapses", TABLE.synapse_table, *unlabelled)] if unlabelled else []
     return [ask("predictions", TABLE.name, *labelled), *rest]
-
-
-def take_queries(session: Served) -> list[Any]:
-    """List the queries since the last time, without those for records."""
-    return [question for question in session.take() if question[0] not in RECORDS]
 
 
 def spoil(session: Served, *numbers: int, **values: object) -> None:
@@ -82,13 +75,13 @@ def test_synapses_come_with_all_others_on_their_spines() -> None:
         ("on spines", STACK, AT, SPINES.name, *sorted([P, A]), 3, 7),
         ("types", STACK, AT, "cells_v3", "cell_type"),
     ]
-    assert take_queries(session) == sorted(queries, key=repr)
+    assert session.take_queries() == sorted(queries, key=repr)
     loader.keep_tables()
     again = Served()
     later = load(NamedLoader(settings, again), 3, 7, 1)
     pd.testing.assert_frame_equal(later.frame, expected)
     assert later.same_spine == rows.same_spine
-    assert take_queries(again) == []
+    assert again.take_queries() == []
 
 
 def test_only_what_was_requested_is_loaded() -> None:
@@ -110,7 +103,7 @@ def test_a_synapse_that_does_not_exist_is_named() -> None:
         f"There is no synapse {S + 12} in the table synapses_pni_2 of minnie65_public at version "
         f"{AT} (2026-03-07). Check the ID, the datastack and the version."
     )
-    assert take_queries(session) == ask_rows([1, 12, 13], [12, 13])
+    assert session.take_queries() == ask_rows([1, 12, 13], [12, 13])
 
 
 @pytest.mark.parametrize(("number", "kind"), [(3, ""), (7, " without a prediction")])
@@ -146,16 +139,10 @@ def test_refused_live_queries_name_the_versions_that_are_left(
     failing: tuple[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each query of an expired version may be refused, also the one for others on the spine."""
-    left = replace(VERSION, version=1800)
-    monkeypatch.setattr("synglancer.cave.session.fetch_served", lambda *_: [left])
-    monkeypatch.setattr(Served, "fetcher", None)
+    serve_only(monkeypatch, 1800)
     session = expire()
-
-    def fail(kind: str, *rest: Any) -> None:
-        if kind == failing[0] and S + failing[1] in rest:
-            raise ServiceError("No answer.", "Try again.")
-
-    session.trouble = fail
+    kind, number = failing
+    session.trouble = fail_at(kind, S + number, error=ServiceError)
     with pytest.raises(NotServedError, match=r"live query .* refused: No answer") as caught:
         load(NamedLoader(choose(multi_input=True), session), 3)
     assert "Choose one of its versions: 1800" in caught.value.hint
@@ -173,9 +160,9 @@ def test_a_group_is_fetched_ahead_for_each_of_its_synapses() -> None:
         ask("spines", SPINES.name, 3, 7, 1),
         ("on spines", STACK, AT, SPINES.name, *sorted([P, A]), 3, 7),
     ]
-    assert take_queries(session) == sorted(queries, key=repr)
+    assert session.take_queries() == sorted(queries, key=repr)
     assert loader.fetch_ahead([S + 2]) == Size(1, None)
-    assert len(take_queries(session)) == 3
+    assert len(session.take_queries()) == 3
     others = pd.concat([synapses_of("same spine", 4, 9), synapses_of("same spine", 11)])
     for number, shared in ((3, others), (7, others[:0])):
         rows = load(loader, number)
@@ -184,7 +171,7 @@ def test_a_group_is_fetched_ahead_for_each_of_its_synapses() -> None:
     loader.forget(S + 3)
     loader.forget(S + 5)  # nothing was fetched ahead for it
     assert above(load(loader, 1, 2).same_spine) == {1: [6], 2: []}
-    assert take_queries(session) == []
+    assert session.take_queries() == []
     load(loader, 9)
     queries = [
         *ask_rows([9]),
@@ -192,7 +179,7 @@ def test_a_group_is_fetched_ahead_for_each_of_its_synapses() -> None:
         ask("spines", SPINES.name, 9),
         ("on spines", STACK, AT, SPINES.name, P, 3),
     ]
-    assert take_queries(session) == sorted(queries, key=repr)
+    assert session.take_queries() == sorted(queries, key=repr)
 
 
 def test_synapses_that_share_a_spine_keep_its_rows_until_both_have_their_link() -> None:
@@ -200,14 +187,14 @@ def test_synapses_that_share_a_spine_keep_its_rows_until_both_have_their_link() 
     session = expire()
     loader = NamedLoader(choose(multi_input=True), session)
     loader.fetch_ahead([S + 3, S + 4])
-    take_queries(session)
+    session.take_queries()
     loader.forget(S + 3)
     assert above(load(loader, 4).same_spine) == {4: [3, 9, 11]}
-    assert take_queries(session) == []
+    assert session.take_queries() == []
     loader.forget(S + 4)
     load(loader, 3)
     rows = [*ask_rows([3]), *ask_rows([4, 9, 11], [11])]
-    assert [one for one in take_queries(session) if one[0] in {"predictions", "synapses"}] == rows
+    assert [one for one in session.take_queries() if one[0] in {"predictions", "synapses"}] == rows
 
 
 def test_rows_fetched_ahead_are_measured_and_cached() -> None:
@@ -216,15 +203,15 @@ def test_rows_fetched_ahead_are_measured_and_cached() -> None:
     session = Served()
     session.rows = session.rows.assign(group_id=-1)
     assert NamedLoader(choose(multi_input=True), session).fetch_ahead([S + 1, S + 2]) == Size(2)
-    take_queries(session)
+    session.take_queries()
     settings = choose()
     loader = NamedLoader(settings, session)
     assert loader.fetch_ahead([S + 6, S + 1, S + 2, S + 7, S + 11]) == Size(3, None)
-    assert take_queries(session) == ask_rows([6, 1, 2, 7, 11], [6, 7, 11])
+    assert session.take_queries() == ask_rows([6, 1, 2, 7, 11], [6, 7, 11])
     load(loader, 1, 6)
     loader.keep_tables()
     again = Served()
     rows = load(NamedLoader(settings, again), 1, 6)
     expected = pd.concat([synapses_of("synapse", 1), synapses_of("synapse", 6)], ignore_index=True)
     pd.testing.assert_frame_equal(rows.frame, expected)
-    assert take_queries(again) + take_queries(session) == []
+    assert again.take_queries() + session.take_queries() == []
