@@ -53,6 +53,9 @@ def damage(**values: Any) -> dict[str, Any]:
     [
         ({}, ""),
         ({"props": [1, "12476"]}, ""),
+        ({"props": ["1" * 39, f"{12476:030}"]}, ""),
+        ({"props": ["9" * 39, 5]}, "does not have a valid number for each property."),
+        ({"props": ["9" * 5000, 5]}, "does not have a valid number for each property."),
         ({"point": [1e308, -1e308, 1e-320]}, FAR),
         ({"point": [2**53, 0, 0]}, FAR),
         ({"point": [10**400, 0, 0]}, "cannot be read."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from synglancer.states.annotations import DIRECTION, read_labels, read_synapse_layers
-from synglancer.states.fields import MAX_DIGITS, read_id
+from synglancer.states.fields import read_id
 from synglancer.states.layer_names import split_layer_name
 
 if TYPE_CHECKING:
@@ -65,6 +65,6 @@ def _is_valid(value: object, kind: str) -> bool:
     if kind in {"rgb", "rgba"}:
         return True
     if isinstance(value, str) and value.isascii() and value.isdigit():  # as some viewers write it
-        value = float(value[:MAX_DIGITS])
+        value = float(value)
     lowest, highest = _RANGES.get(kind, _FLOAT32)
     return isinstance(value, int | float) and lowest <= value <= highest
