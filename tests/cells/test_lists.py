@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from dataclasses import asdict
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -145,6 +146,33 @@ def test_closed_standard_input_is_said(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(UsageError, match="Standard input is closed"):
         list_given_cells(["-"])
+
+
+def test_a_file_that_the_system_refuses_is_named(tmp_path, monkeypatch):
+    """The reason of the system is in the error."""
+    path = tmp_path / "cells.txt"
+    path.write_text(f"{CELL}\n")
+
+    def refuse(_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with pytest.raises(UsageError, match=f"The file {path} cannot be read: Permission denied."):
+        list_given_cells([str(path)])
+
+
+def test_a_table_without_rows_is_refused(tmp_path):
+    """Names of columns alone are no cells."""
+    path = tmp_path / "cells.csv"
+    path.write_text("cell,note\n")
+    with pytest.raises(UsageError, match=r"cells\.csv names no cell") as refused:
+        list_given_cells([str(path)])
+    assert refused.value.hint == "Give a table with a row for each cell."
+
+
+def test_a_position_that_the_shell_has_split_is_one_cell():
+    """Three numbers of a position are one cell, not three."""
+    assert list_given_cells(["186000,", "134000,", "20900"]) == ["186000, 134000, 20900"]
 
 
 def test_rounded_ids_of_a_frame_are_refused():

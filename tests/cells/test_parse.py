@@ -199,3 +199,4 @@ def test_a_link_is_kept_whole():
     """A Neuroglancer link is kept unchanged, whatever it contains."""
     url = "https://spelunker.cave-explorer.org/#!middleauth+https://global.daf-apis.com/nglstate/1"
     assert parse_cell(f" {url}\n") == LinkCells(url)
+    assert str(LinkCells(url)) == url

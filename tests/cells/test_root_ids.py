@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +22,8 @@ class Graph:
     outdated: set[int] = field(default_factory=set)
     refused: set[int] = field(default_factory=set)
     asked: list[int] = field(default_factory=list)
+    failing: dict[int, Exception] = field(default_factory=dict)
+    """Root IDs whose existence cannot be queried."""
 
     def fetch_validity(self, cells: list[int]) -> dict[int, bool]:
         self.asked.append(len(cells))
@@ -30,6 +33,8 @@ class Graph:
 
     def fetch_first_timestamps(self, cells: list[int]) -> list[Any]:
         self.asked.append(len(cells))
+        if error := next((self.failing[cell] for cell in cells if cell in self.failing), None):
+            raise error
         known = self.valid | self.outdated
         return ["some time"] * len(cells) if known.intersection(cells) else []
 
@@ -119,3 +124,20 @@ def test_what_was_learnt_of_other_data_is_forgotten():
     root_ids.forget()
     assert not root_ids.is_known_invalid(1)
     assert judge(root_ids, 1) == "valid"
+
+
+@pytest.mark.parametrize(
+    ("error", "raised"),
+    [
+        (ServiceError("It failed with status 500.", "Try again later."), False),
+        (LoginError("No token.", "Give one."), True),
+    ],
+)
+def test_a_failing_query_for_existence_leaves_it_open(error, raised):
+    """If the service fails for one of a group, each is to be queried alone; an error about all is
+    reported as it is."""
+    root_ids = RootIds(Graph(failing={2: error}))  # type: ignore[arg-type]
+    root_ids.expect(range(1, 30))
+    assert not root_ids.is_valid(2)
+    with pytest.raises(LoginError) if raised else nullcontext():
+        assert not root_ids.never_existed(2)

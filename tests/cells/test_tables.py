@@ -117,6 +117,9 @@ def test_workbooks_keep_their_words(tmp_path):
     pd.DataFrame({"cell": [int(ID)]}).to_excel(path, index=False)
     with pytest.raises(UsageError, match="round to 15 digits"):
         read_table(path)
+    pd.DataFrame().to_excel(path, index=False, header=False)
+    with pytest.raises(UsageError, match=r"cells\.xlsx is empty"):
+        read_table(path)
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.feather", "a.xlsx"])
@@ -127,3 +130,21 @@ def test_a_damaged_file_is_named(tmp_path, name):
     if name != "a.csv":
         with pytest.raises(UsageError, match=f"{name} cannot be read as a table: it is damaged"):
             read_table(write(tmp_path, b"PK\x03\x04 no", name))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet"])
+def test_the_systems_reason_is_told(tmp_path, name, monkeypatch):
+    """A folder with the name of a table, and a file without permission, are refused as such."""
+    path = tmp_path / name
+    path.mkdir()
+    with pytest.raises(UsageError, match=f"{name} cannot be read as a table: Is a directory"):
+        read_table(path)
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.read_bytes", refuse)
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    with pytest.raises(UsageError, match=f"permission to read the file {path}") as refused:
+        read_table(path)
+    assert refused.value.hint == "Check its permissions."

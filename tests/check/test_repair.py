@@ -100,6 +100,9 @@ def test_a_receipt_tells_the_options_and_a_record_the_synapses() -> None:
         ),
         (bad(version=None), "because its receipt or record was changed."),
         (bad(filters={"tag": 5}), "because its receipt or record was changed."),
+        (bad(options={"tag": [5]}), "because its receipt or record was changed."),
+        (bad(options={"min_confidence": "high"}), "because its receipt or record was changed."),
+        (replace(bad(), cells=()), "because its receipt or record was changed."),
     ],
 )
 def test_a_link_that_cannot_be_asked_for_again_says_why(result: CheckResult, said: str) -> None:

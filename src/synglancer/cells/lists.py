@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cells.parse import is_file, parse_cell
+from synglancer.cells.standard_input import read_standard_input
 from synglancer.cells.tables import (
     ENDINGS,
     ID_COLUMNS,
@@ -162,7 +162,8 @@ def _find_fault(cell: str) -> UsageError | None:
 def _read_word(word: str, column: str | None, *, by_option: bool = True) -> CellList:
     """Read a word as a cell, as a file with a cell per line, or as a table."""
     if word == "-":
-        return _read_text(_read_stdin(), "Standard input", column, by_option=by_option)
+        content = read_standard_input("Give the cells as arguments or files.")
+        return _read_text(content, "Standard input", column, by_option=by_option)
     if not _names_file(word):
         return CellList([word.strip()] if word.strip() else [], places=[""])
     path = Path(word)
@@ -186,16 +187,6 @@ def _names_file(word: str) -> bool:
     except UsageError:
         return is_file(word)
     return False
-
-
-def _read_stdin() -> bytes:
-    if sys.stdin is None:
-        raise UsageError("Standard input is closed.", "Give the cells as arguments or files.")
-    try:
-        binary = getattr(sys.stdin, "buffer", None)
-        return binary.read() if binary is not None else sys.stdin.read().encode()
-    except OSError as error:
-        raise UsageError(f"Standard input cannot be read: {error.strerror}.", _NO_CELLS) from error
 
 
 def _read_text(content: bytes, source: str, column: str | None, *, by_option: bool) -> CellList:
@@ -232,7 +223,7 @@ def _take_cells(table: Table, source: str, column: str | None, *, by_option: boo
             f"{_BY_OPTION if by_option else _BY_NAME} The columns are: {list_names(table.names)}.",
         )
     if not table.rows:
-        raise UsageError(f"{source} names no cell.", "Give one with a row for each cell.")
+        raise UsageError(f"{source} names no cell.", "Give a table with a row for each cell.")
     at = table.names.index(column)
     return CellList(
         cells=["" if row[at] == _GAP else row[at] for row in table.rows],

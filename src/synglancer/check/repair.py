@@ -7,7 +7,7 @@ server is used, even if a state names another one.
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from synglancer.cells.naming import enumerate_some
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 _OWN = ("server", "sandbox", "token_file", "timeout")
 """Options that come from the user now, not from the old link."""
-
-_KINDS = {float: (float, int), type(None): (str, int, type(None))}
-"""Types of an option other than the type of its default."""
 
 
 @dataclass(frozen=True)
@@ -121,7 +118,6 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
         inline = parse_link(result.url).state_url is None
         upload = settings.source is not None and not inline
         settings = replace(settings, inline=inline, upload=upload)
-        _check_kinds(settings)
         synapses = [f"synapse:{one}" for one in read_recorded_synapses(source)]
         return Asked(tuple(synapses) or _some(result.cells), settings)
     except (AttributeError, KeyError, TypeError, ValueError, UsageError) as error:
@@ -129,16 +125,6 @@ def read_asked(result: CheckResult, own: Service) -> Asked:
             "It cannot be made again, because its receipt or record was changed.",
             "Make it again with make-link, and replace it by hand.",
         ) from error
-
-
-def _check_kinds(settings: Settings) -> None:
-    """Refuse JSON values that no command line would give for an option."""
-    for field in fields(settings):
-        value, kind = getattr(settings, field.name), type(field.default)
-        if not isinstance(value, _KINDS.get(kind, kind)):
-            raise TypeError(field.name)
-    if not all(isinstance(tag, str) for tag in settings.tag):
-        raise TypeError("tag")
 
 
 def _some(cells: tuple[int, ...]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from synglancer.cells.naming import enumerate_some
+from synglancer.cells.standard_input import read_standard_input
 from synglancer.cli.files import check_kept, list_read
 from synglancer.cli.options import CONNECTION, OUTPUT, describe
 from synglancer.cli.printing import (
@@ -210,9 +211,8 @@ def _is_state(name: str) -> bool:
 def _read_stdin() -> Document:
     from synglancer.check.documents import parse_document
 
-    if sys.stdin is None or sys.stdin.closed:
-        raise UsageError("Standard input is closed.", "Give a file, or pipe text into the command.")
-    return parse_document(Path(_STDIN), sys.stdin.buffer.read())
+    content = read_standard_input("Give a file, or pipe text into the command.")
+    return parse_document(Path(_STDIN), content)
 
 
 def _tell(anew: Anew) -> dict[str, list[str]]:

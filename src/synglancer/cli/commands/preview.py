@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +9,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from synglancer.cells.standard_input import read_standard_input
+from synglancer.cells.tables import decode_text
 from synglancer.cli.files import check_folder_kept, list_read
 from synglancer.cli.options import CONNECTION, OUTPUT, VIEW, describe, show_as
 from synglancer.cli.printing import check_options, complain, print_warnings
@@ -58,7 +59,7 @@ def preview(
     from synglancer.render.screenshots import render_previews
 
     check_options(links)
-    given = [line for link in links for line in (sys.stdin if link == "-" else [link])]
+    given = [line for link in links for line in (_read_lines() if link == "-" else [link])]
     given = [link.strip() for link in given if link.strip()]
     if not given:
         raise UsageError(
@@ -83,3 +84,8 @@ def preview(
     if skipped and len(given) == 1:
         return skipped[0].exit_code
     return SOME_SKIPPED if skipped else 0
+
+
+def _read_lines() -> list[str]:
+    content = read_standard_input("Give the links as arguments, or pipe them into the command.")
+    return decode_text(content, "Standard input").splitlines()

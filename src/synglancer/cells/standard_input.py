@@ -1,0 +1,29 @@
+"""Read standard input whole, for commands that take ``-``."""
+
+from __future__ import annotations
+
+import sys
+
+from synglancer.errors import UsageError
+
+
+def read_standard_input(instead: str) -> bytes:
+    """Read all of standard input.
+
+    Parameters
+    ----------
+    instead
+        The hint of the error: what to give instead.
+
+    Raises
+    ------
+    UsageError
+        When it is closed or cannot be read.
+    """
+    if sys.stdin is None or sys.stdin.closed:
+        raise UsageError("Standard input is closed.", instead)
+    try:
+        binary = getattr(sys.stdin, "buffer", None)
+        return binary.read() if binary is not None else sys.stdin.read().encode()
+    except OSError as error:
+        raise UsageError(f"Standard input cannot be read: {error.strerror}.", instead) from error
