@@ -199,3 +199,12 @@ def test_a_sandbox_that_is_not_running_is_said(synglancer, monkeypatch) -> None:
     """The status of a sandbox that is not running is an error with a hint, not a bug."""
     monkeypatch.setattr("cave_sandbox.process.daemon.status", lambda: None)
     synglancer("sandbox", "status").refuses(4, "sandbox is not running", "synglancer sandbox start")
+
+
+@pytest.mark.parametrize("command", ["start", "serve"])
+def test_what_a_sandbox_cannot_use_is_refused(synglancer, tmp_path, command) -> None:
+    """A token file that is not there is refused as by every command, and nothing is started."""
+    missing = tmp_path / "none.txt"
+    words = ("sandbox", command, "--token-file", missing)
+    synglancer(*words).refuses(2, f"{missing} cannot be read: No such file or directory.")
+    synglancer("sandbox", "status").refuses(4, "is not running")

@@ -61,6 +61,9 @@ def test_a_lost_state_is_bad(sandbox, make_link, synglancer) -> None:
     checked = synglancer("check", link, lost)
     assert checked.code == 5
     assert "no longer exists" in checked.out
+    foretold = synglancer("check", lost, "--fix", "--dry-run")
+    assert foretold.code == 5
+    assert "It cannot be made again, because neither the history" in " ".join(foretold.out.split())
 
 
 def test_a_server_that_is_down_gives_exit_code_4(sandbox, make_link, synglancer) -> None:
@@ -71,7 +74,9 @@ def test_a_server_that_is_down_gives_exit_code_4(sandbox, make_link, synglancer)
 
 
 def test_what_cannot_be_read_is_refused(synglancer, tmp_path) -> None:
-    """A missing file and a file that is not text are refused with an error and a hint."""
+    """A missing file and a file that is not text are refused with an error and a hint, and so is
+    nothing at all."""
+    synglancer("check").refuses(2, "Nothing to check was given.", "Give a link in quotes")
     synglancer("check", tmp_path / "none.md").refuses(2, "cannot be read")
     (tmp_path / "paper.pdf").write_bytes(b"%PDF\0")
     synglancer("check", tmp_path / "paper.pdf").refuses(2, "not a text file")

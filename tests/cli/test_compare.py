@@ -363,3 +363,14 @@ def test_the_default_version_of_a_lab_is_overridden(
     monkeypatch.setenv("SYNGLANCER_VERSION", "1822")
     done = synglancer("compare", OLD, "--from", 1718, "--output", "json")
     assert json.loads(done.out)["before"]["version"] == 1718
+
+
+def test_unknown_cells_alone_make_no_page(
+    sandbox, synglancer: Callable[..., Outcome], tmp_path: Path
+) -> None:
+    """If no cell can be compared, each is named, with exit code 3, and nothing is written."""
+    page = tmp_path / "page.html"
+    unknown = ("864691135999999999", "864691135999999998")
+    done = synglancer("compare", *unknown, "--report", page)
+    assert (done.code, done.out, page.exists()) == (3, "", False)
+    assert all(f"{one} is not the root ID of a cell" in done.err for one in unknown)

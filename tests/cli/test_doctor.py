@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ import pytest
 from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
 from synglancer.cave import http
+from synglancer.cli.commands.doctor import _name_places, _print_line
+from synglancer.doctor import outcome
 from synglancer.errors import DOCTOR
 from synglancer.render import browser
 
@@ -368,3 +371,28 @@ def test_the_history_and_the_cache_are_left_alone(own, examine) -> None:
     examine("--write")
     assert not list(Path(os.environ["SYNGLANCER_CACHE_DIR"]).rglob("*.json"))
     assert not Path(os.environ["SYNGLANCER_DATA_DIR"], "history.jsonl").exists()
+
+
+def test_default_settings_are_said(monkeypatch) -> None:
+    """If neither a variable nor a file sets an option, the line says so."""
+    for name in ("SYNGLANCER_CACHE_DIR", "SYNGLANCER_DATA_DIR"):
+        monkeypatch.delenv(name)
+    assert _name_places() == "Only default settings are used."
+    monkeypatch.setenv("SYNGLANCER_SITE", "spelunker")
+    assert "SYNGLANCER_SITE" in _name_places()
+
+
+def test_lines_on_a_terminal_are_wrapped_under_their_text(monkeypatch) -> None:
+    """On a narrow terminal, a check's text is wrapped below itself, and no word is lost."""
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "60")
+    told, hint = "The server https://cave.example.org answers slowly.", "Try again tomorrow."
+    _print_line(outcome.Outcome("server", "warning", told, hint))
+    seen = re.sub(r"\x1b\[[0-9;]*m", "", screen.getvalue())
+    first, *rest = seen.splitlines()
+    head = "warning  server     "
+    assert first.startswith(head)
+    assert rest
+    assert all(line.startswith(" " * len(head)) and len(line) <= 60 for line in rest)
+    assert seen.split() == ["warning", "server", *told.split(), *hint.split()]

@@ -14,6 +14,7 @@ import pytest
 
 from cli.outcome import CELL, TOKEN
 from synglancer import make_link as api_make_link
+from synglancer.cli.commands.link import _write
 from synglancer.columns import DTYPES
 from synglancer.states.layer_names import format_layer_name
 
@@ -295,6 +296,7 @@ def test_sandbox_option_starts_serves_and_stops(make_link, synglancer) -> None:
     assert made.code == 0, made.err
     try:
         origin = synglancer("sandbox", "status").out.strip()
+        assert synglancer("sandbox", "start").out.strip() == origin
         assert made.out.startswith(f"{origin}/v/")
         assert fetch_state(made.out.strip())["synglancer"]["cell"] == CELL
         on_source = make_link(CELL, "--sandbox", "--source", "sample", "--output", "json")
@@ -307,6 +309,7 @@ def test_sandbox_option_starts_serves_and_stops(make_link, synglancer) -> None:
     finally:
         assert synglancer("sandbox", "stop").code == 0
     assert synglancer("sandbox", "status").code == 4
+    synglancer("sandbox", "stop").refuses(2, "The sandbox is not running.")
 
 
 def test_a_tag_that_no_synapse_has_is_named(sandbox, make_link) -> None:
@@ -357,3 +360,30 @@ def test_the_summary_has_the_order_of_the_layers(sandbox, make_link) -> None:
     assert made.err.splitlines()[1].split() == ["spine", "shaft", "soma", "all"]
     tags = [line.split(" | ")[1] for line in made.lines if line.startswith("| ● inputs")]
     assert tags == ["spine", "shaft", "soma"]
+
+
+@pytest.mark.parametrize("opens", [True, False])
+def test_the_link_is_opened_where_there_is_a_browser(sandbox, make_link, monkeypatch, opens):
+    """--open passes the printed link to the browser; if there is none, the link is printed, and a
+    message says so."""
+    given = []
+    monkeypatch.setattr("webbrowser.open", lambda url: given.append(url) or opens)
+    made = make_link(CELL, "--tag", "soma", "--open", "--quiet")
+    assert (made.code, [made.out.strip()]) == (0, given)
+    told = ["No browser could be opened on this machine.",
+            "Copy the link into a browser, or leave out --open."]  # fmt: skip
+    assert made.err.strip().splitlines() == ([] if opens else told)
+
+
+def test_a_file_that_the_system_refuses_does_not_lose_the_link(capsys):
+    """An error of the system while another file is written is told in two sentences, with exit
+    code 4."""
+
+    def refuse() -> None:
+        raise OSError(28, "No space left on device")
+
+    assert _write(refuse) == 4
+    said = "The link was made, but another file cannot be written: No space left on device."
+    assert capsys.readouterr().err.splitlines() == [
+        said, "Free some space or choose another folder, then run the command again.",
+    ]  # fmt: skip

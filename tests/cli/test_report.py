@@ -9,6 +9,7 @@ import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
+from types import SimpleNamespace
 
 import nbformat
 import pandas as pd
@@ -20,6 +21,10 @@ from cli.examples import run_notebook
 from cli.latex import compile_latex
 from cli.outcome import CELL
 from synglancer import make_link as link_of
+from synglancer.cli.commands import report as commands
+from synglancer.cli.commands.report import Reporting
+from synglancer.cli.options import LinkSettings
+from synglancer.errors import ServiceError
 from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.screenshots import Painter
 from synglancer.report.pictures import screenshot_cell
@@ -374,6 +379,20 @@ def test_cells_and_links_are_read_from_stdin(sandbox, synglancer, tmp_path, monk
     synglancer("report", CELL, "--nothing", "-o", page).refuses(2, "--nothing")
 
 
+@pytest.mark.parametrize(
+    ("stream", "said"),
+    [
+        (None, "Standard input is closed."),
+        (io.TextIOWrapper(io.BytesIO(b"caf\xe9")), "Standard input cannot be read: not a text"),
+        (io.StringIO("\n"), "No link was given."),
+    ],
+)
+def test_standard_input_without_links_is_refused(synglancer, monkeypatch, stream, said):
+    """Standard input that is closed, not text or empty has no links to make pictures of."""
+    monkeypatch.setattr(sys, "stdin", stream)
+    synglancer("preview", "-").refuses(2, said)
+
+
 def test_copied_templates_make_the_same(sandbox, synglancer, make_link, tmp_path):
     """Each template, copied and used, gives exactly the same report or card; no existing file is
     overwritten."""
@@ -423,14 +442,50 @@ def test_an_own_template_is_used(sandbox, synglancer, tmp_path):
 
 
 def test_what_cannot_be_asked_is_refused_before_any_request(sandbox, synglancer, table, tmp_path):
-    """Invalid extensions, columns and groups, and rounded IDs, are refused without a request."""
+    """Invalid extensions, columns and groups, rounded IDs, and options that do not go together are
+    refused without a request."""
     page = tmp_path / "r.html"
     rounded = tmp_path / "rounded.xlsx"
     pd.DataFrame({"root_id": [int(CELL)]}).to_excel(rounded, index=False)
     synglancer("report", CELL, "-o", tmp_path / "r.docx").refuses(2, "docx")
+    (tmp_path / "own.j2").write_text("x")
+    words = ("report", CELL, "-o", tmp_path / "r.csv", "--template", tmp_path / "own.j2")
+    synglancer(*words).refuses(2, "Tables do not use templates.", "Name the file with one of .html")
+    words = ("report", CELL, "-o", page, "--workers", 2, "--pictures", "browser")
+    synglancer(*words).refuses(2, "Screenshots are taken by this process, not by workers.")
     synglancer("report", table, "-o", page, "--column", "no").refuses(2, "no column")
     synglancer("report", table, "-o", page, "--group-by", "no").refuses(2, "group")
     synglancer("report", rounded, "-o", page).refuses(2, "round")
     synglancer("report", tmp_path / "none.csv", "-o", page).refuses(2, "none.csv")
     assert not page.exists()
     assert not sandbox.requests
+
+
+def test_retries_are_printed_with_verbose(synglancer, monkeypatch, tmp_path):
+    """--verbose begins to print retries before anything else is done."""
+    begun = []
+    monkeypatch.setattr(f"{commands.__name__}.print_retries", lambda: begun.append(True))
+    assert synglancer("report", "abc", "-o", tmp_path / "r.csv", "--verbose").code == 2
+    assert begun == [True]
+
+
+def test_what_a_report_lacks_is_said(monkeypatch, tmp_path, capsys):
+    """A report without its link to all cells, or with plots instead of pictures, is written, and
+    two sentences say why."""
+
+    def refuse(*_: object) -> None:
+        raise ServiceError("It failed with status 500.", "Try again later.")
+
+    monkeypatch.setattr("synglancer.report.building.link_all_cells", refuse)
+    monkeypatch.setattr("synglancer.report.pages.render_report", lambda *_: b"the page")
+    made = SimpleNamespace(picture_problems={"The browser ended.": 2})
+    page = tmp_path / "r.html"
+    commands._write(made, page, Reporting(), LinkSettings())
+    out, err = capsys.readouterr()
+    assert (page.read_bytes(), out) == (b"the page", f"{page}\n")
+    assert err.splitlines() == [
+        "The report has no link to all cells together: It failed with status 500.",
+        "Try again later.",
+        "The browser ended.",
+        "For this reason, 2 of the pictures are plots.",
+    ]

@@ -12,6 +12,7 @@ import pytest
 
 from cave_sandbox.sample import identity as who
 from synglancer import Link
+from synglancer.cli.commands.verdicts import _describe_agreement
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -266,3 +267,16 @@ def test_points_of_ones_own_are_refused_beside_a_review(
     points = tmp_path / "mine.csv"
     points.write_text("x_nm,y_nm,z_nm\n668000,636000,780000\n", encoding="utf-8")
     make_link(CELL, "--review", "--annotations", points).refuses(2, "--review and --annotations")
+
+
+def test_reviewers_without_a_common_synapse_have_no_kappa() -> None:
+    """Each pair of reviewers has its sentence, whatever they have in common."""
+    agreed = pd.DataFrame(
+        [(1, 2, 0, 0, float("nan")), (1, 3, 1, 1, float("nan")), (2, 3, 4, 3, 0.5)],
+        columns=["reviewer_a", "reviewer_b", "both", "agreed", "kappa"],
+    )
+    assert _describe_agreement(agreed) == [
+        "Links 1 and 2: there is no synapse that both gave a tag.",
+        "Links 1 and 3: the same tag on 1 of 1 synapse, kappa is undefined.",
+        "Links 2 and 3: the same tag on 3 of 4 synapses, Cohen's kappa 0.50.",
+    ]

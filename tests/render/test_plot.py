@@ -13,10 +13,13 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from PIL import Image, ImageChops
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 
-from synglancer.errors import PictureError, SynglancerError
+from synglancer.errors import PictureError, ServiceError, SynglancerError
+from synglancer.links.opening import OpenedLink
+from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.plot import choose_bar, explain_unplotted, plot_state
+from synglancer.render.screenshots import Painter
 from synglancer.states.reader import OWN_POINTS
 
 if TYPE_CHECKING:
@@ -282,3 +285,40 @@ def test_a_state_with_any_odd_value_is_plotted_or_refused(place, value) -> None:
     inner[place[-1]] = value
     with suppress(SynglancerError):
         assert plot_state(state, suffix=".svg", size=(200, 150)).startswith(b"<")
+
+
+def test_a_machine_without_fonts_has_plots(monkeypatch) -> None:
+    """Without a font that has the micro sign, the scale bar is labelled with a plain u."""
+    drawn = []
+    load, draw = ImageFont.truetype, ImageDraw.ImageDraw.text
+
+    def refuse(font: object, *more: object, **options: object) -> object:
+        if isinstance(font, str):
+            raise OSError("cannot open resource")
+        return load(font, *more, **options)  # Pillow's own
+
+    monkeypatch.setattr("PIL.ImageFont.truetype", refuse)
+    monkeypatch.setattr(
+        ImageDraw.ImageDraw, "text",
+        lambda self, place, text, **more: drawn.append(text) or draw(self, place, text, **more),
+    )  # fmt: skip
+    assert plot_state(example_state(), size=(200, 150)).startswith(b"\x89PNG")
+    assert [text for text in drawn if text.endswith(" um")]
+    assert not [text for text in drawn if "µ" in text]
+
+
+def test_synapses_that_cannot_be_read_make_no_picture(tmp_path, monkeypatch) -> None:
+    """If the source of a link's synapses cannot be read, no file is written."""
+
+    def refuse(*_: object, **__: object) -> bytes:
+        raise ServiceError("The source could not be reached.", "Try again later.")
+
+    monkeypatch.setattr("synglancer.render.plot.plot_state", refuse)
+    opened = OpenedLink("https://a.org/#!x", "https://a.org/", example_state())
+    with (
+        Painter(PreviewOptions(renderer="plot")) as painter,
+        pytest.raises(PictureError, match="could not be reached") as refused,
+    ):
+        painter.paint(opened, tmp_path / "a.png")
+    assert refused.value.hint == "Try again later."
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]

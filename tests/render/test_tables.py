@@ -32,6 +32,17 @@ def test_ids_survive(suffix) -> None:
         assert [int(cell) for cell in read(content)["id"]] == IDS
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_columns_with_numbers_for_names_are_written(suffix) -> None:
+    """A column of pandas' own, named by a number, is written under that number."""
+    content = io.BytesIO(format_table(pd.DataFrame([["=1"]]), suffix))
+    if suffix == ".xlsx":
+        names = next(openpyxl.load_workbook(content).active.iter_rows(values_only=True))
+    else:
+        names = [*(pd.read_csv if suffix == ".csv" else pd.read_parquet)(content).columns]
+    assert [*map(str, names)] == ["0"]
+
+
 @given(st.text())
 def test_no_text_is_a_formula(text) -> None:
     """A cell never begins like a formula, unless it is a plain number, and holds no escapes."""

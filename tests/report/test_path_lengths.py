@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from types import SimpleNamespace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from synglancer.cells.skeletons import Skeleton
-from synglancer.report.path_lengths import find_path_lengths
+from synglancer.errors import BadAnswerError, LoginError, NotServedError, ServiceError
+from synglancer.report.numbers import _list_distances
+from synglancer.report.path_lengths import find_path_lengths, measure_paths
+from synglancer.settings import Settings
 
 
 def test_a_path_follows_the_branches() -> None:
@@ -33,3 +40,24 @@ def test_many_synapses_on_a_long_axon() -> None:
     points = np.stack([rng.uniform(0, 299_900, 2_000), *np.zeros((2, 2_000))], axis=1)
     found = find_path_lengths(Skeleton(vertices, edges), (0.0, 0.0, 0.0), points)
     assert found == pytest.approx(np.round(points[:, 0] / 100) / 10, abs=1e-6)
+
+
+def test_lengths_that_are_not_known_have_no_row() -> None:
+    """A tag whose synapses all lie on pieces apart from the soma has no distribution."""
+    lengths = {"inputs": {"spine": np.array([1, 2, 3]), "shaft": np.array([np.nan])}}
+    (row,) = _list_distances("path length", lengths)
+    assert (row["tag"], row["count"], row["value"]) == ("spine", 3, 2)
+
+
+@pytest.mark.parametrize("error", [ServiceError, NotServedError, BadAnswerError, LoginError])
+def test_a_cell_without_a_skeleton_has_no_lengths(monkeypatch, error) -> None:
+    """A skeleton that is missing or damaged leaves the path lengths out; a refused login does
+    not."""
+
+    def refuse(_: int) -> None:
+        raise error("No.", "Try again later.")
+
+    source = SimpleNamespace(fetch=refuse)
+    monkeypatch.setattr("synglancer.report.path_lengths.open_skeletons", lambda _: source)
+    with pytest.raises(LoginError) if error is LoginError else nullcontext():
+        assert measure_paths(Settings(), 5, (0.0, 0.0, 0.0), pd.DataFrame()) == {}

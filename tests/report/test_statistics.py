@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +47,26 @@ def test_a_baseline_is_read_from_a_table(tmp_path) -> None:
     path = tmp_path / "tags.csv"
     path.write_text("count;note;tag\n30;x;spine\n10;y;shaft\n5;z;spine\n")
     assert read_baseline(path).counts == {"spine": 35, "shaft": 10}
+
+
+def test_a_baseline_is_read_from_a_manifest(tmp_path) -> None:
+    """The manifest of a published source counts the whole table."""
+    path = tmp_path / "synglancer.json"
+    manifest = {
+        "@type": "synglancer_source_v1", "datastack": "minnie65_public", "version": 1718,
+        "timestamp": None, "table": "predictions", "properties": [], "tags": [
+            {"tag": "spine", "folder": "spine", "rows": 30},
+            {"tag": "shaft", "folder": "shaft", "rows": 10},
+        ], "lower_bound_nm": [0, 0, 0], "upper_bound_nm": [9, 9, 9],
+    }  # fmt: skip
+    path.write_text(json.dumps(manifest))
+    read = read_baseline(path)
+    assert read.name == "whole table, minnie65_public version 1718"
+    assert read.counts == {"spine": 30, "shaft": 10}
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(UsageError, match=r"synglancer\.json cannot be read: Is a directory"):
+        read_baseline(path)
 
 
 @pytest.mark.parametrize(

@@ -77,7 +77,8 @@ def _read_token(path: Path) -> str:
     try:
         token = path.read_text("utf-8-sig").strip()
     except (OSError, ValueError) as error:
-        raise InputError(f"The token file {path} cannot be read: {error}.", hint) from error
+        reason = error.strerror if isinstance(error, OSError) else "it is not text in UTF-8"
+        raise InputError(f"The token file {path} cannot be read: {reason}.", hint) from error
     if not token or len(token.split()) > 1:
         raise InputError(f"The token file {path} does not hold one token.", hint)
     return token

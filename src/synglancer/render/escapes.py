@@ -5,6 +5,7 @@ Markup in a tag or in a server's text stays visible as text.
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import unicodedata
@@ -38,13 +39,13 @@ _TEX = {
 
 
 class _Code(str):
-    """A text that a template writes as it is, line breaks included."""
+    """A text that a template writes with its line breaks: as it is, but escaped in HTML."""
 
     __slots__ = ()
 
     def __html__(self) -> str:
-        """Return itself, because all markup from outside is already escaped."""
-        return self
+        """Return it as the text of a page, for the HTML of a user's own template."""
+        return html.escape(self)
 
 
 def format_json(text: str) -> str:

@@ -186,7 +186,11 @@ def _give(made: LinkRecord | Skipped, printing: Printing, painter: Painter | Non
     if printing.open:
         import webbrowser
 
-        webbrowser.open(made.url)
+        if not webbrowser.open(made.url):
+            complain(
+                "No browser could be opened on this machine.",
+                "Copy the link into a browser, or leave out --open.",
+            )
     return max(codes)
 
 
