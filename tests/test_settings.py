@@ -140,9 +140,9 @@ def test_addresses_that_can_be_asked_are_taken(address):
     assert Settings(server=address, site=address).server == address
 
 
-@pytest.mark.parametrize("host", ["a..org", "a" * 64 + ".org", ".org"])
+@pytest.mark.parametrize("host", ["a..org", "a" * 64 + ".org", ".org", "*", "*.org"])
 def test_hosts_that_cannot_be_are_no_addresses(host):
-    """An empty or overlong part of a host's name is refused before any request."""
+    """An empty or overlong part of a host's name, or a pattern, is refused before any request."""
     assert not is_address(f"https://{host}/x")
 
 

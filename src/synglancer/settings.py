@@ -383,7 +383,9 @@ def is_address(text: str) -> bool:
     try:
         parts = urlsplit(text)
         _ = parts.port
-        (parts.hostname or "").encode("idna")  # no empty part, as in a..org, nor one of 64 letters
+        host = parts.hostname or ""
+        host.encode("idna")  # no empty part, as in a..org, nor one of 64 letters
     except ValueError:
         return False
-    return parts.scheme in {"http", "https"} and bool(parts.hostname) and "@" not in parts.netloc
+    named = bool(host) and not host.startswith("*")  # which requests refuses
+    return parts.scheme in {"http", "https"} and named and "@" not in parts.netloc

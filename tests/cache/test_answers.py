@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from synglancer.cache.answers import Kind, Store
 from synglancer.cache.files import cache_folder, data_folder, write_file
 from synglancer.cache.receipts import add_receipt
+from synglancer.errors import UsageError
 
 SERVER = "https://cave.example.org"
 RECORD = {"name": "labels", "notice": 'Read "this".\n', "point": [1.5, 2.0], "none": None}
@@ -334,3 +335,19 @@ def test_a_pipe_is_written_to_and_not_replaced(tmp_path):
     content, _ = reader.communicate(timeout=20)
     assert content == b"through"
     assert pipe.is_fifo()
+
+
+def test_what_cannot_be_removed_is_named(monkeypatch):
+    """If the system refuses to remove a file of the cache, it is named with the reason."""
+    store = Store()
+    store.save("tables", {"a": 1}, {"b": 2})
+    (kept,) = (path for path in cache_folder().rglob("*") if path.is_file())
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(UsageError) as refused:
+        store.clear()
+    assert str(refused.value) == f"{kept} cannot be removed: Permission denied."
+    assert kept.exists()

@@ -751,3 +751,34 @@ def test_the_token_is_in_no_log_and_no_chain_of_errors(server, caplog):
             error = error.__cause__ or error.__context__
     assert "Trying again" in caplog.text
     assert TOKEN not in caplog.text
+
+
+@pytest.mark.parametrize("address", ["http://*/1", "ftp://a.org/1", "http:///1"])
+def test_an_address_that_cannot_be_requested_is_named(address):
+    """An address that requests itself refuses is quoted, and no file is blamed for it."""
+    fetcher = Fetcher(Credentials(None, "https://a.org"))
+    with pytest.raises(UnreachableError) as caught:
+        fetcher.fetch(address)
+    assert str(caught.value) == f"{address!r} is not an address that can be requested."
+    assert not caught.value.sent
+    assert not caught.value.transient
+
+
+def test_any_other_failure_of_requests_is_named_by_its_kind(server, monkeypatch):
+    """A failure that has no sentence of its own is told with its name."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise requests.exceptions.InvalidHeader
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", refuse)
+    with pytest.raises(UnreachableError, match="failed: InvalidHeader") as caught:
+        Fetcher(Credentials(None, server.url)).fetch(server.url)
+    assert "--server" in caught.value.hint
+
+
+def test_a_state_server_that_does_not_say_where_is_named(server, monkeypatch):
+    """An upload whose answer holds no number gives no link."""
+    server.answers = [(200, {"Content-Type": "application/json"}, b'"stored"')]
+    cave, _ = open_client(server)
+    with pytest.raises(BadAnswerError, match="stored the state, but did not say where"):
+        cave.upload(b"{}")

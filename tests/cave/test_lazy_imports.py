@@ -5,9 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 from textwrap import dedent
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 import pytest
+
+from synglancer.cave.lazy_imports import _put_off_classes, _StandIn
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,6 +103,17 @@ def test_threads_are_in_nobodys_way() -> None:
         "print('IPython.display' in sys.modules, 'CAVEclient' in vars(sys.modules['caveclient']))"
     )
     assert run_afresh(code) == "{None}\nFalse False"
+
+
+def test_a_stand_in_that_was_replaced_stays_replaced(monkeypatch) -> None:
+    """A class that was defined meanwhile is not taken away with the stand-ins."""
+    module = ModuleType("slowlib")
+    monkeypatch.setitem(sys.modules, "slowlib", module)
+    with _put_off_classes(("slowlib.HTML", "slowlib.Markdown")):
+        module.HTML = int
+        assert isinstance(module.Markdown, _StandIn)
+    assert module.HTML is int
+    assert not hasattr(module, "Markdown")
 
 
 ENGINE = "from slowlib.display import HTML\nclass Client: pass\n"

@@ -158,9 +158,12 @@ def test_a_row_that_is_lost_between_two_requests_is_missed():
         fetch_whole(ask)
 
 
-@pytest.mark.parametrize("content", [b"", b"no Arrow", write(pd.DataFrame({"other": [1, 2]}))])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"no Arrow", write(pd.DataFrame({"other": [1, 2]})), write(pd.DataFrame({"id": []}))],
+)
 def test_rows_that_cannot_be_read_leave_the_answer_cut(content):
-    """If the rows that arrived have no IDs, the original error is raised."""
+    """If no row arrived, or the rows have no IDs, the original error is raised."""
 
     def ask(_: Span) -> pd.DataFrame:
         raise TruncatedError("Cut off after 2 rows.", "Wait.", limit=2, content=content)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from synglancer.cave.tokens import find_token
+from synglancer.cave.tokens import find_token, list_saved_tokens
 from synglancer.errors import UsageError
 
 SERVER = "https://global.daf-apis.com"
@@ -140,3 +140,15 @@ def test_empty_environment_counts_as_none(secrets, monkeypatch):
     save(secrets / "cave-secret.json", SECRET)
     monkeypatch.setenv("CAVE_TOKEN", "  ")
     assert find_token(SERVER) == SECRET
+
+
+def test_a_user_without_a_home_has_no_saved_tokens(secrets, monkeypatch):
+    """Saved tokens are listed; where there is no home folder, there are none."""
+    save(secrets / "cave-secret.json", SECRET)
+    assert [path.name for path in list_saved_tokens()] == ["cave-secret.json"]
+
+    def refuse(_: Path) -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(Path, "expanduser", refuse)
+    assert list_saved_tokens() == []

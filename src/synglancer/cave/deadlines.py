@@ -101,11 +101,9 @@ class _Timed:
     """Bounds how long the headers of an answer may take, all of them together."""
 
     sock: socket.socket
-    timeout: float | None
+    timeout: Any  # in seconds; `GuardedAdapter` sets it for every request
 
     def getresponse(self) -> Any:
-        if self.timeout is None:
-            return super().getresponse()  # type: ignore[misc]
         held = self.sock  # the connection may drop it
         with _shutting(lambda: held.shutdown(socket.SHUT_RDWR), self.timeout) as late:
             try:

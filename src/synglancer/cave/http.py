@@ -29,6 +29,7 @@ from synglancer.cave.network import find_certificates, name_proxy
 from synglancer.cave.responses import check_answer, name_host
 from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
 from synglancer.settings import MAX_STATE
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -269,7 +270,15 @@ class Fetcher:
         ServiceError
             When it cannot be fetched.
         """
-        return self._session.get(url).content
+        try:
+            return self._session.get(url).content
+        except requests.RequestException as error:  # of requests itself: nothing was sent
+            raise UnreachableError(
+                f"{quote(url)} is not an address that can be requested.",
+                "Check the address in the link or in the server's description of the datastack.",
+                transient=False,
+                sent=False,
+            ) from error
 
     def close(self) -> None:
         """Close the connections."""

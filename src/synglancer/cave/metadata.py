@@ -15,7 +15,12 @@ from urllib.parse import quote
 import orjson
 
 from synglancer.cave.records import Datastack, Materialization, PredictionTable
-from synglancer.errors import NotServedError, SynglancerError, build_not_cave_error
+from synglancer.errors import (
+    BadAnswerError,
+    NotServedError,
+    SynglancerError,
+    build_not_cave_error,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -110,7 +115,7 @@ def fetch_service_version(fetcher: Fetcher, server: str, service: str) -> str:
 def _unknown_datastack(fetcher: Fetcher, server: str, name: str) -> SynglancerError:
     try:
         names = fetch_datastack_names(fetcher, server)
-    except SynglancerError:
+    except (NotServedError, BadAnswerError):  # nor is there a list of datastacks
         return build_not_cave_error(server)
     return NotServedError(
         f"{server} has no datastack {name!r}.",

@@ -160,9 +160,12 @@ def _read_ids(error: TruncatedError) -> frozenset[int]:
 
     try:
         ids = pa.ipc.open_stream(error.content).read_all()["id"].to_pylist()
-        return frozenset(int(id_) for id_ in ids)
+        arrived = frozenset(int(id_) for id_ in ids)
     except (OSError, ValueError, KeyError, TypeError) as problem:
         raise error from problem
+    if not arrived:
+        raise error
+    return arrived
 
 
 def _check_span(ids: Iterable[int], span: Span) -> None:
@@ -204,8 +207,6 @@ def _pivots(cut: _Cut) -> list[int]:
     Servers often give the rows with the lowest IDs first. If the rows that arrived fill only the
     beginning of a range, it is split into more parts, so that few are cut off again.
     """
-    if not cut.ids:
-        return []
     low, high = min(cut.ids), max(cut.ids) + 1
     first, end = cut.span.first, cut.span.end
     if first is not None and end is None:
