@@ -5,6 +5,7 @@ What a process does with its own streams is tested in real processes.
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -13,6 +14,9 @@ from pathlib import Path
 import pytest
 
 from cli.outcome import CELL
+from synglancer.cli import run as run_command
+from synglancer.cli.printing import print_result
+from synglancer.errors import UsageError
 
 LINK = "import sys; from synglancer.cli import make_link_main; make_link_main()"
 OTHER = "import sys; from synglancer.cli import main; main()"
@@ -147,3 +151,60 @@ def test_a_report_that_cannot_be_written_is_said(sandbox, synglancer, tmp_path) 
     """A full disk leaves no report, and gives a message and exit code 4."""
     (tmp_path / "r.csv").symlink_to(FULL)
     synglancer("report", CELL, "-o", tmp_path / "r.csv").refuses(4, "No space left on device")
+
+
+class Broken(io.StringIO):
+    """A standard output that fails in one way, at each attempt to write or to flush."""
+
+    def __init__(self, error: OSError, *, when: str) -> None:
+        super().__init__()
+        self._error, self._when = error, when
+
+    def write(self, text: str) -> int:
+        if self._when == "write":
+            raise self._error
+        return super().write(text)
+
+    def flush(self) -> None:
+        if self._when == "flush":
+            raise self._error
+
+
+FULL_DISK = OSError(28, "No space left on device")
+
+
+def say() -> None:
+    print_result("x")
+
+
+def refuse() -> None:
+    raise UsageError("It is wrong.", "Correct it.")
+
+
+@pytest.mark.parametrize(
+    ("stream", "act", "code"),
+    [
+        (Broken(BrokenPipeError(), when="write"), say, 0),
+        (Broken(BrokenPipeError(), when="flush"), say, 0),
+        (Broken(FULL_DISK, when="write"), say, 4),
+        (Broken(FULL_DISK, when="flush"), refuse, 2),
+    ],
+)
+def test_a_stdout_that_ends_early(monkeypatch, capfd, stream, act, code) -> None:
+    """A reader that closes the pipe is no error, a full disk is one, and another error of the
+    command keeps its own exit code. What cannot be flushed is dropped."""
+    dropped = []
+    monkeypatch.setattr(sys, "stdout", stream)
+    monkeypatch.setattr("synglancer.cli.drop_stdout", lambda: dropped.append(True))
+    monkeypatch.setattr("synglancer.cli._run", lambda *_: act())
+    assert run_command(lambda: None, []) == code
+    assert bool(dropped) == (code != 4)
+    assert ("No space left" in capfd.readouterr().err) == (code == 4)
+
+
+def test_an_interruption_that_became_another_error_is_one(monkeypatch) -> None:
+    """If Ctrl+C was pressed, the error that a library made of it is not reported."""
+    monkeypatch.setattr("synglancer.cli._run", lambda *_: refuse())
+    monkeypatch.setattr("synglancer.cli.INTERRUPTION.came", True)
+    with pytest.raises(KeyboardInterrupt):
+        run_command(lambda: None, [])

@@ -7,7 +7,14 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from synglancer.cave.records import Datastack, Materialization
-from synglancer.doctor.connection import Connection
+from synglancer.doctor.connection import Connection, _advise
+from synglancer.doctor.outcome import Outcome
+from synglancer.errors import (
+    LoginError,
+    NotServedError,
+    PermissionMissingError,
+    UnreachableError,
+)
 from synglancer.settings import Settings
 
 SECRET = "hunter2"
@@ -92,3 +99,55 @@ def test_the_viewer_is_known(site, own, status, words) -> None:
     found = connection.check_viewer()
     assert found.status == status
     assert words in found.message
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (LoginError("No token.", "Give one."), "https://global.daf-apis.com answers."),
+        (PermissionMissingError("No.", "Ask."), "https://global.daf-apis.com answers."),
+        (NotServedError("No.", "Look."), "https://global.daf-apis.com answers."),
+        (None, "https://global.daf-apis.com answers (information service 5.1)."),
+    ],
+)
+def test_a_server_that_refuses_answers(monkeypatch, error, said) -> None:
+    """A server that does not tell its version without a login answers all the same."""
+
+    def fetch(*_: object) -> str:
+        if error:
+            raise error
+        return "5.1"
+
+    monkeypatch.setattr("synglancer.doctor.connection.fetch_service_version", fetch)
+    assert connect().check_server() == Outcome("server", "ok", said, "")
+
+
+def test_a_viewer_is_named_without_a_datastack(monkeypatch) -> None:
+    """If the datastack cannot be read, which has a line of its own, the chosen viewer is still
+    named."""
+
+    def refuse(_: object) -> None:
+        raise NotServedError("No.", "No.")
+
+    monkeypatch.setattr(Connection, "_fetch_datastack", refuse)
+    found = connect(site="https://viewer.example.org").check_viewer()
+    assert (found.status, found.hint) == ("ok", "")
+    assert found.message == "Links open in https://viewer.example.org, as you chose."
+
+
+@pytest.mark.parametrize(
+    ("variable", "used"),
+    [
+        (None, "those of the package certifi are used"),
+        ("/etc/ca.pem", "REQUESTS_CA_BUNDLE names /etc/ca.pem"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_advised(monkeypatch, variable, used) -> None:
+    """The advice says which certificates are used now; any other failure keeps its own advice."""
+    if variable:
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", variable)
+    error = UnreachableError("The certificate could not be verified (TLS).", "Wait.")
+    advice = _advise(error, "certificate verify failed: self-signed Certificate in chain")
+    assert advice.startswith("If your institution's proxy uses its own certificates, set")
+    assert used in advice
+    assert _advise(error, "Connection refused") == "Wait."

@@ -10,6 +10,7 @@ import pytest
 
 import synglancer
 from synglancer.errors import SynglancerError
+from synglancer.python.given import list_separate_cells
 from test_option_values import Broken
 
 DEAD = {"server": "http://127.0.0.1:9", "no_cache": True}
@@ -92,3 +93,8 @@ def test_odd_values_in_every_place(value):
     for name in ("url", "token", "timeout"):
         given = {"url": "https://a.org/#!http://127.0.0.1:9/1", name: value}
         attempt(synglancer.Link.from_url, **given)
+
+
+def test_a_number_with_thousands_of_digits_is_one_cell():
+    """Python does not write such a number, so it is described."""
+    assert list_separate_cells([5, 10**5000]) == [5, "A number with thousands of digits"]

@@ -14,6 +14,10 @@ from cli.outcome import TOKEN
 from synglancer import Link, make_link
 from synglancer.cache.receipts import history_file, read_receipts
 from synglancer.errors import CellError, SynglancerWarning, UsageError
+from synglancer.links.kinds.given_rows import UNNAMED
+from synglancer.python.tables import _check
+from synglancer.settings import Settings
+from synglancer.synapses.given import Pin
 
 CELL = 864691135276234469
 TABLE = "synapse_target_predictions_ssa_v2"
@@ -276,3 +280,23 @@ def test_own_points_stand_beside_given_rows(client, own):
     assert link.state["layers"][-1]["name"] == "my points"
     assert link.shown == len(link.predictions)
     assert link.provenance.annotations[0].rows == 1
+
+
+@pytest.mark.parametrize(
+    ("options", "said", "hint"),
+    [
+        (
+            {"datastack": "other", "table": "predictions"},
+            "The rows have the datastack minnie65_public, but other was",
+            "datastack=",
+        ),
+        ({"source": "https://a.org"}, "Both tables and a published source were given.", "source="),
+        ({"table": UNNAMED, "multi_input": True}, "must know the table of predictions", "table="),
+    ],
+)
+def test_options_that_contradict_the_tables_are_refused(options, said, hint):
+    """Another datastack, a published source, and spines of an unknown table are refused."""
+    pin = Pin(datastack="minnie65_public", table=None, version=5, timestamp=None, notice=None)
+    with pytest.raises(UsageError, match=said) as refused:
+        _check(Settings(**options), pin)
+    assert hint in refused.value.hint

@@ -74,3 +74,11 @@ def test_integers_of_any_size_are_read() -> None:
     turned = find_placement(transformed({"outputDimensions": NM, "matrix": matrix}), {})
     assert turned.to_nm(np.array([[1, 2, 3]])).tolist() == [[1e30, 2, 3]]
     assert stack_points([], 4).shape == (0, 4)
+
+
+def test_dimensions_of_different_number_are_refused() -> None:
+    """A transform from two dimensions into three places no point."""
+    given = {"x": [1e-9, "m"], "y": [1e-9, "m"]}
+    layer = transformed({"outputDimensions": NM, "inputDimensions": given})
+    with pytest.raises(UnplacedError, match="different numbers of input and output dimensions"):
+        find_placement(layer, {})

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
 import pytest
 
-from synglancer.states.fields import Reader, read_count, read_timestamp, write_timestamp
+from synglancer.states.fields import (
+    Reader,
+    read_count,
+    read_number,
+    read_text,
+    read_timestamp,
+    write_timestamp,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,3 +78,17 @@ def test_what_is_no_object_has_no_fields() -> None:
         with pytest.raises(ValueError, match=r"^the whole$"):
             reader.check()
     Reader({}).check()
+
+
+@pytest.mark.parametrize("wrong", [True, "1", None, [1], -1, float("inf"), float("nan")])
+def test_what_is_no_amount_is_refused(wrong):
+    """A number is finite, not negative, and never a boolean or a text."""
+    assert (read_number(0), read_number(2.5)) == (0, 2.5)
+    with pytest.raises(ValueError, match=re.escape(str(wrong))):
+        read_number(wrong)
+
+
+def test_a_required_field_is_named():
+    """A required field that is missing is named in the error."""
+    with pytest.raises(ValueError, match=r"^cell$"):
+        Reader({"other": "5"}).need("cell", read_text)

@@ -593,3 +593,14 @@ def test_given_rows_are_not_queried():
         "The synapses of this link were given as tables, so they cannot be queried again."
     )
     assert refused.value.hint.startswith("Make the link again from the tables, or from the cell ")
+
+
+@pytest.mark.parametrize(
+    ("address", "sha256"), [("/home/me/source", "0" * 64), (5, "0" * 64), ("https://a.org/s", "")]
+)
+def test_a_source_that_is_no_address_is_not_believed(address, sha256):
+    """A record never sends a command to a file, and its source needs the hash of a manifest."""
+    known = PublishedSource.from_json({"address": "https://a.org/s", "sha256": "0" * 64})
+    assert known.address == "https://a.org/s"
+    with pytest.raises(ValueError, match=r"sha256|address"):
+        PublishedSource.from_json({"address": address, "sha256": sha256})

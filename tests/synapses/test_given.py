@@ -324,3 +324,14 @@ def test_rows_know_their_source() -> None:
     df = table()
     df.attrs = {"materialization_version": 3, "table_name": "predictions_v7"}
     assert read_given(df, "outputs", 1).pin == Pin(table="predictions_v7", version=3)
+
+
+def test_joined_tables_without_predictions_name_no_table() -> None:
+    """Of joined tables, only one that refers to synapses is the table of predictions."""
+    synapses = {"synapses_pni_2": {"join_column": None, "table_notice_text": "Of synapses."}}
+    labels = {"labels": {"join_column": "target_id", "table_notice_text": "Of labels."}}
+    assert (read_pin({"tables": synapses}).table, read_pin({"tables": synapses}).notice) == (
+        None,
+    ) * 2
+    both = read_pin({"tables": {**synapses, **labels}})
+    assert (both.table, both.notice) == ("labels", "Of labels.")

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import orjson
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,13 @@ from hypothesis.extra import numpy as hnp
 
 from synglancer.errors import BadAnswerError
 from synglancer.settings import UNLABELLED
-from synglancer.view.annotations import CONFIDENCE, SIZE, AnnotationGroup, build_annotations
+from synglancer.view.annotations import (
+    CONFIDENCE,
+    SIZE,
+    AnnotationGroup,
+    _read_integers,
+    build_annotations,
+)
 from synglancer.view.tag_order import sort_tags
 
 untimed = settings(deadline=None, max_examples=60)
@@ -255,3 +262,13 @@ def test_a_tag_with_a_nul_is_refused_by_name(tag: str) -> None:
     rows = [("inputs", name, 0.5, 10, 1, 2, (4, 8, 40)) for name in ("spine", tag)]
     with pytest.raises(BadAnswerError, match=re.escape(repr(tag))):
         build_annotations(frame_of(rows))
+
+
+def test_integers_in_several_pieces_are_read_exactly() -> None:
+    """A column of Arrow that came in several pieces keeps all digits and their order."""
+    pieces = pa.chunked_array([[2**64 - 1, 5], [864691135276234469]], pa.uint64())
+    column = pd.Series(pieces, dtype=pd.ArrowDtype(pa.uint64()), name="id")
+    assert _read_integers(column, pa.uint64()).tolist() == [2**64 - 1, 5, 864691135276234469]
+    gap = pd.Series(pa.chunked_array([[5], [None]], pa.uint64()), dtype=column.dtype, name="id")
+    with pytest.raises(BadAnswerError, match="A synapse came without id"):
+        _read_integers(gap, pa.uint64())

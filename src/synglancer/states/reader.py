@@ -111,18 +111,16 @@ def _build_error(source: str) -> BadAnswerError:
     )
 
 
-def _measure_depth(value: object) -> int:
+def _measure_depth(state: dict[str, Any]) -> int:
     """Measure the depth of nested lists and objects, up to one more than is allowed."""
-    level: list[object] = [value]
+    level: list[dict[str, Any] | list[Any]] = [state]
     depth = 0
     while level and depth <= MAX_DEPTH:
         depth += 1
-        inner: list[object] = []
+        inner: list[dict[str, Any] | list[Any]] = []
         for item in level:
-            if isinstance(item, dict):
-                inner.extend(part for part in item.values() if isinstance(part, dict | list))
-            elif isinstance(item, list):
-                inner.extend(part for part in item if isinstance(part, dict | list))
+            parts = item.values() if isinstance(item, dict) else item
+            inner.extend(part for part in parts if isinstance(part, dict | list))
         level = inner
     return depth
 

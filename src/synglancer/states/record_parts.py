@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class Part:
+class Part(ABC):
     """Base of the parts."""
 
     @classmethod
@@ -43,8 +44,9 @@ class Part:
         return found
 
     @classmethod
+    @abstractmethod
     def _read(cls, read: Reader) -> Self:
-        raise NotImplementedError
+        """Read its fields."""
 
 
 @dataclass(frozen=True)

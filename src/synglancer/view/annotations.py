@@ -251,15 +251,14 @@ def _check_group(
 
 
 def _write_json(columns: dict[str, np.ndarray[Any, Any]], *, labelled: bool) -> bytes:
-    """Write one group's array, some rows at a time into one buffer."""
+    """Write one group's array, of one row at least, some rows at a time into one buffer."""
     count = len(columns["id"])
     out = io.BytesIO()
     out.write(b"[")
     for start in range(0, count, _ROWS_AT_A_TIME):
         rows = {name: column[start : start + _ROWS_AT_A_TIME] for name, column in columns.items()}
         out.write(_join_rows(rows, labelled=labelled))
-    if count:
-        out.seek(-1, io.SEEK_CUR)  # overwrite the last comma
+    out.seek(-1, io.SEEK_CUR)  # overwrite the last comma
     out.write(b"]")
     out.truncate()
     return out.getvalue()  # shares the buffer: no second copy

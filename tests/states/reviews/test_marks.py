@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -110,3 +111,11 @@ def test_what_was_predicted_comes_back_from_the_shader(given_rows: list[Row]) ->
 def test_a_damaged_comment_is_none(shader) -> None:
     """Text without the form of the comment is not read as synapses."""
     assert read_rows(shader) is None
+
+
+@pytest.mark.parametrize("wrong", ["0.5", True, None, float("nan"), float("inf")])
+def test_a_listing_with_a_confidence_that_is_no_number_is_damaged(wrong):
+    """A damaged line holds no synapses, not some of them."""
+    line = format_rows(Listing([Row(5, "inputs", "spine", 0.25)], ["spine"]))
+    assert read_rows(line) is not None
+    assert read_rows(line.replace("0.25", json.dumps(wrong))) is None
