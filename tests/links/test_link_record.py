@@ -60,7 +60,8 @@ def test_a_link_is_named_after_its_cells_or_synapses(changes, heading, file_name
     """At most three are named in a heading, and one in the name of a file."""
     link = example_link(**changes)
     assert (link.heading, link.file_name) == (heading, file_name)
-    assert link.subject.lower() == heading.removeprefix("Synapses of ").lower()
+    named = heading.removeprefix("Synapses of ")
+    assert link.subject == f"{named[0].lower()}{named[1:]}"
 
 
 def test_a_state_of_no_known_cell_has_a_name_all_the_same() -> None:

@@ -18,6 +18,7 @@ from synglancer.states.provenance import parse_provenance, parse_settings
 from synglancer.states.record import (
     FORMAT,
     RECORD,
+    SYNTHETIC,
     Provenance,
     parse_record,
 )
@@ -274,6 +275,12 @@ def test_what_a_link_does_not_have_is_not_in_its_record():
     assert NamedSynapse.from_json(unsure.to_json()) == unsure
     sure = replace(unsure, confidence=1.0)
     assert NamedSynapse.from_json(sure.to_json()) == sure
+
+
+def test_the_notice_of_a_table_says_that_its_predictions_are_synthetic():
+    """Only if it begins so; a table without a notice is taken as real."""
+    notices = (f"{SYNTHETIC}. Not a cell.", f"Not a {SYNTHETIC}.", "")
+    assert [Provenance(notice=one).synthetic for one in notices] == [True, False, False]
 
 
 def test_only_colours_are_read_as_colours():

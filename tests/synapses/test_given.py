@@ -90,6 +90,13 @@ def test_ids_of_all_64_bits_are_read(ids: pd.Series) -> None:
     assert read(table(pre_pt_root_id=ids))["pre_pt_root_id"].tolist() == [0, LARGEST]
 
 
+@pytest.mark.parametrize("direction", ["inputs", "outputs"])
+def test_a_table_keeps_its_direction(direction: Any) -> None:
+    """And its columns, whichever side the cell is on."""
+    read = read_given(table(), direction, (4, 4, 40))
+    assert (read.direction, len(read.raw)) == (direction, 2)
+
+
 def test_numbers_may_be_zero_and_tables_empty() -> None:
     """Neither is missing: 0 is a size and a confidence, and no rows are no synapses."""
     raw = read(table(size=[0, 0], value=[0, 0.5]))

@@ -70,7 +70,7 @@ def explain_missing(links: Sequence[Sequence[str]]) -> list[str]:
     lines = [
         one if all(one in told for told in filled) else f"{start}."
         for one in filled[0]
-        if (start := _AFTER_TAG.split(one, 1)[0]).startswith(_NO_TAG)
+        if (start := _AFTER_TAG.split(one)[0]).startswith(_NO_TAG)
         and all(any(other.startswith(f"{start}. ") for other in told) for told in filled)
     ]
     if all(any(_NOTHING_PASSES in one for one in told) for told in filled):

@@ -68,7 +68,7 @@ class LayerAnnotations:
     @property
     def name(self) -> str:
         """The layer's name."""
-        return str(self.layer.get("name", ""))
+        return str(self.layer["name"])
 
     @property
     def shapes(self) -> list[str]:

@@ -73,6 +73,7 @@ def test_a_link_on_a_source_needs_no_request_to_cave(open_maker, address) -> Non
     maker = open_maker(session)
     link = maker.make(A)
     assert session.asked == []
+    assert maker._view.materialization == VERSION
     assert link.provenance == Provenance(
         cell=A,
         datastack="minnie65_public",
