@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from synglancer.cave.lazy_imports import _put_off_classes, _StandIn
+from synglancer.cave.lazy_imports import Shortcut, _put_off_classes, _StandIn, _try
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -216,3 +216,15 @@ def test_what_is_not_installed_as_a_distribution_comes_plainly(write) -> None:
     told, loaded = run_afresh(LOADED, folder).split("\n")
     assert told == "client is not installed as a distribution"
     assert loaded == "Client True True"
+
+
+def test_a_failed_shortcut_takes_away_its_own_modules_alone(write, monkeypatch) -> None:
+    """Modules of other libraries that were loaded on the way stay, because others may have them."""
+    folder = write(engine="import slowlib.display\nraise ValueError('no')\n")
+    monkeypatch.syspath_prepend(folder)
+    shortcut = Shortcut({"client": "1.2."}, {"client.engine": ("Client",)}, ("client",))
+    assert _try(shortcut) == "ValueError: no"
+    left = [name for name in sys.modules if name.partition(".")[0] in {"client", "slowlib"}]
+    for name in left:
+        del sys.modules[name]
+    assert left == ["slowlib", "slowlib.display"]
