@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from cave_sandbox.errors import ProcessError
 from cave_sandbox.sample import identity as who
 from cli.outcome import CELL, MISSING_TERMS, NO_PERMISSION, TOKEN
 from synglancer.links.warnings import explain_size
@@ -199,6 +200,18 @@ def test_a_sandbox_that_is_not_running_is_said(synglancer, monkeypatch) -> None:
     """The status of a sandbox that is not running is an error with a hint, not a bug."""
     monkeypatch.setattr("cave_sandbox.process.daemon.status", lambda: None)
     synglancer("sandbox", "status").refuses(4, "sandbox is not running", "synglancer sandbox start")
+
+
+@pytest.mark.parametrize("command", ["start", "status", "stop"])
+def test_a_sandbox_that_does_not_answer_is_said(synglancer, monkeypatch, command) -> None:
+    """What the process of the sandbox reports is an error of a service, with its own hint."""
+
+    def fail(*_: object) -> None:
+        raise ProcessError("The background sandbox does not answer.", "Stop it, then try again.")
+
+    monkeypatch.setattr(f"cave_sandbox.process.daemon.{command}", fail)
+    words = ("The background sandbox does not answer.", "Stop it, then try again.")
+    synglancer("sandbox", command).refuses(4, *words)
 
 
 @pytest.mark.parametrize("command", ["start", "serve"])

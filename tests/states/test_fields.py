@@ -13,6 +13,7 @@ from synglancer.states.fields import (
     Reader,
     read_count,
     read_number,
+    read_point,
     read_text,
     read_timestamp,
     write_timestamp,
@@ -92,3 +93,11 @@ def test_a_required_field_is_named():
     """A required field that is missing is named in the error."""
     with pytest.raises(ValueError, match=r"^cell$"):
         Reader({"other": "5"}).need("cell", read_text)
+
+
+@pytest.mark.parametrize("wrong", [5, [1, 2], [1, 2, 3, 4], [1, 2, True], [1, 2, float("nan")]])
+def test_what_is_no_position_is_refused(wrong):
+    """A position is three finite numbers."""
+    assert read_point([1, 2.5, -3]) == (1, 2.5, -3)
+    with pytest.raises(ValueError, match=r"values|\[|5"):
+        read_point(wrong)
