@@ -14,11 +14,18 @@ from synglancer.errors import UsageError
 class Refused(io.RawIOBase):
     """A descriptor that is not open for reading, as after ``0>file``."""
 
+    def __init__(self, error: OSError) -> None:
+        self._error = error
+
     def readable(self) -> bool:
         return True
 
     def readinto(self, _: object) -> int:
-        raise OSError(9, "Bad file descriptor")
+        raise self._error
+
+
+def refusing(error: OSError) -> io.TextIOWrapper:
+    return io.TextIOWrapper(io.BufferedReader(Refused(error)))
 
 
 @pytest.mark.parametrize(
@@ -37,7 +44,8 @@ def test_what_cannot_be_read_is_refused(monkeypatch):
     for stream, reason in (
         (None, "is closed"),
         (closed, "is closed"),
-        (io.TextIOWrapper(io.BufferedReader(Refused())), "cannot be read: Bad file descriptor"),
+        (refusing(OSError(9, "Bad file descriptor")), "cannot be read: Bad file descriptor"),
+        (refusing(io.UnsupportedOperation("not readable")), "cannot be read: not readable"),
     ):
         monkeypatch.setattr(sys, "stdin", stream)
         with pytest.raises(UsageError, match=f"^Standard input {reason}.$") as refused:

@@ -26,4 +26,5 @@ def read_standard_input(instead: str) -> bytes:
         binary = getattr(sys.stdin, "buffer", None)
         return binary.read() if binary is not None else sys.stdin.read().encode()
     except OSError as error:
-        raise UsageError(f"Standard input cannot be read: {error.strerror}.", instead) from error
+        reason = error.strerror or error  # Python's own refusals have no strerror
+        raise UsageError(f"Standard input cannot be read: {reason}.", instead) from error
