@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 
 import pandas as pd
 import pytest
@@ -139,3 +142,23 @@ def test_segment_properties_are_sorted_and_whole() -> None:
     ]
     assert (inputs["id"], inputs["values"]) == ("inputs", [2, 1, 0, 1, 0])
     assert (outputs["id"], outputs["values"]) == ("outputs", [0, 0, 1, 0, 1])
+
+
+def test_threads_may_look_up_types_at_once() -> None:
+    """The links of a batch share the types; pandas' first look-up is not safe in threads."""
+    roots = pd.Series(range(CELL, CELL + 20_000), dtype="uint64")
+    view = pd.DataFrame({"pt_root_id": roots, "cell_type": "BC"})
+    pause = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            for _ in range(40):
+                types, ready = build_cell_types(view, "v", "cell_type").types, Barrier(8)
+
+                def look(_, types=types, ready=ready) -> int:
+                    ready.wait()
+                    return int(roots[::5].map(types).notna().sum())
+
+                assert [*pool.map(look, range(8))] == [4_000] * 8
+    finally:
+        sys.setswitchinterval(pause)

@@ -72,10 +72,13 @@ def build_cell_types(raw: pd.DataFrame, view: str, column: str) -> CellTypes:
     rows = rows.drop_duplicates()
     several = rows["root"].duplicated(keep=False)
     single = rows[~several]
+    by_root = pd.Series(single["type"].to_numpy(), index=single["root"].to_numpy(), dtype=object)
+    # The first look-up prepares pandas' index, and fails in threads that do it at the same time.
+    by_root.index.get_indexer(by_root.index[:1])
     return CellTypes(
         view,
         column,
-        pd.Series(single["type"].to_numpy(), index=single["root"].to_numpy(), dtype=object),
+        by_root,
         frozenset(int(root) for root in rows.loc[several, "root"]),
     )
 
