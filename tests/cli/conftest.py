@@ -44,7 +44,7 @@ def options(build_options: Callable[[Path], SandboxOptions], tmp_path: Path) -> 
 
 
 @pytest.fixture
-def sandbox(
+def own_sandbox(
     options: SandboxOptions,
     sample: Path,
     loaded_sample: LoadedFolder,
@@ -54,6 +54,33 @@ def sandbox(
         monkeypatch.setenv("CAVE_TOKEN", TOKEN)
         monkeypatch.setenv("SYNGLANCER_SERVER", running.origin)
         yield running
+
+
+@pytest.fixture
+def sandbox(own_sandbox: Sandbox) -> Sandbox:
+    return own_sandbox
+
+
+@pytest.fixture(scope="module")
+def _lasting(
+    build_options: Callable[[Path], SandboxOptions],
+    loaded_sample: LoadedFolder,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[tuple[Sandbox, Path]]:
+    folder = tmp_path_factory.mktemp("lasting")
+    with Sandbox(build_options(folder), loaded_sample) as running:
+        yield running, folder / "cache"
+
+
+@pytest.fixture
+def lasting_sandbox(_lasting: tuple[Sandbox, Path], monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox and a cache for all tests of a file, which make each link once."""
+    running, cache = _lasting
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    monkeypatch.setenv("SYNGLANCER_SERVER", running.origin)
+    monkeypatch.setenv("SYNGLANCER_CACHE_DIR", str(cache))
+    running.take_requests()
+    return running
 
 
 @pytest.fixture(autouse=True)

@@ -42,6 +42,12 @@ def write(folder: Path, text: str, name: str = "mine.csv") -> Path:
     return path
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 def test_points_are_layers_beside_ours(
     sandbox, make_link: Callable[..., Outcome], tmp_path: Path
 ) -> None:

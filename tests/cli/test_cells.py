@@ -30,6 +30,12 @@ def ask(make_link, *words: object) -> dict:
     return json.loads(made.out)
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 @pytest.mark.parametrize(
     ("given", "until", "why"),
     [
@@ -37,7 +43,7 @@ def ask(make_link, *words: object) -> dict:
         (who.OUTDATED_SPLIT, "2024-06-05", "nucleus"),
     ],
 )
-def test_an_outdated_root_id_is_followed(sandbox, make_link, given, until, why) -> None:
+def test_an_outdated_root_id_is_followed(own_sandbox, make_link, given, until, why) -> None:
     """A certain successor is shown and reported: given ID, end of validity, replacement; once in
     the link. It is certain if it is the only one, or if it holds the nucleus of the given root ID.
     """
@@ -50,9 +56,9 @@ def test_an_outdated_root_id_is_followed(sandbox, make_link, given, until, why) 
         assert part in made.err
     followed = record["followed"]
     assert (followed["given"], followed["used"], followed["why"]) == (str(given), CELL, why)
-    before = len(sandbox.requests)
+    before = len(own_sandbox.requests)
     again = make_link(given, "--quiet")
-    assert len(sandbox.requests) - before == 1
+    assert len(own_sandbox.requests) - before == 1
     assert again.out.strip() == record["url"]
     assert "used instead" in again.err, "not even --quiet leaves it unsaid"
     assert "autapse" not in again.err, "an ordinary note"
@@ -67,10 +73,10 @@ def test_strict_refuses_to_follow(sandbox, make_link) -> None:
     assert ask(make_link, CELL, "--strict")["cell"] == CELL
 
 
-def test_several_candidates_are_listed(sandbox, make_link) -> None:
+def test_several_candidates_are_listed(own_sandbox, make_link) -> None:
     """If two cells have parts of a root ID and a nucleus each, both are named and none is shown."""
     make_link(who.OUTDATED_MERGED_CELLS).refuses(3, FIRST, SECOND, "nucleus 264901", "nucleus:ID")
-    assert not [request for request in sandbox.requests if request.path.endswith("/post")]
+    assert not [request for request in own_sandbox.requests if request.path.endswith("/post")]
 
 
 def rewrite_roots(sample: Path, folder: Path, rows: list[tuple[str, str, str, str]]) -> Path:
@@ -141,7 +147,7 @@ def test_a_position_names_the_cell_there(sandbox, make_link, given) -> None:
     assert ask(make_link, given)["cell"] == CELL
 
 
-def test_a_position_needs_an_extra_and_says_so(sandbox, make_link, monkeypatch) -> None:
+def test_a_position_needs_an_extra_and_says_so(own_sandbox, make_link, monkeypatch) -> None:
     """Without cloud-volume, the hint says how to install it."""
     monkeypatch.setitem(sys.modules, "cloudvolume", None)
     make_link(SOMA_VOXEL).refuses(2, "not installed", "synglancer[positions]")
@@ -192,7 +198,7 @@ def test_files_and_stdin_hold_one_cell_a_line(sandbox, make_link, tmp_path, monk
     make_link(file).refuses(2, "line 2: this is not a cell")
 
 
-def test_with_total_counts_all_synapses(sandbox: Sandbox, make_link, sample) -> None:
+def test_with_total_counts_all_synapses(own_sandbox: Sandbox, make_link, sample) -> None:
     """--with-total also counts all synapses in the table, with two more requests; it is off by
     default."""
     synapses = pd.read_parquet(sample / who.MINNIE / "tables" / f"{who.SYNAPSE_TABLE}.parquet")
@@ -201,9 +207,9 @@ def test_with_total_counts_all_synapses(sandbox: Sandbox, make_link, sample) -> 
         "outputs": int((synapses["pre_pt_root_id"] == int(CELL)).sum()),
     }
     assert "all_synapses" not in ask(make_link, CELL)
-    before = len(sandbox.requests)
+    before = len(own_sandbox.requests)
     made = make_link(CELL, "--with-total", "--no-cache", "--output", "json")
-    assert len(sandbox.requests) - before == 10
+    assert len(own_sandbox.requests) - before == 10
     record = json.loads(made.out)
     assert record["all_synapses"] == expected
     assert "3,392 synapses with a prediction, shown; none filtered out." in made.err

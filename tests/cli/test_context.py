@@ -25,6 +25,12 @@ SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 PARTNERS = {"inputs": "pre_pt_root_id", "outputs": "post_pt_root_id"}
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 @pytest.fixture(scope="session")
 def rows(sample: Path) -> pd.DataFrame:
     """The sample's tables of the cell's synapses, joined without the code under test.
@@ -177,14 +183,14 @@ def test_partners_have_the_types_of_the_view(sandbox: Sandbox, rows: pd.DataFram
     assert listed == [[] if name == "unknown" else [name] for name in named]
 
 
-def test_extras_cost_requests_once(sandbox: Sandbox, make_link) -> None:
+def test_extras_cost_requests_once(own_sandbox: Sandbox, make_link) -> None:
     """Without these options, there are no further requests; the first time, they cost their own
     queries; another view of the same cell only costs its upload."""
 
     def ask(*words: str) -> list[str]:
-        before = len(sandbox.requests)
+        before = len(own_sandbox.requests)
         assert make_link(CELL, "--quiet", *words).code == 0
-        return [request.path for request in sandbox.requests[before:]]
+        return [request.path for request in own_sandbox.requests[before:]]
 
     assert len(ask()) == 8
     extra = ask("--multi-input", "--cell-types")
@@ -238,12 +244,12 @@ def test_the_list_of_segments_alone_has_a_number_of_its_own(sandbox: Sandbox, ma
     assert len(inline) == 1
 
 
-def test_an_inline_link_uploads_nothing(sandbox: Sandbox, make_link) -> None:
+def test_an_inline_link_uploads_nothing(own_sandbox: Sandbox, make_link) -> None:
     """With --inline, only the annotations hold types, because nothing is uploaded; another column
     of the view gives other types."""
     words = ("--inline", "--cell-types", "--cell-type-column", "broad_type", "--outputs")
     made = make_link(CELL, *words, "--quiet")
-    assert not [item for item in sandbox.requests if item.path.startswith("/nglstate")]
+    assert not [item for item in own_sandbox.requests if item.path.startswith("/nglstate")]
     back = Link.from_url(made.out.strip())
     assert set(back.predictions["partner_type"]) == {"excitatory", "inhibitory", "unknown"}
     assert "property" not in json.dumps(back.state["layers"][1]["source"])
@@ -263,7 +269,7 @@ def test_extras_are_whole_below_a_row_limit(make_link, options, monkeypatch) -> 
     assert made[0]["state_sha256"] == made[1]["state_sha256"]
 
 
-def test_an_expired_version_has_spines_and_no_types(sandbox: Sandbox, make_link) -> None:
+def test_an_expired_version_has_spines_and_no_types(own_sandbox: Sandbox, make_link) -> None:
     """For an expired version, spines use live queries at its timestamp; views cannot, and are
     refused with a hint."""
     old = str(who.PARTNERS[3].root_id)
@@ -272,7 +278,7 @@ def test_an_expired_version_has_spines_and_no_types(sandbox: Sandbox, make_link)
     assert record["counts"]["inputs"]["multi-input"] > 0
     made = make_link(old, "--version", "661", "--cell-types")
     made.refuses(4, "does not support live queries", "leave out --cell-types")
-    assert not [item for item in sandbox.requests if "/views/" in item.path]
+    assert not [item for item in own_sandbox.requests if "/views/" in item.path]
 
 
 def test_several_cells_share_spines_and_partners(sandbox: Sandbox, sample: Path) -> None:
@@ -330,9 +336,9 @@ SECOND = ("--datastack", who.SECOND, "--table", who.SECOND_PREDICTION_TABLE)
     ],
 )
 def test_what_is_not_there_is_refused(
-    sandbox: Sandbox, make_link, words: tuple[str, ...], code: int, said: tuple[str, ...]
+    own_sandbox: Sandbox, make_link, words: tuple[str, ...], code: int, said: tuple[str, ...]
 ) -> None:
     """If a datastack or version lacks the table, the view or its column, the error names it and the
     option, and no link is made."""
     make_link(CELL, *words).refuses(code, *said)
-    assert not [item for item in sandbox.requests if item.path.startswith("/nglstate")]
+    assert not [item for item in own_sandbox.requests if item.path.startswith("/nglstate")]

@@ -39,6 +39,12 @@ def count_color(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int
     return int((np.abs(pixels - np.array(colour)).max(axis=2) <= tolerance).sum())
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 @pytest.mark.browser
 @needs_browser
 def test_pictures_show_each_link_in_one_browser(sandbox, make_link, tmp_path):

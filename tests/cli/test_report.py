@@ -37,6 +37,12 @@ UNKNOWN = "864691135000000001"
 
 
 @pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
+@pytest.fixture
 def table(tmp_path):
     """A file of four cells with a group and a note."""
     frame = pd.DataFrame({"pt_root_id": CELLS, "type": ["a", "b", "b", "b"], "note": NASTY})

@@ -22,6 +22,12 @@ ENDS = {"inputs": ("post_pt_root_id", "pre_pt_root_id")}
 ENDS["outputs"] = ENDS["inputs"][::-1]
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 @pytest.fixture(scope="module")
 def rows(sample) -> pd.DataFrame:
     """Every predicted synapse of the cells, one row for each direction."""
@@ -179,10 +185,10 @@ def test_a_link_lists_all_cells(sandbox, synglancer, rows, sample, tmp_path, wor
 
 
 def test_the_list_of_all_cells_is_without_types_that_are_not_served(
-    sandbox, synglancer, tmp_path
+    own_sandbox, synglancer, tmp_path
 ) -> None:
     """If the view of types is not available, the link lists everything else."""
-    sandbox.set_faults("GET */views/*=404")
+    own_sandbox.set_faults("GET */views/*=404")
     page = tmp_path / "report.md"
     made = synglancer("report", CELL, *OTHERS, "-o", page)
     assert made.code == 0, made.err

@@ -22,6 +22,12 @@ if TYPE_CHECKING:
     from cli.outcome import Outcome
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 @pytest.fixture(scope="module")
 def rows(sample: Path) -> pd.DataFrame:
     """All synapses of the sample at version 1718, with their predictions if any."""

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 CELL = "864691135276234469"
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet", ".xlsx"])
 def test_the_table_is_what_the_link_shows(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path,

@@ -25,6 +25,12 @@ SIDES = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 
 
 @pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
+@pytest.fixture
 def rows(sample: Path) -> pd.DataFrame:
     """All predicted synapses of the cell, each once, the least confident first."""
     tables = sample / who.MINNIE / "tables"

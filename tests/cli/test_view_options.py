@@ -35,6 +35,12 @@ def read_synapses(sample: Path) -> pd.DataFrame:
     return synapses.merge(predictions, left_on="id", right_on="target_id", suffixes=("", "_ref"))
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 def test_background_white(sandbox: Sandbox, make_link) -> None:
     """--background white makes the 3D view and the sections white."""
     state = read_state(make_link(CELL, "--background", "white"))
@@ -150,9 +156,9 @@ def test_impossible_numbers_of_partners_are_refused(make_link, count: int) -> No
     make_link(CELL, f"--partners={count}").refuses(2, "--partners")
 
 
-def test_another_view_is_another_question(sandbox: Sandbox) -> None:
+def test_another_view_is_another_question(own_sandbox: Sandbox) -> None:
     """A link with other view options is never the cached one."""
-    plain = api_make_link(int(CELL), server=sandbox.origin)
+    plain = api_make_link(int(CELL), server=own_sandbox.origin)
     for options in (
         {"background": "white"},
         {"figure": True},
@@ -164,7 +170,7 @@ def test_another_view_is_another_question(sandbox: Sandbox) -> None:
         {"partners": 1},
         {"min_confidence": 0.5, "soft_filter": True},
     ):
-        made = api_make_link(int(CELL), server=sandbox.origin, **options)
+        made = api_make_link(int(CELL), server=own_sandbox.origin, **options)
         assert made.state_sha256 != plain.state_sha256, options
         assert made.state["synglancer"]["view"] == {
             name: value for name, value in options.items() if name != "min_confidence"
