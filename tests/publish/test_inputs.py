@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import csv
+import gzip
 import json
+import os
 import sys
 
 import numpy as np
@@ -11,9 +14,16 @@ import pytest
 from deltalake import DeltaTable, write_deltalake
 
 from publish.tables import make_rows, read_files, run, write_parquet
-from synglancer.errors import UsageError
+from synglancer.errors import OutputError, UsageError
 from synglancer.publish.inputs import find_files
 from synglancer.publish.verify import verify
+
+
+def write_csv(path, rows):
+    path.parent.mkdir(exist_ok=True)
+    with (gzip.open if path.suffix.lower() == ".gz" else open)(path, "wt", newline="") as file:
+        csv.writer(file).writerows([rows, *zip(*rows.values(), strict=True)])
+    return str(path)
 
 
 def published(tmp_path, *inputs, **options):
@@ -217,3 +227,137 @@ def test_without_the_extra_nothing_is_begun(tmp_path, monkeypatch, given):
         run(tmp_path / "out", given)
     assert caught.value.hint == "Install it with: pip install 'synglancer[publish]'."
     assert not (tmp_path / "out").exists()
+
+
+def test_files_are_known_whatever_the_case_of_their_endings(tmp_path, rows, expected):
+    """A folder's files that end in .CSV, .CSV.GZ or .PARQUET are not skipped, nor read as another
+    format."""
+    rows["value"] = rows["value"].astype(np.float64)
+    parts = [{name: rows[name][at : at + 200] for name in rows} for at in (0, 200, 400)]
+    write_csv(tmp_path / "parts/a.CSV", parts[0])
+    write_csv(tmp_path / "parts/b.CSV.GZ", parts[1])
+    write_parquet(tmp_path / "parts/c.PARQUET", parts[2])
+    assert published(tmp_path, tmp_path / "parts")[0] == expected
+    (out,) = tmp_path.glob("out-1")
+    assert verify(str(out), [str(tmp_path / "parts")]).problems == []
+    (tmp_path / "notes.TXT.GZ").touch()
+    with pytest.raises(UsageError, match="is neither a Parquet nor a CSV file, by its name"):
+        find_files([str(tmp_path / "notes.TXT.GZ")])
+
+
+def test_a_csv_file_at_an_address_is_read(tmp_path, rows, expected):
+    """An address is read as a path is, also if its file is compressed."""
+    rows["value"] = rows["value"].astype(np.float64)
+    path = write_csv(tmp_path / "rows.csv.gz", rows)
+    assert published(tmp_path, f"file://{path}")[0] == expected
+
+
+def test_a_folder_without_tables_is_refused(tmp_path):
+    """A folder of other files is no input, and is not an empty one."""
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes/a.txt").touch()
+    with pytest.raises(UsageError) as caught:
+        find_files([str(tmp_path / "notes")])
+    assert str(caught.value) == f"{tmp_path}/notes holds neither Parquet nor CSV files."
+    assert caught.value.hint == "Give the files themselves."
+
+
+def test_columns_of_the_same_name_are_refused(tmp_path):
+    """Which of two columns of a CSV file is meant is not guessed."""
+    path = tmp_path / "a.csv"
+    path.write_text("id,tag,tag\n1,spine,shaft\n")
+    with pytest.raises(UsageError) as caught:
+        run(tmp_path / "out", str(path))
+    assert str(caught.value) == f"{path} has several columns of the same name."
+    assert caught.value.hint == "Rename one of them."
+    assert not (tmp_path / "out").exists()
+
+
+def test_files_with_other_numbers_are_refused(tmp_path, rows):
+    """All annotations of a source carry the same numbers, so all files need them."""
+    one = write_parquet(tmp_path / "a.parquet", rows)
+    for absent, said in (
+        (("size",), "has confidence"),
+        (("size", "value"), "has neither confidence nor size"),
+    ):
+        other = {name: rows[name] for name in rows if name not in absent}
+        two = write_parquet(tmp_path / "b.parquet", other)
+        with pytest.raises(UsageError) as caught:
+            run(tmp_path / "out", one, two)
+        assert str(caught.value) == f"{two} {said}, but {one} has confidence and size."
+        assert caught.value.hint == "Give files with the same columns."
+        assert not (tmp_path / "out").exists()
+
+
+def test_a_disk_that_fills_while_a_csv_file_is_converted_is_named(tmp_path, monkeypatch):
+    """A full disk is not taken for a CSV file that cannot be read."""
+    path = write_csv(tmp_path / "a.csv", make_rows(5))
+
+    def fail(*_, **__):
+        raise OSError(28, os.strerror(28))
+
+    monkeypatch.setattr("pyarrow.parquet.ParquetWriter", fail)
+    with pytest.raises(OutputError) as caught:
+        run(tmp_path / "out", path)
+    assert str(caught.value) == (
+        f"{tmp_path}/out/.publishing cannot be written, because the disk is full."
+    )
+
+
+@pytest.fixture
+def halves(rows):
+    """Predictions and synapses of the same table."""
+    predictions = {"target_id": rows["id"], "tag": rows.pop("tag"), "value": rows.pop("value")}
+    return predictions, rows
+
+
+@pytest.mark.parametrize(
+    ("side", "change", "said"),
+    [
+        (0, lambda ids: ["x", *ids[1:]], "column 'target_id' holds no ID in row 1 ('x')."),
+        (0, lambda ids: [*ids[:8], "7.6", *ids[9:]],
+         "column 'target_id' holds no ID in row 9 ('7.6')."),
+        (1, lambda ids: [*ids[:8], " 7", *ids[9:]], "column 'id' holds no ID in row 9 (' 7')."),
+        (1, lambda ids: [str(2**64), *ids[1:]], f"column 'id' holds no ID in row 1 ('{2**64}')."),
+        (1, lambda ids: np.array([*ids[:-1], -1], np.int64),
+         "column 'id' holds no ID in row 600 ('-1')."),
+        (1, lambda ids: np.array(ids, float),
+         "column 'id' holds floating-point numbers, which round IDs."),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_joined_is_named(tmp_path, halves, side, change, said):
+    """A join names the file, the column and the row of a value that is no ID, and rounds none."""
+    key = ("target_id", "id")[side]
+    ids = change(halves[side][key].tolist())
+    halves[side][key] = ids if isinstance(ids, np.ndarray) else list(map(str, ids))
+    paths = [
+        write_parquet(tmp_path / f"{number}.parquet", half) for number, half in enumerate(halves)
+    ]
+    with pytest.raises(UsageError) as caught:
+        run(tmp_path / "out", paths[0], synapses=(paths[1],))
+    assert str(caught.value) == f"{paths[side]}: {said}"
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_value_behind_a_join_is_not_laid_to_the_predictions(tmp_path, halves):
+    """Rows of a join are those of no file, so both files are named."""
+    predictions, synapses = halves
+    synapses["pre_pt_root_id"] = ["x"] * 600
+    one = write_csv(tmp_path / "a.csv", predictions)
+    two = write_csv(tmp_path / "b.csv", synapses)
+    with pytest.raises(UsageError) as caught:
+        run(tmp_path / "out", one, synapses=(two, write_parquet(tmp_path / "c.parquet", synapses)))
+    assert str(caught.value) == (
+        f"the join of {one} and {two} (and 1 more): column 'pre_pt_root_id' holds no ID in row 1 "
+        "('x')."
+    )
+
+
+def test_a_prediction_without_an_id_is_counted(tmp_path, halves):
+    """What cannot be joined is left out, and said to be."""
+    predictions, synapses = halves
+    predictions["target_id"] = [None, None, *predictions["target_id"].tolist()[2:]]
+    one = write_parquet(tmp_path / "a.parquet", predictions)
+    two = write_parquet(tmp_path / "b.parquet", synapses)
+    _, manifest = published(tmp_path, one, synapses=(two,))
+    assert (manifest["rows"], manifest["left_out"]) == (598, {"without a synapse": 2})

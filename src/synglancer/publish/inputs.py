@@ -131,7 +131,7 @@ def _expand(item: str) -> Iterator[InputFile]:
         yield from _read_delta(item)
     elif path.is_dir():
         inside = sorted(
-            str(one) for one in path.rglob("*") if one.is_file() and one.suffix in SUFFIXES
+            str(one) for one in path.rglob("*") if one.is_file() and one.suffix.lower() in SUFFIXES
         )
         if not inside:
             raise UsageError(
@@ -163,8 +163,9 @@ def _expand_address(item: str) -> Iterator[InputFile]:
 
 
 def _take(path: str) -> InputFile:
-    kind = SUFFIXES.get(Path(path).suffix.lower())
-    if kind is None or (path.endswith(".gz") and not path.endswith(".csv.gz")):
+    name = path.lower()
+    kind = SUFFIXES.get(Path(name).suffix)
+    if kind is None or (name.endswith(".gz") and not name.endswith(".csv.gz")):
         raise UsageError(
             f"{path} is neither a Parquet nor a CSV file, by its name.",
             "Give files that end in .parquet, .csv or .csv.gz, or a Delta Lake folder.",

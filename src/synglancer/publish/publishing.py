@@ -143,6 +143,11 @@ def _identify(*lists: list[InputFile]) -> list[dict[str, Any]]:
     return [file.identify() for files in lists for file in files]
 
 
+def _name_files(files: list[InputFile]) -> str:
+    more = len(files) - 1
+    return files[0].name + (f" (and {more:,} more)" if more else "")
+
+
 def _clear(folder: Path, destination: Folder | ObjectStore) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     destination.remove_leftovers()
@@ -233,7 +238,7 @@ class _Run:
         )
         outcomes = self._stage(join_part, parts)
         self._unjoined = sum(one["predictions"] - one["joined"] for one in outcomes)
-        name = ", ".join(file.name for file in predictions)
+        name = f"the join of {_name_files(predictions)} and {_name_files(synapses)}"
         return [InputFile(one["file"], "parquet", name) for one in outcomes]
 
     def _share_of_memory(self) -> int:
@@ -311,7 +316,7 @@ class _Run:
             if properties != found[0]:
                 raise UsageError(
                     f"{file.name} has {' and '.join(properties) or 'neither confidence nor size'}, "
-                    f"{files[0].name} {' and '.join(found[0]) or 'neither'}.",
+                    f"but {files[0].name} has {' and '.join(found[0]) or 'neither'}.",
                     "Give files with the same columns.",
                 )
         return found[0] if found else []

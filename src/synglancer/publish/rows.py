@@ -90,29 +90,27 @@ class RowReader:
         leave_out("with a position out of range", far)
         if names.confidence:
             with np.errstate(over="ignore"):
-                rows["confidence"] = self._read_floats(batch, names.confidence, first_row)
+                rows["confidence"] = self._read_floats(
+                    batch.column(names.confidence), names.confidence, first_row
+                )
             sure = rows["confidence"]
             leave_out("without a confidence", np.isnan(sure))
             leave_out("with a confidence out of range", ~((sure >= 0) & (sure <= 1)))
         if names.size:
-            sizes = self._read_floats(batch, names.size, first_row)
+            sizes = self._read_floats(batch.column(names.size), names.size, first_row)
             wild = ~((sizes >= 0) & (sizes <= _MOST_SIZE))
             if wild.any():
                 leave_out("without a size", np.isnan(sizes))
                 leave_out("with a size out of range", wild)
                 sizes = np.where(wild, 0, sizes)
             rows["size"] = np.rint(sizes)
-        rows["tag"] = self._read_tags(batch)
+        rows["tag"] = self._read_tags(batch, first_row)
         for side, values in roots.items():
             self.counts[f"with root 0 as {side}"] += int(((values == 0) & kept).sum())
         return rows if kept.all() else rows[kept]
 
     def _bad(self, name: str, what: str, row: int, value: object = None) -> UsageError:
-        said = "" if value is None else f" ({str(value)[:40]!r})"
-        return UsageError(
-            f"{self.file}: column {name!r} holds {what} in row {row:,}{said}.",
-            "Correct the file. Nothing was published.",
-        )
+        return build_bad(self.file, name, what, row, value)
 
     def _read_integers(
         self, batch: Any, name: str, first_row: int
@@ -136,27 +134,24 @@ class RowReader:
                 column = pc.cast(column, pa.string())
             numbers = pc.cast(column, pa.uint64())
         except pa.ArrowInvalid:
-            for number, value in enumerate(column.to_pylist()):
-                text = str(value)
-                fine = text.isascii() and text.isdigit() and int(text) < 2**64
-                if value is not None and not fine:
-                    raise self._bad(name, "no ID", first_row + number, value) from None
-            raise
+            number, value = _find_bad(column, pa.uint64())
+            raise self._bad(name, "no ID", first_row + number, value) from None
         return _fill(numbers, 0), _find_missing(numbers)
 
-    def _read_floats(self, batch: Any, name: str, first_row: int) -> NDArray[np.float64]:
+    def _read_floats(self, column: Any, name: str, first_row: int) -> NDArray[np.float64]:
         """Read numbers; missing ones are NaN."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        column = _decode(batch.column(name))
+        column = _decode(column)
         try:
             numbers = pc.cast(column, pa.float64(), safe=False)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-            for number, value in enumerate(column.to_pylist()):
-                if not _is_number(value):
-                    raise self._bad(name, "no number", first_row + number, value) from None
-            raise self._bad(name, f"values of the type {column.type}", first_row) from None
+        except pa.ArrowNotImplementedError:
+            what = f"values of the type {column.type}, not numbers,"
+            raise self._bad(name, what, first_row) from None
+        except pa.ArrowInvalid:
+            number, value = _find_bad(column, pa.float64())
+            raise self._bad(name, "no number", first_row + number, value) from None
         return _fill(numbers, np.nan)
 
     def _read_points(
@@ -183,11 +178,12 @@ class RowReader:
         """Read positions in the file's unit: all x, then all y, then all z; NaN if missing."""
         names = self.columns.position
         if len(names) > 1:
-            return [self._read_floats(batch, name, first_row) for name in names]
+            return [self._read_floats(batch.column(name), name, first_row) for name in names]
         import pyarrow as pa
+        import pyarrow.compute as pc
 
         name = names[0]
-        column = batch.column(name)
+        column = _decode(batch.column(name))
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             column = self._split_points(column, name, first_row)
         if not (pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
@@ -196,10 +192,8 @@ class RowReader:
         lengths = _fill(column.value_lengths(), 3)
         for number in np.flatnonzero(lengths != 3)[:1].tolist():  # noqa: PLR2004  # x, y and z
             raise self._bad(name, f"{lengths[number]} numbers instead of 3", first_row + number)
-        points = np.full((len(column), 3), np.nan)
-        flat = pa.RecordBatch.from_arrays([column.flatten()], [name])
-        points[~_find_missing(column)] = self._read_floats(flat, name, first_row).reshape(-1, 3)
-        return [*points.T]
+        axes = [pc.list_element(column, axis) for axis in range(3)]
+        return [self._read_floats(axis, name, first_row) for axis in axes]
 
     def _split_points(self, column: Any, name: str, first_row: int) -> Any:
         """Read positions in the format of pandas and numpy in CSV files: ``[1, 2, 3]``."""
@@ -216,17 +210,21 @@ class RowReader:
             points.append(numbers or None)
         return pa.array(points, pa.list_(pa.float64()))
 
-    def _read_tags(self, batch: Any) -> NDArray[np.uint32]:
+    def _read_tags(self, batch: Any, first_row: int) -> NDArray[np.uint32]:
         import pyarrow as pa
         import pyarrow.compute as pc
 
         name = self.columns.tag
         column = batch.column(name)
-        if not pa.types.is_dictionary(column.type):
-            column = pc.dictionary_encode(column)
-        words = column.dictionary
-        if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
-            words = pc.cast(words, pa.string())
+        kind = column.type
+        try:
+            if not pa.types.is_dictionary(kind):
+                column = pc.dictionary_encode(column)
+            words = column.dictionary
+            if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
+                words = pc.cast(words, pa.string())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise self._bad(name, f"values of the type {kind}, not tags,", first_row) from None
         used = np.zeros(len(words) + 1, dtype=bool)
         numbers = _fill(column.indices, len(words))
         used[numbers] = True
@@ -248,12 +246,30 @@ class RowReader:
         return codes[numbers]
 
 
-def _is_number(value: Any) -> bool:
-    try:
-        float(value or 0)
-    except (TypeError, ValueError):
-        return False
-    return True
+def build_bad(file: str, name: str, what: str, row: int, value: object = None) -> UsageError:
+    """Make the error for a value that cannot be published, which names its place."""
+    said = "" if value is None else f" ({str(value)[:40]!r})"
+    return UsageError(
+        f"{file}: column {name!r} holds {what} in row {row:,}{said}.",
+        "Correct the file. Nothing was published.",
+    )
+
+
+def _find_bad(column: Any, kind: Any) -> tuple[int, Any]:
+    """Return the place of the first value that pyarrow cannot convert, and the value."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    low, high = 0, len(column)
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            pc.cast(column[low:middle], kind)
+        except pa.ArrowInvalid:
+            high = middle
+        else:
+            low = middle
+    return low, column[low].as_py()
 
 
 def _decode(column: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cache.files import write_file
 from synglancer.errors import UsageError
 from synglancer.publish.inputs import InputFile, list_names, match_columns, open_parquet, translated
+from synglancer.publish.rows import build_bad
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,7 +96,8 @@ def _open(path: str) -> Any:
         import fsspec
 
         return fsspec.open(path, "rb", compression="infer").open()
-    return pa.input_stream(path, compression="detect")
+    # pyarrow's own detection does not know .GZ.
+    return pa.input_stream(path, compression="gzip" if path.lower().endswith(".gz") else None)
 
 
 def plan_join(
@@ -124,6 +126,9 @@ def plan_join(
         When a file lacks a column.
     """
     _check_join(predictions, synapses, tag)
+    for files, key in ((predictions, "target_id"), (synapses, "id")):
+        for file in files:
+            _check_ids(file, key)
     rows = 0
     for file in (*predictions, *synapses):
         with translated(file.name), open_parquet(file.path) as parquet:
@@ -177,6 +182,37 @@ def _check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile],
                     )
 
 
+def _check_ids(file: InputFile, key: str) -> None:
+    """Check that all keys of a join are IDs: DuckDB would round or trim texts, or name no file.
+
+    Raises
+    ------
+    UsageError
+        The error names the file, the column and the row.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    with translated(file.name), duckdb.connect() as connection:
+        connection.execute("SET threads = 1")
+        whole = pa.types.is_integer(open_parquet(file.path).schema_arrow.field(key).type)
+        text = f"CAST({key} AS VARCHAR)"
+        good = (
+            f"{key} >= 0"
+            if whole
+            else (
+                f"regexp_full_match({text}, '[0-9]+') AND TRY_CAST({text} AS UBIGINT) IS NOT NULL"
+            )
+        )
+        bad = connection.execute(
+            f"SELECT file_row_number + 1, {text} "
+            f"FROM read_parquet({quote_sql(file.path)}, file_row_number = true) "
+            f"WHERE {key} IS NOT NULL AND NOT ({good}) LIMIT 1"
+        ).fetchone()
+    if bad is not None:
+        raise build_bad(file.name, key, "no ID", *bad)
+
+
 def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
     """Join one part of the predictions, selected by the remainder of the synapse's ID.
 
@@ -214,7 +250,8 @@ def join_part(work: str, _mark: str, item: Sequence[Any]) -> dict[str, Any]:
 def _scan(files: list[str], key: str, part: int, parts: int) -> str:
     names = ", ".join(map(quote_sql, files))
     scan = f"read_parquet([{names}], union_by_name = true)"
-    return f"(SELECT * FROM {scan} WHERE CAST({key} AS UBIGINT) % {parts} = {part})"
+    # Rows without an ID belong to the first part, so that they are counted.
+    return f"(SELECT * FROM {scan} WHERE coalesce(CAST({key} AS UBIGINT) % {parts}, 0) = {part})"
 
 
 def quote_sql(text: str) -> str:
