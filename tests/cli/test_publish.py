@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -248,6 +249,11 @@ REFUSED = {
         "Nothing can be published to https://a.org/x, because web servers only give files.",
     ),
     "no scheme": (["{table}", "-o", "what://there"], "what://there"),
+    "no time": (
+        ["{table}", "--timestamp", "yesterday"],
+        "--timestamp 'yesterday' is not a timestamp.",
+    ),
+    "cave without a table": (["cave"], "The input cave needs a table."),
 }
 
 
@@ -267,6 +273,33 @@ def test_what_cannot_be_asked_is_refused(what, synglancer, table, tmp_path, monk
     assert made.code == 2
     assert message in made.err
     assert {path.name for path in tmp_path.iterdir()} == before
+
+
+def test_the_table_of_cells_is_named(synglancer, table, tmp_path):
+    """With --counts, the summary says how many cells the table lists, and where it is."""
+    out = tmp_path / "out"
+    made = synglancer("publish", table, "-o", out, "--version", 1, "--workers", 1, "--counts")
+    assert (made.code, made.out) == (0, f"{out}\n")
+    assert "25 cells in cells.parquet\n" in made.err
+    ids = {"pre_pt_root_id": [7] * 500, "post_pt_root_id": [7] * 500}
+    one = write_parquet(tmp_path / "one.parquet", make_rows(500, **ids))
+    made = synglancer(
+        "publish", one, "-o", tmp_path / "one", "--version", 1, "--workers", 1, "--counts"
+    )
+    assert "1 cell in cells.parquet\n" in made.err
+
+
+def test_a_terminal_shows_the_stages(table, tmp_path, synglancer, monkeypatch):
+    """On a terminal, a bar names each stage of the work, and counts its tasks."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    common = ("publish", table, "--version", 1, "--workers", 1)
+    made = synglancer(*common, "-o", tmp_path / "out", "--counts")
+    assert made.code == 0
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", made.err)
+    for stage in ("reading", "sorting", "writing", "counting"):
+        assert re.search(rf"{stage} [^\n]* (\d+)/\1 ", shown), stage
 
 
 def test_a_folder_that_is_in_use_is_left_alone(synglancer, table, tmp_path):

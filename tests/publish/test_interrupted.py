@@ -19,11 +19,14 @@ import pytest
 
 from publish.killed import publish_killed
 from publish.tables import make_rows, read_files, run, write_parquet
-from synglancer.errors import OutputError, UsageError
+from synglancer.cache.locks import locked
+from synglancer.errors import OutputError, ServiceError, UsageError
 from synglancer.publish import publishing
+from synglancer.publish.publication import Publication
 from synglancer.publish.tag_reader import TagReader
 from synglancer.publish.verify import Findings, _check_tag, verify
 from synglancer.publish.writing.runner import Processes
+from synglancer.publish.writing.work import read_work
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +131,75 @@ def test_killed_with_its_workers_it_is_finished_with_the_same_bytes(tmp_path):
     done = subprocess.run(last, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert read_files(destination) == read_files(calm)
+
+
+@pytest.fixture
+def stopped(tmp_path, monkeypatch):
+    """A run with a CSV file that stopped when it began to write: its destination and its input."""
+    path = tmp_path / "rows.csv"
+    rows = make_rows(40)
+    lines = [",".join(map(str, values)) for values in zip(*rows.values(), strict=True)]
+    path.write_text("\n".join([",".join(rows), *lines]))
+
+    def stop(*_):
+        raise ServiceError("The store is away.", "Try again.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "write_shard", stop)
+        with pytest.raises(ServiceError, match="is away"):
+            run(tmp_path / "out", str(path))
+    return tmp_path / "out", str(path)
+
+
+def test_a_csv_file_is_converted_once(stopped, monkeypatch):
+    """A resumed run reads what it has converted, and may wait for answers longer than before."""
+    out, path = stopped
+    request = out / ".publishing/request.json"
+    assert read_work(request, request.parent)["timeout"] == 60.0
+    asked = Publication(
+        inputs=(path,), destination=str(out), datastack="minnie65_public", version=1718, timeout=5.0
+    )
+    seen = []
+
+    def look(*_):
+        seen.append(read_work(request, request.parent)["timeout"])
+        raise ServiceError("The store is away.", "Try again.")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publishing, "write_shard", look)
+        patched.setattr("synglancer.publish.staging._open", None)
+        with pytest.raises(ServiceError, match="is away"):
+            publishing.publish(asked, resume=True)
+    assert seen == [5.0]
+    assert publishing.publish(asked, resume=True)["rows"] == 40
+    assert verify(str(out), [path]).problems == []
+
+
+def test_a_run_does_not_go_on_with_another_compressor(stopped, monkeypatch):
+    """Files of one source are not written by two versions, which may write other bytes."""
+    out, path = stopped
+    before = read_files(out)
+    used = publishing._name_compressor()
+    monkeypatch.setattr(publishing, "_name_compressor", lambda: "isal 0.0.1")
+    with pytest.raises(UsageError) as caught:
+        run(out, path, resume=True)
+    assert str(caught.value) == f"The earlier run used {used}, not isal 0.0.1."
+    work = out / ".publishing"
+    assert caught.value.hint == f"Install that version, or remove {work} to start again."
+    assert read_files(out) == before
+
+
+def test_two_runs_do_not_publish_to_one_place(tmp_path, table, monkeypatch):
+    """While one run works, another one is refused and changes nothing."""
+    out = tmp_path / "out"
+    monkeypatch.setattr(publishing, "_LOCK_PATIENCE", 0.0)
+    with locked(out / ".publishing.lock", 0.0) as held:
+        assert held
+        with pytest.raises(UsageError) as caught:
+            run(out, table)
+    assert str(caught.value) == f"Another run is publishing to {out}."
+    assert caught.value.hint == "Wait until it has finished."
+    assert read_files(out) == {}
 
 
 def test_an_unfinished_run_is_not_begun_again_unasked(table, tmp_path):
@@ -266,6 +338,7 @@ def test_workers_never_see_an_interruption():
 ORPHANS = """
 import sys, time
 from synglancer.publish.writing.runner import Processes
+from synglancer.publish.writing.work import read_work
 runner = Processes(2)
 waits = [runner.submit(time.sleep, float(sys.argv[1])) for _ in range(2)]
 if not float(sys.argv[1]):

@@ -209,10 +209,12 @@ class ObjectStore:
         place = f"{self.address}/{name}".rstrip("/")
         most = self._timeout + size / _SLOWEST
         end = time.monotonic() + most
-        for attempt in range(_ATTEMPTS):
+        attempt = 0
+        while True:
+            attempt += 1
             try:
                 return act(max(end - time.monotonic(), 0.1))
-            except PermissionError as error:  # noqa: PERF203
+            except PermissionError as error:
                 raise ServiceError(
                     f"You do not have permission for this: {place} was not {what}.",
                     "Log in to the object store as you do for its own tools, then add --resume.",
@@ -230,15 +232,14 @@ class ObjectStore:
                         f"{self.address} is not an address of the store: {_quote(error)}.",
                         "Check the name of the bucket.",
                     ) from error
-                pause = _PATIENCE * 2**attempt
-                if attempt == _ATTEMPTS - 1 or time.monotonic() + pause >= end:
+                pause = _PATIENCE * 2 ** (attempt - 1)
+                if attempt == _ATTEMPTS or time.monotonic() + pause >= end:
                     raise ServiceError(
                         f"{place} could not be {what}: {_explain(error, most)}.",
                         "Check the address and the connection, then try again; `synglancer "
                         "publish` continues with --resume.",
                     ) from error
                 time.sleep(pause)
-        raise AssertionError
 
 
 _NO_BUCKET = re.compile(r"(bucket|container) does not exist", re.IGNORECASE)
