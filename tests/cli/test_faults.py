@@ -19,8 +19,9 @@ import orjson
 import pytest
 import requests
 
+from cave_sandbox.sample import identity as who
 from cave_sandbox.server import Sandbox, SandboxOptions
-from cli.outcome import CELL, TOKEN
+from cli.outcome import TOKEN
 from synglancer import make_link as api_make_link
 from synglancer.cave import http
 from synglancer.errors import UnreachableError
@@ -31,7 +32,11 @@ if TYPE_CHECKING:
     from cli.outcome import Outcome
     from synglancer.errors import SynglancerError
 
+CELL = str(who.PARTNERS[3].root_id)
+"""A cell with some hundred synapses, because this file makes hundreds of links."""
+
 UNKNOWN = "864691135999999001"
+SHOWN = 80  # of them on somata
 WORDS = ("--tag", "soma", "--output", "json", "--quiet", "--timeout", 30)
 
 ENDPOINTS = {
@@ -142,7 +147,7 @@ def right(sandbox: Sandbox, tmp_path_factory: pytest.TempPathFactory) -> str:
     link = api_make_link(
         CELL, server=sandbox.origin, token_file=str(token), tag="soma", no_cache=True
     )
-    assert link.shown > 100
+    assert link.shown == SHOWN
     return link.state_sha256
 
 
@@ -216,7 +221,7 @@ def test_lasting_faults(sandbox, make_link, right, endpoint, subtests) -> None:
                 assert made.code == 0, made.err
                 assert not is_right(made, endpoint, right)
                 record = json.loads(made.out)
-                assert record["shown"] == 112
+                assert record["shown"] == SHOWN
                 assert "soma's position is not available" in record["warnings"][0]
             else:
                 made.refuses(4, said)

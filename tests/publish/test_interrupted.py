@@ -365,7 +365,7 @@ def test_workers_end_with_a_command_that_is_killed(seconds):
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux")
 def test_memory_is_bounded_by_what_is_asked(tmp_path):
-    """Publishing ten times as many rows takes no more memory with the same limit."""
+    """Publishing a million rows takes little more memory than its limit."""
     code = (
         "import sys; sys.path.insert(0, sys.argv[3]);"
         "from publish.tables import run; from pathlib import Path;"
@@ -373,14 +373,9 @@ def test_memory_is_bounded_by_what_is_asked(tmp_path):
         "status = dict(line.split(':', 1) for line in open('/proc/self/status'));"
         "print(status['VmHWM'].split()[0])"
     )
-    peaks = []
-    for number in (100_000, 1_000_000):
-        path = write_parquet(
-            tmp_path / f"{number}.parquet", make_rows(number), row_group_size=50_000
-        )
-        words = [path, str(tmp_path / f"out-{number}"), str(Path(__file__).parents[1])]
-        done = subprocess.run(
-            [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
-        )
-        peaks.append(int(done.stdout) * 1024)
-    assert peaks[1] < 350_000_000
+    path = write_parquet(tmp_path / "rows.parquet", make_rows(1_000_000), row_group_size=50_000)
+    words = [path, str(tmp_path / "out"), str(Path(__file__).parents[1])]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) * 1024 < 350_000_000
