@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import pytest
 
 from publish.tables import CELL, make_rows, run, write_parquet
 from synglancer.errors import BadAnswerError, ServiceError, UnreachableError
+from synglancer.publish.reading import access
 from synglancer.publish.sharding import Sharding, build_shard, compress
 from synglancer.publish.source import open_source
 
@@ -155,20 +157,24 @@ MANIFEST = {
 }
 
 
-def test_a_server_that_recovers_is_asked_again() -> None:
-    """A source whose proxy fails once is read; one that refuses is named with its status."""
+def test_a_server_that_recovers_is_asked_again(monkeypatch) -> None:
+    """A source whose proxy fails, and drops a connection, is read; one that refuses is named with
+    its status."""
     asked = []
 
     def do(handler: BaseHTTPRequestHandler) -> None:
         asked.append(handler.path)
         if len(asked) == 1:
             send(handler, b"", 503)
+        elif len(asked) == 2:
+            handler.connection.shutdown(socket.SHUT_RDWR)
         else:
             send(handler, json.dumps({**MANIFEST, "tags": []}).encode())
 
+    monkeypatch.setattr(access, "_BACKOFF", 0.0)
     with answer(do) as address:
         assert open_source(address).manifest.version == 1718
-    assert len(asked) == 2
+    assert len(asked) == 3
     with (
         answer(lambda handler: send(handler, b"", 403)) as address,
         pytest.raises(ServiceError, match="status 403"),

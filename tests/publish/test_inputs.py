@@ -16,6 +16,7 @@ from deltalake import DeltaTable, write_deltalake
 from publish.tables import make_rows, read_files, run, write_parquet
 from synglancer.errors import OutputError, UsageError
 from synglancer.publish.inputs import find_files
+from synglancer.publish.tag_reader import TagReader
 from synglancer.publish.verify import verify
 
 
@@ -168,13 +169,21 @@ def test_the_most_confident_of_repeated_rows_stays(tmp_path, rows):
     assert verify(str(out), [two]).problems == []
 
 
-def test_tables_without_confidence_or_size_are_published_without(tmp_path, rows):
-    """A number that the table lacks is not a property of its annotations."""
-    del rows["value"], rows["size"]
+@pytest.mark.parametrize("kept", [[], ["size"], ["value"]])
+def test_tables_without_confidence_or_size_are_published_without(tmp_path, rows, kept):
+    """A number that the table lacks is not a property of its annotations; others keep their
+    values."""
+    rows = {name: rows[name] for name in rows if name in kept or name not in {"size", "value"}}
     out = tmp_path / "out"
     run(out, write_parquet(tmp_path / "a.parquet", rows))
-    assert json.loads((out / "spine/info").read_bytes())["properties"] == []
+    names = ["confidence" if name == "value" else name for name in kept]
+    properties = json.loads((out / "spine/info").read_bytes())["properties"]
+    assert [one["id"] for one in properties] == names
     assert verify(str(out), [str(tmp_path / "a.parquet")]).problems == []
+    reader = TagReader(str(out / "spine"), names)
+    for number in np.flatnonzero(rows["tag"] == "spine")[:20]:
+        body = reader.read_single(int(rows["id"][number]))["body"]
+        assert [body[name] for name in names] == [rows[name][number] for name in kept]
 
 
 def test_an_untagged_row_is_published_as_untagged(tmp_path, rows):

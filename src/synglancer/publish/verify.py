@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import random
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from synglancer.publish.source import RELATIONSHIP_OF
 from synglancer.publish.tag_reader import TagReader, open_files, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -107,25 +108,36 @@ def verify(address: str, inputs: Sequence[str] = (), cells: int = 20) -> Finding
     compare = Input(inputs, manifest) if inputs else None
     counted: dict[str, _Counted] = {}
     for one in manifest["tags"]:
-        try:
+        with _listed(one["folder"], address, findings):
             reader = TagReader(f"{address}/{one['folder']}", manifest["properties"])
             counted.update(_check_tag(reader, one, cells, compare, findings))
-        except UnreachableError:  # noqa: PERF203
-            raise
-        except (ValueError, OSError, SynglancerError) as error:
-            if isinstance(error, TimeoutError) or str(error).startswith(_UNANSWERED):
-                raise UnreachableError(
-                    f"{address} does not answer: {_say(error).rstrip('.')}.",
-                    "Check the address and the connection.",
-                ) from error
-            findings.problems.append(f"{one['folder']} cannot be read: {_say(error)}")
     if manifest.get("counts"):
-        try:
+        with _listed(COUNTS, address, findings):
             stored = open_files(address).read(COUNTS).result(TIMEOUT)
             _check_counts(bytes(stored.value), manifest, counted, findings)
-        except (ValueError, OSError) as error:
-            findings.problems.append(f"{COUNTS} cannot be read: {_say(error)}")
     return findings
+
+
+@contextmanager
+def _listed(name: str, address: str, findings: Findings) -> Iterator[None]:
+    """List what cannot be read among the problems.
+
+    Raises
+    ------
+    UnreachableError
+        When the store does not answer, which is no problem of the source.
+    """
+    try:
+        yield
+    except UnreachableError:
+        raise
+    except (ValueError, OSError, SynglancerError) as error:
+        if isinstance(error, TimeoutError) or str(error).startswith(_UNANSWERED):
+            raise UnreachableError(
+                f"{address} does not answer: {_say(error)}.",
+                "Check the address and the connection.",
+            ) from error
+        findings.problems.append(f"{name} cannot be read: {_say(error)}.")
 
 
 def _check_tag(
@@ -171,7 +183,7 @@ def _check_tag(
 
 def _say(error: Exception) -> str:
     """Explain in one line why something cannot be read."""
-    return (str(error) or type(error).__name__).splitlines()[0][:300]
+    return (str(error) or type(error).__name__).splitlines()[0][:300].rstrip(".")
 
 
 def _count(number: int, noun: str) -> str:
@@ -241,8 +253,6 @@ def _check_counts(
             return
         for batch in table.iter_batches():
             keys = np.array(batch.column("cell").cast(pa.uint64()), np.uint64)
-            if not len(keys):
-                continue
             if int(keys[0]) <= last or (keys[1:] <= keys[:-1]).any():
                 findings.problems.append(f"{name} lists cells twice or out of order.")
             last, cells = int(keys[-1]), cells + len(keys)
@@ -264,16 +274,16 @@ def _check_level(
     shape, size = level["grid_shape"], np.array(level["chunk_size"])
     if not np.all(lower + size * shape >= np.array(reader.info["upper_bound"])):
         findings.problems.append(f"{name}: {level['key']} does not reach the upper bound.")
-    fullest = 0
+    fullest, outside = 0, False
     for key, content in reader.read_all(level):
         rows = reader.decode(content)
         total.add(rows["id"])
         fullest = max(fullest, len(rows))
         corner = lower + size * np.array(_decode_morton(key, shape))
         points = rows["body"]["point"].astype(np.float64)
-        if not ((points >= corner) & (points < corner + size)).all():
-            findings.problems.append(f"{name}: {level['key']} has points outside their grid cell.")
-            break
+        outside |= not ((points >= corner) & (points < corner + size)).all()
+    if outside:
+        findings.problems.append(f"{name}: {level['key']} has points outside their grid cell.")
     if fullest > level["limit"]:
         findings.problems.append(
             f"{name}: a grid cell of {level['key']} has {fullest:,} annotations, but the limit "

@@ -117,7 +117,9 @@ class Server:
         from urllib3.exceptions import HTTPError, NewConnectionError
 
         deadline = time.monotonic() + self._timeout
-        for attempt in range(1, _TRIES + 1):
+        attempt = 0
+        while True:
+            attempt += 1
             pause = _BACKOFF * 2 ** (attempt - 1)
             last = attempt == _TRIES or time.monotonic() + pause >= deadline
             try:

@@ -79,7 +79,7 @@ class _Piece:
     end: int
     minishard: _Minishard
     index: int = 0  # where the minishard's index begins
-    key: int | None = None
+    key: int = 0  # of a chunk
 
 
 @dataclass(frozen=True)
@@ -266,5 +266,4 @@ def _merge(pieces: list[_Piece]) -> list[list[_Piece]]:
 
 def _keep(chunk: _Piece, content: bytes, first: int) -> None:
     """Store the bytes of a chunk in the results."""
-    if chunk.key is not None:
-        chunk.minishard.wanted.found[chunk.key] = content[chunk.start - first : chunk.end - first]
+    chunk.minishard.wanted.found[chunk.key] = content[chunk.start - first : chunk.end - first]
