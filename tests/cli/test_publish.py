@@ -44,6 +44,30 @@ def test_it_publishes_and_verifies(synglancer, table, tmp_path):
     assert json.loads(checked.out)["good"]
 
 
+@pytest.mark.parametrize(
+    ("version", "said"),
+    [
+        ("1718.5", "1718.5 is not a whole number, as --version needs."),
+        ("0x6b6", "0x6b6 is not a whole number"),
+        ("1_718", "1_718 is not a whole number"),
+        ("١٧١٨", "is not a whole number"),
+        ("0", "--version 0 is not a materialization version."),
+        ("-5", "--version -5 is not a materialization version."),
+        (2**31, "--version 2147483648 is not a materialization version."),
+        (2**64, "is too large for --version."),
+    ],
+)
+@pytest.mark.parametrize("source", ["rows.parquet", "cave"])
+def test_only_the_number_of_a_version_is_published(
+    synglancer, table, tmp_path, version, said, source
+):
+    """No other version is taken in its place, and CAVE is not asked for it."""
+    given = table if source == "rows.parquet" else source
+    words = ("--table", "predictions", "-o", tmp_path / "out", f"--version={version}")
+    synglancer("publish", given, *words).refuses(2, said)
+    assert not (tmp_path / "out").exists()
+
+
 def test_verify_names_what_is_wrong(synglancer, table, tmp_path):
     """If a shard has lost bytes, verify fails with exit code 5 and names the tag."""
     out = tmp_path / "out"

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from inspect import signature
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
-from cyclopts import Group, Parameter
+from cyclopts import CoercionError, Group, Parameter
 
+from synglancer.errors import UsageError
 from synglancer.settings import Question, Service, Settings
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+
+    from cyclopts import Token
 
     from synglancer.links.spread import Spread
 
@@ -23,6 +28,7 @@ VIEW = Group.create_ordered("View")
 OUTPUT = Group.create_ordered("Output")
 CONNECTION = Group.create_ordered("Connection")
 
+_MOST_DIGITS = 18  # what fits into 64 bits
 _KNOWN = set(signature(Parameter).parameters)
 """The settings of parameters in this release of cyclopts; releases for Python 3.10 lack
 ``metavar``.
@@ -31,9 +37,26 @@ _KNOWN = set(signature(Parameter).parameters)
 
 def describe(group: Group | None, value: str | None = None, **more: Any) -> Parameter:
     """Describe an option for help: its group, and the word shown for its value."""
+    if value == "N":
+        more["converter"] = _read_whole
     shown: dict[str, Any] = {"metavar": value} if value and "metavar" in _KNOWN else {}
     where: dict[str, Any] = {} if group is None else {"group": group}
     return Parameter(**where, **shown, **more)
+
+
+def _read_whole(kind: Any, tokens: Sequence[Token]) -> int | str:
+    """Read a whole number as it is written; cyclopts would round 1.5, and read 0x10 and 1_0."""
+    (token,) = tokens
+    text = token.value.strip()
+    if kind is not int:  # which the settings read
+        return text
+    if not re.fullmatch("[+-]?[0-9]+", text):
+        raise CoercionError(token=token, target_type=int)
+    if len(text) > _MOST_DIGITS:
+        raise UsageError(
+            f"{quote(text)} is too large for {token.keyword}.", "Give a smaller number."
+        )
+    return int(text)
 
 
 _OPTIONS = {

@@ -99,10 +99,11 @@ def publish(
     output
         Print a summary, or the manifest as JSON.
     """
-    from synglancer.publish.publication import Publication
+    from synglancer.publish.publication import Publication, check_version
     from synglancer.publish.publishing import publish as run
     from synglancer.publish.writing.runner import make_runner
 
+    check_version(version)
     fetch, moment = None, _read_timestamp(timestamp)
     if _CAVE in inputs:
         fetch, moment = _open_cave(inputs, synapses, service, version, table)
