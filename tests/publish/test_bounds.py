@@ -216,6 +216,14 @@ def test_a_chunk_that_unpacks_to_more_than_a_cell_has_is_damaged(folder, count) 
         open_source(str(folder)).read_rows(CELL, "inputs", "spine")
 
 
+@pytest.mark.parametrize("chunk", [b"", bytes(7), (2).to_bytes(8, "little") + bytes(40)])
+def test_a_chunk_of_another_length_than_its_rows_is_damaged(folder, chunk) -> None:
+    """Half a row, or less than a count, is not read as fewer synapses."""
+    write_shard(folder, compress(chunk))
+    with pytest.raises(BadAnswerError, match=r"spine/post is missing or damaged"):
+        open_source(str(folder)).read_rows(CELL, "inputs", "spine")
+
+
 @pytest.mark.parametrize("change", [{"minishard_bits": 60}, {"shard_bits": -1}, {"hash": 3}])
 def test_numbers_out_of_range_are_damage(folder, change) -> None:
     """An info file that implies an endless index is named, before the index is read."""

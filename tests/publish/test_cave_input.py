@@ -130,6 +130,16 @@ def test_a_fetch_that_fails_before_the_first_row_leaves_nothing(session, tmp_pat
     assert run(session, tmp_path / "new/out")["rows"]
 
 
+def test_a_table_without_rows_is_refused(session, expected, tmp_path, monkeypatch):
+    """A table that is there but empty at the version gives no source."""
+    monkeypatch.setattr(type(session.client), "fetch_range", lambda *_: expected.head(0))
+    with pytest.raises(NotServedError) as caught:
+        run(session, tmp_path / "out")
+    assert str(caught.value) == f"The table {TABLE!r} has no rows at version 1718."
+    assert caught.value.hint == "Give another --table."
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize("content", [b"{", b"[]", b'{"next": 5}'])
 @pytest.mark.usefixtures("asked")
 def test_a_damaged_state_of_a_fetch_is_named(session, tmp_path, content):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import resource
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -78,6 +79,35 @@ def test_workers_with_another_version_are_refused(scheduler, monkeypatch):
     ) as caught:
         Cluster(scheduler)
     assert "==99.9" in caught.value.hint
+
+
+def test_a_cluster_without_workers_is_refused():
+    """Dask itself would wait for a worker without end."""
+    cluster = object.__new__(Cluster)
+    cluster.workers = 0
+    with pytest.raises(ServiceError) as caught:
+        cluster._check_workers("tcp://127.0.0.1:8786")
+    assert str(caught.value) == "The Dask scheduler at tcp://127.0.0.1:8786 has no workers."
+    assert caught.value.hint == ("Start one with: dask worker tcp://127.0.0.1:8786 --nthreads 1.")
+
+
+def test_workers_that_die_again_and_again_are_explained(monkeypatch):
+    """If Dask gives a task up, that is no bug, and a way out is told."""
+    from distributed.scheduler import KilledWorker
+
+    def fail(*_, **__):
+        raise KilledWorker("task", None, 3)
+
+    monkeypatch.setattr("distributed.as_completed", fail)
+    cluster, cancelled = object.__new__(Cluster), []
+    cluster._client = SimpleNamespace(
+        map=lambda *_, **__: ["future"], loop=None, cancel=cancelled.append
+    )
+    with pytest.raises(ServiceError) as caught:
+        list(cluster.run(print, [1]))
+    assert str(caught.value) == "Dask workers died repeatedly on the same task."
+    assert caught.value.hint == "Give less --memory, and continue with --resume."
+    assert cancelled == [["future"]]
 
 
 def test_a_scheduler_that_is_not_there_is_named():

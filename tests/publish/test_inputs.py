@@ -15,6 +15,7 @@ from deltalake import DeltaTable, write_deltalake
 
 from publish.tables import make_rows, read_files, run, write_parquet
 from synglancer.errors import OutputError, UsageError
+from synglancer.publish import publishing
 from synglancer.publish.inputs import find_files
 from synglancer.publish.tag_reader import TagReader
 from synglancer.publish.verify import verify
@@ -184,6 +185,31 @@ def test_tables_without_confidence_or_size_are_published_without(tmp_path, rows,
     for number in np.flatnonzero(rows["tag"] == "spine")[:20]:
         body = reader.read_single(int(rows["id"][number]))["body"]
         assert [body[name] for name in names] == [rows[name][number] for name in kept]
+
+
+def test_a_little_memory_changes_no_row(tmp_path, rows, monkeypatch):
+    """In many small parts, of which not all have each tag, every row is published once, and
+    repeated ones are found in every part."""
+    order = np.argsort(rows["tag"], kind="stable")
+    rows = {name: np.asarray(rows[name])[order] for name in rows}
+    again = {**rows, "value": rows["value"] / 2}
+    one = write_parquet(tmp_path / "a.parquet", again)
+    two = write_parquet(tmp_path / "b.parquet", rows)
+    monkeypatch.setattr(publishing, "_LEAST_ROWS", 100)
+    monkeypatch.setattr(publishing, "_REPEAT_ROWS", 250)
+    manifest = run(tmp_path / "out", one, two, memory=100_000_000)
+    assert (manifest["rows"], manifest["left_out"]) == (600, {"repeating a synapse": 600})
+    assert verify(str(tmp_path / "out"), [two]).problems == []
+
+
+def test_rows_that_cannot_be_published_are_counted_by_reason(tmp_path, rows):
+    """If nothing is left of a table, the reason is told."""
+    rows["size"] = [None] * 600
+    with pytest.raises(UsageError) as caught:
+        run(tmp_path / "out", write_parquet(tmp_path / "a.parquet", rows))
+    assert str(caught.value) == "No row can be published: 600 without a size."
+    assert caught.value.hint == "Check the columns of the input."
+    assert not (tmp_path / "out").exists()
 
 
 def test_an_untagged_row_is_published_as_untagged(tmp_path, rows):

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from pathlib import Path
 
@@ -25,6 +28,7 @@ from synglancer.publish import publishing
 from synglancer.publish.publication import Publication
 from synglancer.publish.tag_reader import TagReader
 from synglancer.publish.verify import Findings, _check_tag, verify
+from synglancer.publish.writing.resuming import explained
 from synglancer.publish.writing.runner import Processes
 from synglancer.publish.writing.work import read_work
 
@@ -173,6 +177,59 @@ def test_a_csv_file_is_converted_once(stopped, monkeypatch):
     assert seen == [5.0]
     assert publishing.publish(asked, resume=True)["rows"] == 40
     assert verify(str(out), [path]).problems == []
+
+
+@pytest.mark.parametrize("change", [lambda path: os.truncate(path, 10), Path.unlink])
+def test_rows_that_were_lost_from_the_work_are_missed(stopped, change):
+    """Sorted rows that are gone, or cut off, are not left out, and the way out is told."""
+    out, path = stopped
+    lost = out / ".publishing/post-00000.spill"
+    change(lost)
+    with pytest.raises(UsageError) as caught:
+        run(out, path, resume=True)
+    assert str(caught.value) == (f"The earlier run cannot be continued, because {lost} is damaged.")
+    assert caught.value.hint == (f"Remove {out}/.publishing, then publish again without --resume.")
+    assert not [*out.rglob("info")]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/work/a.rows"),
+         "/work/a.rows cannot be read or written: Permission denied."),
+        (OSError("mmap failed."), "/work cannot be read or written: mmap failed."),
+        (OSError(), "/work cannot be read or written: OSError."),
+    ],
+)  # fmt: skip
+def test_work_that_cannot_be_written_is_named(error, said):
+    """The system's reason is told with the file, if it names one, or else with the folder."""
+    with pytest.raises(OutputError) as caught, explained(Path("/work")):
+        raise error
+    assert str(caught.value) == said
+    assert "--resume" in caught.value.hint
+    with pytest.raises(ZeroDivisionError), explained(Path("/work")):
+        raise ZeroDivisionError
+
+
+def test_a_killed_worker_is_explained(monkeypatch):
+    """If the system kills a worker, the likely reason and a way out are told."""
+    runner = Processes(2)
+
+    def submit(*_):
+        future = Future()
+        future.set_exception(BrokenProcessPool("A process in the process pool was terminated."))
+        return future
+
+    monkeypatch.setattr(runner, "submit", submit)
+    with pytest.raises(ServiceError) as caught:
+        list(runner.run(print, [1, 2]))
+    assert str(caught.value) == (
+        "A worker process was killed, probably because the system ran out of memory."
+    )
+    assert caught.value.hint == (
+        "Give less --memory or fewer --workers, and continue with --resume."
+    )
+    assert runner.explain(ValueError()) is None
 
 
 def test_a_run_does_not_go_on_with_another_compressor(stopped, monkeypatch):

@@ -12,7 +12,7 @@ import pytest
 
 from publish.tables import CELL, make_rows, run, write_parquet
 from synglancer.errors import BadAnswerError, NotServedError, ServiceError, UsageError
-from synglancer.publish.serving import _Handler, make_server
+from synglancer.publish.serving import _Handler, find_file, make_server
 from synglancer.publish.source import open_source
 
 
@@ -190,6 +190,24 @@ def test_a_damaged_source_is_not_read_as_empty(folder):
     shard.unlink()
     with pytest.raises(BadAnswerError, match="missing or damaged"):
         open_source(str(folder)).count_rows(CELL)
+
+
+def test_a_name_that_no_file_can_have_is_not_found(folder):
+    """A request for a name that the system refuses is answered like one for a missing file."""
+    assert find_file(folder.resolve(), "/" + "a" * 5000) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "reported"), [(BrokenPipeError(), False), (ZeroDivisionError("by 0"), True)]
+)
+def test_a_bug_of_the_server_is_reported(folder, capfd, error, reported):
+    """What is no dropped connection is not kept from whoever runs the server."""
+    with make_server(str(folder)) as server:
+        try:
+            raise error
+        except (OSError, ArithmeticError):
+            server.handle_error(None, ("127.0.0.1", 1))
+    assert ("ZeroDivisionError: by 0" in capfd.readouterr().err) == reported
 
 
 def test_a_folder_that_is_not_there_or_a_taken_port_is_refused(server, folder):

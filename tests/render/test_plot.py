@@ -21,6 +21,8 @@ from synglancer.render.picture_options import PreviewOptions
 from synglancer.render.plot import choose_bar, explain_unplotted, plot_state
 from synglancer.render.screenshots import Painter
 from synglancer.states.reader import OWN_POINTS
+from synglancer.view.colors import PALETTES, choose_colors
+from synglancer.view.type_colors import choose_type_color
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -136,6 +138,66 @@ def test_synapses_between_cells_are_targets():
     assert "somata" in [text.text for text in root.iter(f"{SVG}text")]
 
 
+def typed(name: str, kinds: list[int], first: int) -> dict:
+    """A layer whose synapses have partners of types, by number, along one line."""
+    made = layer(name, SPINE, [((first + number) * 1000, 0, 0) for number in range(len(kinds))])
+    made["annotationProperties"].append(
+        {"id": "partner_type", "type": "uint8", "enum_values": [0, 1, 2, 3],
+         "enum_labels": ["unknown", "MC", "BC", "new"]}
+    )  # fmt: skip
+    for note, kind in zip(made["annotations"], kinds, strict=True):
+        note["props"].append(kind)
+    return made
+
+
+def test_a_view_by_type_is_plotted_by_type():
+    """Synapses of all tags are put together by their partners' types, unknown ones underneath, in
+    the recorded colours; a type without a colour has that of unknown ones."""
+    colours = {"MC": "#112233", "BC": "#445566"}
+    state = example_state(
+        layers=[
+            typed("inputs: spine", [2, 1, 0, 2], 0),
+            typed("inputs: shaft", [2, 3], 10),
+            typed("outputs: spine", [1], 20),
+        ],
+        synglancer={
+            "cell": "1",
+            "cell_types": {"view": "types", "column": "cell_type", "colours": colours},
+        },
+    )
+    root = read_svg(state)
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    start = words.index("inputs: unknown  1")
+    assert words[start : start + 5] == [
+        "inputs: unknown  1", "inputs: BC  3", "inputs: MC  1", "inputs: new  1", "outputs: MC  1",
+    ]  # fmt: skip
+    assert len(places(root, "#445566")) == 3
+    drawn = [path.get("stroke") for path in root.iter(f"{SVG}path") if path.get("d")]
+    unknown = choose_type_color("unknown")
+    assert drawn.index(unknown) < drawn.index("#445566") < drawn.index("#112233")
+    assert SPINE not in drawn
+
+
+def test_a_review_is_plotted_by_direction_and_tag():
+    """The one layer of a review is divided again, each tag in its own colour."""
+    review = layer("review", "#ffffff", [(number * 1000, 0, 0) for number in range(6)])
+    review["annotationProperties"] += [
+        {"id": "direction", "type": "uint8", "enum_values": [0, 1],
+         "enum_labels": ["inputs", "outputs"]},
+        {"id": "tag", "type": "uint8", "enum_values": [0, 1], "enum_labels": ["soma", "spine"]},
+    ]  # fmt: skip
+    kinds = [(0, 0), (0, 1), (0, 1), (1, 1), (1, 1), (1, 1)]
+    for note, kind in zip(review["annotations"], kinds, strict=True):
+        note["props"] += kind
+    root = read_svg(example_state(layers=[review]))
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    start = words.index("inputs: spine  2")
+    assert words[start : start + 3] == ["inputs: spine  2", "inputs: soma  1", "outputs: spine  3"]
+    colours = choose_colors(["spine", "soma"], PALETTES["paper"])
+    assert len(places(root, colours["soma"])) == 1
+    assert {path.get("stroke") for path in root.iter(f"{SVG}path")} >= set(colours.values())
+
+
 def test_what_the_view_hides_is_not_plotted():
     """Neither a hidden layer nor synapses below the slider's start are plotted."""
     state = example_state()
@@ -166,6 +228,12 @@ def test_the_plane_is_that_of_the_view():
     spots = places(read_svg(state), SPINE)
     assert abs(spots[1, 1] - spots[0, 1]) > 500
     assert spots[1, 0] == pytest.approx(spots[0, 0], abs=0.2)
+
+
+@pytest.mark.parametrize("turned", [[0, 0, 0, 0], [1.7e308, 1.7e308, 0, 0], [0, 0, 1], "up"])
+def test_an_orientation_that_is_none_is_the_viewers_own(turned):
+    """A quaternion without a length, or no quaternion, turns nothing."""
+    assert plot_state(example_state(projectionOrientation=turned)) == plot_state(example_state())
 
 
 def test_the_background_is_the_views_own_unless_asked():

@@ -265,7 +265,7 @@ def _read_rotation(state: Mapping[str, Any]) -> Array:
     if not is_point(turned, len("xyzw")):
         return np.eye(3)
     quaternion = np.array(turned, dtype=float)
-    length = float(np.linalg.norm(quaternion))
+    length = math.hypot(*quaternion)  # numpy would warn of an overflow
     if not math.isfinite(length) or length == 0:
         return np.eye(3)
     x, y, z, w = quaternion / length

@@ -12,7 +12,7 @@ from synglancer.publish.plan import INDEXES, Plan, Source
 from synglancer.publish.sharding import mix, sort_small
 from synglancer.publish.staging import finished
 from synglancer.publish.writing.survey import load_slab
-from synglancer.publish.writing.work import load_plan
+from synglancer.publish.writing.work import build_damaged, load_plan
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -108,10 +108,15 @@ def load_part(work: Path, index: str, part: int) -> NDArray[Any]:
     place = 0
     for slab, (first, end) in enumerate(zip(firsts, ends, strict=True)):
         if end > first:
-            with _name_file(work, index, slab).open("rb", buffering=0) as file:
-                file.seek(first * kind.itemsize)
-                target = records[place : place + end - first].view(np.uint8)
-                if file.readinto(target.data) != len(target):
-                    raise OSError(f"{file.name} is shorter than it was")
+            path = _name_file(work, index, slab)
+            try:
+                with path.open("rb", buffering=0) as file:
+                    file.seek(first * kind.itemsize)
+                    target = records[place : place + end - first].view(np.uint8)
+                    whole = file.readinto(target.data) == len(target)
+            except FileNotFoundError as error:
+                raise build_damaged(path, work) from error
+            if not whole:
+                raise build_damaged(path, work)
             place += end - first
     return records

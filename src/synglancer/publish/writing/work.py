@@ -42,11 +42,16 @@ def read_work(path: Path, work: Path) -> dict[str, Any]:
     """
     digest, _, text = path.read_bytes().partition(b"\n")
     if hashlib.sha256(text).hexdigest().encode() != digest:
-        raise UsageError(
-            f"The earlier run cannot be continued, because {path} is damaged.",
-            f"Remove {work}, then publish again without --resume.",
-        )
+        raise build_damaged(path, work)
     return json.loads(text)
+
+
+def build_damaged(path: Path, work: Path) -> UsageError:
+    """Make the error for a file of unfinished work that is missing or damaged."""
+    return UsageError(
+        f"The earlier run cannot be continued, because {path} is damaged.",
+        f"Remove {work}, then publish again without --resume.",
+    )
 
 
 @lru_cache(maxsize=4)
