@@ -34,6 +34,21 @@ def test_numbers_that_viewers_round_are_flaws(number, flaws, place) -> None:
     assert all("round" in sentence for sentence in found)
 
 
+@pytest.mark.parametrize("wrong", ["9" * 30, 1e29])
+def test_what_is_no_64_bit_id_is_a_flaw(wrong) -> None:
+    """A number with 30 digits is no segment and no annotation's ID, in any tool's state."""
+    note = {"type": "point", "id": wrong, "point": [1, 2, 3], "segments": [wrong]}
+    points = {"type": "annotation", "name": "a", "annotations": [note]}
+    points["annotationRelationships"] = ["cell"]
+    cells = {"type": "segmentation", "name": "cells", "segments": ["7", wrong, "!8", "0"]}
+    space = {axis: [1e-9, "m"] for axis in "xyz"}
+    assert find_flaws({"dimensions": space, "layers": [points, cells]}, [7]) == [
+        "1 annotation of the layer 'a' has an ID that is not a 64-bit ID.",
+        "1 related segment of the layer 'a' has an ID that is not a 64-bit ID and is not read.",
+        "1 selected segment has an ID that is not a 64-bit ID.",
+    ]
+
+
 def test_each_cell_that_is_not_selected_is_named() -> None:
     """A state that does not select all of its cells is bad, and each missing cell is named."""
     found = find_flaws(build_state(), [864691135276234469, 7, 8])

@@ -173,6 +173,13 @@ def test_a_link_without_a_selection_is_refused(sandbox, make_link, state) -> Non
     make_link(inline).refuses(3, "No cell is selected")
 
 
+def test_a_link_with_a_segment_that_is_no_id_is_refused(sandbox, make_link) -> None:
+    """A link that selects a number of 30 digits beside a cell is not read without it."""
+    state = {"layers": [{"type": "segmentation", "source": "x", "segments": [CELL, "9" * 30]}]}
+    inline = "https://spelunker.cave-explorer.org/#!" + quote(json.dumps(state))
+    make_link(inline).refuses(3, "The link selects 1 segment whose ID is not a 64-bit ID.")
+
+
 def test_the_token_goes_to_no_other_host(sandbox, options, make_link, tmp_path) -> None:
     """A foreign link is fetched from its own host without the token."""
     closed = replace(options, states=tmp_path / "other.sqlite", open_states=False)

@@ -69,6 +69,20 @@ def test_what_cannot_be_placed_is_said(synglancer: Callable[..., Outcome], tmp_p
     assert len(done.out.splitlines()) == 1
 
 
+def test_what_is_no_64_bit_id_is_said(synglancer: Callable[..., Outcome], tmp_path: Path) -> None:
+    """A related segment with 30 digits is named; the annotation itself is kept."""
+    file = tmp_path / "long.json"
+    note = {"type": "point", "id": "1", "point": [1, 2, 3], "segments": [10**30 - 1]}
+    layer = {"type": "annotation", "name": "a", "annotations": [note]}
+    layer["annotationRelationships"] = ["cell"]
+    file.write_text(
+        json.dumps({"dimensions": {axis: [1e-9, "m"] for axis in "xyz"}, "layers": [layer]})
+    )
+    done = synglancer("table", file)
+    assert "1 related segment of the layer 'a' has an ID that is not a 64-bit ID" in done.err
+    assert (done.code, len(done.out.splitlines())) == (0, 2)
+
+
 SOURCE = "precomputed://https://lab.example.org/points"
 NOTE = {"type": "point", "id": "1", "point": [1, 2, 3]}
 UNREAD = {

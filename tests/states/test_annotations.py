@@ -120,6 +120,17 @@ def test_an_unknown_shape_is_named_and_a_missing_one_is_a_point(shape) -> None:
     )
 
 
+@pytest.mark.parametrize("wrong", [True, None, "4", [4], float("nan")])
+def test_a_coordinate_that_is_no_number_is_named_as_such(wrong) -> None:
+    """A point with three coordinates is not said to have another number of them."""
+    layer = read(note(), note(1, 2, wrong), note(1, 2))
+    whose = "1 annotation of the layer 'notes' has"
+    assert layer.problems == (
+        f"{whose} a shape or a number of coordinates other than 3 and cannot be read.",
+        f"{whose} a coordinate that is not a number and cannot be read.",
+    )
+
+
 FAR = [f"precomputed://gs://bucket/{number}" for number in range(4)]
 LONG = "gs://" + "b" * 300
 THREE = "The layer 'a b' shows annotations from '{}', '{}', '{}', which are not read."
@@ -198,3 +209,30 @@ def test_points_are_counted_by_direction_and_tag() -> None:
         "": {"mine": 1},
     }
     assert explain_unread(state) == ["2 annotations are not points and are not read."]
+
+
+BEYOND = 10**30 - 1
+ID = "annotation{} of the layer 'notes' {} an ID that is not a 64-bit ID."
+SEGMENT = "related segment{} of the layer 'notes' {} an ID that is not a 64-bit ID and {} not read."
+
+
+@pytest.mark.parametrize(
+    ("notes", "said"),
+    [
+        ([note(id=BEYOND), note(id=1e29)], ["2 " + ID.format("s", "have")]),
+        ([note(id=str(BEYOND))], ["1 " + ID.format("", "has")]),
+        ([note(id=2**64)], ["1 " + ID.format("", "has")]),
+        ([note(id=2**64 - 1), note(id="f" * 40), note(id=0), note(id=None)], []),
+        ([note(segments=[[BEYOND, "7"], []])], ["1 " + SEGMENT.format("", "has", "is")]),
+        (
+            [note(segments=[["x"], [str(BEYOND)]]), note(segments=[[], [1e29]])],
+            ["3 " + SEGMENT.format("s", "have", "are")],
+        ),
+        ([note(segments=[["0", 0], [str(2**64 - 1)]])], []),
+    ],
+)
+def test_what_is_no_64_bit_id_is_said(notes: list[Any], said: list[str]) -> None:
+    """A number that is no ID is never left out silently; points with other names are fine."""
+    more = {"annotationRelationships": ["pre", "post"]}
+    assert list(read(*notes, **more).wrong_ids) == said
+    assert explain_unread(build(*notes, **more)) == said

@@ -7,7 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from synglancer.states.coordinates import UnplacedError, find_placement, stack_points
+from synglancer.states.coordinates import (
+    UnplacedError,
+    find_placement,
+    read_state_resolution,
+    stack_points,
+)
 
 NM = {axis: [1e-9, "m"] for axis in "xyz"}
 HUGE = 10**30
@@ -82,3 +87,39 @@ def test_dimensions_of_different_number_are_refused() -> None:
     layer = transformed({"outputDimensions": NM, "inputDimensions": given})
     with pytest.raises(UnplacedError, match="different numbers of input and output dimensions"):
         find_placement(layer, {})
+
+
+SCALE = "the scale of the axis x is not a number above 0"
+UNIT = "the unit of the axis x is not a length"
+
+
+@pytest.mark.parametrize(
+    ("pair", "fault"),
+    [
+        ([0, "m"], SCALE),
+        ([-1, "m"], SCALE),
+        (["4", "m"], SCALE),
+        ([None, "m"], SCALE),
+        ([True, "m"], SCALE),
+        ([1e-320, "ym"], SCALE),
+        ([1e308, "Ym"], SCALE),
+        ([4, ""], UNIT),
+        ([4, "s"], UNIT),
+        ([4, 9], UNIT),
+        ([4], "the axis x is not given as a scale and a unit"),
+        (4, "the axis x is not given as a scale and a unit"),
+    ],
+)
+def test_the_wrong_part_of_an_axis_is_named(pair, fault) -> None:
+    """A wrong scale is not called a wrong unit, and such a state has no voxel size."""
+    state = {"dimensions": {**NM, "x": pair}}
+    with pytest.raises(UnplacedError, match=rf"^{fault}$"):
+        find_placement({}, state)
+    assert read_state_resolution(state) is None
+
+
+def test_a_voxel_beyond_any_number_of_nm_is_none() -> None:
+    """A length in metres can be infinite in nm; it is no resolution, without any warning."""
+    dimensions = {"x": [1e308, "m"], "y": ["a", "m"], "z": [None, "m"]}
+    assert read_state_resolution({"dimensions": dimensions}) is None
+    assert read_state_resolution({"dimensions": {**NM, "x": [1e308, "m"]}}) is None

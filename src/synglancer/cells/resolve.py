@@ -17,7 +17,7 @@ from synglancer.cells.typed_positions import Position
 from synglancer.errors import CellError, NotServedError, ServiceError, UsageError
 from synglancer.states.reader import list_segmentation_layers, list_source_urls, parse_link_state
 from synglancer.states.record_parts import Replacement
-from synglancer.states.selection import read_segments, read_selected_cells
+from synglancer.states.selection import count_wrong_segments, read_segments, read_selected_cells
 from synglancer.states.urls import parse_link
 
 if TYPE_CHECKING:
@@ -121,14 +121,21 @@ def resolve_link(session: Session, cell: LinkCells) -> list[int]:
     UsageError
         When it is not such a link.
     CellError
-        When it selects no cells.
+        When it selects no cells, or a segment that is not a 64-bit ID.
     ServiceError
         When its state cannot be fetched.
     """
     link = parse_link(cell.url)
     fetched = None if link.state_url is None else _fetch_state(session, link.state_url)
     state = parse_link_state(link, fetched)
-    own = read_selected_cells(state, session.datastack.segmentation_source)
+    source = session.datastack.segmentation_source
+    own = read_selected_cells(state, source)
+    if wrong := count_wrong_segments(state, source if own else None):
+        raise CellError(
+            f"The link selects {wrong:,} segment{'' if wrong == 1 else 's'} whose ID is not a "
+            "64-bit ID.",
+            "Remove what is not a root ID from its segments, or give the root IDs.",
+        )
     cells = own or _check_other_segmentation(session, state)
     if not cells:
         raise CellError(

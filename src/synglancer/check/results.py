@@ -6,12 +6,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-from synglancer.states.annotations import DIRECTION, read_labels, read_layer
+from synglancer.states.annotations import DIRECTION, read_labels, read_layer, read_layers
 from synglancer.states.coordinates import read_state_resolution
 from synglancer.states.fields import MAX_EXACT
 from synglancer.states.layer_names import spell_out
 from synglancer.states.reader import list_layers, list_segmentation_layers
-from synglancer.states.selection import read_segments
+from synglancer.states.selection import count_wrong_segments, read_segments
 from synglancer.synapses.damage import explain_damage
 
 if TYPE_CHECKING:
@@ -192,6 +192,11 @@ def find_flaws(state: Mapping[str, Any], cells: Sequence[int], *, ours: bool = F
         Whether synglancer made the state, so that each synapse can be read whole.
     """
     sentences = explain_damage(state) if ours else []
+    named = () if ours else read_layers(state)
+    sentences.extend(one for layer in named for one in layer.wrong_ids)
+    if wrong := count_wrong_segments(state):
+        which = "segment has" if wrong == 1 else "segments have"
+        sentences.append(f"{wrong:,} selected {which} an ID that is not a 64-bit ID.")
     if ours and read_state_resolution(state) is None and any(list_layers(state)):
         sentences.append("The state's dimensions are not lengths of x, y and z.")
     if not any(list_layers(state)):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from synglancer.states.coordinates import UnplacedError, find_placement, is_point, stack_points
-from synglancer.states.fields import MAX_DIGITS, MAX_EXACT
+from synglancer.states.fields import MAX_DIGITS, MAX_EXACT, is_wrong_id, is_wrong_number
 from synglancer.states.layer_names import split_layer_name
 from synglancer.states.reader import (
     is_own_points,
@@ -64,6 +64,26 @@ class LayerAnnotations:
     positions: Array
     problems: tuple[str, ...] = ()
     properties: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def wrong_ids(self) -> tuple[str, ...]:
+        """Numbers in the place of IDs that are not 64-bit IDs, one sentence each."""
+        ids = sum(is_wrong_number(note.get("id")) for note in self.notes)
+        related = [ids for name in self.relationships for ids in self.read_related(name)]
+        segments = sum(is_wrong_id(one) for ids in related for one in ids)
+        where = f"of the layer {quote(self.name)}"
+        sentences = []
+        if ids:
+            verb = "has" if ids == 1 else "have"
+            sentences.append(f"{_count(ids)} {where} {verb} an ID that is not a 64-bit ID.")
+        if segments:
+            which = "related segment" if segments == 1 else "related segments"
+            verb = "has" if segments == 1 else "have"
+            sentences.append(
+                f"{segments:,} {which} {where} {verb} an ID that is not a 64-bit ID and "
+                f"{'is' if segments == 1 else 'are'} not read."
+            )
+        return tuple(sentences)
 
     @property
     def name(self) -> str:
@@ -197,9 +217,12 @@ def count_annotations(state: Mapping[str, Any]) -> dict[str, dict[str, int]]:
 
 
 def explain_unread(state: Mapping[str, Any]) -> list[str]:
-    """List the annotations of a state that are not read as synapses, one sentence each."""
+    """List what is not read of the synapses in a state, one sentence each.
+
+    These are annotations that cannot be read or are no points, and numbers that are no IDs.
+    """
     layers = read_synapse_layers(state)
-    sentences = [problem for layer in layers for problem in layer.problems]
+    sentences = [one for layer in layers for one in (*layer.problems, *layer.wrong_ids)]
     others = sum(shape != "point" for layer in layers for shape in layer.shapes)
     if others:
         verb = "is not a point and is" if others == 1 else "are not points and are"
@@ -253,13 +276,7 @@ def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnot
     with np.errstate(over="ignore", invalid="ignore"):  # too large for a number: not held below
         positions = placement.to_nm(middles)
     held: Array = np.all(np.abs(positions) <= MAX_EXACT, axis=1)
-    left_out = len(layer["annotations"]) - len(placed)
-    problems = []
-    if left_out:
-        problems.append(
-            f"{_count(left_out)} of the layer {quote(name)} {'has' if left_out == 1 else 'have'} "
-            f"a shape or a number of coordinates other than {rank} and cannot be read."
-        )
+    problems = _explain_unreadable(layer, given, len(placed), rank)
     if far := int((~held).sum()):
         where = "its position is" if far == 1 else "their positions are"
         problems.append(
@@ -267,6 +284,31 @@ def read_layer(layer: Mapping[str, Any], state: Mapping[str, Any]) -> LayerAnnot
         )
     notes = [note for (note, _), near in zip(placed, held, strict=True) if near]
     return LayerAnnotations(layer, notes, positions[held], tuple(problems), properties)
+
+
+def _explain_unreadable(
+    layer: Mapping[str, Any], given: Sequence[Note], placed: int, rank: int
+) -> list[str]:
+    """Explain why some annotations of a layer have no point, one sentence for each reason."""
+    odd = sum(_find_place(note, rank) is None and _has_coordinates(note, rank) for note in given)
+    reasons = {
+        f"a shape or a number of coordinates other than {rank}": (
+            len(layer["annotations"]) - placed - odd
+        ),
+        "a coordinate that is not a number": odd,
+    }
+    return [
+        f"{_count(number)} of the layer {quote(layer['name'])} "
+        f"{'has' if number == 1 else 'have'} {what} and cannot be read."
+        for what, number in reasons.items()
+        if number
+    ]
+
+
+def _has_coordinates(note: Note, rank: int) -> bool:
+    """Whether an annotation has the right number of coordinates, whatever they are."""
+    points = [note.get(key) for key in _SHAPES.get(_read_shape(note), ())]
+    return bool(points) and all(isinstance(one, list) and len(one) == rank for one in points)
 
 
 def _count(number: int) -> str:

@@ -69,10 +69,14 @@ class Placement:
 
 @dataclass(frozen=True)
 class _Space:
-    """Dimensions of a state or source: names, and metres per voxel (NaN if it is not a length)."""
+    """Dimensions of a state or source: names, and metres per voxel (NaN if it is not a length).
+
+    `faults` say for each axis why it has no length; empty where it has one.
+    """
 
     names: tuple[str, ...]
     scales: Array
+    faults: tuple[str, ...] = ("",) * len(AXES)
 
 
 def find_placement(layer: Mapping[str, Any], state: Mapping[str, Any]) -> Placement:
@@ -104,6 +108,7 @@ def find_placement(layer: Mapping[str, Any], state: Mapping[str, Any]) -> Placem
     return _place(space, space, None)
 
 
+@np.errstate(over="ignore")
 def read_state_resolution(state: Mapping[str, Any]) -> tuple[float, float, float] | None:
     """Read the voxel size of a state in nm, (x, y, z); None if the state has none."""
     try:
@@ -180,16 +185,24 @@ def _read_legacy_matrix(given: object) -> list[list[float]]:
 def _read_space(given: object, what: str) -> _Space:
     if not isinstance(given, dict) or not given:
         raise UnplacedError(f"{what} are missing")
-    scales = []
-    for pair in given.values():
-        known = (
-            isinstance(pair, list)
-            and len(pair) == 2  # noqa: PLR2004  # a scale and its unit
-            and _is_length(pair[0])
-            and isinstance(pair[1], str)
-        )
-        scales.append(pair[0] * _LENGTHS.get(pair[1], math.nan) if known else math.nan)
-    return _Space(tuple(map(str, given)), np.array(scales))
+    faults = tuple(_find_fault(str(axis), pair) for axis, pair in given.items())
+    scales = [
+        math.nan if fault else pair[0] * _LENGTHS[pair[1]]
+        for fault, pair in zip(faults, given.values(), strict=True)
+    ]
+    return _Space(tuple(map(str, given)), np.array(scales), faults)
+
+
+def _find_fault(axis: str, pair: object) -> str:
+    """Say why an axis has no length; empty if it has one."""
+    if not isinstance(pair, list) or len(pair) != 2:  # noqa: PLR2004
+        return f"the axis {axis} is not given as a scale and a unit"
+    scale, unit = pair
+    if not isinstance(unit, str) or unit not in _LENGTHS:
+        return f"the unit of the axis {axis} is not a length"
+    if not _is_length(scale) or not 0 < scale * _LENGTHS[unit] < math.inf:
+        return f"the scale of the axis {axis} is not a number above 0"
+    return ""
 
 
 def _is_length(value: object) -> bool:
@@ -203,7 +216,7 @@ def _place(inputs: _Space, output: _Space, matrix: object) -> Placement:
     Raises
     ------
     UnplacedError
-        When an axis is missing, has no unit of length, or the matrix is malformed.
+        When an axis is missing, is not a length, or the matrix is malformed.
     """
     rank = len(inputs.names)
     affine = np.eye(rank, rank + 1) if matrix is None else _read_matrix(matrix, rank)
@@ -213,8 +226,9 @@ def _place(inputs: _Space, output: _Space, matrix: object) -> Placement:
             raise UnplacedError(f"there is no axis {axis} among {', '.join(output.names)}")
         i = output.names.index(axis)
         used = affine[i, :rank] != 0
-        if not np.isfinite(output.scales[i]) or not np.isfinite(inputs.scales[used]).all():
-            raise UnplacedError(f"the unit of the axis {axis} is not a length")
+        faults = [output.faults[i], *(inputs.faults[k] for k in np.flatnonzero(used))]
+        if any(faults):
+            raise UnplacedError(next(filter(None, faults)))
         row = np.where(used, affine[i, :rank] * np.nan_to_num(inputs.scales), 0.0)
         rows.append([float(f"{value * _NM:.12g}") for value in row])
         offsets.append(float(f"{affine[i, rank] * output.scales[i] * _NM:.12g}"))

@@ -122,6 +122,22 @@ def read_id(given: object) -> int:
     return given if isinstance(given, int) and 0 <= given <= _MAX_UINT64 else 0
 
 
+def is_wrong_id(given: object) -> bool:
+    """Whether a value in the place of a 64-bit ID is none; 0 stands for a missing ID."""
+    if isinstance(given, str):
+        return not read_id(given) and given.strip("0") != ""
+    return isinstance(given, bool) or (given != 0 and not read_id(given))
+
+
+def is_wrong_number(given: object) -> bool:
+    """Whether a value is a number, or digits, but not a 64-bit ID.
+
+    Viewers name annotations by other texts too.
+    """
+    digits = isinstance(given, str) and given.isascii() and given.isdigit()
+    return (digits or isinstance(given, int | float)) and is_wrong_id(given)
+
+
 def read_cell(given: object) -> int:
     """Read a root ID, as digits or as an integer, up to 2^64 - 1."""
     cell = read_id(given)

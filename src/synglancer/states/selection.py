@@ -6,7 +6,7 @@ import math
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from synglancer.states.fields import MAX_DIGITS, read_id
+from synglancer.states.fields import MAX_DIGITS, is_wrong_id, read_id
 from synglancer.states.reader import is_shown, list_segmentation_layers, list_source_urls
 
 if TYPE_CHECKING:
@@ -42,12 +42,26 @@ def read_selected_cells(
     tuple of int
         Root IDs, each once, in the order of the state.
     """
+    layers = _list_selecting(state, segmentation)
+    selected = [cell for layer in layers for cell in read_segments(layer)]
+    return tuple(dict.fromkeys(selected))
+
+
+def _list_selecting(state: Mapping[str, Any], segmentation: str | None) -> list[Mapping[str, Any]]:
+    """List the layers whose segments are the selected cells."""
     layers = [layer for layer in list_segmentation_layers(state) if is_shown(layer)]
     if segmentation is not None:
         layers = [layer for layer in layers if is_source(layer, segmentation)]
-    graphs = [layer for layer in layers if is_graph(layer)]
-    selected = [cell for layer in graphs or layers for cell in read_segments(layer)]
-    return tuple(dict.fromkeys(selected))
+    return [layer for layer in layers if is_graph(layer)] or layers
+
+
+def count_wrong_segments(state: Mapping[str, Any], segmentation: str | None = None) -> int:
+    """Count the segments that `read_selected_cells` leaves out because they are not 64-bit IDs."""
+    return sum(
+        is_wrong_id(segment) and not str(segment).startswith(_HIDDEN)
+        for layer in _list_selecting(state, segmentation)
+        for segment in _list_segments(layer)
+    )
 
 
 def read_segments(layer: Mapping[str, Any]) -> list[int]:
@@ -56,15 +70,18 @@ def read_segments(layer: Mapping[str, Any]) -> list[int]:
     Hidden segments are left out. A segment includes all equivalent segments, in ascending order,
     except on a chunked graph, where viewers ignore the state's list.
     """
-    segments = layer.get("segments")
-    listed = segments if isinstance(segments, list) else []
     equivalent = {} if is_graph(layer) else _read_equivalences(layer)
     drawn: dict[int, None] = {}
-    for segment in listed:
+    for segment in _list_segments(layer):
         cell = read_id(segment)
         if cell and cell not in drawn:
             drawn.update(dict.fromkeys(sorted(equivalent.get(cell, {cell}))))
     return [*drawn]
+
+
+def _list_segments(layer: Mapping[str, Any]) -> list[Any]:
+    segments = layer.get("segments")
+    return segments if isinstance(segments, list) else []
 
 
 def _read_equivalences(layer: Mapping[str, Any]) -> dict[int, set[int]]:

@@ -54,7 +54,8 @@ def build_annotation_table(state: Mapping[str, Any]) -> pd.DataFrame:
 def _build_part(
     layer: LayerAnnotations, resolution: tuple[float, float, float] | None
 ) -> pd.DataFrame:
-    voxels = layer.positions / np.array(resolution or (np.nan,) * len(AXES))
+    with np.errstate(over="ignore"):
+        voxels = layer.positions / np.array(resolution or (np.nan,) * len(AXES))
     columns: dict[str, Any] = {
         "layer": layer.name,
         "id": [_read_note_id(note.get("id")) for note in layer.notes],

@@ -47,9 +47,12 @@ def table(
         check_files({"--out": out}, (link, token_file))
     state = fill_state(open_link(link, server=server, token_file=token_file).state)
     frame = build_annotation_table(state)
-    problems = [problem for layer in read_layers(state) for problem in layer.problems]
+    layers = read_layers(state)
+    problems = [problem for layer in layers for problem in layer.problems]
     for problem in [*problems, *explain_unread_layers(state)]:
         complain(problem, "These annotations are left out of the table.")
+    for problem in [problem for layer in layers for problem in layer.wrong_ids]:
+        complain(problem, "The table leaves such a number out, but keeps an ID given as text.")
     write_table("--out", out, frame)
     if out != STDOUT:
         count = f"{len(frame):,} annotation{'' if len(frame) == 1 else 's'}"
