@@ -108,6 +108,7 @@ def test_workers_that_die_again_and_again_are_explained(monkeypatch):
     assert str(caught.value) == "Dask workers died repeatedly on the same task."
     assert caught.value.hint == "Give less --memory, and continue with --resume."
     assert cancelled == [["future"]]
+    assert cluster.explain(ValueError()) is None
 
 
 def test_a_scheduler_that_is_not_there_is_named():

@@ -16,9 +16,11 @@ from hypothesis import strategies as st
 
 from publish.tables import CELL, group_ids, make_rows, run, write_parquet
 from synglancer.publish import plan, publishing
+from synglancer.publish.sharding import Sharding
 from synglancer.publish.source import open_source
 from synglancer.publish.tag_reader import TagReader
 from synglancer.publish.verify import verify
+from synglancer.publish.writing.shards import _order_single
 
 IDS = st.one_of(
     st.integers(0, 2**64 - 1),
@@ -203,6 +205,13 @@ except ValueError as error:
     read["missing"] = str(error)
 print(json.dumps(read))
 """
+
+
+def test_an_annotation_is_never_written_twice():
+    """If repeated rows were overlooked, no shard is written, because viewers would show both."""
+    ids = np.array([5, 3, 5], np.uint64)
+    with pytest.raises(AssertionError, match="an annotation was to be written twice"):
+        _order_single(ids, Sharding("identity", 1, 0, "raw"))
 
 
 def test_cloud_volume_reads_what_is_published(tmp_path):
