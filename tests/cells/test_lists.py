@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -41,7 +42,8 @@ def test_a_root_id_is_never_taken_for_a_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (b"5\nabc\n", "line 2: this is not a cell"),
+        (b"5\nabc\n", "line 2: 'abc' is not a root ID"),
+        (b"abc\ndef\n", "line 1: this is not a cell"),
         (b"5\n8.64e17\n", "line 2: '8.64e17' is a rounded number"),
         (b"5\nnucleus:0\n", "line 2: 'nucleus:0' does not name"),
         (b"\n<!doctype html>\n", "holds HTML or XML, not a list of cells"),
@@ -132,6 +134,23 @@ def test_a_file_without_any_cell_is_refused_once(tmp_path, name, content):
     assert "sekret" not in f"{refused.value} {refused.value.hint}"
 
 
+@pytest.mark.parametrize(
+    ("cells", "said"),
+    [
+        (["8.64691135276234469E+17"], "line 2: '8.64691135276234469E+17' is a rounded number"),
+        (["", "9" * 30], f"line 3: '{'9' * 30}' is too large for a root ID"),
+        (["sekret", "NaN"], "line 3: 'NaN' is not a root ID"),
+        (["-5", "x"], "line 2: '-5' is not a root ID: a root ID is above zero"),
+    ],
+)
+def test_a_file_of_bad_cells_is_refused_for_its_first_number(tmp_path, cells, said):
+    """A column that a spreadsheet has rounded does not lack cells: the reason is theirs."""
+    table = tmp_path / "excel.csv"
+    table.write_text("\n".join(["cell,n", *(f"{cell},1" for cell in cells)]))
+    with pytest.raises(UsageError, match=re.escape(f"The file {table}, {said}")):
+        read_cell_list([str(table)])
+
+
 def test_a_gap_comes_back_as_a_gap(tmp_path):
     """The apostrophe that marks a gap in our tables' ID columns is not a cell."""
     path = tmp_path / "mix.csv"
@@ -153,10 +172,10 @@ def test_a_file_that_the_system_refuses_is_named(tmp_path, monkeypatch):
     path = tmp_path / "cells.txt"
     path.write_text(f"{CELL}\n")
 
-    def refuse(_):
+    def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "read_bytes", refuse)
+    monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(UsageError, match=f"The file {path} cannot be read: Permission denied."):
         list_given_cells([str(path)])
 

@@ -202,7 +202,7 @@ def test_files_and_stdin_hold_one_cell_a_line(sandbox, make_link, tmp_path, monk
     made = make_link(file, "-", "--output", "json")
     assert [json.loads(line)["cell"] for line in made.lines] == [CELL, FIRST, SECOND]
     file.write_text(f"{CELL}\nabc\n")
-    make_link(file).refuses(2, "line 2: this is not a cell")
+    make_link(file).refuses(2, "line 2: 'abc' is not a root ID")
 
 
 def test_with_total_counts_all_synapses(own_sandbox: Sandbox, make_link, sample) -> None:

@@ -1,10 +1,11 @@
-"""Locate files on this machine, and write them completely or not at all."""
+"""Locate files on this machine, read them whole, and write them completely or not at all."""
 
 from __future__ import annotations
 
 import errno
 import os
 import re
+import stat
 import tempfile
 import time
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ import platformdirs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
 LEFTOVER = ".writing-"
 """Prefix of the names of unfinished files."""
@@ -29,6 +31,12 @@ _SAID = re.compile(
     r"No space left|not enough space|[Qq]uota exceeded|\d+ requested and \d+ written", re.ASCII
 )
 """What pyarrow, DuckDB and numpy say; numpy says only how many items it could write."""
+
+
+LARGEST_INPUT = 10**9
+"""Most bytes that are read of a file or pipe given by the user."""
+
+_CHUNK = 2**20
 
 
 def cache_folder() -> Path:
@@ -68,6 +76,59 @@ def remove_leftovers(folder: Path, pattern: str = f"{LEFTOVER}*") -> None:
         with suppress(OSError):
             if time.time() - path.stat().st_mtime > _ABANDONED:
                 path.unlink()
+
+
+def read_file(path: Path) -> bytes:
+    """Read a user's file or pipe, up to `LARGEST_INPUT`.
+
+    Raises
+    ------
+    OSError
+        When it cannot be read, is too large, or is a device or socket.
+    """
+    refuse_device(path)
+    if path.stat().st_size > LARGEST_INPUT:
+        raise _build_size_error()
+    with path.open("rb") as file:
+        return read_bounded(file)
+
+
+def refuse_device(path: Path) -> None:
+    """Refuse what may never end, such as ``/dev/zero``, but not the terminal of standard input.
+
+    Raises
+    ------
+    OSError
+        When it is a device or socket, or does not exist.
+    """
+    found = path.stat()
+    if stat.S_ISREG(found.st_mode) or stat.S_ISFIFO(found.st_mode) or stat.S_ISDIR(found.st_mode):
+        return
+    with suppress(OSError):  # standard input is closed
+        if os.isatty(0) and os.path.samestat(os.fstat(0), found):
+            return
+    raise OSError(errno.EINVAL, "it is a device or a socket, not a file")
+
+
+def read_bounded(file: BinaryIO) -> bytes:
+    """Read the rest of an open file or pipe.
+
+    Raises
+    ------
+    OSError
+        When it holds more than `LARGEST_INPUT`, or cannot be read.
+    """
+    chunks, size = [], 0
+    while chunk := file.read(_CHUNK):
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > LARGEST_INPUT:
+            raise _build_size_error()
+    return b"".join(chunks)
+
+
+def _build_size_error() -> OSError:
+    return OSError(errno.EFBIG, f"it is larger than {LARGEST_INPUT // 10**9} GB")
 
 
 def write_file(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from synglancer.cache.files import read_file
 from synglancer.errors import UsageError
 from synglancer.settings import DEFAULT_SERVER
 from synglancer.text.printable import for_message
@@ -114,7 +115,7 @@ def _read_first(places: list[Path]) -> FoundToken | None:
 
 def _read_token_file(path: Path) -> FoundToken:
     try:
-        text = path.read_text(encoding="utf-8-sig").strip()
+        text = read_file(path).decode("utf-8-sig").strip()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "not a text file"
         raise UsageError(

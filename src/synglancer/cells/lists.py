@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cache.files import read_file
 from synglancer.cells.parse import is_file, parse_cell
 from synglancer.cells.standard_input import read_standard_input
 from synglancer.cells.tables import (
@@ -36,7 +37,7 @@ _QUOTABLE = re.compile(
     r"""(=?["']|(nucleus|synapse):)?[-+0-9.,;:\s'"_()\[\]{}@e\u00a0\u202f\u2009\u2019]*(nm)?""",
     re.IGNORECASE,
 )
-"""Lines of files that messages may quote: numbers in any form. Others may be a secret."""
+"""Lines that messages may quote of any file: numbers in any form. Others may be a secret."""
 
 _BY_OPTION = "Name the column of root IDs with --column."
 _BY_NAME = f"Call its column of root IDs {', '.join(ID_COLUMNS[:-1])} or {ID_COLUMNS[-1]}."
@@ -142,12 +143,17 @@ def read_cell_list(given: Sequence[str], column: str | None = None) -> CellList:
 
 def _check_any(given: CellList) -> None:
     """Refuse a list without any valid cell; invalid cells among valid ones are only skipped."""
-    if any(_find_fault(cell) is None for cell in given.cells):
+    if _has_cell(given):
         return
-    if given.places[0]:
-        source, _, _ = given.places[0].rpartition(", ")
-        raise UsageError(f"{source} names no cell.", _NO_CELLS)
-    parse_cell(given.cells[0])  # raises
+    for cell, place in zip(given.cells, given.places, strict=True):
+        if cell and (not place or _is_quotable(cell)):
+            _check_cell(cell, place, known=False)
+    source, _, _ = given.places[0].rpartition(", ")
+    raise UsageError(f"{source} names no cell.", _NO_CELLS)
+
+
+def _has_cell(given: CellList) -> bool:
+    return any(_find_fault(cell) is None for cell in given.cells)
 
 
 def _find_fault(cell: str) -> UsageError | None:
@@ -172,7 +178,7 @@ def _read_word(word: str, column: str | None, *, by_option: bool = True) -> Cell
             read_table(path, column), f"The file {word}", column, by_option=by_option
         )
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise UsageError(f"The file {word} cannot be read: {error.strerror}.", _NO_CELLS) from error
     return _read_text(content, f"The file {word}", column, by_option=by_option)
@@ -267,17 +273,27 @@ def list_given_cells(words: Iterable[str]) -> list[str]:
             cells.append(word)
             continue
         listed = _read_word(word, None, by_option=False)
+        known = _has_cell(listed)
         for cell, place in zip(listed.cells, listed.places, strict=True):
-            _check_cell(cell, place)
+            _check_cell(cell, place, known=known)
         cells += listed.cells
     return cells
 
 
-def _check_cell(cell: str, place: str) -> None:
-    """Refuse a line that is not a cell; the error names its place, and quotes only numbers."""
+def _check_cell(cell: str, place: str, *, known: bool) -> None:
+    """Refuse a line that is not a cell; the error names its place.
+
+    Unless its file is known to hold cells, only numbers are quoted.
+    """
     if error := _find_fault(cell):
-        said = str(error) if _QUOTABLE.fullmatch(cell) else "this is not a cell."
+        if not place:
+            raise error
+        said = str(error) if known or _is_quotable(cell) else "this is not a cell."
         raise UsageError(f"{place}: {said}", error.hint)
+
+
+def _is_quotable(cell: str) -> bool:
+    return bool(_QUOTABLE.fullmatch(cell)) or cell.lower() in _MISSING
 
 
 def read_column(df: pd.DataFrame, column: str) -> list[str]:

@@ -10,6 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cache.files import read_file
 from synglancer.cells.tables import TEXTS, Table, read_table
 from synglancer.errors import UsageError
 from synglancer.text.printable import is_unicode
@@ -81,7 +82,7 @@ def _read(given: Any) -> PointFile:
     if path.suffix.lower() in TEXTS:
         rows = [[_unquote(value) for value in row] for row in table.rows]
         table = replace(table, names=[_unquote(name) for name in table.names], rows=rows)
-    return PointFile(path.name, hashlib.sha256(path.read_bytes()).hexdigest(), table)
+    return PointFile(path.name, hashlib.sha256(read_file(path)).hexdigest(), table)
 
 
 def _unquote(value: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from synglancer.cache.files import read_bounded
 from synglancer.errors import UsageError
 
 
@@ -18,13 +19,13 @@ def read_standard_input(instead: str) -> bytes:
     Raises
     ------
     UsageError
-        When it is closed or cannot be read.
+        When it is closed, cannot be read, or holds more than 1 GB.
     """
     if sys.stdin is None or sys.stdin.closed:
         raise UsageError("Standard input is closed.", instead)
     try:
         binary = getattr(sys.stdin, "buffer", None)
-        return binary.read() if binary is not None else sys.stdin.read().encode()
+        return read_bounded(binary) if binary is not None else sys.stdin.read().encode()
     except OSError as error:
         reason = error.strerror or error  # Python's own refusals have no strerror
         raise UsageError(f"Standard input cannot be read: {reason}.", instead) from error

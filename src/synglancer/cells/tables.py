@@ -12,6 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from synglancer.cache.files import read_file, refuse_device
 from synglancer.errors import UsageError, needs_extra
 from synglancer.text.printable import quote
 
@@ -78,13 +79,14 @@ def read_table(path: Path, column: str | None = None) -> Table:
     """
     kind = path.suffix.lower()
     try:
+        refuse_device(path)
         if kind in COLUMNAR:
             return _read_columnar(path, kind)
         if kind in WORKBOOKS:
             told = "Excel files cannot be read without openpyxl."
             with needs_extra("excel", told, "save the table as CSV"):
                 return _read_workbook(path)
-        return parse_table(decode_text(path.read_bytes(), f"The file {path}"), str(path), column)
+        return parse_table(decode_text(read_file(path), f"The file {path}"), str(path), column)
     except UsageError:
         raise
     except Exception as error:  # whatever a library makes of a damaged file

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from synglancer.cache.files import read_file
 from synglancer.errors import UsageError
 
 if TYPE_CHECKING:
@@ -193,7 +194,7 @@ def read_document(path: Path) -> Document:
         When it cannot be read or is not text.
     """
     try:
-        content = path.read_bytes()
+        content = read_file(path)
     except OSError as error:
         raise UsageError(
             f"{path} cannot be read: {error.strerror}.",

@@ -17,7 +17,7 @@ import orjson
 from cyclopts import CycloptsError
 from cyclopts.config import Env, Toml
 
-from synglancer.cache.files import data_folder, replacing
+from synglancer.cache.files import data_folder, read_file, replacing
 from synglancer.cli.printing import GIVEN
 from synglancer.errors import UsageError
 from synglancer.option_values import check_needs
@@ -108,7 +108,7 @@ def _read_toml(path: Path) -> dict[str, Any]:
         import tomli as tomllib
 
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))
+        return tomllib.loads(read_file(path).decode("utf-8-sig"))
     except RecursionError as error:
         raise ValueError("its lists are nested too deep") from error
 
@@ -257,7 +257,7 @@ def is_trusted(path: Path) -> bool:
 
 
 def _hash(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(read_file(path)).hexdigest()
 
 
 def trust_list() -> Path:

@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 
+from synglancer.cache.files import read_file
 from synglancer.errors import BadAnswerError, UsageError
 from synglancer.states.fields import MAX_EXACT
 from synglancer.states.reader import MAX_DEPTH, build_depth_error, check_state
@@ -82,7 +83,7 @@ def _read_text(given: str | bytes) -> object:
 
 def _read_file(path: Path) -> bytes:
     try:
-        return path.expanduser().read_bytes()
+        return read_file(path.expanduser())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "no file can have this name"
         raise UsageError(f"The file {str(path)[:80]} cannot be read: {reason}.", _HINT) from error
