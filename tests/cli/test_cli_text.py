@@ -121,8 +121,8 @@ WRONG = [
     ([CELL, "--site", "nowhere"], "'nowhere' is not an address", "spelunker, google"),
     ([CELL, "--site", "https://x/#!"], "is not an address", "'#'"),
     ([CELL, "--sandbox", "--server", "https://x"], "only one server", "one of them"),
-    ([CELL, "--save-state", "missing/x.json"], "missing/x.json cannot be written", "folder"),
-    ([CELL, "--save-state", "."], "cannot be written", "--save-state"),
+    ([CELL, "--save-state", "missing/x.json"], "there is no folder missing.", "folder"),
+    ([CELL, "--save-state", "."], "cannot be written: it is a folder.", "--save-state"),
     ([CELL, "5", "--save-state", "x.json"], "several cells", "{cell}"),
 ]
 

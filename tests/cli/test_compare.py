@@ -320,6 +320,19 @@ def test_bad_questions_are_refused(
     synglancer("compare", *words).refuses(code)
 
 
+@pytest.mark.parametrize("option", ["--from", "--to"])
+def test_a_wrong_version_is_refused_by_its_option_before_any_request(
+    sandbox, synglancer: Callable[..., Outcome], option: str
+) -> None:
+    """A token in the place of a version is said of the option that was typed."""
+    asked = len(sandbox.requests)
+    synglancer("compare", OLD, option, "0123456789abcdef" * 2).refuses(
+        2, f"{option} was given what looks like a token"
+    )
+    synglancer("compare", OLD, option, "soon").refuses(2, "'soon' is not a materialization version")
+    assert len(sandbox.requests) == asked
+
+
 def test_a_reverse_order_is_said(sandbox, synglancer: Callable[..., Outcome]) -> None:
     """From newer to older is compared as asked, and it is said once; the usual order is not."""
     words = ("compare", *OTHERS, "--output", "json")

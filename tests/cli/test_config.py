@@ -187,6 +187,8 @@ def test_a_misspelt_option_of_a_file_is_suggested(
         (("publish", "x", "--dset", "y"), "Did you mean --dest?"),
         (("cache", "clear", "--onyl", "y"), "Did you mean --only?"),
         (("history", "--xyzzy"), "See --help for the options."),
+        (("table", "--bogus", "x.json"), "See --help for the options."),
+        (("table", "--sever", "x", "y"), "Did you mean --server?"),
     ],
 )
 def test_a_misspelt_option_of_any_command_is_suggested(

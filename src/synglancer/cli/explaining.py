@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from cyclopts import CycloptsError
-from cyclopts.exceptions import UnknownOptionError
+from cyclopts.exceptions import UnknownOptionError, UnusedCliTokensError
 
 from synglancer.cli.config import CONFIG_FILE, find_file
-from synglancer.cli.printing import suggest_option
+from synglancer.cli.printing import find_unknown_option, suggest_option
 from synglancer.errors import OutputError, SynglancerError, describe_os_error
 from synglancer.text.printable import quote
 
@@ -27,8 +27,8 @@ def explain(error: Exception) -> tuple[int, str, str]:
     if type(error) is CycloptsError and isinstance(cause, OSError | ValueError):
         hint = "Correct or remove the file. It is read from this folder or a folder above it."
         return _USAGE, _say_why_unread(cause), hint
-    if isinstance(error, UnknownOptionError):
-        return _USAGE, *_explain_unknown(error)
+    if option := _find_unknown(error):
+        return _USAGE, f"Unknown option: {quote(option)}.", suggest_option(option)
     if isinstance(error, CycloptsError):
         return _USAGE, _say_what_is_wrong(error), "See --help for the options."
     if isinstance(error, OSError):
@@ -49,15 +49,16 @@ def _say_why_unread(cause: OSError | ValueError) -> str:
     return f"{path} cannot be read: {reason or cause}."
 
 
-def _explain_unknown(error: UnknownOptionError) -> tuple[str, str]:
-    """Explain that the command has no such option, and name the one that was probably meant."""
-    given = (error.token.keyword or error.token.value).partition("=")[0]
-    return f"Unknown option: {quote(given)}.", suggest_option(given)
+def _find_unknown(error: Exception) -> str:
+    """Find the option that the command does not have; empty if something else is wrong."""
+    if isinstance(error, UnknownOptionError):
+        return (error.token.keyword or error.token.value).partition("=")[0]
+    return find_unknown_option() if isinstance(error, UnusedCliTokensError) else ""
 
 
 def _say_what_is_wrong(error: CycloptsError) -> str:
     """Explain in one sentence why the words of a command line are refused."""
-    from cyclopts.exceptions import CoercionError, MissingArgumentError, UnusedCliTokensError
+    from cyclopts.exceptions import CoercionError, MissingArgumentError
 
     if isinstance(error, UnusedCliTokensError):
         return f"The command does not accept these words: {' '.join(error.unused_tokens or ())}."

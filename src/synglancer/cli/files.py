@@ -133,14 +133,24 @@ def _check_writable(option: str, name: str, links: int) -> None:
             f"{option} gives one file name for several cells.",
             "Put {cell} into the name; it is replaced by the root ID.",
         )
-    path = Path(name)
-    writable = os.access(path if path.exists() else path.parent, os.W_OK)
-    if path.is_dir() or not path.parent.is_dir() or not writable:
+    if reason := _find_obstacle(Path(name)):
         raise UsageError(
-            f"The file {name} cannot be written.",
+            f"The file {name} cannot be written: {reason}.",
             f"Choose another file with {option}, in a folder that exists and that you may write "
             "to.",
         )
+
+
+def _find_obstacle(path: Path) -> str:
+    """Say why a file cannot be written; empty if it can."""
+    if path.is_dir():
+        return "it is a folder"
+    if not path.parent.exists():
+        return f"there is no folder {path.parent}"
+    if not path.parent.is_dir():
+        return f"{path.parent} is not a folder"
+    writable = os.access(path if path.exists() else path.parent, os.W_OK)
+    return "" if writable else "you do not have permission"
 
 
 def write_table(option: str, name: str, table: pd.DataFrame) -> None:

@@ -149,6 +149,17 @@ def check_options(words: Iterable[str]) -> None:
             raise UsageError(f"Unknown option: {quote(option)}.", suggest_option(option))
 
 
+def find_unknown_option() -> str:
+    """Find the first typed option that the running command does not have; empty if it has all.
+
+    A command whose words may begin with a hyphen takes such an option for a word, and is then left
+    with a word too many.
+    """
+    known = {*OPTIONS.get()(), "--"}
+    typed = (word.partition("=")[0] for word in TYPED.get() or ())
+    return next((word for word in typed if word.startswith("--") and word not in known), "")
+
+
 def suggest_option(name: str) -> str:
     """Advise about an unknown option of the running command."""
     near = find_meant(name, OPTIONS.get()())

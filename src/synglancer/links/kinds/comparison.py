@@ -13,6 +13,7 @@ from synglancer.links.make import LinkMaker
 from synglancer.links.opening import open_link
 from synglancer.links.record import build_filters, list_changed
 from synglancer.links.upload import place_state
+from synglancer.option_values import read_value
 from synglancer.settings import Question, Settings
 from synglancer.states.fields import write_timestamp
 from synglancer.states.provenance import parse_provenance, parse_settings, read_recorded
@@ -150,9 +151,9 @@ def compare(
     if len(given) == 1 and not is_link(given[0]):
         parse_cell(given[0])  # a typing error costs no request
         asked = Settings(**{one.name: getattr(question, one.name) for one in fields(question)})
-        before = _load(given[0], replace(asked, version=from_ or asked.version))
-        after = _load(given[0], replace(asked, version=to or "latest"))
-        return _show(before, after)
+        older = replace(asked, version=from_ or asked.version)
+        newer = replace(asked, version=to or "latest")  # both are checked before any request
+        return _show(_load(given[0], older), _load(given[0], newer))
     before = _read(given[0], question)
     if len(given) == 1:
         settings = replace(before.settings, version=to or "latest")
@@ -171,6 +172,8 @@ def _check_words(
             "You can compare one cell at two versions, one link with a version, or two links.",
             "Give CELL --from VERSION --to VERSION, LINK --to VERSION, or LINK LINK.",
         )
+    for name, version in (("from", from_), ("to", to)):
+        read_value(name, version, str | None)  # it is named by the option that was typed
     if question.with_total or question.cell_types:
         raise UsageError(
             "Totals and cell types are not compared.", "Leave out --with-total and --cell-types."
