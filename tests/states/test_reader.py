@@ -35,3 +35,31 @@ def test_what_is_no_state_is_refused_with_its_place(link, fetched, error, place)
         parse_link_state(link, fetched)
     assert str(refused.value) == f"{place} holds no Neuroglancer state."
     assert refused.value.hint == "Check that it is the right one, and that it is complete."
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "line"),
+    [
+        ('{"layers": [],\n"x": NaN}', "NaN", 2),
+        ('{"layers":[],"x":NaN}', "NaN", 1),
+        ('{"layers": [],\n\n"x": [1, -Infinity]}', "-Infinity", 3),
+        ('{"x":{"y":1e400}}', "1e400", 1),
+        ('{"x":[-1.5E+999,2]}', "-1.5E+999", 1),
+        ('{"x":' + "9" * 400 + "}", "9" * 59 + "…", 1),
+    ],
+)
+def test_a_number_that_json_does_not_have_is_named(text, number, line) -> None:
+    """Python and R write such numbers into files that no viewer can read."""
+    with pytest.raises(UsageError) as refused:
+        parse_link_state(ParsedLink(SITE, None, text.encode(), "a.json"), None)
+    assert str(refused.value) == (
+        f"The file a.json is not valid JSON: '{number}' in line {line} is not a number that JSON "
+        "can hold."
+    )
+
+
+@pytest.mark.parametrize("text", ['{"layers": [', '{"x" 5}', '{"x": "NaN', '{"x": NaNa}', "[5 6]"])
+def test_other_texts_hold_no_state(text) -> None:
+    """A number is only blamed where it is the fault."""
+    with pytest.raises(UsageError, match=r"a\.json holds no Neuroglancer state"):
+        parse_link_state(ParsedLink(SITE, None, text.encode(), "a.json"), None)

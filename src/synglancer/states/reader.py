@@ -5,6 +5,7 @@ Every value is checked, because states come from anywhere. Layers are read as th
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from synglancer.errors import BadAnswerError, UsageError
+from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,6 +25,11 @@ OWN_POINTS = "// synglancer points\n"
 
 _OWN_POINTS = re.compile(r"^\s*// synglancer points[ \t\r]*$", re.MULTILINE)
 _LONGEST = 65_536  # of a shader, the most that is searched
+
+_NUMBER = re.compile(
+    r"[:,\[\s]?(-?(?:NaN|Infinity|[0-9]+(?:\.[0-9]+)?(?:[eE]\+?[0-9]+)?))(?=[,\]}\s])", re.ASCII
+)
+"""A number as JSON and Python write it."""
 
 MAX_DEPTH = 200
 """Most levels of nesting: real states have about 15, and JSON writers stop at about 250."""
@@ -50,8 +57,8 @@ def parse_state(content: bytes | str, source: str) -> dict[str, Any]:
     """
     try:
         state = orjson.loads(content)
-    except ValueError as error:
-        raise _build_error(source) from error
+    except orjson.JSONDecodeError as error:
+        raise _explain_json(error, source) from error
     return check_state(state, source)
 
 
@@ -108,6 +115,19 @@ def _build_error(source: str) -> BadAnswerError:
     return BadAnswerError(
         f"{source} holds no Neuroglancer state.",
         "Check that it is the right one, and that it is complete.",
+    )
+
+
+def _explain_json(error: orjson.JSONDecodeError, source: str) -> BadAnswerError:
+    """Build the error for a text that is not JSON; it names a number that JSON does not have."""
+    # Some errors of orjson are at the number, others just before it.
+    found = _NUMBER.match(error.doc, max(error.pos - 1, 0))
+    if not found or math.isfinite(float(found[1])):
+        return _build_error(source)
+    return BadAnswerError(
+        f"{source} is not valid JSON: {quote(found[1])} in line {error.lineno:,} is not a number "
+        "that JSON can hold.",
+        "Correct the value, or write the state again with finite numbers only.",
     )
 
 
