@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -141,8 +142,11 @@ def test_folders_are_read_in_order(tmp_path: Path) -> None:
         path.parent.mkdir(exist_ok=True)
         path.write_text("x")
     (tmp_path / "loop").symlink_to(tmp_path)
+    os.mkfifo(tmp_path / "pipe.md")  # would wait for a writer
+    (tmp_path / "zeros.md").symlink_to("/dev/null")
+    (tmp_path / "gone.md").symlink_to("nowhere")  # is named as unreadable
     found = [str(path.relative_to(tmp_path)) for path in list_documents(tmp_path)]
-    assert found == ["a.tex", "b.md", "sub/d.csv"]
+    assert found == ["a.tex", "b.md", "gone.md", "sub/d.csv"]
 
 
 @pytest.mark.parametrize("tilde", ["~", r"\~{}", r"\textasciitilde{}"])

@@ -145,8 +145,8 @@ class Document:
 def list_documents(folder: Path) -> list[Path]:
     """List the text files in a folder and in those below it, in the order of their names.
 
-    Hidden files and folders, and files of other kinds, are left out; symbolic links to folders are
-    not followed.
+    Hidden files and folders, files of other kinds, pipes and devices are left out; symbolic links
+    to folders are not followed.
     """
     found: list[Path] = []
     for root, folders, names in os.walk(folder):
@@ -156,7 +156,7 @@ def list_documents(folder: Path) -> list[Path]:
             for name in sorted(names)
             if not name.startswith(".") and Path(name).suffix.lower() in TEXT_SUFFIXES
         ]
-    return found
+    return [path for path in found if path.is_file() or not path.exists()]
 
 
 def parse_document(path: Path, content: bytes) -> Document:
