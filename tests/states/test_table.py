@@ -155,6 +155,17 @@ def test_several_related_segments_stand_in_one_column() -> None:
     assert build_annotation_table(state)["cells_segment"].tolist() == ["7 8"]
 
 
+def test_segments_of_an_unnamed_relationship_are_read() -> None:
+    """A layer that names no relationship has the viewer's own; an unused one has no column."""
+    note = {"type": "point", "id": "1", "point": [1, 2, 3]}
+    for segments, expected in (([["7", "8"]], "7 8"), (["7", "9" * 30], "7")):
+        one = layer({**note, "segments": segments})
+        frame = build_annotation_table({"dimensions": VOXELS, "layers": [one]})
+        assert frame["segments_segment"].tolist() == [expected]
+    frame = build_annotation_table({"dimensions": VOXELS, "layers": [layer(note)]})
+    assert list(frame.columns) == list(FIRST_COLUMNS)
+
+
 @pytest.mark.parametrize(
     ("props", "expected"),
     [

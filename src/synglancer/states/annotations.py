@@ -37,6 +37,9 @@ _SHAPES = {
 }
 """The keys with the points of each shape; a shape with two points is placed in their middle."""
 
+_UNNAMED = "segments"
+"""The relationship of layers that do not name theirs, as viewers have it."""
+
 _OWN_PROPERTIES = ("partner_type", "verdict", DIRECTION)
 """Enums that do not hold tags."""
 
@@ -113,7 +116,12 @@ class LayerAnnotations:
 
     @property
     def relationships(self) -> list[str]:
-        """Names of the relationships to segments, such as ``pre``."""
+        """Names of the relationships to segments, such as ``pre``.
+
+        A layer that names none has the viewer's own, ``segments``, if it uses it.
+        """
+        if "annotationRelationships" not in self.layer:
+            return [_UNNAMED] if any(note.get("segments") for note in self.notes) else []
         return [
             name
             for name in _read_list(self.layer.get("annotationRelationships"))
