@@ -265,6 +265,8 @@ def test_the_token_goes_to_the_users_server_alone(sandbox, make_link, monkeypatc
         (["preview", "https://a.org/#!{}", "--size", "10"], "size"),
         (["preview", "https://a.org/#!{}", "--size", "99999x1"], "size"),
         (["preview", "https://a.org/#!{}", "--scale", "0"], "scale"),
+        (["preview", "https://a.org/#!{}", "--scale", "9.5"], "A scale of 9.5 is out of range."),
+        (["preview", "https://a.org/#!{}", "--scale", "x"], "x is not a number, as --scale needs."),
         (["preview", "https://a.org/#!{}", "--wait", "nan"], "out of range for --wait"),
         (
             ["preview", "https://a.org/#!{}", "--format", "svg"],

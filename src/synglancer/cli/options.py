@@ -44,10 +44,15 @@ def describe(group: Group | None, value: str | None = None, **more: Any) -> Para
     return Parameter(**where, **shown, **more)
 
 
-def _read_whole(kind: Any, tokens: Sequence[Token]) -> int | str:
+def _read_whole(kind: Any, tokens: Sequence[Token]) -> float | str:
     """Read a whole number as it is written; cyclopts would round 1.5, and read 0x10 and 1_0."""
     (token,) = tokens
     text = token.value.strip()
+    if kind is float:  # such as the scale of a picture
+        try:
+            return float(text)
+        except ValueError as error:
+            raise CoercionError(token=token, target_type=float) from error
     if kind is not int:  # which the settings read
         return text
     if not re.fullmatch("[+-]?[0-9]+", text):
