@@ -54,7 +54,8 @@ def test_it_publishes_and_verifies(synglancer, table, tmp_path):
         ("0", "--version 0 is not a materialization version."),
         ("-5", "--version -5 is not a materialization version."),
         (2**31, "--version 2147483648 is not a materialization version."),
-        (2**64, "is too large for --version."),
+        (2**64, "--version 18446744073709551616 is not a materialization version."),
+        ("9" * 30, "is too large for --version."),
     ],
 )
 @pytest.mark.parametrize("source", ["rows.parquet", "cave"])

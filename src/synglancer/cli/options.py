@@ -28,7 +28,7 @@ VIEW = Group.create_ordered("View")
 OUTPUT = Group.create_ordered("Output")
 CONNECTION = Group.create_ordered("Connection")
 
-_MOST_DIGITS = 18  # what fits into 64 bits
+_MOST_DIGITS = 25  # no option needs more, and Python refuses to read some thousands
 _KNOWN = set(signature(Parameter).parameters)
 """The settings of parameters in this release of cyclopts; releases for Python 3.10 lack
 ``metavar``.
@@ -44,15 +44,10 @@ def describe(group: Group | None, value: str | None = None, **more: Any) -> Para
     return Parameter(**where, **shown, **more)
 
 
-def _read_whole(kind: Any, tokens: Sequence[Token]) -> float | str:
+def _read_whole(kind: Any, tokens: Sequence[Token]) -> int | str:
     """Read a whole number as it is written; cyclopts would round 1.5, and read 0x10 and 1_0."""
     (token,) = tokens
     text = token.value.strip()
-    if kind is float:  # such as the scale of a picture
-        try:
-            return float(text)
-        except ValueError as error:
-            raise CoercionError(token=token, target_type=float) from error
     if kind is not int:  # which the settings read
         return text
     if not re.fullmatch("[+-]?[0-9]+", text):

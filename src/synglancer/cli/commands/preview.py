@@ -17,7 +17,7 @@ from synglancer.cli.printing import check_options, complain, print_warnings
 from synglancer.errors import SOME_SKIPPED, UsageError
 from synglancer.render.picture_options import Preview, PreviewOptions
 
-_VALUES = {"size": "WIDTHxHEIGHT", "scale": "N", "wait": "SECONDS"}
+_VALUES = {"size": "WIDTHxHEIGHT", "scale": "FACTOR", "wait": "SECONDS"}
 
 
 @dataclass(frozen=True, kw_only=True)
