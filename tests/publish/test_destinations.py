@@ -76,7 +76,7 @@ def memory(monkeypatch):
 
 
 def test_an_object_is_written_and_read_back(memory):
-    """Stores of which fsspec has no asynchronous kind are used, too."""
+    """A store also works if fsspec has no asynchronous version of it."""
     _, store = memory
     assert store.is_empty()
     assert store.read("info") is None

@@ -195,8 +195,8 @@ def test_rows_that_were_lost_from_the_work_are_missed(stopped, change):
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (PermissionError(13, "Permission denied", "/work/a.rows"),
-         "/work/a.rows cannot be read or written: Permission denied."),
+        (PermissionError(13, "Permission denied", "/data/a.rows"),
+         "/data/a.rows cannot be read or written: Permission denied."),
         (OSError("mmap failed."), "/work cannot be read or written: mmap failed."),
         (OSError(), "/work cannot be read or written: OSError."),
     ],

@@ -66,19 +66,8 @@ class Publication:
         UsageError
             When the version is not a version number.
         """
-        check_version(self.version)
-
-
-def check_version(version: int) -> None:
-    """Refuse what is not the number of a version, before anything is asked of CAVE.
-
-    Raises
-    ------
-    UsageError
-        Naming the number.
-    """
-    if not 0 < version < 2**31:
-        raise UsageError(
-            f"--version {version} is not a materialization version.",
-            "Give the number of the version, such as 1718.",
-        )
+        if not 0 < self.version < 2**31:
+            raise UsageError(
+                f"--version {self.version} is not a materialization version.",
+                "Give the number of the version, such as 1718.",
+            )

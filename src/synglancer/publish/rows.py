@@ -146,7 +146,7 @@ class RowReader:
         column = _decode(column)
         try:
             numbers = pc.cast(column, pa.float64(), safe=False)
-        except pa.ArrowNotImplementedError:
+        except pa.ArrowNotImplementedError:  # no value of this type is a number
             what = f"values of the type {column.type}, not numbers,"
             raise self._bad(name, what, first_row) from None
         except pa.ArrowInvalid:
@@ -223,7 +223,7 @@ class RowReader:
             words = column.dictionary
             if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
                 words = pc.cast(words, pa.string())
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):  # lists, or bytes that are not text
             raise self._bad(name, f"values of the type {kind}, not tags,", first_row) from None
         used = np.zeros(len(words) + 1, dtype=bool)
         numbers = _fill(column.indices, len(words))

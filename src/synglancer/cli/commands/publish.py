@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -99,20 +100,16 @@ def publish(
     output
         Print a summary, or the manifest as JSON.
     """
-    from synglancer.publish.publication import Publication, check_version
+    from synglancer.publish.publication import Publication
     from synglancer.publish.publishing import publish as run
     from synglancer.publish.writing.runner import make_runner
 
-    check_version(version)
-    fetch, moment = None, _read_timestamp(timestamp)
-    if _CAVE in inputs:
-        fetch, moment = _open_cave(inputs, synapses, service, version, table)
     asked = Publication(
         inputs=inputs,
         destination=dest,
         datastack=service.datastack,
         version=version,
-        timestamp=moment,
+        timestamp=_read_timestamp(timestamp),
         table=table,
         tag_column=tag_column,
         resolution=_read_resolution(resolution),
@@ -120,8 +117,12 @@ def publish(
         memory=_read_size(memory),
         counts=counts,
         timeout=service.timeout,
-        facts=_find_facts(service, version, table),
     )
+    fetch = None
+    if _CAVE in inputs:
+        fetch, moment = _open_cave(inputs, synapses, service, version, table)
+        asked = replace(asked, timestamp=moment)
+    asked = replace(asked, facts=_find_facts(service, version, table))
     folder = Path(work).absolute() if work else None
     with closing(make_runner(workers, scheduler)) as runner, _show_stages() as show:
         manifest = run(asked, runner=runner, resume=resume, work=folder, progress=show, fetch=fetch)

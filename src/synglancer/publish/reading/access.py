@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -117,9 +118,7 @@ class Server:
         from urllib3.exceptions import HTTPError, NewConnectionError
 
         deadline = time.monotonic() + self._timeout
-        attempt = 0
-        while True:
-            attempt += 1
+        for attempt in count(1):
             pause = _BACKOFF * 2 ** (attempt - 1)
             last = attempt == _TRIES or time.monotonic() + pause >= deadline
             try:
