@@ -35,17 +35,24 @@ def test_numbers_that_viewers_round_are_flaws(number, flaws, place) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["9" * 30, 1e29])
-def test_what_is_no_64_bit_id_is_a_flaw(wrong) -> None:
+@pytest.mark.parametrize(
+    ("segments", "said"), [(1, "1 selected segment has"), (2, "2 selected segments have")]
+)
+def test_what_is_no_64_bit_id_is_a_flaw(wrong, segments, said) -> None:
     """A number with 30 digits is no segment and no annotation's ID, in any tool's state."""
     note = {"type": "point", "id": wrong, "point": [1, 2, 3], "segments": [wrong]}
     points = {"type": "annotation", "name": "a", "annotations": [note]}
     points["annotationRelationships"] = ["cell"]
-    cells = {"type": "segmentation", "name": "cells", "segments": ["7", wrong, "!8", "0"]}
+    cells = {
+        "type": "segmentation",
+        "name": "cells",
+        "segments": ["7", *[wrong] * segments, "!8", "0"],
+    }
     space = {axis: [1e-9, "m"] for axis in "xyz"}
     assert find_flaws({"dimensions": space, "layers": [points, cells]}, [7]) == [
         "1 annotation of the layer 'a' has an ID that is not a 64-bit ID.",
         "1 related segment of the layer 'a' has an ID that is not a 64-bit ID and is not read.",
-        "1 selected segment has an ID that is not a 64-bit ID.",
+        f"{said} an ID that is not a 64-bit ID.",
     ]
 
 

@@ -311,17 +311,15 @@ def test_columns_of_the_same_name_are_refused(tmp_path):
 def test_files_with_other_numbers_are_refused(tmp_path, rows):
     """All annotations of a source carry the same numbers, so all files need them."""
     one = write_parquet(tmp_path / "a.parquet", rows)
-    for absent, said in (
-        (("size",), "has confidence"),
-        (("size", "value"), "has neither confidence nor size"),
-    ):
+    for absent, said in ((("size",), "size"), (("size", "value"), "confidence and no size")):
         other = {name: rows[name] for name in rows if name not in absent}
         two = write_parquet(tmp_path / "b.parquet", other)
-        with pytest.raises(UsageError) as caught:
-            run(tmp_path / "out", one, two)
-        assert str(caught.value) == f"{two} {said}, but {one} has confidence and size."
-        assert caught.value.hint == "Give files with the same columns."
-        assert not (tmp_path / "out").exists()
+        for given in ((one, two), (two, one)):
+            with pytest.raises(UsageError) as caught:
+                run(tmp_path / "out", *given)
+            assert str(caught.value) == f"{two} has no {said}, unlike {one}."
+            assert caught.value.hint == "Give files with the same columns."
+            assert not (tmp_path / "out").exists()
 
 
 def test_a_disk_that_fills_while_a_csv_file_is_converted_is_named(tmp_path, monkeypatch):
@@ -396,3 +394,32 @@ def test_a_prediction_without_an_id_is_counted(tmp_path, halves):
     two = write_parquet(tmp_path / "b.parquet", synapses)
     _, manifest = published(tmp_path, one, synapses=(two,))
     assert (manifest["rows"], manifest["left_out"]) == (598, {"without a synapse": 2})
+
+
+@pytest.mark.parametrize(
+    ("side", "absent", "instead"),
+    [
+        (0, "value", None),
+        (0, "value", "confidence"),
+        (1, "size", None),
+        (1, "ctr_pt_position_x", "ctr_pt_position"),
+    ],
+)
+def test_halves_with_other_columns_are_refused(tmp_path, halves, side, absent, instead):
+    """A join loses no number because one of several files lacks it, whichever comes first."""
+    paths = [write_parquet(tmp_path / f"{side}.parquet", half) for side, half in enumerate(halves)]
+    taken = halves[side].pop(absent)
+    if instead:
+        halves[side][instead] = taken
+    whole, odd = paths[side], write_parquet(tmp_path / "odd.parquet", halves[side])
+    every = [absent.replace("_x", f"_{axis}") for axis in "xyz"]
+    lacks = f"{odd} has no {' and no '.join(dict.fromkeys(every))}, unlike {whole}."
+    lacks_other = f"{whole} has no {instead}, unlike {odd}." if instead else lacks
+    for pair, said in (((whole, odd), lacks), ((odd, whole), lacks_other)):
+        given = [(path,) for path in paths]
+        given[side] = pair
+        with pytest.raises(UsageError) as caught:
+            run(tmp_path / "out", *given[0], synapses=given[1])
+        assert str(caught.value) == said
+        assert caught.value.hint == "Give files with the same columns."
+        assert not (tmp_path / "out").exists()

@@ -123,11 +123,11 @@ def test_an_unknown_shape_is_named_and_a_missing_one_is_a_point(shape) -> None:
 @pytest.mark.parametrize("wrong", [True, None, "4", [4], float("nan")])
 def test_a_coordinate_that_is_no_number_is_named_as_such(wrong) -> None:
     """A point with three coordinates is not said to have another number of them."""
-    layer = read(note(), note(1, 2, wrong), note(1, 2))
-    whose = "1 annotation of the layer 'notes' has"
+    layer = read(note(), note(1, 2, wrong), note(1, 2), note(1, 2, 3, 4))
+    notes, one = "2 annotations of the layer 'notes'", "1 annotation of the layer 'notes'"
     assert layer.problems == (
-        f"{whose} a shape or a number of coordinates other than 3 and cannot be read.",
-        f"{whose} a coordinate that is not a number and cannot be read.",
+        f"{notes} have a shape or a number of coordinates other than 3 and cannot be read.",
+        f"{one} has a coordinate that is not a number and cannot be read.",
     )
 
 

@@ -41,6 +41,7 @@ def test_what_is_no_state_is_refused_with_its_place(link, fetched, error, place)
     ("text", "number", "line"),
     [
         ('{"layers": [],\n"x": NaN}', "NaN", 2),
+        ("NaN\n", "NaN", 1),
         ('{"layers":[],"x":NaN}', "NaN", 1),
         ('{"layers": [],\n\n"x": [1, -Infinity]}', "-Infinity", 3),
         ('{"x":{"y":1e400}}', "1e400", 1),

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synglancer.states.fields import read_id
-from synglancer.states.selection import read_pin, read_segments
+from synglancer.states.selection import count_wrong_segments, read_pin, read_segments
 
 
 @pytest.mark.parametrize(
@@ -96,3 +96,13 @@ def test_other_timestamps_do_not_pin(timestamp: object) -> None:
 def test_numbers_below_a_hundred_billion_are_seconds(timestamp: int, pinned: datetime) -> None:
     """In milliseconds they would be before March 1973."""
     assert pin(timestamp) == pinned
+
+
+@pytest.mark.parametrize(("asked", "count"), [(None, 3), (None, 1), ("precomputed://b", 0)])
+def test_segments_that_are_no_64_bit_ids_are_counted(asked: str | None, count: int) -> None:
+    """Hidden segments and the zero are not, nor those of another segmentation than was asked."""
+    wrong = ["X0", 1e29, "9" * 30][: count or 3]
+    layer = {"type": "segmentation", "name": "cells", "source": "precomputed://a"}
+    state = {"layers": [{**layer, "segments": ["7", "!x", "!8", "0", *wrong]}]}
+    assert count_wrong_segments(state, asked) == count
+    assert count_wrong_segments(state, "precomputed://a") == len(wrong)

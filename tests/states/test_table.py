@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from synglancer.states.annotations import explain_unread
@@ -64,6 +65,17 @@ def test_without_a_voxel_of_the_state_positions_are_in_nm_alone() -> None:
     frame = build_annotation_table({"layers": [layer(point, source=own)]})
     assert frame[["x_nm", "y_nm", "z_nm"]].to_numpy().tolist() == [[40, 80, 1200]]
     assert frame[["x_voxel", "y_voxel", "z_voxel"]].isna().to_numpy().all()
+
+
+def test_voxels_that_are_too_many_for_a_number_are_infinite() -> None:
+    """Where a state's voxels are far too small, positions in nm are still right."""
+    own = {"url": "local://annotations", "transform": {"outputDimensions": VOXELS}}
+    point = {"type": "point", "id": "1", "point": [10, 20, 30]}
+    small = {axis: [1e-317, "m"] for axis in "xyz"}
+    state = {"dimensions": small, "layers": [layer(point, source=own)]}
+    frame = build_annotation_table(state)
+    assert frame[["x_nm", "y_nm", "z_nm"]].to_numpy().tolist() == [[40, 80, 1200]]
+    assert np.isinf(frame[["x_voxel", "y_voxel", "z_voxel"]].to_numpy()).all()
 
 
 def test_tags_of_older_viewers_are_read() -> None:

@@ -61,6 +61,7 @@ def damage(**values: Any) -> dict[str, Any]:
         ({"point": [10**400, 0, 0]}, "cannot be read."),
         ({"id": None}, "does not have an ID that is a whole number."),
         ({"id": "abc"}, "does not have an ID that is a whole number."),
+        ({"id": "9" * 30}, "does not have an ID that is a whole number."),
         ({"segments": [["abc"], [1.5]]}, "does not have the root ID of each side."),
         ({"segments": None}, "does not have the root ID of each side."),
         ({"props": [None, {}, "NaN", []]}, "does not have a valid number for each property."),
@@ -144,6 +145,15 @@ def test_a_position_that_no_number_holds_is_named() -> None:
     transform = state["layers"][0]["source"]["transform"]
     transform["outputDimensions"] = {axis: [4e-9, "m"] for axis in "xyz"}
     assert explain_damage(state) == [f"1 annotation of the layer '● in: spine' {FAR}"]
+
+
+def test_an_id_of_ours_that_is_none_is_named_once() -> None:
+    """Of a foreign state, only what cannot be a 64-bit ID is a problem."""
+    state = damage(id="9" * 30)
+    assert find_flaws(state, [], ours=True) == explain_damage(state)
+    assert find_flaws(state, []) == [
+        "1 annotation of the layer '● in: spine' has an ID that is not a 64-bit ID."
+    ]
 
 
 def test_only_states_of_ours_must_be_whole() -> None:

@@ -292,3 +292,29 @@ def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
         confidence=pick("value", "confidence"),
         size=pick("size"),
     )
+
+
+def check_same(files: Sequence[InputFile], found: Sequence[Sequence[str]]) -> None:
+    """Check that files have the same of those columns that not every input has.
+
+    Parameters
+    ----------
+    files
+        The files.
+    found
+        The names of the columns that each file has.
+
+    Raises
+    ------
+    UsageError
+        The error names two files that differ, and the columns.
+    """
+    all_files = [(file.name, names) for file, names in zip(files, found, strict=True)]
+    first = all_files[0]
+    for other in all_files[1:]:
+        for (less, lacking), (more, having) in ((other, first), (first, other)):
+            if missing := [name for name in having if name not in lacking]:
+                raise UsageError(
+                    f"{less} has no {' and no '.join(missing)}, unlike {more}.",
+                    "Give files with the same columns.",
+                )

@@ -16,7 +16,13 @@ from synglancer.cache.locks import locked
 from synglancer.errors import UsageError, needs_extra
 from synglancer.publish.destinations import WORK, dump_json, open_destination
 from synglancer.publish.encoding import build_info
-from synglancer.publish.inputs import InputFile, find_files, match_columns, open_parquet
+from synglancer.publish.inputs import (
+    InputFile,
+    check_same,
+    find_files,
+    match_columns,
+    open_parquet,
+)
 from synglancer.publish.manifest import ABOUT, COUNTS, MANIFEST, build_manifest, load_manifest
 from synglancer.publish.plan import PLAN, Plan, describe_levels, make_plan
 from synglancer.publish.staging import join_part, plan_join, stage_csv
@@ -312,13 +318,7 @@ class _Run:
         for file in files:
             names = open_parquet(file.path).schema_arrow.names
             found.append(match_columns(names, self.asked.tag_column, file.name).properties)
-        for file, properties in zip(files, found, strict=True):
-            if properties != found[0]:
-                raise UsageError(
-                    f"{file.name} has {' and '.join(properties) or 'neither confidence nor size'}, "
-                    f"but {files[0].name} has {' and '.join(found[0]) or 'neither'}.",
-                    "Give files with the same columns.",
-                )
+        check_same(files, found)
         return found[0] if found else []
 
     def _settle_plan(

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from synglancer.cache.files import write_file
 from synglancer.errors import UsageError
-from synglancer.publish.inputs import InputFile, list_names, match_columns, open_parquet, translated
+from synglancer.publish.inputs import (
+    InputFile,
+    check_same,
+    list_names,
+    match_columns,
+    open_parquet,
+    translated,
+)
 from synglancer.publish.rows import build_bad
 
 if TYPE_CHECKING:
@@ -133,20 +140,33 @@ def plan_join(
     for file in (*predictions, *synapses):
         with translated(file.name), open_parquet(file.path) as parquet:
             rows += parquet.metadata.num_rows
-    names = open_parquet(synapses[0].path).schema_arrow.names
-    columns = match_columns([*names, "target_id", tag], tag, synapses[0].name)
-    other = open_parquet(predictions[0].path).schema_arrow.names
-    sizes = [columns.size] if columns.size else []
+    values = [_list_values(file) for file in predictions]
+    check_same(predictions, values)
+    kept = [_list_kept(file, tag) for file in synapses]
+    check_same(synapses, kept)
     content = {
         "predictions": [file.path for file in predictions],
         "synapses": [file.path for file in synapses],
-        "columns": [columns.pre, columns.post, *columns.position, *sizes],
-        "value": next((name for name in ("value", "confidence") if name in other), None),
+        "columns": ["pre_pt_root_id", "post_pt_root_id", *kept[0]],
+        "value": next(iter(values[0]), None),
         "tag": tag,
     }
     write_file(work / "join.json", json.dumps(content).encode())
     parts = max(1, -(-rows * _JOIN_ROW_BYTES // memory))
     return [(part, parts) for part in range(parts)]
+
+
+def _list_values(file: InputFile) -> list[str]:
+    """List the column of the confidence, if predictions have one."""
+    names = open_parquet(file.path).schema_arrow.names
+    return [name for name in ("value", "confidence") if name in names][:1]
+
+
+def _list_kept(file: InputFile, tag: str) -> list[str]:
+    """List the columns of synapses that a join keeps beside their root IDs."""
+    names = open_parquet(file.path).schema_arrow.names
+    columns = match_columns([*names, "target_id", tag], tag, file.name)
+    return [*columns.position, *([columns.size] if columns.size else [])]
 
 
 def _check_join(predictions: Sequence[InputFile], synapses: Sequence[InputFile], tag: str) -> None:

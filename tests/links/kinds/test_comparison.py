@@ -211,6 +211,8 @@ def test_a_link_is_compared_with_a_version(shelf, loaded) -> None:
             "own options, but --tag, --min-size was given",
         ),
         (["nonsense"], {}, {}, "'nonsense'"),
+        ([str(A)], {}, {"from_": "0f" * 16}, "--from was given what looks like a token"),
+        ([str(A)], {}, {"to": "0f" * 16}, "--to was given what looks like a token"),
     ],
 )
 def test_a_question_that_makes_no_sense_is_refused(
