@@ -147,7 +147,7 @@ def test_a_position_that_no_number_holds_is_named() -> None:
     assert explain_damage(state) == [f"1 annotation of the layer '● in: spine' {FAR}"]
 
 
-def test_an_id_of_ours_that_is_none_is_named_once() -> None:
+def test_a_wrong_id_in_a_state_of_ours_is_named_once() -> None:
     """Of a foreign state, only what cannot be a 64-bit ID is a problem."""
     state = damage(id="9" * 30)
     assert find_flaws(state, [], ours=True) == explain_damage(state)
