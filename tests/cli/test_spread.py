@@ -15,6 +15,7 @@ from synglancer.errors import ServiceError, UsageError
 from synglancer.links import spread as spreading
 from synglancer.links.batch import Batch
 from synglancer.links.spread import Spread
+from synglancer.publish.writing.runner import Cluster, Processes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,11 +37,12 @@ def tell(made: Link | Skipped) -> tuple:
 
 @pytest.fixture(scope="module")
 def scheduler():
+    """A cluster whose worker is in this process, but gets tasks and gives results as bytes."""
     from distributed import LocalCluster
 
     with LocalCluster(
-        n_workers=1, threads_per_worker=2, processes=True, dashboard_address=":0",
-        host="127.0.0.1", silence_logs=50,
+        n_workers=1, threads_per_worker=2, processes=False, protocol="tcp://",
+        dashboard_address=":0", host="127.0.0.1", silence_logs=50,
     ) as cluster:  # fmt: skip
         yield cluster.scheduler_address
 
@@ -54,8 +56,16 @@ def token_file(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", ["processes", "dask"])
-def test_workers_make_the_links_of_one_process(sandbox, kind, scheduler, token_file) -> None:
-    """Cells get the same links and reasons, in the same order, as from one process."""
+def test_workers_make_the_links_of_one_process(
+    sandbox, kind, scheduler, token_file, monkeypatch
+) -> None:
+    """Cells get the same links and reasons, in the same order, as from one process, with the token
+    that each worker reads from its file."""
+    monkeypatch.delenv("CAVE_TOKEN")
+    # One further process is enough here: the tests below decide how several share their work.
+    monkeypatch.setattr(
+        spreading, "make_runner", lambda _, given: Cluster(given) if given else Processes(1)
+    )
     who_works = {"workers": 2} if kind == "processes" else {"scheduler": scheduler}
     asked = {"server": sandbox.origin, "no_cache": True, "token_file": token_file}
     made = make_links([*CELLS, CELLS[0]], **asked, **who_works)
