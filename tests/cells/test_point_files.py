@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+
 import pandas as pd
 import pytest
 
@@ -37,3 +40,15 @@ def test_a_frame_with_two_meanings_is_refused(frame, message, hint):
     with pytest.raises(UsageError) as refused:
         parse_points(read_point_files([frame])[0], (4.0, 4.0, 40.0))
     assert (str(refused.value), refused.value.hint) == (message, hint)
+
+
+@pytest.mark.parametrize("content", [b"x_nm,y_nm,z_nm\n1,2,3\n", b"x_nm,y_nm,z_nm\n4,5,6\n"])
+def test_the_hash_is_that_of_the_bytes_that_were_read(content):
+    """A pipe, as of `<(command)`, can be read once; other points in it make another link."""
+    reading, writing = os.pipe()
+    os.write(writing, content)
+    os.close(writing)
+    [file] = read_point_files([f"/dev/fd/{reading}"])
+    os.close(reading)
+    assert file.sha256 == hashlib.sha256(content).hexdigest()
+    assert file.table.rows == [content.decode().split()[1].split(",")]

@@ -10,8 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cache.files import read_file
-from synglancer.cells.tables import TEXTS, Table, read_table
+from synglancer.cells.tables import TEXTS, Table, read_table_and_hash
 from synglancer.errors import UsageError
 from synglancer.text.printable import is_unicode
 
@@ -78,11 +77,11 @@ def _read(given: Any) -> PointFile:
         raise UsageError(f"{path} is a folder, not a file of points.", _HINT)
     if not path.exists():
         raise UsageError(f"There is no file of points at {path}.", _HINT)
-    table = read_table(path)
+    table, sha256 = read_table_and_hash(path)
     if path.suffix.lower() in TEXTS:
         rows = [[_unquote(value) for value in row] for row in table.rows]
         table = replace(table, names=[_unquote(name) for name in table.names], rows=rows)
-    return PointFile(path.name, hashlib.sha256(read_file(path)).hexdigest(), table)
+    return PointFile(path.name, sha256, table)
 
 
 def _unquote(value: str) -> str:

@@ -7,20 +7,19 @@ repeated columns, and reads integers with gaps as floats, which round root IDs.
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from synglancer.cache.files import read_file, refuse_device
+from synglancer.cache.files import read_file
 from synglancer.errors import UsageError, needs_extra
 from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
-
-    import pyarrow as pa
 
 TEXTS = (".csv", ".tsv", ".tab")
 COLUMNAR = (".parquet", ".feather", ".arrow")
@@ -77,16 +76,17 @@ def read_table(path: Path, column: str | None = None) -> Table:
         When it cannot be read; a row has not as many values as there are columns; two columns have
         one name; or a spreadsheet holds integers that it has rounded.
     """
-    kind = path.suffix.lower()
+    return read_table_and_hash(path, column)[0]
+
+
+def read_table_and_hash(path: Path, column: str | None = None) -> tuple[Table, str]:
+    """Read a table, as `read_table` does, and the SHA-256 of the same bytes, in hexadecimal.
+
+    A pipe can be read only once, and a file may change between two times.
+    """
     try:
-        refuse_device(path)
-        if kind in COLUMNAR:
-            return _read_columnar(path, kind)
-        if kind in WORKBOOKS:
-            told = "Excel files cannot be read without openpyxl."
-            with needs_extra("excel", told, "save the table as CSV"):
-                return _read_workbook(path)
-        return parse_table(decode_text(read_file(path), f"The file {path}"), str(path), column)
+        content = read_file(path)
+        return _parse(content, path, column), hashlib.sha256(content).hexdigest()
     except UsageError:
         raise
     except Exception as error:  # whatever a library makes of a damaged file
@@ -102,6 +102,17 @@ def read_table(path: Path, column: str | None = None) -> Table:
         if isinstance(error, OSError) and error.strerror:
             reason = error.strerror
         raise UsageError(f"The file {path} cannot be read as a table: {reason}.", _HINT) from error
+
+
+def _parse(content: bytes, path: Path, column: str | None) -> Table:
+    kind = path.suffix.lower()
+    if kind in COLUMNAR:
+        return _parse_columnar(content, path, kind)
+    if kind in WORKBOOKS:
+        told = "Excel files cannot be read without openpyxl."
+        with needs_extra("excel", told, "save the table as CSV"):
+            return _parse_workbook(content, path)
+    return parse_table(decode_text(content, f"The file {path}"), str(path), column)
 
 
 def decode_text(content: bytes, source: str) -> str:
@@ -240,16 +251,13 @@ def _finish(
     return Table(stripped, rows, lines, unit)
 
 
-def _read_columnar(path: Path, kind: str) -> Table:
+def _parse_columnar(content: bytes, path: Path, kind: str) -> Table:
+    import pyarrow as pa
     import pyarrow.feather as pf
     import pyarrow.parquet as pq
 
-    table: pa.Table
-    if kind == ".parquet":
-        with path.open("rb") as file:
-            table = pq.ParquetFile(file).read()
-    else:
-        table = pf.read_table(str(path), memory_map=False)
+    file = pa.BufferReader(content)
+    table = pq.ParquetFile(file).read() if kind == ".parquet" else pf.read_table(file)
     kept = [i for i, name in enumerate(table.column_names) if not _is_index(name)]
     columns = [[_text(value) for value in table.column(i).to_pylist()] for i in kept]
     rows = [[column[i] for column in columns] for i in range(table.num_rows)]
@@ -262,10 +270,11 @@ def _is_index(name: str) -> bool:
     return re.fullmatch(r"__index_level_[0-9]+__", name) is not None
 
 
-def _read_workbook(path: Path) -> Table:
+def _parse_workbook(content: bytes, path: Path) -> Table:
     import pandas as pd
 
-    frame = pd.read_excel(path, dtype=object, header=None, keep_default_na=False, na_filter=False)
+    file = io.BytesIO(content)
+    frame = pd.read_excel(file, dtype=object, header=None, keep_default_na=False, na_filter=False)
     cells = [[_text(value) for value in row] for row in frame.to_numpy(dtype=object)]
     first = next((i for i, row in enumerate(cells) if any(row)), None)
     if first is None:
