@@ -225,8 +225,10 @@ def test_an_empty_table_is_refused(tmp_path, rows):
     follow."""
     empty = {name: np.asarray(column)[:0] for name, column in rows.items()}
     path = write_parquet(tmp_path / "a.parquet", empty)
-    with pytest.raises(UsageError, match="No row can be published"):
+    with pytest.raises(UsageError) as caught:
         run(tmp_path / "out", str(path))
+    assert str(caught.value) == "The input has no rows."
+    assert caught.value.hint == "Give a table with at least one synapse."
     broken = tmp_path / "broken.parquet"
     for path in (broken, tmp_path / "blank.csv"):
         path.touch()
@@ -384,6 +386,19 @@ def test_a_wrong_value_behind_a_join_is_not_laid_to_the_predictions(tmp_path, ha
         f"the join of {one} and {two} (and 1 more): column 'pre_pt_root_id' holds no ID in row 1 "
         "('x')."
     )
+
+
+def test_predictions_of_other_synapses_are_refused(tmp_path, halves):
+    """If no prediction has its synapse, the input is not said to be empty."""
+    predictions, synapses = halves
+    synapses["id"] = np.asarray(synapses["id"]) + 10**9
+    one = write_parquet(tmp_path / "a.parquet", predictions)
+    two = write_parquet(tmp_path / "b.parquet", synapses)
+    with pytest.raises(UsageError) as caught:
+        run(tmp_path / "out", one, synapses=(two,))
+    assert str(caught.value) == "No row can be published: 600 without a synapse."
+    assert caught.value.hint == "Give the table of synapses that these predictions belong to."
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_prediction_without_an_id_is_counted(tmp_path, halves):

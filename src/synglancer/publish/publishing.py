@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 from synglancer.cache.files import cache_folder, write_file
@@ -201,11 +201,9 @@ class _Run:
         for outcome in surveyed:
             counts.update(outcome["counts"])
         slabs = [slab for outcome in surveyed for slab in outcome["slabs"]]
+        counts["without a synapse"] = self._unjoined
         if not slabs:
-            raise UsageError(
-                f"No row can be published: {_list_counts(counts) or 'the files are empty'}.",
-                "Check the columns of the input.",
-            )
+            _refuse_nothing(counts)
         plan = self._settle_plan(slabs, request, counts)
         spilled = self._stage(spill, range(len(plan.slabs)))
         for slab in plan.slabs:  # they are in the spilled files now
@@ -366,17 +364,28 @@ class _Run:
             "properties": request["properties"],
             "bytes": sum(outcome["bytes"] for _, outcome in written),
         }
-        counts["without a synapse"] += self._unjoined
         manifest = build_manifest(plan, rows, counts, said)
         destination.write(MANIFEST, [dump_json(manifest)])
         return manifest
 
 
-def _list_counts(counts: Counter[str]) -> str:
+def _refuse_nothing(counts: Counter[str]) -> NoReturn:
+    """Say why no row is left to publish.
+
+    Raises
+    ------
+    UsageError
+        Always.
+    """
     listed = [
         f"{number:,} {reason}" for reason, number in counts.items() if number and reason != "read"
     ]
-    return ", ".join(listed)
+    if not listed:
+        raise UsageError("The input has no rows.", "Give a table with at least one synapse.")
+    hint = "Check the columns of the input."
+    if counts["without a synapse"] and not counts["read"]:
+        hint = "Give the table of synapses that these predictions belong to."
+    raise UsageError(f"No row can be published: {', '.join(listed)}.", hint)
 
 
 def _name_compressor() -> str:
