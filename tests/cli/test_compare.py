@@ -26,9 +26,21 @@ if TYPE_CHECKING:
 SITE = "https://spelunker.cave-explorer.org/#!"
 
 
-def _expect(sample: Path) -> dict[str, dict[str, dict[str, int]]]:
-    """Count the changes with an outer join."""
-    both = join_sides(sample)
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache."""
+    return lasting_sandbox
+
+
+@pytest.fixture(scope="module")
+def both(sample: Path) -> pd.DataFrame:
+    """The synapses of the edited cell at both versions."""
+    return join_sides(sample)
+
+
+@pytest.fixture(scope="module")
+def expected(both: pd.DataFrame) -> dict[str, dict[str, dict[str, int]]]:
+    """The changes, counted with an outer join."""
     tags = set(both["tag_old"].dropna()) | set(both["tag_new"].dropna())
     told: dict[str, dict[str, dict[str, int]]] = {}
     for side, rows in both.groupby("side"):
@@ -51,14 +63,13 @@ def _expect(sample: Path) -> dict[str, dict[str, dict[str, int]]]:
 
 
 def test_a_cell_is_followed_and_its_changes_are_counted(
-    sandbox, synglancer: Callable[..., Outcome], sample: Path
+    sandbox, synglancer: Callable[..., Outcome], expected
 ) -> None:
     """The counts of an edited cell equal those of a join of both versions' tables."""
     done = synglancer("compare", OLD, "--from", 1718, "--to", "latest", "--output", "json")
     assert done.code == 0, done.err
     made = json.loads(done.out)
     assert (made["before"]["cell"], made["after"]["cell"]) == (str(OLD), str(NEW))
-    expected = _expect(sample)
     assert made["counts"] == expected
     for kind in ("gained", "lost", "retagged_to", "confidence_moved"):
         assert sum(tag[kind] for side in expected.values() for tag in side.values()), kind
@@ -66,7 +77,7 @@ def test_a_cell_is_followed_and_its_changes_are_counted(
 
 
 def test_the_link_shows_each_change_over_two_pinned_meshes(
-    sandbox, synglancer: Callable[..., Outcome], sample: Path
+    sandbox, synglancer: Callable[..., Outcome], both: pd.DataFrame
 ) -> None:
     """The link has a layer for each change, with kept ones hidden, and both root IDs at their
     timestamps."""
@@ -77,7 +88,7 @@ def test_the_link_shows_each_change_over_two_pinned_meshes(
     assert (before["segments"], now["segments"]) == ([str(OLD)], [str(NEW)])
     assert (before["timestamp"], now["timestamp"]) == (1772871001190, 1782547801306)
     assert before["objectAlpha"] < now["objectAlpha"]
-    wanted = divide(join_sides(sample))
+    wanted = divide(both)
     for name, rows in wanted.items():
         notes = layers[name]["annotations"]
         assert sorted(int(note["id"]) for note in notes) == sorted(set(rows["id"])), name
@@ -106,8 +117,6 @@ def test_links_are_compared_with_a_version_and_with_each_other(
         "2026-06-27T08:10:01.306917Z",
     ]
     assert told[0]["state_url"] in told[0]["url"]
-    turned = json.loads(synglancer("compare", new, old, "--output", "json").out)
-    assert [turned[side]["cell"] for side in ("before", "after")] == [str(NEW), str(OLD)]
 
 
 def test_filters_hold_on_both_sides(sandbox, synglancer: Callable[..., Outcome]) -> None:
@@ -121,11 +130,11 @@ def test_filters_hold_on_both_sides(sandbox, synglancer: Callable[..., Outcome])
 
 @pytest.mark.parametrize("output", ["table", "markdown", "csv"])
 def test_tables_have_a_row_for_each_direction_and_tag(
-    sandbox, synglancer: Callable[..., Outcome], sample: Path, output: str
+    sandbox, synglancer: Callable[..., Outcome], expected, output: str
 ) -> None:
     """The output names every count, with the link below it or on standard error."""
     done = synglancer("compare", OLD, "--output", output)
-    counts = _expect(sample)["outputs"]["spine"]
+    counts = expected["outputs"]["spine"]
     row = next(line for line in done.lines if "outputs" in line and "spine" in line)
     numbers = [part for part in row.replace("|", " ").replace(",", " ").split() if part.isdigit()]
     numbers = numbers[2:] if output == "csv" else numbers  # the cell's root IDs before and after
@@ -210,7 +219,8 @@ TOO_MANY: dict[tuple[str | int, ...], str] = {
 def test_no_more_than_two_links_are_compared(
     sandbox, make_link: Callable[..., Outcome], synglancer: Callable[..., Outcome], tmp_path: Path,
 ) -> None:  # fmt: skip
-    """Links have versions of their own, so several are never added up, and none is left out."""
+    """Links have versions of their own, so several are never added up, and none is left out; two
+    are compared in their order."""
     links = {
         name: make_link(OLD, "--version", version, "--tag", "soma").out.strip()
         for name, version in (("old", 1718), ("new", 1822))
@@ -222,12 +232,14 @@ def test_no_more_than_two_links_are_compared(
         synglancer("compare", *words).refuses(2, said, "LINK LINK")
         synglancer("compare", listed).refuses(2, said, "LINK LINK")
     listed.write_text("\n".join([links["old"], links["new"]]))
-    asked = ((links["old"], links["new"]), (listed,))
-    typed, read = (
+    asked = ((links["old"], links["new"]), (listed,), (links["new"], links["old"]))
+    typed, read, turned = (
         json.loads(synglancer("compare", *pair, "--output", "json").out) for pair in asked
     )
     assert typed["state_sha256"] == read["state_sha256"]
     assert [typed[side]["version"] for side in ("before", "after")] == [1718, 1822]
+    assert [turned[side]["version"] for side in ("before", "after")] == [1822, 1718]
+    assert [turned[side]["cell"] for side in ("before", "after")] == [str(NEW), str(OLD)]
 
 
 def test_what_shows_a_part_of_a_cell_is_not_compared(
@@ -253,29 +265,29 @@ OTHERS = [str(partner.root_id) for partner in who.PARTNERS[:2]]
 def test_many_cells_make_one_table_and_a_page(
     sandbox, synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """The counts of many cells are the sums of each cell's; each has a link, and one page has all.
+    """The counts of several cells are the sums of each cell's; each has a link, and one page has all.
     An unknown cell is named, and the others are there; a cell in two forms is there once.
     """
     cells = tmp_path / "cells.txt"
     twice = [str(OLD), f"nucleus:{who.SEED_NUCLEUS_ID}"]
-    cells.write_text("\n".join([str(OLD), *OTHERS, "864691135999999999", *twice]))
+    cells.write_text("\n".join([str(OLD), OTHERS[0], "864691135999999999", *twice]))
     page = tmp_path / "page.html"
     done = synglancer("compare", cells, "--output", "json", "--report", page)
     assert done.code == 5
     assert "864691135999999999 is not the root ID of a cell" in done.err
     told = [json.loads(line) for line in done.lines]
-    assert [one["before"]["cell"] for one in told] == [str(OLD), *OTHERS]
-    for one in told[1:2]:
-        alone = json.loads(synglancer("compare", one["before"]["cell"], "--output", "json").out)
-        assert (alone["counts"], alone["state_sha256"]) == (one["counts"], one["state_sha256"])
-    table = pd.read_csv(io.StringIO(synglancer("compare", cells, "--output", "csv").out), dtype=str)
-    assert table["cell_before"].unique().tolist() == [str(OLD), *OTHERS]
+    assert [one["before"]["cell"] for one in told] == [str(OLD), OTHERS[0]]
+    alone = json.loads(synglancer("compare", OTHERS[0], "--output", "json").out)
+    assert (alone["counts"], alone["state_sha256"]) == (told[1]["counts"], told[1]["state_sha256"])
+    two = ("compare", OLD, OTHERS[0])
+    table = pd.read_csv(io.StringIO(synglancer(*two, "--output", "csv").out), dtype=str)
+    assert table["cell_before"].unique().tolist() == [str(OLD), OTHERS[0]]
     gained = pd.to_numeric(table["gained"]).sum()
     assert gained == sum(
         tag["gained"] for one in told for side in one["counts"].values() for tag in side.values()
     )
-    shown = synglancer("compare", cells)
-    assert f"3 cells  {told[0]['datastack']}: version 1718" in shown.out
+    shown = synglancer(*two)
+    assert f"2 cells  {told[0]['datastack']}: version 1718" in shown.out
     row = next(line for line in shown.lines if line.startswith("inputs") and "spine" in line)
     assert row.split()[2].replace(",", "") == str(
         sum(one["counts"]["inputs"]["spine"]["before"] for one in told)

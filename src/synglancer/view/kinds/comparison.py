@@ -137,10 +137,11 @@ def _build_layer(name: str, change: str, rows: pd.DataFrame, mesh: str) -> dict[
 
 def _build_notes(rows: pd.DataFrame, *, labelled: bool) -> list[dict[str, Any]]:
     """Build annotations, one for each synapse: a synapse of a cell onto itself has two rows."""
-    sides = rows.groupby("id")["direction"].agg(list)
+    sides: dict[int, list[str]] = {}
+    for number, direction in zip(rows["id"], rows["direction"], strict=True):
+        sides.setdefault(number, []).append(_SINGULAR.get(direction, direction))
     notes = []
     for row in rows.drop_duplicates("id").itertuples(index=False):
-        side = " and ".join(_SINGULAR.get(one, one) for one in sides[row.id])
         size = round(float(row.size))
         sure = [float(str(row.confidence))] if labelled else []
         notes.append(
@@ -150,7 +151,7 @@ def _build_notes(rows: pd.DataFrame, *, labelled: bool) -> list[dict[str, Any]]:
                 "point": [int(getattr(row, name)) for name in POSITION_COLUMNS],
                 "props": [*sure, size],
                 "segments": [[str(row.pre_pt_root_id)], [str(row.post_pt_root_id)]],
-                "description": f"{side} · {_describe(row)}",
+                "description": f"{' and '.join(sides[row.id])} · {_describe(row)}",
             }
         )
     return notes
