@@ -137,14 +137,14 @@ def test_not_a_cave_server(make_link, web_page) -> None:
     make_link(CELL, "--server", web_page).refuses(4, "not look like an answer from CAVE")
 
 
-def test_state_server_refuses(make_link, options, monkeypatch) -> None:
+def test_state_server_refuses(make_link, options, loaded_sample, monkeypatch) -> None:
     """If the state server refuses, no link is printed and no answer cached; exit code 4."""
     from dataclasses import replace
 
     from cave_sandbox.server import Sandbox
 
     broken = replace(options, fault="POST /nglstate/*=500")
-    with Sandbox(broken) as sandbox:
+    with Sandbox(broken, loaded_sample) as sandbox:
         monkeypatch.setenv("CAVE_TOKEN", options.token)
         make_link(CELL, "--server", sandbox.origin).refuses(4, "status 500")
         assert len([r for r in sandbox.requests if r.path.startswith("/nglstate")]) == 1
@@ -152,13 +152,13 @@ def test_state_server_refuses(make_link, options, monkeypatch) -> None:
     assert not os.path.exists(links) or not os.listdir(links)  # noqa: PTH110, PTH208
 
 
-def test_truncated_answer_is_never_a_link(make_link, options, monkeypatch) -> None:
+def test_truncated_answer_is_never_a_link(make_link, options, loaded_sample, monkeypatch) -> None:
     """An answer that is cut off even in the smallest parts is an error, not a smaller link."""
     from dataclasses import replace
 
     from cave_sandbox.server import Sandbox
 
-    with Sandbox(replace(options, row_limit=1)) as sandbox:
+    with Sandbox(replace(options, row_limit=1), loaded_sample) as sandbox:
         monkeypatch.setenv("CAVE_TOKEN", options.token)
         made = make_link(CELL, "--server", sandbox.origin)
         made.refuses(4, "after 1 rows, even for a single synapse", "higher row limit")

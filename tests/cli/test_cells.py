@@ -180,10 +180,12 @@ def test_a_link_with_a_segment_that_is_no_id_is_refused(sandbox, make_link) -> N
     make_link(inline).refuses(3, "The link selects 1 segment whose ID is not a 64-bit ID.")
 
 
-def test_the_token_goes_to_no_other_host(sandbox, options, make_link, tmp_path) -> None:
+def test_the_token_goes_to_no_other_host(
+    sandbox, options, loaded_sample, make_link, tmp_path
+) -> None:
     """A foreign link is fetched from its own host without the token."""
     closed = replace(options, states=tmp_path / "other.sqlite", open_states=False)
-    with Sandbox(closed) as stranger:
+    with Sandbox(closed, loaded_sample) as stranger:
         url = f"https://a.b/#!{stranger.origin}/nglstate/api/v1/1234567890123456"
         made = make_link(url)
         asked = [item for item in stranger.requests if item.path.startswith("/nglstate")]

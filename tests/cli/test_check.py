@@ -125,7 +125,7 @@ def test_a_state_that_is_not_the_one_of_the_receipt_is_bad(sandbox, make_link, s
 
 
 def test_another_server_is_not_asked_about_a_link_of_ours(
-    sandbox, options, make_link, synglancer, tmp_path
+    sandbox, options, loaded_sample, make_link, synglancer, tmp_path
 ) -> None:
     """A receipt names the server of its link, and another server does not know its cell."""
     from dataclasses import replace
@@ -133,7 +133,7 @@ def test_another_server_is_not_asked_about_a_link_of_ours(
     from cave_sandbox.server import Sandbox
 
     link = make_link(CELL, "--tag", "soma").out.strip()
-    with Sandbox(replace(options, states=tmp_path / "other.sqlite")) as other:
+    with Sandbox(replace(options, states=tmp_path / "other.sqlite"), loaded_sample) as other:
         checked = synglancer("check", link, "--server", other.origin)
         assert not other.requests
     assert checked.code == 5

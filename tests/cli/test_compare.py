@@ -265,8 +265,8 @@ OTHERS = [str(partner.root_id) for partner in who.PARTNERS[:2]]
 def test_many_cells_make_one_table_and_a_page(
     sandbox, synglancer: Callable[..., Outcome], tmp_path: Path
 ) -> None:
-    """The counts of several cells are the sums of each cell's; each has a link, and one page has all.
-    An unknown cell is named, and the others are there; a cell in two forms is there once.
+    """The counts of several cells are the sums of each cell's; each has a link, and one page has
+    all. An unknown cell is named, and the others are there; a cell in two forms is there once.
     """
     cells = tmp_path / "cells.txt"
     twice = [str(OLD), f"nucleus:{who.SEED_NUCLEUS_ID}"]

@@ -256,13 +256,13 @@ def test_an_inline_link_uploads_nothing(own_sandbox: Sandbox, make_link) -> None
     assert back.settings.cell_type_column == "broad_type"
 
 
-def test_extras_are_whole_below_a_row_limit(make_link, options, monkeypatch) -> None:
+def test_extras_are_whole_below_a_row_limit(make_link, options, loaded_sample, monkeypatch) -> None:
     """If the server cuts answers off, spines and types are completed, and the state is the same."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     words = ("--multi-input", "--cell-types", "--inline", "--no-cache", "--output", "json")
     made, port = [], 0
     for limit in (None, 400):
-        with Sandbox(replace(options, row_limit=limit, port=port)) as sandbox:
+        with Sandbox(replace(options, row_limit=limit, port=port), loaded_sample) as sandbox:
             port = int(sandbox.origin.rsplit(":", 1)[1])
             made.append(json.loads(make_link(CELL, "--server", sandbox.origin, *words).out))
     assert made[0]["counts"]["inputs"]["multi-input"] == 79

@@ -23,6 +23,7 @@ from synglancer.render import browser
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cave_sandbox.tables.loaded import LoadedFolder
     from cli.outcome import Outcome
 
 ORDER = [
@@ -61,10 +62,12 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def shared(
-    build_options: Callable[[Path], SandboxOptions], tmp_path_factory: pytest.TempPathFactory
+    build_options: Callable[[Path], SandboxOptions],
+    loaded_sample: LoadedFolder,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sandbox]:
     """One sandbox for all faults."""
-    with Sandbox(build_options(tmp_path_factory.mktemp("states"))) as running:
+    with Sandbox(build_options(tmp_path_factory.mktemp("states")), loaded_sample) as running:
         yield running
 
 

@@ -29,6 +29,7 @@ from synglancer.errors import UnreachableError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from cave_sandbox.tables.loaded import LoadedFolder
     from cli.outcome import Outcome
     from synglancer.errors import SynglancerError
 
@@ -133,9 +134,11 @@ TRANSIENT = ["reset", "reset-body", "429:retry-after=0", "hidden-429", "503", "t
 
 @pytest.fixture(scope="module")
 def sandbox(
-    build_options: Callable[[Path], SandboxOptions], tmp_path_factory: pytest.TempPathFactory
+    build_options: Callable[[Path], SandboxOptions],
+    loaded_sample: LoadedFolder,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Sandbox]:
-    with Sandbox(build_options(tmp_path_factory.mktemp("states"))) as running:
+    with Sandbox(build_options(tmp_path_factory.mktemp("states")), loaded_sample) as running:
         yield running
 
 
@@ -267,13 +270,13 @@ def test_an_upload_that_may_have_been_stored_is_not_repeated(sandbox, make_link,
     assert count_states(sandbox) - before <= 1
 
 
-def test_silence(sample: Path, tmp_path: Path) -> None:
+def test_silence(sample: Path, loaded_sample: LoadedFolder, tmp_path: Path) -> None:
     """A silent server is asked once, and given up when the time is up."""
 
     def ask(endpoint: str) -> tuple[int, SynglancerError]:
         options = SandboxOptions(data=sample, states=tmp_path / f"{endpoint}.sqlite", token=TOKEN)
         cell = UNKNOWN if endpoint == "validity" else CELL
-        with Sandbox(options) as silent:
+        with Sandbox(options, loaded_sample) as silent:
             (rule,) = silent.set_faults(f"{ENDPOINTS[endpoint]}=silence:30")
             with pytest.raises(UnreachableError) as caught:
                 api_make_link(cell, server=silent.origin, tag="soma", timeout=3)

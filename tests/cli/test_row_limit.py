@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def ask(make_link, options, monkeypatch) -> Callable[..., tuple[dict, int]]:
+def ask(make_link, options, loaded_sample, monkeypatch) -> Callable[..., tuple[dict, int]]:
     """Make the link at a row limit, always at the same address, which is part of the state."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     port = 0
 
     def call(limit: int | None, *words: str) -> tuple[dict, int]:
         nonlocal port
-        with Sandbox(replace(options, row_limit=limit, port=port)) as sandbox:
+        with Sandbox(replace(options, row_limit=limit, port=port), loaded_sample) as sandbox:
             port = int(sandbox.origin.rsplit(":", 1)[1])
             made = make_link(
                 CELL, "--server", sandbox.origin, "--output", "json", "--no-cache", *words
@@ -63,10 +63,12 @@ def test_a_limit_at_the_number_of_rows(ask, limit) -> None:
     assert queries == 2 if limit == 3077 else queries > 2
 
 
-def test_what_is_asked_again_is_said(make_link, options, monkeypatch, caplog) -> None:
+def test_what_is_asked_again_is_said(
+    make_link, options, loaded_sample, monkeypatch, caplog
+) -> None:
     """--verbose says that an answer was cut off, and how many requests completed it."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
-    with Sandbox(replace(options, row_limit=200)) as sandbox:
+    with Sandbox(replace(options, row_limit=200), loaded_sample) as sandbox:
         made = make_link(CELL, "--server", sandbox.origin, "--outputs", "--verbose")
     assert made.code == 0
     assert "cut off after 200 rows. Fetching it in ranges of IDs" in caplog.text

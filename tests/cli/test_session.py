@@ -114,11 +114,11 @@ def test_the_token_of_the_environment_opens_links_of_the_own_server(sandbox) -> 
 
 
 def test_another_server_does_not_get_the_token_and_the_message_says_what_does(
-    sandbox, options, tmp_path
+    sandbox, options, loaded_sample, tmp_path
 ) -> None:
     """A state elsewhere is requested without the token; the hint says how to name its server."""
     closed = replace(options, states=tmp_path / "other.sqlite", open_states=False)
-    with Sandbox(closed) as stranger:
+    with Sandbox(closed, loaded_sample) as stranger:
         made = api_make_link(int(CELL), server=stranger.origin)
         before = len(stranger.requests)
         with pytest.raises(LoginError, match=f"the token is only for {sandbox.origin}") as refused:

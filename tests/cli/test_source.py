@@ -154,9 +154,11 @@ def test_cells_of_a_batch_share_their_requests(sandbox, source, make_link, tmp_p
     assert len(asked) < 2 * alone
 
 
-def test_a_server_that_a_manifest_names_gets_no_token(sandbox, folder, make_link, options):
+def test_a_server_that_a_manifest_names_gets_no_token(
+    sandbox, folder, make_link, options, loaded_sample
+):
     """Whatever a manifest says, only the user's own server is asked about a cell without rows."""
-    with Sandbox(options) as other:
+    with Sandbox(options, loaded_sample) as other:
         edit_manifest(folder, **describe_sandbox(other.origin))
         with serve(folder) as address:
             made = make_link(who.OUTDATED_ONE_SUCCESSOR, "--source", address)

@@ -157,12 +157,14 @@ def test_one_direction_and_totals(sandbox: Sandbox, make_link, synapses) -> None
     assert old["all_synapses"] == {"inputs": each[0], "outputs": each[1], "between": 0}
 
 
-def test_a_limit_on_rows_gives_the_same_link(options, make_link, monkeypatch) -> None:
+def test_a_limit_on_rows_gives_the_same_link(
+    options, loaded_sample, make_link, monkeypatch
+) -> None:
     """A cut-off answer for all cells is completed, byte for byte."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     hashes, port = [], 0
     for limit in (None, 700):
-        with Sandbox(replace(options, row_limit=limit, port=port)) as sandbox:
+        with Sandbox(replace(options, row_limit=limit, port=port), loaded_sample) as sandbox:
             port = int(sandbox.origin.rsplit(":", 1)[1])
             words = (*CELLS, "--no-cache", "--server", sandbox.origin)
             hashes.append(ask(make_link, *words)["state_sha256"])

@@ -104,11 +104,13 @@ def test_a_root_id_is_checked_at_an_expired_version(sandbox, make_link) -> None:
     assert record["all_synapses"]["inputs"] == sum(sum(tags.values()) for tags in every)
 
 
-def test_refused_live_queries_name_other_versions(options, make_link, monkeypatch) -> None:
+def test_refused_live_queries_name_other_versions(
+    options, loaded_sample, make_link, monkeypatch
+) -> None:
     """If live queries are refused, the available versions are named; exit code 4."""
     monkeypatch.setenv("CAVE_TOKEN", TOKEN)
     broken = replace(options, fault="POST /materialize/api/v3/datastack/minnie65_public/query=500")
-    with Sandbox(broken) as sandbox:
+    with Sandbox(broken, loaded_sample) as sandbox:
         outcome = make_link(OLD, "--version", "661", "--server", sandbox.origin)
     outcome.refuses(4, "live query at its timestamp was refused", "1718", "943 (2024-01-22)")
 

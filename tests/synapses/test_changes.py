@@ -46,10 +46,34 @@ def _build(synapses: dict[tuple[str, int], tuple[str, float]]) -> pd.DataFrame:
 
 @settings(max_examples=40)
 @given(_SYNAPSES, _SYNAPSES)
-def test_what_was_and_what_is_are_accounted_for(before, after) -> None:
+def test_any_two_tables_are_compared_completely(before, after) -> None:
+    """Each synapse is in one row and is counted on the side of each table that has it, and the
+    other way round, what was gained is lost."""
+    old, new = _build(before), _build(after)
+    changes = find_changes(old, new)
+    check_rows(changes, before, after)
+    counts = count_changes(changes, DIRECTIONS, TAGS)
+    check_sums(counts, before, after)
+    back = count_changes(find_changes(new, old), DIRECTIONS, TAGS)
+    for one, other in MIRRORED.items():
+        assert counts[one].tolist() == back[other].tolist(), one
+        assert counts[other].tolist() == back[one].tolist(), other
+
+
+def check_rows(changes: pd.DataFrame, before, after) -> None:
+    """Every synapse of either table comes back once, with all 64 bits of its ID."""
+    keys = list(zip(changes["direction"], changes["id"].tolist(), strict=True))
+    assert keys == sorted(set(before) | set(after))
+    assert changes.index.tolist() == [*range(len(keys))]
+    former = changes.set_index(["direction", "id"])["former_tag"].to_dict()
+    assert former == {both: before.get(both, ("",))[0] for both in former}
+    assert str(changes["id"].dtype) == "uint64"
+    assert str(changes["confidence"].dtype) == "float32"
+
+
+def check_sums(counts: pd.DataFrame, before, after) -> None:
     """Kept, lost and retagged synapses are the old ones; kept, gained and retagged are the new
     ones."""
-    counts = count_changes(find_changes(_build(before), _build(after)), DIRECTIONS, TAGS)
     moved = Counter(
         (side, tag)
         for (side, number), (tag, sure) in after.items()
@@ -67,31 +91,6 @@ def test_what_was_and_what_is_are_accounted_for(before, after) -> None:
     assert everywhere["retagged_to"] == everywhere["retagged_from"]
     assert everywhere["lost"] == len(set(before) - set(after))
     assert everywhere["gained"] == len(set(after) - set(before))
-
-
-@settings(max_examples=40)
-@given(_SYNAPSES, _SYNAPSES)
-def test_comparing_the_other_way_round_mirrors(before, after) -> None:
-    """Synapses gained in one direction of time are lost in the other."""
-    there = count_changes(find_changes(_build(before), _build(after)), DIRECTIONS, TAGS)
-    back = count_changes(find_changes(_build(after), _build(before)), DIRECTIONS, TAGS)
-    for one, other in MIRRORED.items():
-        assert there[one].tolist() == back[other].tolist(), one
-        assert there[other].tolist() == back[one].tolist(), other
-
-
-@settings(max_examples=40)
-@given(_SYNAPSES, _SYNAPSES)
-def test_each_synapse_is_in_one_row_with_its_dtypes(before, after) -> None:
-    """Every synapse of either table comes back once, with all 64 bits of its ID."""
-    changes = find_changes(_build(before), _build(after))
-    keys = list(zip(changes["direction"], changes["id"].tolist(), strict=True))
-    assert keys == sorted(set(before) | set(after))
-    assert changes.index.tolist() == [*range(len(keys))]
-    former = changes.set_index(["direction", "id"])["former_tag"].to_dict()
-    assert former == {both: before.get(both, ("",))[0] for both in former}
-    assert str(changes["id"].dtype) == "uint64"
-    assert str(changes["confidence"].dtype) == "float32"
 
 
 def test_changes_are_counted_by_direction_and_tag() -> None:
