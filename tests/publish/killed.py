@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 #: Processes that begin with all modules imported: there are many, and none is about imports.
 _PROCESSES = get_context("forkserver")
 _PROCESSES.set_forkserver_preload(
-    ["synglancer.publish.publishing", "duckdb", "pyarrow.parquet", "tensorstore", "isal.igzip"]
-)
+    ["synglancer.publish.publishing", "duckdb", "pandas", "pyarrow.compute", "pyarrow.parquet",
+     "tensorstore", "isal.igzip"]
+)  # fmt: skip
 
 _replace = Path.replace
 

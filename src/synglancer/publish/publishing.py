@@ -105,6 +105,7 @@ def publish(
     runner = runner or Processes(1)
     destination = open_destination(asked.destination, asked.timeout)
     folder = work or choose_work(asked.destination)
+    lock = folder.with_name(f"{folder.name}.lock")
     existing = destination.read(MANIFEST)
     if existing is not None:
         if not resume:
@@ -115,7 +116,8 @@ def publish(
         manifest = load_manifest(existing, asked.destination)
         check_finished(asked, [] if fetch else _identify(*_find_given(asked)), manifest)
         # The manifest is written last, so the remaining work was being removed when that run ended.
-        _clear(folder, destination)
+        with locked(lock, _LOCK_PATIENCE):
+            _clear(folder, destination)
         return manifest
     if not resume and _is_begun(folder):
         raise UsageError(
@@ -127,7 +129,7 @@ def publish(
     discardable = None if _is_begun(folder) else folder
     with no_empty_folders(folder):
         _prepare(folder, "Choose another --work." if work else "Choose another destination.")
-        with locked(folder.with_name(f"{folder.name}.lock"), _LOCK_PATIENCE) as held:
+        with locked(lock, _LOCK_PATIENCE) as held:
             if not held:
                 raise UsageError(
                     f"Another run is publishing to {asked.destination}.",

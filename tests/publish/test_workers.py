@@ -1,9 +1,11 @@
-"""Publishing on a Dask cluster gives the same bytes and the same errors."""
+"""Publishing in several processes or on a Dask cluster gives the same bytes and the same errors."""
 
 from __future__ import annotations
 
 import platform
 import resource
+import signal
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,14 +27,53 @@ def scheduler():
         yield cluster.scheduler_address
 
 
-def test_a_cluster_writes_the_bytes_that_processes_write(scheduler, tmp_path):
-    """Two Dask workers and two processes write the same files."""
-    path = write_parquet(tmp_path / "rows.parquet", make_rows(20_000), row_group_size=3000)
-    for name, runner in (("dask", Cluster(scheduler)), ("pool", Processes(2))):
-        assert runner.workers == 2
-        run(tmp_path / name, path, memory=100_000_000, runner=runner)
-        runner.close()
-    assert read_files(tmp_path / "dask") == read_files(tmp_path / "pool")
+@pytest.fixture(scope="module")
+def processes():
+    """Two processes, which work already."""
+    runner = Processes(2)
+    list(runner.run(abs, [1, 2]))
+    yield runner
+    runner.close()
+
+
+@pytest.fixture(params=["processes", "dask"])
+def workers(request):
+    """Two workers of each kind."""
+    if request.param == "processes":
+        yield request.getfixturevalue("processes")
+        return
+    runner = Cluster(request.getfixturevalue("scheduler"))
+    yield runner
+    runner.close()
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    path = tmp_path_factory.mktemp("table") / "rows.parquet"
+    return write_parquet(path, make_rows(12_000), row_group_size=3000)
+
+
+@pytest.fixture(scope="module")
+def expected(table, tmp_path_factory):
+    """The files that a single process writes."""
+    folder = tmp_path_factory.mktemp("single") / "out"
+    run(folder, table, memory=100_000_000, counts=True)
+    return read_files(folder)
+
+
+def test_several_workers_write_the_bytes_that_one_writes(workers, table, expected, tmp_path):
+    """Two workers and a single process write the same files, if each has the same memory."""
+    assert workers.workers == 2
+    run(tmp_path / "out", table, memory=100_000_000, runner=workers, counts=True)
+    assert read_files(tmp_path / "out") == expected
+
+
+def test_workers_never_see_an_interruption(processes):
+    """Ctrl+C in a terminal reaches only the command, even while its workers start."""
+    blocked = list(processes.run(partial(signal.pthread_sigmask, signal.SIG_BLOCK), [[], []]))
+    assert len(blocked) == 2
+    assert all(signal.SIGINT in signals for signals in blocked)
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
@@ -56,18 +97,13 @@ def test_workers_use_freed_memory_again(scheduler, tmp_path):
     assert int((tmp_path / "pages").read_text()) < 10 * 2_000_000 / page
 
 
-@pytest.mark.parametrize("kind", ["dask", "pool"])
-def test_an_error_in_a_worker_keeps_its_words(scheduler, tmp_path, kind):
+def test_an_error_in_a_worker_keeps_its_words(workers, tmp_path):
     """An invalid value found by a worker is named by file, column and row."""
     rows = make_rows(400)
     rows["id"] = [*map(str, rows["id"][:-1]), "no ID at all"]
     path = write_parquet(tmp_path / "rows.parquet", rows, row_group_size=150)
-    runner = Cluster(scheduler) if kind == "dask" else Processes(2)
-    try:
-        with pytest.raises(UsageError, match=r"column 'id' holds no ID in row 400") as caught:
-            run(tmp_path / "out", path, runner=runner)
-    finally:
-        runner.close()
+    with pytest.raises(UsageError, match=r"column 'id' holds no ID in row 400") as caught:
+        run(tmp_path / "out", path, runner=workers)
     assert caught.value.hint
 
 
