@@ -35,7 +35,8 @@ ODD = st.one_of(
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    return write_parquet(tmp_path_factory.mktemp("table") / "rows.parquet", make_rows(60))
+    rows = make_rows(60, tag=["spine", "spine", "shaft"] * 20)
+    return write_parquet(tmp_path_factory.mktemp("table") / "rows.parquet", rows)
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +88,7 @@ def act(folder, table, do):
 
 @given(data=st.data(), name=st.sampled_from([MANIFEST, INFO]))
 @settings(
-    max_examples=80,
+    max_examples=60,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 @pytest.mark.parametrize("do", ["verify", "resume", "read"])

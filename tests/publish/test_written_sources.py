@@ -37,6 +37,7 @@ POINTS = st.integers(-(2**24), 2**24)
 @st.composite
 def tables(draw):
     number = draw(st.integers(1, 60))
+    tags = draw(st.lists(TAGS, min_size=1, max_size=4, unique=True))
     ids = draw(st.lists(IDS, min_size=number, max_size=number, unique=True))
 
     def column(kind):
@@ -52,7 +53,7 @@ def tables(draw):
         "ctr_pt_position_z": column(POINTS),
         "size": column(st.integers(0, 2**32 - 1)),
         "value": np.array(column(st.floats(0, 1, width=32)), np.float32),
-        "tag": column(TAGS),
+        "tag": column(st.sampled_from(tags)),
     }
 
 
