@@ -8,8 +8,10 @@ import traceback
 import numpy as np
 import pandas as pd
 import pytest
+from caveclient import CAVEclient
 from pandas.testing import assert_frame_equal
 
+from cave_sandbox.server import Sandbox, SandboxOptions
 from cli.outcome import TOKEN
 from synglancer import Link, make_link
 from synglancer.cache.receipts import history_file, read_receipts
@@ -36,9 +38,37 @@ def query(client, direction="inputs", cell=CELL, **options) -> pd.DataFrame:
     return table(**{SIDES[direction]: cell}).query(**options)
 
 
+@pytest.fixture(scope="module")
+def sandbox(sample, loaded_sample, tmp_path_factory):
+    """One sandbox for all tests of this file."""
+    states = tmp_path_factory.mktemp("states") / "states.sqlite"
+    with Sandbox(SandboxOptions(data=sample, states=states, token=TOKEN), loaded_sample) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def first_client(sandbox):
+    return CAVEclient(
+        "minnie65_public", server_address=sandbox.origin, auth_token=TOKEN, version=1718,
+        write_server_cache=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def queried(first_client) -> dict[str, pd.DataFrame]:
+    """The tables as they were queried, for all tests."""
+    return {direction: query(first_client, direction) for direction in SIDES}
+
+
+@pytest.fixture(scope="module")
+def outputs(first_client) -> Link:
+    """The link to the cell's outputs that is asked for by the root ID."""
+    return make_link(CELL, client=first_client, outputs=True)
+
+
 @pytest.fixture
-def tables(client) -> dict[str, pd.DataFrame]:
-    return {direction: query(client, direction) for direction in SIDES}
+def tables(queried) -> dict[str, pd.DataFrame]:
+    return {direction: table.copy() for direction, table in queried.items()}
 
 
 @pytest.fixture
@@ -99,7 +129,7 @@ def test_it_is_in_the_history(client, own, monkeypatch, tmp_path):
         "shuffled and indexed",
     ],
 )
-def test_all_forms_of_the_same_query_make_the_same_link(client, own, form):
+def test_all_forms_of_the_same_query_make_the_same_link(client, own, outputs, form):
     """Positions may be whole or split, in voxels or nm, and IDs and suffixes may have any form."""
     tables = [[TABLE, "target_id"], ["synapses_pni_2", "id"]]
     at = {"filter_equal_dict": {"synapses_pni_2": {"pre_pt_root_id": CELL}}}
@@ -122,13 +152,10 @@ def test_all_forms_of_the_same_query_make_the_same_link(client, own, form):
         )
     else:
         df = own.sample(frac=1, random_state=1).set_index("created")
-    compare(
-        make_link(outputs=df, client=client),
-        make_link(CELL, client=client, outputs=True),
-    )
+    compare(make_link(outputs=df, client=client), outputs)
 
 
-def test_a_table_without_attrs_needs_its_unit_and_its_version(client, own):
+def test_a_table_without_attrs_needs_its_unit_and_its_version(client, own, outputs):
     """Values that caveclient does not store must be given, and are never guessed."""
     bare = pd.DataFrame(own.to_dict("list"))
     assert not bare.attrs
@@ -141,17 +168,17 @@ def test_a_table_without_attrs_needs_its_unit_and_its_version(client, own):
         make_link(**given)
     assert "version=" in caught.value.hint
     link = make_link(outputs=bare, client=client, resolution=[4, 4, 40])
-    compare(link, make_link(CELL, client=client, outputs=True))
+    compare(link, outputs)
     assert link.table == "a table of the user's"
     named = make_link(outputs=bare, client=client, resolution=[4, 4, 40], table=TABLE)
     assert named.table == TABLE
 
 
-def test_positions_in_nm_are_taken_as_such(client, own):
+def test_positions_in_nm_are_taken_as_such(client, own, outputs):
     """resolution=1 means that the positions are in nm, whatever attrs say."""
     nm = own.assign(ctr_pt_position=[np.array(p) * [4, 4, 40] for p in own["ctr_pt_position"]])
     link = make_link(outputs=nm, client=client, resolution=1)
-    compare(link, make_link(CELL, client=client, outputs=True))
+    compare(link, outputs)
 
 
 def test_filters_and_context_work_on_given_rows(client, tables):
