@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
 
 from cli.outcome import TOKEN
-from publish.tables import make_rows, read_files, write_parquet
+from publish.tables import make_rows, read_files, run, write_parquet
 
 
 def write_csv(path, rows):
@@ -24,9 +26,22 @@ def write_csv(path, rows):
     return path
 
 
+@pytest.fixture(scope="module")
+def table(tmp_path_factory):
+    return write_parquet(tmp_path_factory.mktemp("table") / "rows.parquet", make_rows(500))
+
+
+@pytest.fixture(scope="module")
+def published(table, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("published") / "out"
+    run(folder, table)
+    return folder
+
+
 @pytest.fixture
-def table(tmp_path):
-    return write_parquet(tmp_path / "rows.parquet", make_rows(500))
+def out(published, tmp_path):
+    """The published table, to be changed."""
+    return shutil.copytree(published, tmp_path / "out")
 
 
 def test_it_publishes_and_verifies(synglancer, table, tmp_path):
@@ -69,10 +84,8 @@ def test_only_the_number_of_a_version_is_published(
     assert not (tmp_path / "out").exists()
 
 
-def test_verify_names_what_is_wrong(synglancer, table, tmp_path):
+def test_verify_names_what_is_wrong(synglancer, out):
     """If a shard has lost bytes, verify fails with exit code 5 and names the tag."""
-    out = tmp_path / "out"
-    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     shard = out / "spine/post/0.shard"
     content = shard.read_bytes()
     shard.write_bytes(content[: len(content) // 2])
@@ -91,10 +104,8 @@ def test_verify_names_what_is_wrong(synglancer, table, tmp_path):
         (b"[" * 100_000, "is damaged"),
     ],
 )
-def test_verify_names_a_damaged_info_file(content, what, synglancer, table, tmp_path):
+def test_verify_names_a_damaged_info_file(content, what, synglancer, out):
     """An invalid info file is a problem of its tag, whatever it contains."""
-    out = tmp_path / "out"
-    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     (out / "spine/info").write_bytes(content)
     checked = synglancer("publish", "verify", out)
     assert checked.code == 5
@@ -102,28 +113,22 @@ def test_verify_names_a_damaged_info_file(content, what, synglancer, table, tmp_
 
 
 @pytest.mark.parametrize("port", [-1, 65536])
-def test_serve_refuses_what_is_no_port(port, synglancer, table, tmp_path):
+def test_serve_refuses_what_is_no_port(port, synglancer, out):
     """An invalid port number is reported with its option."""
-    out = tmp_path / "out"
-    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     made = synglancer("serve", out, "--port", port)
     assert (made.code, f"{port} is not a port." in made.err) == (2, True)
 
 
-def test_verify_finds_rows_that_the_input_does_not_have(synglancer, table, tmp_path):
+def test_verify_finds_rows_that_the_input_does_not_have(synglancer, out, tmp_path):
     """Compared with another table, random cells and IDs differ."""
-    out = tmp_path / "out"
-    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     other = write_parquet(tmp_path / "other.parquet", make_rows(500, seed=2))
     checked = synglancer("publish", "verify", out, "--input", other)
     assert checked.code == 5
     assert "differs from the input" in checked.out
 
 
-def test_verify_refuses_an_input_that_it_cannot_compare(synglancer, table, tmp_path):
+def test_verify_refuses_an_input_that_it_cannot_compare(synglancer, out, tmp_path):
     """A value of the wrong type in the input is no problem of the source, and no bug."""
-    out = tmp_path / "out"
-    synglancer("publish", table, "-o", out, "--version", 1718, "--workers", 1)
     rows = make_rows(50)
     other = write_csv(tmp_path / "other.csv", {**rows, "id": ["one", *rows["id"][1:]]})
     checked = synglancer("publish", "verify", out, "--input", other)
@@ -350,7 +355,7 @@ def test_a_finished_source_is_not_taken_for_another(synglancer, table, tmp_path,
     before = read_files(out)
     same = synglancer("publish", table, *common, "--version", 1718)
     assert (same.code, same.out) == (0, f"{out}\n")
-    monkeypatch.chdir(tmp_path)
+    monkeypatch.chdir(Path(table).parent)
     assert synglancer("publish", "./rows.parquet", *common, "--version", 1718).code == 0
     other = write_parquet(tmp_path / "other.parquet", make_rows(100))
     for words, said in (
