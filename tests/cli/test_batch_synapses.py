@@ -51,7 +51,7 @@ def test_40_synapses_cost_few_requests(sandbox, make_link, tables) -> None:
 
 def test_others_on_spines_are_asked_for_in_groups(sandbox, tables) -> None:
     """With the other synapses on their spines, each of the three groups costs five queries."""
-    synapses = choose(tables, 40)
+    synapses = choose(tables, 24)
     links = make_links(synapses, server=sandbox.origin, multi_input=True, **ASKED)
     assert any(one.same_spine for link in links for one in link.provenance.synapses)
     assert count(sandbox, "/query") <= 3 * 5

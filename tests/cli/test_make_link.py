@@ -27,6 +27,12 @@ RECORD_KEYS = {
 }  # fmt: skip
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 def read_table(sample: Path) -> pd.DataFrame:
     """Join the sample's tables without our own code, as the reference."""
     tables = sample / "minnie65_public" / "tables"
@@ -115,20 +121,20 @@ def test_json_line_has_the_agreed_keys(sandbox, make_link) -> None:
     assert (record["shown"], record["total"], record["filters"]) == (3392, 3392, {})
 
 
-def test_requests_are_few(sandbox: Sandbox, make_link, sample) -> None:
+def test_requests_are_few(own_sandbox: Sandbox, make_link, sample) -> None:
     """8 requests for the first link on a machine, 5 for the next cell, 1 for a repeated link."""
     table = read_table(sample)
     other = table["post_pt_root_id"].value_counts().index.drop(int(CELL))[0]
     counts, links = [], []
     for cell in (CELL, other, CELL):
-        before = len(sandbox.requests)
+        before = len(own_sandbox.requests)
         links.append(make_link(cell).out)
-        counts.append(len(sandbox.requests) - before)
+        counts.append(len(own_sandbox.requests) - before)
     assert counts == [8, 5, 1]
     assert links[0] == links[2]
 
 
-def test_a_repeated_question_imports_nothing_heavy(sandbox, make_link) -> None:
+def test_a_repeated_question_imports_nothing_heavy(own_sandbox, make_link) -> None:
     """A repeated question loads none of caveclient, pandas, pyarrow, numpy and nglui."""
     first = make_link(CELL).out
     code = (
@@ -142,7 +148,7 @@ def test_a_repeated_question_imports_nothing_heavy(sandbox, make_link) -> None:
     assert done.stdout == f"{first}[]\n"
 
 
-def test_a_lost_state_is_uploaded_again(sandbox, make_link, options) -> None:
+def test_a_lost_state_is_uploaded_again(own_sandbox, make_link, options) -> None:
     """If the server has lost the state, the same question gives a new link that works."""
     import sqlite3
 
@@ -217,11 +223,11 @@ def test_another_datastack_works_by_options_alone(sandbox, make_link, sample) ->
     assert [state["dimensions"][axis][0] for axis in "xyz"] == pytest.approx(scale)
 
 
-def test_inline_link_carries_its_state_and_uploads_nothing(sandbox: Sandbox, make_link) -> None:
+def test_inline_link_carries_its_state_and_uploads_nothing(own_sandbox: Sandbox, make_link) -> None:
     """--inline needs no state server: the state in the link is the one that would be stored."""
     record = json.loads(make_link(CELL, "--inline", "--tag", "soma", "--output", "json").out)
     assert (record["state_url"], record["state_id"]) == (None, None)
-    assert not [request for request in sandbox.requests if "/nglstate/" in request.path]
+    assert not [request for request in own_sandbox.requests if "/nglstate/" in request.path]
     stored = make_link(CELL, "--tag", "soma").out.strip()
     from synglancer.states.urls import parse_link
 
@@ -239,7 +245,7 @@ def test_inline_link_warns_of_viewers_that_lose_layers(sandbox, make_link, site)
     assert (len(short), len(inline)) == (0, 0 if site is None else 1)
 
 
-def test_saved_state_is_the_stored_one(sandbox, make_link, tmp_path) -> None:
+def test_saved_state_is_the_stored_one(own_sandbox, make_link, tmp_path) -> None:
     """--save-state writes the state that the link opens."""
     made = make_link(CELL, "--save-state", tmp_path / "{cell}.json")
     assert orjson.loads((tmp_path / f"{CELL}.json").read_bytes()) == fetch_state(made.out.strip())
@@ -254,7 +260,7 @@ def test_several_cells_give_a_line_each_and_skip_unknown_ones(sandbox, make_link
     assert "864691135999999001 is not the root ID of a cell" in made.err
 
 
-def test_receipts_are_kept_without_the_token(sandbox, make_link) -> None:
+def test_receipts_are_kept_without_the_token(own_sandbox, make_link) -> None:
     """Every link has a line in the history; the token is in none of our files."""
     import os
 
@@ -268,7 +274,7 @@ def test_receipts_are_kept_without_the_token(sandbox, make_link) -> None:
             assert path.is_dir() or TOKEN.encode() not in path.read_bytes()
 
 
-def test_nothing_is_written_to_caveclients_server_map(sandbox, make_link) -> None:
+def test_nothing_is_written_to_caveclients_server_map(own_sandbox, make_link) -> None:
     """caveclient's map of servers in the user's home is never touched."""
     make_link(CELL)
     assert not list(Path.home().rglob("cave_datastack_to_server_map.json"))

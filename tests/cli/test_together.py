@@ -27,6 +27,12 @@ CELLS = [CELL, BASKET, PYRAMID]
 ENDS = {"inputs": "post_pt_root_id", "outputs": "pre_pt_root_id"}
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
 @pytest.fixture(scope="module")
 def synapses(sample: Path) -> pd.DataFrame:
     """All synapses of the sample; the tag is missing without a prediction."""
@@ -66,13 +72,13 @@ def ask(make_link, *words: object) -> dict:
     return json.loads(made.out)
 
 
-def test_several_cells_are_one_link(sandbox: Sandbox, make_link, synglancer, synapses) -> None:
+def test_several_cells_are_one_link(own_sandbox: Sandbox, make_link, synglancer, synapses) -> None:
     """One link shows each cell in its own colour and each synapse in its layer, with those between
     the cells once, at the cost of one cell; repeated, it costs one request."""
     assert make_link(CELL, "--no-cache", "--quiet").code == 0
-    alone = len(sandbox.requests)
+    alone = len(own_sandbox.requests)
     made = make_link("--together", *CELLS, "--output", "json")
-    assert len(sandbox.requests) - alone == alone == 8
+    assert len(own_sandbox.requests) - alone == alone == 8
     record = json.loads(made.out)
     link = Link.from_url(record["url"])
     expected = expect(synapses, CELLS)
@@ -95,9 +101,9 @@ def test_several_cells_are_one_link(sandbox: Sandbox, make_link, synglancer, syn
     assert f"between{'':>4}" in made.err
     assert f"{', '.join(CELLS)}  minnie65_public" in made.err
 
-    before = len(sandbox.requests)
+    before = len(own_sandbox.requests)
     assert make_link("--together", *CELLS, "--quiet").out.strip() == record["url"]
-    assert len(sandbox.requests) - before == 1
+    assert len(own_sandbox.requests) - before == 1
     listed = synglancer("history", BASKET, "--output", "url").lines
     assert listed == [record["url"]] * 2
     assert f"{CELL} and 2 more" in synglancer("history", "--limit", 1).out
@@ -118,19 +124,21 @@ def test_a_cell_that_is_not_selected_any_more_is_noticed(sandbox, make_link, syn
     assert "'between: soma' has 11 synapses instead of 12." in checked.out
 
 
-def test_cells_that_are_kept_are_not_asked_for_again(sandbox: Sandbox, make_link, synapses) -> None:
+def test_cells_that_are_kept_are_not_asked_for_again(
+    own_sandbox: Sandbox, make_link, synapses
+) -> None:
     """Rows fetched together are cached by cell: other sets of the same cells, and each cell alone,
     query no synapses, and show the same as without a cache."""
     ask(make_link, *CELLS)
-    before = len(sandbox.requests)
+    before = len(own_sandbox.requests)
     pair = ask(make_link, PYRAMID, CELL)
     alone = json.loads(make_link(BASKET, "--output", "json").out)
-    assert not [item for item in sandbox.requests[before:] if item.path.endswith("query")]
+    assert not [item for item in own_sandbox.requests[before:] if item.path.endswith("query")]
     assert read_layers(Link.from_url(pair["url"]).state) == expect(synapses, [PYRAMID, CELL])
     assert ask(make_link, PYRAMID, CELL, "--no-cache")["state_sha256"] == pair["state_sha256"]
     assert (
         alone["state_sha256"]
-        == api_make_link(BASKET, server=sandbox.origin, no_cache=True).state_sha256
+        == api_make_link(BASKET, server=own_sandbox.origin, no_cache=True).state_sha256
     )
 
 

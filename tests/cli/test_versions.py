@@ -29,7 +29,9 @@ OLD = str(who.PARTNERS[2].root_id)
         ("2026-03-07", 1718),
     ],
 )
-def test_a_version_is_a_number_a_day_or_the_latest(sandbox, make_link, given, version) -> None:
+def test_a_version_is_a_number_a_day_or_the_latest(
+    lasting_sandbox, make_link, given, version
+) -> None:
     """A day means the version made on it (UTC), or else the newest one before it."""
     record = json.loads(make_link(CELL, "--version", given, "--output", "json").out)
     assert record["version"] == version
