@@ -45,9 +45,14 @@ POSITIONS = [f"{point}_pt_position_{axis}" for point in ("pre", "ctr", "post") f
 
 
 @pytest.fixture
-def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox]:
-    """A sandbox whose every text tries to be executed when printed."""
-    folder = tmp_path / "data"
+def sandbox(lasting_sandbox: Sandbox) -> Sandbox:
+    """All tests of this file share a sandbox and a cache, unless they need `own_sandbox`."""
+    return lasting_sandbox
+
+
+@pytest.fixture(scope="module")
+def _hostile(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    folder = tmp_path_factory.mktemp("hostile") / "data"
     (folder / "tables").mkdir(parents=True)
     columns = ["id", *POSITIONS, "size", "pre_pt_root_id", "post_pt_root_id"]
     ids = range(1, len(HOSTILE) + 1)
@@ -64,11 +69,17 @@ def hostile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sandbox
         },
     }
     (folder / "datastack.json").write_text(json.dumps(description))
-    options = SandboxOptions(data=folder, states=tmp_path / "states.sqlite", token=TOKEN)
-    with Sandbox(options) as running:
-        monkeypatch.setenv("CAVE_TOKEN", TOKEN)
-        monkeypatch.setenv("SYNGLANCER_SERVER", running.origin)
+    states = folder.parent / "states.sqlite"
+    with Sandbox(SandboxOptions(data=folder, states=states, token=TOKEN)) as running:
         yield running
+
+
+@pytest.fixture
+def hostile(_hostile: Sandbox, monkeypatch: pytest.MonkeyPatch) -> Sandbox:
+    """A sandbox whose every text tries to be executed when printed."""
+    monkeypatch.setenv("CAVE_TOKEN", TOKEN)
+    monkeypatch.setenv("SYNGLANCER_SERVER", _hostile.origin)
+    return _hostile
 
 
 def ask(make_link, *words):
@@ -226,7 +237,7 @@ def test_a_server_that_leads_to_plain_http_is_refused(make_link, monkeypatch) ->
     made.refuses(4, "http://data.example.org", "would not be safe", "Nothing was sent there")
 
 
-def test_the_data_server_that_is_named_is_asked(make_link, options, listener, monkeypatch) -> None:
+def test_the_data_server_that_is_named_is_asked(make_link, listener, monkeypatch) -> None:
     """The datastack's own server gets the queries and the token, once CAVE names it."""
     address, heard = listener
     folder = Path(os.environ["HOME"]) / "data"
@@ -243,9 +254,9 @@ def test_the_data_server_that_is_named_is_asked(make_link, options, listener, mo
     assert {headers.get("Authorization") for headers in heard} == {f"Bearer {TOKEN}"}
 
 
-def test_what_is_tried_again_is_shown_and_the_token_is_not(options, sandbox) -> None:
+def test_what_is_tried_again_is_shown_and_the_token_is_not(own_sandbox) -> None:
     """--verbose shows each retry with its pause, and no log of the program contains the token."""
-    sandbox.set_faults("POST */query=503*1,*/nglstate/api/v1/post=500")
+    own_sandbox.set_faults("POST */query=503*1,*/nglstate/api/v1/post=500")
     code = (
         "import logging, sys\n"
         "logging.getLogger('urllib3').setLevel(logging.DEBUG)\n"

@@ -24,6 +24,12 @@ FULL = Path("/dev/full")
 pytestmark = pytest.mark.skipif(not FULL.exists(), reason="the system has no /dev/full")
 
 
+@pytest.fixture
+def sandbox(lasting_sandbox):
+    """All tests of this file share a sandbox and a cache."""
+    return lasting_sandbox
+
+
 def run(*words: object, code: str = LINK, shell: str = "", **env: str) -> tuple[int, bytes, str]:
     """Run a command in a separate process, with redirections of the shell."""
     done = subprocess.run(
