@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
-import textwrap
 from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
@@ -53,36 +50,6 @@ def test_ipython_completes_options_and_public_names(jedi):
     assert "min_confidence=" in words
     assert {name.removeprefix(".") for name in names} >= {*synglancer.__all__} - {"__version__"}
     assert dir(synglancer) == sorted(synglancer.__all__)
-
-
-def test_type_checkers_know_the_options(tmp_path: Path):
-    """Type checkers find a mistyped option and a value of the wrong type."""
-    checked = tmp_path / "checked.py"
-    checked.write_text(
-        textwrap.dedent(
-            """
-            from synglancer import add_links, make_link, make_links
-
-            make_link(1, tag=["spine"], min_confidence=0.9, layout="3d", version="latest")
-            make_links([1], sandbox=True, inputs=True)
-            make_link(1, tags="spine")
-            make_link(1, min_confidence="0.9")
-            make_links([1], layout="4d")
-            """
-        )
-    )
-    # Our own types are in question, and those of pandas take long to read.
-    mypy = [sys.executable, "-m", "mypy", "--no-site-packages", "--ignore-missing-imports"]
-    done = subprocess.run(
-        [*mypy, "--no-incremental", "--follow-imports=silent", checked],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        env={"MYPYPATH": str(Path(synglancer.__file__).parents[1]), "HOME": str(tmp_path)},
-        check=False,
-    )
-    wrong = [line.split(":")[1] for line in done.stdout.splitlines() if ": error:" in line]
-    assert wrong == ["6", "7", "8"], done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(

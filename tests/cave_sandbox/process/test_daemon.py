@@ -23,6 +23,7 @@ from cave_sandbox.process import daemon
 from cave_sandbox.process.daemon import StartOptions
 from cave_sandbox.process.idle import PAGE_LIMIT, IdleWatch
 from cave_sandbox.process.residence import Residence
+from cave_sandbox.process.serving import _read_last
 from cave_sandbox.sample.build import SAMPLE_VERSION
 
 DATA = Path(__file__).parents[2] / "data" / "one-nucleus"
@@ -190,12 +191,29 @@ def test_process_id_of_another_is_left_alone(home):
         other.communicate(b"\n")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"token": 7}', '{"port": "x", "token": "t"}'])
-def test_broken_record_is_no_obstacle(home, text):
-    """Whatever the record's file contains, a sandbox starts."""
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("", (0, None)),
+        ("{", (0, None)),
+        ("[]", (0, None)),
+        ('{"token": 7, "port": 70000}', (0, None)),
+        ('{"port": "x", "token": "t"}', (0, "t")),
+    ],
+)
+def test_nothing_is_taken_from_a_broken_record(home, text, last):
+    """Whatever the record's file contains, only a port and a token that can be used are read."""
     (home.folder / "sandbox.json").write_text(text)
     assert daemon.status() is None
-    assert daemon.start(SMALL).origin.startswith("http://127.0.0.1:")
+    assert _read_last(home) == last
+
+
+def test_a_broken_record_is_no_obstacle(home):
+    """A sandbox starts with what can be used of a broken record, and replaces it."""
+    (home.folder / "sandbox.json").write_text('{"port": "x", "token": "t"}')
+    running = daemon.start(SMALL)
+    assert running.token == "t"
+    assert daemon.status() == running
 
 
 def test_other_options_are_not_passed_over(home):
