@@ -132,14 +132,13 @@ BROKEN: dict[str, tuple[tuple[Break, ...], tuple[str, ...]]] = {
             r"layers: \[.*'twin'\] instead of \[",
         ),
     ),
-    "lost annotation, shader with an error": (
-        (_lose_annotation, _spoil_shader),
+    "lost annotation, repeated ID, shader with an error": (
+        (_lose_annotation, _repeat_id, _spoil_shader),
         (
-            r"annotations: '○ out: soma' has 8 instead of 9",
+            r"annotations: '○ out: soma' has 7 instead of 9",
             r"shader: '○ out: soma' failed: .*no_such_name",
         ),
     ),
-    "repeated ID": ((_repeat_id,), (r"annotations: '○ out: soma' has 8 instead of 9",)),
     "lost layer": (
         (_lose_layer,),
         (r"layers: \['imagery', 'segmentation'\] instead of \[",),
@@ -171,6 +170,6 @@ def test_broken_link_is_not_proved(
     """A link with broken things is not proved, and each of them is named."""
     broken, failures = BROKEN[what]
     with pytest.raises(NotProvedError) as refused:
-        prove(page, link(*broken), expected, drawing=1.0)
+        prove(page, link(*broken), expected, drawing=0.3)
     for words in failures:
         assert re.search(words, str(refused.value))

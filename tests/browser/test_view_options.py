@@ -216,7 +216,7 @@ def test_the_panels_stay_where_they_are_under_the_mouse(
 ) -> None:
     """At 1,440 pixels, the top bar has one line and lists no keys, and nothing moves when the mouse
     is first over a synapse with values."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    context = browser.new_context(viewport={"width": 1440, "height": 400})
     page = context.new_page()
     prove(page, link(tag=()), replace(expect(every_row, CELL), colours={}))
     before, height = page.evaluate(BOXES), page.locator(BAR).bounding_box()["height"]

@@ -220,7 +220,7 @@ def test_one_cell_is_pictured_twice_at_a_time(sandbox, tmp_path, monkeypatch):
 def test_other_files_of_cells(sandbox, synglancer, tmp_path, kind):
     """Excel with IDs as text, Parquet with integers, TSV, and CSV with only IDs give the same
     cells."""
-    frame = pd.DataFrame({"root_id": CELLS[:2], "n": ["1", "2"]})
+    frame = pd.DataFrame({"root_id": OTHERS[:2], "n": ["1", "2"]})
     path = tmp_path / f"cells.{kind}"
     if kind == "xlsx":
         frame.to_excel(path, index=False)
@@ -232,7 +232,7 @@ def test_other_files_of_cells(sandbox, synglancer, tmp_path, kind):
         frame.astype({"root_id": "int64"}).to_parquet(path)
     page = tmp_path / "report.csv"
     assert synglancer("report", path, "-o", page).code == 0
-    assert pd.read_csv(page, dtype=str)["cell"].tolist() == CELLS[:2]
+    assert pd.read_csv(page, dtype=str)["cell"].tolist() == OTHERS[:2]
 
 
 RAGGED = f"cell,partner\n{CELL},{OTHERS[0]},5\n"
@@ -262,7 +262,7 @@ def report_followed(sandbox, synglancer, tmp_path):
 
     def make(kind):
         page = tmp_path / f"report.{kind}"
-        done = synglancer("report", cells, "-o", page)
+        done = synglancer("report", cells, "--tag", "soma", "-o", page)
         assert done.code == 5
         for given in (FOLLOWED[0], FOLLOWED[2]):
             assert len(re.findall(f"{given} is not valid .* is used instead", done.err)) == 1
