@@ -150,6 +150,19 @@ def test_two_links_are_compared(shelf) -> None:
     assert found.changes["id"].is_unique
 
 
+def test_a_synapse_of_a_cell_onto_itself_is_one_point(shelf) -> None:
+    """It is an input and an output, and is drawn once, with both in its description."""
+    number = 2**63 + 5
+    onto_itself = [(number, side, "shaft", 0.5, 90, A, A) for side in ("inputs", "outputs")]
+    found = compare(make(OLD_ROWS), make([*NEW_ROWS, *onto_itself], LATER), question=ask())
+    layers = {layer["name"]: layer for layer in orjson.loads(found.state_json)["layers"]}
+    told = {note["id"]: note["description"] for note in layers["gained: shaft"]["annotations"]}
+    assert told == {
+        str(2**63 + 4): "output · shaft 0.50",
+        str(number): "input and output · shaft 0.50",
+    }
+
+
 def test_stored_links_are_read_with_the_users_token(shelf, monkeypatch) -> None:
     """Which is for the user's own server."""
     asked = []
