@@ -29,8 +29,10 @@ gc.set_threshold(100_000)
 with contextlib.suppress(ImportError, AttributeError):
     assemble_options_once()
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
-hypothesis.settings.load_profile("untimed")
+# The same examples in every run, so that a change is only blamed for its own faults; no deadline,
+# because a busy machine is no failure.
+hypothesis.settings.register_profile("same", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("same")
 
 _UNWANTED = {
     "CAVE_TOKEN", "NETRC", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "BROWSER",
