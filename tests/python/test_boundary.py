@@ -12,10 +12,9 @@ import warnings
 from pathlib import Path
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 import synglancer
+from shells import open_shell
 from synglancer import Link, add_links, make_link, make_links
 from synglancer.errors import CellError, ServiceError, SynglancerWarning, UsageError
 from synglancer.python.boundary import say_in_python
@@ -97,8 +96,8 @@ def test_a_debug_switch_shows_everything(monkeypatch):
 
 def test_ipython_shows_the_two_sentences_and_the_line(capsys):
     """A failing notebook cell ends with three lines."""
-    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
-    shell.run_cell("from synglancer import make_link\nmake_link(1, tags='spine')")
+    with open_shell() as shell:
+        shell.run_cell("from synglancer import make_link\nmake_link(1, tags='spine')")
     shown = re.sub(r"\x1b\[[0-9;]*m", "", capsys.readouterr().out).strip().splitlines()
     assert shown[-3:] == [
         "UsageError: There is no option 'tags'.",

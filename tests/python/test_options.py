@@ -10,10 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from IPython.core.completer import provisionalcompleter
-from IPython.core.interactiveshell import InteractiveShell
-from traitlets.config import Config
 
 import synglancer
+from shells import open_shell
 from synglancer import add_links, make_link, make_links
 from synglancer.errors import UsageError
 from synglancer.python.options import build_settings
@@ -40,11 +39,10 @@ def test_the_signature_names_every_option_with_its_default(function):
 def test_ipython_completes_options_and_public_names(jedi):
     """Tab completes an option after a few letters; after ``synglancer.``, it lists only public
     names."""
-    shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
-    completer = shell.Completer
-    completer.use_jedi = jedi
-    shell.user_ns.update(make_link=make_link, synglancer=synglancer)
-    with provisionalcompleter():
+    with open_shell() as shell, provisionalcompleter():
+        completer = shell.Completer
+        completer.use_jedi = jedi
+        shell.user_ns.update(make_link=make_link, synglancer=synglancer)
         words = {one.text for one in completer.completions("make_link(1, min_con", 20)}
         names = {one.text for one in completer.completions("synglancer.", 11)}
     assert "min_confidence=" in words

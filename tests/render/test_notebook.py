@@ -7,12 +7,11 @@ import sys
 from typing import TYPE_CHECKING
 
 import pytest
-from IPython.core.interactiveshell import InteractiveShell
 from IPython.utils.capture import capture_output
-from traitlets.config import Config
 
 from render.card_examples import URL, example_link
 from render.test_cards import Page
+from shells import open_shell
 from synglancer import Link
 from synglancer.errors import UsageError
 
@@ -25,11 +24,8 @@ SANDBOX = "http://127.0.0.1:1/v/synglancer/#!http://127.0.0.1:1/nglstate/api/v1/
 @pytest.fixture
 def shell() -> Iterator[None]:
     """IPython without a history."""
-    quiet = Config()
-    quiet.HistoryManager.enabled = False
-    InteractiveShell.instance(config=quiet)
-    yield
-    InteractiveShell.clear_instance()
+    with open_shell():
+        yield
 
 
 def show(url: str, **lengths: int | str) -> tuple[Page, str]:
