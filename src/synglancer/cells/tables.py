@@ -82,7 +82,7 @@ def read_table(path: Path, column: str | None = None) -> Table:
 def read_table_and_hash(path: Path, column: str | None = None) -> tuple[Table, str]:
     """Read a table, as `read_table` does, and the SHA-256 of the same bytes, in hexadecimal.
 
-    A pipe can be read only once, and a file may change between two times.
+    A pipe can be read only once, and a file may change between two reads.
     """
     try:
         content = read_file(path)

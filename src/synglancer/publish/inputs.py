@@ -309,10 +309,9 @@ def check_same(files: Sequence[InputFile], found: Sequence[Sequence[str]]) -> No
     UsageError
         The error names two files that differ, and the columns.
     """
-    all_files = [(file.name, names) for file, names in zip(files, found, strict=True)]
-    first = all_files[0]
-    for other in all_files[1:]:
-        for (less, lacking), (more, having) in ((other, first), (first, other)):
+    given = [(file.name, names) for file, names in zip(files, found, strict=True)]
+    for other in given[1:]:
+        for (less, lacking), (more, having) in ((other, given[0]), (given[0], other)):
             if missing := [name for name in having if name not in lacking]:
                 raise UsageError(
                     f"{less} has no {' and no '.join(missing)}, unlike {more}.",
