@@ -188,8 +188,8 @@ def test_tables_without_confidence_or_size_are_published_without(tmp_path, rows,
 
 
 def test_a_little_memory_changes_no_row(tmp_path, rows, monkeypatch):
-    """Every row is published once from many small parts, some of which lack a tag; repeated rows
-    are found in each part."""
+    """Every row is published once from many small parts, even if they do not have every tag, and
+    repeated rows are found in each part."""
     order = np.argsort(rows["tag"], kind="stable")
     rows = {name: np.asarray(rows[name])[order] for name in rows}
     again = {**rows, "value": rows["value"] / 2}

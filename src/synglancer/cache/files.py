@@ -86,14 +86,14 @@ def read_file(path: Path) -> bytes:
     OSError
         When it cannot be read, is too large, or is a device or socket.
     """
-    refuse_device(path)
+    _refuse_device(path)
     if path.stat().st_size > LARGEST_INPUT:
         raise _build_size_error()
     with path.open("rb") as file:
         return read_bounded(file)
 
 
-def refuse_device(path: Path) -> None:
+def _refuse_device(path: Path) -> None:
     """Refuse what may never end, such as ``/dev/zero``, but not the terminal of standard input.
 
     Raises

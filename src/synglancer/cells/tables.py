@@ -10,6 +10,7 @@ import csv
 import hashlib
 import io
 import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from synglancer.errors import UsageError, needs_extra
 from synglancer.text.printable import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
 TEXTS = (".csv", ".tsv", ".tab")
@@ -76,17 +77,25 @@ def read_table(path: Path, column: str | None = None) -> Table:
         When it cannot be read; a row has not as many values as there are columns; two columns have
         one name; or a spreadsheet holds integers that it has rounded.
     """
-    return read_table_and_hash(path, column)[0]
+    with _explained(path):
+        return _parse(read_file(path), path, column)
 
 
-def read_table_and_hash(path: Path, column: str | None = None) -> tuple[Table, str]:
+def read_table_and_hash(path: Path) -> tuple[Table, str]:
     """Read a table, as `read_table` does, and the SHA-256 of the same bytes, in hexadecimal.
 
     A pipe can be read only once, and a file may change between two reads.
     """
-    try:
+    with _explained(path):
         content = read_file(path)
-        return _parse(content, path, column), hashlib.sha256(content).hexdigest()
+        return _parse(content, path), hashlib.sha256(content).hexdigest()
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Explain why a file cannot be read as a table."""
+    try:
+        yield
     except UsageError:
         raise
     except Exception as error:  # whatever a library makes of a damaged file
@@ -104,7 +113,7 @@ def read_table_and_hash(path: Path, column: str | None = None) -> tuple[Table, s
         raise UsageError(f"The file {path} cannot be read as a table: {reason}.", _HINT) from error
 
 
-def _parse(content: bytes, path: Path, column: str | None) -> Table:
+def _parse(content: bytes, path: Path, column: str | None = None) -> Table:
     kind = path.suffix.lower()
     if kind in COLUMNAR:
         return _parse_columnar(content, path, kind)

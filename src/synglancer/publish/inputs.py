@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SUFFIXES = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".gz": "csv"}
 AXES = "xyz"
 
+CONFIDENCE_COLUMNS = ("value", "confidence")
+"""Names of the column of confidences, in order of preference."""
+
 _EMPTY = ("Empty CSV file", "file size is 0 bytes")
 _MOST_QUOTED, _MOST_NAME, _MOST_NAMES = 300, 60, 50
 
@@ -289,20 +292,20 @@ def match_columns(names: Sequence[str], tag: str, file: str) -> Columns:
         post="post_pt_root_id",
         position=position,
         tag=tag,
-        confidence=pick("value", "confidence"),
+        confidence=pick(*CONFIDENCE_COLUMNS),
         size=pick("size"),
     )
 
 
 def check_same(files: Sequence[InputFile], found: Sequence[Sequence[str]]) -> None:
-    """Check that files have the same of those columns that not every input has.
+    """Check that all files have the same optional columns.
 
     Parameters
     ----------
     files
         The files.
     found
-        The names of the columns that each file has.
+        The names of the optional columns that each file has.
 
     Raises
     ------

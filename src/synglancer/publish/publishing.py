@@ -8,7 +8,7 @@ import shutil
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from synglancer.cache.files import cache_folder, write_file
@@ -116,6 +116,7 @@ def publish(
         manifest = load_manifest(existing, asked.destination)
         check_finished(asked, [] if fetch else _identify(*_find_given(asked)), manifest)
         # The manifest is written last, so the remaining work was being removed when that run ended.
+        # Holding its lock also removes the lock file, which that run may have left.
         with locked(lock, _LOCK_PATIENCE):
             _clear(folder, destination)
         return manifest
@@ -205,7 +206,7 @@ class _Run:
         slabs = [slab for outcome in surveyed for slab in outcome["slabs"]]
         counts["without a synapse"] = self._unjoined
         if not slabs:
-            _refuse_nothing(counts)
+            raise _build_nothing_left(counts)
         plan = self._settle_plan(slabs, request, counts)
         spilled = self._stage(spill, range(len(plan.slabs)))
         for slab in plan.slabs:  # they are in the spilled files now
@@ -371,23 +372,17 @@ class _Run:
         return manifest
 
 
-def _refuse_nothing(counts: Counter[str]) -> NoReturn:
-    """Say why no row is left to publish.
-
-    Raises
-    ------
-    UsageError
-        Always.
-    """
+def _build_nothing_left(counts: Counter[str]) -> UsageError:
+    """Make the error for an input of which no row is left to publish."""
     listed = [
         f"{number:,} {reason}" for reason, number in counts.items() if number and reason != "read"
     ]
     if not listed:
-        raise UsageError("The input has no rows.", "Give a table with at least one synapse.")
+        return UsageError("The input has no rows.", "Give a table with at least one synapse.")
     hint = "Check the columns of the input."
     if counts["without a synapse"] and not counts["read"]:
         hint = "Give the table of synapses that these predictions belong to."
-    raise UsageError(f"No row can be published: {', '.join(listed)}.", hint)
+    return UsageError(f"No row can be published: {', '.join(listed)}.", hint)
 
 
 def _name_compressor() -> str:

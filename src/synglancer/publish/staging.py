@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from synglancer.cache.files import write_file
 from synglancer.errors import UsageError
 from synglancer.publish.inputs import (
+    CONFIDENCE_COLUMNS,
     InputFile,
     check_same,
     list_names,
@@ -136,13 +137,14 @@ def plan_join(
     for files, key in ((predictions, "target_id"), (synapses, "id")):
         for file in files:
             _check_ids(file, key)
-    rows = 0
+    rows, names = 0, {}
     for file in (*predictions, *synapses):
         with translated(file.name), open_parquet(file.path) as parquet:
             rows += parquet.metadata.num_rows
-    values = [_list_values(file) for file in predictions]
+            names[file] = parquet.schema_arrow.names
+    values = [_list_values(names[file]) for file in predictions]
     check_same(predictions, values)
-    kept = [_list_kept(file, tag) for file in synapses]
+    kept = [_list_kept(names[file], tag, file.name) for file in synapses]
     check_same(synapses, kept)
     content = {
         "predictions": [file.path for file in predictions],
@@ -156,16 +158,14 @@ def plan_join(
     return [(part, parts) for part in range(parts)]
 
 
-def _list_values(file: InputFile) -> list[str]:
+def _list_values(names: Sequence[str]) -> list[str]:
     """List the column of the confidence, if predictions have one."""
-    names = open_parquet(file.path).schema_arrow.names
-    return [name for name in ("value", "confidence") if name in names][:1]
+    return [name for name in CONFIDENCE_COLUMNS if name in names][:1]
 
 
-def _list_kept(file: InputFile, tag: str) -> list[str]:
+def _list_kept(names: Sequence[str], tag: str, file: str) -> list[str]:
     """List the columns of synapses that a join keeps beside their root IDs."""
-    names = open_parquet(file.path).schema_arrow.names
-    columns = match_columns([*names, "target_id", tag], tag, file.name)
+    columns = match_columns([*names, "target_id", tag], tag, file)
     return [*columns.position, *([columns.size] if columns.size else [])]
 
 
